@@ -1,0 +1,278 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What a policy file says of itself.
+
+A :class:`PolicySpec` travels as JSON inside the metadata of the ONNX file, under the key
+:data:`METADATA_KEY`. It holds everything a robot needs in order to run the policy, and everything
+an auditor needs in order to know where the policy came from. Nothing in it executes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+import difflib
+import json
+import math
+from typing import Any, TypeVar
+
+METADATA_KEY = 'dfp_ros.policy_spec'
+SPEC_VERSION = 1
+
+
+class SpecError(ValueError):
+    """
+    The text of a policy specification is missing, malformed or of another version.
+    """
+
+
+class SpecMismatch(ValueError):
+    """
+    A policy and a robot (or a data set) disagree on a field; the message names it.
+    """
+
+
+@dataclass(frozen=True)
+class ObservationField:
+    """
+    A named run of numbers in the observation vector.
+
+    :param name: What the numbers are, for example ``joint_positions``.
+    :param size: How many numbers.
+    :param unit: Their unit as the policy sees them, for example ``rad`` or ``0.1 m``.
+    :param low: Smallest value in the training data, one a number.
+    :param high: Largest value in the training data, one a number.
+    """
+
+    name: str
+    size: int
+    unit: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ActionField:
+    """
+    A named run of numbers in the action vector, which is in [-1, 1] throughout.
+
+    :param name: What the numbers command, for example ``effector_linear_velocity``.
+    :param size: How many numbers.
+    :param unit: SI unit of ``low`` and ``high``.
+    :param low: Physical value at action -1, one a number.
+    :param high: Physical value at action +1, one a number.
+    :param data_low: Smallest action in the training data, in action units.
+    :param data_high: Largest action in the training data, in action units.
+    """
+
+    name: str
+    size: int
+    unit: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    data_low: tuple[float, ...]
+    data_high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """
+    Everything needed to run a policy and to audit it.
+
+    :param name: The policy's name, for people.
+    :param environment: Environment that it was trained for, for example
+        ``cube-single-singletask-task2-v0``.
+    :param observation: The observation vector's fields, in order.
+    :param action: The action vector's fields, in order.
+    :param period: Control period in s: the time that one action of a chunk is meant for.
+    :param horizon: Actions in a chunk.
+    :param candidates: Candidates that the policy was evaluated with (best-of-N').
+    :param noise_scale: Factor on the standard normal noise that it was evaluated with.
+    :param provenance: Algorithm, configuration, data hash, seed, commit, versions: plain JSON.
+    :raises SpecError: Where a value is out of its range.
+    """
+
+    name: str
+    environment: str
+    observation: tuple[ObservationField, ...]
+    action: tuple[ActionField, ...]
+    period: float
+    horizon: int
+    candidates: int = 1
+    noise_scale: float = 1.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """
+        Check ranges once, so that a spec that exists is a spec that can be run.
+        """
+        if not (math.isfinite(self.period) and self.period > 0):
+            raise SpecError(f'period: found {self.period}, expected a positive number of seconds')
+        for name, least in (('horizon', 1), ('candidates', 1)):
+            if getattr(self, name) < least:
+                raise SpecError(f'{name}: found {getattr(self, name)}, expected at least {least}')
+        if not (math.isfinite(self.noise_scale) and self.noise_scale >= 0):
+            raise SpecError(f'noise_scale: found {self.noise_scale}, expected 0 or more')
+        for kind, members in (('observation', self.observation), ('action', self.action)):
+            if not members:
+                raise SpecError(f'{kind}: found no field, expected at least one')
+            names = [member.name for member in members]
+            for name in sorted(set(names)):
+                if names.count(name) > 1:
+                    raise SpecError(f'{kind}: found the field {name!r} twice')
+            for member in members:
+                _check_lengths(kind, member)
+
+    @property
+    def observation_size(self) -> int:
+        """
+        Length of the observation vector.
+        """
+        return sum(member.size for member in self.observation)
+
+    @property
+    def action_size(self) -> int:
+        """
+        Length of one action.
+        """
+        return sum(member.size for member in self.action)
+
+    @property
+    def noise_size(self) -> int:
+        """
+        Length of the noise vector of one candidate: ``horizon * action_size``.
+        """
+        return self.horizon * self.action_size
+
+    def to_json(self) -> str:
+        """
+        Write the spec as JSON text, with the format's version in it.
+        """
+        return json.dumps({'version': SPEC_VERSION, **asdict(self)}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> PolicySpec:
+        """
+        Read a spec back from JSON text.
+
+        :param text: What :meth:`to_json` wrote.
+        :raises SpecError: Where the text is not JSON, of another version, or has a key too many,
+            a key too few, or a value of the wrong kind; the message names it.
+        """
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise SpecError(f'policy specification: found text that is not JSON ({error})') from error
+        if not isinstance(raw, dict):
+            raise SpecError(f'policy specification: found {type(raw).__name__}, expected an object')
+        version = raw.pop('version', None)
+        if version != SPEC_VERSION:
+            raise SpecError(
+                f'policy specification: found version {version!r}, this release reads version '
+                f'{SPEC_VERSION}; export the policy again with the matching release')
+        values = dict(raw)
+        for key, kind in (('observation', ObservationField), ('action', ActionField)):
+            if not isinstance(values.get(key), list):
+                raise SpecError(f'{key}: found {values.get(key)!r}, expected a list of fields')
+            values[key] = tuple(
+                _build(kind, member, f'{key}[{i}]') for i, member in enumerate(values[key]))
+        return _build(cls, values, 'policy specification')
+
+
+def require_equal_fields(
+        spec: PolicySpec, observation: Sequence[tuple[str, int]],
+        action: Sequence[tuple[str, int]], whose: str) -> None:
+    """
+    Compare a policy's observation and action layout with somebody else's.
+
+    :param spec: The policy's specification.
+    :param observation: Names and sizes of the other's observation fields, in order.
+    :param action: Names and sizes of the other's action fields, in order.
+    :param whose: Who the other is, for the message, for example ``robot ur5e_cube``.
+    :raises SpecMismatch: At the first field that differs.
+    """
+    for kind, mine, theirs in (
+            ('observation', [(m.name, m.size) for m in spec.observation], list(observation)),
+            ('action', [(m.name, m.size) for m in spec.action], list(action))):
+        for i in range(max(len(mine), len(theirs))):
+            wanted = f'{mine[i][0]} ({mine[i][1]})' if i < len(mine) else 'nothing'
+            found = f'{theirs[i][0]} ({theirs[i][1]})' if i < len(theirs) else 'nothing'
+            if wanted != found:
+                raise SpecMismatch(
+                    f'{kind} field {i}: policy {spec.name!r} has {wanted}, {whose} has {found}')
+
+
+_T = TypeVar('_T')
+
+
+def _build(kind: type[_T], raw: Any, where: str) -> _T:
+    """
+    Make a dataclass from parsed JSON, strictly.
+    """
+    if not isinstance(raw, dict):
+        raise SpecError(f'{where}: found {raw!r}, expected an object')
+    known = {member.name: member for member in fields(kind)}  # type: ignore[arg-type]
+    for key in raw:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f'; did you mean {near[0]!r}?' if near else ''
+            raise SpecError(f'{where}: found the unknown key {key!r}{hint}')
+    values = {}
+    for key, member in known.items():
+        if key not in raw:
+            raise SpecError(f'{where}: the key {key!r} is missing')
+        values[key] = _convert(raw[key], str(member.type), f'{where}.{key}')
+    return kind(**values)
+
+
+def _convert(value: Any, annotation: str, where: str) -> Any:
+    """
+    Check one JSON value against a field's annotation.
+    """
+    if annotation == 'str' and isinstance(value, str):
+        return value
+    if annotation == 'int' and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if annotation == 'float' and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if annotation == 'tuple[float, ...]' and isinstance(value, list):
+        return tuple(_convert(item, 'float', f'{where}[{i}]') for i, item in enumerate(value))
+    if annotation.startswith('Mapping') and isinstance(value, dict):
+        return value
+    if annotation.startswith(('tuple[ObservationField', 'tuple[ActionField')):
+        return value
+    raise SpecError(f'{where}: found {value!r}, expected {annotation}')
+
+
+def _check_lengths(kind: str, member: ObservationField | ActionField) -> None:
+    """
+    See that every bound of a field has one finite number for each of its numbers.
+    """
+    if member.size < 1:
+        raise SpecError(f'{kind} {member.name}: found size {member.size}, expected at least 1')
+    for pair in (('low', 'high'), ('data_low', 'data_high')):
+        if not hasattr(member, pair[0]):
+            continue
+        for bound in pair:
+            values = getattr(member, bound)
+            if len(values) != member.size:
+                raise SpecError(
+                    f'{kind} {member.name}.{bound}: found {len(values)} numbers, '
+                    f'expected {member.size}')
+            if not all(math.isfinite(value) for value in values):
+                raise SpecError(f'{kind} {member.name}.{bound}: found a number that is not finite')
+        lows, highs = (getattr(member, bound) for bound in pair)
+        if any(low > high for low, high in zip(lows, highs, strict=True)):
+            raise SpecError(f'{kind} {member.name}: found {pair[0]} above {pair[1]}')
