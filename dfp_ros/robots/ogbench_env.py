@@ -1,0 +1,79 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+OGBench's manipulation environments, made to repeat themselves.
+
+OGBench settles the goal scene with unseeded random actions at every reset. Their control signal,
+constraint warm start and simulation time stay behind in MuJoCo's data, so that two episodes with
+one seed agree at first and part in contact. :class:`DeterministicReset` removes the residue.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import ogbench  # noqa: F401, registers the environments
+
+
+class DeterministicReset(gymnasium.Wrapper):  # type: ignore[type-arg]
+    """
+    Start every episode from MuJoCo's own defaults plus the positions that the reset drew.
+    """
+
+    def reset(
+            self, *, seed: int | None = None,
+            options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """
+        Reset; equal seeds give equal episodes, bit for bit.
+
+        :param seed: Seed of the environment's own random generator.
+        :param options: Passed on to the environment.
+        :returns: Observation, shape (obs_dim,), float64, and the info dictionary.
+        """
+        _, info = self.env.reset(seed=seed, options=options)
+        env: Any = self.unwrapped
+        data = env.data
+        kept = data.qpos.copy(), data.qvel.copy(), data.mocap_pos.copy(), data.mocap_quat.copy()
+        mujoco.mj_resetData(env.model, data)
+        data.qpos[:], data.qvel[:], data.mocap_pos[:], data.mocap_quat[:] = kept
+        env.pre_step()
+        mujoco.mj_forward(env.model, data)
+        env.post_step()
+        return env.compute_observation(), {**info, **env.get_reset_info()}
+
+
+def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:  # type: ignore[type-arg]
+    """
+    Make an OGBench environment whose episodes repeat.
+
+    :param environment: Gymnasium id, for example ``cube-single-singletask-task2-v0``.
+    :param kwargs: Passed to ``gymnasium.make``.
+    :raises ValueError: Where no such environment is registered; the message names near ones.
+    """
+    if environment not in gymnasium.registry:
+        raise ValueError(_unknown(environment))
+    return DeterministicReset(gymnasium.make(environment, **kwargs))
+
+
+def _unknown(environment: str) -> str:
+    """
+    Say what was asked for and what there is.
+    """
+    near = difflib.get_close_matches(environment, list(gymnasium.registry), n=3)
+    hint = f'; near names: {", ".join(near)}' if near else ''
+    return f'environment: found {environment!r}, which is not registered with Gymnasium{hint}'
