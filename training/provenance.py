@@ -1,0 +1,97 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Files and folders written whole or not at all, and where they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import hashlib
+from importlib import metadata
+import json
+import os
+from pathlib import Path
+import platform
+import subprocess
+import sys
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ('torch', 'numpy', 'onnx', 'onnxruntime', 'ogbench', 'mujoco', 'gymnasium')
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """
+    Give a temporary name beside ``path``, renamed to it only if the block ends well.
+
+    :param path: The final name; its folder is made if missing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """
+    Write a JSON file in one piece.
+    """
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + '\n')
+
+
+def sha256(path: Path) -> str:
+    """
+    Hash a file's bytes, as hexadecimal digits.
+    """
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def commit() -> str:
+    """
+    Name the checkout's commit, with ``+`` appended where tracked files differ from it.
+
+    :returns: ``unknown`` outside a git checkout.
+    """
+    try:
+        head = _git('rev-parse', 'HEAD')
+        return head + ('+' if _git('status', '--porcelain', '--untracked-files=no') else '')
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+
+
+def versions() -> dict[str, str]:
+    """
+    Versions of Python and of the packages that decide a result.
+    """
+    found = {'python': sys.version.split()[0], 'machine': platform.machine()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = 'not installed'
+    return found
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ['git', '-C', str(ROOT), *arguments], check=True, capture_output=True,
+        text=True).stdout.strip()
