@@ -1,0 +1,262 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+An OGBench arm whose physics advance in slices, with no ROS and no clock.
+
+``env.step`` computes one whole control period at once. A robot does not wait for its controller:
+its state is read more often than it is commanded, and commands arrive when they arrive. So
+:class:`Simulation` cuts the control period into slices and takes a command between any two of
+them. Commands given exactly at the period's start reproduce ``env.step`` bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from ogbench.manipspace.envs.manipspace_env import ManipSpaceEnv
+
+from dfp_ros.robots.ogbench_env import make_env
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ObjectPose:
+    """
+    Where an object is.
+
+    :param position: Shape (3,), m, in the world frame.
+    :param quaternion: Shape (4,), w x y z.
+    """
+
+    position: FloatArray
+    quaternion: FloatArray
+
+
+@dataclass(frozen=True)
+class RobotState:
+    """
+    What a robot cell measures at one instant.
+
+    :param joint_positions: Shape (6,), rad.
+    :param joint_velocities: Shape (6,), rad/s.
+    :param gripper_opening: OGBench's word for how far the gripper has closed: 0 open, 1 closed.
+    :param gripper_velocity: Of the gripper's driver joint, rad/s.
+    :param gripper_contact: Force on a finger pad, 0 (none) to 1 (50 N or more).
+    :param effector: Pose of the point between the finger tips.
+    :param cubes: Poses of the cubes, in OGBench's order.
+    """
+
+    joint_positions: FloatArray
+    joint_velocities: FloatArray
+    gripper_opening: float
+    gripper_velocity: float
+    gripper_contact: float
+    effector: ObjectPose
+    cubes: tuple[ObjectPose, ...]
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """
+    How an episode ended.
+
+    :param seed: Seed that it was reset with.
+    :param success: The task was solved.
+    :param steps: Control periods that it took, as ``env.step`` counts them.
+    :param total_reward: Sum of the environment's rewards.
+    :param duration: Simulated time, s.
+    """
+
+    seed: int
+    success: bool
+    steps: int
+    total_reward: float
+    duration: float
+
+
+class Simulation:
+    """
+    One OGBench manipulation environment, advanced a slice at a time.
+
+    :param environment: Gymnasium id, for example ``cube-single-singletask-task2-v0``.
+    :param state_rate: Slices in a second of simulated time, Hz.
+    :raises ValueError: Where the environment is not registered or no manipulation environment, or
+        where the slices do not divide the control period into whole physics steps.
+    """
+
+    def __init__(self, environment: str, state_rate: float = 100.0) -> None:
+        """
+        Make the environment and cut its control period.
+        """
+        self.environment = environment
+        self._wrapped = make_env(environment)
+        env: Any = self._wrapped.unwrapped
+        if not isinstance(env, ManipSpaceEnv):
+            raise ValueError(
+                f'environment: found {environment!r}, which has no arm; expected one of OGBench\'s '
+                'manipulation environments, for example cube-single-singletask-task2-v0')
+        self._env: Any = env
+        self.period = float(env.control_timestep())
+        self._period_substeps = round(self.period / env.physics_timestep())
+        self._slice_substeps = self._cut(state_rate)
+        self.slice_duration = self._slice_substeps * float(env.physics_timestep())
+        self.action_limits: FloatArray = np.array(env.action_high, dtype=np.float64)
+        self._limit = self._wrapped.spec.max_episode_steps if self._wrapped.spec else None
+
+    @property
+    def slices(self) -> int:
+        """
+        Slices in a control period.
+        """
+        return self._period_substeps // self._slice_substeps
+
+    def reset(self, seed: int) -> None:
+        """
+        Start an episode; equal seeds start equal episodes.
+        """
+        self._wrapped.reset(seed=seed)
+        self._seed = seed
+        self._action: FloatArray | NDArray[np.float32] = np.zeros(5)
+        self._pending: NDArray[np.float32] | None = None
+        self._held = 0
+        self._phase = 0
+        self._steps = 0
+        self._total_reward = 0.0
+
+    def command(self, action: FloatArray | NDArray[np.float32]) -> None:
+        """
+        Give a command; it takes effect at the next slice and holds until another comes.
+
+        The action is cut to float32, the precision that policies answer in: what went out as SI
+        units and came back is then the very number that the policy chose.
+
+        :param action: Shape (5,), in [-1, 1]; what lies outside is clipped.
+        :raises ValueError: Where the action has another shape or a number that is not finite.
+        """
+        action = np.asarray(action)
+        if action.shape != (5,) or not np.all(np.isfinite(action)):
+            raise ValueError(f'action: found {action.tolist()}, expected five finite numbers')
+        self._pending = np.clip(action.astype(np.float32), -1, 1)
+
+    def advance(self) -> EpisodeResult | None:
+        """
+        Compute one slice.
+
+        :return: The result where this slice ended the episode, else None.
+        """
+        env = self._env
+        if self._phase == 0:
+            # success_timing='pre' judges the state that the period starts from.
+            verdict = self._judge()
+        if self._pending is not None:
+            self._action, self._pending, self._held = self._pending, None, 0
+        if self._held == 0:
+            # OGBench's target is relative to where the effector is now, so a held command has to
+            # be renewed each period, as env.step renews it.
+            env.set_control(self._action)
+        if self._phase == 0:
+            env.pre_step()
+            self._verdict = verdict
+        mujoco.mj_step(env.model, env.data, nstep=self._slice_substeps)
+        mujoco.mj_rnePostConstraint(env.model, env.data)
+        env.post_step()
+        self._held = (self._held + self._slice_substeps) % self._period_substeps
+        self._phase = (self._phase + self._slice_substeps) % self._period_substeps
+        return self._end_period() if self._phase == 0 else None
+
+    def step(self, action: FloatArray | NDArray[np.float32]) -> EpisodeResult | None:
+        """
+        Command and compute one whole control period, as ``env.step`` does.
+        """
+        self.command(action)
+        for _ in range(self.slices - 1):
+            self.advance()
+        return self.advance()
+
+    def state(self) -> RobotState:
+        """
+        Read the state as it is now.
+        """
+        info = self._env.compute_ob_info()
+        data = self._env.data
+        site = self._env._pinch_site_id
+        quaternion = np.zeros(4)
+        mujoco.mju_mat2Quat(quaternion, data.site_xmat[site])
+        cubes = []
+        while f'privileged/block_{len(cubes)}_pos' in info:
+            key = f'privileged/block_{len(cubes)}'
+            cubes.append(ObjectPose(info[f'{key}_pos'], info[f'{key}_quat']))
+        return RobotState(
+            joint_positions=info['proprio/joint_pos'],
+            joint_velocities=info['proprio/joint_vel'],
+            gripper_opening=float(info['proprio/gripper_opening'][0]),
+            gripper_velocity=float(info['proprio/gripper_vel'][0]),
+            gripper_contact=float(info['proprio/gripper_contact'][0]),
+            effector=ObjectPose(info['proprio/effector_pos'], quaternion),
+            cubes=tuple(cubes))
+
+    def picture(self) -> FloatArray:
+        """
+        Give all that a renderer needs: positions of the joints, then poses of the mocap bodies.
+        """
+        data = self._env.data
+        return np.concatenate([data.qpos, data.mocap_pos.ravel(), data.mocap_quat.ravel()])
+
+    def observation(self) -> FloatArray:
+        """
+        Give the environment's own observation vector, which state() takes apart.
+        """
+        return np.asarray(self._env.compute_observation())
+
+    def _cut(self, state_rate: float) -> int:
+        """
+        Turn a rate into physics steps a slice.
+        """
+        substeps = self._period_substeps
+        rates = {1 / (n * self._env.physics_timestep()): n
+                 for n in range(1, substeps + 1) if substeps % n == 0}
+        for rate, count in rates.items():
+            if abs(rate - state_rate) < 1e-6 * rate:
+                return count
+        choices = ', '.join(f'{rate:g}' for rate in sorted(rates))
+        raise ValueError(
+            f'state_rate: found {state_rate:g} Hz, expected one of {choices} Hz, which cut the '
+            f'control period of {self.period:g} s into whole physics steps')
+
+    def _judge(self) -> tuple[bool, bool, float]:
+        """
+        Success, end of the episode and reward of the state as it is now.
+        """
+        env = self._env
+        return bool(env._success), bool(env.terminate_episode()), float(env.compute_reward())
+
+    def _end_period(self) -> EpisodeResult | None:
+        """
+        Count a finished control period, and see whether it was the last.
+        """
+        if self._env._success_timing == 'post':
+            self._verdict = self._judge()
+        success, ended, reward = self._verdict
+        self._steps += 1
+        self._total_reward += reward
+        ended = ended or bool(self._env.truncate_episode())
+        if not ended and (self._limit is None or self._steps < self._limit):
+            return None
+        return EpisodeResult(
+            self._seed, success, self._steps, self._total_reward, self._steps * self.period)
