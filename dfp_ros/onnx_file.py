@@ -1,0 +1,144 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What can be told of an ONNX file from its bytes alone, before any of it runs.
+
+ONNX Runtime answers every broken file with the same parser error. This walk over the protobuf
+fields (https://protobuf.dev/programming-guides/encoding, field numbers from onnx.proto) tells a
+file that was cut short from one that never was ONNX, reads the metadata, and finds tensors whose
+data would be fetched from another file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class OnnxFileError(ValueError):
+    """
+    The bytes are not those of a whole, self-contained ONNX model.
+    """
+
+
+# Where messages nest on the way from the model to its tensors: (message, field) -> message.
+_NESTING = {
+    ('model', 7): 'graph', ('model', 25): 'function', ('function', 7): 'node',
+    ('graph', 1): 'node', ('graph', 5): 'tensor', ('graph', 15): 'sparse',
+    ('sparse', 1): 'tensor', ('sparse', 2): 'tensor', ('node', 5): 'attribute',
+    ('attribute', 5): 'tensor', ('attribute', 10): 'tensor', ('attribute', 6): 'graph',
+    ('attribute', 11): 'graph', ('attribute', 22): 'sparse', ('attribute', 23): 'sparse'}
+_MODEL_FIELDS = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_EXTERNAL_DATA = 13
+
+
+def read_metadata(content: bytes) -> dict[str, str]:
+    """
+    Check an ONNX model from the outside and read its metadata.
+
+    :param content: The whole file.
+    :return: The model's ``metadata_props``.
+    :raises OnnxFileError: Where the file is empty, cut short, not ONNX, or refers to other files.
+    """
+    if not content:
+        raise OnnxFileError('found an empty file, expected an ONNX model')
+    metadata: dict[str, str] = {}
+    seen = set()
+    view = memoryview(content)
+    for number, value in _fields(view, 'model'):
+        if number not in _MODEL_FIELDS:
+            raise OnnxFileError('found bytes that are not an ONNX model')
+        seen.add(number)
+        if isinstance(value, int):
+            continue
+        if number == 14:
+            entry = dict(_fields(value, 'metadata'))
+            metadata[_text(entry.get(1))] = _text(entry.get(2))
+        elif ('model', number) in _NESTING:
+            _refuse_external_data(value, _NESTING['model', number])
+    if 1 not in seen:
+        raise OnnxFileError('found bytes that are not an ONNX model')
+    if 7 not in seen:
+        raise OnnxFileError('found a file that was cut short: it has no graph')
+    return metadata
+
+
+def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryview]]:
+    """
+    Walk the fields of one protobuf message: field number and value.
+    """
+    position = 0
+    while position < len(view):
+        tag, position = _varint(view, position, message)
+        number, kind = tag >> 3, tag & 7
+        if kind == _VARINT:
+            value, position = _varint(view, position, message)
+            yield number, value
+            continue
+        if kind == _BYTES:
+            length, position = _varint(view, position, message)
+        elif kind in (_FIXED64, _FIXED32):
+            length = 8 if kind == _FIXED64 else 4
+        else:
+            raise OnnxFileError('found bytes that are not an ONNX model')
+        if position + length > len(view):
+            # Only at the outermost level does the end of the message come from the file's size.
+            if message == 'model' and number in _MODEL_FIELDS:
+                raise OnnxFileError(
+                    f'found a file that was cut short: {position + length - len(view)} bytes or '
+                    f'more are missing after the {len(view)} that are there')
+            raise OnnxFileError('found bytes that are not an ONNX model')
+        yield number, view[position:position + length]
+        position += length
+
+
+def _varint(view: memoryview, position: int, message: str) -> tuple[int, int]:
+    """
+    Read a variable-length integer; return it and the position after it.
+    """
+    value = 0
+    for shift in range(0, 64, 7):
+        if position == len(view):
+            raise OnnxFileError(
+                'found a file that was cut short' if message == 'model'
+                else 'found bytes that are not an ONNX model')
+        byte = view[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise OnnxFileError('found bytes that are not an ONNX model')
+
+
+def _refuse_external_data(view: memoryview, message: str) -> None:
+    """
+    Look through the graph for a tensor that keeps its data in another file.
+    """
+    for number, value in _fields(view, message):
+        if message == 'tensor':
+            if number == _EXTERNAL_DATA:
+                raise OnnxFileError(
+                    'found a tensor whose data is in another file, expected all weights inside; '
+                    'save the model with save_as_external_data=False')
+        elif (message, number) in _NESTING and not isinstance(value, int):
+            _refuse_external_data(value, _NESTING[message, number])
+
+
+def _text(value: int | memoryview | None) -> str:
+    """
+    Decode a string field.
+    """
+    if not isinstance(value, memoryview):
+        return ''
+    return bytes(value).decode('utf-8', errors='replace')

@@ -1,0 +1,231 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+A trained policy, ready to run: the ONNX file, checked, loaded and warmed up.
+
+This is the only module of the package that knows ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+
+from dfp_ros.chunk import Chunk, FloatArray
+from dfp_ros.onnx_file import OnnxFileError, read_metadata
+from dfp_ros.spec import METADATA_KEY, PolicySpec, SpecError
+
+_INPUTS = ('observation', 'noise')
+_OUTPUTS = ('action_chunk', 'value', 'spread')
+_REMEDY = 'export the policy again with `python -m training.export`'
+
+
+class PolicyError(ValueError):
+    """
+    A policy file cannot be used, or was asked something that it cannot answer.
+    """
+
+
+class OnnxPolicy:
+    """
+    A policy file in memory.
+
+    One thread, no spinning and no pool of threads, so that inference never competes with the
+    control loop that waits for it. Weights and metadata come from the one file that was hashed:
+    the file may change or vanish afterwards.
+
+    :param path: The ONNX file.
+    :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
+        without a specification, of another version, or with inputs or outputs that do not fit
+        its own specification. Each has its own message.
+
+    :ivar path: Where the file was.
+    :ivar sha256: Hash of the file, 64 hexadecimal digits.
+    :ivar spec: The specification that the file carries.
+    """
+
+    path: Path
+    sha256: str
+    spec: PolicySpec
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """
+        Read, check and load the file.
+        """
+        self.path = Path(path)
+        content = _read(self.path)
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.spec = self._read_spec(content)
+        self._session = self._open_session(content)
+        self._check_signature()
+        self._self_test()
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """
+        Answer one observation.
+
+        :param observation: Shape (obs_dim,), float32, raw units; it must be finite.
+        :param noise: Shape (candidates, horizon * act_dim), float32, already scaled.
+        :return: The chunk that the policy chose.
+        :raises PolicyError: Where a shape or a type is another, or inference fails.
+        """
+        spec = self.spec
+        if observation.shape != (spec.observation_size,) or observation.dtype != np.float32:
+            raise PolicyError(
+                f'observation: found shape {observation.shape} of {observation.dtype}, policy '
+                f'{spec.name!r} expects ({spec.observation_size},) of float32')
+        if (noise.ndim != 2 or noise.shape[0] < 1 or noise.shape[1] != spec.noise_size
+                or noise.dtype != np.float32):
+            raise PolicyError(
+                f'noise: found shape {noise.shape} of {noise.dtype}, policy {spec.name!r} '
+                f'expects (candidates, {spec.noise_size}) of float32')
+        try:
+            actions, value, spread = self._session.run(
+                _OUTPUTS, {'observation': observation[None], 'noise': noise})
+        except Exception as error:  # ONNX Runtime's own errors share no public base class
+            raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
+        return Chunk(actions, float(value[0]), float(spread[0]))
+
+    def warm_up(self, candidates: int, calls: int = 20) -> None:
+        """
+        Run a few times as the control loop will, so that its first tick is no slower than others.
+
+        :param candidates: Noise vectors a call.
+        :param calls: How often.
+        """
+        observation = self._typical_observation()
+        noise = np.zeros((candidates, self.spec.noise_size), np.float32)
+        for _ in range(calls):
+            self.act(observation, noise)
+
+    def _read_spec(self, content: bytes) -> PolicySpec:
+        """
+        Get the specification out of the file's metadata.
+        """
+        try:
+            metadata = read_metadata(content)
+        except OnnxFileError as error:
+            raise PolicyError(
+                f'policy file {self.path}: {error}; copy it again, or {_REMEDY}') from error
+        if METADATA_KEY not in metadata:
+            raise PolicyError(
+                f'policy file {self.path}: found no {METADATA_KEY!r} in its metadata (keys: '
+                f'{", ".join(sorted(metadata)) or "none"}), so it does not say what its numbers '
+                f'mean; {_REMEDY}')
+        try:
+            return PolicySpec.from_json(metadata[METADATA_KEY])
+        except SpecError as error:
+            raise PolicyError(f'policy file {self.path}: {error}') from error
+
+    def _open_session(self, content: bytes) -> Any:
+        """
+        Hand the model to ONNX Runtime with the options of a control loop.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.add_session_config_entry('session.inter_op.allow_spinning', '0')
+        # Neither was seen to make a call faster, and without them memory does not grow in steps.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        options.log_severity_level = 4
+        try:
+            return onnxruntime.InferenceSession(
+                content, options, providers=['CPUExecutionProvider'])
+        except Exception as error:  # ONNX Runtime's own errors share no public base class
+            raise PolicyError(
+                f'policy file {self.path}: ONNX Runtime {onnxruntime.__version__} cannot load it: '
+                f'{error}; {_REMEDY}') from error
+
+    def _check_signature(self) -> None:
+        """
+        Compare the graph's inputs and outputs with the specification.
+        """
+        spec = self.spec
+        wanted: dict[str, list[int | None]] = {
+            'observation': [1, spec.observation_size], 'noise': [None, spec.noise_size],
+            'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1]}
+        found: dict[str, tuple[str, Any]] = {}
+        for kind, names, nodes in (
+                ('input', _INPUTS, self._session.get_inputs()),
+                ('output', _OUTPUTS, self._session.get_outputs())):
+            if sorted(node.name for node in nodes) != sorted(names):
+                raise PolicyError(
+                    f'policy file {self.path}: found the {kind}s '
+                    f'{", ".join(sorted(node.name for node in nodes))}, expected '
+                    f'{", ".join(names)}; {_REMEDY}')
+            found.update({node.name: (kind, node) for node in nodes})
+        for name, shape in wanted.items():
+            kind, node = found[name]
+            # An exporter may leave a dimension symbolic; the self-test sees the real one.
+            fits = len(node.shape) == len(shape) and all(
+                not isinstance(theirs, int) if mine is None
+                else theirs == mine or not isinstance(theirs, int)
+                for mine, theirs in zip(shape, node.shape, strict=True))
+            if node.type != 'tensor(float)' or not fits:
+                expected = ['candidates' if size is None else size for size in shape]
+                raise PolicyError(
+                    f'policy file {self.path}: {kind} {name!r} is {node.type} of shape '
+                    f'{node.shape}, its specification asks for tensor(float) of shape '
+                    f'{expected}; {_REMEDY}')
+
+    def _self_test(self) -> None:
+        """
+        Run once, with one candidate and with two, and look at what comes out.
+        """
+        spec = self.spec
+        for candidates in (1, 2):
+            chunk = self.act(
+                self._typical_observation(), np.zeros((candidates, spec.noise_size), np.float32))
+            if chunk.actions.shape != (spec.horizon, spec.action_size):
+                raise PolicyError(
+                    f"policy file {self.path}: output 'action_chunk' came out with shape "
+                    f'{chunk.actions.shape}, its specification asks for '
+                    f'({spec.horizon}, {spec.action_size}); {_REMEDY}')
+            if not np.isfinite(chunk.actions).all():
+                raise PolicyError(
+                    f'policy file {self.path}: the actions for the middle of the training data '
+                    f'are not finite, so its weights are broken; {_REMEDY} from a checkpoint '
+                    'whose losses are finite')
+
+    def _typical_observation(self) -> FloatArray:
+        """
+        Find the middle of the training data.
+        """
+        middle = [
+            (low + high) / 2 for member in self.spec.observation
+            for low, high in zip(member.low, member.high, strict=True)]
+        return np.array(middle, np.float32)
+
+
+def _read(path: Path) -> bytes:
+    """
+    Read a file, saying plainly why it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise PolicyError(
+            f'policy file {path}: there is no such file (looked in {path.absolute().parent}); '
+            'give the path of an exported .onnx file') from error
+    except OSError as error:
+        raise PolicyError(f'policy file {path}: cannot be read: {error.strerror}') from error
