@@ -33,6 +33,8 @@ from ogbench.manipspace.envs.manipspace_env import ManipSpaceEnv
 from dfp_ros.robots.ogbench_env import make_env
 
 FloatArray = NDArray[np.float64]
+# Angle of the gripper's driver joint at which OGBench calls the gripper closed, rad.
+CLOSED_JOINT = 0.8
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class RobotState:
     :param joint_positions: Shape (6,), rad.
     :param joint_velocities: Shape (6,), rad/s.
     :param gripper_opening: OGBench's word for how far the gripper has closed: 0 open, 1 closed.
-    :param gripper_velocity: Of the gripper's driver joint, rad/s.
+    :param gripper_velocity: Rate of ``gripper_opening``, 1/s.
     :param gripper_contact: Force on a finger pad, 0 (none) to 1 (50 N or more).
     :param effector: Pose of the point between the finger tips.
     :param cubes: Poses of the cubes, in OGBench's order.
@@ -206,7 +208,7 @@ class Simulation:
             joint_positions=info['proprio/joint_pos'],
             joint_velocities=info['proprio/joint_vel'],
             gripper_opening=float(info['proprio/gripper_opening'][0]),
-            gripper_velocity=float(info['proprio/gripper_vel'][0]),
+            gripper_velocity=float(info['proprio/gripper_vel'][0]) / CLOSED_JOINT,
             gripper_contact=float(info['proprio/gripper_contact'][0]),
             effector=ObjectPose(info['proprio/effector_pos'], quaternion),
             cubes=tuple(cubes))

@@ -1,0 +1,143 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The simulated robot's messages: from its state, and to its actions.
+"""
+
+from __future__ import annotations
+
+import array
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseStamped, TwistStamped
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Float64MultiArray
+
+from dfp_ros.robots.simulation import EpisodeResult, ObjectPose, RobotState
+
+JOINT_NAMES = (
+    'shoulder_pan_joint', 'shoulder_lift_joint', 'elbow_joint', 'wrist_1_joint', 'wrist_2_joint',
+    'wrist_3_joint')
+GRIPPER_NAME = 'gripper_opening'
+WORLD = 'world'
+
+
+def joint_state(stamp: Time, state: RobotState) -> JointState:
+    """
+    Write the arm's joints.
+    """
+    message = JointState(name=JOINT_NAMES)
+    message.header.stamp = stamp
+    message.position = array.array('d', state.joint_positions.tobytes())
+    message.velocity = array.array('d', state.joint_velocities.tobytes())
+    return message
+
+
+def gripper_state(stamp: Time, state: RobotState) -> JointState:
+    """
+    Write the gripper as a joint: opening, its rate, and the contact in place of the effort.
+    """
+    message = JointState(
+        name=[GRIPPER_NAME], position=[state.gripper_opening], velocity=[state.gripper_velocity],
+        effort=[state.gripper_contact])
+    message.header.stamp = stamp
+    return message
+
+
+def pose(stamp: Time, of: ObjectPose) -> PoseStamped:
+    """
+    Write a pose in the world frame.
+    """
+    message = PoseStamped()
+    message.header.stamp = stamp
+    message.header.frame_id = WORLD
+    where, turn = message.pose.position, message.pose.orientation
+    where.x, where.y, where.z = of.position.tolist()
+    turn.w, turn.x, turn.y, turn.z = of.quaternion.tolist()
+    return message
+
+
+def image(stamp: Time, frame: NDArray[np.uint8]) -> Image:
+    """
+    Write a camera image.
+
+    :param frame: Shape (height, width, 3), red green blue.
+    """
+    message = Image(
+        height=frame.shape[0], width=frame.shape[1], encoding='rgb8', is_bigendian=0,
+        step=3 * frame.shape[1])
+    message.header.stamp = stamp
+    message.header.frame_id = 'camera'
+    message.data = array.array('B', frame.tobytes())
+    return message
+
+
+def episode(
+        number: int, result: EpisodeResult, environment: str, real_time_factor: float,
+        overruns: int) -> DiagnosticStatus:
+    """
+    Write how an episode ended.
+
+    :param number: Episodes that ended before this one.
+    :param real_time_factor: Simulated time over wall time, as it came out; 0 in lockstep.
+    :param overruns: Slices that were computed later than their deadline.
+    """
+    verdict = 'solved' if result.success else 'not solved'
+    values = {
+        'episode': number, 'seed': result.seed, 'success': str(result.success).lower(),
+        'steps': result.steps, 'return': result.total_reward,
+        'duration': f'{result.duration:.6g}', 'real_time_factor': f'{real_time_factor:.4f}',
+        'overruns': overruns}
+    return DiagnosticStatus(
+        level=DiagnosticStatus.OK if result.success else DiagnosticStatus.WARN,
+        name='episode', message=f'{verdict} in {result.steps} steps', hardware_id=environment,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+
+
+def twist_rates(message: TwistStamped) -> NDArray[np.float64]:
+    """
+    Read the four rates that the effector can follow: x, y, z in m/s and yaw in rad/s.
+
+    :return: Shape (4,).
+    :raises ValueError: Where the frame is another or a number is not finite.
+    """
+    frame = message.header.frame_id
+    if frame not in ('', WORLD):
+        raise ValueError(f'twist_command: found the frame {frame!r}, expected {WORLD!r}')
+    linear = message.twist.linear
+    return _finite('twist_command', [linear.x, linear.y, linear.z, message.twist.angular.z])
+
+
+def gripper_rate(message: Float64MultiArray) -> NDArray[np.float64]:
+    """
+    Read the rate of closing, in closures a second.
+
+    :return: Shape (1,).
+    :raises ValueError: Where there is not one number, or it is not finite.
+    """
+    if len(message.data) != 1:
+        raise ValueError(f'gripper_command: found {len(message.data)} numbers, expected one')
+    return _finite('gripper_command', list(message.data))
+
+
+def _finite(topic: str, values: list[float]) -> NDArray[np.float64]:
+    """
+    Make an array, if it is one of finite numbers.
+    """
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f'{topic}: found {values}, expected finite numbers')
+    return np.array(values)
