@@ -75,3 +75,65 @@ class Chunk:
     actions: FloatArray
     value: float
     spread: float
+
+
+class ChunkPlayer:
+    """
+    Plays chunks open loop: an action a period, and a new chunk once the last one is used up.
+
+    Time is counted in ticks of the control loop, so that its jitter cannot play an action twice
+    or leave one out. With one tick a period, actions follow each other tick by tick. With another
+    rate, the time since the chunk's first action decides, rounded to whole ticks; ticks that were
+    missed count, so that a late loop does not stretch the chunk.
+
+    :param period: Time that one action is meant for, in ns.
+    :param tick: Time between two ticks, in ns; the same for one tick a period.
+    """
+
+    def __init__(self, period: int, tick: int) -> None:
+        """
+        Start without a chunk.
+        """
+        self._period = period
+        self._tick = tick
+        # Rates are given in Hz; 1/3 s cannot be written in ns. A thousandth is no other rate.
+        self._each_tick = abs(tick - period) * 1000 <= period
+        self.reset()
+
+    def reset(self) -> None:
+        """
+        Drop the chunk, so that the next tick needs a new one.
+        """
+        self._chunk: Chunk | None = None
+        self._start = 0
+        self._played = 0
+
+    def start(self, chunk: Chunk, now: int) -> None:
+        """
+        Begin a chunk; its first action is due now.
+
+        :param chunk: The chunk.
+        :param now: Time in ns.
+        """
+        self._chunk = chunk
+        self._start = now
+        self._played = 0
+
+    def next(self, now: int) -> tuple[int, FloatArray] | None:
+        """
+        Get the action that is due at this tick; call once a tick.
+
+        :param now: Time in ns.
+        :return: Index in the chunk and action, shape (act_dim,); None where a new chunk is due.
+        """
+        if self._chunk is None:
+            return None
+        if self._each_tick:
+            index = self._played
+        else:
+            ticks = round((now - self._start) / self._tick)
+            index = (ticks * self._tick + self._tick // 1000) // self._period
+        if not 0 <= index < len(self._chunk.actions):
+            return None
+        self._played += 1
+        return index, self._chunk.actions[index]

@@ -1,0 +1,161 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+How well the control loop keeps its promise: period, inference time, observation age.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+_RUN_CAPACITY = 1 << 16
+
+
+class Series:
+    """
+    Numbers of one kind, since the last report and since the beginning.
+
+    Percentiles of the whole run are those of its newest 65536 numbers, so that memory stays flat;
+    its mean, deviation and maximum are exact.
+    """
+
+    def __init__(self) -> None:
+        """
+        Start empty.
+        """
+        self._window: list[float] = []
+        self._run = np.zeros(_RUN_CAPACITY)
+        self._count = 0
+        self._mean = 0.0
+        self._squares = 0.0
+        self._max = -math.inf
+
+    def add(self, value: float) -> None:
+        """
+        Add a number.
+        """
+        self._window.append(value)
+        self._run[self._count % _RUN_CAPACITY] = value
+        self._count += 1
+        # Welford's recurrence: no loss of digits however long the run.
+        difference = value - self._mean
+        self._mean += difference / self._count
+        self._squares += difference * (value - self._mean)
+        self._max = max(self._max, value)
+
+    def window(self) -> dict[str, float]:
+        """
+        Report on the numbers since the last call.
+        """
+        values, self._window = np.array(self._window), []
+        if not len(values):
+            return _figures(values, math.nan, math.nan, math.nan)
+        return _figures(values, float(values.mean()), float(values.std()), float(values.max()))
+
+    def run(self) -> dict[str, float]:
+        """
+        Report on all numbers.
+        """
+        if not self._count:
+            return _figures(self._run[:0], math.nan, math.nan, math.nan)
+        return _figures(
+            self._run[:self._count], self._mean, math.sqrt(self._squares / self._count),
+            self._max)
+
+
+def _figures(
+        values: NDArray[np.float64], mean: float, std: float, largest: float
+) -> dict[str, float]:
+    """
+    Put figures together; NaN where there are none.
+    """
+    p50, p99 = np.percentile(values, (50, 99)) if len(values) else (math.nan, math.nan)
+    return {'mean': mean, 'std': std, 'p50': float(p50), 'p99': float(p99), 'max': largest}
+
+
+class LoopStatistics:
+    """
+    Statistics of a control loop.
+
+    :param period: Time between ticks in s, or None for a loop that follows its samples.
+    """
+
+    _REPORTED = (
+        ('period', ('mean', 'std', 'p99', 'max')), ('inference', ('p50', 'p99', 'max')),
+        ('observation_age', ('p50', 'max')))
+
+    def __init__(self, period: float | None) -> None:
+        """
+        Start with the first tick to come.
+        """
+        self.ticks = 0
+        self.missed_ticks = 0
+        self._period = period
+        self._series = {name: Series() for name, _ in self._REPORTED}
+        self._start = 0.0
+        self._last_time: float | None = None
+        self._last_slot = 0
+        self._reported = (0, 0)
+
+    def tick(self, time: float) -> None:
+        """
+        Note that a tick began.
+
+        Deadlines are absolute: tick n belongs at start + n periods. Deadlines that pass without a
+        tick are missed, and are never made up for.
+
+        :param time: Monotonic time in s.
+        """
+        self.ticks += 1
+        if self._last_time is None:
+            self._start = time
+        else:
+            self._series['period'].add((time - self._last_time) * 1e3)
+            if self._period is not None:
+                slot = round((time - self._start) / self._period)
+                if slot <= self._last_slot:
+                    # The first tick was late, and this one is not: put the grid where it belongs.
+                    slot = self._last_slot + 1
+                    self._start = time - slot * self._period
+                self.missed_ticks += slot - self._last_slot - 1
+                self._last_slot = slot
+        self._last_time = time
+
+    def add(self, inference: float | None, observation_age: float | None) -> None:
+        """
+        Note what a tick found, both in s; None where there was none.
+        """
+        if inference is not None:
+            self._series['inference'].add(inference * 1e3)
+        if observation_age is not None:
+            self._series['observation_age'].add(observation_age * 1e3)
+
+    def report(self) -> dict[str, float]:
+        """
+        Figures since the last report, and with the prefix ``run_`` since the beginning.
+        """
+        found: dict[str, float] = {}
+        for prefix in ('', 'run_'):
+            for name, figures in self._REPORTED:
+                series = self._series[name]
+                values = series.run() if prefix else series.window()
+                found.update({f'{prefix}{name}_{key}_ms': values[key] for key in figures})
+        found['ticks'] = self.ticks - self._reported[0]
+        found['missed_ticks'] = self.missed_ticks - self._reported[1]
+        found['run_ticks'], found['run_missed_ticks'] = self.ticks, self.missed_ticks
+        self._reported = self.ticks, self.missed_ticks
+        return found

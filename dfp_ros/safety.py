@@ -1,0 +1,138 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+When the robot must stop, what a command may be at most, and why a command is what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+import enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.observation import Sample
+from dfp_ros.robot_description import Source
+from dfp_ros.spec import PolicySpec
+
+
+class Reason(enum.Flag):
+    """
+    Why a command is not simply what the policy answered.
+    """
+
+    NONE = 0
+    #: A source was never seen; nothing is commanded.
+    WAITING = enum.auto()
+    #: A source is older than its maximum age; zero is commanded.
+    STALE = enum.auto()
+    #: A source is stamped in the future by more than its maximum age; zero is commanded.
+    FUTURE = enum.auto()
+    #: A message does not hold what the description says; zero is commanded.
+    UNREADABLE = enum.auto()
+    #: The observation has a number that is not finite; zero is commanded.
+    NOT_FINITE_OBSERVATION = enum.auto()
+    #: The policy failed to answer; zero is commanded.
+    INFERENCE_FAILED = enum.auto()
+    #: The policy answered with a number that is not finite; zero is commanded.
+    NOT_FINITE_ACTION = enum.auto()
+    #: The action was outside [-1, 1] and was clipped.
+    CLIPPED = enum.auto()
+
+    @property
+    def words(self) -> str:
+        """
+        The reasons as words, ``none`` where there is none.
+        """
+        names = [str(member.name) for member in Reason if member.value and member in self]
+        return ' '.join(name.lower() for name in names) or 'none'
+
+
+def check_sources(
+        now: int, sources: Iterable[Source],
+        samples: Mapping[str, Sample | None]) -> tuple[Reason, str]:
+    """
+    See whether every source is there and fresh.
+
+    Age is judged twice: by when the message arrived, which no publisher's clock can defeat, and by
+    its header stamp, which no queue on the way can defeat.
+
+    :param now: Time in ns.
+    :param sources: All sources.
+    :param samples: Newest sample of each source by name, None or absent where none was seen.
+    :return: :attr:`Reason.NONE`, or every reason that applies, and a text that names the sources.
+    """
+    reason, texts = Reason.NONE, []
+    for source in sources:
+        name = f'source {source.name!r} (topic {source.topic})'
+        sample = samples.get(source.name)
+        if sample is None:
+            reason |= Reason.WAITING
+            texts.append(f'{name}: no message yet')
+            continue
+        limit = f'maximum age {source.max_age:g} s'
+        silent = (now - sample.received) * 1e-9
+        age = (now - sample.time) * 1e-9
+        if silent > source.max_age:
+            reason |= Reason.STALE
+            texts.append(f'{name}: nothing arrived for {silent:.3f} s, {limit}')
+        elif sample.stamp == 0:
+            reason |= Reason.STALE
+            texts.append(f'{name}: header.stamp is empty, so its age is unknown; have it stamped')
+        elif age > source.max_age:
+            reason |= Reason.STALE
+            texts.append(
+                f'{name}: stamped {age:.3f} s ago though it just arrived, {limit}; do the clocks '
+                'agree?')
+        elif min(age, silent) < -source.max_age:
+            reason |= Reason.FUTURE
+            texts.append(
+                f'{name}: stamped {-min(age, silent):.3f} s in the future, {limit}; do the clocks '
+                'agree?')
+    return reason, '; '.join(texts)
+
+
+class ActionBounds:
+    """
+    From actions in [-1, 1] to physical commands within the bounds that the policy file states.
+
+    :param spec: The policy's specification.
+    """
+
+    def __init__(self, spec: PolicySpec) -> None:
+        """
+        Put the bounds of all fields in a row.
+        """
+        self.low = np.array([value for member in spec.action for value in member.low])
+        self.high = np.array([value for member in spec.action for value in member.high])
+        self._range = self.high - self.low
+
+    def command(
+            self, action: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Reason]:
+        """
+        Scale one action to SI units, and bound it.
+
+        :param action: Shape (act_dim,).
+        :return: The command as the policy asked for it and the command to send, both of shape
+            (act_dim,), float64, SI units, and the reasons for a difference. The command to send
+            is within the bounds; where the action is not finite, it is zero.
+        """
+        asked = self.low + (action.astype(np.float64) + 1) / 2 * self._range
+        if not np.isfinite(asked).all():
+            return asked, np.zeros_like(asked), Reason.NOT_FINITE_ACTION
+        # Told from the action: rounding may put 1 a last digit above the bound.
+        reason = Reason.CLIPPED if (np.abs(action) > 1).any() else Reason.NONE
+        return asked, np.clip(asked, self.low, self.high), reason

@@ -1,0 +1,252 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+A YAML file read strictly: every value knows its file, line and key, and so do its errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+import difflib
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class DescriptionError(ValueError):
+    """
+    A description file is missing, malformed, or says something that cannot be; names the place.
+    """
+
+
+class Section:
+    """
+    One value of a YAML file, with its place.
+
+    :param node: The parsed node.
+    :param file: File that it was read from.
+    :param key: Keys and indices that lead to it, for example ``observation[2].path``.
+    """
+
+    def __init__(self, node: yaml.Node, file: Path, key: str = '') -> None:
+        """
+        Remember the place.
+        """
+        self._node = node
+        self._file = file
+        self._key = key
+
+    @property
+    def where(self) -> str:
+        """
+        Say where this is: file, line, key.
+        """
+        line = self._node.start_mark.line + 1
+        return f'{self._file}:{line}: {self._key}' if self._key else f'{self._file}:{line}'
+
+    def error(self, message: str) -> DescriptionError:
+        """
+        Make an error that points here.
+        """
+        return DescriptionError(f'{self.where}: {message}')
+
+    def entries(self) -> dict[str, Section]:
+        """
+        Take the value as a mapping with keys of any name.
+        """
+        if not isinstance(self._node, yaml.MappingNode):
+            raise self.error(f'found {self._kind()}, expected keys with values')
+        found: dict[str, Section] = {}
+        for key_node, value_node in self._node.value:
+            key = str(key_node.value)
+            section = Section(value_node, self._file, f'{self._key}.{key}' if self._key else key)
+            if key in found:
+                raise section.error('found this key a second time; keep one of the two')
+            found[key] = section
+        return found
+
+    def mapping(self, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Section]:
+        """
+        Take the value as a mapping with known keys.
+
+        :param required: Keys that must be there.
+        :param optional: Keys that may be there.
+        :raises DescriptionError: At a key that is unknown, missing or there twice.
+        """
+        found = self.entries()
+        known = (*required, *optional)
+        for key, section in found.items():
+            if key not in known:
+                raise section.error(f'found an unknown key; {nearest(key, known)}')
+        for key in required:
+            if key not in found:
+                raise self.error(f'the key {key!r} is missing; {nearest(key, found)}')
+        return found
+
+    def items(self) -> list[Section]:
+        """
+        Take the value as a list that is not empty.
+        """
+        if not isinstance(self._node, yaml.SequenceNode):
+            raise self.error(f'found {self._kind()}, expected a list')
+        if not self._node.value:
+            raise self.error('found an empty list, expected at least one item')
+        return [
+            Section(node, self._file, f'{self._key}[{i}]')
+            for i, node in enumerate(self._node.value)]
+
+    def text(self) -> str:
+        """
+        Take the value as text.
+        """
+        value = self._scalar()
+        if not isinstance(value, str) or not value:
+            raise self.error(
+                f'found {value!r}, expected text (in quotes, where it looks like a number)')
+        return value
+
+    def choice(self, known: Iterable[str]) -> str:
+        """
+        Take the value as one of some known words.
+        """
+        value, known = self.text(), list(known)
+        if value not in known:
+            raise self.error(f'found {value!r}; {nearest(value, known)}')
+        return value
+
+    def number(self) -> float:
+        """
+        Take the value as a finite number.
+        """
+        value = self._scalar()
+        if isinstance(value, str):
+            raise self.error(
+                f'found the text {value!r}, expected a number (YAML 1.1 wants a point before an '
+                'exponent: 1.0e-3)')
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(f'found {value!r}, expected a number')
+        if not math.isfinite(value):
+            raise self.error(f'found {value!r}, expected a finite number')
+        return float(value)
+
+    def positive(self) -> float:
+        """
+        Take the value as a number above zero.
+        """
+        value = self.number()
+        if value <= 0:
+            raise self.error(f'found {value}, expected a number above 0')
+        return value
+
+    def index(self) -> int:
+        """
+        Take the value as an index, counted from 0.
+        """
+        value = self._scalar()
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self.error(f'found {value!r}, expected an index: 0, 1, 2, ...')
+        return value
+
+    def texts(self) -> tuple[str, ...]:
+        """
+        Take the value as a list of different texts.
+        """
+        return tuple(self._distinct([(item, item.text()) for item in self.items()]))
+
+    def indices(self) -> tuple[int, ...]:
+        """
+        Take the value as a list of different indices.
+        """
+        return tuple(self._distinct([(item, item.index()) for item in self.items()]))
+
+    def numbers(self, size: int) -> tuple[float, ...]:
+        """
+        Take the value as one number for all, or as a list of ``size`` numbers.
+        """
+        if isinstance(self._node, yaml.ScalarNode):
+            return (self.number(),) * size
+        values = tuple(item.number() for item in self.items())
+        if len(values) != size:
+            raise self.error(
+                f'found {len(values)} numbers, expected {size}, or one for all of them')
+        return values
+
+    def _distinct(self, values: list[tuple[Section, Any]]) -> list[Any]:
+        """
+        Refuse what is in a list twice.
+        """
+        seen: list[Any] = []
+        for section, value in values:
+            if value in seen:
+                raise section.error(f'found {value!r} a second time in the list')
+            seen.append(value)
+        return seen
+
+    def _scalar(self) -> Any:
+        """
+        Convert a scalar as YAML does.
+        """
+        if not isinstance(self._node, yaml.ScalarNode):
+            raise self.error(f'found {self._kind()}, expected a single value')
+        try:
+            return yaml.safe_load(yaml.serialize(self._node))
+        except (yaml.YAMLError, ValueError) as error:
+            raise self.error(f'found {self._node.value!r}, which is no value: {error}') from error
+
+    def _kind(self) -> str:
+        """
+        Name what is there, for messages.
+        """
+        if isinstance(self._node, yaml.MappingNode):
+            return 'keys with values'
+        return 'a list' if isinstance(self._node, yaml.SequenceNode) else repr(self._node.value)
+
+
+def read_yaml(path: str | os.PathLike[str]) -> Section:
+    """
+    Read a YAML file.
+
+    :param path: The file.
+    :raises DescriptionError: Where it is missing, unreadable, not YAML, or empty.
+    """
+    file = Path(path)
+    try:
+        node = yaml.compose(file.read_text(encoding='utf-8'), Loader=yaml.SafeLoader)
+    except FileNotFoundError as error:
+        raise DescriptionError(
+            f'{file}: there is no such file (looked in {file.absolute().parent})') from error
+    except OSError as error:
+        raise DescriptionError(f'{file}: cannot be read: {error.strerror}') from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise DescriptionError(f'{file}: found text that is not YAML: {error}') from error
+    if node is None:
+        raise DescriptionError(f'{file}: found an empty file')
+    return Section(node, file)
+
+
+def nearest(word: str, known: Iterable[str] | Mapping[str, Any]) -> str:
+    """
+    Help with a name that is not known: the nearest one that is, or all of them.
+
+    :param word: What was found.
+    :param known: What there is.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f'did you mean {near[0]!r}?'
+    return f'known: {", ".join(known[:20])}' + (', ...' if len(known) > 20 else '')
