@@ -1,0 +1,187 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Every setting of a training run, and presets by name.
+
+The dataclass is the command line, the file beside a checkpoint and the documentation at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+import difflib
+import json
+import math
+from typing import Any, Literal
+
+
+class ConfigError(ValueError):
+    """
+    A setting is unknown or out of its range.
+    """
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """
+    Settings of one run.
+    """
+
+    # What to learn from, and for what.
+    data: str = 'data/cube-single-demo-task2-v0.npz'
+    """Data file, in OGBench's format."""
+    environment: str = 'cube-single-singletask-task2-v0'
+    """Environment that rewards and evaluates."""
+    seed: int = 0
+    """Seed of everything random in the run."""
+    device: Literal['cpu', 'cuda'] = 'cpu'
+    """Where the networks live."""
+    threads: int = 0
+    """Threads of torch on the CPU; 0 leaves torch's own choice."""
+
+    # How long, and how fast.
+    steps: int = 1_000_000
+    """Updates in all."""
+    batch_size: int = 256
+    """States an update."""
+    learning_rate: float = 3e-4
+    """Adam's rate for actor and critics."""
+    schedule: Literal['constant', 'cosine'] = 'constant'
+    """Whether the rate stays or falls to zero along a half cosine over the run."""
+
+    # Networks.
+    hidden: tuple[int, ...] = (512, 512, 512, 512)
+    """Widths of the hidden layers of actor and critics."""
+    critics: int = 2
+    """Members of the critic ensemble."""
+    normalise: bool = False
+    """Whether observations are shifted and scaled to unit deviation inside the policy."""
+
+    # Actions and value.
+    horizon: int = 1
+    """H: actions in a chunk."""
+    best_of: int = 1
+    """N': candidates of which the critic picks the best, in targets and in execution."""
+    discount: float = 0.99
+    """Discount a step."""
+    target_rate: float = 5e-3
+    """Rate at which the target critics follow."""
+
+    # The drifting field.
+    bandwidths: tuple[float, ...] = (0.05,)
+    """Kernel widths, in units of the mean distance."""
+    generated: int = 8
+    """G: chunks generated a state."""
+    value_weight: float = 0.45
+    """lambda: weight of the top-K drift; 0 clones behaviour only."""
+    pool: int = 16
+    """N: candidates drawn from the anchor policy a state."""
+    top: int = 8
+    """K: best candidates of the pool that serve as positives."""
+    anchor_rate: float = 1e-4
+    """Rate at which the anchor policy follows the actor."""
+
+    # Execution, evaluation, logging.
+    noise_scale: float = 1.0
+    """Factor on the noise in evaluation and in the exported policy."""
+    evaluate_every: int = 50_000
+    """Updates between evaluations; one more follows the last update."""
+    episodes: int = 50
+    """Episodes an evaluation."""
+    log_every: int = 100
+    """Updates between log rows."""
+    checkpoint_every: int = 5_000
+    """Updates between checkpoints."""
+
+    def __post_init__(self) -> None:
+        """
+        Check ranges once.
+        """
+        for name in (
+                'steps', 'batch_size', 'critics', 'horizon', 'best_of', 'generated', 'pool', 'top',
+                'evaluate_every', 'episodes', 'log_every', 'checkpoint_every'):
+            _require(name, getattr(self, name), getattr(self, name) >= 1, 'at least 1')
+        for name in ('seed', 'threads', 'value_weight', 'noise_scale'):
+            value = getattr(self, name)
+            _require(name, value, math.isfinite(value) and value >= 0, '0 or more')
+        for name in ('learning_rate', 'discount', 'target_rate', 'anchor_rate'):
+            _require(name, getattr(self, name), 0 < getattr(self, name) <= 1, 'within (0, 1]')
+        _require('top', self.top, self.top <= self.pool, f'at most pool, {self.pool}')
+        for name in ('hidden', 'bandwidths'):
+            values = getattr(self, name)
+            _require(name, values, bool(values) and all(v > 0 for v in values), 'positive numbers')
+
+    def to_json(self) -> str:
+        """
+        Write the settings as JSON text.
+        """
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainConfig:
+        """
+        Read settings that :meth:`to_json` wrote.
+
+        :raises ConfigError: Where a key is unknown; the message has the nearest known one.
+        """
+        values: dict[str, Any] = json.loads(text)
+        known = [member.name for member in fields(cls)]
+        for key in values:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f'; did you mean {near[0]!r}?' if near else ''
+                raise ConfigError(f'configuration: found the unknown key {key!r}{hint}')
+        for key in ('hidden', 'bandwidths'):
+            if key in values:
+                values[key] = tuple(values[key])
+        return cls(**values)
+
+
+def _require(name: str, value: Any, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f'{name}: found {value!r}, expected {expected}')
+
+
+_SMALL = {
+    'hidden': (256, 256, 256), 'normalise': True, 'schedule': 'cosine', 'learning_rate': 1e-3,
+    'bandwidths': (0.2,), 'noise_scale': 0.5}
+
+PRESETS: dict[str, tuple[str, TrainConfig]] = {
+    'cube-single': (
+        "The paper's offline run on cube-single (table 8)",
+        TrainConfig(data='data/cube-single-play-v0.npz')),
+    'cube-double': (
+        "The paper's offline run on cube-double (table 8)",
+        TrainConfig(
+            data='data/cube-double-play-v0.npz',
+            environment='cube-double-singletask-task2-v0', value_weight=0.55)),
+    'cube-chunks': (
+        "The paper's chunked settings for the cubes (table 5), offline",
+        TrainConfig(
+            data='data/cube-double-play-v0.npz', environment='cube-double-singletask-task2-v0',
+            horizon=5, best_of=16, top=4, value_weight=0.5)),
+    'release-chunks': (
+        "The chunked settings of the release's own configuration files, offline",
+        TrainConfig(
+            data='data/cube-double-play-v0.npz', environment='cube-double-singletask-task2-v0',
+            horizon=5, best_of=16, top=4, value_weight=0.5, bandwidths=(0.1,))),
+    'small-clone': (
+        'Behaviour cloning of demonstrations, minutes on a CPU; made the shipped policy',
+        TrainConfig(**_SMALL, value_weight=0.0, steps=6_000, evaluate_every=2_000)),
+    'small-offline': (
+        'Cloning and top-K improvement with small networks, an hour on a CPU',
+        TrainConfig(
+            **_SMALL, data='data/cube-single-play-v0.npz', steps=60_000, anchor_rate=1e-3,
+            evaluate_every=10_000)),
+}

@@ -1,0 +1,142 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Actor and critic ensemble.
+
+Both take one observation with several noise vectors or chunks, so that the observation's share of
+the first layer is computed once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+LAYER_NORM_EPSILON = 1e-6
+
+
+class Normaliser(nn.Module):
+    """
+    Shift and scale observations by statistics kept with the weights.
+
+    :param mean: Shape (obs_dim,).
+    :param deviation: Shape (obs_dim,), positive.
+    """
+
+    mean: torch.Tensor
+    inverse: torch.Tensor
+
+    def __init__(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer('mean', mean.clone())
+        self.register_buffer('inverse', deviation.reciprocal())
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """
+        Normalise, keeping the shape (..., obs_dim).
+        """
+        return (observation - self.mean) * self.inverse
+
+
+class Actor(nn.Module):
+    """
+    The one-step policy: a chunk from an observation and noise of the chunk's size.
+
+    :param observation_size: Length of an observation.
+    :param chunk_size: Horizon times action size; also the length of the noise.
+    :param hidden: Widths of the hidden layers.
+    """
+
+    def __init__(self, observation_size: int, chunk_size: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        widths = [observation_size + chunk_size, *hidden, chunk_size]
+        self.observation_size = observation_size
+        self.layers = nn.ModuleList(
+            nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False))
+        for layer in self.layers:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, observation: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """
+        Unclipped chunks.
+
+        :param observation: Shape (B, obs_dim), normalised.
+        :param noise: Shape (B, N, chunk_size), standard normal.
+        :returns: Shape (B, N, chunk_size).
+        """
+        first = self.layers[0]
+        seen, drawn = first.weight.split([self.observation_size, noise.shape[-1]], dim=1)
+        hidden = functional.linear(noise, drawn) + functional.linear(
+            observation, seen, first.bias).unsqueeze(1)
+        for layer in self.layers[1:]:
+            hidden = layer(functional.gelu(hidden, approximate='tanh'))
+        return hidden
+
+
+class CriticEnsemble(nn.Module):
+    """
+    Independent value networks, evaluated as one batched product a layer.
+
+    :param observation_size: Length of an observation.
+    :param chunk_size: Horizon times action size.
+    :param hidden: Widths of the hidden layers.
+    :param members: How many networks.
+    """
+
+    def __init__(
+            self, observation_size: int, chunk_size: int, hidden: Sequence[int],
+            members: int) -> None:
+        super().__init__()
+        widths = [observation_size + chunk_size, *hidden, 1]
+        self.observation_size = observation_size
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        self.norm_scales = nn.ParameterList()
+        self.norm_shifts = nn.ParameterList()
+        for before, after in zip(widths, widths[1:], strict=False):
+            weight = torch.empty(members, before, after)
+            for member in weight:
+                nn.init.xavier_uniform_(member)
+            self.weights.append(nn.Parameter(weight))
+            self.biases.append(nn.Parameter(torch.zeros(members, 1, after)))
+        for width in hidden:
+            self.norm_scales.append(nn.Parameter(torch.ones(members, 1, width)))
+            self.norm_shifts.append(nn.Parameter(torch.zeros(members, 1, width)))
+
+    def forward(self, observation: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
+        """
+        Values of several chunks of each observation.
+
+        :param observation: Shape (B, obs_dim), normalised.
+        :param chunk: Shape (B, N, chunk_size).
+        :returns: Shape (members, B, N).
+        """
+        batch, count, size = chunk.shape
+        seen, proposed = self.weights[0].split([self.observation_size, size], dim=1)
+        from_observation = torch.matmul(observation, seen) + self.biases[0]
+        from_chunk = torch.matmul(chunk.reshape(batch * count, size), proposed)
+        members = from_chunk.shape[0]
+        hidden = (
+            from_chunk.view(members, batch, count, -1) + from_observation.unsqueeze(2)
+        ).view(members, batch * count, -1)
+        for i, (scale, shift) in enumerate(zip(self.norm_scales, self.norm_shifts, strict=True)):
+            hidden = functional.gelu(hidden, approximate='tanh')
+            hidden = functional.layer_norm(hidden, hidden.shape[-1:], eps=LAYER_NORM_EPSILON)
+            hidden = torch.addcmul(shift, hidden, scale)
+            hidden = torch.baddbmm(self.biases[i + 1], hidden, self.weights[i + 1])
+        return hidden.view(members, batch, count)
