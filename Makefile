@@ -1,0 +1,45 @@
+# `make` sets everything up; `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+# The recipes share one environment and one build folder.
+.NOTPARALLEL:
+
+# The Python that the environment is made with.
+PYTHON ?= python3
+# Sourced by every recipe that runs something; setup files of ROS use variables that may be unset.
+ENTER := set +u; . env/setup.bash; set -u
+# `make train SET="..."` adds settings; `python -m training.train --help` lists them.
+SET ?=
+# `make test PYTEST="-k spec"` runs a part.
+PYTEST ?=
+
+.PHONY: help build env demo test lint train clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: env ## environment and package (what plain `make` does; a second time it is quick)
+	@$(ENTER); colcon build --symlink-install --base-paths . --event-handlers console_direct-
+
+env: ## the virtual environment alone
+	@$(PYTHON) env/install.py
+
+demo: build ## run the shipped policy on the simulated arm over ROS 2, 10 episodes in real time
+	@$(ENTER); exec python -m dfp_ros.robots.demo
+
+test: build lint ## lint, then every test
+	@$(ENTER); exec python -m pytest $(PYTEST)
+
+lint: env ## ruff and mypy
+	@$(ENTER); ruff check .; mypy; mypy --explicit-package-bases env/*.py
+
+train: build ## learn a small policy from data collected here (minutes), as an example
+	@$(ENTER); exec python -m training.train $(SET)
+
+clean: ## remove what colcon built
+	rm -rf build install log
+
+distclean: clean ## remove the environment too
+	rm -rf .venv .venvs

@@ -1,0 +1,318 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Make the virtual environment in which everything of this project runs.
+
+``python3 env/install.py``, which is what ``make`` calls, needs Python's standard library alone.
+Where a ROS 2 is sourced the environment stands on it (system site packages); elsewhere ROS 2
+Jazzy comes from PyPI.
+
+Each environment is a folder of its own, ``.venvs/<fingerprint>``, named after everything that
+decides its content, and ``.venv`` is a link to the one in use. The link moves only when the new
+environment is complete and has passed its checks: a failure at any step leaves the earlier one
+as it was, and an unchanged fingerprint means that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+import ctypes.util
+from dataclasses import dataclass
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+import platform
+import shutil
+import subprocess
+import sys
+import time
+
+import launch_stack
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON_VERSIONS = ((3, 11), (3, 12))
+# Written last into an environment; without it the folder is the remains of an interrupted run.
+COMPLETE = 'dfp_ros_environment'
+
+
+class InstallError(Exception):
+    """
+    A step failed: what it was, what it said, and what to do.
+    """
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    Everything that decides what an environment holds.
+
+    :param python: Interpreter of the environment, outside any virtual environment.
+    :param ros: Name of the sourced ROS distribution; empty to take ROS 2 from PyPI.
+    :param requirements: Requirement files for pip.
+    :param constraints: File with the version of every package.
+    :param stack: The launch and command-line packages to unpack; None where ROS 2 has them.
+    :param imports: Modules that must import before the environment counts as complete.
+    """
+
+    python: str
+    ros: str
+    requirements: tuple[Path, ...]
+    constraints: Path
+    stack: launch_stack.Stack | None
+    imports: tuple[str, ...]
+
+    def fingerprint(self) -> str:
+        """
+        Name the content: equal recipes have equal names, on one interpreter.
+        """
+        digest = hashlib.sha256()
+        sources = [*self.requirements, self.constraints]
+        if self.stack:
+            sources += [Path(launch_stack.__file__), *self.stack.verb_files()]
+        for path in sources:
+            digest.update(path.name.encode() + b'\0' + path.read_bytes() + b'\0')
+        digest.update(repr((self.python, platform.python_version(), self.ros)).encode())
+        return digest.hexdigest()[:12]
+
+
+def say(text: str) -> None:
+    """
+    Print a line at once, so that it stands in order with what pip prints.
+    """
+    print(text, flush=True)
+
+
+def check_machine(system: str, machine: str, version: tuple[int, int]) -> None:
+    """
+    Refuse a machine for which there are no wheels, before anything is downloaded.
+
+    :raises InstallError: Naming what was found and what is supported.
+    """
+    if system != 'Linux' or machine != 'x86_64':
+        raise InstallError(
+            f'this is {system} on {machine}, but the wheels of ROS 2 exist for Linux on x86_64 '
+            'alone; use such a machine or a container of that kind')
+    if version not in PYTHON_VERSIONS:
+        supported = ', '.join(f'{major}.{minor}' for major, minor in PYTHON_VERSIONS)
+        raise InstallError(
+            f'this is Python {version[0]}.{version[1]}, but the pinned packages exist for '
+            f'{supported}; choose another with, for example, `make PYTHON=python3.12`')
+
+
+def base_python() -> str:
+    """
+    Return the interpreter under the virtual environment, if this runs in one.
+    """
+    return str(getattr(sys, '_base_executable', None) or sys.executable)
+
+
+def sourced_ros(environment: dict[str, str], python: str) -> str:
+    """
+    Return the name of the ROS 2 distribution sourced in this shell, or nothing.
+
+    A container may set ROS_DISTRO without sourcing anything, and ``env/setup.bash`` sets it for
+    the ROS 2 that came from PyPI into a virtual environment: neither is a ROS installation.
+
+    :raises InstallError: A ROS 2 is sourced, but not for this Python.
+    """
+    distribution = environment.get('ROS_DISTRO', '')
+    prefixes = [Path(p) for p in environment.get('AMENT_PREFIX_PATH', '').split(':') if p]
+    installed = [p for p in prefixes if not (p / 'pyvenv.cfg').exists()]
+    underlay = [p for p in installed if (p / 'share' / 'rclpy').is_dir()]
+    if not distribution or not underlay:
+        return ''
+    check = subprocess.run([python, '-c', 'import rclpy'], capture_output=True, text=True,
+                           env=environment, check=False)
+    if check.returncode:
+        reason = (check.stderr.strip().splitlines() or ['no reason given'])[-1]
+        raise InstallError(
+            f'ROS 2 {distribution} is sourced ({underlay[0]}), but {python} cannot import its '
+            f'rclpy: {reason}. Use the Python that this ROS was built for, for example `make '
+            'PYTHON=/usr/bin/python3`, or run make in a shell where no ROS 2 is sourced')
+    return distribution
+
+
+def default_recipe(environment: dict[str, str]) -> Recipe:
+    """
+    Choose the recipe for this machine.
+    """
+    python = base_python()
+    ros = sourced_ros(environment, python)
+    requirements = [ROOT / 'env' / 'requirements.txt']
+    imports = ['rclpy', 'launch_ros', 'ros2cli', 'onnxruntime', 'torch', 'ogbench', 'pytest']
+    if not ros:
+        requirements.append(ROOT / 'env' / 'requirements-ros.txt')
+        imports += ['launch_testing_ros', 'ament_flake8.main', 'colcon_core.command']
+    return Recipe(
+        python=python, ros=ros, requirements=tuple(requirements),
+        constraints=ROOT / 'env' / 'constraints.txt',
+        stack=None if ros else launch_stack.JAZZY, imports=tuple(imports))
+
+
+def run(command: Sequence[str], doing: str, remedy: str) -> None:
+    """
+    Run a command whose output the user sees; repeat the end of its errors if it fails.
+
+    :raises InstallError: With the last lines of what it wrote to its error stream.
+    """
+    # The shell's own Python path would let foreign packages satisfy or break the installation.
+    environment = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'PYTHONHOME')}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        lines = []
+        for line in process.stderr or ():
+            # An index that lacks a package is normal where several are configured.
+            if not line.startswith('WARNING: Location'):
+                sys.stderr.write(line)
+                lines.append(line.rstrip())
+    if process.returncode:
+        end = '\n'.join(f'    {line}' for line in lines[-6:]) or '    (it wrote nothing)'
+        raise InstallError(
+            f'failed while {doing} (exit status {process.returncode}):\n{end}\n  {remedy}')
+
+
+NETWORK_REMEDY = (
+    'If that is a network error: check that pip reaches its package index (`pip config list` and '
+    'the PIP_* variables show which), then run make again.')
+
+
+def build(venv: Path, recipe: Recipe) -> None:
+    """
+    Fill one environment, from nothing to its checks.
+
+    :param venv: Folder to make; the caller removes it if a step fails.
+    :raises InstallError: Naming the step and the reason.
+    """
+    pip = [str(venv / 'bin' / 'python'), '-m', 'pip']
+    source = f'ROS 2 {recipe.ros} of this machine' if recipe.ros else 'ROS 2 Jazzy from PyPI'
+    say(f'[1/4] virtual environment, with {source}')
+    run([recipe.python, '-m', 'venv', *(['--system-site-packages'] if recipe.ros else []),
+         str(venv)], 'making the virtual environment',
+        'If ensurepip is missing: install the venv module of this Python (on Debian and Ubuntu, '
+        'the package python3-venv).')
+
+    names = ' and '.join(f'env/{path.name}' for path in recipe.requirements)
+    say(f'[2/4] Python packages of {names} (up to a few minutes)')
+    chosen = [word for path in recipe.requirements for word in ('--requirement', str(path))]
+    quiet = [] if sys.stdout.isatty() else ['--quiet']
+    run([*pip, 'install', '--disable-pip-version-check', *quiet, *chosen,
+         '--constraint', str(recipe.constraints)],
+        f'fetching and installing the Python packages of {names}', NETWORK_REMEDY)
+
+    if recipe.stack:
+        say(f'[3/4] launch and command-line packages of ROS 2, out of {recipe.stack.requirement}')
+        download = venv / 'download'
+        run([*pip, 'download', '--disable-pip-version-check', *quiet, '--dest', str(download),
+             *recipe.stack.pip_arguments()],
+            f'fetching {recipe.stack.requirement}', NETWORK_REMEDY)
+        try:
+            launch_stack.unpack(recipe.stack, download, venv)
+        except launch_stack.StackError as error:
+            raise InstallError(f'failed while unpacking {recipe.stack.requirement}: {error}')
+        shutil.rmtree(download)
+    else:
+        say('[3/4] launch and command-line packages: those of the sourced ROS 2')
+
+    say(f'[4/4] check: import {", ".join(recipe.imports)}')
+    # The sourced ROS is found through PYTHONPATH, so this one keeps the shell's environment.
+    check = subprocess.run(
+        [str(venv / 'bin' / 'python'), '-c', f'import {", ".join(recipe.imports)}'],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if check.returncode:
+        raise InstallError('failed at the check that everything imports:\n' + check.stderr)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """
+    Let one installation at a time work on a checkout.
+    """
+    folder.mkdir(exist_ok=True)
+    with (folder / 'lock').open('w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say('waiting for another installation in this folder to end')
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def install(root: Path, recipe: Recipe) -> bool:
+    """
+    Make ``root/.venv`` the environment of a recipe.
+
+    :param root: Folder that holds ``.venv`` and ``.venvs``.
+    :returns: False if it was there already.
+    :raises InstallError: With everything left as it was before the call.
+    """
+    link, store = root / '.venv', root / '.venvs'
+    if link.exists() and not link.is_symlink():
+        raise InstallError(
+            f'{link} is a folder that this program did not make; move it away or delete it, then '
+            'run make again')
+    with locked(store):
+        venv = store / recipe.fingerprint()
+        previous = link.resolve() if link.is_symlink() else None
+        fresh = not (venv / COMPLETE).exists()
+        if fresh:
+            shutil.rmtree(venv, ignore_errors=True)
+            try:
+                build(venv, recipe)
+                (venv / COMPLETE).write_text(f'{recipe.ros or "pypi"}\n')
+            finally:
+                if not (venv / COMPLETE).exists():
+                    shutil.rmtree(venv, ignore_errors=True)
+        if previous != venv:
+            new = store / 'link'
+            new.unlink(missing_ok=True)
+            new.symlink_to(Path(store.name) / venv.name)
+            os.replace(new, link)
+        if fresh:
+            # Programs still running from the one that was replaced may have more to import.
+            for folder in store.iterdir():
+                if folder.is_dir() and folder not in (venv, previous):
+                    shutil.rmtree(folder, ignore_errors=True)
+    return fresh
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run from the command line; the exit status is 0 only if the environment is complete.
+    """
+    argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0]).parse_args(
+        arguments)
+    start = time.monotonic()
+    try:
+        check_machine(platform.system(), platform.machine(), sys.version_info[:2])
+        fresh = install(ROOT, default_recipe(dict(os.environ)))
+    except InstallError as error:
+        print(f'env/install.py: {error}\nNothing was left half-installed; an environment that was '
+              'there before is unchanged.', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('env/install.py: interrupted; nothing was left half-installed.', file=sys.stderr)
+        return 130
+    if fresh:
+        say(f'environment ready in .venv after {time.monotonic() - start:.0f} s; '
+            'use it with `. env/setup.bash`')
+        if not (ctypes.util.find_library('OSMesa') or ctypes.util.find_library('EGL')):
+            say('note: neither libOSMesa nor libEGL is installed, so nothing is drawn off-screen '
+                '(on Debian and Ubuntu: the package libosmesa6)')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
