@@ -1,0 +1,119 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Node ``sim_robot``: an OGBench arm in simulation that looks like a robot cell to ROS.
+
+``ros2 run dfp_ros sim_node --ros-args -p mode:=realtime -p seed:=0``
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from queue import SimpleQueue
+import signal
+import sys
+import threading
+from typing import Any
+import warnings
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Run the node until its last episode has ended or a signal comes.
+
+    :return: The exit status: 1 where a parameter is wrong, else 0.
+    """
+    # Both complain at import, about the display that nobody needs and about float32.
+    warnings.filterwarnings('ignore', module='glfw|gymnasium')
+    from dfp_ros.robots.sim_robot import SimRobot, STOP
+
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    # SimpleQueue.put may be called from a signal handler, whatever the main thread is doing.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: inbox.put(STOP))
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    robot = SimRobot(inbox)
+    try:
+        return _run(robot, inbox)
+    finally:
+        robot.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
+    """
+    Put the parts together and run them.
+    """
+    from dfp_ros.robots.rendering import FrameServer, RenderingError
+    from dfp_ros.robots.sim_camera import Camera
+    from dfp_ros.robots.sim_loop import EpisodeLoop
+    from dfp_ros.robots.sim_settings import declare
+    from dfp_ros.robots.simulation import Simulation
+
+    try:
+        settings = declare(robot)
+        simulation = Simulation(settings.environment, settings.state_rate)
+        server = FrameServer(
+            settings.environment, settings.image_width, settings.image_height,
+        ) if settings.render else None
+    except (ValueError, ParameterException) as error:
+        robot.get_logger().fatal(f'cannot start: {error}')
+        return 1
+    except RenderingError as error:
+        robot.get_logger().fatal(f'cannot start with render:=true: {error}')
+        return 1
+    simulation.reset(settings.seed)
+    robot.open(len(simulation.state().cubes), settings.render)
+    camera = Camera(
+        server, robot.camera, settings.render_rate, robot.get_logger()) if server else None
+    loop = EpisodeLoop(robot, simulation, settings, inbox, camera)
+    # Commands come at 20 Hz: the events executor would gain nothing, and it cannot be shut down
+    # from another thread than the one that spins it.
+    executor = SingleThreadedExecutor()
+    executor.add_node(robot)
+    spinning = threading.Thread(target=_spin, args=(executor,), name='executor', daemon=True)
+    spinning.start()
+    # The collector would stop the loop to walk through MuJoCo's and dm_control's objects.
+    gc.collect()
+    gc.freeze()
+    robot.get_logger().info(
+        f'{settings.environment}: {settings.mode}, first seed {settings.seed}')
+    try:
+        loop.run()
+        robot.flush(2.0)
+    finally:
+        executor.shutdown(2.0)
+        spinning.join(2.0)
+        if camera:
+            camera.close()
+    robot.get_logger().info(f'ended; {loop.summary}')
+    return 0
+
+
+def _spin(executor: Executor) -> None:
+    """
+    Take messages until the executor is shut down.
+    """
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,121 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The simulated robot's face to ROS: its publishers, its subscriptions, its service.
+"""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
+
+from dfp_ros.robots import sim_messages
+from dfp_ros.robots.simulation import RobotState
+
+# Reliable, so that reliable and best-effort subscribers both match.
+STATE_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+COMMAND_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+# Late listeners get the episodes that they missed.
+EPISODE_QOS = QoSProfile(
+    depth=50, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+RESET = 'reset'
+STOP = 'stop'
+WAKE = 'wake'
+
+
+class SimRobot(Node):
+    """
+    Publish states and results; put what comes in into one inbox, for one loop to read.
+
+    :param inbox: Takes TwistStamped and Float64MultiArray messages and RESET.
+    """
+
+    def __init__(self, inbox: SimpleQueue[Any], **options: Any) -> None:
+        """
+        Make the node; :meth:`open` makes its topics once it is known what there is to publish.
+        """
+        super().__init__('sim_robot', **options)
+        self._inbox = inbox
+        self._last_stamp = 0
+
+    def open(self, cubes: int, render: bool) -> None:
+        """
+        Make publishers, subscriptions and the service.
+
+        :param cubes: Cubes in the scene.
+        :param render: Whether there are camera images.
+        """
+        self._joints = self.create_publisher(JointState, 'joint_states', STATE_QOS)
+        self._gripper = self.create_publisher(JointState, 'gripper_state', STATE_QOS)
+        self._effector = self.create_publisher(PoseStamped, 'effector_pose', STATE_QOS)
+        self._cubes = [
+            self.create_publisher(PoseStamped, f'cube_{i}_pose', STATE_QOS) for i in range(cubes)]
+        self._episode = self.create_publisher(DiagnosticStatus, 'episode', EPISODE_QOS)
+        self.camera = self.create_publisher(
+            Image, 'camera/image_raw', qos_profile_sensor_data) if render else None
+        self.create_subscription(TwistStamped, 'twist_command', self._inbox.put, COMMAND_QOS)
+        self.create_subscription(
+            Float64MultiArray, 'gripper_command', self._inbox.put, COMMAND_QOS)
+        self.create_service(Trigger, '~/reset', self._on_reset)
+
+    def now(self) -> Time:
+        """
+        Read the node's clock, in steps of at least 1 ns: no two instants share a stamp.
+        """
+        nanoseconds = max(self.get_clock().now().nanoseconds, self._last_stamp + 1)
+        self._last_stamp = nanoseconds
+        return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+    def publish_state(self, stamp: Time, state: RobotState) -> None:
+        """
+        Publish what the cell measures at one instant, under one stamp.
+        """
+        self._joints.publish(sim_messages.joint_state(stamp, state))
+        self._gripper.publish(sim_messages.gripper_state(stamp, state))
+        self._effector.publish(sim_messages.pose(stamp, state.effector))
+        for publisher, cube in zip(self._cubes, state.cubes, strict=True):
+            publisher.publish(sim_messages.pose(stamp, cube))
+
+    def publish_episode(self, status: DiagnosticStatus) -> None:
+        """
+        Publish how an episode ended.
+        """
+        self._episode.publish(status)
+
+    def flush(self, timeout: float) -> None:
+        """
+        Wait until those who listen have the results.
+        """
+        self._episode.wait_for_all_acked(Duration(seconds=timeout))
+
+    def _on_reset(
+            self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """
+        Ask the loop for a new episode.
+        """
+        self._inbox.put(RESET)
+        response.success = True
+        response.message = 'the episode is given up and the next one starts'
+        return response
