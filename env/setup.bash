@@ -9,24 +9,20 @@ if [ ! -e "$_dfp_root/.venv/dfp_ros_environment" ]; then
   return 1
 fi
 _dfp_ros=$(cat "$_dfp_root/.venv/dfp_ros_environment")
+if [ -n "${ZSH_VERSION:-}" ]; then _dfp_shell=zsh; else _dfp_shell=bash; fi
 
 if [ "$_dfp_ros" = pypi ]; then
-  case ":${AMENT_PREFIX_PATH:-}:" in
-    *":$_dfp_root/.venv:"*) ;;
-    *) export AMENT_PREFIX_PATH="$_dfp_root/.venv${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}" ;;
-  esac
-  export ROS_DISTRO=jazzy ROS_VERSION=2 ROS_PYTHON_VERSION=3
-  # Robots of other people on the same network are none of a demo's business, unless wished for.
-  export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
+  COLCON_CURRENT_PREFIX="$_dfp_root/.venv"
+  . "$_dfp_root/.venv/local_setup.sh"
+  unset COLCON_CURRENT_PREFIX
 elif [ "${ROS_DISTRO:-}" != "$_dfp_ros" ]; then
   echo "env/setup.bash: .venv was made for ROS 2 $_dfp_ros, but ROS_DISTRO is" \
     "'${ROS_DISTRO:-}'; source the setup file of ROS 2 $_dfp_ros first, or run make again" >&2
-  unset _dfp_root _dfp_ros
+  unset _dfp_root _dfp_ros _dfp_shell
   return 1
 fi
 
 . "$_dfp_root/.venv/bin/activate"
-if [ -n "${ZSH_VERSION:-}" ]; then _dfp_shell=zsh; else _dfp_shell=bash; fi
 if [ -e "$_dfp_root/install/setup.$_dfp_shell" ]; then
   . "$_dfp_root/install/setup.$_dfp_shell"
 fi

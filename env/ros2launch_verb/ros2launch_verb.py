@@ -67,9 +67,7 @@ def parse_launch_arguments(words: list[str]) -> list[tuple[str, str]]:
 
 
 def show_arguments(path: Path, service: LaunchService) -> None:
-    """
-    Print the arguments that a launch file declares, with their defaults.
-    """
+    """Print the arguments that a launch file declares, with their defaults."""
     description = AnyLaunchDescriptionSource(str(path)).get_launch_description(service.context)
     declared = description.get_launch_arguments()
     print("Arguments (pass arguments as '<name>:=<value>'):")
@@ -85,14 +83,10 @@ def show_arguments(path: Path, service: LaunchService) -> None:
 
 
 class LaunchCommand(CommandExtension):
-    """
-    Run a launch file.
-    """
+    """Run a launch file."""
 
     def add_arguments(self, parser: argparse.ArgumentParser, cli_name: str) -> None:
-        """
-        Declare the command line.
-        """
+        """Declare the command line."""
         parser.add_argument('-d', '--debug', action='store_true', help='Show what launch does')
         parser.add_argument('-s', '--show-args', '--show-arguments', action='store_true',
                             help='Show the arguments of the launch file, and end')
@@ -104,9 +98,7 @@ class LaunchCommand(CommandExtension):
         parser.add_argument('launch_arguments', nargs='*', help="'<name>:=<value>'")
 
     def main(self, *, parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
-        """
-        Find the file, then launch it until it ends or is interrupted.
-        """
+        """Find the file, then launch it until it ends or is interrupted."""
         words = list(args.launch_arguments)
         try:
             if Path(args.package_name).is_file():
