@@ -155,6 +155,7 @@ class EpisodeLoop:
             if self._recorder and deadlines.steps % simulation.slices == 0:
                 self._recorder.picture(simulation.picture())
             result = simulation.advance()
+            self._robot.pass_time(simulation.slice_duration)
             self._publish_state(self._robot.now())
             deadlines.finish(time.monotonic())
             self._receive_until_deadline(deadlines)
@@ -179,6 +180,7 @@ class EpisodeLoop:
             self._command()
             for _ in range(self._simulation.slices):
                 result = self._simulation.advance()
+            self._robot.pass_time(self._simulation.period)
         return result
 
     def _wait(self, ready: Callable[[], bool]) -> None:
@@ -189,6 +191,7 @@ class EpisodeLoop:
         deadlines.start(time.monotonic())
         while not ready():
             if self._realtime:
+                self._robot.pass_time(self._simulation.slice_duration)
                 self._publish_state(self._robot.now())
                 deadlines.finish(time.monotonic())
                 self._receive_until_deadline(deadlines)
@@ -224,8 +227,7 @@ class EpisodeLoop:
             if isinstance(item, TwistStamped):
                 self._take_twist(item)
             elif isinstance(item, Float64MultiArray):
-                self._grip = sim_messages.gripper_rate(item)
-                self._news = True
+                self._take_grip(item)
         except ValueError as error:
             self._robot.get_logger().warning(
                 f'{error}; the command is ignored', throttle_duration_sec=1.0)
@@ -241,6 +243,18 @@ class EpisodeLoop:
         in_time = stamp >= self._since or stamp == 0
         if (in_time if self._realtime else stamp == self._since):
             self._twist = rates
+            self._news = True
+
+    def _take_grip(self, message: Float64MultiArray) -> None:
+        """
+        Keep a gripper command; in lockstep only one that follows its twist.
+
+        It has no stamp. One that comes before the twist may answer an earlier observation, which
+        was published twice; if it was not, both come again with the next repetition.
+        """
+        rate = sim_messages.gripper_rate(message)
+        if self._realtime or self._twist is not None:
+            self._grip = rate
             self._news = True
 
     def _forget_commands(self, since: int) -> None:

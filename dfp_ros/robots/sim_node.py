@@ -80,7 +80,7 @@ def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
         robot.get_logger().fatal(f'cannot start with render:=true: {error}')
         return 1
     simulation.reset(settings.seed)
-    robot.open(len(simulation.state().cubes), settings.render)
+    robot.open(len(simulation.state().cubes), settings.render, settings.publish_clock)
     camera = Camera(
         server, robot.camera, settings.render_rate, robot.get_logger()) if server else None
     loop = EpisodeLoop(robot, simulation, settings, inbox, camera)

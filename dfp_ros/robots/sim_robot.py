@@ -26,6 +26,7 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
@@ -60,12 +61,13 @@ class SimRobot(Node):
         self._inbox = inbox
         self._last_stamp = 0
 
-    def open(self, cubes: int, render: bool) -> None:
+    def open(self, cubes: int, render: bool, clock: bool) -> None:
         """
         Make publishers, subscriptions and the service.
 
         :param cubes: Cubes in the scene.
         :param render: Whether there are camera images.
+        :param clock: Whether simulated time is published on ``/clock``, and used in the stamps.
         """
         self._joints = self.create_publisher(JointState, 'joint_states', STATE_QOS)
         self._gripper = self.create_publisher(JointState, 'gripper_state', STATE_QOS)
@@ -75,6 +77,8 @@ class SimRobot(Node):
         self._episode = self.create_publisher(DiagnosticStatus, 'episode', EPISODE_QOS)
         self.camera = self.create_publisher(
             Image, 'camera/image_raw', qos_profile_sensor_data) if render else None
+        self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if clock else None
+        self._simulated_time = self.get_clock().now().nanoseconds
         self.create_subscription(TwistStamped, 'twist_command', self._inbox.put, COMMAND_QOS)
         self.create_subscription(
             Float64MultiArray, 'gripper_command', self._inbox.put, COMMAND_QOS)
@@ -82,11 +86,19 @@ class SimRobot(Node):
 
     def now(self) -> Time:
         """
-        Read the node's clock, in steps of at least 1 ns: no two instants share a stamp.
+        Read the time, in steps of at least 1 ns: no two instants share a stamp.
         """
-        nanoseconds = max(self.get_clock().now().nanoseconds, self._last_stamp + 1)
-        self._last_stamp = nanoseconds
-        return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+        time = self._simulated_time if self._clock_publisher else self.get_clock().now().nanoseconds
+        self._last_stamp = max(time, self._last_stamp + 1)
+        return _stamp(self._last_stamp)
+
+    def pass_time(self, seconds: float) -> None:
+        """
+        Let simulated time go on, for those who go by it.
+        """
+        if self._clock_publisher:
+            self._simulated_time += round(seconds * 1e9)
+            self._clock_publisher.publish(Clock(clock=_stamp(self._simulated_time)))
 
     def publish_state(self, stamp: Time, state: RobotState) -> None:
         """
@@ -119,3 +131,10 @@ class SimRobot(Node):
         response.success = True
         response.message = 'the episode is given up and the next one starts'
         return response
+
+
+def _stamp(nanoseconds: int) -> Time:
+    """
+    Write a time as a message.
+    """
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)

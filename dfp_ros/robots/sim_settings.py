@@ -37,6 +37,9 @@ _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
      'for the command that answers each observation.', None),
     ('real_time_factor', 1.0, 'Simulated seconds in a second of wall time (realtime).',
      (0.01, 10.0)),
+    ('publish_clock', False,
+     'Publish simulated time on /clock, for nodes with use_sim_time: with a real_time_factor '
+     'other than 1, a controller has to go by it to keep its rate.', None),
     ('state_rate', 100.0,
      'State messages in a second of simulated time (realtime); has to cut the control period '
      'into whole physics steps: 20, 100 or 500 Hz for OGBench.', (1.0, 1000.0)),
@@ -65,6 +68,7 @@ class Settings:
     seed: int
     mode: str
     real_time_factor: float
+    publish_clock: bool
     state_rate: float
     episodes: int
     auto_reset: bool

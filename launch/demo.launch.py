@@ -1,0 +1,86 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+A simulated arm and the policy that drives it.
+
+``ros2 launch dfp_ros demo.launch.py policy:=cube_single episodes:=10``
+
+When one of the two ends, for whatever reason, the other is ended too.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, Shutdown
+from launch.substitutions import LaunchConfiguration, PythonExpression
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+ARGUMENTS = (
+    ('policy', 'cube_single', 'Policy file, or the bare name of one in models.'),
+    ('robot', 'ur5e_cube', 'Robot description, or the bare name of one in config.'),
+    ('environment', 'cube-single-singletask-task2-v0', 'OGBench environment to simulate.'),
+    ('episodes', '0', 'End after so many episodes; 0 goes on for ever.'),
+    ('seed', '0', 'Seed of the first episode; each following episode has the next one.'),
+    ('mode', 'realtime', 'realtime, or lockstep: physics wait for each command.'),
+    ('real_time_factor', '1.0', 'Simulated seconds in a second of wall time.'),
+    ('render', 'false', 'Publish camera images.'),
+    ('record', '', 'Folder in which each episode becomes a file; empty for none.'),
+    ('namespace', '', 'Namespace of both nodes.'),
+    ('log_level', 'info', 'Log level of both nodes.'),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """
+    Describe the two processes.
+    """
+    def typed(name: str, kind: type) -> ParameterValue:
+        return ParameterValue(LaunchConfiguration(name), value_type=kind)
+
+    lockstep = ["'", LaunchConfiguration('mode'), "' == 'lockstep'"]
+    # At another pace than the wall clock's, the policy keeps its rate by simulated time.
+    other_pace = ParameterValue(PythonExpression(
+        ['float(', LaunchConfiguration('real_time_factor'), ') != 1 and not ', *lockstep]),
+        value_type=bool)
+    both = {
+        'namespace': LaunchConfiguration('namespace'),
+        'output': 'screen',
+        'ros_arguments': ['--log-level', LaunchConfiguration('log_level')],
+    }
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=default, description=sentence)
+          for name, default, sentence in ARGUMENTS),
+        Node(
+            package='dfp_ros', executable='sim_node', name='sim_robot',
+            parameters=[{
+                'environment': typed('environment', str),
+                'episodes': typed('episodes', int),
+                'seed': typed('seed', int),
+                'mode': typed('mode', str),
+                'real_time_factor': typed('real_time_factor', float),
+                'publish_clock': other_pace,
+                'render': typed('render', bool),
+                'record': typed('record', str),
+                'policy_node': 'dfp_policy',
+            }],
+            on_exit=Shutdown(reason='the robot ended'), **both),
+        Node(
+            package='dfp_ros', executable='policy_node', name='dfp_policy',
+            parameters=[{
+                'policy': typed('policy', str),
+                'robot': typed('robot', str),
+                'trigger': PythonExpression(["'samples' if ", *lockstep, " else 'timer'"]),
+                'use_sim_time': other_pace,
+            }],
+            on_exit=Shutdown(reason='the policy ended'), **both),
+    ])
