@@ -84,3 +84,23 @@ def test_shapes_that_do_not_fit_are_named(positives: tuple[int, ...]) -> None:
 def test_bandwidths_are_positive(bandwidths: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match='bandwidths: found'):
         drift_loss(torch.zeros(4, 8, 2), torch.zeros(4, 1, 2), bandwidths)
+
+
+def test_particles_fill_both_modes_in_their_shares() -> None:
+    """
+    Particles between two modes with 3 : 1 positives end at both, in about that proportion.
+    """
+    torch.manual_seed(0)
+    particles = (0.3 * torch.randn(1, 64, 1)).requires_grad_()
+    modes = torch.cat([torch.full((1, 48, 1), -0.5), torch.full((1, 16, 1), 0.5)], dim=1)
+    optimiser = torch.optim.Adam([particles], lr=0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 300)
+    for _ in range(300):
+        loss, _ = drift_loss(particles, modes + 0.02 * torch.randn(1, 64, 1), (0.05,))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    left, right = (((particles - mode).abs() < 0.15).float().mean() for mode in (-0.5, 0.5))
+    assert left + right > 0.95
+    assert 0.6 < left < 0.9

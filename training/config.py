@@ -155,7 +155,7 @@ def _require(name: str, value: Any, holds: bool, expected: str) -> None:
 
 _SMALL = {
     'hidden': (256, 256, 256), 'normalise': True, 'schedule': 'cosine', 'learning_rate': 1e-3,
-    'bandwidths': (0.2,), 'noise_scale': 0.5}
+    'bandwidths': (0.2,)}
 
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     'cube-single': (
@@ -178,10 +178,12 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             horizon=5, best_of=16, top=4, value_weight=0.5, bandwidths=(0.1,))),
     'small-clone': (
         'Behaviour cloning of demonstrations, minutes on a CPU; made the shipped policy',
-        TrainConfig(**_SMALL, value_weight=0.0, steps=6_000, evaluate_every=2_000)),
-    'small-offline': (
-        'Cloning and top-K improvement with small networks, an hour on a CPU',
         TrainConfig(
-            **_SMALL, data='data/cube-single-play-v0.npz', steps=60_000, anchor_rate=1e-3,
-            evaluate_every=10_000)),
+            **_SMALL, value_weight=0.0, noise_scale=0.5, steps=6_000, evaluate_every=3_000)),
+    'small-offline': (
+        'Cloning and top-K improvement in chunks with small networks, an hour on a CPU',
+        TrainConfig(
+            **_SMALL, data='data/cube-single-play-v0.npz', steps=12_000, horizon=5, best_of=4,
+            value_weight=0.5, pool=8, top=2, anchor_rate=1e-3, noise_scale=1.0,
+            evaluate_every=4_000)),
 }

@@ -51,7 +51,7 @@ class Episode:
     :param success: Whether the task was solved at the last step.
     :param steps: Actions executed.
     :param reward: Sum of rewards, undiscounted.
-    :param actions: Shape (steps, act_dim), float64, in [-1, 1].
+    :param actions: Shape (steps, act_dim), float32, in [-1, 1].
     """
 
     seed: int
@@ -118,7 +118,7 @@ def run_episode(
     while not done:
         if not queue:
             chunk = act(np.asarray(observation, np.float32), noise.next())
-            queue = list(np.asarray(chunk, np.float64)[:horizon])
+            queue = list(np.asarray(chunk, np.float32)[:horizon])
         actions.append(queue.pop(0))
         observation, gained, terminated, truncated, info = env.step(actions[-1])
         reward += float(gained)

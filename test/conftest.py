@@ -1,0 +1,34 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Fixtures that several test modules share.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn unless a test says so
+
+
+@pytest.fixture(scope='session')
+def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    Four demonstrations of cube-single's task 2, collected by one worker.
+    """
+    from training.collect import main
+    folder = tmp_path_factory.mktemp('data')
+    main(['--episodes', '4', '--val-episodes', '1', '--workers', '1', '--out', str(folder)])
+    return folder / 'cube-single-demo-task2-v0.npz'

@@ -1,0 +1,77 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Chunks cut from episodes, against a slow loop.
+"""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from training.buffer import ChunkSampler, Transitions  # noqa: E402
+
+
+def episodes(lengths, seed=0, solved=()):
+    """
+    Random transitions; ``solved`` lists episodes whose last step has mask 0.
+    """
+    generator = np.random.default_rng(seed)
+    size = sum(lengths)
+    ends = np.cumsum(lengths) - 1
+    terminals, masks = np.zeros(size, np.float32), np.ones(size, np.float32)
+    terminals[ends] = 1
+    masks[ends[list(solved)]] = 0
+    draw = lambda *shape: generator.standard_normal(shape).astype(np.float32)  # noqa: E731
+    return Transitions(
+        observations=draw(size, 3), actions=draw(size, 2), next_observations=draw(size, 3),
+        rewards=draw(size), masks=masks, terminals=terminals, observation_fields=(),
+        action_fields=(), period=0.05, source={})
+
+
+@pytest.mark.parametrize('horizon', [1, 2, 5])
+def test_every_chunk_equals_a_slow_loop(horizon: int) -> None:
+    data = episodes([7, 4, 1, 9, 3], solved=[0, 3])
+    discount = 0.9
+    starts = range(len(data) - horizon + 1)
+    batch = ChunkSampler(data, horizon, discount).gather(torch.tensor(list(starts)))
+    for row, start in enumerate(starts):
+        reward, mask, ended, valid = 0.0, 1.0, 0.0, 1.0
+        for i in range(horizon):
+            valid = 1.0 - ended
+            reward += discount ** i * float(data.rewards[start + i])
+            mask = min(mask, float(data.masks[start + i]))
+            ended = max(ended, float(data.terminals[start + i]))
+        assert batch.reward[row].item() == pytest.approx(reward, abs=1e-5)
+        assert (batch.mask[row].item(), batch.valid[row].item()) == (mask, valid)
+        np.testing.assert_array_equal(
+            batch.chunk[row], data.actions[start:start + horizon].reshape(-1))
+        np.testing.assert_array_equal(batch.observation[row], data.observations[start])
+        np.testing.assert_array_equal(
+            batch.next_observation[row], data.next_observations[start + horizon - 1])
+
+
+def test_draw_reaches_both_ends_and_repeats() -> None:
+    data = episodes([6])
+    sampler = ChunkSampler(data, 3, 0.99)
+    batch = sampler.sample(500, np.random.default_rng(1))
+    firsts = {tuple(row) for row in batch.observation.tolist()}
+    assert firsts == {tuple(row) for row in data.observations[:4].tolist()}
+    again = sampler.sample(500, np.random.default_rng(1))
+    assert torch.equal(batch.observation, again.observation)
+
+
+def test_data_shorter_than_a_chunk_is_refused() -> None:
+    with pytest.raises(ValueError, match='found 3 steps, expected more than the horizon, 5'):
+        ChunkSampler(episodes([3]), 5, 0.99)

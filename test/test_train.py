@@ -1,0 +1,187 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Runs: a short one from data to policy file, stopped and resumed, and refused with clear words.
+"""
+
+import csv
+from dataclasses import replace
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from training.checkpoint import CheckpointError, load_agent, read  # noqa: E402
+from training.config import TrainConfig  # noqa: E402
+from training.train import fit_normaliser, learning_rate, main, train, TrainingError  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def settings(data: Path, **changes: object) -> TrainConfig:
+    base = TrainConfig(
+        data=str(data), hidden=(32, 32), batch_size=16, steps=20, evaluate_every=1000, episodes=1,
+        log_every=5, checkpoint_every=10, threads=1, pool=4, top=2, normalise=True)
+    return replace(base, **changes)
+
+
+def weights(run: Path) -> dict:
+    return read(run / 'checkpoint.pt')['agent']
+
+
+@pytest.mark.parametrize('chunks', [{}, {'horizon': 5, 'best_of': 4}])
+def test_resumed_run_equals_an_uninterrupted_one(
+        demonstrations: Path, tmp_path: Path, chunks: dict) -> None:
+    config = settings(demonstrations, **chunks)
+    train(tmp_path / 'whole', config)
+    # The first half is cut by the signal that Ctrl-C sends, raised from within an update.
+    from training.agent import DriftAgent
+    update = DriftAgent.update
+    taken = []
+
+    def interrupting(self, batch):
+        taken.append(1)
+        if len(taken) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+        return update(self, batch)
+
+    DriftAgent.update = interrupting
+    try:
+        assert train(tmp_path / 'halves', config).step == 10
+    finally:
+        DriftAgent.update = update
+    assert train(tmp_path / 'halves', config, resume=True).step == 20
+    whole, halves = weights(tmp_path / 'whole'), weights(tmp_path / 'halves')
+    assert whole.keys() == halves.keys()
+    assert all(torch.equal(whole[key], halves[key]) for key in whole)
+
+
+def test_run_leaves_logs_and_one_record_an_episode(demonstrations: Path, tmp_path: Path) -> None:
+    run = tmp_path / 'run'
+    config = settings(demonstrations, episodes=2)
+    train(run, config)
+    with (run / 'updates.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row['step']) for row in rows] == [5, 10, 15, 20]
+    assert {'cloning_force', 'ascent_force', 'critic_loss', 'distance_to_data'} <= rows[0].keys()
+    episodes = json.loads((run / 'evaluations' / '20.json').read_text())['per_episode']
+    assert [episode['seed'] for episode in episodes] == [10_000, 10_001]
+    assert TrainConfig.from_json((run / 'config.json').read_text()) == config
+    assert list(run.glob('events.out.tfevents.*'))
+    assert not list(run.rglob('*.partial*'))
+
+
+def test_same_seed_same_weights(demonstrations: Path, tmp_path: Path) -> None:
+    for name, seed in (('a', 1), ('b', 1), ('c', 2)):
+        train(tmp_path / name, settings(demonstrations, steps=5, seed=seed))
+    a, b, c = (weights(tmp_path / name) for name in 'abc')
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not torch.equal(a['actor.layers.0.weight'], c['actor.layers.0.weight'])
+
+
+def test_existing_run_is_not_overwritten(demonstrations: Path, tmp_path: Path) -> None:
+    train(tmp_path / 'run', settings(demonstrations, steps=1))
+    with pytest.raises(TrainingError, match='found a run there; go on with --resume'):
+        train(tmp_path / 'run', settings(demonstrations, steps=1))
+
+
+def test_checkpoint_of_another_configuration(demonstrations: Path, tmp_path: Path) -> None:
+    train(tmp_path / 'run', settings(demonstrations, steps=1))
+    with pytest.raises(CheckpointError, match=r'with bandwidths \(0.05,\), now asked for \(0.2,\)'):
+        train(tmp_path / 'run', settings(demonstrations, steps=1, bandwidths=(0.2,)), resume=True)
+
+
+def test_damaged_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    path.write_bytes(b'not a checkpoint')
+    with pytest.raises(CheckpointError, match=r'checkpoint\.pt: found a file that is damaged'):
+        read(path)
+
+
+def test_resume_without_a_checkpoint(demonstrations: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match='found no checkpoint'):
+        train(tmp_path / 'none', settings(demonstrations), resume=True)
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
+        demonstrations: Path, tmp_path: Path) -> None:
+    run = tmp_path / 'run'
+    train(run, settings(demonstrations, steps=5, checkpoint_every=5))
+    content = read(run / 'checkpoint.pt')
+    content['agent']['critic.weights.0'][:] = float('nan')
+    content['config'] = content['config'].replace('"steps": 5', '"steps": 10')
+    torch.save(content, run / 'checkpoint.pt')
+    before = (run / 'checkpoint.pt').read_bytes()
+    with pytest.raises(TrainingError, match='critic_loss: found nan at update 10; training stops'):
+        train(run, settings(demonstrations, steps=10), resume=True)
+    assert (run / 'checkpoint.pt').read_bytes() == before
+
+
+def test_missing_gpu_is_said(demonstrations: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip('a GPU is here')
+    with pytest.raises(TrainingError, match='torch sees no GPU; use --device cpu'):
+        train(tmp_path / 'run', settings(demonstrations, device='cuda'))
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (['no-such-preset', '--run', 'x'], 'no-such-preset'),
+    (['small-clone', '--run', 'x', '--horizn', '5'], 'horizn'),
+    (['small-clone', '--run', 'x', '--horizon', 'five'], 'five'),
+    (['small-clone', '--run', 'x', '--top', '99'], 'top: found 99, expected at most'),
+])
+def test_command_line_refuses_what_it_does_not_know(
+        arguments: list, words: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert words in captured.out + captured.err
+
+
+def test_file_run_directly_trains_a_hundred_updates(demonstrations: Path, tmp_path: Path) -> None:
+    run = tmp_path / 'smoke'
+    done = subprocess.run(
+        [sys.executable, 'training/train.py', 'small-offline', '--run', str(run),
+         '--data', str(demonstrations), '--steps', '100', '--hidden', '64', '64',
+         '--batch-size', '32', '--episodes', '1', '--threads', '1'],
+        cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert '100 of 100 updates' in done.stdout
+    _, config, spec, progress = load_agent(run / 'checkpoint.pt')
+    assert (progress.step, config.hidden) == (100, (64, 64))
+    assert spec.provenance['data']['episodes'] == 4
+
+
+def test_cosine_falls_from_the_rate_to_zero() -> None:
+    config = TrainConfig(schedule='cosine', learning_rate=1e-3, steps=100)
+    assert learning_rate(config, 0) == 1e-3
+    assert learning_rate(config, 50) == pytest.approx(5e-4)
+    assert 0 < learning_rate(config, 99) < 1e-6
+    assert learning_rate(TrainConfig(steps=100), 99) == 3e-4
+
+
+def test_constant_dimensions_keep_their_scale() -> None:
+    import numpy as np
+    observations = np.random.default_rng(0).normal(3, 2, size=(1000, 2)).astype(np.float32)
+    observations[:, 1] = 7.0
+    normal = fit_normaliser(observations, True)(torch.from_numpy(observations))
+    assert normal[:, 0].std().item() == pytest.approx(1, rel=1e-3)
+    assert (normal[:, 1].abs() < 1e-5).all()
