@@ -20,8 +20,10 @@ PYTEST ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# colcon runs in the environment's Python, whichever it was installed for: the nodes' commands get
+# the interpreter of colcon.
 build: env ## environment and package (what plain `make` does; a second time it is quick)
-	@$(ENTER); colcon build --symlink-install --base-paths . --event-handlers console_direct-
+	@$(ENTER); python "$$(command -v colcon)" build --symlink-install --base-paths .
 
 env: ## the virtual environment alone
 	@$(PYTHON) env/install.py
@@ -33,7 +35,7 @@ test: build lint ## lint, then every test
 	@$(ENTER); exec python -m pytest $(PYTEST)
 
 lint: env ## ruff and mypy
-	@$(ENTER); ruff check .; mypy; mypy --explicit-package-bases env/*.py
+	@$(ENTER); ruff check .; mypy; mypy env/*.py
 
 train: build ## learn a small policy from data collected here (minutes), as an example
 	@$(ENTER); exec python -m training.train $(SET)

@@ -64,6 +64,7 @@ class Recipe:
     :param constraints: File with the version of every package.
     :param stack: The launch and command-line packages to unpack; None where ROS 2 has them.
     :param imports: Modules that must import before the environment counts as complete.
+    :param venv_options: Words for ``python -m venv``.
     """
 
     python: str
@@ -72,6 +73,7 @@ class Recipe:
     constraints: Path
     stack: launch_stack.Stack | None
     imports: tuple[str, ...]
+    venv_options: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """Name the content: equal recipes have equal names, on one interpreter."""
@@ -79,7 +81,8 @@ class Recipe:
         stack_sources = launch_stack.sources() if self.stack else []
         for path in (*self.requirements, self.constraints, *stack_sources):
             digest.update(path.name.encode() + b'\0' + path.read_bytes() + b'\0')
-        digest.update(repr((self.python, platform.python_version(), self.ros)).encode())
+        rest = self.python, platform.python_version(), self.ros, self.venv_options
+        digest.update(repr(rest).encode())
         return digest.hexdigest()[:12]
 
 
@@ -148,7 +151,8 @@ def default_recipe(environment: dict[str, str]) -> Recipe:
     return Recipe(
         python=python, ros=ros, requirements=tuple(requirements),
         constraints=ROOT / 'env' / 'constraints.txt',
-        stack=None if ros else launch_stack.JAZZY, imports=tuple(imports))
+        stack=None if ros else launch_stack.JAZZY, imports=tuple(imports),
+        venv_options=('--system-site-packages',) if ros else ())
 
 
 def run(command: Sequence[str], doing: str, remedy: str) -> None:
@@ -187,8 +191,8 @@ def build(venv: Path, recipe: Recipe) -> None:
     pip = [str(venv / 'bin' / 'python'), '-m', 'pip']
     source = f'ROS 2 {recipe.ros} of this machine' if recipe.ros else 'ROS 2 Jazzy from PyPI'
     say(f'[1/4] virtual environment, with {source}')
-    run([recipe.python, '-m', 'venv', *(['--system-site-packages'] if recipe.ros else []),
-         str(venv)], 'making the virtual environment',
+    run([recipe.python, '-m', 'venv', *recipe.venv_options, str(venv)],
+        'making the virtual environment',
         'If ensurepip is missing: install the venv module of this Python (on Debian and Ubuntu, '
         'the package python3-venv).')
 
