@@ -32,7 +32,7 @@ class Deadlines:
 
     def __init__(self, period: float, patience: float = 0.25) -> None:
         """
-        Start with no deadline; :meth:`start` sets the first.
+        Have no deadline yet; :meth:`start` sets the first.
         """
         self.period = period
         self.patience = patience
@@ -43,25 +43,22 @@ class Deadlines:
 
     def start(self, now: float) -> None:
         """
-        Set the first deadline one period from now, and count from nothing.
+        Let the first step be due now, and count from nothing.
         """
         self.overruns = 0
         self.steps = 0
         self._started = now
-        self._due = now + self.period
+        self._due = now
 
     def remaining(self, now: float) -> float:
         """
-        Time until the deadline, s; 0 where it has passed.
+        Time until the next step is due, s; 0 where it is.
         """
         return max(0.0, self._due - now)
 
     def finish(self, now: float) -> None:
         """
-        Count a step as done, and set the next deadline.
-
-        The step belonged to the deadline that has just passed; it overran where the next one has
-        passed as well.
+        Count a step as done; it overran where the next one is due already.
         """
         self.steps += 1
         self._due += self.period

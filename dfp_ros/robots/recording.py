@@ -25,7 +25,7 @@ import tempfile
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.robots.simulation import EpisodeResult
+from dfp_ros.robots.cell import EpisodeResult
 
 FloatArray = NDArray[np.float64]
 

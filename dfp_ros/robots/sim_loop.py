@@ -29,13 +29,14 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.robots import sim_messages
+from dfp_ros.robots.cell import EpisodeResult
 from dfp_ros.robots.pacing import Deadlines
 from dfp_ros.robots.policy_reset import PolicyReset
 from dfp_ros.robots.recording import Recorder
 from dfp_ros.robots.sim_camera import Camera
 from dfp_ros.robots.sim_robot import RESET, SimRobot, STOP, WAKE
 from dfp_ros.robots.sim_settings import Settings
-from dfp_ros.robots.simulation import EpisodeResult, Simulation
+from dfp_ros.robots.simulation import Simulation
 
 # In lockstep an observation that nobody answers is published again: whoever answers may have
 # joined after it was sent. It keeps its stamp, so it is not taken for a new one.

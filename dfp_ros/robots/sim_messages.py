@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.robots.simulation import EpisodeResult, ObjectPose, RobotState
+from dfp_ros.robots.cell import EpisodeResult, ObjectPose, RobotState
 
 JOINT_NAMES = (
     'shoulder_pan_joint', 'shoulder_lift_joint', 'elbow_joint', 'wrist_1_joint', 'wrist_2_joint',

@@ -25,21 +25,15 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from dfp_ros.robots import sim_messages
-from dfp_ros.robots.simulation import RobotState
-
-# Reliable, so that reliable and best-effort subscribers both match.
-STATE_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-COMMAND_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-# Late listeners get the episodes that they missed.
-EPISODE_QOS = QoSProfile(
-    depth=50, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+from dfp_ros.robots.sim_qos import COMMAND_QOS, EPISODE_QOS, STATE_QOS
+from dfp_ros.robots.cell import RobotState
 
 RESET = 'reset'
 STOP = 'stop'

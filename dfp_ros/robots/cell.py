@@ -1,0 +1,80 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What a robot cell measures, and how an episode in it ended; needs nothing but numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ObjectPose:
+    """
+    Where an object is.
+
+    :param position: Shape (3,), m, in the world frame.
+    :param quaternion: Shape (4,), w x y z.
+    """
+
+    position: FloatArray
+    quaternion: FloatArray
+
+
+@dataclass(frozen=True)
+class RobotState:
+    """
+    What a robot cell measures at one instant.
+
+    :param joint_positions: Shape (6,), rad.
+    :param joint_velocities: Shape (6,), rad/s.
+    :param gripper_opening: OGBench's word for how far the gripper has closed: 0 open, 1 closed.
+    :param gripper_velocity: Rate of ``gripper_opening``, 1/s.
+    :param gripper_contact: Force on a finger pad, 0 (none) to 1 (50 N or more).
+    :param effector: Pose of the point between the finger tips.
+    :param cubes: Poses of the cubes, in OGBench's order.
+    """
+
+    joint_positions: FloatArray
+    joint_velocities: FloatArray
+    gripper_opening: float
+    gripper_velocity: float
+    gripper_contact: float
+    effector: ObjectPose
+    cubes: tuple[ObjectPose, ...]
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """
+    How an episode ended.
+
+    :param seed: Seed that it was reset with.
+    :param success: The task was solved.
+    :param steps: Control periods that it took, as ``env.step`` counts them.
+    :param total_reward: Sum of the environment's rewards.
+    :param duration: Simulated time, s.
+    """
+
+    seed: int
+    success: bool
+    steps: int
+    total_reward: float
+    duration: float
