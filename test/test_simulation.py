@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip('ogbench')
-
-from dfp_ros.robots.ogbench_env import make_env  # noqa: E402
-from dfp_ros.robots.simulation import EpisodeResult, Simulation  # noqa: E402
+from dfp_ros.robots.cell import EpisodeResult
+from dfp_ros.robots.ogbench_env import make_env
+from dfp_ros.robots.simulation import Simulation
 
 TASK = 'cube-single-singletask-task2-v0'
 
@@ -103,8 +102,10 @@ def test_a_solved_episode_ends_as_the_environment_ends_it(
                 results.append(step)
                 break
     assert results == [5, 5]
-    assert info['success'] and result is not None
-    assert result.success and result.total_reward == sum(expected)
+    assert info['success']
+    assert result is not None
+    assert result.success
+    assert result.total_reward == sum(expected)
 
 
 @pytest.mark.parametrize('state_rate', [20.0, 100.0, 500.0])

@@ -108,7 +108,7 @@ class Report:
         """
         episodes = self.episodes
         lengths = [episode.duration for episode in episodes] or [math.nan]
-        steps = [episode.steps for episode in episodes] or [math.nan]
+        steps = [float(episode.steps) for episode in episodes] or [math.nan]
         paces = [episode.real_time_factor for episode in episodes] or [math.nan]
         late = sum(episode.overruns for episode in episodes)
         show = self._show

@@ -199,7 +199,7 @@ class Launched:
 
     def complaints(self) -> list[str]:
         """
-        The last lines of the log that are worth showing.
+        Give the last lines of the log that are worth showing.
         """
         lines = self._log.read_text(encoding='utf-8', errors='replace').splitlines()
         bad = [line for line in lines if '[ERROR]' in line or '[FATAL]' in line]

@@ -69,7 +69,7 @@ class Deadlines:
 
     def rate(self, now: float) -> float:
         """
-        Steps a second since the start, as a share of what the period asks for.
+        Give the steps a second since the start, as a share of what the period asks for.
         """
         elapsed = now - self._started
         return self.steps * self.period / elapsed if elapsed > 0 else 1.0

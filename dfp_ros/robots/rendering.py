@@ -102,7 +102,7 @@ class FrameServer:
         :return: Shape (height, width, 3), red green blue.
         :raises RenderingError: Where the child died or took too long; with its last words.
         """
-        assert self._child.stdin and self._child.stdout
+        assert self._child.stdin
         data = picture.astype(np.float64).tobytes()
         try:
             self._child.stdin.write(len(data).to_bytes(4, 'little') + data)

@@ -81,12 +81,12 @@ class Camera:
         due = time.monotonic()
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or (
-                    self._newest is not None and time.monotonic() >= due), timeout=0.05)
+                self._changed.wait_for(lambda: self._closing or self._newest is not None)
+                while not self._closing and (early := due - time.monotonic()) > 0:
+                    self._changed.wait(early)
                 if self._closing:
                     return
-                if self._newest is None or time.monotonic() < due:
-                    continue
+                assert self._newest is not None
                 (stamp, picture), self._newest = self._newest, None
             due = max(due + self._interval, time.monotonic() - self._interval)
             try:

@@ -89,6 +89,8 @@ class EpisodeLoop:
         # From SI rates to OGBench's action, which is a share of the largest step a period.
         self._scale = simulation.period / simulation.action_limits
         self._factor = 0.0
+        self._twist: NDArray[np.float64] | None = None
+        self._grip: NDArray[np.float64] | None = None
         self._overruns = 0
         self._forget_commands(0)
 
@@ -266,8 +268,8 @@ class EpisodeLoop:
             (lockstep), ns.
         """
         self._since = since
-        self._twist: NDArray[np.float64] | None = None
-        self._grip: NDArray[np.float64] | None = None
+        self._twist = None
+        self._grip = None
         self._news = False
 
     def _command(self) -> None:

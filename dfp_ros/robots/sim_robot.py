@@ -32,8 +32,8 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from dfp_ros.robots import sim_messages
-from dfp_ros.robots.sim_qos import COMMAND_QOS, EPISODE_QOS, STATE_QOS
 from dfp_ros.robots.cell import RobotState
+from dfp_ros.robots.sim_qos import COMMAND_QOS, EPISODE_QOS, STATE_QOS
 
 RESET = 'reset'
 STOP = 'stop'
@@ -82,7 +82,10 @@ class SimRobot(Node):
         """
         Read the time, in steps of at least 1 ns: no two instants share a stamp.
         """
-        time = self._simulated_time if self._clock_publisher else self.get_clock().now().nanoseconds
+        if self._clock_publisher:
+            time = self._simulated_time
+        else:
+            time = self.get_clock().now().nanoseconds
         self._last_stamp = max(time, self._last_stamp + 1)
         return _stamp(self._last_stamp)
 

@@ -48,7 +48,7 @@ _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
      'Start the next episode when one has ended; false waits for ~/reset.', None),
     ('policy_node', '',
      'Name of a policy node to prepare before each episode: its noise_seed is set to the '
-     'episode\'s seed and its ~/reset is called. Empty prepares none.', None),
+     "episode's seed and its ~/reset is called. Empty prepares none.", None),
     ('record', '', 'Folder in which each episode becomes a file. Empty records nothing.', None),
     ('render', False, 'Publish camera/image_raw; drawn in a process of its own.', None),
     ('render_rate', 10.0,

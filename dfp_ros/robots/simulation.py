@@ -56,7 +56,7 @@ class Simulation:
         env: Any = self._wrapped.unwrapped
         if not isinstance(env, ManipSpaceEnv):
             raise ValueError(
-                f'environment: found {environment!r}, which has no arm; expected one of OGBench\'s '
+                f"environment: found {environment!r}, which has no arm; expected one of OGBench's "
                 'manipulation environments, for example cube-single-singletask-task2-v0')
         self._env: Any = env
         self.period = float(env.control_timestep())
@@ -79,7 +79,7 @@ class Simulation:
         """
         self._wrapped.reset(seed=seed)
         self._seed = seed
-        self._action: FloatArray | NDArray[np.float32] = np.zeros(5)
+        self._action: NDArray[np.float32] = np.zeros(5, np.float32)
         self._pending: NDArray[np.float32] | None = None
         self._held = 0
         self._phase = 0
@@ -96,10 +96,10 @@ class Simulation:
         :param action: Shape (5,), in [-1, 1]; what lies outside is clipped.
         :raises ValueError: Where the action has another shape or a number that is not finite.
         """
-        action = np.asarray(action)
-        if action.shape != (5,) or not np.all(np.isfinite(action)):
-            raise ValueError(f'action: found {action.tolist()}, expected five finite numbers')
-        self._pending = np.clip(action.astype(np.float32), -1, 1)
+        values = np.asarray(action, np.float64)
+        if values.shape != (5,) or not np.all(np.isfinite(values)):
+            raise ValueError(f'action: found {values.tolist()}, expected five finite numbers')
+        self._pending = np.clip(values, -1, 1).astype(np.float32)
 
     def advance(self) -> EpisodeResult | None:
         """
@@ -145,7 +145,7 @@ class Simulation:
         site = self._env._pinch_site_id
         quaternion = np.zeros(4)
         mujoco.mju_mat2Quat(quaternion, data.site_xmat[site])
-        cubes = []
+        cubes: list[ObjectPose] = []
         while f'privileged/block_{len(cubes)}_pos' in info:
             key = f'privileged/block_{len(cubes)}'
             cubes.append(ObjectPose(info[f'{key}_pos'], info[f'{key}_quat']))
