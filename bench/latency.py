@@ -71,9 +71,7 @@ def measure(policy: OnnxPolicy, candidates: int, calls: int, rate: float | None)
 
 
 def machine() -> dict[str, str | int]:
-    """
-    Describe where the figures were taken.
-    """
+    """Describe where the figures were taken."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path('/proc/cpuinfo')
     if cpuinfo.exists():
@@ -86,9 +84,7 @@ def machine() -> dict[str, str | int]:
 
 
 def main() -> int:
-    """
-    Print a table, and write the same as JSON where asked.
-    """
+    """Print a table, and write the same as JSON where asked."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('policies', type=Path, nargs='+', help='policy files')
     made.add_argument('--candidates', type=int, nargs='+', default=[1, 4, 16])

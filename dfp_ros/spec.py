@@ -33,15 +33,11 @@ SPEC_VERSION = 1
 
 
 class SpecError(ValueError):
-    """
-    The text of a policy specification is missing, malformed or of another version.
-    """
+    """The text of a policy specification is missing, malformed or of another version."""
 
 
 class SpecMismatch(ValueError):
-    """
-    A policy and a robot (or a data set) disagree on a field; the message names it.
-    """
+    """A policy and a robot (or a data set) disagree on a field; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +111,7 @@ class PolicySpec:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """
-        Check ranges once, so that a spec that exists is a spec that can be run.
-        """
+        """Check ranges once, so that a spec that exists is a spec that can be run."""
         if not (math.isfinite(self.period) and self.period > 0):
             raise SpecError(f'period: found {self.period}, expected a positive number of seconds')
         for name, least in (('horizon', 1), ('candidates', 1)):
@@ -137,29 +131,21 @@ class PolicySpec:
 
     @property
     def observation_size(self) -> int:
-        """
-        Length of the observation vector.
-        """
+        """Length of the observation vector."""
         return sum(member.size for member in self.observation)
 
     @property
     def action_size(self) -> int:
-        """
-        Length of one action.
-        """
+        """Length of one action."""
         return sum(member.size for member in self.action)
 
     @property
     def noise_size(self) -> int:
-        """
-        Length of the noise vector of one candidate: ``horizon * action_size``.
-        """
+        """Length of the noise vector of one candidate: ``horizon * action_size``."""
         return self.horizon * self.action_size
 
     def to_json(self) -> str:
-        """
-        Write the spec as JSON text, with the format's version in it.
-        """
+        """Write the spec as JSON text, with the format's version in it."""
         return json.dumps({'version': SPEC_VERSION, **asdict(self)}, allow_nan=False)
 
     @classmethod
@@ -174,9 +160,11 @@ class PolicySpec:
         try:
             raw = json.loads(text)
         except json.JSONDecodeError as error:
-            raise SpecError(f'policy specification: found text that is not JSON ({error})') from error
+            raise SpecError(
+                f'policy specification: found text that is not JSON ({error})') from error
         if not isinstance(raw, dict):
-            raise SpecError(f'policy specification: found {type(raw).__name__}, expected an object')
+            raise SpecError(
+                f'policy specification: found {type(raw).__name__}, expected an object')
         version = raw.pop('version', None)
         if version != SPEC_VERSION:
             raise SpecError(
@@ -218,9 +206,7 @@ _T = TypeVar('_T')
 
 
 def _build(kind: type[_T], raw: Any, where: str) -> _T:
-    """
-    Make a dataclass from parsed JSON, strictly.
-    """
+    """Make a dataclass from parsed JSON, strictly."""
     if not isinstance(raw, dict):
         raise SpecError(f'{where}: found {raw!r}, expected an object')
     known = {member.name: member for member in fields(kind)}  # type: ignore[arg-type]
@@ -238,9 +224,7 @@ def _build(kind: type[_T], raw: Any, where: str) -> _T:
 
 
 def _convert(value: Any, annotation: str, where: str) -> Any:
-    """
-    Check one JSON value against a field's annotation.
-    """
+    """Check one JSON value against a field's annotation."""
     if annotation == 'str' and isinstance(value, str):
         return value
     if annotation == 'int' and isinstance(value, int) and not isinstance(value, bool):
@@ -257,9 +241,7 @@ def _convert(value: Any, annotation: str, where: str) -> Any:
 
 
 def _check_lengths(kind: str, member: ObservationField | ActionField) -> None:
-    """
-    See that every bound of a field has one finite number for each of its numbers.
-    """
+    """See that every bound of a field has one finite number for each of its numbers."""
     if member.size < 1:
         raise SpecError(f'{kind} {member.name}: found size {member.size}, expected at least 1')
     for pair in (('low', 'high'), ('data_low', 'data_high')):

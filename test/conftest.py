@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Fixtures that several test modules share.
-"""
+"""Fixtures that several test modules share."""
 
 import os
 from pathlib import Path
@@ -25,9 +23,7 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn unless a test 
 
 @pytest.fixture(scope='session')
 def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """
-    Four demonstrations of cube-single's task 2, collected by one worker.
-    """
+    """Four demonstrations of cube-single's task 2, collected by one worker."""
     from training.collect import main
     folder = tmp_path_factory.mktemp('data')
     main(['--episodes', '4', '--val-episodes', '1', '--workers', '1', '--out', str(folder)])

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Chunks cut from episodes, against a slow loop.
-"""
+"""Chunks cut from episodes, against a slow loop."""
 
 import numpy as np
 import pytest
@@ -24,9 +22,7 @@ from training.buffer import ChunkSampler, Transitions  # noqa: E402
 
 
 def episodes(lengths, seed=0, solved=()):
-    """
-    Random transitions; ``solved`` lists episodes whose last step has mask 0.
-    """
+    """Random transitions; ``solved`` lists episodes whose last step has mask 0."""
     generator = np.random.default_rng(seed)
     size = sum(lengths)
     ends = np.cumsum(lengths) - 1

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Collected data: OGBench's format, and the same file whatever the number of workers.
-"""
+"""Collected data: OGBench's format, and the same file whatever the number of workers."""
 
 from pathlib import Path
 

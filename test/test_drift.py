@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The drifting loss against reference vectors, and the field's own properties.
-"""
+"""The drifting loss against reference vectors, and the field's own properties."""
 
 from pathlib import Path
 
@@ -87,9 +85,7 @@ def test_bandwidths_are_positive(bandwidths: tuple[float, ...]) -> None:
 
 
 def test_particles_fill_both_modes_in_their_shares() -> None:
-    """
-    Particles between two modes with 3 : 1 positives end at both, in about that proportion.
-    """
+    """Particles between two modes with 3 : 1 positives end at both, in about that proportion."""
     torch.manual_seed(0)
     particles = (0.3 * torch.randn(1, 64, 1)).requires_grad_()
     modes = torch.cat([torch.full((1, 48, 1), -0.5), torch.full((1, 16, 1), 0.5)], dim=1)

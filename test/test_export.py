@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Policy files against PyTorch, and evaluation that repeats.
-"""
+"""Policy files against PyTorch, and evaluation that repeats."""
 
 from dataclasses import replace
 import json
@@ -27,7 +25,8 @@ torch = pytest.importorskip('torch')
 
 from dfp_ros.policy import OnnxPolicy  # noqa: E402
 from training.checkpoint import load_agent  # noqa: E402
-from training.evaluate import evaluate_file, main as evaluate_main  # noqa: E402
+from training.evaluate import evaluate_file  # noqa: E402
+from training.evaluate import main as evaluate_main  # noqa: E402
 from training.export import compare, export, ExportError, main  # noqa: E402
 from training.train import train  # noqa: E402
 

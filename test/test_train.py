@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Runs: a short one from data to policy file, stopped and resumed, and refused with clear words.
-"""
+"""Runs: a short one from data to checkpoint, stopped and resumed, refused with clear words."""
 
 import csv
 from dataclasses import replace
@@ -104,7 +102,7 @@ def test_existing_run_is_not_overwritten(demonstrations: Path, tmp_path: Path) -
 
 def test_checkpoint_of_another_configuration(demonstrations: Path, tmp_path: Path) -> None:
     train(tmp_path / 'run', settings(demonstrations, steps=1))
-    with pytest.raises(CheckpointError, match=r'with bandwidths \(0.05,\), now asked for \(0.2,\)'):
+    with pytest.raises(CheckpointError, match=r'bandwidths \(0.05,\), now asked for \(0.2,\)'):
         train(tmp_path / 'run', settings(demonstrations, steps=1, bandwidths=(0.2,)), resume=True)
 
 

@@ -93,9 +93,7 @@ class DriftAgent(nn.Module):
         return loss, {'critic_loss': loss.detach(), 'value_of_data': predicted.detach().mean()}
 
     def actor_loss(self, batch: Batch) -> tuple[torch.Tensor, Info]:
-        """
-        Drift towards the data's chunk, plus lambda times drift towards the anchor's best K of N.
-        """
+        """Drift to the data's chunk, plus lambda times drift to the anchor's best K of N."""
         config = self.config
         observation = self.normaliser(batch.observation)
         noise = torch.randn(
@@ -142,9 +140,7 @@ class DriftAgent(nn.Module):
         return critic_info | actor_info
 
     def set_learning_rate(self, rate: float) -> None:
-        """
-        Set Adam's rate from the next update on.
-        """
+        """Set Adam's rate from the next update on."""
         for group in self.optimiser.param_groups:
             group['lr'] = rate
 
@@ -167,7 +163,5 @@ class DriftAgent(nn.Module):
 
 @torch.no_grad()
 def follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
-    """
-    Move a network's weights a fraction of the way to another's.
-    """
+    """Move a network's weights a fraction of the way to another's."""
     torch._foreach_lerp_(list(follower.parameters()), list(leader.parameters()), rate)

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-One layout for all data, and chunks sampled from it.
-"""
+"""One layout for all data, and chunks sampled from it."""
 
 from __future__ import annotations
 
@@ -56,9 +54,7 @@ class Transitions:
     source: Mapping[str, Any]
 
     def __len__(self) -> int:
-        """
-        Count the steps.
-        """
+        """Count the steps."""
         return len(self.actions)
 
 

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Checkpoints: everything that a run needs to go on as if it had never stopped.
-"""
+"""Checkpoints: everything that a run needs to go on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ FREE = (
 
 
 class CheckpointError(ValueError):
-    """
-    A checkpoint is missing, damaged, or belongs to another configuration.
-    """
+    """A checkpoint is missing, damaged, or belongs to another configuration."""
 
 
 @dataclass
@@ -104,9 +100,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def build_agent(config: TrainConfig, spec: PolicySpec) -> DriftAgent:
-    """
-    Make an agent of the right sizes, to be filled by :func:`restore`.
-    """
+    """Make an agent of the right sizes, to be filled by :func:`restore`."""
     size = spec.observation_size
     normaliser = Normaliser(torch.zeros(size), torch.ones(size))
     return DriftAgent(config, size, spec.action_size, normaliser)

@@ -22,6 +22,9 @@ Every episode draws from a generator of its own, seeded by the seed and the epis
 file does not depend on how many workers made it.
 """
 
+# The oracles draw from NumPy's global generator, so one seed of that decides a whole episode.
+# ruff: noqa: NPY002
+
 from __future__ import annotations
 
 import argparse
@@ -75,9 +78,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """
-        The file's name without its ending, after OGBench's pattern.
-        """
+        """The file's name without its ending, after OGBench's pattern."""
         task = f'-task{self.task}' if self.kind == 'demo' else ''
         return f'{self.scene}-{self.kind}{task}-v0'
 
@@ -92,7 +93,6 @@ def collect_episode(env: Any, recipe: Recipe, number: int) -> Episode | None:
     :returns: Arrays by OGBench key, one row a step, or None where a demonstration failed.
     """
     words = np.random.SeedSequence([recipe.seed, number]).generate_state(2)
-    # The oracles draw from NumPy's global generator.
     np.random.seed(words[0])
     observation, info = env.reset(seed=int(words[1]))
     if recipe.kind == 'demo':
@@ -101,9 +101,7 @@ def collect_episode(env: Any, recipe: Recipe, number: int) -> Episode | None:
 
 
 def make_recipe_env(recipe: Recipe) -> Any:
-    """
-    Make the environment that a recipe collects from.
-    """
+    """Make the environment that a recipe collects from."""
     if recipe.kind == 'demo':
         return make_env(f'{recipe.scene}-singletask-task{recipe.task}-v0')
     return make_env(
@@ -163,9 +161,7 @@ def _demonstrate(env: Any, observation: np.ndarray, info: dict[str, Any]) -> Epi
 
 
 class _Rows:
-    """
-    Rows of an episode under OGBench's keys and types.
-    """
+    """Rows of an episode under OGBench's keys and types."""
 
     def __init__(self) -> None:
         self._columns: dict[str, list[Any]] = {
@@ -218,16 +214,14 @@ def collect(recipe: Recipe, episodes: int, first: int, workers: int) -> Iterator
 
 
 def write(recipe: Recipe, path: Path, episodes: int, first: int, workers: int) -> None:
-    """
-    Collect episodes into an ``.npz`` file, with a ``.json`` beside it that says how.
-    """
+    """Collect episodes into an ``.npz`` file, with a ``.json`` beside it that says how."""
     made = tqdm(
         collect(recipe, episodes, first, workers), total=episodes, desc=path.stem,
         unit='episode', disable=None)
     rows = list(made)
     arrays = {key: np.concatenate([episode[key] for episode in rows]) for key in rows[0]}
     with atomic_path(path) as partial:
-        np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(partial, **arrays)
     write_json(path.with_suffix('.json'), {
         'name': path.stem, 'kind': recipe.kind, 'seed': recipe.seed, 'first_episode': first,
         'episodes': episodes, 'rows': len(arrays['actions']), 'sha256': sha256(path),
@@ -236,9 +230,7 @@ def write(recipe: Recipe, path: Path, episodes: int, first: int, workers: int) -
 
 
 def parser() -> argparse.ArgumentParser:
-    """
-    Describe the command line.
-    """
+    """Describe the command line."""
     made = argparse.ArgumentParser(
         prog='python -m training.collect', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--scene', choices=STACKING, default='cube-single', help='which environment')
@@ -257,9 +249,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """
-    Collect a training and a validation file.
-    """
+    """Collect a training and a validation file."""
     made = parser()
     asked = made.parse_args(arguments)
     validation = asked.val_episodes

@@ -19,7 +19,7 @@ The dataclass is the command line, the file beside a checkpoint and the document
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 import difflib
 import json
 import math
@@ -27,16 +27,12 @@ from typing import Any, Literal
 
 
 class ConfigError(ValueError):
-    """
-    A setting is unknown or out of its range.
-    """
+    """A setting is unknown or out of its range."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """
-    Settings of one run.
-    """
+    """Settings of one run."""
 
     # What to learn from, and for what.
     data: str = 'data/cube-single-demo-task2-v0.npz'
@@ -105,9 +101,7 @@ class TrainConfig:
     """Updates between checkpoints."""
 
     def __post_init__(self) -> None:
-        """
-        Check ranges once.
-        """
+        """Check ranges once."""
         for name in (
                 'steps', 'batch_size', 'critics', 'horizon', 'best_of', 'generated', 'pool', 'top',
                 'evaluate_every', 'episodes', 'log_every', 'checkpoint_every'):
@@ -123,9 +117,7 @@ class TrainConfig:
             _require(name, values, bool(values) and all(v > 0 for v in values), 'positive numbers')
 
     def to_json(self) -> str:
-        """
-        Write the settings as JSON text.
-        """
+        """Write the settings as JSON text."""
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
@@ -153,9 +145,11 @@ def _require(name: str, value: Any, holds: bool, expected: str) -> None:
         raise ConfigError(f'{name}: found {value!r}, expected {expected}')
 
 
-_SMALL = {
-    'hidden': (256, 256, 256), 'normalise': True, 'schedule': 'cosine', 'learning_rate': 1e-3,
-    'bandwidths': (0.2,)}
+# Small networks on a CPU: a decayed rate and a wide bandwidth learn in minutes what a constant
+# rate does not in hours, because the normalised force does not shrink near equilibrium.
+_SMALL = TrainConfig(
+    hidden=(256, 256, 256), normalise=True, schedule='cosine', learning_rate=1e-3,
+    bandwidths=(0.2,))
 
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     'cube-single': (
@@ -178,12 +172,12 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             horizon=5, best_of=16, top=4, value_weight=0.5, bandwidths=(0.1,))),
     'small-clone': (
         'Behaviour cloning of demonstrations, minutes on a CPU; made the shipped policy',
-        TrainConfig(
-            **_SMALL, value_weight=0.0, noise_scale=0.5, steps=6_000, evaluate_every=3_000)),
+        replace(
+            _SMALL, value_weight=0.0, noise_scale=0.5, steps=6_000, evaluate_every=3_000)),
     'small-offline': (
         'Cloning and top-K improvement in chunks with small networks, an hour on a CPU',
-        TrainConfig(
-            **_SMALL, data='data/cube-single-play-v0.npz', steps=12_000, horizon=5, best_of=4,
+        replace(
+            _SMALL, data='data/cube-single-play-v0.npz', steps=12_000, horizon=5, best_of=4,
             value_weight=0.5, pool=8, top=2, anchor_rate=1e-3, noise_scale=1.0,
             evaluate_every=4_000)),
 }

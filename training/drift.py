@@ -75,9 +75,7 @@ def drift_loss(
 
 
 def _distances(generated: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """
-    Euclidean distances, shape (B, G, T), floored as in the release.
-    """
+    """Euclidean distances, shape (B, G, T), floored as in the release."""
     squared = torch.cdist(
         generated, targets, compute_mode='donot_use_mm_for_euclid_dist').square()
     return squared.clamp_min(SQUARED_DISTANCE_FLOOR).sqrt()

@@ -63,32 +63,24 @@ class Episode:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """
-    Outcomes of several episodes.
-    """
+    """Outcomes of several episodes."""
 
     episodes: tuple[Episode, ...]
 
     @property
     def success(self) -> float:
-        """
-        Share of episodes solved.
-        """
+        """Share of episodes solved."""
         return sum(episode.success for episode in self.episodes) / len(self.episodes)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """
-        Wilson's 95 % interval of the success rate.
-        """
+        """Wilson's 95 % interval of the success rate."""
         solved = sum(episode.success for episode in self.episodes)
         low, high = binomtest(solved, len(self.episodes)).proportion_ci(method='wilson')
         return float(low), float(high)
 
     def summary(self) -> dict[str, Any]:
-        """
-        Plain numbers, with one record an episode.
-        """
+        """Plain numbers, with one record an episode."""
         lengths = [episode.steps for episode in self.episodes]
         records = [asdict(episode) for episode in self.episodes]
         for record in records:
@@ -191,9 +183,7 @@ def evaluate_file(
 
 
 def parser() -> argparse.ArgumentParser:
-    """
-    Describe the command line.
-    """
+    """Describe the command line."""
     made = argparse.ArgumentParser(
         prog='python -m training.evaluate', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('policy', type=Path, help='policy file')
@@ -209,9 +199,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """
-    Evaluate a policy file and print its success rate.
-    """
+    """Evaluate a policy file and print its success rate."""
     made = parser()
     asked = made.parse_args(arguments)
     if asked.episodes < 1 or asked.workers < 1 or (asked.candidates or 1) < 1:

@@ -42,9 +42,7 @@ OBSERVATIONS = 64
 
 
 class ExportError(RuntimeError):
-    """
-    A policy file does not do what its networks do.
-    """
+    """A policy file does not do what its networks do."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +130,7 @@ def compare(agent: DriftAgent, policy: OnnxPolicy, observations: np.ndarray) -> 
 def _torch_candidates(
         agent: DriftAgent, observation: np.ndarray,
         noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    All candidates, shape (candidates, chunk), and their values, shape (candidates,).
-    """
+    """All candidates, shape (candidates, chunk), and their values, shape (candidates,)."""
     state = agent.normaliser(torch.from_numpy(observation).unsqueeze(0))
     chunks = agent.actor(state, torch.from_numpy(noise).unsqueeze(0)).clamp(-1, 1)
     values = agent.critic(state, chunks).mean(dim=0)
@@ -142,15 +138,14 @@ def _torch_candidates(
 
 
 def _sample(path: Path, spec: PolicySpec) -> np.ndarray:
-    """
-    Observations of the data, and as many drawn evenly from its range.
-    """
+    """Observations of the data, and as many drawn evenly from its range."""
     if not path.is_file():
         raise ExportError(
             f'{path}: found no data file for the self-check; name the one that the run learned '
             'from with --data')
     if sha256(path) != spec.provenance['data']['sha256']:
-        raise ExportError(f'{path}: is not the file that the run learned from; name it with --data')
+        raise ExportError(
+            f'{path}: is not the file that the run learned from; name that with --data')
     with np.load(path, allow_pickle=False) as file:
         rows = np.asarray(file['observations'], np.float32)
     generator = np.random.default_rng(0)
@@ -163,24 +158,21 @@ def _sample(path: Path, spec: PolicySpec) -> np.ndarray:
 
 
 def parser() -> argparse.ArgumentParser:
-    """
-    Describe the command line.
-    """
+    """Describe the command line."""
     made = argparse.ArgumentParser(
         prog='python -m training.export', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('run', type=Path, help='folder of a run')
     made.add_argument('--out', type=Path, required=True, help='policy file to write')
     made.add_argument('--name', help="the policy's name (default: the file's)")
-    made.add_argument('--candidates', type=int, help="best-of-N' to recommend (default: the run's)")
+    made.add_argument(
+        '--candidates', type=int, help="best-of-N' to recommend (default: the run's)")
     made.add_argument('--noise-scale', type=float, help="noise to recommend (default: the run's)")
     made.add_argument('--data', type=Path, help='data file for the self-check')
     return made
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """
-    Export as the command line says.
-    """
+    """Export as the command line says."""
     asked = parser().parse_args(arguments)
     changes: dict[str, object] = {'name': asked.name or asked.out.stem}
     for name in ('candidates', 'noise_scale'):

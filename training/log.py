@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-What a run writes down while it learns: CSV for programs, TensorBoard for people.
-"""
+"""What a run writes down while it learns: CSV for programs, TensorBoard for people."""
 
 from __future__ import annotations
 
@@ -59,17 +57,13 @@ class RunLog:
         self._board.close()
 
     def update(self, progress: Progress, values: dict[str, float]) -> None:
-        """
-        Write one row of losses and forces.
-        """
+        """Write one row of losses and forces."""
         self._write('updates.csv', progress, values)
         for name, value in values.items():
             self._board.add_scalar(f'update/{name}', value, progress.step)
 
     def evaluation(self, progress: Progress, found: Evaluation) -> None:
-        """
-        Write an evaluation: a row of its figures, a file of its episodes.
-        """
+        """Write an evaluation: a row of its figures, a file of its episodes."""
         low, high = found.interval
         summary = found.summary()
         self._write('evaluations.csv', progress, {
@@ -92,17 +86,13 @@ class RunLog:
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """
-    Read a log's rows as numbers.
-    """
+    """Read a log's rows as numbers."""
     with path.open(newline='') as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def _keep_until(path: Path, step: int) -> None:
-    """
-    Drop the rows that a session wrote after its last checkpoint.
-    """
+    """Drop the rows that a session wrote after its last checkpoint."""
     if not path.exists():
         return
     with path.open(newline='') as file:

@@ -21,6 +21,7 @@ the first layer is computed once for all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -46,9 +47,7 @@ class Normaliser(nn.Module):
         self.register_buffer('inverse', deviation.reciprocal())
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """
-        Normalise, keeping the shape (..., obs_dim).
-        """
+        """Normalise, keeping the shape (..., obs_dim)."""
         return (observation - self.mean) * self.inverse
 
 
@@ -65,11 +64,12 @@ class Actor(nn.Module):
         super().__init__()
         widths = [observation_size + chunk_size, *hidden, chunk_size]
         self.observation_size = observation_size
-        self.layers = nn.ModuleList(
-            nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False))
-        for layer in self.layers:
+        layers = [
+            nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)]
+        for layer in layers:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, observation: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """
@@ -79,7 +79,7 @@ class Actor(nn.Module):
         :param noise: Shape (B, N, chunk_size), standard normal.
         :returns: Shape (B, N, chunk_size).
         """
-        first = self.layers[0]
+        first = cast(nn.Linear, self.layers[0])
         seen, drawn = first.weight.split([self.observation_size, noise.shape[-1]], dim=1)
         hidden = functional.linear(noise, drawn) + functional.linear(
             observation, seen, first.bias).unsqueeze(1)

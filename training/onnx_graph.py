@@ -86,9 +86,7 @@ def policy_model(agent: DriftAgent, spec: PolicySpec) -> onnx.ModelProto:
 
 
 class _Graph:
-    """
-    Nodes in ONNX's text form, and the weights that they name.
-    """
+    """Nodes in ONNX's text form, and the weights that they name."""
 
     def __init__(self, weights: dict[str, np.ndarray] | None = None) -> None:
         self.weights: dict[str, np.ndarray] = {} if weights is None else weights
@@ -110,9 +108,7 @@ class _Graph:
 
 
 def _actor(graph: _Graph, agent: DriftAgent) -> None:
-    """
-    From ``state`` (1, obs_dim) and ``noise`` (candidates, chunk) to ``chunks``.
-    """
+    """From ``state`` (1, obs_dim) and ``noise`` (candidates, chunk) to ``chunks``."""
     layers: list[nn.Linear] = list(agent.actor.layers)  # type: ignore[arg-type]
     seen, drawn = layers[0].weight.split(
         [agent.actor.observation_size, agent.chunk_size], dim=1)
@@ -134,9 +130,7 @@ def _actor(graph: _Graph, agent: DriftAgent) -> None:
 
 
 def _best(graph: _Graph, critic: CriticEnsemble) -> None:
-    """
-    From ``state`` and ``chunks`` to the best chunk, its value and the candidates' spread.
-    """
+    """From ``state`` and ``chunks`` to the best chunk, its value and the candidates' spread."""
     members = critic.weights[0].shape[0]
     scores = []
     for member in range(members):
@@ -157,9 +151,7 @@ def _best(graph: _Graph, critic: CriticEnsemble) -> None:
 
 
 def _member(graph: _Graph, critic: CriticEnsemble, member: int) -> None:
-    """
-    One critic: from ``state`` and ``chunks`` to ``score_MEMBER``, shape (candidates, 1).
-    """
+    """One critic: from ``state`` and ``chunks`` to ``score_MEMBER``, shape (candidates, 1)."""
     name = f'critic_{member}'
     first = critic.weights[0][member]
     seen, proposed = first.split(

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Files and folders written whole or not at all, and where they came from.
-"""
+"""Files and folders written whole or not at all, and where they came from."""
 
 from __future__ import annotations
 
@@ -50,17 +48,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """
-    Write a JSON file in one piece.
-    """
+    """Write a JSON file in one piece."""
     with atomic_path(path) as partial:
         partial.write_text(json.dumps(value, indent=2) + '\n')
 
 
 def sha256(path: Path) -> str:
-    """
-    Hash a file's bytes, as hexadecimal digits.
-    """
+    """Hash a file's bytes, as hexadecimal digits."""
     with path.open('rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
@@ -79,9 +73,7 @@ def commit() -> str:
 
 
 def versions() -> dict[str, str]:
-    """
-    Versions of Python and of the packages that decide a result.
-    """
+    """Versions of Python and of the packages that decide a result."""
     found = {'python': sys.version.split()[0], 'machine': platform.machine()}
     for package in PACKAGES:
         try:

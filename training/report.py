@@ -28,11 +28,11 @@ import matplotlib
 
 matplotlib.use('Agg')
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
 
-from training.log import read_rows  # noqa: E402
-from training.provenance import atomic_path  # noqa: E402
+from training.log import read_rows
+from training.provenance import atomic_path
 
 PANELS = (
     ('drift force, mean square', ('cloning_force', 'ascent_force'), True),
@@ -79,9 +79,7 @@ def draw(runs: list[Path], out: Path) -> None:
 def _panel(
         axis: Any, rows: list[dict[str, float]], names: tuple[str, ...], colour: str,
         run: str) -> None:
-    """
-    Draw some columns, smoothed over a few rows.
-    """
+    """Draw some columns, smoothed over a few rows."""
     styles = iter(('-', '--', ':'))
     for name in names:
         if name not in rows[0]:
@@ -96,9 +94,7 @@ def _panel(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """
-    Draw as the command line says.
-    """
+    """Draw as the command line says."""
     made = argparse.ArgumentParser(
         prog='python -m training.report', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('runs', type=Path, nargs='+', help='folders of runs')

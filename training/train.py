@@ -38,38 +38,34 @@ if __package__ in (None, ''):
     # Run as a file: the checkout, not training/, is where imports start.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-import tyro  # noqa: E402
+import numpy as np
+import torch
+from tqdm import tqdm
+import tyro
 
-from dfp_ros.robots.ogbench_env import make_env  # noqa: E402
-from dfp_ros.spec import PolicySpec  # noqa: E402
-from training import checkpoint  # noqa: E402
-from training.agent import DriftAgent  # noqa: E402
-from training.buffer import ChunkSampler, Transitions  # noqa: E402
-from training.config import ConfigError, PRESETS, TrainConfig  # noqa: E402
-from training.datasets.ogbench import DataError, load  # noqa: E402
-from training.evaluate import evaluate  # noqa: E402
-from training.log import RunLog  # noqa: E402
-from training.networks import Normaliser  # noqa: E402
-from training.provenance import commit, versions  # noqa: E402
+from dfp_ros.robots.ogbench_env import make_env
+from dfp_ros.spec import PolicySpec
+from training import checkpoint
+from training.agent import DriftAgent
+from training.buffer import ChunkSampler, Transitions
+from training.config import PRESETS, TrainConfig
+from training.datasets.ogbench import load
+from training.evaluate import evaluate
+from training.log import RunLog
+from training.networks import Normaliser
+from training.provenance import commit, versions
 
 # Below this deviation a dimension counts as constant and is left at its scale.
 CONSTANT = 1e-4
 
 
 class TrainingError(RuntimeError):
-    """
-    A run cannot start or cannot go on.
-    """
+    """A run cannot start or cannot go on."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """
-    What the command line asks for.
-    """
+    """What the command line asks for."""
 
     run: Path
     """Folder of the run: settings, logs, checkpoint, evaluations."""
@@ -91,7 +87,8 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     """
     saved = run / 'checkpoint.pt'
     if saved.exists() and not resume:
-        raise TrainingError(f'{run}: found a run there; go on with --resume, or name another --run')
+        raise TrainingError(
+            f'{run}: found a run there; go on with --resume, or name another --run')
     if config.device == 'cuda' and not torch.cuda.is_available():
         raise TrainingError("device: found 'cuda', but torch sees no GPU; use --device cpu")
     if config.threads:
@@ -141,9 +138,7 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
 
 
 def describe(name: str, config: TrainConfig, transitions: Transitions) -> PolicySpec:
-    """
-    Write down what the policy of a run will say of itself.
-    """
+    """Write down what the policy of a run will say of itself."""
     return PolicySpec(
         name=name, environment=config.environment, observation=transitions.observation_fields,
         action=transitions.action_fields, period=transitions.period, horizon=config.horizon,
@@ -172,18 +167,14 @@ def fit_normaliser(observations: np.ndarray, wanted: bool) -> Normaliser:
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """
-    Rate of the update after ``step`` updates.
-    """
+    """Rate of the update after ``step`` updates."""
     if config.schedule == 'constant':
         return config.learning_rate
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
 
 class _Clock:
-    """
-    Adds the time since the last tick to a run's counters.
-    """
+    """Adds the time since the last tick to a run's counters."""
 
     def __init__(self, progress: checkpoint.Progress) -> None:
         self._progress = progress
@@ -217,9 +208,7 @@ def _finite(info: dict[str, torch.Tensor], step: int, saved: Path) -> dict[str, 
 
 @contextmanager
 def _stop_signals() -> Iterator[Any]:
-    """
-    Turn Ctrl-C and SIGTERM into a flag, so that a run ends between updates.
-    """
+    """Turn Ctrl-C and SIGTERM into a flag, so that a run ends between updates."""
     seen: list[int] = []
     kinds = signal.SIGINT, signal.SIGTERM
     before = [signal.signal(kind, lambda number, frame: seen.append(number)) for kind in kinds]
@@ -231,9 +220,7 @@ def _stop_signals() -> Iterator[Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """
-    Train as the command line says.
-    """
+    """Train as the command line says."""
     presets = {
         name: (f'{text}.', Command(tyro.MISSING, config))
         for name, (text, config) in PRESETS.items()}
@@ -242,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
             presets, args=arguments, prog='python -m training.train',
             description=(__doc__ or '').strip().splitlines()[0])
         progress = train(asked.run, asked.config, asked.resume)
-    except (ConfigError, DataError, TrainingError, checkpoint.CheckpointError, ValueError) as error:
+    except (ValueError, TrainingError) as error:
         print(error, file=sys.stderr)
         return 2
     done = progress.step == asked.config.steps

@@ -30,10 +30,8 @@ import numpy as np
 import ogbench  # noqa: F401, registers the environments
 
 
-class DeterministicReset(gymnasium.Wrapper):  # type: ignore[type-arg]
-    """
-    Start every episode from MuJoCo's own defaults plus the positions that the reset drew.
-    """
+class DeterministicReset(gymnasium.Wrapper):
+    """Start every episode from MuJoCo's own defaults plus the positions that the reset drew."""
 
     def reset(
             self, *, seed: int | None = None,
@@ -57,7 +55,7 @@ class DeterministicReset(gymnasium.Wrapper):  # type: ignore[type-arg]
         return env.compute_observation(), {**info, **env.get_reset_info()}
 
 
-def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:  # type: ignore[type-arg]
+def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
     """
     Make an OGBench environment whose episodes repeat.
 
@@ -71,9 +69,7 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:  # type: ignore[
 
 
 def _unknown(environment: str) -> str:
-    """
-    Say what was asked for and what there is.
-    """
+    """Say what was asked for and what there is."""
     near = difflib.get_close_matches(environment, list(gymnasium.registry), n=3)
     hint = f'; near names: {", ".join(near)}' if near else ''
     return f'environment: found {environment!r}, which is not registered with Gymnasium{hint}'

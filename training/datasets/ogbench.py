@@ -45,9 +45,7 @@ ACTION = (
 
 
 class DataError(ValueError):
-    """
-    A data file is missing, damaged, or not what the environment needs.
-    """
+    """A data file is missing, damaged, or not what the environment needs."""
 
 
 def load(path: Path, environment: str) -> Transitions:
