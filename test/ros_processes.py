@@ -1,0 +1,142 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Real nodes in real processes, and someone on the same ROS domain to talk to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+
+class NodeProcess:
+    """
+    A Python module run as a process in a ROS domain of its own.
+
+    :param module: For ``python -m``.
+    :param domain: ROS domain.
+    :param arguments: Its arguments.
+    :param environment: Environment variables to add; None removes one.
+    """
+
+    def __init__(
+            self, module: str, domain: int, *arguments: str, **environment: str | None) -> None:
+        """
+        Start it.
+        """
+        variables = {
+            **os.environ, 'ROS_DOMAIN_ID': str(domain),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **environment}
+        self._output = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', module, *arguments], stdin=subprocess.DEVNULL,
+            stdout=self._output, stderr=subprocess.STDOUT,
+            env={name: value for name, value in variables.items() if value is not None})
+
+    def __enter__(self) -> NodeProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._output.close()
+
+    @property
+    def output(self) -> str:
+        """
+        What it has written so far.
+        """
+        self._output.flush()
+        return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors='replace')
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """
+        Wait for it to end by itself.
+        """
+        return self.process.wait(timeout)
+
+    def stop(self, number: int = signal.SIGINT, timeout: float = 30.0) -> int:
+        """
+        Send a signal and wait for the end.
+        """
+        self.process.send_signal(number)
+        return self.process.wait(timeout)
+
+
+class Peer:
+    """
+    A node of the test's own, which collects messages.
+
+    :param domain: ROS domain.
+    """
+
+    def __init__(self, domain: int) -> None:
+        """
+        Join the domain.
+        """
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain)
+        self.node = Node('peer', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def collect(self, kind: Any, topic: str, qos: Any = 50) -> list[Any]:
+        """
+        Subscribe; the list that is returned grows.
+        """
+        messages: list[Any] = []
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    def wait_for(self, condition: Callable[[], object], timeout: float = 60.0) -> None:
+        """
+        Let messages in until a condition holds.
+
+        :raises TimeoutError: Where it does not come to hold.
+        """
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'did not happen within {timeout:g} s')
+            self._executor.spin_once(0.1)
+
+    def call(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
+        """
+        Call a service.
+        """
+        client = self.node.create_client(kind, name)
+        self.wait_for(client.service_is_ready, timeout)
+        future = client.call_async(kind.Request() if request is None else request)
+        self.wait_for(future.done, timeout)
+        return future.result()
