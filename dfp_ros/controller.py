@@ -52,7 +52,7 @@ class State(enum.Enum):
     What the controller is doing.
     """
 
-    #: A source was never seen; nothing is commanded.
+    #: Some source was not seen yet, and nothing was commanded so far; nothing is.
     WAITING = 'waiting'
     #: The policy commands.
     RUNNING = 'running'
@@ -118,6 +118,7 @@ class Controller:
         self._builder = ObservationBuilder(robot)
         self._player = ChunkPlayer(round(policy.spec.period * 1e9), tick)
         self._last_step: int | None = None
+        self._has_commanded = False
 
     @property
     def stop_command(self) -> NDArray[np.float64]:
@@ -128,13 +129,25 @@ class Controller:
 
     def reset(self, seed: int) -> None:
         """
-        Forget the chunk and start the noise again.
+        Begin as new, as at the start of an episode: nothing is commanded before all is there.
+
+        The robot has to stand still by then: send :attr:`stop_command` first if it may not.
 
         :param seed: Seed of the noise.
         """
         self._player.reset()
         self._noise.reset(seed)
         self._last_step = None
+        self._has_commanded = False
+
+    def take_over(self, other: Controller) -> None:
+        """
+        Go on where another controller was, with a chunk of one's own at the next step.
+
+        :param other: The controller that decided until now.
+        """
+        self._last_step = other._last_step
+        self._has_commanded = other._has_commanded
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
@@ -149,12 +162,15 @@ class Controller:
         self._last_step = now
         reason, text = check_sources(now, self._robot.sources.values(), samples)
         if Reason.WAITING in reason:
-            self._player.reset()
-            return Decision(State.WAITING, reason, text)
+            return (
+                self._hold(reason, text, {}) if self._has_commanded
+                else Decision(State.WAITING, reason, text))
         seen = {name: sample for name, sample in samples.items() if sample is not None}
         times = [seen[name].time for name in self._robot.sources]
         facts: dict[str, Any] = {
             'observation_age': (now - min(times)) * 1e-9, 'observation_stamp': max(times)}
+        # From here on something is sent, if only a stop.
+        self._has_commanded = True
         if reason:
             return self._hold(reason, text, facts)
         try:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 
 from dfp_ros.chunk import Chunk, FloatArray
 from dfp_ros.onnx_file import OnnxFileError, read_metadata

@@ -48,6 +48,8 @@ class Reason(enum.Flag):
     INFERENCE_FAILED = enum.auto()
     #: The policy answered with a number that is not finite; zero is commanded.
     NOT_FINITE_ACTION = enum.auto()
+    #: Something failed that should not have; zero is commanded.
+    INTERNAL_ERROR = enum.auto()
     #: The action was outside [-1, 1] and was clipped.
     CLIPPED = enum.auto()
 

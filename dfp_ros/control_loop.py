@@ -1,0 +1,84 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Everything that one control loop works with, loaded from the files that the settings name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+
+from dfp_ros.chunk import NoiseStream
+from dfp_ros.controller import Controller
+from dfp_ros.node_parameters import Settings
+from dfp_ros.policy import OnnxPolicy
+from dfp_ros.robot_description import load_robot_description, RobotDescription
+from dfp_ros.ros_io import CommandWriter
+from dfp_ros.shared_files import find_shared
+
+
+@dataclass(frozen=True)
+class ControlLoop:
+    """
+    What the ticks work with; it is replaced as a whole, between two ticks.
+
+    :param settings: The parameters that it was made from.
+    :param robot: The robot's description.
+    :param policy: The policy, warmed up.
+    :param controller: Decides the commands.
+    :param writers: Writers of the command topics, in the description's order.
+    :param tick: Time between two ticks in ns.
+    """
+
+    settings: Settings
+    robot: RobotDescription
+    policy: OnnxPolicy
+    controller: Controller
+    writers: tuple[CommandWriter, ...]
+    tick: int
+
+
+def load_policy(name: str) -> OnnxPolicy:
+    """
+    Load a policy by path or bare name.
+
+    :raises ValueError: Where it cannot be found or used.
+    """
+    return OnnxPolicy(find_shared(name, 'models', '.onnx'))
+
+
+def load_robot(name: str) -> RobotDescription:
+    """
+    Load a robot description by path or bare name.
+
+    :raises ValueError: Where it cannot be found or used.
+    """
+    return load_robot_description(find_shared(name, 'config', '.yaml'))
+
+
+def make_control_loop(
+        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:
+    """
+    Put a control loop together, and warm it up.
+
+    :raises ValueError: Where settings, robot and policy do not fit each other.
+    """
+    spec, tick = policy.spec, settings.tick(policy.spec)
+    candidates = settings.candidates or spec.candidates
+    noise = NoiseStream(settings.noise_seed, candidates, spec.noise_size, settings.scale(spec))
+    controller = Controller(robot, policy, noise, tick, time.perf_counter_ns)
+    writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
+    policy.warm_up(candidates)
+    return ControlLoop(settings, robot, policy, controller, writers, tick)

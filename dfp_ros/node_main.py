@@ -1,0 +1,117 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Running a lifecycle node as a process: start, spin, stop safely on a signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import signal
+import socket
+import threading
+from typing import Protocol
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+_FOREVER = 1e8  # s
+
+
+class SafeNode(Protocol):
+    """
+    A node that starts by itself and can stop what it moves.
+    """
+
+    def autostart(self) -> bool:
+        """
+        Begin to work if it is to; False where that failed and was logged.
+        """
+        ...  # pragma: no cover
+
+    def close(self) -> None:
+        """
+        Stop everything that moves, and destroy the node.
+        """
+        ...  # pragma: no cover
+
+
+def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) -> int:
+    """
+    Run a node until SIGINT or SIGTERM.
+
+    :param name: For messages from before the node exists.
+    :param make: Makes the node.
+    :param args: Command line, None for the process's own.
+    :return: The exit status: 1 where a parameter is wrong or the autostart failed, else 0.
+    """
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    ended = Future()
+    signals = _catch_signals()
+    try:
+        node = make()
+    except ParameterException as error:
+        rclpy.logging.get_logger(name).error(f'cannot start: {error}')
+        rclpy.shutdown()
+        return 1
+    try:
+        if not node.autostart():
+            return 1
+        executor = make_executor()
+        assert isinstance(node, Node)
+        executor.add_node(node)
+
+        def wait_for_signal() -> None:
+            signals.recv(1)
+            ended.set_result(None)
+            executor.wake()
+
+        threading.Thread(target=wait_for_signal, name='signals', daemon=True).start()
+        # Without a timeout, the events executor of rclpy 7.1.6 spins at full load and stalls.
+        executor.spin_until_future_complete(ended, timeout_sec=_FOREVER)
+        executor.remove_node(node)
+        return 0
+    finally:
+        node.close()
+        rclpy.shutdown()
+
+
+def _catch_signals() -> socket.socket:
+    """
+    Have SIGINT and SIGTERM arrive as bytes on a socket.
+
+    So they interrupt neither a tick nor the stop that they lead to, whichever of the process's
+    threads the operating system hands them to.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    signal.set_wakeup_fd(theirs.detach())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    return ours
+
+
+def make_executor() -> Executor:
+    """
+    Make the executor that costs least, where this distribution has it.
+    """
+    try:
+        from rclpy.experimental.events_executor import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()

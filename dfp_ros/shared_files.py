@@ -1,0 +1,67 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Finding policies and robot descriptions by path or by bare name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ament_index_python import get_package_share_directory, PackageNotFoundError
+
+from dfp_ros.yaml_section import nearest
+
+
+class SharedFileError(ValueError):
+    """
+    A bare name is not the name of a file that comes with the package.
+    """
+
+
+def find_shared(name: str, folder: str, suffix: str) -> Path:
+    """
+    Find a file.
+
+    :param name: Path of a file, or the bare name of one that comes with the package.
+    :param folder: Where in the package's share directory bare names are, for example ``models``.
+    :param suffix: What a bare name may leave out, for example ``.onnx``.
+    :return: The path; for a path as opposed to a bare name it may be one that does not exist.
+    :raises SharedFileError: Where there is no file of that bare name.
+    """
+    path = Path(name).expanduser()
+    if path.is_file() or path.name != name:
+        return path
+    bare = name.removesuffix(suffix)
+    folders = [root / folder for root in _roots()]
+    for candidate in folders:
+        if (candidate / f'{bare}{suffix}').is_file():
+            return candidate / f'{bare}{suffix}'
+    known = sorted(
+        {found.stem for candidate in folders for found in candidate.glob(f'*{suffix}')})
+    raise SharedFileError(
+        f'found {name!r}, which is neither a file here ({Path.cwd()}) nor one of the files in '
+        f'{" or ".join(map(str, folders))}; {nearest(bare, known)}')
+
+
+def _roots() -> list[Path]:
+    """
+    List where the package keeps its files: installed by colcon or pip, or a checkout.
+    """
+    roots = []
+    try:
+        roots.append(Path(get_package_share_directory('dfp_ros')))
+    except PackageNotFoundError:
+        pass
+    return [*roots, Path(__file__).resolve().parent.parent]
