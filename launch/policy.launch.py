@@ -1,0 +1,91 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The policy node, for any robot that a description file describes.
+
+``ros2 launch dfp_ros policy.launch.py policy:=cube_single robot:=ur5e_cube``
+
+An argument that is not given leaves the value of the parameter file.
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+# Name, type, sentence.
+PARAMETERS = (
+    ('rate', float, 'Control rate in Hz; 0 is the rate that the policy was trained for.'),
+    ('candidates', int, 'Chunks to choose from; 0 is what the policy was evaluated with.'),
+    ('noise_seed', int, 'Seed of the noise.'),
+    ('noise_scale', float, 'Factor on the noise; -1 is what the policy was evaluated with.'),
+    ('trigger', str, 'timer, or samples for a robot that waits for each command.'),
+    ('autostart', bool, 'Configure and activate at the start.'),
+    ('use_sim_time', bool, 'Follow the clock of a simulation.'),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """
+    Describe the process.
+    """
+    params = PathJoinSubstitution([FindPackageShare('dfp_ros'), 'config', 'policy.yaml'])
+    return LaunchDescription([
+        DeclareLaunchArgument(
+            'policy', description='Policy file (.onnx), or the bare name of one in models.'),
+        DeclareLaunchArgument(
+            'robot', description='Robot description (.yaml), or the bare name of one in config.'),
+        *(DeclareLaunchArgument(name, default_value='', description=sentence)
+          for name, _, sentence in PARAMETERS),
+        DeclareLaunchArgument(
+            'params', default_value=params, description='Parameter file of the node.'),
+        DeclareLaunchArgument('name', default_value='dfp_policy', description='Node name.'),
+        DeclareLaunchArgument('namespace', default_value='', description='Namespace.'),
+        DeclareLaunchArgument('log_level', default_value='info', description='Log level.'),
+        OpaqueFunction(function=_nodes),
+    ])
+
+
+def _nodes(context: LaunchContext) -> list[Node]:
+    """
+    Make the node, now that the arguments have values.
+    """
+    given = {
+        name: _typed(name, kind, LaunchConfiguration(name).perform(context))
+        for name, kind, _ in (('policy', str, ''), ('robot', str, ''), *PARAMETERS)}
+    return [Node(
+        package='dfp_ros', executable='policy_node',
+        name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
+        parameters=[
+            LaunchConfiguration('params'),
+            {name: value for name, value in given.items() if value is not None}],
+        ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+        output='screen', on_exit=Shutdown(reason='the policy node ended'))]
+
+
+def _typed(name: str, kind: type, text: str) -> object:
+    """
+    Convert an argument; None where it was not given.
+    """
+    if not text:
+        return None
+    if kind is bool:
+        if text.lower() not in ('true', 'false'):
+            raise ValueError(f'argument {name}: found {text!r}, expected true or false')
+        return text.lower() == 'true'
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ValueError(f'argument {name}: found {text!r}, expected {kind.__name__}') from error
