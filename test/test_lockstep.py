@@ -1,0 +1,65 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The whole loop over ROS in lockstep against the same episodes with no ROS in them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ros_processes import NodeProcess
+
+from dfp_ros.policy import OnnxPolicy
+from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.ogbench_env import make_env
+from dfp_ros.robots.recording import load
+from dfp_ros.shared_files import find_shared
+from training.evaluate import evaluate
+
+SEED = 700
+EPISODES = 5
+
+
+def test_commands_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
+    """
+    Five seeds: commands agree to 1e-5 in action units, and the episodes end alike.
+
+    Nothing gets lost on the way through messages, scaling, and back.
+    """
+    path = find_shared('cube_single', 'models', '.onnx')
+    policy = OnnxPolicy(path)
+    domain = free_domain()
+    with NodeProcess(
+            'dfp_ros.policy_node', domain, '--ros-args', '-p', f'policy:={path}', '-p',
+            'robot:=ur5e_cube', '-p', 'trigger:=samples') as brain, NodeProcess(
+            'dfp_ros.robots.sim_node', domain, '--ros-args', '-p', 'mode:=lockstep', '-p',
+            f'seed:={SEED}', '-p', f'episodes:={EPISODES}', '-p', 'policy_node:=dfp_policy', '-p',
+            f'environment:={policy.spec.environment}', '-p', f'record:={tmp_path}') as robot:
+        assert robot.wait(240) == 0, robot.output + brain.output
+        assert brain.stop() == 0, brain.output
+
+    expected = evaluate(
+        make_env(policy.spec.environment), lambda *inputs: policy.act(*inputs).actions,
+        policy.spec, EPISODES, SEED)
+    for episode in expected.episodes:
+        recording = load(tmp_path / f'episode_{episode.seed}.npz')
+        assert recording.actions.shape == episode.actions.shape
+        assert np.abs(recording.actions - episode.actions).max() <= 1e-5
+        assert recording.result.success == episode.success
+        assert recording.result.steps == episode.steps
+        assert recording.result.total_reward == episode.reward
+    # An episode without a solution would make the comparison a weak one.
+    assert expected.success > 0.5
