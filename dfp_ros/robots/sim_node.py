@@ -53,6 +53,10 @@ def main(args: list[str] | None = None) -> int:
     try:
         return _run(robot, inbox)
     finally:
+        # What follows is the end anyway. Python gives its handlers up while it ends, and a signal
+        # that comes then would turn a success into a death.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         robot.destroy_node()
         rclpy.try_shutdown()
 

@@ -1,0 +1,84 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The demo launch file, run by launch_testing: two episodes with the shipped policy.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import unittest
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_testing.actions import ReadyToTest
+import launch_testing.asserts
+import pytest
+from ros_processes import Peer
+
+from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.sim_qos import EPISODE_QOS
+from launch import LaunchDescription
+
+LAUNCH_FILE = Path(__file__).resolve().parents[1] / 'launch' / 'demo.launch.py'
+DOMAIN = free_domain()
+
+
+@pytest.mark.launch_test
+def generate_test_description() -> LaunchDescription:
+    """
+    Launch robot and policy in a namespace, for two episodes.
+    """
+    os.environ['ROS_DOMAIN_ID'] = str(DOMAIN)
+    return LaunchDescription([
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(LAUNCH_FILE)),
+            launch_arguments={'episodes': '2', 'seed': '40', 'namespace': 'cell'}.items()),
+        ReadyToTest(),
+    ])
+
+
+class TestRunning(unittest.TestCase):
+    """
+    While it runs.
+    """
+
+    def test_two_episodes_are_solved(self) -> None:
+        """
+        Seeds follow each other, the policy reports, and both episodes end with success.
+        """
+        with Peer(DOMAIN) as peer:
+            episodes = peer.collect(DiagnosticStatus, 'cell/episode', EPISODE_QOS)
+            reports = peer.collect(DiagnosticArray, '/diagnostics')
+            peer.wait_for(lambda: len(episodes) == 2 and reports, 120)
+        values = [{pair.key: pair.value for pair in episode.values} for episode in episodes]
+        assert [value['seed'] for value in values] == ['40', '41']
+        assert [value['success'] for value in values] == ['true', 'true']
+        assert all('/cell/dfp_policy' in report.status[0].name for report in reports)
+
+
+@launch_testing.post_shutdown_test()
+class TestAfterwards(unittest.TestCase):
+    """
+    When it has ended.
+    """
+
+    def test_both_ended_well(self, proc_info: launch_testing.ProcInfoHandler) -> None:
+        """
+        The robot ended after its last episode, and the policy with it.
+        """
+        launch_testing.asserts.assertExitCodes(proc_info, allowable_exit_codes=[0])
+        assert len(proc_info.process_names()) == 2
