@@ -1,0 +1,289 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The controller: what is commanded when, and that nothing ever makes it misbehave.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from policies import cube_spec, write_policy
+import pytest
+from robot_samples import rest_samples, shipped_robot
+
+from dfp_ros.chunk import Chunk, FloatArray, NoiseStream
+from dfp_ros.controller import Controller, Decision, State
+from dfp_ros.observation import ObservationBuilder, Sample
+from dfp_ros.policy import OnnxPolicy, PolicyError
+from dfp_ros.safety import Reason
+from dfp_ros.spec import PolicySpec, SpecMismatch
+
+S = 1_000_000_000
+TICK = S // 20
+START = 100 * S
+
+
+@pytest.fixture(name='policy', scope='module')
+def small_policy(tmp_path_factory: pytest.TempPathFactory) -> OnnxPolicy:
+    """
+    Load a small policy.
+    """
+    return OnnxPolicy(write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx'))
+
+
+def controller(policy: OnnxPolicy, seed: int = 3) -> Controller:
+    """
+    Put a controller together that draws two candidates.
+    """
+    times = iter(range(0, 10**12, 1_000_000))
+    return Controller(
+        shipped_robot(), policy, NoiseStream(seed, 2, policy.spec.noise_size), TICK,
+        lambda: next(times))
+
+
+def run(
+        controller: Controller, ticks: int,
+        change: Callable[[int, dict[str, Sample]], None] = lambda i, samples: None
+) -> list[Decision]:
+    """
+    Step at the control rate with fresh samples of a robot at rest, changed tick by tick.
+    """
+    decisions = []
+    for i in range(ticks):
+        now = START + i * TICK
+        samples = rest_samples(now - 1000, now)
+        change(i, samples)
+        decisions.append(controller.step(now, samples))
+    return decisions
+
+
+def test_plays_the_policy_s_chunks(policy: OnnxPolicy) -> None:
+    """
+    Every command is the one that policy, noise and observation give, scaled to SI units.
+    """
+    decisions = run(controller(policy), 12)
+    noise = NoiseStream(3, 2, policy.spec.noise_size)
+    observation = ObservationBuilder(shipped_robot()).build(rest_samples(0))
+    high = np.array([1, 1, 1, 6, 20])
+    for i, decision in enumerate(decisions):
+        if i % 5 == 0:
+            actions = policy.act(observation, noise.next()).actions
+        assert decision.state is State.RUNNING
+        assert decision.reason == Reason.NONE
+        assert decision.chunk_index == i % 5
+        assert decision.inference == (0.001 if i % 5 == 0 else None)
+        assert decision.observation_age == pytest.approx(1e-6)
+        np.testing.assert_array_equal(decision.observation, observation)
+        np.testing.assert_array_equal(decision.action, actions[i % 5])
+        np.testing.assert_allclose(decision.sent, actions[i % 5] * high, rtol=1e-6)
+
+
+def test_waits_for_every_source(policy: OnnxPolicy) -> None:
+    """
+    Nothing is commanded, and no noise is drawn, before all sources were seen.
+    """
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        if i < 3:
+            del samples['cube_0']
+
+    decisions = run(controller(policy), 5, change)
+    for decision in decisions[:3]:
+        assert decision.state is State.WAITING
+        assert decision.sent is None
+        assert 'cube_0_pose' in decision.text
+    np.testing.assert_array_equal(
+        decisions[3].sent, run(controller(policy), 1)[0].sent)  # type: ignore[arg-type]
+
+
+def test_a_source_that_is_lost_afterwards_is_a_stop(policy: OnnxPolicy) -> None:
+    """
+    A robot that may be moving is stopped, not left alone.
+    """
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        if i == 2:
+            del samples['arm']
+
+    decision = run(controller(policy), 3, change)[-1]
+    assert decision.state is State.HOLD
+    assert decision.reason == Reason.WAITING
+    np.testing.assert_array_equal(decision.sent, np.zeros(5))
+
+
+def test_holds_while_stale_and_plans_anew(policy: OnnxPolicy) -> None:
+    """
+    Zero while a source is too old; afterwards a new chunk from a fresh observation.
+    """
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        if 2 <= i < 9:
+            samples['effector'] = rest_samples(START + TICK)['effector']
+
+    decisions = run(controller(policy), 12, change)
+    states = [decision.state for decision in decisions]
+    # Last sample at tick 1, maximum age 0.2 s: ticks 2 to 5 are still within it.
+    assert states == [State.RUNNING] * 6 + [State.HOLD] * 3 + [State.RUNNING] * 3
+    for decision in decisions[6:9]:
+        assert decision.reason == Reason.STALE
+        assert "source 'effector'" in decision.text
+        np.testing.assert_array_equal(decision.sent, np.zeros(5))
+    assert [decision.chunk_index for decision in decisions[9:]] == [0, 1, 2]
+
+
+def test_holds_on_nan(policy: OnnxPolicy) -> None:
+    """
+    An observation with a NaN never reaches the policy.
+    """
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        if i == 1:
+            values = {**samples['arm'].values, 'velocity': [0, 0, np.nan, 0, 0, 0]}
+            samples['arm'] = replace(samples['arm'], values=values)
+
+    decisions = run(controller(policy), 3, change)
+    assert decisions[1].state is State.HOLD
+    assert decisions[1].reason == Reason.NOT_FINITE_OBSERVATION
+    assert decisions[1].text.startswith('joint_velocities[2] is nan')
+    assert decisions[1].observation is None
+    np.testing.assert_array_equal(decisions[1].sent, np.zeros(5))
+    assert decisions[2].state is State.RUNNING
+    assert decisions[2].chunk_index == 0
+
+
+def test_holds_on_an_unknown_joint(policy: OnnxPolicy) -> None:
+    """
+    A joint that the robot does not have is named.
+    """
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        values = {**samples['gripper'].values, 'name': ['finger_joint']}
+        samples['gripper'] = replace(samples['gripper'], values=values)
+
+    decision = run(controller(policy), 1, change)[0]
+    assert decision.state is State.HOLD
+    assert decision.reason == Reason.UNREADABLE
+    assert "joint 'gripper_opening' is not in the messages of source 'gripper'" in decision.text
+
+
+class Broken:
+    """
+    A policy that fails, or answers nonsense, at one of its calls.
+    """
+
+    def __init__(self, answer: float | None) -> None:
+        self.spec: PolicySpec = cube_spec()
+        self.calls = 0
+        self._answer = answer
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """
+        Fail at the first call.
+        """
+        self.calls += 1
+        if self.calls > 1:
+            return Chunk(np.zeros((5, 5), np.float32), 0.0, 0.0)
+        if self._answer is None:
+            raise PolicyError('inference failed')
+        return Chunk(np.full((5, 5), self._answer, np.float32), 0.0, 0.0)
+
+
+@pytest.mark.parametrize(('answer', 'reason'), [
+    (None, Reason.INFERENCE_FAILED), (np.nan, Reason.NOT_FINITE_ACTION)])
+def test_holds_on_a_broken_answer(answer: float | None, reason: Reason) -> None:
+    """
+    A policy that fails stops the robot, and is asked again at the next tick.
+    """
+    broken = Broken(answer)
+    robot = Controller(
+        shipped_robot(), broken, NoiseStream(0, 1, 25), TICK, lambda: 0)
+    first, second = run(robot, 2)
+    assert first.state is State.HOLD
+    assert first.reason == reason
+    np.testing.assert_array_equal(first.sent, np.zeros(5))
+    assert second.state is State.RUNNING
+    assert broken.calls == 2
+
+
+def test_clips_what_is_out_of_bounds() -> None:
+    """
+    An action outside [-1, 1] is sent clipped, with the reason, and kept as it was.
+    """
+    robot = Controller(shipped_robot(), Broken(3.0), NoiseStream(0, 1, 25), TICK, lambda: 0)
+    decision = run(robot, 1)[0]
+    assert decision.state is State.RUNNING
+    assert decision.reason == Reason.CLIPPED
+    np.testing.assert_array_equal(decision.action, np.full(5, 3, np.float32))
+    np.testing.assert_array_equal(decision.command, [3, 3, 3, 18, 60])
+    np.testing.assert_array_equal(decision.sent, [1, 1, 1, 6, 20])
+
+
+def test_reset_repeats_the_episode(policy: OnnxPolicy) -> None:
+    """
+    After a reset with the same seed, the same samples give the same commands.
+    """
+    robot = controller(policy)
+    first = [decision.sent for decision in run(robot, 7)]
+    robot.reset(3)
+    np.testing.assert_array_equal([decision.sent for decision in run(robot, 7)], first)
+    robot.reset(4)
+    assert (run(robot, 1)[0].sent != first[0]).any()
+    robot.reset(3)
+    assert robot.step(START, {}).state is State.WAITING
+
+
+def test_refuses_a_policy_for_another_robot(tmp_path: Path) -> None:
+    """
+    A policy of another observation size is refused before anything moves.
+    """
+    spec = cube_spec(observation=cube_spec().observation[:-1])
+    other = OnnxPolicy(write_policy(tmp_path / 'other.onnx', spec))
+    with pytest.raises(SpecMismatch, match='observation field 8'):
+        controller(other)
+
+
+def test_whatever_arrives_commands_are_bounded(policy: OnnxPolicy) -> None:
+    """
+    Random samples at random times: always a bounded command, a zero with a reason, or nothing.
+    """
+    random = np.random.default_rng(0)
+    high = np.array([1, 1, 1, 6, 20])
+    seen = set()
+    for _ in range(60):
+        robot, now, commanded = controller(policy), START, False
+        latest: dict[str, Sample | None] = {}
+        for _ in range(40):
+            now += int(random.choice([TICK, 0, 10 * TICK, -TICK], p=[.85, .05, .05, .05]))
+            for name, sample in rest_samples(now).items():
+                if random.random() < 0.8:
+                    values = {
+                        key: value if key == 'name' or random.random() < 0.99 else np.nan
+                        for key, value in sample.values.items()}
+                    stamp = now + int(random.normal(0, TICK // 2))
+                    latest[name] = Sample(stamp, now, {
+                        key: [value] * 6 if isinstance(value, float) and key in (
+                            'position', 'velocity', 'effort') else value
+                        for key, value in values.items()})
+            decision = robot.step(now, latest)
+            seen.add(decision.state)
+            if decision.state is State.RUNNING:
+                commanded = True
+                assert decision.observation is not None
+                assert np.isfinite(decision.observation).all()
+                assert (np.abs(decision.sent) <= high).all()  # type: ignore[arg-type]
+            elif decision.state is State.HOLD:
+                assert decision.reason
+                assert decision.text
+                np.testing.assert_array_equal(decision.sent, np.zeros(5))
+            else:
+                assert decision.sent is None
+                assert not commanded
+    assert seen == set(State)

@@ -1,0 +1,146 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Robot descriptions: the one that is shipped, and what is said about bad ones.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from policies import cube_spec
+import pytest
+
+from dfp_ros.robot_description import DescriptionError, load_robot_description, require_fit
+from dfp_ros.spec import SpecMismatch
+
+SHIPPED = Path(__file__).parent.parent / 'config' / 'ur5e_cube.yaml'
+TEXT = SHIPPED.read_text()
+
+
+def description(folder: Path, old: str = '', new: str = '') -> Path:
+    """
+    Write the shipped description with the first occurrence of a text replaced.
+    """
+    assert old in TEXT
+    path = folder / 'robot.yaml'
+    path.write_text(TEXT.replace(old, new, 1))
+    return path
+
+
+def test_shipped_description_fits_cube_single() -> None:
+    """
+    28 numbers in, 5 out, under the names and units that policies are trained with.
+    """
+    robot = load_robot_description(SHIPPED)
+    require_fit(cube_spec(), robot)
+    assert sum(entry.size for entry in robot.observation) == 28
+    assert set(robot.sources) == {'arm', 'gripper', 'effector', 'cube_0'}
+
+
+@pytest.mark.parametrize(('old', 'new', 'place', 'message'), [
+    ('robot: ur5e_cube', 'robt: ur5e_cube', 'robt', "unknown key; did you mean 'robot'?"),
+    ('robot: ur5e_cube', '', '', "the key 'robot' is missing"),
+    ('robot: ur5e_cube', 'robot: 5', 'robot', 'found 5, expected text'),
+    ('robot: ur5e_cube', 'robot: [a]', 'robot', 'found a list, expected a single value'),
+    ('    max_age: 0.2', '    max_ag: 0.2', 'sources.arm.max_ag', "did you mean 'max_age'?"),
+    ('    max_age: 0.2', '    max_age: 0', 'sources.arm.max_age', 'found 0.0, expected a number '
+     'above 0'),
+    ('    max_age: 0.2', '    max_age: .nan', 'sources.arm.max_age', 'expected a finite number'),
+    ('    max_age: 0.2', '    max_age: 1e-1', 'sources.arm.max_age', 'YAML 1.1 wants a point'),
+    ('    max_age: 0.2', '    max_age: 0.2\n    max_age: 3', 'sources.arm.max_age',
+     'a second time'),
+    ('    source: arm', '    source: armm', 'observation[0].source', "did you mean 'arm'?"),
+    ('joints: &arm_joints', 'joint: &arm_joints', 'observation[0].joint', "mean 'joints'?"),
+    ('      - elbow_joint', '      - wrist_1_joint', 'observation[0].joints[3]',
+     "found 'wrist_1_joint' a second time"),
+    ('transform: yaw_cosine_sine\n  # 0', 'transform: yaw_cos_sin\n  # 0',
+     'observation[3].transform', "did you mean 'yaw_cosine_sine'?"),
+    ('offset: [-0.425, 0.0, 0.0]', 'offset: [-0.425, 0.0]', 'observation[2].offset',
+     'found 2 numbers, expected 3'),
+    ('components: [x, y, z]', 'components: [x, y, z]\n    indices: [0]', 'observation[2]',
+     'found components and indices, expected at most one'),
+    ('components: [x, y, z]', 'components: []', 'observation[2].components', 'an empty list'),
+    ('  - name: effector_yaw', '  - name: cube_0_yaw', 'observation', "'cube_0_yaw' twice"),
+    ('    stop: zero', '    stop: hold', 'commands.effector.stop', "found 'hold'; known: zero"),
+    ('indices: [0]', 'indices: [-1]', 'commands.gripper.fields[0].indices[0]',
+     'found -1, expected an index'),
+    ('- action: effector_yaw_rate', '- action: gripper_rate', 'commands',
+     "the field 'gripper_rate' twice"),
+])
+def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message: str) -> None:
+    """
+    Every message has the file, the line, the key, and the nearest thing that would be right.
+    """
+    path = description(tmp_path, old, new)
+    with pytest.raises(DescriptionError) as caught:
+        load_robot_description(path)
+    text = str(caught.value)
+    assert text.startswith(f'{path}:')
+    assert f': {place}: ' in text or not place
+    assert message in text
+
+
+def test_line_number(tmp_path: Path) -> None:
+    """
+    The line in the message is the line in the file.
+    """
+    path = description(tmp_path, '    source: arm', '    source: leg')
+    line = path.read_text().splitlines().index('    source: leg') + 1
+    with pytest.raises(DescriptionError, match=f'robot.yaml:{line}: observation'):
+        load_robot_description(path)
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (b'', 'empty file'), (b'a: [', 'not YAML'), (b'\xff\xfe\x00', 'not YAML'),
+    (b'- 1', 'expected keys with values'), (b'text', "found 'text'")])
+def test_not_a_description(tmp_path: Path, content: bytes, message: str) -> None:
+    """
+    Files that hold something else.
+    """
+    (tmp_path / 'robot.yaml').write_bytes(content)
+    with pytest.raises(DescriptionError, match=message):
+        load_robot_description(tmp_path / 'robot.yaml')
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """
+    A file that is not there.
+    """
+    with pytest.raises(DescriptionError, match='there is no such file'):
+        load_robot_description(tmp_path / 'none.yaml')
+
+
+@pytest.mark.parametrize(('old', 'new', 'message'), [
+    ('      - elbow_joint\n', '', r'joint_positions \(6\), robot .* joint_positions \(5\)'),
+    ('name: effector_yaw', 'name: tool_yaw', r'effector_yaw \(2\), robot .* tool_yaw \(2\)'),
+    ('unit: 0.1 m', 'unit: m', "effector_position is in 'm', policy 'test' was trained with "
+     "'0.1 m'"),
+    ('unit: m/s', 'unit: mm/s', "effector_linear_velocity is in 'mm/s'"),
+    ('- action: gripper_rate', '- action: gripper_speed', r'gripper_rate \(1\), robot .* '
+     r'gripper_speed \(1\)'),
+])
+def test_policy_and_robot_differ(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """
+    Another size, order, name or unit is refused, and the field is named.
+    """
+    with pytest.raises(SpecMismatch, match=message):
+        require_fit(cube_spec(), load_robot_description(description(tmp_path, old, new)))
+
+
+def test_order_of_action_fields_is_the_policy_s() -> None:
+    """
+    Action fields find their topic by name, whatever the order of the topics in the file.
+    """
+    robot = load_robot_description(SHIPPED)
+    require_fit(cube_spec(), replace(robot, commands=robot.commands[::-1]))

@@ -1,0 +1,156 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Staleness, bounds and reasons.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from policies import cube_spec
+import pytest
+from robot_samples import rest_samples, shipped_robot
+
+from dfp_ros.safety import ActionBounds, check_sources, Reason
+
+S = 1_000_000_000
+NOW = 1000 * S
+SOURCES = shipped_robot().sources.values()
+
+
+def test_fresh() -> None:
+    """
+    Nothing is wrong up to the maximum age itself, by either clock.
+    """
+    for age in (0, S // 10, S // 5):
+        assert check_sources(NOW, SOURCES, rest_samples(NOW - age)) == (Reason.NONE, '')
+
+
+def test_never_seen() -> None:
+    """
+    Every source that is missing is named with its topic.
+    """
+    samples = rest_samples(NOW)
+    del samples['gripper']
+    reason, text = check_sources(NOW, SOURCES, {**samples, 'cube_0': None})
+    assert reason == Reason.WAITING
+    assert text == (
+        "source 'gripper' (topic gripper_state): no message yet; "
+        "source 'cube_0' (topic cube_0_pose): no message yet")
+
+
+@pytest.mark.parametrize(('stamp', 'received', 'reason', 'text'), [
+    (-0.3, -0.3, Reason.STALE, 'nothing arrived for 0.300 s, maximum age 0.2 s'),
+    # A queue on the way hands over old messages: each has only just arrived.
+    (-0.3, 0.0, Reason.STALE, 'stamped 0.300 s ago though it just arrived'),
+    # A publisher whose clock is ahead cannot keep a dead source alive.
+    (0.1, -0.3, Reason.STALE, 'nothing arrived for 0.300 s'),
+    (5.0, 0.0, Reason.FUTURE, 'stamped 5.000 s in the future'),
+    # The clock was set back by an hour after the message came.
+    (3600.0, 3600.0, Reason.FUTURE, 'stamped 3600.000 s in the future'),
+    (0.0, 3600.0, Reason.FUTURE, 'in the future'),
+])
+def test_age(stamp: float, received: float, reason: Reason, text: str) -> None:
+    """
+    One source is off, by its stamp, by its arrival, or by both.
+    """
+    samples = rest_samples(NOW)
+    samples['arm'] = replace(
+        samples['arm'], stamp=NOW + round(stamp * S), received=NOW + round(received * S))
+    found, message = check_sources(NOW, SOURCES, samples)
+    assert found == reason
+    assert message.startswith("source 'arm' (topic joint_states): ")
+    assert text in message
+
+
+def test_stamp_left_empty() -> None:
+    """
+    A publisher that does not stamp its messages is told so.
+    """
+    samples = rest_samples(NOW)
+    samples['arm'] = replace(samples['arm'], stamp=0)
+    reason, text = check_sources(NOW, SOURCES, samples)
+    assert reason == Reason.STALE
+    assert 'header.stamp is empty' in text
+
+
+def test_without_header_the_arrival_counts() -> None:
+    """
+    Messages without a header have only the time of their arrival.
+    """
+    samples = rest_samples(NOW)
+    samples['arm'] = replace(samples['arm'], stamp=None)
+    assert check_sources(NOW, SOURCES, samples)[0] == Reason.NONE
+    samples['arm'] = replace(samples['arm'], received=NOW - S)
+    assert check_sources(NOW, SOURCES, samples)[0] == Reason.STALE
+
+
+def test_scaling_is_exact() -> None:
+    """
+    low + (a + 1) / 2 * (high - low), in float64, and back to the float32 that it came from.
+    """
+    bounds = ActionBounds(cube_spec())
+    random = np.random.default_rng(0)
+    for action in random.uniform(-1, 1, (1000, 5)).astype(np.float32):
+        asked, sent, reason = bounds.command(action)
+        assert reason == Reason.NONE
+        np.testing.assert_array_equal(asked, sent)
+        np.testing.assert_array_equal(
+            sent, bounds.low + (action.astype(np.float64) + 1) / 2 * (bounds.high - bounds.low))
+        np.testing.assert_array_equal((sent / bounds.high).astype(np.float32), action)
+
+
+def test_clipped() -> None:
+    """
+    What is outside the bounds is clipped, and says so.
+    """
+    bounds = ActionBounds(cube_spec())
+    asked, sent, reason = bounds.command(np.array([2, -2, 0.5, 1, -1], np.float32))
+    assert reason == Reason.CLIPPED
+    np.testing.assert_array_equal(asked, [2, -2, 0.5, 6, -20])
+    np.testing.assert_array_equal(sent, [1, -1, 0.5, 6, -20])
+
+
+def test_rounding_is_not_clipping() -> None:
+    """
+    Actions of exactly 1 and -1 stay within bounds that are no binary fractions, and unflagged.
+    """
+    spec = cube_spec()
+    odd = replace(spec, action=tuple(
+        replace(member, low=(-0.3,) * member.size, high=(0.1,) * member.size)
+        for member in spec.action))
+    bounds = ActionBounds(odd)
+    for value in (1, -1):
+        _, sent, reason = bounds.command(np.full(5, value, np.float32))
+        assert reason == Reason.NONE
+        assert (sent >= -0.3).all()
+        assert (sent <= 0.1).all()
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+def test_not_finite_is_zero(bad: float) -> None:
+    """
+    One number that is not finite stops everything.
+    """
+    _, sent, reason = ActionBounds(cube_spec()).command(np.array([1, 1, bad, 1, 1], np.float32))
+    assert reason == Reason.NOT_FINITE_ACTION
+    np.testing.assert_array_equal(sent, np.zeros(5))
+
+
+def test_words() -> None:
+    """
+    Reasons read as words.
+    """
+    assert Reason.NONE.words == 'none'
+    assert (Reason.STALE | Reason.FUTURE).words == 'stale future'

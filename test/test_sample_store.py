@@ -1,0 +1,63 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+When the samples of an instant are complete, and when they come again.
+"""
+
+from dfp_ros.observation import Sample
+from dfp_ros.sample_store import Instant, SampleStore
+
+
+def test_an_instant_is_complete_once() -> None:
+    """
+    New once all sources have one stamp; repeated once all have sent it again; old never.
+    """
+    store = SampleStore(('a', 'b'))
+
+    def add(name: str, stamp: int) -> Instant:
+        return store.add(name, Sample(stamp, 10 * stamp, {}))
+
+    assert store.missing == ['a', 'b']
+    assert add('a', 1) is Instant.INCOMPLETE
+    assert store.missing == ['b']
+    assert add('b', 1) is Instant.NEW
+    assert add('b', 2) is Instant.INCOMPLETE
+    assert add('a', 2) is Instant.NEW
+    assert add('a', 2) is Instant.INCOMPLETE
+    assert add('b', 2) is Instant.REPEATED
+    assert add('a', 2) is Instant.INCOMPLETE
+    assert add('b', 2) is Instant.REPEATED
+    assert add('a', 1) is Instant.INCOMPLETE
+    assert add('b', 1) is Instant.INCOMPLETE
+
+
+def test_clearing_forgets_samples_but_not_the_past() -> None:
+    """
+    After a reset, messages of the old episode that are still on their way do not count.
+    """
+    store = SampleStore(('a',))
+    assert store.add('a', Sample(5, 5, {})) is Instant.NEW
+    store.clear()
+    assert store.missing == ['a']
+    assert store.add('a', Sample(4, 4, {})) is Instant.INCOMPLETE
+    assert store.add('a', Sample(6, 6, {})) is Instant.NEW
+
+
+def test_without_header_the_arrival_counts() -> None:
+    """
+    A message without a stamp has the time of its arrival.
+    """
+    store = SampleStore(('a',))
+    assert store.add('a', Sample(None, 3, {})) is Instant.NEW
+    assert store.samples['a'].time == 3
