@@ -27,11 +27,12 @@ import numpy as np
 import pytest
 from rclpy.qos import qos_profile_sensor_data
 from ros_processes import NodeProcess, Peer
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.rendering import choose_backend, RenderingError
 from dfp_ros.robots.sim_messages import JOINT_NAMES
 from dfp_ros.robots.sim_qos import EPISODE_QOS
 from dfp_ros.robots.simulation import Simulation
@@ -111,10 +112,12 @@ class Cell:
 
 def start(domain: int, **parameters: object) -> NodeProcess:
     """
-    Start the robot with parameters.
+    Start the robot with parameters; a name in capitals is an environment variable.
     """
+    variables: dict[str, Any] = {
+        name: parameters.pop(name) for name in list(parameters) if name.isupper()}
     settings = [part for name, value in parameters.items() for part in ('-p', f'{name}:={value}')]
-    return NodeProcess(MODULE, domain, '--ros-args', *settings)
+    return NodeProcess(MODULE, domain, '--ros-args', *settings, **variables)
 
 
 @pytest.fixture
@@ -252,6 +255,31 @@ def test_lockstep_waits_for_the_answer(domain: int) -> None:
         assert_shows(cell.newest(), simulation)
         assert process.stop(signal.SIGTERM) == 0
         assert 'Traceback' not in process.output
+
+
+def test_camera(domain: int) -> None:
+    """
+    With rendering on there are images, stamped as the states that they show.
+    """
+    parameters = {'render': True, 'image_width': 64, 'image_height': 48, 'MUJOCO_GL': None}
+    try:
+        choose_backend({})
+    except RenderingError as error:
+        with start(domain, **parameters) as process:
+            assert process.wait() == 1
+            assert f'cannot start with render:=true: {error}' in process.output
+        return
+    with start(domain, **parameters) as process, Peer(domain) as peer:
+        cell = Cell(process, peer)
+        images = peer.collect(Image, 'camera/image_raw', qos_profile_sensor_data)
+        peer.wait_for(lambda: len(images) >= 2, 120)
+        stamps = [message.header.stamp for message in cell.heard['joint_states']]
+        assert process.stop() == 0
+        assert 'Traceback' not in process.output
+    image = images[-1]
+    assert (image.width, image.height, image.encoding, image.step) == (64, 48, 'rgb8', 192)
+    assert np.array(image.data).std() > 5
+    assert image.header.stamp in stamps
 
 
 @pytest.mark.parametrize(('name', 'value', 'message'), [

@@ -73,7 +73,7 @@ def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
         server = FrameServer(recording.environment, *GIF_SIZE)
         try:
             frames = []
-            for picture in recording.pictures[::2]:
+            for picture in (*recording.pictures[:-1:2], recording.pictures[-1]):
                 signals.check()
                 frames.append(server.draw(picture))
         finally:
