@@ -1,0 +1,52 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The core runs without ROS and without torch.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+MODULES = ('spec', 'policy', 'observation', 'chunk', 'safety', 'controller')
+PROGRAM = """
+import importlib, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('rclpy', 'torch', 'training', 'ament_index_python'):
+            raise ImportError(f'{name} is blocked')
+
+sys.meta_path.insert(0, Blocked())
+importlib.import_module(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_imports_alone(module: str) -> None:
+    """
+    Each module of the core imports with rclpy and torch blocked.
+    """
+    subprocess.run([sys.executable, '-c', PROGRAM, f'dfp_ros.{module}'], check=True)
+
+
+def test_the_block_blocks() -> None:
+    """
+    A module that needs ROS does fail under the same block.
+    """
+    found = subprocess.run(
+        [sys.executable, '-c', PROGRAM, 'dfp_ros.ros_io'], capture_output=True, text=True)
+    assert found.returncode == 1
+    assert 'is blocked' in found.stderr

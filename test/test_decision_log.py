@@ -1,0 +1,69 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What reaches the log: changes once, what goes on for long now and then.
+"""
+
+from dfp_ros.controller import Decision, State
+from dfp_ros.decision_log import DecisionLog, PATIENCE, REPEAT
+from dfp_ros.safety import Reason
+
+WAITING = Decision(State.WAITING, Reason.WAITING, 'no message yet')
+STALE = Decision(State.HOLD, Reason.STALE, 'too old')
+NAN = Decision(State.HOLD, Reason.NOT_FINITE_OBSERVATION, 'x is nan')
+RUNNING = Decision(State.RUNNING, Reason.NONE, '')
+
+
+class Lines:
+    """
+    Keeps what is logged.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def info(self, text: str) -> None:
+        """
+        Keep a line.
+        """
+        self.found.append(text)
+
+    warning = info
+
+
+def test_waiting_is_worth_a_line_after_a_while_and_again() -> None:
+    """
+    Sources need a moment to appear; after that, a line now and then says which do not.
+    """
+    lines, now = Lines(), [0.0]
+    log = DecisionLog(lines, lambda: now[0])
+    for i in range(1300):
+        now[0] = i * 0.01
+        log.add(WAITING)
+    assert PATIENCE < 13 < PATIENCE + 3 * REPEAT
+    assert lines.found == ['waiting, nothing is commanded: no message yet'] * 2
+
+
+def test_a_hold_is_worth_one_line_and_its_end_another() -> None:
+    """
+    One line when it begins, when its reason changes, and when it is over.
+    """
+    lines = Lines()
+    log = DecisionLog(lines, lambda: 0.0)
+    for decision in (RUNNING, RUNNING, STALE, STALE, NAN, NAN, RUNNING, RUNNING, STALE):
+        log.add(decision)
+    assert lines.found == [
+        'running', 'holding, zero is commanded: too old', 'holding, zero is commanded: x is nan',
+        'running', 'holding, zero is commanded: too old']
+    assert log.last is STALE

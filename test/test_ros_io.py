@@ -1,0 +1,200 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Messages in and out, and what is said about types and fields that do not exist.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from policies import cube_spec
+import pytest
+from robot_samples import shipped_robot
+
+pytest.importorskip('rclpy')
+
+from builtin_interfaces.msg import Time  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
+from sensor_msgs.msg import JointState  # noqa: E402
+from std_msgs.msg import Float64MultiArray  # noqa: E402
+
+from dfp_ros.robot_description import (  # noqa: E402
+    CommandEntry,
+    CommandTopic,
+    DescriptionError,
+    RobotDescription,
+)
+from dfp_ros.ros_io import CommandWriter, find_message_type, SourceReader  # noqa: E402
+from dfp_ros.shared_files import find_shared, SharedFileError  # noqa: E402
+
+
+def robot_with(source: str, kind: str = '', **changes: Any) -> RobotDescription:
+    """
+    Change the first entry of a source, and perhaps the source's type.
+    """
+    robot = shipped_robot()
+    sources = dict(robot.sources)
+    if kind:
+        sources[source] = replace(sources[source], type=kind)
+    entries = list(robot.observation)
+    first = next(i for i, entry in enumerate(entries) if entry.source == source)
+    entries[first] = replace(entries[first], **changes)
+    return replace(robot, sources=sources, observation=tuple(entries))
+
+
+@pytest.mark.parametrize(('source', 'kind', 'changes', 'message'), [
+    ('arm', 'sensor_msgs/msg/JointStat', {},
+     "message type 'sensor_msgs/msg/JointStat', which is not installed; did you mean "
+     "'sensor_msgs/msg/JointState'?"),
+    ('arm', 'sensor_msgs/JointState', {}, "did you mean 'sensor_msgs/msg/JointState'?"),
+    ('arm', '', {'path': 'positon'},
+     "sensor_msgs/msg/JointState has no field 'positon'; did you mean 'position'?"),
+    ('effector', '', {'path': 'pose.positon'}, "has no field 'positon'; did you mean 'position'?"),
+    ('effector', '', {'components': ('x', 'y', 'w')}, "geometry_msgs/Point has no field 'w'"),
+    ('effector', '', {'path': 'pose.position.x', 'components': ('y',)},
+     "double before 'y' has no fields"),
+    ('effector', '', {'path': 'header.frame_id', 'components': ()},
+     'header.frame_id is string, expected a number'),
+    ('effector', '', {'components': ()}, 'pose.position is geometry_msgs/Point, expected a number'),
+    ('arm', '', {'path': 'name'}, 'name is sequence<string>, expected an array of numbers'),
+    ('effector', '', {'path': 'pose.position.x', 'components': (), 'indices': (0,)},
+     'pose.position.x is double, expected an array'),
+    ('arm', 'std_msgs/msg/Float64MultiArray', {'path': 'data'}, "no field 'name'"),
+])
+def test_bad_source(source: str, kind: str, changes: dict[str, Any], message: str) -> None:
+    """
+    Types and fields that do not exist are refused, with the place and the nearest that does.
+    """
+    robot = robot_with(source, kind, **changes)
+    with pytest.raises(DescriptionError) as caught:
+        SourceReader(robot.sources[source], robot)
+    assert message in str(caught.value)
+    assert 'ur5e_cube.yaml:' in str(caught.value)
+
+
+def test_reads_stamp_and_values() -> None:
+    """
+    The stamp in ns to the last digit, and the fields that the description asks for.
+    """
+    robot = shipped_robot()
+    message = JointState(name=['b', 'a'], position=[1.0, 2.0], velocity=[3.0, 4.0])
+    message.header.stamp = Time(sec=1_700_000_000, nanosec=123_456_789)
+    sample = SourceReader(robot.sources['arm'], robot).read(message, 5)
+    assert sample.stamp == 1_700_000_000_123_456_789
+    assert sample.received == 5
+    assert sample.values['name'] == ['b', 'a']
+    np.testing.assert_array_equal(sample.values['velocity'], [3, 4])
+
+
+def test_reads_a_single_field_without_header() -> None:
+    """
+    A message without a header has no stamp.
+    """
+    robot = robot_with(
+        'effector', 'std_msgs/msg/Float64MultiArray', path='data', components=(), indices=(0, 1, 2))
+    entries = [
+        entry for entry in robot.observation
+        if entry.source != 'effector' or entry.path == 'data']
+    robot = replace(robot, observation=tuple(entries))
+    sample = SourceReader(robot.sources['effector'], robot).read(
+        Float64MultiArray(data=[1.0, 2.0, 3.0]), 7)
+    assert sample.stamp is None
+    assert sample.time == 7
+    np.testing.assert_array_equal(sample.values['data'], [1, 2, 3])
+
+
+def test_writes_commands() -> None:
+    """
+    Each number of the action goes to its place; everything else stays zero.
+    """
+    twist, gripper = (CommandWriter(topic, cube_spec()) for topic in shipped_robot().commands)
+    for scale in (1.0, -2.0):
+        command = scale * np.array([0.1, 0.2, 0.3, 4.0, 5.0])
+        message = twist.write(command, 1_700_000_000_123_456_789)
+        linear, angular = message.twist.linear, message.twist.angular
+        np.testing.assert_array_equal([linear.x, linear.y, linear.z, angular.z], command[:4])
+        assert (angular.x, angular.y) == (0, 0)
+        assert message.header.frame_id == 'world'
+        assert message.header.stamp == Time(sec=1_700_000_000, nanosec=123_456_789)
+        assert list(gripper.write(command, 0).data) == [command[4]]
+
+
+def entry(action: str, path: str, *components: str, indices: tuple[int, ...] = ()) -> CommandEntry:
+    """
+    Make a command entry.
+    """
+    return CommandEntry(action, '', path, components, indices, 'robot.yaml:9: fields')
+
+
+@pytest.mark.parametrize(('kind', 'frame', 'entries', 'message'), [
+    ('geometry_msgs/msg/TwistStampd', 'w', [], "did you mean 'geometry_msgs/msg/TwistStamped'?"),
+    ('geometry_msgs/msg/TwistStamped', '', [], "'frame_id' is missing"),
+    ('geometry_msgs/msg/Twist', '', [entry('effector_linear_velocity', 'liner', 'x', 'y', 'z')],
+     "has no field 'liner'; did you mean 'linear'?"),
+    ('geometry_msgs/msg/Twist', '', [entry('gripper_rate', 'linear')],
+     'linear is geometry_msgs/Vector3, expected a floating-point number'),
+    ('std_msgs/msg/Float64MultiArray', '', [entry('gripper_rate', 'data')],
+     'data is sequence<double>, expected a floating-point number'),
+    ('std_msgs/msg/Int32', '', [entry('gripper_rate', 'data')], 'data is int32'),
+    ('std_msgs/msg/Float64MultiArray', '', [entry('gripper_rate', 'data', indices=(2,))],
+     r'data[0] is given by no field'),
+    ('std_msgs/msg/Float64MultiArray', '', [
+        entry('gripper_rate', 'data', indices=(0,)),
+        entry('effector_yaw_rate', 'data', indices=(0,))], 'data[0] is given a second time'),
+])
+def test_bad_command(
+        kind: str, frame: str, entries: list[CommandEntry], message: str) -> None:
+    """
+    Commands that would end nowhere, or leave something to chance, are refused.
+    """
+    topic = CommandTopic('c', 'c', kind, frame, 'zero', tuple(entries), 'robot.yaml:7: commands.c')
+    with pytest.raises(DescriptionError) as caught:
+        CommandWriter(topic, cube_spec())
+    assert message in str(caught.value)
+    assert str(caught.value).startswith('robot.yaml:')
+
+
+def test_several_fields_in_one_array() -> None:
+    """
+    A forward controller takes all numbers in one array, in its own order.
+    """
+    topic = CommandTopic('c', 'c', 'std_msgs/msg/Float64MultiArray', '', 'zero', (
+        entry('gripper_rate', 'data', indices=(1,)),
+        entry('effector_linear_velocity', 'data', indices=(3, 0, 2))), 'robot.yaml:7')
+    message = CommandWriter(topic, cube_spec()).write(np.array([1.0, 2, 3, 4, 5]), 0)
+    assert list(message.data) == [2, 5, 3, 1]
+
+
+def test_finds_message_types_of_any_package() -> None:
+    """
+    Whatever is installed can be named.
+    """
+    assert find_message_type('diagnostic_msgs/msg/DiagnosticStatus', '') is DiagnosticStatus
+
+
+def test_finds_shared_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A path is a path; a bare name is looked up; an unknown one is answered with what there is.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'own.yaml').touch()
+    assert find_shared('own.yaml', 'config', '.yaml') == Path('own.yaml')
+    assert find_shared('./none.yaml', 'config', '.yaml') == Path('none.yaml')
+    for name in ('ur5e_cube', 'ur5e_cube.yaml'):
+        assert find_shared(name, 'config', '.yaml').name == 'ur5e_cube.yaml'
+        assert find_shared(name, 'config', '.yaml').is_file()
+    with pytest.raises(SharedFileError, match="did you mean 'ur5e_cube'"):
+        find_shared('ur5_cube', 'config', '.yaml')
