@@ -197,13 +197,12 @@ class Launched:
         found: list[dict[str, Any]] = json.loads(self._exits.read_text(encoding='utf-8'))
         return found
 
-    def complaints(self) -> list[str]:
+    def last_words(self, process: str) -> list[str]:
         """
-        Give the last lines of the log that are worth showing.
+        Give the last lines that a process wrote, or that the launch wrote of it.
         """
         lines = self._log.read_text(encoding='utf-8', errors='replace').splitlines()
-        bad = [line for line in lines if '[ERROR]' in line or '[FATAL]' in line]
-        return (bad or lines)[-8:]
+        return [line for line in lines if f'[{process}]' in line][-12:]
 
 
 def run(options: Options, signals: Signals, report: Report, folder: Path) -> None:
@@ -251,7 +250,6 @@ def _judge(report: Report, launched: Launched) -> None:
         report.problems.append(
             f'{end["process"]} ended with status {end["status"]} after '
             f'{len(report.episodes)} of {report.asked} episodes')
+        report.problems += [f'  {line}' for line in launched.last_words(end['process'])]
     if not report.exits:
         report.problems.append('the launch ended before its processes did')
-    if report.problems:
-        report.problems += [f'  {line}' for line in launched.complaints()]
