@@ -109,8 +109,13 @@ def check_machine(system: str, machine: str, version: tuple[int, int]) -> None:
 
 
 def base_python() -> str:
-    """Return the interpreter under the virtual environment, if this runs in one."""
-    return str(getattr(sys, '_base_executable', None) or sys.executable)
+    """
+    Return the interpreter under the virtual environment, if this runs in one.
+
+    One interpreter has several names, of which this is the last, so that a shell in which the
+    environment is active makes the same one as a shell in which it is not.
+    """
+    return os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable)
 
 
 def sourced_ros(environment: dict[str, str], python: str) -> str:

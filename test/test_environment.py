@@ -206,6 +206,17 @@ def test_another_wheel_than_expected_leaves_nothing(modules, site, change, messa
     assert environments(root) == []
 
 
+def test_an_active_environment_changes_nothing(modules, site):
+    install, _ = modules
+    root, recipe = site
+    install.install(root, replace(recipe, stack=None, imports=('tiny_requirement',)))
+    program = (f'import sys; sys.path.insert(0, {str(ROOT / "env")!r}); import install; '
+               'print(install.base_python())')
+    for python in (root / '.venv' / 'bin' / 'python', install.base_python()):
+        said = subprocess.run([python, '-c', program], capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == install.base_python()
+
+
 def test_a_folder_of_someone_else_is_left_alone(modules, site):
     install, _ = modules
     root, recipe = site
