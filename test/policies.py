@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Small but real policy files for the tests: best-of-N in ONNX, with random weights.
-"""
+"""Small but real policy files for the tests: best-of-N in ONNX, with random weights."""
 
 from __future__ import annotations
 

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Messages and samples of a robot cell, made from numbers; for tests.
-"""
+"""Messages and samples of a robot cell, made from numbers; for tests."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ ARM = (
 
 
 def shipped_robot() -> RobotDescription:
-    """
-    Load the description that is shipped.
-    """
+    """Load the description that is shipped."""
     return load_robot_description(Path(__file__).parent.parent / 'config' / 'ur5e_cube.yaml')
 
 

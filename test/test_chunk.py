@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Noise and chunks: the same for the same seed, and the right action at the right tick.
-"""
+"""Noise and chunks: the same for the same seed, and the right action at the right tick."""
 
 import numpy as np
 import pytest
@@ -24,16 +22,12 @@ PERIOD = 50_000_000
 
 
 def chunk(horizon: int = 5) -> Chunk:
-    """
-    Make a chunk whose actions are their own index.
-    """
+    """Make a chunk whose actions are their own index."""
     return Chunk(np.arange(horizon, dtype=np.float32)[:, None], 0.0, 0.0)
 
 
 def play(tick: int, times: list[int]) -> list[int | None]:
-    """
-    Play one chunk that starts at the first of some times; the index at each.
-    """
+    """Play one chunk that starts at the first of some times; the index at each."""
     player = ChunkPlayer(PERIOD, tick)
     player.start(chunk(), times[0])
     due = [player.next(now) for now in times]
@@ -41,9 +35,7 @@ def play(tick: int, times: list[int]) -> list[int | None]:
 
 
 def test_noise_is_that_of_the_generator() -> None:
-    """
-    One draw a chunk from PCG64, scaled; the same again after a reset.
-    """
+    """One draw a chunk from PCG64, scaled; the same again after a reset."""
     stream = NoiseStream(7, candidates=3, size=4, scale=0.5)
     random = np.random.Generator(np.random.PCG64(7))
     first = stream.next()
@@ -59,9 +51,7 @@ def test_noise_is_that_of_the_generator() -> None:
 
 
 def test_no_chunk_no_action() -> None:
-    """
-    At the start, and after a reset, a chunk is due.
-    """
+    """At the start, and after a reset, a chunk is due."""
     player = ChunkPlayer(PERIOD, PERIOD)
     assert player.next(0) is None
     player.start(chunk(), 0)
@@ -71,9 +61,7 @@ def test_no_chunk_no_action() -> None:
 
 
 def test_one_action_a_tick_whatever_the_jitter() -> None:
-    """
-    At the policy's own rate, every tick plays the next action, early or late.
-    """
+    """At the policy's own rate, every tick plays the next action, early or late."""
     times = [0, 30_000_000, 110_000_000, 149_999_999, 200_000_000, 250_000_000]
     assert play(PERIOD, times) == [0, 1, 2, 3, 4, None]
 
@@ -85,9 +73,7 @@ def test_one_action_a_tick_whatever_the_jitter() -> None:
     (10, [0, 2, 4, None]),
 ])
 def test_other_rates_play_by_time(rate: int, expected: list[int | None]) -> None:
-    """
-    At another rate, an action is played as long as it is meant for, jitter notwithstanding.
-    """
+    """At another rate, an action is played as long as it is meant for, jitter notwithstanding."""
     tick = round(1e9 / rate)
     jitter = np.random.default_rng(0).integers(-tick // 5, tick // 5, len(expected))
     times = [i * tick + (int(jitter[i]) if i else 0) for i in range(len(expected))]
@@ -95,15 +81,11 @@ def test_other_rates_play_by_time(rate: int, expected: list[int | None]) -> None
 
 
 def test_missed_ticks_do_not_stretch_the_chunk() -> None:
-    """
-    At another rate, what was missed is left out.
-    """
+    """At another rate, what was missed is left out."""
     tick = PERIOD // 4
     assert play(tick, [0, tick, 9 * tick, 21 * tick]) == [0, 0, 2, None]
 
 
 def test_clock_set_back_needs_a_new_chunk() -> None:
-    """
-    A chunk that begins in the future is not played.
-    """
+    """A chunk that begins in the future is not played."""
     assert play(PERIOD // 4, [10 * PERIOD, 5 * PERIOD]) == [0, None]

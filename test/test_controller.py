@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The controller: what is commanded when, and that nothing ever makes it misbehave.
-"""
+"""The controller: what is commanded when, and that nothing ever makes it misbehave."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,16 +36,12 @@ START = 100 * S
 
 @pytest.fixture(name='policy', scope='module')
 def small_policy(tmp_path_factory: pytest.TempPathFactory) -> OnnxPolicy:
-    """
-    Load a small policy.
-    """
+    """Load a small policy."""
     return OnnxPolicy(write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx'))
 
 
 def controller(policy: OnnxPolicy, seed: int = 3) -> Controller:
-    """
-    Put a controller together that draws two candidates.
-    """
+    """Put a controller together that draws two candidates."""
     times = iter(range(0, 10**12, 1_000_000))
     return Controller(
         shipped_robot(), policy, NoiseStream(seed, 2, policy.spec.noise_size), TICK,
@@ -58,9 +52,7 @@ def run(
         controller: Controller, ticks: int,
         change: Callable[[int, dict[str, Sample]], None] = lambda i, samples: None
 ) -> list[Decision]:
-    """
-    Step at the control rate with fresh samples of a robot at rest, changed tick by tick.
-    """
+    """Step at the control rate with fresh samples of a robot at rest, changed tick by tick."""
     decisions = []
     for i in range(ticks):
         now = START + i * TICK
@@ -71,9 +63,7 @@ def run(
 
 
 def test_plays_the_policy_s_chunks(policy: OnnxPolicy) -> None:
-    """
-    Every command is the one that policy, noise and observation give, scaled to SI units.
-    """
+    """Every command is the one that policy, noise and observation give, scaled to SI units."""
     decisions = run(controller(policy), 12)
     noise = NoiseStream(3, 2, policy.spec.noise_size)
     observation = ObservationBuilder(shipped_robot()).build(rest_samples(0))
@@ -92,9 +82,7 @@ def test_plays_the_policy_s_chunks(policy: OnnxPolicy) -> None:
 
 
 def test_waits_for_every_source(policy: OnnxPolicy) -> None:
-    """
-    Nothing is commanded, and no noise is drawn, before all sources were seen.
-    """
+    """Nothing is commanded, and no noise is drawn, before all sources were seen."""
     def change(i: int, samples: dict[str, Sample]) -> None:
         if i < 3:
             del samples['cube_0']
@@ -109,9 +97,7 @@ def test_waits_for_every_source(policy: OnnxPolicy) -> None:
 
 
 def test_a_source_that_is_lost_afterwards_is_a_stop(policy: OnnxPolicy) -> None:
-    """
-    A robot that may be moving is stopped, not left alone.
-    """
+    """A robot that may be moving is stopped, not left alone."""
     def change(i: int, samples: dict[str, Sample]) -> None:
         if i == 2:
             del samples['arm']
@@ -123,9 +109,7 @@ def test_a_source_that_is_lost_afterwards_is_a_stop(policy: OnnxPolicy) -> None:
 
 
 def test_holds_while_stale_and_plans_anew(policy: OnnxPolicy) -> None:
-    """
-    Zero while a source is too old; afterwards a new chunk from a fresh observation.
-    """
+    """Zero while a source is too old; afterwards a new chunk from a fresh observation."""
     def change(i: int, samples: dict[str, Sample]) -> None:
         if 2 <= i < 9:
             samples['effector'] = rest_samples(START + TICK)['effector']
@@ -142,9 +126,7 @@ def test_holds_while_stale_and_plans_anew(policy: OnnxPolicy) -> None:
 
 
 def test_holds_on_nan(policy: OnnxPolicy) -> None:
-    """
-    An observation with a NaN never reaches the policy.
-    """
+    """An observation with a NaN never reaches the policy."""
     def change(i: int, samples: dict[str, Sample]) -> None:
         if i == 1:
             values = {**samples['arm'].values, 'velocity': [0, 0, np.nan, 0, 0, 0]}
@@ -161,9 +143,7 @@ def test_holds_on_nan(policy: OnnxPolicy) -> None:
 
 
 def test_holds_on_an_unknown_joint(policy: OnnxPolicy) -> None:
-    """
-    A joint that the robot does not have is named.
-    """
+    """A joint that the robot does not have is named."""
     def change(i: int, samples: dict[str, Sample]) -> None:
         values = {**samples['gripper'].values, 'name': ['finger_joint']}
         samples['gripper'] = replace(samples['gripper'], values=values)
@@ -175,9 +155,7 @@ def test_holds_on_an_unknown_joint(policy: OnnxPolicy) -> None:
 
 
 class Broken:
-    """
-    A policy that fails, or answers nonsense, at one of its calls.
-    """
+    """A policy that fails, or answers nonsense, at one of its calls."""
 
     def __init__(self, answer: float | None) -> None:
         self.spec: PolicySpec = cube_spec()
@@ -185,9 +163,7 @@ class Broken:
         self._answer = answer
 
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
-        """
-        Fail at the first call.
-        """
+        """Fail at the first call."""
         self.calls += 1
         if self.calls > 1:
             return Chunk(np.zeros((5, 5), np.float32), 0.0, 0.0)
@@ -199,9 +175,7 @@ class Broken:
 @pytest.mark.parametrize(('answer', 'reason'), [
     (None, Reason.INFERENCE_FAILED), (np.nan, Reason.NOT_FINITE_ACTION)])
 def test_holds_on_a_broken_answer(answer: float | None, reason: Reason) -> None:
-    """
-    A policy that fails stops the robot, and is asked again at the next tick.
-    """
+    """A policy that fails stops the robot, and is asked again at the next tick."""
     broken = Broken(answer)
     robot = Controller(
         shipped_robot(), broken, NoiseStream(0, 1, 25), TICK, lambda: 0)
@@ -214,9 +188,7 @@ def test_holds_on_a_broken_answer(answer: float | None, reason: Reason) -> None:
 
 
 def test_clips_what_is_out_of_bounds() -> None:
-    """
-    An action outside [-1, 1] is sent clipped, with the reason, and kept as it was.
-    """
+    """An action outside [-1, 1] is sent clipped, with the reason, and kept as it was."""
     robot = Controller(shipped_robot(), Broken(3.0), NoiseStream(0, 1, 25), TICK, lambda: 0)
     decision = run(robot, 1)[0]
     assert decision.state is State.RUNNING
@@ -227,9 +199,7 @@ def test_clips_what_is_out_of_bounds() -> None:
 
 
 def test_reset_repeats_the_episode(policy: OnnxPolicy) -> None:
-    """
-    After a reset with the same seed, the same samples give the same commands.
-    """
+    """After a reset with the same seed, the same samples give the same commands."""
     robot = controller(policy)
     first = [decision.sent for decision in run(robot, 7)]
     robot.reset(3)
@@ -241,9 +211,7 @@ def test_reset_repeats_the_episode(policy: OnnxPolicy) -> None:
 
 
 def test_refuses_a_policy_for_another_robot(tmp_path: Path) -> None:
-    """
-    A policy of another observation size is refused before anything moves.
-    """
+    """A policy of another observation size is refused before anything moves."""
     spec = cube_spec(observation=cube_spec().observation[:-1])
     other = OnnxPolicy(write_policy(tmp_path / 'other.onnx', spec))
     with pytest.raises(SpecMismatch, match='observation field 8'):
@@ -251,9 +219,7 @@ def test_refuses_a_policy_for_another_robot(tmp_path: Path) -> None:
 
 
 def test_whatever_arrives_commands_are_bounded(policy: OnnxPolicy) -> None:
-    """
-    Random samples at random times: always a bounded command, a zero with a reason, or nothing.
-    """
+    """Random samples at random times: always a bounded command, a zero with a reason, or nothing."""
     random = np.random.default_rng(0)
     high = np.array([1, 1, 1, 6, 20])
     seen = set()

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The core runs without ROS and without torch.
-"""
+"""The core runs without ROS and without torch."""
 
 import subprocess
 import sys
@@ -36,16 +34,12 @@ importlib.import_module(sys.argv[1])
 
 @pytest.mark.parametrize('module', MODULES)
 def test_imports_alone(module: str) -> None:
-    """
-    Each module of the core imports with rclpy and torch blocked.
-    """
+    """Each module of the core imports with rclpy and torch blocked."""
     subprocess.run([sys.executable, '-c', PROGRAM, f'dfp_ros.{module}'], check=True)
 
 
 def test_the_block_blocks() -> None:
-    """
-    A module that needs ROS does fail under the same block.
-    """
+    """A module that needs ROS does fail under the same block."""
     found = subprocess.run(
         [sys.executable, '-c', PROGRAM, 'dfp_ros.ros_io'], capture_output=True, text=True)
     assert found.returncode == 1

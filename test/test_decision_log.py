@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-What reaches the log: changes once, what goes on for long now and then.
-"""
+"""What reaches the log: changes once, what goes on for long now and then."""
 
 from dfp_ros.controller import Decision, State
 from dfp_ros.decision_log import DecisionLog, PATIENCE, REPEAT
@@ -26,26 +24,20 @@ RUNNING = Decision(State.RUNNING, Reason.NONE, '')
 
 
 class Lines:
-    """
-    Keeps what is logged.
-    """
+    """Keeps what is logged."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
 
     def info(self, text: str) -> None:
-        """
-        Keep a line.
-        """
+        """Keep a line."""
         self.found.append(text)
 
     warning = info
 
 
 def test_waiting_is_worth_a_line_after_a_while_and_again() -> None:
-    """
-    Sources need a moment to appear; after that, a line now and then says which do not.
-    """
+    """Sources need a moment to appear; after that, a line now and then says which do not."""
     lines, now = Lines(), [0.0]
     log = DecisionLog(lines, lambda: now[0])
     for i in range(1300):
@@ -56,9 +48,7 @@ def test_waiting_is_worth_a_line_after_a_while_and_again() -> None:
 
 
 def test_a_hold_is_worth_one_line_and_its_end_another() -> None:
-    """
-    One line when it begins, when its reason changes, and when it is over.
-    """
+    """One line when it begins, when its reason changes, and when it is over."""
     lines = Lines()
     log = DecisionLog(lines, lambda: 0.0)
     for decision in (RUNNING, RUNNING, STALE, STALE, NAN, NAN, RUNNING, RUNNING, STALE):

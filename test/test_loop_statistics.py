@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Statistics of the control loop, against numpy's.
-"""
+"""Statistics of the control loop, against numpy's."""
 
 import math
 
@@ -24,9 +22,7 @@ from dfp_ros.loop_statistics import LoopStatistics, Series
 
 
 def test_series_against_numpy() -> None:
-    """
-    Windows end with each report; the run goes on.
-    """
+    """Windows end with each report; the run goes on."""
     series, values = Series(), np.random.default_rng(0).lognormal(size=300)
     for part in (values[:100], values[100:]):
         for value in part:
@@ -46,9 +42,7 @@ def test_series_against_numpy() -> None:
 
 
 def test_memory_is_flat() -> None:
-    """
-    Over a long run the exact figures stay exact; percentiles are those of the newest numbers.
-    """
+    """Over a long run the exact figures stay exact; percentiles are those of the newest numbers."""
     series = Series()
     for value in range(70_000):
         series.add(float(value))
@@ -60,9 +54,7 @@ def test_memory_is_flat() -> None:
 
 
 def missed(*times: float) -> int:
-    """
-    Count missed ticks of a loop with a period of 1 s.
-    """
+    """Count missed ticks of a loop with a period of 1 s."""
     statistics = LoopStatistics(1.0)
     for time in times:
         statistics.tick(time)
@@ -70,9 +62,7 @@ def missed(*times: float) -> int:
 
 
 def test_missed_ticks() -> None:
-    """
-    A deadline that passes without a tick is missed; one that is late is not.
-    """
+    """A deadline that passes without a tick is missed; one that is late is not."""
     assert missed(0, 1, 2, 3) == 0
     assert missed(0, 1.4, 2, 2.9, 4.3) == 0
     assert missed(0, 1, 4, 5) == 2
@@ -82,9 +72,7 @@ def test_missed_ticks() -> None:
 
 
 def test_report() -> None:
-    """
-    Counts and figures since the last report, and since the beginning.
-    """
+    """Counts and figures since the last report, and since the beginning."""
     statistics = LoopStatistics(0.05)
     for time, inference in ((0.0, 0.001), (0.05, None), (0.15, 0.003)):
         statistics.tick(time)

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Observations: equal to the simulator's own, and never made up.
-"""
+"""Observations: equal to the simulator's own, and never made up."""
 
 from dataclasses import replace
 from typing import Any
@@ -31,18 +29,14 @@ from dfp_ros.observation import (
 
 
 def changed(samples: dict[str, Sample], source: str, **values: Any) -> dict[str, Sample]:
-    """
-    Replace values of one source; ``__`` in a key stands for a dot.
-    """
+    """Replace values of one source; ``__`` in a key stands for a dot."""
     new = {key.replace('__', '.'): value for key, value in values.items()}
     sample = samples[source]
     return {**samples, source: replace(sample, values={**sample.values, **new})}
 
 
 def test_equals_ogbench_through_real_messages() -> None:
-    """
-    The description, over real messages, gives OGBench's own observation in hundreds of states.
-    """
+    """The description, over real messages, gives OGBench's own observation in hundreds of states."""
     pytest.importorskip('rclpy')
     from rclpy.serialization import deserialize_message, serialize_message
 
@@ -76,9 +70,7 @@ def test_equals_ogbench_through_real_messages() -> None:
 @pytest.mark.parametrize('angle', np.linspace(-np.pi, np.pi, 17))
 @pytest.mark.parametrize('sign', [1, -1])
 def test_yaw(angle: float, sign: int) -> None:
-    """
-    A quaternion and its negative are one rotation, with one yaw.
-    """
+    """A quaternion and its negative are one rotation, with one yaw."""
     samples = changed(
         rest_samples(0), 'effector', pose__orientation__w=sign * np.cos(angle / 2),
         pose__orientation__z=sign * np.sin(angle / 2))
@@ -87,9 +79,7 @@ def test_yaw(angle: float, sign: int) -> None:
 
 
 def test_joints_by_name_when_the_order_changes() -> None:
-    """
-    Joint order is the description's, message by message.
-    """
+    """Joint order is the description's, message by message."""
     builder = ObservationBuilder(shipped_robot())
     for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 0, 1, 5, 3, 4]):
         samples = changed(
@@ -99,9 +89,7 @@ def test_joints_by_name_when_the_order_changes() -> None:
 
 
 def test_arrays_are_the_caller_s() -> None:
-    """
-    An observation does not change when the next one is built.
-    """
+    """An observation does not change when the next one is built."""
     builder = ObservationBuilder(shipped_robot())
     first = builder.build(rest_samples(0))
     kept = first.copy()
@@ -120,9 +108,7 @@ def test_arrays_are_the_caller_s() -> None:
     ('effector', {'pose__orientation__w': np.inf}, 'effector_yaw: pose.orientation'),
 ])
 def test_not_finite(source: str, values: dict[str, Any], message: str) -> None:
-    """
-    The field and the source are named.
-    """
+    """The field and the source are named."""
     with pytest.raises(NotFiniteError, match=message):
         ObservationBuilder(shipped_robot()).build(changed(rest_samples(0), source, **values))
 
@@ -137,8 +123,6 @@ def test_not_finite(source: str, values: dict[str, Any], message: str) -> None:
     ('effector', {'pose__orientation__w': 0.9}, 'a quaternion of length 0.9, expected 1'),
 ])
 def test_unreadable(source: str, values: dict[str, Any], message: str) -> None:
-    """
-    What is not there is not made up.
-    """
+    """What is not there is not made up."""
     with pytest.raises(ObservationError, match=message):
         ObservationBuilder(shipped_robot()).build(changed(rest_samples(0), source, **values))

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Policy files: what is refused and why, and what a good one answers.
-"""
+"""Policy files: what is refused and why, and what a good one answers."""
 
 import contextlib
 from dataclasses import replace
@@ -34,16 +32,12 @@ from dfp_ros.spec import METADATA_KEY
 
 @pytest.fixture(name='good')
 def good_file(tmp_path: Path) -> Path:
-    """
-    Write a policy that loads.
-    """
+    """Write a policy that loads."""
     return write_policy(tmp_path / 'good.onnx')
 
 
 def refusal(path: Path) -> str:
-    """
-    Load a file that must be refused; return the message.
-    """
+    """Load a file that must be refused; return the message."""
     with pytest.raises(PolicyError) as caught:
         OnnxPolicy(path)
     assert str(path) in str(caught.value)
@@ -51,9 +45,7 @@ def refusal(path: Path) -> str:
 
 
 def test_answers_with_the_graph_s_own_numbers(good: Path) -> None:
-    """
-    Nothing is added to or lost from what the bare graph computes.
-    """
+    """Nothing is added to or lost from what the bare graph computes."""
     policy = OnnxPolicy(good)
     random = np.random.default_rng(0)
     session = onnxruntime.InferenceSession(good)
@@ -72,9 +64,7 @@ def test_answers_with_the_graph_s_own_numbers(good: Path) -> None:
 
 
 def test_knows_its_file(good: Path) -> None:
-    """
-    Hash and specification are those of the file that was read, even when the file is gone.
-    """
+    """Hash and specification are those of the file that was read, even when the file is gone."""
     policy = OnnxPolicy(good)
     assert policy.sha256 == hashlib.sha256(good.read_bytes()).hexdigest()
     assert policy.spec == cube_spec()
@@ -85,9 +75,7 @@ def test_knows_its_file(good: Path) -> None:
 @pytest.mark.parametrize('observation', [
     np.zeros(27, np.float32), np.zeros((1, 28), np.float32), np.zeros(28)])
 def test_refuses_another_observation(good: Path, observation: Any) -> None:
-    """
-    The observation has one shape and one type.
-    """
+    """The observation has one shape and one type."""
     with pytest.raises(PolicyError, match=r'observation: found shape .* expects \(28,\)'):
         OnnxPolicy(good).act(observation, np.zeros((1, 25), np.float32))
 
@@ -96,39 +84,29 @@ def test_refuses_another_observation(good: Path, observation: Any) -> None:
     np.zeros((1, 24), np.float32), np.zeros(25, np.float32), np.zeros((0, 25), np.float32),
     np.zeros((1, 25))])
 def test_refuses_other_noise(good: Path, noise: Any) -> None:
-    """
-    So has the noise, but for the number of candidates.
-    """
+    """So has the noise, but for the number of candidates."""
     with pytest.raises(PolicyError, match=r'noise: found shape .* expects \(candidates, 25\)'):
         OnnxPolicy(good).act(np.zeros(28, np.float32), noise)
 
 
 def test_missing(tmp_path: Path) -> None:
-    """
-    A file that is not there.
-    """
+    """A file that is not there."""
     assert 'there is no such file' in refusal(tmp_path / 'none.onnx')
 
 
 def test_folder(tmp_path: Path) -> None:
-    """
-    A folder where a file should be.
-    """
+    """A folder where a file should be."""
     assert 'cannot be read: Is a directory' in refusal(tmp_path)
 
 
 def test_empty(tmp_path: Path) -> None:
-    """
-    A file of no bytes.
-    """
+    """A file of no bytes."""
     (tmp_path / 'empty.onnx').touch()
     assert 'found an empty file' in refusal(tmp_path / 'empty.onnx')
 
 
 def test_truncated_anywhere(good: Path) -> None:
-    """
-    A download that stopped is called that, wherever it stopped.
-    """
+    """A download that stopped is called that, wherever it stopped."""
     content = good.read_bytes()
     for size in np.linspace(1, len(content) - 1, 60).astype(int):
         good.write_bytes(content[:size])
@@ -139,17 +117,13 @@ def test_truncated_anywhere(good: Path) -> None:
     b'PK\x03\x04 a zip archive', b'<!DOCTYPE html><html></html>', b'\x80\x04\x95 a pickle',
     b'version https://git-lfs.github.com/spec/v1\n', bytes(1000), b'{"version": 1}'])
 def test_not_onnx(tmp_path: Path, content: bytes) -> None:
-    """
-    What else ends up under the name of a policy.
-    """
+    """What else ends up under the name of a policy."""
     (tmp_path / 'other.onnx').write_bytes(content)
     assert 'not an ONNX model' in refusal(tmp_path / 'other.onnx')
 
 
 def test_random_bytes_never_surprise(tmp_path: Path) -> None:
-    """
-    Damage anywhere in the file ends in a PolicyError or in a policy, never in anything else.
-    """
+    """Damage anywhere in the file ends in a PolicyError or in a policy, never in anything else."""
     random = np.random.default_rng(0)
     content = write_policy(tmp_path / 'damaged.onnx').read_bytes()
     for _ in range(100):
@@ -162,9 +136,7 @@ def test_random_bytes_never_surprise(tmp_path: Path) -> None:
 
 
 def test_without_metadata(tmp_path: Path) -> None:
-    """
-    An ONNX file from elsewhere does not say what its numbers mean.
-    """
+    """An ONNX file from elsewhere does not say what its numbers mean."""
     model = policy_model(cube_spec())
     del model.metadata_props[:]
     onnx.save(model, tmp_path / 'bare.onnx')
@@ -176,9 +148,7 @@ def test_without_metadata(tmp_path: Path) -> None:
     ('{"version"', 'found text that is not JSON'),
     ('{"version": 1, "observation": [], "action": []}', 'missing')])
 def test_other_metadata(tmp_path: Path, text: str, message: str) -> None:
-    """
-    Metadata of another version, or that is broken.
-    """
+    """Metadata of another version, or that is broken."""
     model = policy_model(cube_spec())
     onnx.helper.set_model_props(model, {METADATA_KEY: text})
     onnx.save(model, tmp_path / 'other.onnx')
@@ -186,9 +156,7 @@ def test_other_metadata(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_specification_of_another_graph(tmp_path: Path) -> None:
-    """
-    The graph must have the sizes that its specification states.
-    """
+    """The graph must have the sizes that its specification states."""
     model = policy_model(cube_spec())
     for other, message in (
             (replace(cube_spec(), horizon=4), "input 'noise' is tensor(float) of shape"),
@@ -202,9 +170,7 @@ def test_specification_of_another_graph(tmp_path: Path) -> None:
 
 
 def test_outputs_by_other_names(tmp_path: Path) -> None:
-    """
-    The three outputs are known by name.
-    """
+    """The three outputs are known by name."""
     model = policy_model(cube_spec())
     del model.graph.output[2]
     onnx.save(model, tmp_path / 'other.onnx')
@@ -212,9 +178,7 @@ def test_outputs_by_other_names(tmp_path: Path) -> None:
 
 
 def test_fixed_number_of_candidates(tmp_path: Path) -> None:
-    """
-    The number of candidates is the runtime's choice, so the graph must leave it open.
-    """
+    """The number of candidates is the runtime's choice, so the graph must leave it open."""
     model = policy_model(cube_spec())
     model.graph.input[1].type.tensor_type.shape.dim[0].dim_value = 1
     onnx.save(model, tmp_path / 'other.onnx')
@@ -222,9 +186,7 @@ def test_fixed_number_of_candidates(tmp_path: Path) -> None:
 
 
 def test_symbolic_output_of_another_size(tmp_path: Path) -> None:
-    """
-    Where the graph does not state a size, running it shows it.
-    """
+    """Where the graph does not state a size, running it shows it."""
     model = policy_model(cube_spec(horizon=1))
     reshape = [node for node in model.graph.node if node.op_type == 'Reshape'][0]
     reshape.CopyFrom(onnx.helper.make_node('Identity', ['chunks'], ['action_chunk']))
@@ -234,16 +196,12 @@ def test_symbolic_output_of_another_size(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_finite(tmp_path: Path) -> None:
-    """
-    A policy from a training that diverged.
-    """
+    """A policy from a training that diverged."""
     assert 'weights are broken' in refusal(write_policy(tmp_path / 'nan.onnx', gain=np.nan))
 
 
 def test_weights_in_another_file(tmp_path: Path) -> None:
-    """
-    A policy is one file: what runs is what was hashed.
-    """
+    """A policy is one file: what runs is what was hashed."""
     model = policy_model(cube_spec())
     external_data_helper.convert_model_to_external_data(
         model, location='weights.bin', size_threshold=0)

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Robot descriptions: the one that is shipped, and what is said about bad ones.
-"""
+"""Robot descriptions: the one that is shipped, and what is said about bad ones."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,9 +27,7 @@ TEXT = SHIPPED.read_text()
 
 
 def description(folder: Path, old: str = '', new: str = '') -> Path:
-    """
-    Write the shipped description with the first occurrence of a text replaced.
-    """
+    """Write the shipped description with the first occurrence of a text replaced."""
     assert old in TEXT
     path = folder / 'robot.yaml'
     path.write_text(TEXT.replace(old, new, 1))
@@ -39,9 +35,7 @@ def description(folder: Path, old: str = '', new: str = '') -> Path:
 
 
 def test_shipped_description_fits_cube_single() -> None:
-    """
-    28 numbers in, 5 out, under the names and units that policies are trained with.
-    """
+    """28 numbers in, 5 out, under the names and units that policies are trained with."""
     robot = load_robot_description(SHIPPED)
     require_fit(cube_spec(), robot)
     assert sum(entry.size for entry in robot.observation) == 28
@@ -79,9 +73,7 @@ def test_shipped_description_fits_cube_single() -> None:
      "the field 'gripper_rate' twice"),
 ])
 def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message: str) -> None:
-    """
-    Every message has the file, the line, the key, and the nearest thing that would be right.
-    """
+    """Every message has the file, the line, the key, and the nearest thing that would be right."""
     path = description(tmp_path, old, new)
     with pytest.raises(DescriptionError) as caught:
         load_robot_description(path)
@@ -92,9 +84,7 @@ def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message
 
 
 def test_line_number(tmp_path: Path) -> None:
-    """
-    The line in the message is the line in the file.
-    """
+    """The line in the message is the line in the file."""
     path = description(tmp_path, '    source: arm', '    source: leg')
     line = path.read_text().splitlines().index('    source: leg') + 1
     with pytest.raises(DescriptionError, match=f'robot.yaml:{line}: observation'):
@@ -105,18 +95,14 @@ def test_line_number(tmp_path: Path) -> None:
     (b'', 'empty file'), (b'a: [', 'not YAML'), (b'\xff\xfe\x00', 'not YAML'),
     (b'- 1', 'expected keys with values'), (b'text', "found 'text'")])
 def test_not_a_description(tmp_path: Path, content: bytes, message: str) -> None:
-    """
-    Files that hold something else.
-    """
+    """Files that hold something else."""
     (tmp_path / 'robot.yaml').write_bytes(content)
     with pytest.raises(DescriptionError, match=message):
         load_robot_description(tmp_path / 'robot.yaml')
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """
-    A file that is not there.
-    """
+    """A file that is not there."""
     with pytest.raises(DescriptionError, match='there is no such file'):
         load_robot_description(tmp_path / 'none.yaml')
 
@@ -131,16 +117,12 @@ def test_missing_file(tmp_path: Path) -> None:
      r'gripper_speed \(1\)'),
 ])
 def test_policy_and_robot_differ(tmp_path: Path, old: str, new: str, message: str) -> None:
-    """
-    Another size, order, name or unit is refused, and the field is named.
-    """
+    """Another size, order, name or unit is refused, and the field is named."""
     with pytest.raises(SpecMismatch, match=message):
         require_fit(cube_spec(), load_robot_description(description(tmp_path, old, new)))
 
 
 def test_order_of_action_fields_is_the_policy_s() -> None:
-    """
-    Action fields find their topic by name, whatever the order of the topics in the file.
-    """
+    """Action fields find their topic by name, whatever the order of the topics in the file."""
     robot = load_robot_description(SHIPPED)
     require_fit(cube_spec(), replace(robot, commands=robot.commands[::-1]))

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Messages in and out, and what is said about types and fields that do not exist.
-"""
+"""Messages in and out, and what is said about types and fields that do not exist."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,25 +24,23 @@ from robot_samples import shipped_robot
 
 pytest.importorskip('rclpy')
 
-from builtin_interfaces.msg import Time  # noqa: E402
-from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
-from std_msgs.msg import Float64MultiArray  # noqa: E402
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.robot_description import (  # noqa: E402
+from dfp_ros.robot_description import (
     CommandEntry,
     CommandTopic,
     DescriptionError,
     RobotDescription,
 )
-from dfp_ros.ros_io import CommandWriter, find_message_type, SourceReader  # noqa: E402
-from dfp_ros.shared_files import find_shared, SharedFileError  # noqa: E402
+from dfp_ros.ros_io import CommandWriter, find_message_type, SourceReader
+from dfp_ros.shared_files import find_shared, SharedFileError
 
 
 def robot_with(source: str, kind: str = '', **changes: Any) -> RobotDescription:
-    """
-    Change the first entry of a source, and perhaps the source's type.
-    """
+    """Change the first entry of a source, and perhaps the source's type."""
     robot = shipped_robot()
     sources = dict(robot.sources)
     if kind:
@@ -68,16 +64,14 @@ def robot_with(source: str, kind: str = '', **changes: Any) -> RobotDescription:
      "double before 'y' has no fields"),
     ('effector', '', {'path': 'header.frame_id', 'components': ()},
      'header.frame_id is string, expected a number'),
-    ('effector', '', {'components': ()}, 'pose.position is geometry_msgs/Point, expected a number'),
+    ('effector', '', {'components': ()}, 'is geometry_msgs/Point, expected a number'),
     ('arm', '', {'path': 'name'}, 'name is sequence<string>, expected an array of numbers'),
     ('effector', '', {'path': 'pose.position.x', 'components': (), 'indices': (0,)},
      'pose.position.x is double, expected an array'),
     ('arm', 'std_msgs/msg/Float64MultiArray', {'path': 'data'}, "no field 'name'"),
 ])
 def test_bad_source(source: str, kind: str, changes: dict[str, Any], message: str) -> None:
-    """
-    Types and fields that do not exist are refused, with the place and the nearest that does.
-    """
+    """Types and fields that do not exist are refused, with the place and the nearest that does."""
     robot = robot_with(source, kind, **changes)
     with pytest.raises(DescriptionError) as caught:
         SourceReader(robot.sources[source], robot)
@@ -86,9 +80,7 @@ def test_bad_source(source: str, kind: str, changes: dict[str, Any], message: st
 
 
 def test_reads_stamp_and_values() -> None:
-    """
-    The stamp in ns to the last digit, and the fields that the description asks for.
-    """
+    """The stamp in ns to the last digit, and the fields that the description asks for."""
     robot = shipped_robot()
     message = JointState(name=['b', 'a'], position=[1.0, 2.0], velocity=[3.0, 4.0])
     message.header.stamp = Time(sec=1_700_000_000, nanosec=123_456_789)
@@ -100,11 +92,10 @@ def test_reads_stamp_and_values() -> None:
 
 
 def test_reads_a_single_field_without_header() -> None:
-    """
-    A message without a header has no stamp.
-    """
+    """A message without a header has no stamp."""
     robot = robot_with(
-        'effector', 'std_msgs/msg/Float64MultiArray', path='data', components=(), indices=(0, 1, 2))
+        'effector', 'std_msgs/msg/Float64MultiArray', path='data', components=(),
+        indices=(0, 1, 2))
     entries = [
         entry for entry in robot.observation
         if entry.source != 'effector' or entry.path == 'data']
@@ -117,9 +108,7 @@ def test_reads_a_single_field_without_header() -> None:
 
 
 def test_writes_commands() -> None:
-    """
-    Each number of the action goes to its place; everything else stays zero.
-    """
+    """Each number of the action goes to its place; everything else stays zero."""
     twist, gripper = (CommandWriter(topic, cube_spec()) for topic in shipped_robot().commands)
     for scale in (1.0, -2.0):
         command = scale * np.array([0.1, 0.2, 0.3, 4.0, 5.0])
@@ -133,9 +122,7 @@ def test_writes_commands() -> None:
 
 
 def entry(action: str, path: str, *components: str, indices: tuple[int, ...] = ()) -> CommandEntry:
-    """
-    Make a command entry.
-    """
+    """Make a command entry."""
     return CommandEntry(action, '', path, components, indices, 'robot.yaml:9: fields')
 
 
@@ -157,9 +144,7 @@ def entry(action: str, path: str, *components: str, indices: tuple[int, ...] = (
 ])
 def test_bad_command(
         kind: str, frame: str, entries: list[CommandEntry], message: str) -> None:
-    """
-    Commands that would end nowhere, or leave something to chance, are refused.
-    """
+    """Commands that would end nowhere, or leave something to chance, are refused."""
     topic = CommandTopic('c', 'c', kind, frame, 'zero', tuple(entries), 'robot.yaml:7: commands.c')
     with pytest.raises(DescriptionError) as caught:
         CommandWriter(topic, cube_spec())
@@ -168,9 +153,7 @@ def test_bad_command(
 
 
 def test_several_fields_in_one_array() -> None:
-    """
-    A forward controller takes all numbers in one array, in its own order.
-    """
+    """A forward controller takes all numbers in one array, in its own order."""
     topic = CommandTopic('c', 'c', 'std_msgs/msg/Float64MultiArray', '', 'zero', (
         entry('gripper_rate', 'data', indices=(1,)),
         entry('effector_linear_velocity', 'data', indices=(3, 0, 2))), 'robot.yaml:7')
@@ -179,16 +162,12 @@ def test_several_fields_in_one_array() -> None:
 
 
 def test_finds_message_types_of_any_package() -> None:
-    """
-    Whatever is installed can be named.
-    """
+    """Whatever is installed can be named."""
     assert find_message_type('diagnostic_msgs/msg/DiagnosticStatus', '') is DiagnosticStatus
 
 
 def test_finds_shared_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    A path is a path; a bare name is looked up; an unknown one is answered with what there is.
-    """
+    """A path is a path; a bare name is looked up; an unknown one is answered with what there is."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'own.yaml').touch()
     assert find_shared('own.yaml', 'config', '.yaml') == Path('own.yaml')

@@ -97,8 +97,8 @@ def test_without_header_the_arrival_counts() -> None:
 
 
 def test_scaling_is_exact() -> None:
-    A command is low + (a + 1) / 2 * (high - low), in float64, and gives the float32 back.
-    low + (a + 1) / 2 * (high - low), in float64, and back to the float32 that it came from.
+    """
+    Commands are low + (a + 1) / 2 * (high - low) in float64, and give the float32 back.
     """
     bounds = ActionBounds(cube_spec())
     random = np.random.default_rng(0)

@@ -11,18 +11,14 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-When the samples of an instant are complete, and when they come again.
-"""
+"""When the samples of an instant are complete, and when they come again."""
 
 from dfp_ros.observation import Sample
 from dfp_ros.sample_store import Instant, SampleStore
 
 
 def test_an_instant_is_complete_once() -> None:
-    """
-    New once all sources have one stamp; repeated once all have sent it again; old never.
-    """
+    """New once all sources have one stamp; repeated once all have sent it again; old never."""
     store = SampleStore(('a', 'b'))
 
     def add(name: str, stamp: int) -> Instant:
@@ -43,9 +39,7 @@ def test_an_instant_is_complete_once() -> None:
 
 
 def test_clearing_forgets_samples_but_not_the_past() -> None:
-    """
-    After a reset, messages of the old episode that are still on their way do not count.
-    """
+    """After a reset, messages of the old episode that are still on their way do not count."""
     store = SampleStore(('a',))
     assert store.add('a', Sample(5, 5, {})) is Instant.NEW
     store.clear()
@@ -55,9 +49,7 @@ def test_clearing_forgets_samples_but_not_the_past() -> None:
 
 
 def test_without_header_the_arrival_counts() -> None:
-    """
-    A message without a stamp has the time of its arrival.
-    """
+    """A message without a stamp has the time of its arrival."""
     store = SampleStore(('a',))
     assert store.add('a', Sample(None, 3, {})) is Instant.NEW
     assert store.samples['a'].time == 3

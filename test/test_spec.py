@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Policy specifications: they come back as they went, and say what is wrong with a bad one.
-"""
+"""Policy specifications: they come back as they went, and say what is wrong with a bad one."""
 
 from dataclasses import replace
 import json
@@ -29,9 +27,7 @@ ACTION = [(member.name, member.size) for member in cube_spec().action]
 
 
 def changed(*path: Any, value: Any) -> str:
-    """
-    Write a specification with one value replaced, or removed where the value is ``...``.
-    """
+    """Write a specification with one value replaced, or removed where the value is ``...``."""
     raw = json.loads(cube_spec().to_json())
     holder = raw
     for key in path[:-1]:
@@ -44,17 +40,13 @@ def changed(*path: Any, value: Any) -> str:
 
 
 def test_round_trip() -> None:
-    """
-    What is written is what is read, down to the last digit.
-    """
+    """What is written is what is read, down to the last digit."""
     spec = cube_spec(period=1 / 3, provenance={'seed': 1, 'versions': {'torch': '2'}})
     assert PolicySpec.from_json(spec.to_json()) == spec
 
 
 def test_sizes() -> None:
-    """
-    Sizes follow from the fields.
-    """
+    """Sizes follow from the fields."""
     spec = cube_spec()
     assert (spec.observation_size, spec.action_size, spec.noise_size) == (28, 5, 25)
 
@@ -77,18 +69,14 @@ def test_sizes() -> None:
     (changed('action', value=[]), 'action: found no field'),
 ])
 def test_bad_text(text: str, message: str) -> None:
-    """
-    Every way to be wrong has its own message.
-    """
+    """Every way to be wrong has its own message."""
     with pytest.raises(SpecError) as caught:
         PolicySpec.from_json(text)
     assert message in str(caught.value)
 
 
 def test_equal_fields() -> None:
-    """
-    The first field that differs is named with both sides.
-    """
+    """The first field that differs is named with both sides."""
     spec = cube_spec()
     require_equal_fields(spec, FIELDS, ACTION, 'robot x')
     with pytest.raises(SpecMismatch, match=r"field 1: policy 'test' has joint_velocities \(6\), "
@@ -101,8 +89,6 @@ def test_equal_fields() -> None:
 
 
 def test_not_finite_is_never_written() -> None:
-    """
-    JSON has no NaN; a specification that would need one is refused.
-    """
+    """JSON has no NaN; a specification that would need one is refused."""
     with pytest.raises(SpecError, match='period'):
         replace(cube_spec(), period=float('nan'))

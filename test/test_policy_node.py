@@ -1,0 +1,381 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The policy node as a real process, among real topics and services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+from pathlib import Path
+import signal
+import threading
+from typing import Any
+
+import numpy as np
+from policies import cube_spec, write_policy
+import pytest
+from robot_samples import rest_messages
+
+pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
+from ros_processes import NodeProcess, Peer
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
+
+from dfp_ros.robots.demo import free_domain
+
+SHIPPED = Path(__file__).parent.parent / 'config' / 'ur5e_cube.yaml'
+
+
+class Cell:
+    """
+    A policy node in a process, a robot at rest that publishes, and ears for all that is sent.
+
+    :param policy: The policy file.
+    :param parameters: More parameters of the node.
+    """
+
+    def __init__(self, policy: Path, **parameters: Any) -> None:
+        """
+        Start the node, and publish from a thread at 100 Hz.
+        """
+        self.domain = free_domain()
+        self.process = NodeProcess(
+            'dfp_ros.policy_node', self.domain, '--ros-args', *arguments(policy, **parameters))
+        self.peer = Peer(self.domain)
+        self.twists: list[TwistStamped] = self.peer.collect(TwistStamped, 'twist_command')
+        self.grips: list[Float64MultiArray] = self.peer.collect(
+            Float64MultiArray, 'gripper_command')
+        self._reports: list[DiagnosticArray] = self.peer.collect(DiagnosticArray, '/diagnostics')
+        #: Topics that say nothing.
+        self.silent: set[str] = set()
+        #: Whether the arm reports a velocity that is not a number.
+        self.broken = False
+        self._publishers: dict[str, Any] = {}
+        for topic, message in rest_messages(self.now()).items():
+            self._publishers[topic] = self.peer.node.create_publisher(type(message), topic, 5)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+
+    def __enter__(self) -> Cell:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self.process.__exit__()
+        self.peer.__exit__()
+
+    def now(self) -> Any:
+        """
+        Stamp for a message.
+        """
+        return self.peer.node.get_clock().now().to_msg()
+
+    def _publish(self) -> None:
+        while not self._ended.wait(0.01):
+            for topic, message in rest_messages(self.now()).items():
+                if topic == 'joint_states' and self.broken:
+                    message.velocity[2] = np.nan
+                if topic not in self.silent:
+                    self._publishers[topic].publish(message)
+
+    def wait_for_motion(self) -> None:
+        """
+        Wait for a command that is not zero, from now on.
+        """
+        self.twists.clear()
+        self.peer.wait_for(lambda: any(speed(twist) > 0 for twist in self.twists))
+
+    def wait_for_stop(self) -> None:
+        """
+        Wait for zero on both topics, from now on.
+        """
+        self.twists.clear()
+        self.grips.clear()
+        self.peer.wait_for(lambda: self.twists and speed(self.twists[-1]) == 0 and self.grips
+                           and self.grips[-1].data[0] == 0)
+
+    def report(self, **expected: str) -> tuple[DiagnosticStatus, dict[str, str]]:
+        """
+        Wait for diagnostics with certain values, from now on.
+        """
+        self._reports.clear()
+
+        def fits() -> bool:
+            return any(
+                expected.items() <= {(item.key, item.value) for item in array.status[0].values}
+                for array in self._reports)
+
+        self.peer.wait_for(fits)
+        status = self._reports[-1].status[0]
+        return status, {item.key: item.value for item in status.values}
+
+    def set(self, name: str, value: Any) -> tuple[bool, str]:
+        """
+        Set a parameter of the node; whether it was accepted, and why not.
+        """
+        if isinstance(value, str):
+            typed = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+        elif isinstance(value, int):
+            typed = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
+        else:
+            typed = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+        result = self.peer.call(
+            SetParameters, 'dfp_policy/set_parameters',
+            SetParameters.Request(parameters=[Parameter(name=name, value=typed)])).results[0]
+        return result.successful, result.reason
+
+    def get(self, name: str) -> ParameterValue:
+        """
+        Get a parameter of the node.
+        """
+        return self.peer.call(
+            GetParameters, 'dfp_policy/get_parameters',
+            GetParameters.Request(names=[name])).values[0]
+
+    def change(self, transition: int) -> bool:
+        """
+        Ask for a transition; whether it succeeded.
+        """
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self.peer.call(ChangeState, 'dfp_policy/change_state', request).success)
+
+    def end(self, number: int = signal.SIGINT) -> None:
+        """
+        Send a signal; the node has to stop the robot and to end as if nothing had happened.
+        """
+        status = self.process.stop(number)
+        assert status == 0, self.process.output
+        assert 'Traceback' not in self.process.output
+
+
+def arguments(policy: Path | str, **parameters: Any) -> Iterator[str]:
+    """
+    Write parameters for a command line.
+    """
+    for name, value in {'policy': policy, 'robot': SHIPPED, **parameters}.items():
+        yield from ('-p', f'{name}:={value}')
+
+
+def speed(twist: TwistStamped) -> float:
+    """
+    Largest number of a twist.
+    """
+    vectors = (twist.twist.linear, twist.twist.angular)
+    return max(abs(getattr(vector, name)) for vector in vectors for name in 'xyz')
+
+
+@pytest.fixture(name='policy', scope='module')
+def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    Write a small policy.
+    """
+    return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
+
+
+def test_runs_reports_and_stops(policy: Path) -> None:
+    """
+    Commands at the control rate within their bounds, figures once a second, zero at the end.
+    """
+    with Cell(policy) as cell:
+        cell.wait_for_motion()
+        twist = cell.twists[-1]
+        assert twist.header.frame_id == 'world'
+        assert abs(twist.twist.linear.x) <= 1
+        assert (twist.twist.angular.x, twist.twist.angular.y) == (0, 0)
+        cell.report(state='running')
+        status, values = cell.report(state='running')
+        assert status.hardware_id == 'ur5e_cube'
+        assert status.name == '/dfp_policy: control loop'
+        assert float(values['period_mean_ms']) == pytest.approx(50, rel=0.2)
+        assert 0 < float(values['inference_p50_ms']) < 50
+        assert 0 <= float(values['observation_age_p50_ms']) < 200
+        assert int(values['run_ticks']) > int(values['ticks']) > 10
+        for key in ('period_std_ms', 'period_p99_ms', 'period_max_ms', 'inference_p99_ms',
+                    'observation_age_max_ms', 'missed_ticks', 'run_missed_ticks',
+                    'run_period_p99_ms', 'source_arm_age_ms'):
+            assert float(values[key]) >= 0
+        assert values['policy'] == 'test'
+        assert len(values['policy_sha256']) == 64
+        cell.end()
+        wait_for_stop_already_sent(cell)
+
+
+def wait_for_stop_already_sent(cell: Cell) -> None:
+    """
+    The last command that was ever sent is zero.
+    """
+    cell.peer.wait_for(lambda: cell.twists and speed(cell.twists[-1]) == 0)
+    cell.peer.wait_for(lambda: cell.grips and cell.grips[-1].data[0] == 0)
+
+
+def test_parameters_are_checked_and_policies_swapped(policy: Path, tmp_path: Path) -> None:
+    """
+    What cannot be is refused with the reason, and nothing changes; what can takes over.
+    """
+    with Cell(policy) as cell:
+        cell.wait_for_motion()
+        bad = tmp_path / 'bad.onnx'
+        bad.write_bytes(policy.read_bytes()[:-100])
+        other_size = write_policy(
+            tmp_path / 'other_size.onnx', cube_spec(observation=cube_spec().observation[:-1]))
+        for name, value, reason in (
+                ('policy', str(tmp_path / 'none.onnx'), 'there is no such file'),
+                ('policy', str(bad), 'cut short'),
+                ('policy', str(other_size), 'observation field 8'),
+                ('policy', '', 'parameter policy: found nothing'),
+                ('rate', 0.5, 'found 0.5 Hz, expected 1.0 to 1000.0 Hz'),
+                ('rate', 5000.0, 'rate'),
+                ('candidates', -1, 'candidates'),
+                ('noise_scale', -0.5, 'found -0.5, expected 0 to 10'),
+                ('trigger', 'samples', 'while the node is unconfigured'),
+                ('robot', 'other', 'while the node is unconfigured')):
+            accepted, text = cell.set(name, value)
+            assert not accepted, (name, value)
+            assert reason in text
+        assert cell.get('policy').string_value == str(policy)
+        assert cell.get('rate').double_value == 0
+        cell.wait_for_motion()
+
+        _, before = cell.report(state='running')
+        swapped = write_policy(tmp_path / 'swapped.onnx', cube_spec(name='second'), seed=1)
+        assert cell.set('policy', str(swapped)) == (True, '')
+        _, after = cell.report(state='running', policy='second')
+        assert after['policy_sha256'] != before['policy_sha256']
+        assert int(after['run_ticks']) > int(before['run_ticks'])
+        assert cell.set('rate', 100.0) == (True, '')
+        _, values = cell.report(rate_hz='100')
+        cell.wait_for_motion()
+        cell.end(signal.SIGTERM)
+        wait_for_stop_already_sent(cell)
+
+
+def test_a_source_that_never_appears(policy: Path) -> None:
+    """
+    Nothing is commanded; log and diagnostics name the topic.
+    """
+    with Cell(policy) as cell:
+        cell.silent.add('cube_0_pose')
+        status, _ = cell.report(state='waiting', reason='waiting')
+        assert status.level == DiagnosticStatus.WARN
+        assert "source 'cube_0' (topic cube_0_pose): no message yet" in status.message
+        cell.peer.wait_for(lambda: 'cube_0_pose): no message yet' in cell.process.output)
+        assert not cell.twists
+        assert not cell.grips
+        cell.silent.clear()
+        cell.wait_for_motion()
+
+
+def test_faults_stop_the_robot_until_they_are_over(policy: Path) -> None:
+    """
+    A source that stops, and a NaN: zero at once, one warning, and motion again afterwards.
+    """
+    with Cell(policy) as cell:
+        cell.wait_for_motion()
+        cell.silent.add('effector_pose')
+        cell.wait_for_stop()
+        status, _ = cell.report(state='hold', reason='stale')
+        assert status.level == DiagnosticStatus.ERROR
+        assert "source 'effector' (topic effector_pose): nothing arrived for" in status.message
+        cell.silent.clear()
+        cell.wait_for_motion()
+        cell.broken = True
+        cell.wait_for_stop()
+        status, _ = cell.report(state='hold', reason='not_finite_observation')
+        assert "joint_velocities[2] is nan (source 'arm', velocity)" in status.message
+        cell.broken = False
+        cell.wait_for_motion()
+        assert cell.process.output.count('nothing arrived for') == 1
+        assert cell.process.output.count('joint_velocities[2] is nan') == 1
+
+
+def test_lifecycle_and_reset(policy: Path) -> None:
+    """
+    Nothing moves before the activation and after the deactivation; a reset begins an episode.
+    """
+    with Cell(policy, autostart='false') as cell:
+        assert cell.change(Transition.TRANSITION_CONFIGURE)
+        answer = cell.peer.call(Trigger, 'dfp_policy/reset')
+        assert not answer.success
+        assert 'not active' in answer.message
+        cell.report(state='inactive')
+        assert not cell.twists
+        for _ in range(2):
+            assert cell.change(Transition.TRANSITION_ACTIVATE)
+            cell.wait_for_motion()
+            assert cell.change(Transition.TRANSITION_DEACTIVATE)
+            wait_for_stop_already_sent(cell)
+            cell.twists.clear()
+            cell.report(state='inactive')
+            assert not cell.twists
+        assert cell.change(Transition.TRANSITION_ACTIVATE)
+        cell.wait_for_motion()
+        assert cell.set('noise_seed', 5) == (True, '')
+        answer = cell.peer.call(Trigger, 'dfp_policy/reset')
+        assert answer.success
+        assert 'seed 5' in answer.message
+        cell.wait_for_motion()
+        assert cell.change(Transition.TRANSITION_DEACTIVATE)
+        assert cell.change(Transition.TRANSITION_CLEANUP)
+        assert cell.set('robot', '/no/such/robot.yaml')[0] is False
+        assert cell.change(Transition.TRANSITION_CONFIGURE)
+        cell.end()
+
+
+def test_what_cannot_start_says_why_and_ends(policy: Path, tmp_path: Path) -> None:
+    """
+    One clear line, no traceback, exit status 1: policy file, robot description, rate.
+    """
+    text = SHIPPED.read_text()
+    cut, html = tmp_path / 'cut.onnx', tmp_path / 'page.onnx'
+    cut.write_bytes(policy.read_bytes()[:5000])
+    html.write_text('<html>')
+    robots = {}
+    for name, old, new in (
+            ('type', 'sensor_msgs/msg/JointState', 'sensor_msgs/msg/JointStates'),
+            ('field', 'path: pose.position', 'path: pose.positions'),
+            ('key', 'joints: &arm_joints', 'joins: &arm_joints'),
+            ('size', '      - elbow_joint\n', '')):
+        robots[name] = tmp_path / f'{name}.yaml'
+        robots[name].write_text(text.replace(old, new, 1))
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({'policy': tmp_path / 'none.onnx'}, 'there is no such file'),
+        ({'policy': cut}, 'cut short'),
+        ({'policy': html}, 'not an ONNX model'),
+        ({'robot': robots['type']}, "did you mean 'sensor_msgs/msg/JointState'?"),
+        ({'robot': robots['field']}, "has no field 'positions'; did you mean 'position'?"),
+        ({'robot': robots['key']}, "did you mean 'joints'?"),
+        ({'robot': robots['size']}, 'joint_positions (6), robot'),
+        ({'rate': 0.5}, 'found 0.5 Hz, expected 1.0 to 1000.0 Hz'),
+        ({'rate': 1e6}, 'rate')]
+    domain = free_domain()
+    with contextlib.ExitStack() as stack:
+        for wrong, message in cases:
+            process = stack.enter_context(NodeProcess(
+                'dfp_ros.policy_node', domain, '--ros-args',
+                *arguments(**{'policy': policy, **wrong})))
+            assert process.wait() == 1, process.output
+            assert message in process.output
+            assert 'Traceback' not in process.output
+            assert len(process.output.strip().splitlines()) == 1, process.output
