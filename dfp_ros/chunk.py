@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Action chunks: the noise they start from, and which of their actions is due when.
-"""
+"""Action chunks: the noise they start from, and which of their actions is due when."""
 
 from __future__ import annotations
 
@@ -39,17 +37,13 @@ class NoiseStream:
     """
 
     def __init__(self, seed: int, candidates: int, size: int, scale: float = 1.0) -> None:
-        """
-        Start at the first draw.
-        """
+        """Start at the first draw."""
         self.shape = (candidates, size)
         self.scale = np.float32(scale)
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
-        """
-        Start again at the first draw of a seed.
-        """
+        """Start again at the first draw of a seed."""
         self._generator = np.random.Generator(np.random.PCG64(seed))
 
     def next(self) -> FloatArray:
@@ -91,9 +85,7 @@ class ChunkPlayer:
     """
 
     def __init__(self, period: int, tick: int) -> None:
-        """
-        Start without a chunk.
-        """
+        """Start without a chunk."""
         self._period = period
         self._tick = tick
         # Rates are given in Hz; 1/3 s cannot be written in ns. A thousandth is no other rate.
@@ -101,9 +93,7 @@ class ChunkPlayer:
         self.reset()
 
     def reset(self) -> None:
-        """
-        Drop the chunk, so that the next tick needs a new one.
-        """
+        """Drop the chunk, so that the next tick needs a new one."""
         self._chunk: Chunk | None = None
         self._start = 0
         self._played = 0

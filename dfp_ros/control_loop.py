@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Everything that one control loop works with, loaded from the files that the settings name.
-"""
+"""Everything that one control loop works with, loaded from the files that the settings name."""
 
 from __future__ import annotations
 

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-One control step, from samples to a decision, as a pure function of time, samples and noise.
-"""
+"""One control step, from samples to a decision, as a pure function of time, samples and noise."""
 
 from __future__ import annotations
 
@@ -34,23 +32,17 @@ from dfp_ros.spec import PolicySpec
 
 
 class Policy(Protocol):
-    """
-    What the controller asks of a policy; :class:`dfp_ros.policy.OnnxPolicy` answers it.
-    """
+    """What the controller asks of a policy; :class:`dfp_ros.policy.OnnxPolicy` answers it."""
 
     spec: PolicySpec
 
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
-        """
-        Answer one observation with a chunk, or raise PolicyError.
-        """
+        """Answer one observation with a chunk, or raise PolicyError."""
         ...  # pragma: no cover
 
 
 class State(enum.Enum):
-    """
-    What the controller is doing.
-    """
+    """What the controller is doing."""
 
     #: Some source was not seen yet, and nothing was commanded so far; nothing is.
     WAITING = 'waiting'
@@ -106,9 +98,7 @@ class Controller:
     def __init__(
             self, robot: RobotDescription, policy: Policy, noise: NoiseStream, tick: int,
             clock: Callable[[], int]) -> None:
-        """
-        Check that policy and robot fit, and wait.
-        """
+        """Check that policy and robot fit, and wait."""
         require_fit(policy.spec, robot)
         self._robot = robot
         self._policy = policy
@@ -122,9 +112,7 @@ class Controller:
 
     @property
     def stop_command(self) -> NDArray[np.float64]:
-        """
-        The command that stops the robot: zero velocity in every field, shape (act_dim,).
-        """
+        """The command that stops the robot: zero velocity in every field, shape (act_dim,)."""
         return np.zeros(self._policy.spec.action_size)
 
     def reset(self, seed: int) -> None:
@@ -198,8 +186,6 @@ class Controller:
         return Decision(State.RUNNING, reason, text, sent, **facts)
 
     def _hold(self, reason: Reason, text: str, facts: dict[str, Any]) -> Decision:
-        """
-        Stop, and plan anew from a fresh observation once it is over.
-        """
+        """Stop, and plan anew from a fresh observation once it is over."""
         self._player.reset()
         return Decision(State.HOLD, reason, text, self.stop_command, **facts)

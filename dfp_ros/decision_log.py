@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Which decisions are worth a line in the log: changes once, what goes on for long now and then.
-"""
+"""Which decisions are worth a line in the log: changes once, what goes on for long now and then."""
 
 from __future__ import annotations
 
@@ -37,24 +35,18 @@ class DecisionLog:
     """
 
     def __init__(self, logger: Any, clock: Callable[[], float]) -> None:
-        """
-        Start before the first decision.
-        """
+        """Start before the first decision."""
         self._logger = logger
         self._clock = clock
         self.restart()
 
     def restart(self) -> None:
-        """
-        Forget what was logged.
-        """
+        """Forget what was logged."""
         self.last: Decision | None = None
         self._next_warning = self._clock() + PATIENCE
 
     def add(self, decision: Decision) -> None:
-        """
-        Log a decision, if there is something to say.
-        """
+        """Log a decision, if there is something to say."""
         last, self.last = self.last, decision
         now = self._clock()
         if decision.state is State.HOLD:

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-What the node says of itself once a second on ``/diagnostics`` (REP-107).
-"""
+"""What the node says of itself once a second on ``/diagnostics`` (REP-107)."""
 
 from __future__ import annotations
 

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-How well the control loop keeps its promise: period, inference time, observation age.
-"""
+"""How well the control loop keeps its promise: period, inference time, observation age."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ class Series:
     """
 
     def __init__(self) -> None:
-        """
-        Start empty.
-        """
+        """Start empty."""
         self._window: list[float] = []
         self._run = np.zeros(_RUN_CAPACITY)
         self._count = 0
@@ -45,9 +41,7 @@ class Series:
         self._max = -math.inf
 
     def add(self, value: float) -> None:
-        """
-        Add a number.
-        """
+        """Add a number."""
         self._window.append(value)
         self._run[self._count % _RUN_CAPACITY] = value
         self._count += 1
@@ -58,18 +52,14 @@ class Series:
         self._max = max(self._max, value)
 
     def window(self) -> dict[str, float]:
-        """
-        Report on the numbers since the last call.
-        """
+        """Report on the numbers since the last call."""
         values, self._window = np.array(self._window), []
         if not len(values):
             return _figures(values, math.nan, math.nan, math.nan)
         return _figures(values, float(values.mean()), float(values.std()), float(values.max()))
 
     def run(self) -> dict[str, float]:
-        """
-        Report on all numbers.
-        """
+        """Report on all numbers."""
         if not self._count:
             return _figures(self._run[:0], math.nan, math.nan, math.nan)
         return _figures(
@@ -80,9 +70,7 @@ class Series:
 def _figures(
         values: NDArray[np.float64], mean: float, std: float, largest: float
 ) -> dict[str, float]:
-    """
-    Put figures together; NaN where there are none.
-    """
+    """Put figures together; NaN where there are none."""
     p50, p99 = np.percentile(values, (50, 99)) if len(values) else (math.nan, math.nan)
     return {'mean': mean, 'std': std, 'p50': float(p50), 'p99': float(p99), 'max': largest}
 
@@ -99,9 +87,7 @@ class LoopStatistics:
         ('observation_age', ('p50', 'max')))
 
     def __init__(self, period: float | None) -> None:
-        """
-        Start with the first tick to come.
-        """
+        """Start with the first tick to come."""
         self.ticks = 0
         self.missed_ticks = 0
         self._period = period
@@ -136,18 +122,14 @@ class LoopStatistics:
         self._last_time = time
 
     def add(self, inference: float | None, observation_age: float | None) -> None:
-        """
-        Note what a tick found, both in s; None where there was none.
-        """
+        """Note what a tick found, both in s; None where there was none."""
         if inference is not None:
             self._series['inference'].add(inference * 1e3)
         if observation_age is not None:
             self._series['observation_age'].add(observation_age * 1e3)
 
     def report(self) -> dict[str, float]:
-        """
-        Figures since the last report, and with the prefix ``run_`` since the beginning.
-        """
+        """Figures since the last report, and with the prefix ``run_`` since the beginning."""
         found: dict[str, float] = {}
         for prefix in ('', 'run_'):
             for name, figures in self._REPORTED:

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Running a lifecycle node as a process: start, spin, stop safely on a signal.
-"""
+"""Running a lifecycle node as a process: start, spin, stop safely on a signal."""
 
 from __future__ import annotations
 
@@ -34,20 +32,14 @@ _FOREVER = 1e8  # s
 
 
 class SafeNode(Protocol):
-    """
-    A node that starts by itself and can stop what it moves.
-    """
+    """A node that starts by itself and can stop what it moves."""
 
     def autostart(self) -> bool:
-        """
-        Begin to work if it is to; False where that failed and was logged.
-        """
+        """Begin to work if it is to; False where that failed and was logged."""
         ...  # pragma: no cover
 
     def close(self) -> None:
-        """
-        Stop everything that moves, and destroy the node.
-        """
+        """Stop everything that moves, and destroy the node."""
         ...  # pragma: no cover
 
 
@@ -107,9 +99,7 @@ def _catch_signals() -> socket.socket:
 
 
 def make_executor() -> Executor:
-    """
-    Make the executor that costs least, where this distribution has it.
-    """
+    """Make the executor that costs least, where this distribution has it."""
     try:
         from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:

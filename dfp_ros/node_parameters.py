@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The policy node's parameters: what they are called, what they may be, and what they mean.
-"""
+"""The policy node's parameters: what they are called, what they may be, and what they mean."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ SLOWEST, FASTEST = 1.0, 1000.0
 
 
 class SettingsError(ValueError):
-    """
-    A parameter has a value that it cannot have; the message names it.
-    """
+    """A parameter has a value that it cannot have; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,7 @@ class Settings:
     trigger: str
 
     def __post_init__(self) -> None:
-        """
-        Check what a parameter's range cannot say.
-        """
+        """Check what a parameter's range cannot say."""
         for name, what in (('policy', 'an exported .onnx file'), ('robot', 'a robot description')):
             if not getattr(self, name):
                 raise SettingsError(f'parameter {name}: found nothing, expected {what}')
@@ -73,17 +67,13 @@ class Settings:
                 f'parameter trigger: found {self.trigger!r}; {nearest(self.trigger, TRIGGERS)}')
 
     def tick(self, spec: PolicySpec) -> int:
-        """
-        Time between two ticks in ns.
-        """
+        """Time between two ticks in ns."""
         if self.rate == 0 or self.trigger == 'samples':
             return round(spec.period * 1e9)
         return round(1e9 / self.rate)
 
     def scale(self, spec: PolicySpec) -> float:
-        """
-        Factor on the noise.
-        """
+        """Factor on the noise."""
         return spec.noise_scale if self.noise_scale == -1 else self.noise_scale
 
 

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-From named, stamped samples to the observation vector.
-"""
+"""From named, stamped samples to the observation vector."""
 
 from __future__ import annotations
 
@@ -34,15 +32,11 @@ _QUATERNION_TOLERANCE = 0.01
 
 
 class ObservationError(ValueError):
-    """
-    The samples do not give an observation; the message names field and source.
-    """
+    """The samples do not give an observation; the message names field and source."""
 
 
 class NotFiniteError(ObservationError):
-    """
-    A number of the observation is NaN or infinite; the message names it.
-    """
+    """A number of the observation is NaN or infinite; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +55,7 @@ class Sample:
 
     @property
     def time(self) -> int:
-        """
-        When it was measured, as far as is known, in ns.
-        """
+        """When it was measured, as far as is known, in ns."""
         return self.received if self.stamp is None else self.stamp
 
 
@@ -75,9 +67,7 @@ class ObservationBuilder:
     """
 
     def __init__(self, robot: RobotDescription) -> None:
-        """
-        Lay out the vector.
-        """
+        """Lay out the vector."""
         self._layout: list[tuple[ObservationEntry, slice]] = []
         start = 0
         for entry in robot.observation:
@@ -109,9 +99,7 @@ class ObservationBuilder:
         return observation
 
     def _read(self, entry: ObservationEntry, values: Mapping[str, Any]) -> Sequence[float] | Any:
-        """
-        Take one field's numbers out of a sample, in the message's units.
-        """
+        """Take one field's numbers out of a sample, in the message's units."""
         if entry.components:
             numbers = [values[leaf] for leaf in entry.leaves]
             if entry.is_quaternion:
@@ -125,9 +113,7 @@ class ObservationBuilder:
         return value
 
     def _joint_indices(self, entry: ObservationEntry, names: list[str]) -> NDArray[np.intp]:
-        """
-        Find where a message has the joints of a field.
-        """
+        """Find where a message has the joints of a field."""
         known = self._joint_order.get(entry.name)
         if known is not None and known[0] == names:
             return known[1]
@@ -141,9 +127,7 @@ class ObservationBuilder:
         return order
 
     def _describe_not_finite(self, observation: NDArray[np.float32]) -> str:
-        """
-        Name the first number that is not finite.
-        """
+        """Name the first number that is not finite."""
         first = int(np.flatnonzero(~np.isfinite(observation))[0])
         for entry, place in self._layout:
             if place.start <= first < place.stop:
@@ -156,9 +140,7 @@ class ObservationBuilder:
 def _take(
         entry: ObservationEntry, array: Sequence[float],
         order: Sequence[int] | NDArray[np.intp]) -> Any:
-    """
-    Pick elements of a message's array.
-    """
+    """Pick elements of a message's array."""
     if max(order) >= len(array):
         raise ObservationError(
             f'{entry.where}: {entry.path} of source {entry.source!r} has {len(array)} numbers, '
@@ -167,9 +149,7 @@ def _take(
 
 
 def _check_rotation(entry: ObservationEntry, quaternion: Sequence[float]) -> None:
-    """
-    Refuse four numbers that are no rotation, such as a message that nobody filled in.
-    """
+    """Refuse four numbers that are no rotation, such as a message that nobody filled in."""
     length = math.sqrt(sum(value * value for value in quaternion))
     if not math.isfinite(length):
         raise NotFiniteError(
@@ -181,8 +161,6 @@ def _check_rotation(entry: ObservationEntry, quaternion: Sequence[float]) -> Non
 
 
 def _yaw_cosine_sine(w: float, x: float, y: float, z: float) -> tuple[float, float]:
-    """
-    Rotation about the vertical axis (Z-Y-X angles, REP-103), as a point on the unit circle.
-    """
+    """Rotation about the vertical axis (Z-Y-X angles, REP-103), as a point on the unit circle."""
     yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
     return math.cos(yaw), math.sin(yaw)

@@ -26,9 +26,7 @@ from collections.abc import Iterator
 
 
 class OnnxFileError(ValueError):
-    """
-    The bytes are not those of a whole, self-contained ONNX model.
-    """
+    """The bytes are not those of a whole, self-contained ONNX model."""
 
 
 # Where messages nest on the way from the model to its tensors: (message, field) -> message.
@@ -75,9 +73,7 @@ def read_metadata(content: bytes) -> dict[str, str]:
 
 
 def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryview]]:
-    """
-    Walk the fields of one protobuf message: field number and value.
-    """
+    """Walk the fields of one protobuf message: field number and value."""
     position = 0
     while position < len(view):
         tag, position = _varint(view, position, message)
@@ -104,9 +100,7 @@ def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryv
 
 
 def _varint(view: memoryview, position: int, message: str) -> tuple[int, int]:
-    """
-    Read a variable-length integer; return it and the position after it.
-    """
+    """Read a variable-length integer; return it and the position after it."""
     value = 0
     for shift in range(0, 64, 7):
         if position == len(view):
@@ -122,9 +116,7 @@ def _varint(view: memoryview, position: int, message: str) -> tuple[int, int]:
 
 
 def _refuse_external_data(view: memoryview, message: str) -> None:
-    """
-    Look through the graph for a tensor that keeps its data in another file.
-    """
+    """Look through the graph for a tensor that keeps its data in another file."""
     for number, value in _fields(view, message):
         if message == 'tensor':
             if number == _EXTERNAL_DATA:
@@ -136,9 +128,7 @@ def _refuse_external_data(view: memoryview, message: str) -> None:
 
 
 def _text(value: int | memoryview | None) -> str:
-    """
-    Decode a string field.
-    """
+    """Decode a string field."""
     if not isinstance(value, memoryview):
         return ''
     return bytes(value).decode('utf-8', errors='replace')

@@ -37,9 +37,7 @@ _REMEDY = 'export the policy again with `python -m training.export`'
 
 
 class PolicyError(ValueError):
-    """
-    A policy file cannot be used, or was asked something that it cannot answer.
-    """
+    """A policy file cannot be used, or was asked something that it cannot answer."""
 
 
 class OnnxPolicy:
@@ -65,9 +63,7 @@ class OnnxPolicy:
     spec: PolicySpec
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """
-        Read, check and load the file.
-        """
+        """Read, check and load the file."""
         self.path = Path(path)
         content = _read(self.path)
         self.sha256 = hashlib.sha256(content).hexdigest()
@@ -115,9 +111,7 @@ class OnnxPolicy:
             self.act(observation, noise)
 
     def _read_spec(self, content: bytes) -> PolicySpec:
-        """
-        Get the specification out of the file's metadata.
-        """
+        """Get the specification out of the file's metadata."""
         try:
             metadata = read_metadata(content)
         except OnnxFileError as error:
@@ -134,9 +128,7 @@ class OnnxPolicy:
             raise PolicyError(f'policy file {self.path}: {error}') from error
 
     def _open_session(self, content: bytes) -> Any:
-        """
-        Hand the model to ONNX Runtime with the options of a control loop.
-        """
+        """Hand the model to ONNX Runtime with the options of a control loop."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -157,9 +149,7 @@ class OnnxPolicy:
                 f'{error}; {_REMEDY}') from error
 
     def _check_signature(self) -> None:
-        """
-        Compare the graph's inputs and outputs with the specification.
-        """
+        """Compare the graph's inputs and outputs with the specification."""
         spec = self.spec
         wanted: dict[str, list[int | None]] = {
             'observation': [1, spec.observation_size], 'noise': [None, spec.noise_size],
@@ -189,9 +179,7 @@ class OnnxPolicy:
                     f'{expected}; {_REMEDY}')
 
     def _self_test(self) -> None:
-        """
-        Run once, with one candidate and with two, and look at what comes out.
-        """
+        """Run once, with one candidate and with two, and look at what comes out."""
         spec = self.spec
         for candidates in (1, 2):
             chunk = self.act(
@@ -208,9 +196,7 @@ class OnnxPolicy:
                     'whose losses are finite')
 
     def _typical_observation(self) -> FloatArray:
-        """
-        Find the middle of the training data.
-        """
+        """Find the middle of the training data."""
         middle = [
             (low + high) / 2 for member in self.spec.observation
             for low, high in zip(member.low, member.high, strict=True)]
@@ -218,9 +204,7 @@ class OnnxPolicy:
 
 
 def _read(path: Path) -> bytes:
-    """
-    Read a file, saying plainly why it cannot be read.
-    """
+    """Read a file, saying plainly why it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:

@@ -64,9 +64,7 @@ class PolicyNode(LifecycleNode):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        """
-        Declare the parameters; everything else happens in the transitions.
-        """
+        """Declare the parameters; everything else happens in the transitions."""
         super().__init__('dfp_policy', **kwargs)
         declare_parameters(self)
         self._loop: ControlLoop | None = None
@@ -85,9 +83,7 @@ class PolicyNode(LifecycleNode):
     # Transitions
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """
-        Load, check and warm up; a failure is logged, and leaves nothing behind.
-        """
+        """Load, check and warm up; a failure is logged, and leaves nothing behind."""
         try:
             settings = read_settings(self)
             robot, policy = load_robot(settings.robot), load_policy(settings.policy)
@@ -106,9 +102,7 @@ class PolicyNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """
-        Start ticking, from samples that arrive from now on.
-        """
+        """Start ticking, from samples that arrive from now on."""
         assert self._loop is not None
         self._store = SampleStore(self._loop.robot.sources)
         self._log.restart()
@@ -122,16 +116,12 @@ class PolicyNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """
-        Stop the robot, and stop ticking.
-        """
+        """Stop the robot, and stop ticking."""
         self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """
-        Stop the robot, should it be moving, and free everything.
-        """
+        """Stop the robot, should it be moving, and free everything."""
         self._stop()
         self._close()
         return TransitionCallbackReturn.SUCCESS
@@ -151,9 +141,7 @@ class PolicyNode(LifecycleNode):
             and self.trigger_activate() == TransitionCallbackReturn.SUCCESS)
 
     def close(self) -> None:
-        """
-        Stop the robot whatever the node is doing, and wait a moment for the command to arrive.
-        """
+        """Stop the robot whatever the node is doing, and wait a moment for the command to arrive."""
         self._stop()
         for publisher in self._commands:
             publisher.wait_for_all_acked(Duration(seconds=0.5))
@@ -163,9 +151,7 @@ class PolicyNode(LifecycleNode):
     # Parameters
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """
-        Accept or refuse new values; what follows from them is prepared, but not used yet.
-        """
+        """Accept or refuse new values; what follows from them is prepared, but not used yet."""
         self._prepared = None
         changes = {parameter.name: parameter.value for parameter in parameters}
         try:
@@ -182,9 +168,7 @@ class PolicyNode(LifecycleNode):
 
     def _prepare_changes(
             self, loop: ControlLoop, changes: Mapping[str, Any]) -> ControlLoop | None:
-        """
-        Make the loop that new values ask for; None where they do not concern it.
-        """
+        """Make the loop that new values ask for; None where they do not concern it."""
         settings = read_settings(self, changes)
         for name in UNCONFIGURED_ONLY:
             if getattr(settings, name) != getattr(loop.settings, name):
@@ -197,9 +181,7 @@ class PolicyNode(LifecycleNode):
         return make_control_loop(settings, loop.robot, policy)
 
     def _apply_parameters(self, parameters: list[Parameter]) -> None:
-        """
-        Use what was prepared. Ticks run on this thread too, so this is between two of them.
-        """
+        """Use what was prepared. Ticks run on this thread too, so this is between two of them."""
         loop, self._prepared = self._prepared, None
         if loop is None or self._loop is None:
             return
@@ -216,9 +198,7 @@ class PolicyNode(LifecycleNode):
     # The loop
 
     def _open(self, loop: ControlLoop) -> None:
-        """
-        Create publishers, then subscriptions, then what reports on them.
-        """
+        """Create publishers, then subscriptions, then what reports on them."""
         qos = LOCKSTEP_QOS if loop.settings.trigger == 'samples' else SENSOR_QOS
         for topic, writer in zip(loop.robot.commands, loop.writers, strict=True):
             self._commands.append(
@@ -232,26 +212,20 @@ class PolicyNode(LifecycleNode):
         self._entities += [self._diagnostics, self.create_timer(1.0, self._publish_diagnostics)]
 
     def _close(self) -> None:
-        """
-        Destroy what :meth:`_open` created.
-        """
+        """Destroy what :meth:`_open` created."""
         for entity in (*self._entities, *self._commands):
             self._destroy(entity)
         self._entities, self._commands, self._loop = [], [], None
 
     def _destroy(self, entity: Any) -> None:
-        """
-        Destroy a publisher, subscription, timer or service of this node.
-        """
+        """Destroy a publisher, subscription, timer or service of this node."""
         for destroy in (self.destroy_publisher, self.destroy_subscription, self.destroy_timer,
                         self.destroy_service):
             if destroy(entity):
                 return
 
     def _receiver(self, name: str, reader: SourceReader) -> Callable[[Any], None]:
-        """
-        Make the callback of one source.
-        """
+        """Make the callback of one source."""
         def receive(message: Any) -> None:
             if self._active and self._loop is not None:
                 sample = reader.read(message, self.get_clock().now().nanoseconds)
@@ -261,9 +235,7 @@ class PolicyNode(LifecycleNode):
         return receive
 
     def _start_timer(self) -> None:
-        """
-        Begin to tick at the rate that is set.
-        """
+        """Begin to tick at the rate that is set."""
         assert self._loop is not None
         if self._timer is not None:
             self.destroy_timer(self._timer)
@@ -279,9 +251,7 @@ class PolicyNode(LifecycleNode):
             clock=clock)
 
     def _tick_on_timer(self) -> None:
-        """
-        Tick at a deadline.
-        """
+        """Tick at a deadline."""
         if self._active and self._loop is not None:
             self._tick(self._loop, self.get_clock().now().nanoseconds, self._store.samples)
 
@@ -301,9 +271,7 @@ class PolicyNode(LifecycleNode):
             self._tick(loop, stamp, samples)
 
     def _watch_samples(self) -> None:
-        """
-        Hold a robot whose samples stay away, where ticks follow the samples.
-        """
+        """Hold a robot whose samples stay away, where ticks follow the samples."""
         silent = time.monotonic() - self._last_tick
         if not self._active or self._loop is None or silent < _SAMPLES_TIMEOUT:
             return
@@ -319,9 +287,7 @@ class PolicyNode(LifecycleNode):
         self._log.add(decision)
 
     def _tick(self, loop: ControlLoop, now: int, samples: Mapping[str, Sample]) -> None:
-        """
-        Decide, send, and only then do what is not urgent.
-        """
+        """Decide, send, and only then do what is not urgent."""
         self._last_tick = begin = time.monotonic()
         try:
             decision = loop.controller.step(now, samples)
@@ -335,24 +301,18 @@ class PolicyNode(LifecycleNode):
         self._log.add(decision)
 
     def _send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
-        """
-        Publish a decision's command, if it has one.
-        """
+        """Publish a decision's command, if it has one."""
         if decision.sent is not None:
             for publisher, writer in zip(self._commands, loop.writers, strict=True):
                 publisher.publish(writer.write(decision.sent, stamp))
 
     def _send_stop(self, loop: ControlLoop) -> None:
-        """
-        Send zero to every command topic.
-        """
+        """Send zero to every command topic."""
         stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.stop_command)
         self._send(loop, stop, self.get_clock().now().nanoseconds)
 
     def _stop(self) -> None:
-        """
-        Stop ticking, and stop the robot; the command is sent whatever was sent before.
-        """
+        """Stop ticking, and stop the robot; the command is sent whatever was sent before."""
         if self._timer is not None:
             self.destroy_timer(self._timer)
             self._timer = None
@@ -367,9 +327,7 @@ class PolicyNode(LifecycleNode):
 
     def _on_reset(
             self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """
-        Stop, and begin an episode: no chunk, noise from its seed, observations from now on.
-        """
+        """Stop, and begin an episode: no chunk, noise from its seed, observations from now on."""
         response.success = self._active and self._loop is not None
         if self._active and self._loop is not None:
             seed = self._loop.settings.noise_seed
@@ -383,9 +341,7 @@ class PolicyNode(LifecycleNode):
         return response
 
     def _publish_diagnostics(self) -> None:
-        """
-        Report once a second.
-        """
+        """Report once a second."""
         if self._loop is not None:
             self._diagnostics.publish(diagnose(
                 self.get_fully_qualified_name(), self._loop, self._store.samples, self._log.last,

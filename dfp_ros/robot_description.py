@@ -89,25 +89,19 @@ class ObservationEntry:
 
     @property
     def size(self) -> int:
-        """
-        How many numbers the field has.
-        """
+        """How many numbers the field has."""
         return len(self.offset)
 
     @property
     def leaves(self) -> tuple[str, ...]:
-        """
-        Message fields that are read, down to numbers, arrays and lists of names.
-        """
+        """Message fields that are read, down to numbers, arrays and lists of names."""
         if self.components:
             return tuple(f'{self.path}.{component}' for component in self.components)
         return ('name', self.path) if self.joints else (self.path,)
 
     @property
     def is_quaternion(self) -> bool:
-        """
-        Whether what is read is a rotation, which must have length 1.
-        """
+        """Whether what is read is a rotation, which must have length 1."""
         return sorted(self.components) == sorted(_QUATERNION)
 
 
@@ -133,9 +127,7 @@ class CommandEntry:
 
     @property
     def size(self) -> int:
-        """
-        How many numbers of the action it takes.
-        """
+        """How many numbers of the action it takes."""
         return max(1, len(self.components), len(self.indices))
 
 
@@ -229,9 +221,7 @@ def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:
 
 
 def _source(name: str, section: Section) -> Source:
-    """
-    Read one source.
-    """
+    """Read one source."""
     keys = section.mapping(('topic', 'type', 'max_age'))
     return Source(
         name, keys['topic'].text(), keys['type'].text(), keys['max_age'].positive(),
@@ -239,9 +229,7 @@ def _source(name: str, section: Section) -> Source:
 
 
 def _observation(section: Section, sources: Mapping[str, Source]) -> ObservationEntry:
-    """
-    Read one field of the observation.
-    """
+    """Read one field of the observation."""
     keys = section.mapping(
         ('name', 'unit', 'source', 'path'),
         ('components', 'joints', 'indices', 'transform', 'offset', 'scale'))
@@ -264,9 +252,7 @@ def _observation(section: Section, sources: Mapping[str, Source]) -> Observation
 
 
 def _command(name: str, section: Section) -> CommandTopic:
-    """
-    Read one command topic.
-    """
+    """Read one command topic."""
     keys = section.mapping(('topic', 'type', 'stop', 'fields'), ('frame_id',))
     entries = []
     for item in keys['fields'].items():
@@ -284,9 +270,7 @@ def _command(name: str, section: Section) -> CommandTopic:
 
 def _at_most_one(
         section: Section, keys: Mapping[str, Section], exclusive: tuple[str, ...]) -> None:
-    """
-    Refuse keys that contradict each other.
-    """
+    """Refuse keys that contradict each other."""
     found = [key for key in exclusive if key in keys]
     if len(found) > 1:
         raise section.error(f'found {" and ".join(found)}, expected at most one of them')

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Between ROS messages and plain data: message types, field paths, quality of service.
-"""
+"""Between ROS messages and plain data: message types, field paths, quality of service."""
 
 from __future__ import annotations
 
@@ -67,9 +65,7 @@ class SourceReader:
     """
 
     def __init__(self, source: Source, robot: RobotDescription) -> None:
-        """
-        Look everything up once, so that a message costs a few attribute accesses.
-        """
+        """Look everything up once, so that a message costs a few attribute accesses."""
         self.message_type = find_message_type(source.type, source.where)
         entries = [entry for entry in robot.observation if entry.source == source.name]
         for entry in entries:
@@ -107,9 +103,7 @@ class CommandWriter:
     """
 
     def __init__(self, topic: CommandTopic, spec: PolicySpec) -> None:
-        """
-        Make the message, and look up what goes where.
-        """
+        """Make the message, and look up what goes where."""
         self.message_type = find_message_type(topic.type, topic.where)
         self._message = self.message_type()
         self._header = getattr(self._message, 'header', None)
@@ -158,9 +152,7 @@ def find_message_type(name: str, where: str) -> Any:
 
 @cache
 def _known_message_types() -> tuple[str, ...]:
-    """
-    List all message types that are installed.
-    """
+    """List all message types that are installed."""
     return tuple(
         f'{package}/{line.strip()[:-len(".msg")]}'
         for package in get_resources('rosidl_interfaces')
@@ -169,9 +161,7 @@ def _known_message_types() -> tuple[str, ...]:
 
 
 def _field_type(message_type: Any, type_name: str, path: str, where: str) -> str:
-    """
-    Follow a dotted path through nested message types; return the type at its end.
-    """
+    """Follow a dotted path through nested message types; return the type at its end."""
     kind = type_name
     for name in path.split('.'):
         if '/' not in kind or kind.startswith('sequence') or '[' in kind:
@@ -190,16 +180,12 @@ def _field_type(message_type: Any, type_name: str, path: str, where: str) -> str
 
 
 def _is_array(kind: str, numbers: Sequence[str]) -> bool:
-    """
-    Tell whether a field type is an array of numbers: ``sequence<double>``, ``double[6]``.
-    """
+    """Tell whether a field type is an array of numbers: ``sequence<double>``, ``double[6]``."""
     return any(kind.startswith((f'sequence<{number}', f'{number}[')) for number in numbers)
 
 
 def _check_observation_entry(message_type: Any, type_name: str, entry: ObservationEntry) -> None:
-    """
-    See that a field of the observation can be read from a message type.
-    """
+    """See that a field of the observation can be read from a message type."""
     kinds = [_field_type(message_type, type_name, leaf, entry.where) for leaf in entry.leaves]
     if entry.joints and kinds[0] != 'sequence<string>':
         raise DescriptionError(
@@ -219,9 +205,7 @@ def _check_observation_entry(message_type: Any, type_name: str, entry: Observati
 def _setters(
         message: Any, topic: CommandTopic, places: dict[str, range]
 ) -> list[Callable[[list[float]], None]]:
-    """
-    Compile one function a message field: it takes the whole command.
-    """
+    """Compile one function a message field: it takes the whole command."""
     setters: list[Callable[[list[float]], None]] = []
     arrays: dict[str, dict[int, int]] = {}
     for entry in topic.entries:
@@ -251,9 +235,7 @@ def _setters(
 
 def _require_kind(
         message: Any, topic: CommandTopic, entry: CommandEntry, path: str, *, array: bool) -> None:
-    """
-    See that a message field takes a floating-point number, or an array of them.
-    """
+    """See that a message field takes a floating-point number, or an array of them."""
     kind = _field_type(type(message), topic.type, path, entry.where)
     if not (_is_array(kind, _FLOATS) if array else kind in _FLOATS):
         expected = 'an array of floating-point numbers' if array else 'a floating-point number'
@@ -263,9 +245,7 @@ def _require_kind(
 
 
 def _parent(message: Any, path: str) -> tuple[Any, str]:
-    """
-    Split a path into the object that holds its last name, and that name.
-    """
+    """Split a path into the object that holds its last name, and that name."""
     *parents, name = path.split('.')
     for parent in parents:
         message = getattr(message, parent)
@@ -273,14 +253,10 @@ def _parent(message: Any, path: str) -> tuple[Any, str]:
 
 
 def _number_setter(holder: Any, name: str, source: int) -> Callable[[list[float]], None]:
-    """
-    Set one number.
-    """
+    """Set one number."""
     return lambda numbers: setattr(holder, name, numbers[source])
 
 
 def _array_setter(holder: Any, name: str, order: list[int]) -> Callable[[list[float]], None]:
-    """
-    Set one array.
-    """
+    """Set one array."""
     return lambda numbers: setattr(holder, name, [numbers[source] for source in order])

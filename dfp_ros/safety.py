@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-When the robot must stop, what a command may be at most, and why a command is what it is.
-"""
+"""When the robot must stop, what a command may be at most, and why a command is what it is."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ from dfp_ros.spec import PolicySpec
 
 
 class Reason(enum.Flag):
-    """
-    Why a command is not simply what the policy answered.
-    """
+    """Why a command is not simply what the policy answered."""
 
     NONE = 0
     #: A source was never seen; nothing is commanded.
@@ -55,9 +51,7 @@ class Reason(enum.Flag):
 
     @property
     def words(self) -> str:
-        """
-        The reasons as words, ``none`` where there is none.
-        """
+        """The reasons as words, ``none`` where there is none."""
         names = [str(member.name) for member in Reason if member.value and member in self]
         return ' '.join(name.lower() for name in names) or 'none'
 
@@ -114,9 +108,7 @@ class ActionBounds:
     """
 
     def __init__(self, spec: PolicySpec) -> None:
-        """
-        Put the bounds of all fields in a row.
-        """
+        """Put the bounds of all fields in a row."""
         self.low = np.array([value for member in spec.action for value in member.low])
         self.high = np.array([value for member in spec.action for value in member.high])
         self._range = self.high - self.low

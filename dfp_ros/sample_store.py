@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The newest sample of every source, and when those of one instant are complete.
-"""
+"""The newest sample of every source, and when those of one instant are complete."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ from dfp_ros.observation import Sample
 
 
 class Instant(enum.Enum):
-    """
-    What a sample completes.
-    """
+    """What a sample completes."""
 
     INCOMPLETE = 'incomplete'
     NEW = 'new'
@@ -43,9 +39,7 @@ class SampleStore:
     """
 
     def __init__(self, sources: Iterable[str]) -> None:
-        """
-        Start empty.
-        """
+        """Start empty."""
         self._sources = tuple(sources)
         self.samples: dict[str, Sample] = {}
         self._last = -1
@@ -53,15 +47,11 @@ class SampleStore:
 
     @property
     def missing(self) -> list[str]:
-        """
-        Sources that were not seen yet.
-        """
+        """Sources that were not seen yet."""
         return [name for name in self._sources if name not in self.samples]
 
     def clear(self) -> None:
-        """
-        Forget the samples, though not which instants were complete before.
-        """
+        """Forget the samples, though not which instants were complete before."""
         self.samples.clear()
         self._repeated.clear()
 

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Finding policies and robot descriptions by path or by bare name.
-"""
+"""Finding policies and robot descriptions by path or by bare name."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ from dfp_ros.yaml_section import nearest
 
 
 class SharedFileError(ValueError):
-    """
-    A bare name is not the name of a file that comes with the package.
-    """
+    """A bare name is not the name of a file that comes with the package."""
 
 
 def find_shared(name: str, folder: str, suffix: str) -> Path:
@@ -56,9 +52,7 @@ def find_shared(name: str, folder: str, suffix: str) -> Path:
 
 
 def _roots() -> list[Path]:
-    """
-    List where the package keeps its files: installed by colcon or pip, or a checkout.
-    """
+    """List where the package keeps its files: installed by colcon or pip, or a checkout."""
     roots = []
     try:
         roots.append(Path(get_package_share_directory('dfp_ros')))

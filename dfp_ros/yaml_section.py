@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-A YAML file read strictly: every value knows its file, line and key, and so do its errors.
-"""
+"""A YAML file read strictly: every value knows its file, line and key, and so do its errors."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ import yaml
 
 
 class DescriptionError(ValueError):
-    """
-    A description file is missing, malformed, or says something that cannot be; names the place.
-    """
+    """A description file is missing, malformed, or says something that cannot be; names the place."""
 
 
 class Section:
@@ -43,31 +39,23 @@ class Section:
     """
 
     def __init__(self, node: yaml.Node, file: Path, key: str = '') -> None:
-        """
-        Remember the place.
-        """
+        """Remember the place."""
         self._node = node
         self._file = file
         self._key = key
 
     @property
     def where(self) -> str:
-        """
-        Say where this is: file, line, key.
-        """
+        """Say where this is: file, line, key."""
         line = self._node.start_mark.line + 1
         return f'{self._file}:{line}: {self._key}' if self._key else f'{self._file}:{line}'
 
     def error(self, message: str) -> DescriptionError:
-        """
-        Make an error that points here.
-        """
+        """Make an error that points here."""
         return DescriptionError(f'{self.where}: {message}')
 
     def entries(self) -> dict[str, Section]:
-        """
-        Take the value as a mapping with keys of any name.
-        """
+        """Take the value as a mapping with keys of any name."""
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f'found {self._kind()}, expected keys with values')
         found: dict[str, Section] = {}
@@ -98,9 +86,7 @@ class Section:
         return found
 
     def items(self) -> list[Section]:
-        """
-        Take the value as a list that is not empty.
-        """
+        """Take the value as a list that is not empty."""
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.error(f'found {self._kind()}, expected a list')
         if not self._node.value:
@@ -110,9 +96,7 @@ class Section:
             for i, node in enumerate(self._node.value)]
 
     def text(self) -> str:
-        """
-        Take the value as text.
-        """
+        """Take the value as text."""
         value = self._scalar()
         if not isinstance(value, str) or not value:
             raise self.error(
@@ -120,18 +104,14 @@ class Section:
         return value
 
     def choice(self, known: Iterable[str]) -> str:
-        """
-        Take the value as one of some known words.
-        """
+        """Take the value as one of some known words."""
         value, known = self.text(), list(known)
         if value not in known:
             raise self.error(f'found {value!r}; {nearest(value, known)}')
         return value
 
     def number(self) -> float:
-        """
-        Take the value as a finite number.
-        """
+        """Take the value as a finite number."""
         value = self._scalar()
         if isinstance(value, str):
             raise self.error(
@@ -144,39 +124,29 @@ class Section:
         return float(value)
 
     def positive(self) -> float:
-        """
-        Take the value as a number above zero.
-        """
+        """Take the value as a number above zero."""
         value = self.number()
         if value <= 0:
             raise self.error(f'found {value}, expected a number above 0')
         return value
 
     def index(self) -> int:
-        """
-        Take the value as an index, counted from 0.
-        """
+        """Take the value as an index, counted from 0."""
         value = self._scalar()
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self.error(f'found {value!r}, expected an index: 0, 1, 2, ...')
         return value
 
     def texts(self) -> tuple[str, ...]:
-        """
-        Take the value as a list of different texts.
-        """
+        """Take the value as a list of different texts."""
         return tuple(self._distinct([(item, item.text()) for item in self.items()]))
 
     def indices(self) -> tuple[int, ...]:
-        """
-        Take the value as a list of different indices.
-        """
+        """Take the value as a list of different indices."""
         return tuple(self._distinct([(item, item.index()) for item in self.items()]))
 
     def numbers(self, size: int) -> tuple[float, ...]:
-        """
-        Take the value as one number for all, or as a list of ``size`` numbers.
-        """
+        """Take the value as one number for all, or as a list of ``size`` numbers."""
         if isinstance(self._node, yaml.ScalarNode):
             return (self.number(),) * size
         values = tuple(item.number() for item in self.items())
@@ -186,9 +156,7 @@ class Section:
         return values
 
     def _distinct(self, values: list[tuple[Section, Any]]) -> list[Any]:
-        """
-        Refuse what is in a list twice.
-        """
+        """Refuse what is in a list twice."""
         seen: list[Any] = []
         for section, value in values:
             if value in seen:
@@ -197,9 +165,7 @@ class Section:
         return seen
 
     def _scalar(self) -> Any:
-        """
-        Convert a scalar as YAML does.
-        """
+        """Convert a scalar as YAML does."""
         if not isinstance(self._node, yaml.ScalarNode):
             raise self.error(f'found {self._kind()}, expected a single value')
         try:
@@ -208,9 +174,7 @@ class Section:
             raise self.error(f'found {self._node.value!r}, which is no value: {error}') from error
 
     def _kind(self) -> str:
-        """
-        Name what is there, for messages.
-        """
+        """Name what is there, for messages."""
         if isinstance(self._node, yaml.MappingNode):
             return 'keys with values'
         return 'a list' if isinstance(self._node, yaml.SequenceNode) else repr(self._node.value)

@@ -42,9 +42,7 @@ ARGUMENTS = (
 
 
 def generate_launch_description() -> LaunchDescription:
-    """
-    Describe the two processes.
-    """
+    """Describe the two processes."""
     def typed(name: str, kind: type) -> ParameterValue:
         return ParameterValue(LaunchConfiguration(name), value_type=kind)
 

@@ -38,9 +38,7 @@ PARAMETERS = (
 
 
 def generate_launch_description() -> LaunchDescription:
-    """
-    Describe the process.
-    """
+    """Describe the process."""
     params = PathJoinSubstitution([FindPackageShare('dfp_ros'), 'config', 'policy.yaml'])
     return LaunchDescription([
         DeclareLaunchArgument(
@@ -59,9 +57,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _nodes(context: LaunchContext) -> list[Node]:
-    """
-    Make the node, now that the arguments have values.
-    """
+    """Make the node, now that the arguments have values."""
     given = {
         name: _typed(name, kind, LaunchConfiguration(name).perform(context))
         for name, kind, _ in (('policy', str, ''), ('robot', str, ''), *PARAMETERS)}
@@ -76,9 +72,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
 
 
 def _typed(name: str, kind: type, text: str) -> object:
-    """
-    Convert an argument; None where it was not given.
-    """
+    """Convert an argument; None where it was not given."""
     if not text:
         return None
     if kind is bool:

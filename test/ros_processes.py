@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Real nodes in real processes, and someone on the same ROS domain to talk to them.
-"""
+"""Real nodes in real processes, and someone on the same ROS domain to talk to them."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ class NodeProcess:
 
     def __init__(
             self, module: str, domain: int, *arguments: str, **environment: str | None) -> None:
-        """
-        Start it.
-        """
+        """Start it."""
         variables = {
             **os.environ, 'ROS_DOMAIN_ID': str(domain),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **environment}
@@ -66,22 +62,16 @@ class NodeProcess:
 
     @property
     def output(self) -> str:
-        """
-        What it has written so far.
-        """
+        """What it has written so far."""
         self._output.flush()
         return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors='replace')
 
     def wait(self, timeout: float = 60.0) -> int:
-        """
-        Wait for it to end by itself.
-        """
+        """Wait for it to end by itself."""
         return self.process.wait(timeout)
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 30.0) -> int:
-        """
-        Send a signal and wait for the end.
-        """
+        """Send a signal and wait for the end."""
         self.process.send_signal(number)
         return self.process.wait(timeout)
 
@@ -94,9 +84,7 @@ class Peer:
     """
 
     def __init__(self, domain: int) -> None:
-        """
-        Join the domain.
-        """
+        """Join the domain."""
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain)
         self.node = Node('peer', context=self._context)
@@ -112,9 +100,7 @@ class Peer:
         rclpy.shutdown(context=self._context)
 
     def collect(self, kind: Any, topic: str, qos: Any = 50) -> list[Any]:
-        """
-        Subscribe; the list that is returned grows.
-        """
+        """Subscribe; the list that is returned grows."""
         messages: list[Any] = []
         self.node.create_subscription(kind, topic, messages.append, qos)
         return messages
@@ -132,9 +118,7 @@ class Peer:
             self._executor.spin_once(0.1)
 
     def call(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
-        """
-        Call a service.
-        """
+        """Call a service."""
         client = self.node.create_client(kind, name)
         self.wait_for(client.service_is_ready, timeout)
         future = client.call_async(kind.Request() if request is None else request)

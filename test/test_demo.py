@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The demo's report, its command line, and its behaviour when something goes wrong.
-"""
+"""The demo's report, its command line, and its behaviour when something goes wrong."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ MODULE = 'dfp_ros.robots.demo'
 
 
 def report(solved: int, asked: int = 10) -> Report:
-    """
-    Make a report of so many episodes solved.
-    """
+    """Make a report of so many episodes solved."""
     made = Report(asked)
     made.episodes = [
         Episode(i, i, i < solved, 40 + i, 2.0 + i / 20, 1.0, 1) for i in range(asked)]
@@ -47,9 +43,7 @@ def report(solved: int, asked: int = 10) -> Report:
 
 
 def test_eight_of_ten_pass() -> None:
-    """
-    Seven do not, and neither do ten with a crash.
-    """
+    """Seven do not, and neither do ten with a crash."""
     assert report(8).passed
     assert not report(7).passed
     crashed = report(10)
@@ -61,9 +55,7 @@ def test_eight_of_ten_pass() -> None:
 
 
 def test_table_and_json_say_the_same(tmp_path: Path) -> None:
-    """
-    What is unknown is a question mark in the table and null in the file.
-    """
+    """What is unknown is a question mark in the table and null in the file."""
     made = report(9)
     table = made.table()
     for part in ('9 of 10', '51.20 ms p99', '? ms p50', '2 of 400', '10 physics slices late'):
@@ -84,9 +76,7 @@ def test_table_and_json_say_the_same(tmp_path: Path) -> None:
 ])
 def test_bad_arguments_are_refused(
         arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    The message names the argument.
-    """
+    """The message names the argument."""
     with pytest.raises(SystemExit) as refused:
         main(arguments)
     assert refused.value.code == 2
@@ -94,9 +84,7 @@ def test_bad_arguments_are_refused(
 
 
 def test_a_policy_that_ends_is_named(tmp_path: Path) -> None:
-    """
-    Without its policy the demo ends at once, names the process, and shows why.
-    """
+    """Without its policy the demo ends at once, names the process, and shows why."""
     with NodeProcess(MODULE, free_domain(), '--policy', 'nowhere', '--json',
                      str(tmp_path / 'demo.json'), '--no-gif') as demo:
         assert demo.wait(90) == 1
@@ -108,9 +96,7 @@ def test_a_policy_that_ends_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('number', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int, status: int) -> None:
-    """
-    In the middle of an episode: no process stays, no traceback, and the status says it.
-    """
+    """In the middle of an episode: no process stays, no traceback, and the status says it."""
     with NodeProcess(MODULE, free_domain(), '--episodes', '100', '--json',
                      str(tmp_path / 'demo.json')) as demo:
         deadline = time.monotonic() + 90

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The demo launch file, run by launch_testing: two episodes with the shipped policy.
-"""
+"""The demo launch file, run by launch_testing: two episodes with the shipped policy."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ DOMAIN = free_domain()
 
 @pytest.mark.launch_test
 def generate_test_description() -> LaunchDescription:
-    """
-    Launch robot and policy in a namespace, for two episodes.
-    """
+    """Launch robot and policy in a namespace, for two episodes."""
     os.environ['ROS_DOMAIN_ID'] = str(DOMAIN)
     return LaunchDescription([
         IncludeLaunchDescription(
@@ -52,14 +48,10 @@ def generate_test_description() -> LaunchDescription:
 
 
 class TestRunning(unittest.TestCase):
-    """
-    While it runs.
-    """
+    """While it runs."""
 
     def test_two_episodes_are_solved(self) -> None:
-        """
-        Seeds follow each other, the policy reports, and both episodes end with success.
-        """
+        """Seeds follow each other, the policy reports, and both episodes end with success."""
         with Peer(DOMAIN) as peer:
             episodes = peer.collect(DiagnosticStatus, 'cell/episode', EPISODE_QOS)
             reports = peer.collect(DiagnosticArray, '/diagnostics')
@@ -72,13 +64,9 @@ class TestRunning(unittest.TestCase):
 
 @launch_testing.post_shutdown_test()
 class TestAfterwards(unittest.TestCase):
-    """
-    When it has ended.
-    """
+    """When it has ended."""
 
     def test_both_ended_well(self, proc_info: launch_testing.ProcInfoHandler) -> None:
-        """
-        The robot ended after its last episode, and the policy with it.
-        """
+        """The robot ended after its last episode, and the policy with it."""
         launch_testing.asserts.assertExitCodes(proc_info, allowable_exit_codes=[0])
         assert len(proc_info.process_names()) == 2

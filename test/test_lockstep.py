@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The whole loop over ROS in lockstep against the same episodes with no ROS in them.
-"""
+"""The whole loop over ROS in lockstep against the same episodes with no ROS in them."""
 
 from __future__ import annotations
 

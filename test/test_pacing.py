@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Deadlines, with the time told by the test.
-"""
+"""Deadlines, with the time told by the test."""
 
 import pytest
 
@@ -21,9 +19,7 @@ from dfp_ros.robots.pacing import Deadlines
 
 
 def test_deadlines_are_absolute() -> None:
-    """
-    Steps that take their time do not shift those that follow.
-    """
+    """Steps that take their time do not shift those that follow."""
     deadlines, now = Deadlines(0.01), 5.0
     deadlines.start(now)
     for step in range(100):
@@ -36,9 +32,7 @@ def test_deadlines_are_absolute() -> None:
 
 
 def test_a_late_step_is_counted_and_made_up_for() -> None:
-    """
-    One step of 35 ms: it and those that start late are counted; then the deadlines are met again.
-    """
+    """One step of 35 ms: it and those that start late are counted; then the deadlines are met again."""
     deadlines, now = Deadlines(0.01), 0.0
     deadlines.start(now)
     for step in range(10):
@@ -52,9 +46,7 @@ def test_a_late_step_is_counted_and_made_up_for() -> None:
 
 
 def test_a_long_stop_is_not_made_up_for() -> None:
-    """
-    After a second away the next steps are a period apart, and the rate tells the loss.
-    """
+    """After a second away the next steps are a period apart, and the rate tells the loss."""
     deadlines, now = Deadlines(0.01), 0.0
     deadlines.start(now)
     now += 1.0

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Pictures and animations.
-"""
+"""Pictures and animations."""
 
 from __future__ import annotations
 
@@ -30,18 +28,14 @@ TASK = 'cube-single-singletask-task2-v0'
 
 
 def test_the_users_choice_decides() -> None:
-    """
-    MUJOCO_GL is what the user says; switched off is switched off, and the reason is told.
-    """
+    """MUJOCO_GL is what the user says; switched off is switched off, and the reason is told."""
     assert choose_backend({'MUJOCO_GL': 'EGL'}) == 'egl'
     with pytest.raises(RenderingError, match='MUJOCO_GL=disable switches it off'):
         choose_backend({'MUJOCO_GL': 'disable'})
 
 
 def test_pictures_show_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Two states give two pictures, the same state the same picture twice.
-    """
+    """Two states give two pictures, the same state the same picture twice."""
     monkeypatch.delenv('MUJOCO_GL', raising=False)
     try:
         choose_backend()
@@ -64,9 +58,7 @@ def test_pictures_show_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_dead_renderer_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    A backend that does not exist kills the child; its last line is in the error.
-    """
+    """A backend that does not exist kills the child; its last line is in the error."""
     monkeypatch.setenv('MUJOCO_GL', 'no-such-backend')
     server = FrameServer(TASK, 64, 48)
     try:
@@ -77,9 +69,7 @@ def test_a_dead_renderer_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_gif(tmp_path: Path) -> None:
-    """
-    All frames arrive, at their rate; nothing temporary stays.
-    """
+    """All frames arrive, at their rate; nothing temporary stays."""
     frames = [np.zeros((48, 64, 3), np.uint8) for _ in range(20)]
     for i, frame in enumerate(frames):
         frame[10:20, 2 * i:2 * i + 10] = 255

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The simulated robot as a process, met over ROS only.
-"""
+"""The simulated robot as a process, met over ROS only."""
 
 from __future__ import annotations
 
@@ -45,14 +43,10 @@ STATE_TOPICS = {
 
 
 class Cell:
-    """
-    A running robot, a peer, and what the peer has heard.
-    """
+    """A running robot, a peer, and what the peer has heard."""
 
     def __init__(self, process: NodeProcess, peer: Peer) -> None:
-        """
-        Subscribe to all that the robot publishes, and be ready to command it.
-        """
+        """Subscribe to all that the robot publishes, and be ready to command it."""
         self.process = process
         self.peer = peer
         self.heard = {
@@ -63,16 +57,12 @@ class Cell:
         self._gripper = peer.node.create_publisher(Float64MultiArray, 'gripper_command', 1)
 
     def connect(self) -> None:
-        """
-        Wait until all topics flow, both ways.
-        """
+        """Wait until all topics flow, both ways."""
         self.peer.wait_for(lambda: all(self.heard.values()) and all(
             publisher.get_subscription_count() for publisher in (self._twist, self._gripper)))
 
     def command(self, linear: list[float], gripper: float, stamp: Any = None) -> None:
-        """
-        Send a command.
-        """
+        """Send a command."""
         message = TwistStamped()
         message.header.frame_id = 'world'
         if stamp is not None:
@@ -82,9 +72,7 @@ class Cell:
         self._gripper.publish(Float64MultiArray(data=[gripper]))
 
     def set_off(self) -> None:
-        """
-        Command until the physics run: what comes before an episode's start is ignored.
-        """
+        """Command until the physics run: what comes before an episode's start is ignored."""
         def runs() -> bool:
             self.command([0.0, 0.0, 0.0], 0.0)
             return any(self.heard['joint_states'][-1].velocity)
@@ -92,9 +80,7 @@ class Cell:
         self.peer.wait_for(runs)
 
     def newest(self) -> dict[str, Any]:
-        """
-        Get the newest message of each topic, once all are of one instant.
-        """
+        """Get the newest message of each topic, once all are of one instant."""
         def last() -> list[Any]:
             return [messages[-1].header.stamp for messages in self.heard.values()]
 
@@ -103,17 +89,13 @@ class Cell:
         return {topic: messages[-1] for topic, messages in self.heard.items()}
 
     def forget(self) -> None:
-        """
-        Drop what was heard.
-        """
+        """Drop what was heard."""
         for messages in self.heard.values():
             messages.clear()
 
 
 def start(domain: int, **parameters: object) -> NodeProcess:
-    """
-    Start the robot with parameters; a name in capitals is an environment variable.
-    """
+    """Start the robot with parameters; a name in capitals is an environment variable."""
     variables: dict[str, Any] = {
         name: parameters.pop(name) for name in list(parameters) if name.isupper()}
     settings = [part for name, value in parameters.items() for part in ('-p', f'{name}:={value}')]
@@ -122,17 +104,13 @@ def start(domain: int, **parameters: object) -> NodeProcess:
 
 @pytest.fixture
 def domain() -> int:
-    """
-    Find a ROS domain for one test.
-    """
+    """Find a ROS domain for one test."""
     return free_domain()
 
 
 @pytest.fixture
 def realtime(domain: int) -> Iterator[Cell]:
-    """
-    Run a robot in real time.
-    """
+    """Run a robot in real time."""
     with start(domain, seed=0) as process, Peer(domain) as peer:
         cell = Cell(process, peer)
         cell.connect()
@@ -140,9 +118,7 @@ def realtime(domain: int) -> Iterator[Cell]:
 
 
 def assert_shows(messages: dict[str, Any], simulation: Simulation) -> None:
-    """
-    Compare messages with the state of a simulation of the test's own, number by number.
-    """
+    """Compare messages with the state of a simulation of the test's own, number by number."""
     state = simulation.state()
     joints, gripper = messages['joint_states'], messages['gripper_state']
     assert tuple(joints.name) == JOINT_NAMES
@@ -160,9 +136,7 @@ def assert_shows(messages: dict[str, Any], simulation: Simulation) -> None:
 
 
 def test_real_time(realtime: Cell) -> None:
-    """
-    States under shared stamps; a command moves the arm and holds; reset starts the next seed.
-    """
+    """States under shared stamps; a command moves the arm and holds; reset starts the next seed."""
     peer, simulation = realtime.peer, Simulation(TASK)
     peer.wait_for(lambda: all(len(messages) > 20 for messages in realtime.heard.values()))
     stamps = [
@@ -205,9 +179,7 @@ def test_real_time(realtime: Cell) -> None:
 
 
 def test_the_pace_is_kept_and_the_episode_reported(domain: int) -> None:
-    """
-    A whole episode at twice real time: it ends at its time limit, on time, and the node with it.
-    """
+    """A whole episode at twice real time: it ends at its time limit, on time, and the node with it."""
     with start(
             domain, seed=5, real_time_factor=2.0, state_rate=20.0, episodes=1) as process, \
                 Peer(domain) as peer:
@@ -229,9 +201,7 @@ def test_the_pace_is_kept_and_the_episode_reported(domain: int) -> None:
 
 
 def test_lockstep_waits_for_the_answer(domain: int) -> None:
-    """
-    Time stands still until the command with the observation's stamp has come.
-    """
+    """Time stands still until the command with the observation's stamp has come."""
     simulation = Simulation(TASK)
     simulation.reset(3)
     with start(domain, seed=3, mode='lockstep') as process, Peer(domain) as peer:
@@ -258,9 +228,7 @@ def test_lockstep_waits_for_the_answer(domain: int) -> None:
 
 
 def test_camera(domain: int) -> None:
-    """
-    With rendering on there are images, stamped as the states that they show.
-    """
+    """With rendering on there are images, stamped as the states that they show."""
     parameters = {'render': True, 'image_width': 64, 'image_height': 48, 'MUJOCO_GL': None}
     missing = ''
     try:
@@ -292,9 +260,7 @@ def test_camera(domain: int) -> None:
     ('mode', 'fast', "mode: found 'fast', expected one of realtime, lockstep"),
 ])
 def test_bad_parameters_are_refused(domain: int, name: str, value: str, message: str) -> None:
-    """
-    One line says what is wrong, and the exit status tells a launch file.
-    """
+    """One line says what is wrong, and the exit status tells a launch file."""
     with start(domain, **{name: value}) as process:
         assert process.wait() == 1
         assert message in process.output

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The sliced physics against the environment's own step.
-"""
+"""The sliced physics against the environment's own step."""
 
 from __future__ import annotations
 
@@ -31,24 +29,18 @@ TASK = 'cube-single-singletask-task2-v0'
 
 @pytest.fixture(scope='module')
 def env() -> Any:
-    """
-    Give OGBench's environment, the reference.
-    """
+    """Give OGBench's environment, the reference."""
     return make_env(TASK)
 
 
 @pytest.fixture(scope='module')
 def simulation() -> Simulation:
-    """
-    Give the sliced simulation, at its default rate.
-    """
+    """Give the sliced simulation, at its default rate."""
     return Simulation(TASK)
 
 
 def random_actions(seed: int, count: int) -> np.ndarray:
-    """
-    Draw actions that reach the table and the cube, not only the air.
-    """
+    """Draw actions that reach the table and the cube, not only the air."""
     generator = np.random.default_rng(seed)
     actions = generator.uniform(-1, 1, (count, 5))
     actions[:, 2] -= 0.3
@@ -56,9 +48,7 @@ def random_actions(seed: int, count: int) -> np.ndarray:
 
 
 def test_lockstep_is_env_step_bit_for_bit(env: Any, simulation: Simulation) -> None:
-    """
-    A whole random episode, up to its time limit: observations, rewards and end are equal.
-    """
+    """A whole random episode, up to its time limit: observations, rewards and end are equal."""
     expected, _ = env.reset(seed=3)
     simulation.reset(3)
     total = 0.0
@@ -77,9 +67,7 @@ def test_lockstep_is_env_step_bit_for_bit(env: Any, simulation: Simulation) -> N
 
 def test_a_solved_episode_ends_as_the_environment_ends_it(
         env: Any, simulation: Simulation) -> None:
-    """
-    Put the cube on its target: both end one period later, with success and the same return.
-    """
+    """Put the cube on its target: both end one period later, with success and the same return."""
     expected: tuple[Any, ...] = ()
     results = []
     for subject in (env.unwrapped, simulation._env):
@@ -110,9 +98,7 @@ def test_a_solved_episode_ends_as_the_environment_ends_it(
 
 @pytest.mark.parametrize('state_rate', [20.0, 100.0, 500.0])
 def test_slices_do_not_change_the_physics(state_rate: float, simulation: Simulation) -> None:
-    """
-    Commands on the period's grid give the same states whatever the number of slices.
-    """
+    """Commands on the period's grid give the same states whatever the number of slices."""
     other = Simulation(TASK, state_rate)
     simulation.reset(1)
     other.reset(1)
@@ -125,9 +111,7 @@ def test_slices_do_not_change_the_physics(state_rate: float, simulation: Simulat
 
 
 def test_same_seed_same_episode(simulation: Simulation) -> None:
-    """
-    Seeds repeat, also after another episode; other seeds differ.
-    """
+    """Seeds repeat, also after another episode; other seeds differ."""
     def play(seed: int) -> np.ndarray:
         simulation.reset(seed)
         states = [simulation.picture()]
@@ -142,9 +126,7 @@ def test_same_seed_same_episode(simulation: Simulation) -> None:
 
 
 def test_the_last_command_holds(simulation: Simulation) -> None:
-    """
-    A command given once moves the arm as the same command given every period.
-    """
+    """A command given once moves the arm as the same command given every period."""
     action = np.array([0.5, 0.0, 0.2, 0.0, 0.0])
     simulation.reset(2)
     for _ in range(10):
@@ -160,9 +142,7 @@ def test_the_last_command_holds(simulation: Simulation) -> None:
 
 
 def test_a_command_takes_effect_at_the_next_slice(simulation: Simulation) -> None:
-    """
-    A command in the middle of a period does not wait for the period's end.
-    """
+    """A command in the middle of a period does not wait for the period's end."""
     def target_after(slices: int) -> np.ndarray:
         simulation.reset(4)
         for _ in range(2):
@@ -180,9 +160,7 @@ def test_a_command_takes_effect_at_the_next_slice(simulation: Simulation) -> Non
 
 
 def test_state_holds_the_observation(simulation: Simulation) -> None:
-    """
-    What the state gives in SI units is what OGBench's observation vector is made of.
-    """
+    """What the state gives in SI units is what OGBench's observation vector is made of."""
     simulation.reset(6)
     for action in random_actions(6, 25):
         simulation.step(action)
@@ -203,9 +181,7 @@ def test_state_holds_the_observation(simulation: Simulation) -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    """
-    The message says what was found and what would do.
-    """
+    """The message says what was found and what would do."""
     with pytest.raises(ValueError, match=r"'cube-singel-v0'.*cube-single-v0"):
         Simulation('cube-singel-v0')
     with pytest.raises(ValueError, match=r"'CartPole-v1', which has no arm"):
@@ -215,9 +191,7 @@ def test_bad_settings_are_refused() -> None:
 
 
 def test_bad_commands_are_refused(simulation: Simulation) -> None:
-    """
-    A command with a missing or a non-finite number never reaches the physics.
-    """
+    """A command with a missing or a non-finite number never reaches the physics."""
     simulation.reset(0)
     for bad in ([0.0] * 4, [0.0, 0.0, np.nan, 0.0, 0.0]):
         with pytest.raises(ValueError, match='expected five finite numbers'):

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-What a robot cell measures, and how an episode in it ended; needs nothing but numpy.
-"""
+"""What a robot cell measures, and how an episode in it ended; needs nothing but numpy."""
 
 from __future__ import annotations
 

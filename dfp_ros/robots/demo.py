@@ -85,9 +85,7 @@ def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """
-    Read the command line.
-    """
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         prog='demo', description='A policy drives a simulated arm over ROS 2.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)

@@ -34,9 +34,7 @@ from launch import LaunchDescription, LaunchService  # type: ignore[attr-defined
 
 
 def find_launch_file() -> Path:
-    """
-    Find demo.launch.py: installed by colcon or pip, or in a checkout.
-    """
+    """Find demo.launch.py: installed by colcon or pip, or in a checkout."""
     beside = Path(__file__).resolve().parents[2] / 'launch' / 'demo.launch.py'
     try:
         share = Path(get_package_share_directory('dfp_ros'))

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-What the demo measured: as a table, and as JSON.
-"""
+"""What the demo measured: as a table, and as JSON."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ SOLVED_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Episode:
-    """
-    One episode, as the robot reported it.
-    """
+    """One episode, as the robot reported it."""
 
     number: int
     seed: int
@@ -44,9 +40,7 @@ class Episode:
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Episode:
-        """
-        Read the key-value pairs of the robot's ``episode`` message.
-        """
+        """Read the key-value pairs of the robot's ``episode`` message."""
         return cls(
             number=int(values['episode']), seed=int(values['seed']),
             success=values['success'] == 'true', steps=int(values['steps']),
@@ -84,28 +78,20 @@ class Report:
 
     @property
     def solved(self) -> int:
-        """
-        Episodes solved.
-        """
+        """Episodes solved."""
         return sum(episode.success for episode in self.episodes)
 
     @property
     def passed(self) -> bool:
-        """
-        Whether the loop closed: nothing went wrong, and at least 8 of 10 episodes were solved.
-        """
+        """Whether the loop closed: nothing went wrong, and at least 8 of 10 episodes were solved."""
         return not self.problems and self.solved >= SOLVED_SHARE * self.asked
 
     def take_diagnostics(self, values: Mapping[str, str]) -> None:
-        """
-        Keep the policy node's newest figures.
-        """
+        """Keep the policy node's newest figures."""
         self.policy = {key: _number(value) for key, value in values.items()}
 
     def table(self) -> str:
-        """
-        Write the figures for people.
-        """
+        """Write the figures for people."""
         episodes = self.episodes
         lengths = [episode.duration for episode in episodes] or [math.nan]
         steps = [float(episode.steps) for episode in episodes] or [math.nan]
@@ -129,9 +115,7 @@ class Report:
         return '\n'.join(f'  {name:{width}}   {value}' for name, value in rows)
 
     def write(self, path: Path) -> None:
-        """
-        Write the figures as JSON, whole or not at all.
-        """
+        """Write the figures as JSON, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {
             'passed': self.passed, 'solved': self.solved,
@@ -142,24 +126,18 @@ class Report:
         os.replace(temporary, path)
 
     def _show(self, key: str) -> str:
-        """
-        Write one of the policy's times over the whole run.
-        """
+        """Write one of the policy's times over the whole run."""
         value = self.policy.get(f'run_{key}_ms')
         return f'{value:.2f} ms' if isinstance(value, float) else '? ms'
 
 
 def _mean(values: list[Any]) -> float:
-    """
-    Average.
-    """
+    """Average."""
     return float(sum(values) / len(values))
 
 
 def _number(text: str) -> Any:
-    """
-    Turn text into what it stands for; not-a-number becomes None, which JSON has.
-    """
+    """Turn text into what it stands for; not-a-number becomes None, which JSON has."""
     for kind in (int, float):
         try:
             value = kind(text)

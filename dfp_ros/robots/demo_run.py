@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-One run of the demo: launch, listen, stop, judge.
-"""
+"""One run of the demo: launch, listen, stop, judge."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ STOP_TIMEOUT = 20.0
 
 @dataclass(frozen=True)
 class Options:
-    """
-    What to run; the command line's help says what each is.
-    """
+    """What to run; the command line's help says what each is."""
 
     episodes: int
     seed: int
@@ -49,20 +45,14 @@ class Options:
 
 
 class Interrupted(Exception):
-    """
-    A signal asked the demo to end.
-    """
+    """A signal asked the demo to end."""
 
 
 class Signals:
-    """
-    Remember SIGINT and SIGTERM until someone asks.
-    """
+    """Remember SIGINT and SIGTERM until someone asks."""
 
     def __init__(self) -> None:
-        """
-        Take over both signals.
-        """
+        """Take over both signals."""
         self.received = 0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._remember)
@@ -77,9 +67,7 @@ class Signals:
             raise Interrupted
 
     def _remember(self, number: int, frame: Any) -> None:
-        """
-        Keep the first.
-        """
+        """Keep the first."""
         self.received = self.received or number
 
 
@@ -91,9 +79,7 @@ class Listener:
     """
 
     def __init__(self, report: Report) -> None:
-        """
-        Join the domain.
-        """
+        """Join the domain."""
         from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
@@ -112,31 +98,23 @@ class Listener:
         self._executor.add_node(self._node)
 
     def listen(self, timeout: float) -> None:
-        """
-        Wait for one message, at most so long, in s.
-        """
+        """Wait for one message, at most so long, in s."""
         self._executor.spin_once(timeout)
 
     def close(self) -> None:
-        """
-        Leave the domain.
-        """
+        """Leave the domain."""
         self._executor.shutdown()
         self._node.destroy_node()
         self._rclpy.try_shutdown()
 
     def _on_episode(self, message: Any) -> None:
-        """
-        Print and keep an episode.
-        """
+        """Print and keep an episode."""
         episode = Episode.from_values({pair.key: pair.value for pair in message.values})
         self._report.episodes.append(episode)
         print(episode.line(self._report.asked), flush=True)
 
     def _on_diagnostics(self, message: Any) -> None:
-        """
-        Keep the policy's figures, but not those of the time after the last episode.
-        """
+        """Keep the policy's figures, but not those of the time after the last episode."""
         if len(self._report.episodes) >= self._report.asked:
             return
         for status in message.status:
@@ -154,9 +132,7 @@ class Launched:
     """
 
     def __init__(self, settings: dict[str, Any], folder: Path, verbose: bool) -> None:
-        """
-        Start it.
-        """
+        """Start it."""
         self._exits = folder / 'exits.json'
         self._log = folder / 'launch.log'
         with self._log.open('wb') as log:
@@ -167,15 +143,11 @@ class Launched:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
 
     def running(self) -> bool:
-        """
-        Whether it still runs.
-        """
+        """Whether it still runs."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """
-        End it as Ctrl-C would; whoever does not obey is killed.
-        """
+        """End it as Ctrl-C would; whoever does not obey is killed."""
         if self.running():
             self._process.send_signal(signal.SIGINT)
             try:
@@ -189,18 +161,14 @@ class Launched:
         self._process.wait()
 
     def exits(self) -> list[dict[str, Any]]:
-        """
-        How the processes ended; empty where the launch did not come to tell.
-        """
+        """How the processes ended; empty where the launch did not come to tell."""
         if not self._exits.exists():
             return []
         found: list[dict[str, Any]] = json.loads(self._exits.read_text(encoding='utf-8'))
         return found
 
     def last_words(self, process: str) -> list[str]:
-        """
-        Give the last lines that a process wrote, or that the launch wrote of it.
-        """
+        """Give the last lines that a process wrote, or that the launch wrote of it."""
         lines = self._log.read_text(encoding='utf-8', errors='replace').splitlines()
         return [line for line in lines if f'[{process}]' in line][-12:]
 
@@ -241,9 +209,7 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
 
 
 def _judge(report: Report, launched: Launched) -> None:
-    """
-    Say who ended that should not have, and what it said.
-    """
+    """Say who ended that should not have, and what it said."""
     crashed = [end for end in report.exits if end['status'] != 0]
     early = report.exits[:1] if len(report.episodes) < report.asked else []
     for end in crashed or early:

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Absolute deadlines: a loop that is late once is not late for ever, and says how often it was.
-"""
+"""Absolute deadlines: a loop that is late once is not late for ever, and says how often it was."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ class Deadlines:
     """
 
     def __init__(self, period: float, patience: float = 0.25) -> None:
-        """
-        Have no deadline yet; :meth:`start` sets the first.
-        """
+        """Have no deadline yet; :meth:`start` sets the first."""
         self.period = period
         self.patience = patience
         self.overruns = 0
@@ -42,24 +38,18 @@ class Deadlines:
         self._due = 0.0
 
     def start(self, now: float) -> None:
-        """
-        Let the first step be due now, and count from nothing.
-        """
+        """Let the first step be due now, and count from nothing."""
         self.overruns = 0
         self.steps = 0
         self._started = now
         self._due = now
 
     def remaining(self, now: float) -> float:
-        """
-        Time until the next step is due, s; 0 where it is.
-        """
+        """Time until the next step is due, s; 0 where it is."""
         return max(0.0, self._due - now)
 
     def finish(self, now: float) -> None:
-        """
-        Count a step as done; it overran where the next one is due already.
-        """
+        """Count a step as done; it overran where the next one is due already."""
         self.steps += 1
         self._due += self.period
         if now > self._due:
@@ -68,8 +58,6 @@ class Deadlines:
             self._due = now
 
     def rate(self, now: float) -> float:
-        """
-        Give the steps a second since the start, as a share of what the period asks for.
-        """
+        """Give the steps a second since the start, as a share of what the period asks for."""
         elapsed = now - self._started
         return self.steps * self.period / elapsed if elapsed > 0 else 1.0

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Preparing a policy node for an episode.
-"""
+"""Preparing a policy node for an episode."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ class PolicyReset:
     """
 
     def __init__(self, node: Node, name: str, wake: Callable[[], None]) -> None:
-        """
-        Make the two clients.
-        """
+        """Make the two clients."""
         self._node = node
         self._name = name
         self._wake = wake
@@ -94,9 +90,7 @@ class PolicyReset:
         return False
 
     def _ask(self, now: float) -> None:
-        """
-        Send the request that is due, if somebody listens.
-        """
+        """Send the request that is due, if somebody listens."""
         if not self._client.service_is_ready():
             self._retry(now, f'the service {self._client.srv_name} is not there')
             return
@@ -106,9 +100,7 @@ class PolicyReset:
         self._future.add_done_callback(lambda _: self._wake())
 
     def _failure(self, response: Any) -> str | None:
-        """
-        Say why an answer is a refusal; None where it is not.
-        """
+        """Say why an answer is a refusal; None where it is not."""
         if response is None:
             return 'the request failed'
         if self._client is self._reset:
@@ -117,9 +109,7 @@ class PolicyReset:
         return None if result.successful else f'noise_seed refused: {result.reason}'
 
     def _retry(self, now: float, reason: str) -> None:
-        """
-        Try again a little later, and complain where that has gone on for long.
-        """
+        """Try again a little later, and complain where that has gone on for long."""
         self._client = self._seeding
         self._next_try = now + RETRY_AFTER
         if now >= self._next_complaint:
@@ -128,9 +118,7 @@ class PolicyReset:
                 f'waiting for the policy node {self._name!r} before the episode starts: {reason}')
 
     def _drop(self) -> None:
-        """
-        Forget a request that is under way.
-        """
+        """Forget a request that is under way."""
         if self._future is not None:
             self._client.remove_pending_request(self._future)
             self._future = None

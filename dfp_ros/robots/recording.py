@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-What happened in an episode, in one file: enough to draw it again and to check its commands.
-"""
+"""What happened in an episode, in one file: enough to draw it again and to check its commands."""
 
 from __future__ import annotations
 
@@ -59,9 +57,7 @@ class Recorder:
     """
 
     def __init__(self, folder: Path, environment: str, period: float) -> None:
-        """
-        Make the folder.
-        """
+        """Make the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._environment = environment
@@ -69,28 +65,20 @@ class Recorder:
         self.start()
 
     def start(self) -> None:
-        """
-        Forget what was collected.
-        """
+        """Forget what was collected."""
         self._pictures: list[FloatArray] = []
         self._actions: list[FloatArray] = []
 
     def picture(self, picture: FloatArray) -> None:
-        """
-        Add the state at the start of a control period, or at the episode's end.
-        """
+        """Add the state at the start of a control period, or at the episode's end."""
         self._pictures.append(picture)
 
     def action(self, action: FloatArray) -> None:
-        """
-        Add a command as it came.
-        """
+        """Add a command as it came."""
         self._actions.append(action)
 
     def save(self, result: EpisodeResult) -> Path:
-        """
-        Write ``episode_<seed>.npz``, whole or not at all.
-        """
+        """Write ``episode_<seed>.npz``, whole or not at all."""
         path = self._folder / f'episode_{result.seed}.npz'
         handle, name = tempfile.mkstemp(dir=self._folder, suffix='.tmp')
         with os.fdopen(handle, 'wb') as file:
@@ -104,9 +92,7 @@ class Recorder:
 
 
 def load(path: Path) -> Recording:
-    """
-    Read a file that :meth:`Recorder.save` wrote.
-    """
+    """Read a file that :meth:`Recorder.save` wrote."""
     with np.load(path) as file:
         return Recording(
             environment=str(file['environment']), period=float(file['period']),

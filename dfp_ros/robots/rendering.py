@@ -40,9 +40,7 @@ FRAME_TIMEOUT = 20.0
 
 
 class RenderingError(RuntimeError):
-    """
-    No picture can be drawn here; the message says why.
-    """
+    """No picture can be drawn here; the message says why."""
 
 
 def choose_backend(environment: Mapping[str, str] = os.environ) -> str:
@@ -79,9 +77,7 @@ class FrameServer:
     """
 
     def __init__(self, environment: str, width: int, height: int) -> None:
-        """
-        Start the child; it loads while the caller goes on.
-        """
+        """Start the child; it loads while the caller goes on."""
         self._shape = (height, width, 3)
         self._timeout = FIRST_FRAME_TIMEOUT
         backend = choose_backend()
@@ -114,9 +110,7 @@ class FrameServer:
         return np.frombuffer(frame, np.uint8).reshape(self._shape)
 
     def close(self) -> None:
-        """
-        End the child.
-        """
+        """End the child."""
         if self._child.stdin:
             try:
                 self._child.stdin.close()
@@ -132,9 +126,7 @@ class FrameServer:
         self._log.close()
 
     def _read(self, size: int) -> bytes:
-        """
-        Read exactly so many bytes, within the time limit.
-        """
+        """Read exactly so many bytes, within the time limit."""
         assert self._child.stdout
         descriptor = self._child.stdout.fileno()
         found = b''
@@ -148,9 +140,7 @@ class FrameServer:
         return found
 
     def _last_words(self) -> str:
-        """
-        Give the last line that a dead child wrote.
-        """
+        """Give the last line that a dead child wrote."""
         self._child.wait(5)
         self._log.seek(0)
         lines = self._log.read().decode(errors='replace').strip().splitlines()
@@ -188,9 +178,7 @@ def write_gif(
 
 
 def serve(environment: str, width: int, height: int, states: BinaryIO, frames: BinaryIO) -> None:
-    """
-    Draw what comes until nothing comes.
-    """
+    """Draw what comes until nothing comes."""
     import mujoco
 
     from dfp_ros.robots.ogbench_env import make_env
@@ -212,9 +200,7 @@ def serve(environment: str, width: int, height: int, states: BinaryIO, frames: B
 
 
 def main() -> None:
-    """
-    Serve on standard input and output.
-    """
+    """Serve on standard input and output."""
     parser = argparse.ArgumentParser(description='Draw states from stdin as pictures to stdout.')
     parser.add_argument('environment')
     parser.add_argument('width', type=int)

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The simulated robot's camera: the newest state, drawn as often as drawing allows.
-"""
+"""The simulated robot's camera: the newest state, drawn as often as drawing allows."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ class Camera:
     def __init__(
             self, server: FrameServer, publisher: Publisher, rate: float,
             logger: RcutilsLogger) -> None:
-        """
-        Start the thread.
-        """
+        """Start the thread."""
         self._server = server
         self._publisher = publisher
         self._interval = 1 / rate
@@ -57,17 +53,13 @@ class Camera:
         self._thread.start()
 
     def offer(self, stamp: Time, picture: NDArray[np.float64]) -> None:
-        """
-        Hand over the newest state; one that was not drawn yet is dropped.
-        """
+        """Hand over the newest state; one that was not drawn yet is dropped."""
         with self._changed:
             self._newest = stamp, picture
             self._changed.notify()
 
     def close(self) -> None:
-        """
-        Stop drawing, and end the process that draws.
-        """
+        """Stop drawing, and end the process that draws."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -75,9 +67,7 @@ class Camera:
         self._server.close()
 
     def _run(self) -> None:
-        """
-        Draw until closed or until drawing fails.
-        """
+        """Draw until closed or until drawing fails."""
         due = time.monotonic()
         while True:
             with self._changed:

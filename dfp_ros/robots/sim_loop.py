@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Episodes of the simulated robot, in real time or in lockstep with its controller.
-"""
+"""Episodes of the simulated robot, in real time or in lockstep with its controller."""
 
 from __future__ import annotations
 
@@ -44,15 +42,11 @@ REPEAT_AFTER = 0.5
 
 
 class _Stopped(Exception):
-    """
-    The node is to end.
-    """
+    """The node is to end."""
 
 
 class _Abandoned(Exception):
-    """
-    The episode is given up for the next one.
-    """
+    """The episode is given up for the next one."""
 
 
 class EpisodeLoop:
@@ -69,9 +63,7 @@ class EpisodeLoop:
     def __init__(
             self, robot: SimRobot, simulation: Simulation, settings: Settings,
             inbox: SimpleQueue[Any], camera: Camera | None) -> None:
-        """
-        Make the parts that only the loop needs.
-        """
+        """Make the parts that only the loop needs."""
         self._robot = robot
         self._simulation = simulation
         self._settings = settings
@@ -95,9 +87,7 @@ class EpisodeLoop:
         self._forget_commands(0)
 
     def run(self) -> None:
-        """
-        Run until the last episode has ended, or STOP comes.
-        """
+        """Run until the last episode has ended, or STOP comes."""
         settings = self._settings
         seed, finished = settings.seed, 0
         try:
@@ -116,15 +106,11 @@ class EpisodeLoop:
 
     @property
     def summary(self) -> str:
-        """
-        Say how the pace was held, over all episodes.
-        """
+        """Say how the pace was held, over all episodes."""
         return f'{self._overruns} slices were computed later than their deadline'
 
     def _episode(self, seed: int) -> EpisodeResult:
-        """
-        Play one episode.
-        """
+        """Play one episode."""
         self._simulation.reset(seed)
         self._forget_commands(0)
         if self._recorder:
@@ -145,9 +131,7 @@ class EpisodeLoop:
         return result
 
     def _play_realtime(self) -> EpisodeResult:
-        """
-        Follow the wall clock from the first command on, and hold the last command.
-        """
+        """Follow the wall clock from the first command on, and hold the last command."""
         simulation, deadlines = self._simulation, self._deadlines
         self._wait(lambda: self._twist is not None)
         deadlines.start(time.monotonic())
@@ -167,9 +151,7 @@ class EpisodeLoop:
         return result
 
     def _play_lockstep(self) -> EpisodeResult:
-        """
-        Compute a control period for each command that answers the newest observation.
-        """
+        """Compute a control period for each command that answers the newest observation."""
         result = None
         while result is None:
             if self._recorder:
@@ -187,9 +169,7 @@ class EpisodeLoop:
         return result
 
     def _wait(self, ready: Callable[[], bool]) -> None:
-        """
-        Keep the physics still until ready; in real time the state is published all the while.
-        """
+        """Keep the physics still until ready; in real time the state is published all the while."""
         deadlines = Deadlines(self._slice)
         deadlines.start(time.monotonic())
         while not ready():
@@ -202,9 +182,7 @@ class EpisodeLoop:
                 self._receive(REPEAT_AFTER / 5)
 
     def _receive_until_deadline(self, deadlines: Deadlines) -> None:
-        """
-        Take what comes until the next slice is due.
-        """
+        """Take what comes until the next slice is due."""
         while (remaining := deadlines.remaining(time.monotonic())) > 0:
             self._receive(remaining)
         while not self._inbox.empty():
@@ -237,9 +215,7 @@ class EpisodeLoop:
         return True
 
     def _take_twist(self, message: TwistStamped) -> None:
-        """
-        Keep a twist, if it belongs to this episode and, in lockstep, to this observation.
-        """
+        """Keep a twist, if it belongs to this episode and, in lockstep, to this observation."""
         stamp = _nanoseconds(message.header.stamp)
         rates = sim_messages.twist_rates(message)
         # Publishers by hand leave the stamp at zero.
@@ -273,9 +249,7 @@ class EpisodeLoop:
         self._news = False
 
     def _command(self) -> None:
-        """
-        Give the simulation the newest command.
-        """
+        """Give the simulation the newest command."""
         assert self._twist is not None
         grip = np.zeros(1) if self._grip is None else self._grip
         action = np.concatenate([self._twist, grip]) * self._scale
@@ -285,17 +259,13 @@ class EpisodeLoop:
             self._recorder.action(action)
 
     def _publish_state(self, stamp: Stamp) -> None:
-        """
-        Publish the state as it is, and show it to the camera.
-        """
+        """Publish the state as it is, and show it to the camera."""
         self._robot.publish_state(stamp, self._simulation.state())
         if self._camera:
             self._camera.offer(stamp, self._simulation.picture())
 
     def _publish_result(self, number: int, result: EpisodeResult) -> None:
-        """
-        Publish how the episode ended.
-        """
+        """Publish how the episode ended."""
         status = sim_messages.episode(
             number, result, self._simulation.environment, self._factor, self._deadlines.overruns)
         self._robot.publish_episode(status)
@@ -304,7 +274,5 @@ class EpisodeLoop:
 
 
 def _nanoseconds(stamp: Stamp) -> int:
-    """
-    Turn a stamp into one number.
-    """
+    """Turn a stamp into one number."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)

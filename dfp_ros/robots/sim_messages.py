@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The simulated robot's messages: from its state, and to its actions.
-"""
+"""The simulated robot's messages: from its state, and to its actions."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ WORLD = 'world'
 
 
 def joint_state(stamp: Time, state: RobotState) -> JointState:
-    """
-    Write the arm's joints.
-    """
+    """Write the arm's joints."""
     message = JointState(name=JOINT_NAMES)
     message.header.stamp = stamp
     message.position = array.array('d', state.joint_positions.tobytes())
@@ -48,9 +44,7 @@ def joint_state(stamp: Time, state: RobotState) -> JointState:
 
 
 def gripper_state(stamp: Time, state: RobotState) -> JointState:
-    """
-    Write the gripper as a joint: opening, its rate, and the contact in place of the effort.
-    """
+    """Write the gripper as a joint: opening, its rate, and the contact in place of the effort."""
     message = JointState(
         name=[GRIPPER_NAME], position=[state.gripper_opening], velocity=[state.gripper_velocity],
         effort=[state.gripper_contact])
@@ -59,9 +53,7 @@ def gripper_state(stamp: Time, state: RobotState) -> JointState:
 
 
 def pose(stamp: Time, of: ObjectPose) -> PoseStamped:
-    """
-    Write a pose in the world frame.
-    """
+    """Write a pose in the world frame."""
     message = PoseStamped()
     message.header.stamp = stamp
     message.header.frame_id = WORLD
@@ -135,9 +127,7 @@ def gripper_rate(message: Float64MultiArray) -> NDArray[np.float64]:
 
 
 def _finite(topic: str, values: list[float]) -> NDArray[np.float64]:
-    """
-    Make an array, if it is one of finite numbers.
-    """
+    """Make an array, if it is one of finite numbers."""
     if not np.all(np.isfinite(values)):
         raise ValueError(f'{topic}: found {values}, expected finite numbers')
     return np.array(values)

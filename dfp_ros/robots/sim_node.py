@@ -62,9 +62,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
-    """
-    Put the parts together and run them.
-    """
+    """Put the parts together and run them."""
     from dfp_ros.robots.rendering import FrameServer, RenderingError
     from dfp_ros.robots.sim_camera import Camera
     from dfp_ros.robots.sim_loop import EpisodeLoop
@@ -112,9 +110,7 @@ def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
 
 
 def _spin(executor: Executor) -> None:
-    """
-    Take messages until the executor is shut down.
-    """
+    """Take messages until the executor is shut down."""
     with contextlib.suppress(ExternalShutdownException):
         executor.spin()
 

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The simulated robot's face to ROS: its publishers, its subscriptions, its service.
-"""
+"""The simulated robot's face to ROS: its publishers, its subscriptions, its service."""
 
 from __future__ import annotations
 
@@ -48,9 +46,7 @@ class SimRobot(Node):
     """
 
     def __init__(self, inbox: SimpleQueue[Any], **options: Any) -> None:
-        """
-        Make the node; :meth:`open` makes its topics once it is known what there is to publish.
-        """
+        """Make the node; :meth:`open` makes its topics once it is known what there is to publish."""
         super().__init__('sim_robot', **options)
         self._inbox = inbox
         self._last_stamp = 0
@@ -79,9 +75,7 @@ class SimRobot(Node):
         self.create_service(Trigger, '~/reset', self._on_reset)
 
     def now(self) -> Time:
-        """
-        Read the time, in steps of at least 1 ns: no two instants share a stamp.
-        """
+        """Read the time, in steps of at least 1 ns: no two instants share a stamp."""
         if self._clock_publisher:
             time = self._simulated_time
         else:
@@ -90,17 +84,13 @@ class SimRobot(Node):
         return _stamp(self._last_stamp)
 
     def pass_time(self, seconds: float) -> None:
-        """
-        Let simulated time go on, for those who go by it.
-        """
+        """Let simulated time go on, for those who go by it."""
         if self._clock_publisher:
             self._simulated_time += round(seconds * 1e9)
             self._clock_publisher.publish(Clock(clock=_stamp(self._simulated_time)))
 
     def publish_state(self, stamp: Time, state: RobotState) -> None:
-        """
-        Publish what the cell measures at one instant, under one stamp.
-        """
+        """Publish what the cell measures at one instant, under one stamp."""
         self._joints.publish(sim_messages.joint_state(stamp, state))
         self._gripper.publish(sim_messages.gripper_state(stamp, state))
         self._effector.publish(sim_messages.pose(stamp, state.effector))
@@ -108,22 +98,16 @@ class SimRobot(Node):
             publisher.publish(sim_messages.pose(stamp, cube))
 
     def publish_episode(self, status: DiagnosticStatus) -> None:
-        """
-        Publish how an episode ended.
-        """
+        """Publish how an episode ended."""
         self._episode.publish(status)
 
     def flush(self, timeout: float) -> None:
-        """
-        Wait until those who listen have the results.
-        """
+        """Wait until those who listen have the results."""
         self._episode.wait_for_all_acked(Duration(seconds=timeout))
 
     def _on_reset(
             self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """
-        Ask the loop for a new episode.
-        """
+        """Ask the loop for a new episode."""
         self._inbox.put(RESET)
         response.success = True
         response.message = 'the episode is given up and the next one starts'
@@ -131,7 +115,5 @@ class SimRobot(Node):
 
 
 def _stamp(nanoseconds: int) -> Time:
-    """
-    Write a time as a message.
-    """
+    """Write a time as a message."""
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)

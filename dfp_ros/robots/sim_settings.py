@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Parameters of the simulated robot.
-"""
+"""Parameters of the simulated robot."""
 
 from __future__ import annotations
 
@@ -60,9 +58,7 @@ _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
 
 @dataclass(frozen=True)
 class Settings:
-    """
-    The parameters' values; what they mean stands in the parameters' descriptions.
-    """
+    """The parameters' values; what they mean stands in the parameters' descriptions."""
 
     environment: str
     seed: int

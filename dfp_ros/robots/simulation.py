@@ -48,9 +48,7 @@ class Simulation:
     """
 
     def __init__(self, environment: str, state_rate: float = 100.0) -> None:
-        """
-        Make the environment and cut its control period.
-        """
+        """Make the environment and cut its control period."""
         self.environment = environment
         self._wrapped = make_env(environment)
         env: Any = self._wrapped.unwrapped
@@ -68,15 +66,11 @@ class Simulation:
 
     @property
     def slices(self) -> int:
-        """
-        Slices in a control period.
-        """
+        """Slices in a control period."""
         return self._period_substeps // self._slice_substeps
 
     def reset(self, seed: int) -> None:
-        """
-        Start an episode; equal seeds start equal episodes.
-        """
+        """Start an episode; equal seeds start equal episodes."""
         self._wrapped.reset(seed=seed)
         self._seed = seed
         self._action: NDArray[np.float32] = np.zeros(5, np.float32)
@@ -128,18 +122,14 @@ class Simulation:
         return self._end_period() if self._phase == 0 else None
 
     def step(self, action: FloatArray | NDArray[np.float32]) -> EpisodeResult | None:
-        """
-        Command and compute one whole control period, as ``env.step`` does.
-        """
+        """Command and compute one whole control period, as ``env.step`` does."""
         self.command(action)
         for _ in range(self.slices - 1):
             self.advance()
         return self.advance()
 
     def state(self) -> RobotState:
-        """
-        Read the state as it is now.
-        """
+        """Read the state as it is now."""
         info = self._env.compute_ob_info()
         data = self._env.data
         site = self._env._pinch_site_id
@@ -159,22 +149,16 @@ class Simulation:
             cubes=tuple(cubes))
 
     def picture(self) -> FloatArray:
-        """
-        Give all that a renderer needs: positions of the joints, then poses of the mocap bodies.
-        """
+        """Give all that a renderer needs: positions of the joints, then poses of the mocap bodies."""
         data = self._env.data
         return np.concatenate([data.qpos, data.mocap_pos.ravel(), data.mocap_quat.ravel()])
 
     def observation(self) -> FloatArray:
-        """
-        Give the environment's own observation vector, which state() takes apart.
-        """
+        """Give the environment's own observation vector, which state() takes apart."""
         return np.asarray(self._env.compute_observation())
 
     def _cut(self, state_rate: float) -> int:
-        """
-        Turn a rate into physics steps a slice.
-        """
+        """Turn a rate into physics steps a slice."""
         substeps = self._period_substeps
         rates = {1 / (n * self._env.physics_timestep()): n
                  for n in range(1, substeps + 1) if substeps % n == 0}
@@ -187,16 +171,12 @@ class Simulation:
             f'control period of {self.period:g} s into whole physics steps')
 
     def _judge(self) -> tuple[bool, bool, float]:
-        """
-        Success, end of the episode and reward of the state as it is now.
-        """
+        """Success, end of the episode and reward of the state as it is now."""
         env = self._env
         return bool(env._success), bool(env.terminate_episode()), float(env.compute_reward())
 
     def _end_period(self) -> EpisodeResult | None:
-        """
-        Count a finished control period, and see whether it was the last.
-        """
+        """Count a finished control period, and see whether it was the last."""
         if self._env._success_timing == 'post':
             self._verdict = self._judge()
         success, ended, reward = self._verdict
