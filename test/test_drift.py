@@ -92,11 +92,11 @@ def test_particles_fill_both_modes_in_their_shares() -> None:
     optimiser = torch.optim.Adam([particles], lr=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 300)
     for _ in range(300):
-        loss, _ = drift_loss(particles, modes + 0.02 * torch.randn(1, 64, 1), (0.05,))
+        loss, _ = drift_loss(particles, modes + 0.02 * torch.randn(1, 64, 1), (0.2,))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
     left, right = (((particles - mode).abs() < 0.15).float().mean() for mode in (-0.5, 0.5))
-    assert left + right > 0.95
-    assert 0.6 < left < 0.9
+    assert left + right > 0.9
+    assert 0.6 < left < 0.85

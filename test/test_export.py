@@ -72,9 +72,10 @@ def test_file_equals_pytorch(run: Path, policy_file: Path, candidates: int) -> N
 
 
 def test_self_check_finds_a_changed_weight(
-        run: Path, policy_file: Path) -> None:
+        run: Path, policy_file: Path, demonstrations: Path) -> None:
     agent, *_ = load_agent(run / 'checkpoint.pt')
-    observations = np.random.default_rng(0).standard_normal((4, 28), dtype=np.float32)
+    with np.load(demonstrations) as file:
+        observations = file['observations'][:4]
     compare(agent, OnnxPolicy(policy_file), observations)
     with torch.no_grad():
         agent.actor.layers[-1].bias[3] += 1e-3
