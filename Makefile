@@ -10,7 +10,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # Sourced by every recipe that runs something; setup files of ROS use variables that may be unset.
 ENTER := set +u; . env/setup.bash; set -u
-# `make train SET="..."` adds settings; `python -m training.train --help` lists them.
+# `make train SET="..."` adds settings; `python -m training.train small-clone --help` lists them.
 SET ?=
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
@@ -37,8 +37,12 @@ test: build lint ## lint, then every test
 lint: env ## ruff and mypy
 	@$(ENTER); ruff check .; mypy; mypy env/*.py
 
-train: build ## learn a small policy from data collected here (minutes), as an example
-	@$(ENTER); exec python -m training.train $(SET)
+train: build ## collect demonstrations, clone them, export and evaluate (a quarter of an hour)
+	@$(ENTER); \
+	[ -e data/cube-single-demo-task2-v0.npz ] || python -m training.collect --kind demo; \
+	python -m training.train small-clone --run runs/cube_single $(SET); \
+	python -m training.export runs/cube_single --out runs/cube_single/policy.onnx; \
+	python -m training.evaluate runs/cube_single/policy.onnx
 
 clean: ## remove what colcon built
 	rm -rf build install log
