@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which decisions are worth a line in the log: changes once, what goes on for long now and then."""
+"""Which decisions are worth a line in the log: changes once, what lasts now and then."""
 
 from __future__ import annotations
 

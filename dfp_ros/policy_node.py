@@ -141,7 +141,7 @@ class PolicyNode(LifecycleNode):
             and self.trigger_activate() == TransitionCallbackReturn.SUCCESS)
 
     def close(self) -> None:
-        """Stop the robot whatever the node is doing, and wait a moment for the command to arrive."""
+        """Stop the robot whatever the node is doing; wait a moment for the command to arrive."""
         self._stop()
         for publisher in self._commands:
             publisher.wait_for_all_acked(Duration(seconds=0.5))

@@ -26,7 +26,7 @@ import yaml
 
 
 class DescriptionError(ValueError):
-    """A description file is missing, malformed, or says something that cannot be; names the place."""
+    """A description file is missing, malformed or says what cannot be; names the place."""
 
 
 class Section:

@@ -219,7 +219,7 @@ def test_refuses_a_policy_for_another_robot(tmp_path: Path) -> None:
 
 
 def test_whatever_arrives_commands_are_bounded(policy: OnnxPolicy) -> None:
-    """Random samples at random times: always a bounded command, a zero with a reason, or nothing."""
+    """Random samples and times: always a bounded command, a zero with a reason, or nothing."""
     random = np.random.default_rng(0)
     high = np.array([1, 1, 1, 6, 20])
     seen = set()

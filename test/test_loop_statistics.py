@@ -42,7 +42,7 @@ def test_series_against_numpy() -> None:
 
 
 def test_memory_is_flat() -> None:
-    """Over a long run the exact figures stay exact; percentiles are those of the newest numbers."""
+    """In a long run the exact figures stay exact; percentiles are those of the newest numbers."""
     series = Series()
     for value in range(70_000):
         series.add(float(value))

@@ -36,7 +36,7 @@ def changed(samples: dict[str, Sample], source: str, **values: Any) -> dict[str,
 
 
 def test_equals_ogbench_through_real_messages() -> None:
-    """The description, over real messages, gives OGBench's own observation in hundreds of states."""
+    """Over real messages, the description gives OGBench's own observation in many states."""
     pytest.importorskip('rclpy')
     from rclpy.serialization import deserialize_message, serialize_message
 

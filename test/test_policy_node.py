@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-The policy node as a real process, among real topics and services.
-"""
+"""The policy node as a real process, among real topics and services."""
 
 from __future__ import annotations
 
@@ -55,9 +53,7 @@ class Cell:
     """
 
     def __init__(self, policy: Path, **parameters: Any) -> None:
-        """
-        Start the node, and publish from a thread at 100 Hz.
-        """
+        """Start the node, and publish from a thread at 100 Hz."""
         self.domain = free_domain()
         self.process = NodeProcess(
             'dfp_ros.policy_node', self.domain, '--ros-args', *arguments(policy, **parameters))
@@ -87,9 +83,7 @@ class Cell:
         self.peer.__exit__()
 
     def now(self) -> Any:
-        """
-        Stamp for a message.
-        """
+        """Stamp for a message."""
         return self.peer.node.get_clock().now().to_msg()
 
     def _publish(self) -> None:
@@ -101,25 +95,19 @@ class Cell:
                     self._publishers[topic].publish(message)
 
     def wait_for_motion(self) -> None:
-        """
-        Wait for a command that is not zero, from now on.
-        """
+        """Wait for a command that is not zero, from now on."""
         self.twists.clear()
         self.peer.wait_for(lambda: any(speed(twist) > 0 for twist in self.twists))
 
     def wait_for_stop(self) -> None:
-        """
-        Wait for zero on both topics, from now on.
-        """
+        """Wait for zero on both topics, from now on."""
         self.twists.clear()
         self.grips.clear()
         self.peer.wait_for(lambda: self.twists and speed(self.twists[-1]) == 0 and self.grips
                            and self.grips[-1].data[0] == 0)
 
     def report(self, **expected: str) -> tuple[DiagnosticStatus, dict[str, str]]:
-        """
-        Wait for diagnostics with certain values, from now on.
-        """
+        """Wait for diagnostics with certain values, from now on."""
         self._reports.clear()
 
         def fits() -> bool:
@@ -132,9 +120,7 @@ class Cell:
         return status, {item.key: item.value for item in status.values}
 
     def set(self, name: str, value: Any) -> tuple[bool, str]:
-        """
-        Set a parameter of the node; whether it was accepted, and why not.
-        """
+        """Set a parameter of the node; whether it was accepted, and why not."""
         if isinstance(value, str):
             typed = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
         elif isinstance(value, int):
@@ -147,57 +133,43 @@ class Cell:
         return result.successful, result.reason
 
     def get(self, name: str) -> ParameterValue:
-        """
-        Get a parameter of the node.
-        """
+        """Get a parameter of the node."""
         return self.peer.call(
             GetParameters, 'dfp_policy/get_parameters',
             GetParameters.Request(names=[name])).values[0]
 
     def change(self, transition: int) -> bool:
-        """
-        Ask for a transition; whether it succeeded.
-        """
+        """Ask for a transition; whether it succeeded."""
         request = ChangeState.Request(transition=Transition(id=transition))
         return bool(self.peer.call(ChangeState, 'dfp_policy/change_state', request).success)
 
     def end(self, number: int = signal.SIGINT) -> None:
-        """
-        Send a signal; the node has to stop the robot and to end as if nothing had happened.
-        """
+        """Send a signal; the node has to stop the robot and to end as if nothing had happened."""
         status = self.process.stop(number)
         assert status == 0, self.process.output
         assert 'Traceback' not in self.process.output
 
 
 def arguments(policy: Path | str, **parameters: Any) -> Iterator[str]:
-    """
-    Write parameters for a command line.
-    """
+    """Write parameters for a command line."""
     for name, value in {'policy': policy, 'robot': SHIPPED, **parameters}.items():
         yield from ('-p', f'{name}:={value}')
 
 
 def speed(twist: TwistStamped) -> float:
-    """
-    Largest number of a twist.
-    """
+    """Largest number of a twist."""
     vectors = (twist.twist.linear, twist.twist.angular)
     return max(abs(getattr(vector, name)) for vector in vectors for name in 'xyz')
 
 
 @pytest.fixture(name='policy', scope='module')
 def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """
-    Write a small policy.
-    """
+    """Write a small policy."""
     return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
 
 
 def test_runs_reports_and_stops(policy: Path) -> None:
-    """
-    Commands at the control rate within their bounds, figures once a second, zero at the end.
-    """
+    """Commands at the control rate within their bounds, figures once a second, zero at the end."""
     with Cell(policy) as cell:
         cell.wait_for_motion()
         twist = cell.twists[-1]
@@ -223,17 +195,13 @@ def test_runs_reports_and_stops(policy: Path) -> None:
 
 
 def wait_for_stop_already_sent(cell: Cell) -> None:
-    """
-    The last command that was ever sent is zero.
-    """
+    """Check that the last command that was ever sent is zero."""
     cell.peer.wait_for(lambda: cell.twists and speed(cell.twists[-1]) == 0)
     cell.peer.wait_for(lambda: cell.grips and cell.grips[-1].data[0] == 0)
 
 
 def test_parameters_are_checked_and_policies_swapped(policy: Path, tmp_path: Path) -> None:
-    """
-    What cannot be is refused with the reason, and nothing changes; what can takes over.
-    """
+    """What cannot be is refused with the reason, and nothing changes; what can takes over."""
     with Cell(policy) as cell:
         cell.wait_for_motion()
         bad = tmp_path / 'bad.onnx'
@@ -272,9 +240,7 @@ def test_parameters_are_checked_and_policies_swapped(policy: Path, tmp_path: Pat
 
 
 def test_a_source_that_never_appears(policy: Path) -> None:
-    """
-    Nothing is commanded; log and diagnostics name the topic.
-    """
+    """Nothing is commanded; log and diagnostics name the topic."""
     with Cell(policy) as cell:
         cell.silent.add('cube_0_pose')
         status, _ = cell.report(state='waiting', reason='waiting')
@@ -288,9 +254,7 @@ def test_a_source_that_never_appears(policy: Path) -> None:
 
 
 def test_faults_stop_the_robot_until_they_are_over(policy: Path) -> None:
-    """
-    A source that stops, and a NaN: zero at once, one warning, and motion again afterwards.
-    """
+    """A source that stops, and a NaN: zero at once, one warning, and motion again afterwards."""
     with Cell(policy) as cell:
         cell.wait_for_motion()
         cell.silent.add('effector_pose')
@@ -311,9 +275,7 @@ def test_faults_stop_the_robot_until_they_are_over(policy: Path) -> None:
 
 
 def test_lifecycle_and_reset(policy: Path) -> None:
-    """
-    Nothing moves before the activation and after the deactivation; a reset begins an episode.
-    """
+    """Nothing moves before activation or after deactivation; a reset begins an episode."""
     with Cell(policy, autostart='false') as cell:
         assert cell.change(Transition.TRANSITION_CONFIGURE)
         answer = cell.peer.call(Trigger, 'dfp_policy/reset')
@@ -344,9 +306,7 @@ def test_lifecycle_and_reset(policy: Path) -> None:
 
 
 def test_what_cannot_start_says_why_and_ends(policy: Path, tmp_path: Path) -> None:
-    """
-    One clear line, no traceback, exit status 1: policy file, robot description, rate.
-    """
+    """One clear line, no traceback, exit status 1: policy file, robot description, rate."""
     text = SHIPPED.read_text()
     cut, html = tmp_path / 'cut.onnx', tmp_path / 'page.onnx'
     cut.write_bytes(policy.read_bytes()[:5000])

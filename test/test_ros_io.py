@@ -167,7 +167,7 @@ def test_finds_message_types_of_any_package() -> None:
 
 
 def test_finds_shared_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path is a path; a bare name is looked up; an unknown one is answered with what there is."""
+    """A path is a path; a bare name is looked up; for an unknown one, the choice is listed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'own.yaml').touch()
     assert find_shared('own.yaml', 'config', '.yaml') == Path('own.yaml')

@@ -11,9 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Staleness, bounds and reasons.
-"""
+"""Staleness, bounds and reasons."""
 
 from dataclasses import replace
 
@@ -30,17 +28,13 @@ SOURCES = shipped_robot().sources.values()
 
 
 def test_fresh() -> None:
-    """
-    Nothing is wrong up to the maximum age itself, by either clock.
-    """
+    """Nothing is wrong up to the maximum age itself, by either clock."""
     for age in (0, S // 10, S // 5):
         assert check_sources(NOW, SOURCES, rest_samples(NOW - age)) == (Reason.NONE, '')
 
 
 def test_never_seen() -> None:
-    """
-    Every source that is missing is named with its topic.
-    """
+    """Every source that is missing is named with its topic."""
     samples = rest_samples(NOW)
     del samples['gripper']
     reason, text = check_sources(NOW, SOURCES, {**samples, 'cube_0': None})
@@ -62,9 +56,7 @@ def test_never_seen() -> None:
     (0.0, 3600.0, Reason.FUTURE, 'in the future'),
 ])
 def test_age(stamp: float, received: float, reason: Reason, text: str) -> None:
-    """
-    One source is off, by its stamp, by its arrival, or by both.
-    """
+    """One source is off, by its stamp, by its arrival, or by both."""
     samples = rest_samples(NOW)
     samples['arm'] = replace(
         samples['arm'], stamp=NOW + round(stamp * S), received=NOW + round(received * S))
@@ -75,9 +67,7 @@ def test_age(stamp: float, received: float, reason: Reason, text: str) -> None:
 
 
 def test_stamp_left_empty() -> None:
-    """
-    A publisher that does not stamp its messages is told so.
-    """
+    """A publisher that does not stamp its messages is told so."""
     samples = rest_samples(NOW)
     samples['arm'] = replace(samples['arm'], stamp=0)
     reason, text = check_sources(NOW, SOURCES, samples)
@@ -86,9 +76,7 @@ def test_stamp_left_empty() -> None:
 
 
 def test_without_header_the_arrival_counts() -> None:
-    """
-    Messages without a header have only the time of their arrival.
-    """
+    """Messages without a header have only the time of their arrival."""
     samples = rest_samples(NOW)
     samples['arm'] = replace(samples['arm'], stamp=None)
     assert check_sources(NOW, SOURCES, samples)[0] == Reason.NONE
@@ -97,9 +85,7 @@ def test_without_header_the_arrival_counts() -> None:
 
 
 def test_scaling_is_exact() -> None:
-    """
-    Commands are low + (a + 1) / 2 * (high - low) in float64, and give the float32 back.
-    """
+    """Commands are low + (a + 1) / 2 * (high - low) in float64, and give the float32 back."""
     bounds = ActionBounds(cube_spec())
     random = np.random.default_rng(0)
     for action in random.uniform(-1, 1, (1000, 5)).astype(np.float32):
@@ -112,9 +98,7 @@ def test_scaling_is_exact() -> None:
 
 
 def test_clipped() -> None:
-    """
-    What is outside the bounds is clipped, and says so.
-    """
+    """What is outside the bounds is clipped, and says so."""
     bounds = ActionBounds(cube_spec())
     asked, sent, reason = bounds.command(np.array([2, -2, 0.5, 1, -1], np.float32))
     assert reason == Reason.CLIPPED
@@ -123,9 +107,7 @@ def test_clipped() -> None:
 
 
 def test_rounding_is_not_clipping() -> None:
-    """
-    Actions of exactly 1 and -1 stay within bounds that are no binary fractions, and unflagged.
-    """
+    """Actions of exactly 1 and -1 stay within bounds that are no binary fractions, unflagged."""
     spec = cube_spec()
     odd = replace(spec, action=tuple(
         replace(member, low=(-0.3,) * member.size, high=(0.1,) * member.size)
@@ -140,17 +122,13 @@ def test_rounding_is_not_clipping() -> None:
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
 def test_not_finite_is_zero(bad: float) -> None:
-    """
-    One number that is not finite stops everything.
-    """
+    """One number that is not finite stops everything."""
     _, sent, reason = ActionBounds(cube_spec()).command(np.array([1, 1, bad, 1, 1], np.float32))
     assert reason == Reason.NOT_FINITE_ACTION
     np.testing.assert_array_equal(sent, np.zeros(5))
 
 
 def test_words() -> None:
-    """
-    Reasons read as words.
-    """
+    """Reasons read as words."""
     assert Reason.NONE.words == 'none'
     assert (Reason.STALE | Reason.FUTURE).words == 'stale future'
