@@ -112,7 +112,7 @@ class Controller:
 
     @property
     def stop_command(self) -> NDArray[np.float64]:
-        """The command that stops the robot: zero velocity in every field, shape (act_dim,)."""
+        """Return the command that stops the robot: zero velocities, shape (act_dim,)."""
         return np.zeros(self._policy.spec.action_size)
 
     def reset(self, seed: int) -> None:

@@ -47,7 +47,7 @@ class SampleStore:
 
     @property
     def missing(self) -> list[str]:
-        """Sources that were not seen yet."""
+        """Return the sources that were not seen yet."""
         return [name for name in self._sources if name not in self.samples]
 
     def clear(self) -> None:

@@ -19,12 +19,11 @@ A simulated arm and the policy that drives it.
 When one of the two ends, for whatever reason, the other is ended too.
 """
 
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, Shutdown
 from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-
-from launch import LaunchDescription
 
 ARGUMENTS = (
     ('policy', 'cube_single', 'Policy file, or the bare name of one in models.'),

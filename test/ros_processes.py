@@ -62,7 +62,7 @@ class NodeProcess:
 
     @property
     def output(self) -> str:
-        """What it has written so far."""
+        """Return what it has written so far."""
         self._output.flush()
         return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors='replace')
 

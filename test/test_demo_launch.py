@@ -20,6 +20,7 @@ from pathlib import Path
 import unittest
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
@@ -29,7 +30,6 @@ from ros_processes import Peer
 
 from dfp_ros.robots.demo import free_domain
 from dfp_ros.robots.sim_qos import EPISODE_QOS
-from launch import LaunchDescription
 
 LAUNCH_FILE = Path(__file__).resolve().parents[1] / 'launch' / 'demo.launch.py'
 DOMAIN = free_domain()

@@ -32,7 +32,7 @@ def test_deadlines_are_absolute() -> None:
 
 
 def test_a_late_step_is_counted_and_made_up_for() -> None:
-    """One step of 35 ms: it and those that start late are counted; then the deadlines are met again."""
+    """After a step of 35 ms, late starts are counted until the deadlines are met again."""
     deadlines, now = Deadlines(0.01), 0.0
     deadlines.start(now)
     for step in range(10):

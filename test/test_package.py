@@ -130,7 +130,7 @@ def test_the_node_runs_from_the_install_space(running_node):
         assert client.wait_for_service(timeout_sec=40), 'the node did not start'
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
-        # A service is seen before it has seen its client, and an answer to that is lost: ask again.
+        # A service can be seen before it sees its client, and its answer is lost then: ask again.
         deadline = time.monotonic() + 40
         answer = client.call_async(GetState.Request())
         while not answer.done() and time.monotonic() < deadline:

@@ -136,7 +136,7 @@ def assert_shows(messages: dict[str, Any], simulation: Simulation) -> None:
 
 
 def test_real_time(realtime: Cell) -> None:
-    """States under shared stamps; a command moves the arm and holds; reset starts the next seed."""
+    """States share stamps; a command moves the arm and holds; reset starts the next seed."""
     peer, simulation = realtime.peer, Simulation(TASK)
     peer.wait_for(lambda: all(len(messages) > 20 for messages in realtime.heard.values()))
     stamps = [
@@ -179,10 +179,9 @@ def test_real_time(realtime: Cell) -> None:
 
 
 def test_the_pace_is_kept_and_the_episode_reported(domain: int) -> None:
-    """A whole episode at twice real time: it ends at its time limit, on time, and the node with it."""
-    with start(
-            domain, seed=5, real_time_factor=2.0, state_rate=20.0, episodes=1) as process, \
-                Peer(domain) as peer:
+    """An episode at twice real time ends at its time limit, on time, and the node with it."""
+    settings = {'seed': 5, 'real_time_factor': 2.0, 'state_rate': 20.0, 'episodes': 1}
+    with start(domain, **settings) as process, Peer(domain) as peer:
         cell = Cell(process, peer)
         cell.connect()
         cell.set_off()

@@ -78,7 +78,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending, after OGBench's pattern."""
+        """Return the file's name without its ending, after OGBench's pattern."""
         task = f'-task{self.task}' if self.kind == 'demo' else ''
         return f'{self.scene}-{self.kind}{task}-v0'
 

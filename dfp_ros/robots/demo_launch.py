@@ -26,11 +26,10 @@ import sys
 from typing import Any
 
 from ament_index_python import get_package_share_directory, PackageNotFoundError
+from launch import LaunchDescription, LaunchService  # type: ignore[attr-defined]
 from launch.actions import IncludeLaunchDescription, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-from launch import LaunchDescription, LaunchService  # type: ignore[attr-defined]
 
 
 def find_launch_file() -> Path:

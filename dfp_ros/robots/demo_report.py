@@ -83,7 +83,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether the loop closed: nothing went wrong, and at least 8 of 10 episodes were solved."""
+        """Whether the loop closed: nothing went wrong and 8 of 10 episodes or more were solved."""
         return not self.problems and self.solved >= SOLVED_SHARE * self.asked
 
     def take_diagnostics(self, values: Mapping[str, str]) -> None:

@@ -169,7 +169,7 @@ class EpisodeLoop:
         return result
 
     def _wait(self, ready: Callable[[], bool]) -> None:
-        """Keep the physics still until ready; in real time the state is published all the while."""
+        """Keep the physics still until ready; in real time the state is published meanwhile."""
         deadlines = Deadlines(self._slice)
         deadlines.start(time.monotonic())
         while not ready():

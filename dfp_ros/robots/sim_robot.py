@@ -46,7 +46,7 @@ class SimRobot(Node):
     """
 
     def __init__(self, inbox: SimpleQueue[Any], **options: Any) -> None:
-        """Make the node; :meth:`open` makes its topics once it is known what there is to publish."""
+        """Make the node; :meth:`open` makes its topics once what there is to publish is known."""
         super().__init__('sim_robot', **options)
         self._inbox = inbox
         self._last_stamp = 0

@@ -149,7 +149,7 @@ class Simulation:
             cubes=tuple(cubes))
 
     def picture(self) -> FloatArray:
-        """Give all that a renderer needs: positions of the joints, then poses of the mocap bodies."""
+        """Give all that a renderer needs: positions of joints, then poses of mocap bodies."""
         data = self._env.data
         return np.concatenate([data.qpos, data.mocap_pos.ravel(), data.mocap_quat.ravel()])
 
