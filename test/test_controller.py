@@ -210,6 +210,18 @@ def test_reset_repeats_the_episode(policy: OnnxPolicy) -> None:
     assert robot.step(START, {}).state is State.WAITING
 
 
+def test_a_swap_goes_on_where_the_old_policy_was(policy: OnnxPolicy) -> None:
+    """A controller that takes over plans anew, and knows that the robot may be moving."""
+    old, new = controller(policy), controller(policy)
+    run(old, 3)
+    new.take_over(old)
+    decision = new.step(START + 3 * TICK, rest_samples(START + 3 * TICK))
+    assert decision.chunk_index == 0
+    other = controller(policy)
+    other.take_over(old)
+    assert other.step(START + 3 * TICK, {}).state is State.HOLD
+
+
 def test_refuses_a_policy_for_another_robot(tmp_path: Path) -> None:
     """A policy of another observation size is refused before anything moves."""
     spec = cube_spec(observation=cube_spec().observation[:-1])

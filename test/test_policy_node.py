@@ -86,13 +86,19 @@ class Cell:
         """Stamp for a message."""
         return self.peer.node.get_clock().now().to_msg()
 
+    def publish(self, messages: dict[str, Any]) -> None:
+        """Publish messages by topic."""
+        for topic, message in messages.items():
+            self._publishers[topic].publish(message)
+
     def _publish(self) -> None:
         while not self._ended.wait(0.01):
-            for topic, message in rest_messages(self.now()).items():
-                if topic == 'joint_states' and self.broken:
-                    message.velocity[2] = np.nan
-                if topic not in self.silent:
-                    self._publishers[topic].publish(message)
+            messages = rest_messages(self.now())
+            if self.broken:
+                messages['joint_states'].velocity[2] = np.nan
+            self.publish(
+                {topic: message for topic, message in messages.items()
+                 if topic not in self.silent})
 
     def wait_for_motion(self) -> None:
         """Wait for a command that is not zero, from now on."""
@@ -303,6 +309,31 @@ def test_lifecycle_and_reset(policy: Path) -> None:
         assert cell.set('robot', '/no/such/robot.yaml')[0] is False
         assert cell.change(Transition.TRANSITION_CONFIGURE)
         cell.end()
+
+
+def test_ticks_with_the_samples(policy: Path) -> None:
+    """One decision an instant, sent again when asked again; zero where samples stay away."""
+    with Cell(policy, trigger='samples') as cell:
+        cell.wait_for_motion()
+        topics = set(rest_messages(cell.now()))
+        cell.silent |= topics
+        cell.wait_for_stop()
+        cell.report(state='hold', reason='stale')
+        assert 'no complete set of samples with one stamp' in cell.process.output
+        _, before = cell.report(state='hold')
+        instant = rest_messages(cell.now())
+        stamp = instant['joint_states'].header.stamp
+        for _ in range(2):
+            cell.twists.clear()
+            cell.publish(instant)
+            cell.peer.wait_for(
+                lambda: any(twist.header.stamp == stamp for twist in cell.twists))
+        _, after = cell.report(state='hold')
+        assert int(after['run_ticks']) == int(before['run_ticks']) + 1
+        cell.silent.clear()
+        cell.wait_for_motion()
+        cell.end()
+        wait_for_stop_already_sent(cell)
 
 
 def test_what_cannot_start_says_why_and_ends(policy: Path, tmp_path: Path) -> None:
