@@ -182,8 +182,9 @@ def run(command: Sequence[str], doing: str, remedy: str) -> None:
 
 
 NETWORK_REMEDY = (
-    'If that is a network error: check that pip reaches its package index (`pip config list` and '
-    'the PIP_* variables show which), then run make again.')
+    'pip says "no matching distribution" or "conflicting dependencies" too where it '
+    'does not reach its package index: check that it does (`pip config list` and the '
+    'PIP_* variables show which one it asks), then run make again.')
 
 
 def build(venv: Path, recipe: Recipe) -> None:
