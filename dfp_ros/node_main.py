@@ -74,8 +74,15 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
             executor.wake()
 
         threading.Thread(target=wait_for_signal, name='signals', daemon=True).start()
-        # Without a timeout, the events executor of rclpy 7.1.6 spins at full load and stalls.
-        executor.spin_until_future_complete(ended, timeout_sec=_FOREVER)
+        while not ended.done():
+            try:
+                # Without a timeout, the events executor of rclpy 7.1.6 spins at full load and
+                # stalls.
+                executor.spin_until_future_complete(ended, timeout_sec=_FOREVER)
+            except Exception as error:  # a robot must not be left because of one bad message
+                node.get_logger().error(
+                    f'a callback failed, the node goes on: {type(error).__name__}: {error}',
+                    throttle_duration_sec=1.0)
         executor.remove_node(node)
         return 0
     finally:

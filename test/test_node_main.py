@@ -1,0 +1,66 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Running a node as a process: it outlives a callback that fails, and ends on a signal."""
+
+import os
+import signal
+
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+
+from rclpy.node import Node  # noqa: E402
+
+from dfp_ros.node_main import run_node  # noqa: E402
+from dfp_ros.robots.demo import free_domain  # noqa: E402
+
+
+class Failing(Node):
+    """Fails in its first three callbacks, and asks to be ended in the fourth."""
+
+    def __init__(self) -> None:
+        super().__init__('failing')
+        self.calls = 0
+        self.closed = False
+        self.create_timer(0.01, self.fail)
+
+    def fail(self) -> None:
+        self.calls += 1
+        if self.calls == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if self.calls < 4:
+            raise RuntimeError('on purpose')
+
+    def autostart(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+        self.destroy_node()
+
+
+def test_a_failing_callback_does_not_end_the_node(
+        monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain()))
+    made = []
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        assert run_node('failing', lambda: made.append(Failing()) or made[0], []) == 0
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):
+            signal.signal(number, handler)
+    assert made[0].calls >= 4
+    assert made[0].closed
+    assert 'a callback failed, the node goes on: RuntimeError: on purpose' in capfd.readouterr().err
