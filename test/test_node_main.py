@@ -63,4 +63,5 @@ def test_a_failing_callback_does_not_end_the_node(
             signal.signal(number, handler)
     assert made[0].calls >= 4
     assert made[0].closed
-    assert 'a callback failed, the node goes on: RuntimeError: on purpose' in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert 'a callback failed, the node goes on: RuntimeError: on purpose' in said
