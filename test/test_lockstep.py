@@ -18,6 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from policies import cube_spec, write_policy
 from ros_processes import NodeProcess
 
 from dfp_ros.policy import OnnxPolicy
@@ -25,10 +26,9 @@ from dfp_ros.robots.demo import free_domain
 from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.robots.recording import load
 from dfp_ros.shared_files import find_shared
-from training.evaluate import evaluate
+from training.evaluate import evaluate, Evaluation
 
 SEED = 700
-EPISODES = 5
 
 
 def test_commands_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
@@ -37,27 +37,46 @@ def test_commands_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
 
     Nothing gets lost on the way through messages, scaling, and back.
     """
-    path = find_shared('cube_single', 'models', '.onnx')
+    expected = compare(find_shared('cube_single', 'models', '.onnx'), 5, tmp_path)
+    # Episodes without a solution would make the comparison a weak one.
+    assert expected.success > 0.5
+
+
+def test_chunks_and_candidates_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
+    """A policy of random weights with chunks of five, the best of four candidates."""
+    path = tmp_path / 'chunks.onnx'
+    write_policy(path, cube_spec(horizon=5, candidates=4, noise_scale=0.7))
+    compare(path, 1, tmp_path)
+
+
+def compare(path: Path, episodes: int, folder: Path) -> Evaluation:
+    """
+    Run a policy's episodes over ROS and without, and hold them against each other.
+
+    :param path: The policy file.
+    :param episodes: How many.
+    :param folder: Where the robot's recordings go.
+    :return: The episodes without ROS.
+    """
     policy = OnnxPolicy(path)
     domain = free_domain()
     with NodeProcess(
             'dfp_ros.policy_node', domain, '--ros-args', '-p', f'policy:={path}', '-p',
             'robot:=ur5e_cube', '-p', 'trigger:=samples') as brain, NodeProcess(
             'dfp_ros.robots.sim_node', domain, '--ros-args', '-p', 'mode:=lockstep', '-p',
-            f'seed:={SEED}', '-p', f'episodes:={EPISODES}', '-p', 'policy_node:=dfp_policy', '-p',
-            f'environment:={policy.spec.environment}', '-p', f'record:={tmp_path}') as robot:
+            f'seed:={SEED}', '-p', f'episodes:={episodes}', '-p', 'policy_node:=dfp_policy', '-p',
+            f'environment:={policy.spec.environment}', '-p', f'record:={folder}') as robot:
         assert robot.wait(240) == 0, robot.output + brain.output
         assert brain.stop() == 0, brain.output
 
     expected = evaluate(
         make_env(policy.spec.environment), lambda *inputs: policy.act(*inputs).actions,
-        policy.spec, EPISODES, SEED)
+        policy.spec, episodes, SEED)
     for episode in expected.episodes:
-        recording = load(tmp_path / f'episode_{episode.seed}.npz')
+        recording = load(folder / f'episode_{episode.seed}.npz')
         assert recording.actions.shape == episode.actions.shape
         assert np.abs(recording.actions - episode.actions).max() <= 1e-5
         assert recording.result.success == episode.success
         assert recording.result.steps == episode.steps
         assert recording.result.total_reward == episode.reward
-    # An episode without a solution would make the comparison a weak one.
-    assert expected.success > 0.5
+    return expected
