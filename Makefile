@@ -40,9 +40,11 @@ lint: env ## ruff and mypy
 train: build ## collect demonstrations, clone them, export and evaluate (a quarter of an hour)
 	@$(ENTER); \
 	[ -e data/cube-single-demo-task2-v0.npz ] || python -m training.collect --kind demo; \
-	python -m training.train small-clone --run runs/cube_single $(SET); \
+	resume=; [ ! -e runs/cube_single/checkpoint.pt ] || resume=--resume; \
+	python -m training.train small-clone --run runs/cube_single $$resume $(SET); \
 	python -m training.export runs/cube_single --out runs/cube_single/policy.onnx; \
-	python -m training.evaluate runs/cube_single/policy.onnx
+	python -m training.evaluate runs/cube_single/policy.onnx; \
+	python -m training.report runs/cube_single --out runs/cube_single/curves.png
 
 clean: ## remove what colcon built
 	rm -rf build install log

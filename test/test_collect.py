@@ -65,7 +65,10 @@ def test_play_and_noisy_episodes_have_the_official_shape(kind: str) -> None:
         np.testing.assert_array_equal(value, again[key])
 
 
-def test_arguments_out_of_range_are_refused(capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize('arguments', [
+    ['--episodes', '0'], ['--seed', '-1'], ['--scene', 'cube-double', '--kind', 'demo']])
+def test_arguments_that_cannot_be_are_refused(
+        arguments: list, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):
-        main(['--episodes', '0'])
-    assert '--episodes' in capsys.readouterr().err
+        main(arguments)
+    assert arguments[0] in capsys.readouterr().err

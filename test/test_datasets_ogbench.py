@@ -59,13 +59,24 @@ def test_truncated_file(demonstrations: Path, tmp_path: Path, share: float) -> N
         load(path, TASK)
 
 
+def test_flipped_bytes(demonstrations: Path, tmp_path: Path) -> None:
+    content = bytearray(demonstrations.read_bytes())
+    middle = len(content) // 3
+    content[middle:middle + 64] = bytes(value ^ 0xFF for value in content[middle:middle + 64])
+    path = tmp_path / 'flipped.npz'
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r'flipped\.npz: found a file that is damaged'):
+        load(path, TASK)
+
+
 def test_missing_key(arrays: dict, tmp_path: Path) -> None:
     del arrays['qpos']
     with pytest.raises(DataError, match="the key 'qpos' is missing; found observations, actions"):
         load(written(tmp_path / 'a.npz', arrays), TASK)
 
 
-@pytest.mark.parametrize(('key', 'width'), [('observations', 37), ('actions', 7)])
+@pytest.mark.parametrize(('key', 'width'), [
+    ('observations', 37), ('actions', 7), ('qpos', 28), ('qvel', 26)])
 def test_other_dimensions(arrays: dict, tmp_path: Path, key: str, width: int) -> None:
     arrays[key] = np.zeros((len(arrays[key]), width), np.float32)
     with pytest.raises(DataError, match=rf'{key} has shape \(\d+, {width}\), the environment'):

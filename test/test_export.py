@@ -123,3 +123,12 @@ def test_evaluate_command_refuses_a_missing_file(
         evaluate_main([str(tmp_path / 'none.onnx')])
     assert ended.value.code == 2
     assert 'there is no such file' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('arguments', [['--environment', 'cube-singel-v0'], ['--candidates', '0']])
+def test_evaluate_command_refuses_what_it_cannot_run(
+        policy_file: Path, arguments: list, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        evaluate_main([str(policy_file), *arguments])
+    assert ended.value.code == 2
+    assert arguments[0].strip('-') in capsys.readouterr().err

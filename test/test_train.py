@@ -66,9 +66,15 @@ def test_resumed_run_equals_an_uninterrupted_one(
     finally:
         DriftAgent.update = update
     assert train(tmp_path / 'halves', config, resume=True).step == 20
-    whole, halves = weights(tmp_path / 'whole'), weights(tmp_path / 'halves')
-    assert whole.keys() == halves.keys()
-    assert all(torch.equal(whole[key], halves[key]) for key in whole)
+    whole, halves = (read(tmp_path / name / 'checkpoint.pt') for name in ('whole', 'halves'))
+    assert whole['agent'].keys() == halves['agent'].keys()
+    assert all(torch.equal(whole['agent'][key], halves['agent'][key]) for key in whole['agent'])
+    for moments, again in zip(
+            whole['optimiser']['state'].values(), halves['optimiser']['state'].values(),
+            strict=True):
+        assert all(torch.equal(moments[key], again[key]) for key in moments)
+    assert torch.equal(whole['torch_random'], halves['torch_random'])
+    assert whole['batch_random'] == halves['batch_random']
 
 
 def test_run_leaves_logs_and_one_record_an_episode(demonstrations: Path, tmp_path: Path) -> None:
@@ -106,7 +112,17 @@ def test_checkpoint_of_another_configuration(demonstrations: Path, tmp_path: Pat
         train(tmp_path / 'run', settings(demonstrations, steps=1, bandwidths=(0.2,)), resume=True)
 
 
-def test_damaged_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize('share', [0.0, 0.5, 0.99])
+def test_truncated_checkpoint(demonstrations: Path, tmp_path: Path, share: float) -> None:
+    train(tmp_path, settings(demonstrations, steps=1))
+    path = tmp_path / 'checkpoint.pt'
+    content = path.read_bytes()
+    path.write_bytes(content[:int(len(content) * share)])
+    with pytest.raises(CheckpointError, match=r'checkpoint\.pt: found a file that is damaged'):
+        read(path)
+
+
+def test_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / 'checkpoint.pt'
     path.write_bytes(b'not a checkpoint')
     with pytest.raises(CheckpointError, match=r'checkpoint\.pt: found a file that is damaged'):

@@ -257,6 +257,10 @@ def main(arguments: list[str] | None = None) -> int:
         validation = max(1, asked.episodes // 10)
     if min(asked.episodes, validation, asked.workers) < 1 or asked.seed < 0:
         made.error('--episodes, --val-episodes and --workers take 1 or more, --seed 0 or more')
+    if asked.kind == 'demo' and asked.scene != 'cube-single':
+        made.error(
+            f'--kind demo: found --scene {asked.scene}, expected cube-single: the oracle moves '
+            'one cube, and other tasks need more')
     recipe = Recipe(asked.scene, asked.kind, asked.task, asked.seed)
     write(recipe, asked.out / f'{recipe.name}.npz', asked.episodes, 0, asked.workers)
     # Far from the training episodes' numbers, however many of those failed and were replaced.

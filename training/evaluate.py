@@ -34,7 +34,7 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from dfp_ros.chunk import NoiseStream
-from dfp_ros.policy import OnnxPolicy, PolicyError
+from dfp_ros.policy import OnnxPolicy
 from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.spec import PolicySpec
 from training.provenance import versions, write_json
@@ -171,8 +171,10 @@ def evaluate_file(
     :param candidates: Another number of candidates than the file's own.
     :param noise_scale: Another noise scale than the file's own.
     :raises PolicyError: Where the file cannot be run.
+    :raises ValueError: Where no such environment is registered.
     """
-    OnnxPolicy(path)  # a bad file is refused here, not in every worker
+    # A bad file or environment is refused here: a pool restarts workers that fail for ever.
+    make_env(environment or OnnxPolicy(path).spec.environment).close()
     context = multiprocessing.get_context('spawn')
     settings = path, environment, candidates, noise_scale
     with context.Pool(workers, _start_worker, settings) as pool:
@@ -202,13 +204,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Evaluate a policy file and print its success rate."""
     made = parser()
     asked = made.parse_args(arguments)
-    if asked.episodes < 1 or asked.workers < 1 or (asked.candidates or 1) < 1:
+    if min(asked.episodes, asked.workers, 1 if asked.candidates is None else asked.candidates) < 1:
         made.error('--episodes, --workers and --candidates take 1 or more')
     try:
         found = evaluate_file(
             asked.policy, asked.episodes, asked.seed, asked.workers, asked.environment,
             asked.candidates, asked.noise_scale)
-    except PolicyError as error:
+    except ValueError as error:
         made.exit(2, f'{error}\n')
     low, high = found.interval
     print(f'{asked.policy.name}: {found.success:.1%} of {asked.episodes} episodes solved '

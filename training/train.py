@@ -111,6 +111,7 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
         bar = tqdm(
             total=config.steps, initial=progress.step, desc=run.name, unit='update', disable=None)
         clock = _Clock(progress)
+        info: dict[str, torch.Tensor] | None = None
         while progress.step < config.steps and not stopped():
             agent.set_learning_rate(learning_rate(config, progress.step))
             info = agent.update(sampler.sample(config.batch_size, generator))
@@ -129,7 +130,9 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
                 _finite(info, progress.step, saved)
                 clock.tick()
                 checkpoint.save(saved, config, spec, agent, generator, progress)
-        if stopped():
+        if stopped() and progress.step % config.checkpoint_every != 0:
+            if info is not None:
+                _finite(info, progress.step, saved)
             clock.tick()
             checkpoint.save(saved, config, spec, agent, generator, progress)
         bar.close()

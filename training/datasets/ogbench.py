@@ -23,6 +23,7 @@ from pathlib import Path
 import re
 from typing import Any
 import zipfile
+import zlib
 
 import numpy as np
 from ogbench.relabel_utils import relabel_dataset
@@ -36,6 +37,8 @@ from training.provenance import sha256
 KEYS = ('observations', 'actions', 'terminals', 'qpos', 'qvel')
 CUBES = {'single': 1, 'double': 2, 'triple': 3, 'quadruple': 4, 'octuple': 8}
 PERIOD = 0.05
+# Numbers of an observation: of the robot, and of each cube.
+ROBOT_NUMBERS, CUBE_NUMBERS = 19, 9
 # Names, sizes and physical ranges of the relative end-effector action (ManipSpaceEnv): at most
 # 0.05 m, 0.3 rad and one whole gripper opening a step of 0.05 s.
 ACTION = (
@@ -111,7 +114,7 @@ def _check(path: Path, observation_size: int) -> None:
                     f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}, '
                     f'expected {", ".join(KEYS)}')
             arrays = {key: file[key] for key in KEYS}
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise DataError(
             f'{path}: found a file that is damaged or not .npz ({error}); '
             'collect or copy it again') from error
@@ -120,7 +123,11 @@ def _check(path: Path, observation_size: int) -> None:
             raise
         raise DataError(f'{path}: found contents that are not plain arrays ({error})') from error
     rows = len(arrays['actions'])
-    for key, width in (('observations', observation_size), ('actions', 5)):
+    cubes = (observation_size - ROBOT_NUMBERS) // CUBE_NUMBERS
+    widths = {
+        'observations': observation_size, 'actions': 5, 'qpos': 14 + 7 * cubes,
+        'qvel': 14 + 6 * cubes}
+    for key, width in widths.items():
         if arrays[key].shape != (rows, width):
             raise DataError(
                 f'{path}: {key} has shape {arrays[key].shape}, the environment needs '
