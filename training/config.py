@@ -175,9 +175,9 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         replace(
             _SMALL, value_weight=0.0, noise_scale=0.5, steps=6_000, evaluate_every=3_000)),
     'small-offline': (
-        'Cloning and top-K improvement in chunks with small networks, half an hour on a CPU',
+        'Cloning and top-K improvement in chunks with small networks, an hour on a CPU',
         replace(
-            _SMALL, data='data/cube-single-play-v0.npz', steps=6_000, horizon=5, best_of=4,
-            value_weight=0.5, pool=8, top=2, anchor_rate=1e-3, noise_scale=1.0,
-            evaluate_every=3_000)),
+            _SMALL, data='data/cube-single-play-v0.npz', steps=12_000, horizon=5, best_of=4,
+            value_weight=0.5, pool=8, top=2, anchor_rate=1e-3, noise_scale=0.5,
+            evaluate_every=4_000)),
 }
