@@ -189,6 +189,11 @@ def load_robot_description(path: str | os.PathLike[str]) -> RobotDescription:
         for name in names:
             if names.count(name) > 1:
                 raise section.error(f'found the field {name!r} twice')
+    topics = [topic.topic for topic in commands]
+    for name in topics:
+        if topics.count(name) > 1:
+            raise top['commands'].error(
+                f'found the topic {name!r} twice; put all its fields under one entry')
     if not commands:
         raise top['commands'].error('found no command topic, expected at least one')
     return RobotDescription(

@@ -19,12 +19,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 import importlib
 from operator import attrgetter
+import re
 from typing import Any
 
 from ament_index_python import get_resource, get_resources
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 
 from dfp_ros.observation import Sample
 from dfp_ros.robot_description import (
@@ -99,7 +101,8 @@ class CommandWriter:
     :param topic: The topic.
     :param spec: The policy's specification, which says where in an action its fields are.
     :raises DescriptionError: Where the message type or a message field does not exist, takes no
-        floating-point numbers, or is an array of which a part is left out.
+        floating-point numbers, is given twice, or is an array of which a part is left out; or
+        where a message of zeros cannot be sent.
     """
 
     def __init__(self, topic: CommandTopic, spec: PolicySpec) -> None:
@@ -117,6 +120,13 @@ class CommandWriter:
             places[member.name] = range(start, start + member.size)
             start += member.size
         self._setters = _setters(self._message, topic, places)
+        try:
+            # Whatever would fail later, with the robot moving, fails now.
+            serialize_message(self.write(np.zeros(spec.action_size), 0))
+        except Exception as error:
+            raise DescriptionError(
+                f'{topic.where}: a {topic.type} of zeros cannot be sent: '
+                f'{type(error).__name__}: {error}') from error
 
     def write(self, command: NDArray[np.float64], stamp: int) -> Any:
         """
@@ -208,10 +218,12 @@ def _setters(
     """Compile one function a message field: it takes the whole command."""
     setters: list[Callable[[list[float]], None]] = []
     arrays: dict[str, dict[int, int]] = {}
+    kinds: dict[str, str] = {}
+    given: set[str] = set()
     for entry in topic.entries:
         place = places[entry.action]
         if entry.indices:
-            _require_kind(message, topic, entry, entry.path, array=True)
+            kinds[entry.path] = _require_kind(message, topic, entry, entry.path, array=True)
             array = arrays.setdefault(entry.path, {})
             for index, source in zip(entry.indices, place, strict=True):
                 if index in array:
@@ -222,19 +234,40 @@ def _setters(
         leaves = [f'{entry.path}.{name}' for name in entry.components] or [entry.path]
         for leaf, source in zip(leaves, place, strict=True):
             _require_kind(message, topic, entry, leaf, array=False)
+            if leaf in given:
+                raise DescriptionError(f'{entry.where}: {leaf} is given a second time')
+            given.add(leaf)
             setters.append(_number_setter(*_parent(message, leaf), source))
     for path, array in arrays.items():
         if sorted(array) != list(range(len(array))):
             missing = min(set(range(max(array))) - set(array))
             raise DescriptionError(
                 f'{topic.where}: {path}[{missing}] is given by no field, and must not be guessed')
+        _check_size(topic, path, kinds[path], len(array))
         order = [array[index] for index in sorted(array)]
         setters.append(_array_setter(*_parent(message, path), order))
     return setters
 
 
+def _check_size(topic: CommandTopic, path: str, kind: str, found: int) -> None:
+    """
+    See that an array has as many numbers as ``double[9]`` or ``sequence<double, 3>`` want.
+
+    Nobody else does: of ``double[9]`` with two numbers, seven are sent from memory at random.
+    """
+    fixed, bounded = re.search(r'\[(\d+)\]$', kind), re.search(r', (\d+)>$', kind)
+    if fixed and found != int(fixed[1]):
+        raise DescriptionError(
+            f'{topic.where}: {path} is {kind}, but the fields give {found} numbers, expected '
+            f'{fixed[1]}; what is left out must not be guessed')
+    if bounded and found > int(bounded[1]):
+        raise DescriptionError(
+            f'{topic.where}: {path} is {kind}, but the fields give {found} numbers, expected at '
+            f'most {bounded[1]}')
+
+
 def _require_kind(
-        message: Any, topic: CommandTopic, entry: CommandEntry, path: str, *, array: bool) -> None:
+        message: Any, topic: CommandTopic, entry: CommandEntry, path: str, *, array: bool) -> str:
     """See that a message field takes a floating-point number, or an array of them."""
     kind = _field_type(type(message), topic.type, path, entry.where)
     if not (_is_array(kind, _FLOATS) if array else kind in _FLOATS):
@@ -242,6 +275,7 @@ def _require_kind(
         raise DescriptionError(
             f'{entry.where}: {path} is {kind}, expected {expected}; use components for the '
             'members of a message, indices for the elements of an array')
+    return kind
 
 
 def _parent(message: Any, path: str) -> tuple[Any, str]:

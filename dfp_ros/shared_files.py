@@ -23,7 +23,7 @@ from dfp_ros.yaml_section import nearest
 
 
 class SharedFileError(ValueError):
-    """A bare name is not the name of a file that comes with the package."""
+    """A bare name is not the name of a file of the package, or a path cannot be one."""
 
 
 def find_shared(name: str, folder: str, suffix: str) -> Path:
@@ -34,8 +34,20 @@ def find_shared(name: str, folder: str, suffix: str) -> Path:
     :param folder: Where in the package's share directory bare names are, for example ``models``.
     :param suffix: What a bare name may leave out, for example ``.onnx``.
     :return: The path; for a path as opposed to a bare name it may be one that does not exist.
-    :raises SharedFileError: Where there is no file of that bare name.
+    :raises SharedFileError: Where there is no file of that bare name, or no file can have that
+        path.
     """
+    try:
+        return _find(name, folder, suffix)
+    except (OSError, RuntimeError) as error:
+        # A name that is too long, a folder that may not be entered, the home of nobody.
+        raise SharedFileError(
+            f'found {name!r}, which cannot be the path of a file: {error}; give another path, or '
+            f'the bare name of one in {folder}') from error
+
+
+def _find(name: str, folder: str, suffix: str) -> Path:
+    """Find a file, as far as the file system lets us."""
     path = Path(name).expanduser()
     if path.is_file() or path.name != name:
         return path

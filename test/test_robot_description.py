@@ -71,6 +71,8 @@ def test_shipped_description_fits_cube_single() -> None:
      'found -1, expected an index'),
     ('- action: effector_yaw_rate', '- action: gripper_rate', 'commands',
      "the field 'gripper_rate' twice"),
+    ('topic: gripper_command', 'topic: twist_command', 'commands',
+     "found the topic 'twist_command' twice"),
 ])
 def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message: str) -> None:
     """Every message has the file, the line, the key, and the nearest thing that would be right."""

@@ -14,6 +14,7 @@
 """Messages in and out, and what is said about types and fields that do not exist."""
 
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ pytest.importorskip('rclpy')
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -37,6 +39,7 @@ from dfp_ros.robot_description import (
 )
 from dfp_ros.ros_io import CommandWriter, find_message_type, SourceReader
 from dfp_ros.shared_files import find_shared, SharedFileError
+from dfp_ros.spec import ActionField
 
 
 def robot_with(source: str, kind: str = '', **changes: Any) -> RobotDescription:
@@ -141,6 +144,17 @@ def entry(action: str, path: str, *components: str, indices: tuple[int, ...] = (
     ('std_msgs/msg/Float64MultiArray', '', [
         entry('gripper_rate', 'data', indices=(0,)),
         entry('effector_yaw_rate', 'data', indices=(0,))], 'data[0] is given a second time'),
+    ('geometry_msgs/msg/Twist', '', [
+        entry('effector_linear_velocity', 'linear', 'x', 'y', 'z'),
+        entry('effector_yaw_rate', 'linear.z')], 'linear.z is given a second time'),
+    ('sensor_msgs/msg/Imu', 'w', [
+        entry('effector_linear_velocity', 'orientation_covariance', indices=(0, 1, 2))],
+     'orientation_covariance is double[9], but the fields give 3 numbers, expected 9'),
+    ('shape_msgs/msg/SolidPrimitive', '', [
+        entry('effector_linear_velocity', 'dimensions', indices=(0, 1, 2)),
+        entry('gripper_rate', 'dimensions', indices=(3,))],
+     'dimensions is sequence<double, 3>, but the fields give 4 numbers, expected at most 3'),
+    ('geometry_msgs/msg/TwistStamped', '\ud800', [], 'of zeros cannot be sent: UnicodeEncode'),
 ])
 def test_bad_command(
         kind: str, frame: str, entries: list[CommandEntry], message: str) -> None:
@@ -161,6 +175,22 @@ def test_several_fields_in_one_array() -> None:
     assert list(message.data) == [2, 5, 3, 1]
 
 
+def test_arrays_of_limited_size() -> None:
+    """An array that is filled, and one that is not longer than it may be."""
+    for kind, path, action, size in (
+            ('geometry_msgs/msg/AccelWithCovarianceStamped', 'accel.covariance', 'many', 36),
+            ('shape_msgs/msg/SolidPrimitive', 'dimensions', 'few', 2)):
+        low, high = (-1.0,) * size, (1.0,) * size
+        field = ActionField(action, size, 'm/s', low, high, low, high)
+        topic = CommandTopic(
+            'c', 'c', kind, 'world' if 'Stamped' in kind else '', 'zero',
+            (entry(action, path, indices=tuple(range(size))),), 'robot.yaml:7')
+        numbers = np.arange(size, dtype=float)
+        message = CommandWriter(topic, cube_spec(action=(field,))).write(numbers, 0)
+        found = deserialize_message(serialize_message(message), type(message))
+        np.testing.assert_array_equal(attrgetter(path)(found), numbers)
+
+
 def test_finds_message_types_of_any_package() -> None:
     """Whatever is installed can be named."""
     assert find_message_type('diagnostic_msgs/msg/DiagnosticStatus', '') is DiagnosticStatus
@@ -177,3 +207,11 @@ def test_finds_shared_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert find_shared(name, 'config', '.yaml').is_file()
     with pytest.raises(SharedFileError, match="did you mean 'ur5e_cube'"):
         find_shared('ur5_cube', 'config', '.yaml')
+
+
+@pytest.mark.parametrize('name', [
+    '~nosuchuser/x.onnx', 'x' * 300, f'/{"x" * 300}.onnx', 'x' * 252])
+def test_what_cannot_be_a_path(name: str) -> None:
+    """A home that does not exist, and names longer than any file system takes."""
+    with pytest.raises(SharedFileError, match='cannot be the path of a file'):
+        find_shared(name, 'models', '.onnx')
