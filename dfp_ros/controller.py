@@ -185,6 +185,17 @@ class Controller:
         text = f'action {due[1].tolist()} is outside [-1, 1]' if reason else ''
         return Decision(State.RUNNING, reason, text, sent, **facts)
 
+    def fail(self, error: Exception) -> Decision:
+        """
+        Stop for an error that should not have been, in deciding or in sending.
+
+        The chunk is dropped, so that the next step plans anew.
+
+        :param error: What was raised.
+        """
+        self._has_commanded = True
+        return self._hold(Reason.INTERNAL_ERROR, f'{type(error).__name__}: {error}', {})
+
     def _hold(self, reason: Reason, text: str, facts: dict[str, Any]) -> Decision:
         """Stop, and plan anew from a fresh observation once it is over."""
         self._player.reset()

@@ -63,7 +63,9 @@ def check_sources(
     See whether every source is there and fresh.
 
     Age is judged twice: by when the message arrived, which no publisher's clock can defeat, and by
-    its header stamp, which no queue on the way can defeat.
+    its header stamp, which no queue on the way can defeat. Both are only as good as ``now``: where
+    that is set back, samples from before have to be forgotten first, as
+    :meth:`dfp_ros.sample_store.SampleStore.pass_time` does.
 
     :param now: Time in ns.
     :param sources: All sources.

@@ -29,6 +29,11 @@ class Instant(enum.Enum):
     REPEATED = 'repeated'
 
 
+# Complete sets of samples that are older than the last by less than this, in ns, may still have
+# been on their way; by more, the robot's time has begun anew.
+_RESTART = 1_000_000_000
+
+
 class SampleStore:
     """
     Keeps the newest sample of each source.
@@ -42,7 +47,9 @@ class SampleStore:
         """Start empty."""
         self._sources = tuple(sources)
         self.samples: dict[str, Sample] = {}
+        self._now = 0
         self._last = -1
+        self._repeatable = -1
         self._repeated: set[str] = set()
 
     @property
@@ -53,7 +60,25 @@ class SampleStore:
     def clear(self) -> None:
         """Forget the samples, though not which instants were complete before."""
         self.samples.clear()
-        self._repeated.clear()
+        # Whatever completes the last instant from here on was sent again by every source.
+        self._repeatable = self._last
+        self._repeated = set(self._sources)
+
+    def pass_time(self, now: int) -> bool:
+        """
+        Note the time; where the clock was set back, forget the samples.
+
+        How long ago they arrived cannot be told any more. Kept, those of a source that is dead
+        would be fresh once more when the clock comes by the time of their arrival again.
+
+        :param now: Time in ns, on the clock that says when samples were received.
+        :return: Whether the clock was set back.
+        """
+        is_back = now < self._now
+        if is_back:
+            self.clear()
+        self._now = now
+        return is_back
 
     def add(self, name: str, sample: Sample) -> Instant:
         """
@@ -61,22 +86,27 @@ class SampleStore:
 
         :param name: Its source.
         :param sample: The sample.
-        :return: Whether all sources now have samples of one stamp, later than any such before;
+        :return: Whether all sources now have samples of one stamp that was not complete before;
             or have sent those of the last such instant all over again, as a robot does that
-            waits for an answer.
+            waits for an answer. An instant that is earlier by up to 1 s may have been late on its
+            way; it counts once all sources have sent it again.
         """
         self.samples[name] = sample
+        self._now = max(self._now, sample.received)
         stamp = sample.time
-        if stamp < self._last or len(self.samples) < len(self._sources):
+        if len(self.samples) < len(self._sources) or any(
+                other.time != stamp for other in self.samples.values()):
             return Instant.INCOMPLETE
-        if any(other.time != stamp for other in self.samples.values()):
-            return Instant.INCOMPLETE
-        if stamp > self._last:
-            self._last = stamp
-            self._repeated.clear()
-            return Instant.NEW
-        self._repeated.add(name)
-        if len(self._repeated) < len(self._sources):
-            return Instant.INCOMPLETE
+        if self._last - _RESTART <= stamp <= self._last:
+            if stamp != self._repeatable:
+                self._repeatable = stamp
+                self._repeated.clear()
+                return Instant.INCOMPLETE
+            self._repeated.add(name)
+            if len(self._repeated) < len(self._sources):
+                return Instant.INCOMPLETE
         self._repeated.clear()
-        return Instant.REPEATED
+        if stamp == self._last:
+            return Instant.REPEATED
+        self._last = self._repeatable = stamp
+        return Instant.NEW

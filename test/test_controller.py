@@ -27,6 +27,7 @@ from dfp_ros.controller import Controller, Decision, State
 from dfp_ros.observation import ObservationBuilder, Sample
 from dfp_ros.policy import OnnxPolicy, PolicyError
 from dfp_ros.safety import Reason
+from dfp_ros.sample_store import SampleStore
 from dfp_ros.spec import PolicySpec, SpecMismatch
 
 S = 1_000_000_000
@@ -185,6 +186,41 @@ def test_holds_on_a_broken_answer(answer: float | None, reason: Reason) -> None:
     np.testing.assert_array_equal(first.sent, np.zeros(5))
     assert second.state is State.RUNNING
     assert broken.calls == 2
+
+
+def test_an_error_elsewhere_is_a_stop_and_a_new_plan(policy: OnnxPolicy) -> None:
+    """What could not be sent is not played on: zero, and a chunk of its own afterwards."""
+    robot = controller(policy)
+    run(robot, 2)
+    decision = robot.fail(TypeError('cannot be sent'))
+    assert decision.state is State.HOLD
+    assert decision.reason == Reason.INTERNAL_ERROR
+    assert decision.text == 'TypeError: cannot be sent'
+    np.testing.assert_array_equal(decision.sent, np.zeros(5))
+    now = START + 2 * TICK
+    assert robot.step(now, rest_samples(now)).chunk_index == 0
+    other = controller(policy)
+    other.fail(TypeError())
+    assert other.step(START, {}).state is State.HOLD
+
+
+def test_a_clock_that_is_set_back_revives_no_dead_source(policy: OnnxPolicy) -> None:
+    """The last samples come at 100 s, the clock is set to 90 s and comes by 99.9 s: a stop."""
+    robot = controller(policy)
+    store = SampleStore(shipped_robot().sources)
+    for name, sample in rest_samples(100 * S).items():
+        store.add(name, sample)
+
+    def step(now: int) -> State:
+        store.pass_time(now)
+        return robot.step(now, store.samples).state
+
+    assert step(100 * S) is State.RUNNING
+    for tenths in (900, 901, 990, 998, 999, 1000, 1001, 1010):
+        assert step(tenths * S // 10) is State.HOLD
+    for name, sample in rest_samples(101 * S).items():
+        store.add(name, sample)
+    assert step(101 * S + TICK) is State.RUNNING
 
 
 def test_clips_what_is_out_of_bounds() -> None:

@@ -13,8 +13,12 @@
 # limitations under the License.
 """When the samples of an instant are complete, and when they come again."""
 
+import pytest
+
 from dfp_ros.observation import Sample
 from dfp_ros.sample_store import Instant, SampleStore
+
+S = 1_000_000_000
 
 
 def test_an_instant_is_complete_once() -> None:
@@ -46,6 +50,55 @@ def test_clearing_forgets_samples_but_not_the_past() -> None:
     assert store.missing == ['a']
     assert store.add('a', Sample(4, 4, {})) is Instant.INCOMPLETE
     assert store.add('a', Sample(6, 6, {})) is Instant.NEW
+
+
+def test_after_clearing_the_last_instant_is_answered_at_its_first_repetition() -> None:
+    """A robot that still waits for its answer when someone else resets is not left waiting."""
+    store = SampleStore(('a', 'b'))
+    for name in 'ab':
+        store.add(name, Sample(5, 5, {}))
+    store.clear()
+    assert store.add('b', Sample(5, 6, {})) is Instant.INCOMPLETE
+    assert store.add('a', Sample(5, 6, {})) is Instant.REPEATED
+    assert store.add('b', Sample(5, 7, {})) is Instant.INCOMPLETE
+    assert store.add('a', Sample(5, 7, {})) is Instant.REPEATED
+
+
+@pytest.mark.parametrize('cleared', [False, True])
+def test_a_robot_that_starts_again_at_an_earlier_time(cleared: bool) -> None:
+    """Much earlier is a new start at once; a little earlier once it was sent again."""
+    store = SampleStore(('a', 'b'))
+
+    def add(stamp: float) -> list[Instant]:
+        return [store.add(name, Sample(round(stamp * S), 0, {})) for name in 'ab']
+
+    assert add(100) == [Instant.INCOMPLETE, Instant.NEW]
+    if cleared:
+        store.clear()
+    assert add(0) == [Instant.INCOMPLETE, Instant.NEW]
+    assert add(0.5) == [Instant.INCOMPLETE, Instant.NEW]
+    if cleared:
+        store.clear()
+    assert add(0) == [Instant.INCOMPLETE, Instant.INCOMPLETE]
+    assert add(0) == [Instant.INCOMPLETE, Instant.NEW]
+    assert add(0) == [Instant.INCOMPLETE, Instant.REPEATED]
+    assert add(0.05) == [Instant.INCOMPLETE, Instant.NEW]
+
+
+def test_a_clock_that_is_set_back_ends_what_came_before() -> None:
+    """Samples are forgotten by a step back, even one that the arrival alone shows."""
+    store = SampleStore(('a',))
+    assert not store.pass_time(90)
+    store.add('a', Sample(None, 100, {}))
+    assert not store.pass_time(100)
+    assert not store.pass_time(100)
+    assert store.missing == []
+    assert store.pass_time(99)
+    assert store.missing == ['a']
+    assert not store.pass_time(100)
+    store.add('a', Sample(None, 110, {}))
+    assert store.pass_time(105)
+    assert store.missing == ['a']
 
 
 def test_without_header_the_arrival_counts() -> None:
