@@ -92,8 +92,9 @@ _DESCRIPTIONS: tuple[tuple[str, Any, str, tuple[float, float] | None, bool], ...
     ('noise_scale', -1.0, 'Factor on the noise, 0 to 10; -1 is the one that the policy was '
      'evaluated with.', (-1.0, 10.0), False),
     ('trigger', 'timer', 'timer: tick at the control rate. samples: tick when every source has a '
-     'new sample and all have one stamp, for robots that wait for each command. Can be set while '
-     'the node is unconfigured.', None, False),
+     'new sample and all have one stamp, for robots that wait for each command: max_age is not '
+     'judged, and zero is sent once no complete set came for 2 s. Can be set while the node is '
+     'unconfigured.', None, False),
     ('autostart', True, 'Configure and activate when the node starts.', None, True))
 # Topics and their quality of service follow from these.
 UNCONFIGURED_ONLY = ('robot', 'trigger')

@@ -74,6 +74,9 @@ class PolicyNode(LifecycleNode):
         self._log = DecisionLog(self.get_logger(), time.monotonic)
         self._statistics = LoopStatistics(None)
         self._last_tick = 0.0
+        # What the last tick decided, with the loop whose writers can put it into messages.
+        self._answer: tuple[ControlLoop, Decision] | None = None
+        self._is_simulated_time = False
         self._entities: list[Any] = []
         self._commands: list[Publisher] = []
         self._timer: Any = None
@@ -90,10 +93,7 @@ class PolicyNode(LifecycleNode):
             self._loop = make_control_loop(settings, robot, policy)
             self._open(self._loop)
         except Exception as error:  # whatever it is, the operator is told, and the node lives on
-            known = type(error).__module__.startswith('dfp_ros.')
-            self.get_logger().error(
-                f'cannot configure: {error}' if known
-                else f'cannot configure: {type(error).__name__}: {error}')
+            self.get_logger().error(f'cannot configure: {_explain(error)}')
             self._close()
             return TransitionCallbackReturn.FAILURE
         self.get_logger().info(
@@ -107,6 +107,7 @@ class PolicyNode(LifecycleNode):
         self._store = SampleStore(self._loop.robot.sources)
         self._log.restart()
         self._last_tick = time.monotonic()
+        self._answer = None
         self._loop.controller.reset(self._loop.settings.noise_seed)
         self._active = True
         self._start_timer()
@@ -161,9 +162,10 @@ class PolicyNode(LifecycleNode):
                 load_policy(changes['policy'])
             if self._loop is None and changes.get('robot'):
                 load_robot(changes['robot'])
-        except ValueError as error:
-            self.get_logger().warning(f'refused {", ".join(changes)}: {error}')
-            return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # likewise: a bad value must not end what is running
+            reason = _explain(error)
+            self.get_logger().warning(f'refused {", ".join(changes)}: {reason}')
+            return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
     def _prepare_changes(
@@ -243,8 +245,9 @@ class PolicyNode(LifecycleNode):
         self._statistics = LoopStatistics(self._loop.tick * 1e-9 if timed else None)
         # Deadlines are those of the timer: absolute, and dropped when missed. A steady clock
         # cannot be set; simulated time has to be followed.
+        self._is_simulated_time = self.get_parameter('use_sim_time').value
         clock = (
-            self.get_clock() if self.get_parameter('use_sim_time').value
+            self.get_clock() if self._is_simulated_time
             else Clock(clock_type=ClockType.STEADY_TIME))
         self._timer = self.create_timer(
             self._loop.tick * 1e-9, self._tick_on_timer if timed else self._watch_samples,
@@ -253,7 +256,11 @@ class PolicyNode(LifecycleNode):
     def _tick_on_timer(self) -> None:
         """Tick at a deadline."""
         if self._active and self._loop is not None:
-            self._tick(self._loop, self.get_clock().now().nanoseconds, self._store.samples)
+            now = self.get_clock().now().nanoseconds
+            if self._store.pass_time(now):
+                self.get_logger().warning(
+                    'the clock was set back; only samples that arrive from now on count')
+            self._tick(self._loop, now, self._store.samples)
 
     def _tick_on_samples(self, loop: ControlLoop, instant: Instant, stamp: int) -> None:
         """
@@ -261,8 +268,9 @@ class PolicyNode(LifecycleNode):
 
         Where they come again, their answer got lost: it is sent again, and nothing is decided.
         """
-        if instant is Instant.REPEATED and self._log.last is not None:
-            self._send(loop, self._log.last, stamp)
+        if instant is Instant.REPEATED and self._answer is not None:
+            self._last_tick = time.monotonic()
+            self._try_to_send(*self._answer, stamp)
         elif instant is Instant.NEW:
             # Time is the robot's here: it stands still while it waits for the command.
             samples = {
@@ -283,7 +291,7 @@ class PolicyNode(LifecycleNode):
         else:
             decision = Decision(
                 State.HOLD, Reason.STALE, text, self._loop.controller.stop_command)
-        self._send(self._loop, decision, self.get_clock().now().nanoseconds)
+        self._try_to_send(self._loop, decision, self._unasked_stamp())
         self._log.add(decision)
 
     def _tick(self, loop: ControlLoop, now: int, samples: Mapping[str, Sample]) -> None:
@@ -291,25 +299,49 @@ class PolicyNode(LifecycleNode):
         self._last_tick = begin = time.monotonic()
         try:
             decision = loop.controller.step(now, samples)
+            self._send(loop, decision, now)
         except Exception as error:  # a defect must stop the robot, never leave it on its way
-            decision = Decision(
-                State.HOLD, Reason.INTERNAL_ERROR, f'{type(error).__name__}: {error}',
-                loop.controller.stop_command)
-        self._send(loop, decision, now)
-        self._statistics.tick(begin)
+            decision = loop.controller.fail(error)
+            self._try_to_send(loop, decision, now)
+        self._answer = loop, decision
+        self._statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
         self._statistics.add(decision.inference, decision.observation_age)
         self._log.add(decision)
 
     def _send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
-        """Publish a decision's command, if it has one."""
-        if decision.sent is not None:
-            for publisher, writer in zip(self._commands, loop.writers, strict=True):
+        """Publish a decision's command, if it has one; a topic that fails costs no other its."""
+        if decision.sent is None:
+            return
+        failed: Exception | None = None
+        for publisher, writer in zip(self._commands, loop.writers, strict=True):
+            try:
                 publisher.publish(writer.write(decision.sent, stamp))
+            except Exception as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def _try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
+        """Publish a decision's command where there is nothing to fall back on."""
+        try:
+            self._send(loop, decision, stamp)
+        except Exception as error:
+            self.get_logger().error(
+                f'a command could not be sent: {_explain(error)}', throttle_duration_sec=1.0)
+
+    def _unasked_stamp(self) -> int:
+        """
+        Make the stamp of a command that answers no observation.
+
+        It is not quite now: where time is simulated, an observation may be stamped with this very
+        instant, and a robot that waits for its answer would take the command for it.
+        """
+        return max(0, self.get_clock().now().nanoseconds - 1)
 
     def _send_stop(self, loop: ControlLoop) -> None:
         """Send zero to every command topic."""
         stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.stop_command)
-        self._send(loop, stop, self.get_clock().now().nanoseconds)
+        self._try_to_send(loop, stop, self._unasked_stamp())
 
     def _stop(self) -> None:
         """Stop ticking, and stop the robot; the command is sent whatever was sent before."""
@@ -346,6 +378,12 @@ class PolicyNode(LifecycleNode):
             self._diagnostics.publish(diagnose(
                 self.get_fully_qualified_name(), self._loop, self._store.samples, self._log.last,
                 self._statistics, self.get_clock().now()))
+
+
+def _explain(error: Exception) -> str:
+    """Give an error's message, which for errors of this package says all there is to say."""
+    known = type(error).__module__.startswith('dfp_ros.')
+    return str(error) if known else f'{type(error).__name__}: {error}'
 
 
 def main(args: list[str] | None = None) -> int:
