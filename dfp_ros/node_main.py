@@ -23,12 +23,13 @@ from typing import Protocol
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 _FOREVER = 1e8  # s
+_POLL = 0.1  # s
 
 
 class SafeNode(Protocol):
@@ -74,20 +75,40 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
             executor.wake()
 
         threading.Thread(target=wait_for_signal, name='signals', daemon=True).start()
-        while not ended.done():
-            try:
-                # Without a timeout, the events executor of rclpy 7.1.6 spins at full load and
-                # stalls.
-                executor.spin_until_future_complete(ended, timeout_sec=_FOREVER)
-            except Exception as error:  # a robot must not be left because of one bad message
-                node.get_logger().error(
-                    f'a callback failed, the node goes on: {type(error).__name__}: {error}',
-                    throttle_duration_sec=1.0)
+        keep_spinning(executor, node, ended)
         executor.remove_node(node)
         return 0
     finally:
         node.close()
         rclpy.shutdown()
+
+
+def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
+    """
+    Take messages until told to end, whatever the callbacks do.
+
+    A robot must not be left because of one bad message, so a callback that fails is logged.
+
+    :param executor: Has the node.
+    :param node: Logs.
+    :param ended: Done when it is to end; who ends it calls ``executor.wake()`` too.
+    """
+    while not ended.done():
+        try:
+            if isinstance(executor, SingleThreadedExecutor):
+                # Its spin_until_future_complete hangs one more callback on the future at every
+                # event, for ever.
+                executor.spin_once(timeout_sec=_POLL)
+            else:
+                # Without a timeout, the events executor of rclpy 7.1.6 spins at full load and
+                # stalls.
+                executor.spin_until_future_complete(ended, timeout_sec=_FOREVER)
+        except ExternalShutdownException:
+            return
+        except Exception as error:
+            node.get_logger().error(
+                f'a callback failed, the node goes on: {type(error).__name__}: {error}',
+                throttle_duration_sec=1.0)
 
 
 def _catch_signals() -> socket.socket:

@@ -13,6 +13,7 @@
 # limitations under the License.
 """Running a node as a process: it outlives a callback that fails, and ends on a signal."""
 
+from collections.abc import Callable
 import os
 import signal
 
@@ -20,9 +21,10 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
+from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
-from dfp_ros.node_main import run_node  # noqa: E402
+from dfp_ros import node_main  # noqa: E402
 from dfp_ros.robots.demo import free_domain  # noqa: E402
 
 
@@ -50,13 +52,18 @@ class Failing(Node):
         self.destroy_node()
 
 
+@pytest.mark.parametrize('make_executor', [node_main.make_executor, SingleThreadedExecutor])
 def test_a_failing_callback_does_not_end_the_node(
-        monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+        make_executor: Callable[[], Executor], monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture) -> None:
+    """Neither with the executor of this distribution nor with that of older ones."""
+    monkeypatch.setattr(node_main, 'make_executor', make_executor)
     monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain()))
     made = []
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
-        assert run_node('failing', lambda: made.append(Failing()) or made[0], []) == 0
+        assert node_main.run_node(
+            'failing', lambda: made.append(Failing()) or made[0], []) == 0
     finally:
         signal.set_wakeup_fd(-1)
         for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):

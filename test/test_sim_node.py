@@ -16,23 +16,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import gc
+from queue import SimpleQueue
 import signal
+import threading
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
 import numpy as np
 import pytest
+import rclpy
 from rclpy.qos import qos_profile_sensor_data
 from ros_processes import NodeProcess, Peer
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
+from dfp_ros.robots import sim_node
 from dfp_ros.robots.demo import free_domain
 from dfp_ros.robots.rendering import choose_backend, RenderingError
 from dfp_ros.robots.sim_messages import JOINT_NAMES
 from dfp_ros.robots.sim_qos import EPISODE_QOS
+from dfp_ros.robots.sim_robot import SimRobot, STOP
 from dfp_ros.robots.simulation import Simulation
 
 MODULE = 'dfp_ros.robots.sim_node'
@@ -179,8 +185,8 @@ def test_real_time(realtime: Cell) -> None:
 
 
 def test_the_pace_is_kept_and_the_episode_reported(domain: int) -> None:
-    """An episode at twice real time ends at its time limit, on time, and the node with it."""
-    settings = {'seed': 5, 'real_time_factor': 2.0, 'state_rate': 20.0, 'episodes': 1}
+    """An episode at four times real time ends at its time limit, on time, and the node with it."""
+    settings = {'seed': 5, 'real_time_factor': 4.0, 'state_rate': 20.0, 'episodes': 1}
     with start(domain, **settings) as process, Peer(domain) as peer:
         cell = Cell(process, peer)
         cell.connect()
@@ -194,9 +200,11 @@ def test_the_pace_is_kept_and_the_episode_reported(domain: int) -> None:
     assert {key: values[key] for key in ('episode', 'seed', 'success', 'steps', 'duration')} == {
         'episode': '0', 'seed': '5', 'success': 'false', 'steps': '200', 'duration': '10'}
     assert float(values['return']) == -200
-    # On the average; a busy machine may lose a little.
-    assert 1.8 < float(values['real_time_factor']) < 2.01
-    assert int(values['overruns']) >= 0
+    # A slice may be late on a busy machine; a pace that is not asked for makes none of them late.
+    factor, overruns = float(values['real_time_factor']), int(values['overruns'])
+    assert factor < 4.02
+    assert factor > 3.8 or overruns > 0
+    assert 0 <= overruns <= 200
 
 
 def test_lockstep_waits_for_the_answer(domain: int) -> None:
@@ -226,6 +234,41 @@ def test_lockstep_waits_for_the_answer(domain: int) -> None:
         assert 'Traceback' not in process.output
 
 
+class FailingRobot(SimRobot):
+    """Fails in its first callback, and asks to be ended in the second."""
+
+    def __init__(self, inbox: SimpleQueue[Any]) -> None:
+        super().__init__(inbox)
+        self.calls = 0
+        self.create_timer(0.01, self.fail)
+
+    def fail(self) -> None:
+        self.calls += 1
+        if self.calls == 1:
+            raise RuntimeError('on purpose')
+        self._inbox.put(STOP)
+
+
+def test_a_failing_callback_does_not_deafen_the_robot(
+        domain: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is reported, and what comes next is taken: the physics never go on alone."""
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    rclpy.init(args=['--ros-args', '-p', 'mode:=lockstep'], domain_id=domain)
+    giving_up = threading.Timer(30, inbox.put, [STOP])
+    giving_up.start()
+    try:
+        robot = FailingRobot(inbox)
+        assert sim_node._run(robot, inbox) == 0
+        robot.destroy_node()
+    finally:
+        giving_up.cancel()
+        rclpy.shutdown()
+        gc.unfreeze()
+    assert robot.calls >= 2
+    said = capfd.readouterr().err
+    assert 'a callback failed, the node goes on: RuntimeError: on purpose' in said
+
+
 def test_camera(domain: int) -> None:
     """With rendering on there are images, stamped as the states that they show."""
     parameters = {'render': True, 'image_width': 64, 'image_height': 48, 'MUJOCO_GL': None}
@@ -239,17 +282,18 @@ def test_camera(domain: int) -> None:
             assert process.wait() == 1
             assert f'cannot start with render:=true: {missing}' in process.output
         return
-    with start(domain, **parameters) as process, Peer(domain) as peer:
-        cell = Cell(process, peer)
+    with start(domain, state_rate=20.0, **parameters) as process, Peer(domain) as peer:
+        # Reliable: a subscriber that takes what it can get may miss the very state of the image.
+        states = peer.collect(JointState, 'joint_states', 1000)
         images = peer.collect(Image, 'camera/image_raw', qos_profile_sensor_data)
+        # The first picture may show a state from before the subscription.
         peer.wait_for(lambda: len(images) >= 2, 120)
-        stamps = [message.header.stamp for message in cell.heard['joint_states']]
+        image = images[-1]
+        peer.wait_for(lambda: any(state.header.stamp == image.header.stamp for state in states))
         assert process.stop() == 0
         assert 'Traceback' not in process.output
-    image = images[-1]
     assert (image.width, image.height, image.encoding, image.step) == (64, 48, 'rgb8', 192)
     assert np.array(image.data).std() > 5
-    assert image.header.stamp in stamps
 
 
 @pytest.mark.parametrize(('name', 'value', 'message'), [

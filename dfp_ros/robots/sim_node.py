@@ -19,7 +19,6 @@ Node ``sim_robot``: an OGBench arm in simulation that looks like a robot cell to
 
 from __future__ import annotations
 
-import contextlib
 import gc
 from queue import SimpleQueue
 import signal
@@ -30,8 +29,11 @@ import warnings
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from dfp_ros.node_main import keep_spinning
 
 
 def main(args: list[str] | None = None) -> int:
@@ -90,7 +92,9 @@ def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
     # from another thread than the one that spins it.
     executor = SingleThreadedExecutor()
     executor.add_node(robot)
-    spinning = threading.Thread(target=_spin, args=(executor,), name='executor', daemon=True)
+    ended = Future()
+    spinning = threading.Thread(
+        target=keep_spinning, args=(executor, robot, ended), name='executor', daemon=True)
     spinning.start()
     # The collector would stop the loop to walk through MuJoCo's and dm_control's objects.
     gc.collect()
@@ -101,18 +105,14 @@ def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
         loop.run()
         robot.flush(2.0)
     finally:
-        executor.shutdown(2.0)
+        ended.set_result(None)
+        executor.wake()
         spinning.join(2.0)
+        executor.shutdown(2.0)
         if camera:
             camera.close()
     robot.get_logger().info(f'ended; {loop.summary}')
     return 0
-
-
-def _spin(executor: Executor) -> None:
-    """Take messages until the executor is shut down."""
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
 
 
 if __name__ == '__main__':
