@@ -244,8 +244,8 @@ class PolicyNode(LifecycleNode):
         timed = self._loop.settings.trigger == 'timer'
         self._statistics = LoopStatistics(self._loop.tick * 1e-9 if timed else None)
         # Deadlines are those of the timer: absolute, and dropped when missed. A steady clock
-        # cannot be set; simulated time has to be followed.
-        self._is_simulated_time = self.get_parameter('use_sim_time').value
+        # cannot be set; simulated time has to be followed, but may stand still for its samples.
+        self._is_simulated_time = timed and self.get_parameter('use_sim_time').value
         clock = (
             self.get_clock() if self._is_simulated_time
             else Clock(clock_type=ClockType.STEADY_TIME))

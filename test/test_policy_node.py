@@ -418,6 +418,21 @@ def test_simulated_time(policy: Path) -> None:
         cell.end()
 
 
+def test_simulated_time_that_stands_still(policy: Path) -> None:
+    """A robot that falls silent is held; the zero does not look like the answer it waits for."""
+    with Cell(policy, pace=1e-12, trigger='samples') as cell:
+        cell.wait_for_motion()
+        stamp = cell.now()
+        assert cell.twists[-1].header.stamp == stamp
+        cell.silent |= set(rest_messages(stamp))
+        cell.wait_for_stop()
+        assert all(twist.header.stamp != stamp for twist in cell.twists if speed(twist) == 0)
+        cell.silent.clear()
+        cell.wait_for_motion()
+        assert cell.now() == stamp
+        cell.end()
+
+
 class FailingOnce:
     """A writer that fails the first time."""
 
