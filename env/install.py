@@ -45,7 +45,9 @@ import launch_stack
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON_VERSIONS = ((3, 11), (3, 12))
-# Written last into an environment; without it the folder is the remains of an interrupted run.
+# Written last into an environment: the ROS 2 that it stands on, and its own path, which is in its
+# commands too. Without it the folder is the remains of an interrupted run; with another path, of a
+# checkout that was moved or copied.
 COMPLETE = 'dfp_ros_environment'
 
 
@@ -79,7 +81,7 @@ class Recipe:
         """Name the content: equal recipes have equal names, on one interpreter."""
         digest = hashlib.sha256()
         stack_sources = launch_stack.sources() if self.stack else []
-        for path in (*self.requirements, self.constraints, *stack_sources):
+        for path in (Path(__file__), *self.requirements, self.constraints, *stack_sources):
             digest.update(path.name.encode() + b'\0' + path.read_bytes() + b'\0')
         rest = self.python, platform.python_version(), self.ros, self.venv_options
         digest.update(repr(rest).encode())
@@ -247,6 +249,14 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def is_complete(venv: Path, mark: str) -> bool:
+    """Whether an environment was made to its end, and where it stands now."""
+    try:
+        return (venv / COMPLETE).read_text() == mark
+    except FileNotFoundError:
+        return False
+
+
 def install(root: Path, recipe: Recipe) -> bool:
     """
     Make ``root/.venv`` the environment of a recipe.
@@ -263,14 +273,15 @@ def install(root: Path, recipe: Recipe) -> bool:
     with locked(store):
         venv = store / recipe.fingerprint()
         previous = link.resolve() if link.is_symlink() else None
-        fresh = not (venv / COMPLETE).exists()
+        mark = f'{recipe.ros or "pypi"}\n{venv.resolve()}\n'
+        fresh = not is_complete(venv, mark)
         if fresh:
             shutil.rmtree(venv, ignore_errors=True)
             try:
                 build(venv, recipe)
-                (venv / COMPLETE).write_text(f'{recipe.ros or "pypi"}\n')
+                (venv / COMPLETE).write_text(mark)
             finally:
-                if not (venv / COMPLETE).exists():
+                if not is_complete(venv, mark):
                     shutil.rmtree(venv, ignore_errors=True)
         if previous != venv:
             new = store / 'link'

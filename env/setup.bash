@@ -8,7 +8,14 @@ if [ ! -e "$_dfp_root/.venv/dfp_ros_environment" ]; then
   unset _dfp_root
   return 1
 fi
-_dfp_ros=$(cat "$_dfp_root/.venv/dfp_ros_environment")
+{ read -r _dfp_ros && read -r _dfp_made; } < "$_dfp_root/.venv/dfp_ros_environment" || true
+if [ "${_dfp_made:-}" != "$(cd "$_dfp_root/.venv" > /dev/null && pwd -P)" ]; then
+  echo "env/setup.bash: the environment in $_dfp_root/.venv was made as '${_dfp_made:-}', and this" \
+    "folder was moved or copied since; run make there" >&2
+  unset _dfp_root _dfp_ros _dfp_made
+  return 1
+fi
+unset _dfp_made
 if [ -n "${ZSH_VERSION:-}" ]; then _dfp_shell=zsh; else _dfp_shell=bash; fi
 
 if [ "$_dfp_ros" = pypi ]; then

@@ -137,6 +137,32 @@ def test_a_changed_requirement_replaces_the_environment(modules, site):
     assert first.exists(), 'programs may still run in the environment that was replaced'
 
 
+def test_a_moved_checkout_gets_a_new_environment(modules, site):
+    install, _ = modules
+    root, recipe = site
+    install.install(root, recipe)
+    # The requirements stay where they were: their content decides, not their place.
+    for name in ('requirements.txt', 'constraints.txt'):
+        (root / name).rename(root.parent / name)
+    recipe = replace(recipe, requirements=(root.parent / 'requirements.txt',),
+                     constraints=root.parent / 'constraints.txt')
+    moved = root.rename(root.parent / 'moved')
+    say_hello = moved / '.venv' / 'bin' / 'say_hello'
+    with pytest.raises(FileNotFoundError):
+        subprocess.run([say_hello], check=True)
+    (moved / 'env').mkdir()
+    shutil.copy(ROOT / 'env' / 'setup.bash', moved / 'env')
+    refused = subprocess.run(['bash', '-c', '. env/setup.bash'], cwd=moved, capture_output=True,
+                             text=True, check=False)
+    assert refused.returncode == 1
+    assert 'moved or copied since; run make there' in refused.stderr
+
+    assert install.install(moved, recipe) is True
+    said = subprocess.run([say_hello], capture_output=True, text=True, check=True)
+    assert said.stdout == 'hello from wanted\n'
+    assert install.install(moved, recipe) is False
+
+
 def test_a_closed_index_leaves_nothing(modules, site, monkeypatch):
     install, _ = modules
     root, recipe = site
