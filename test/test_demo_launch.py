@@ -21,7 +21,8 @@ import unittest
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
+from launch.actions import IncludeLaunchDescription, RegisterEventHandler
+from launch.event_handlers import OnShutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 import launch_testing.asserts
@@ -32,14 +33,24 @@ from dfp_ros.robots.demo import free_domain
 from dfp_ros.robots.sim_qos import EPISODE_QOS
 
 LAUNCH_FILE = Path(__file__).resolve().parents[1] / 'launch' / 'demo.launch.py'
-DOMAIN = free_domain()
+VARIABLE = 'ROS_DOMAIN_ID'
+TIME_LIMIT = 200  # control periods
 
 
 @pytest.mark.launch_test
 def generate_test_description() -> LaunchDescription:
     """Launch robot and policy in a namespace, for two episodes."""
-    os.environ['ROS_DOMAIN_ID'] = str(DOMAIN)
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(free_domain())
+
+    def restore(*_: object) -> None:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
+
     return LaunchDescription([
+        RegisterEventHandler(OnShutdown(on_shutdown=restore)),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(LAUNCH_FILE)),
             launch_arguments={'episodes': '2', 'seed': '40', 'namespace': 'cell'}.items()),
@@ -50,15 +61,24 @@ def generate_test_description() -> LaunchDescription:
 class TestRunning(unittest.TestCase):
     """While it runs."""
 
-    def test_two_episodes_are_solved(self) -> None:
-        """Seeds follow each other, the policy reports, and both episodes end with success."""
-        with Peer(DOMAIN) as peer:
+    def test_two_episodes_come_to_their_end(self) -> None:
+        """
+        Seeds follow each other, the policy moves the arm, and each episode has a result.
+
+        Whether it is a success is for the tests in lockstep: here it hangs on the machine's load.
+        """
+        with Peer(int(os.environ[VARIABLE])) as peer:
             episodes = peer.collect(DiagnosticStatus, 'cell/episode', EPISODE_QOS)
             reports = peer.collect(DiagnosticArray, '/diagnostics')
             peer.wait_for(lambda: len(episodes) == 2 and reports, 120)
         values = [{pair.key: pair.value for pair in episode.values} for episode in episodes]
         assert [value['seed'] for value in values] == ['40', '41']
-        assert [value['success'] for value in values] == ['true', 'true']
+        assert [value['episode'] for value in values] == ['0', '1']
+        for value in values:
+            steps = int(value['steps'])
+            assert value['success'] == 'true' or steps == TIME_LIMIT
+            assert 0 < steps <= TIME_LIMIT
+            assert float(value['duration']) == pytest.approx(steps * 0.05)
         assert all('/cell/dfp_policy' in report.status[0].name for report in reports)
 
 
