@@ -25,6 +25,7 @@ import socket
 import subprocess
 import sys
 from types import ModuleType
+import venv
 import zipfile
 
 import pytest
@@ -232,13 +233,12 @@ def test_another_wheel_than_expected_leaves_nothing(modules, site, change, messa
     assert environments(root) == []
 
 
-def test_an_active_environment_changes_nothing(modules, site):
+def test_an_active_environment_changes_nothing(modules, tmp_path):
     install, _ = modules
-    root, recipe = site
-    install.install(root, replace(recipe, stack=None, imports=('tiny_requirement',)))
+    venv.create(tmp_path / 'active', with_pip=False, symlinks=True)
     program = (f'import sys; sys.path.insert(0, {str(ROOT / "env")!r}); import install; '
                'print(install.base_python())')
-    for python in (root / '.venv' / 'bin' / 'python', install.base_python()):
+    for python in (tmp_path / 'active' / 'bin' / 'python', install.base_python()):
         said = subprocess.run([python, '-c', program], capture_output=True, text=True, check=True)
         assert said.stdout.strip() == install.base_python()
 

@@ -300,11 +300,27 @@ def test_camera(domain: int) -> None:
     ('environment', 'cube-singel-v0', "environment: found 'cube-singel-v0'"),
     ('state_rate', '90.0', 'state_rate: found 90 Hz, expected one of 20, 100, 500 Hz'),
     ('real_time_factor', '0.0', 'real_time_factor out of range'),
-    ('mode', 'fast', "mode: found 'fast', expected one of realtime, lockstep"),
 ])
-def test_bad_parameters_are_refused(domain: int, name: str, value: str, message: str) -> None:
-    """One line says what is wrong, and the exit status tells a launch file."""
-    with start(domain, **{name: value}) as process:
+def test_bad_parameters_are_refused(
+        domain: int, name: str, value: str, message: str,
+        capfd: pytest.CaptureFixture[str]) -> None:
+    """One line says what is wrong, and the result tells the process how to end."""
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    rclpy.init(args=['--ros-args', '-p', f'{name}:={value}'], domain_id=domain)
+    try:
+        robot = SimRobot(inbox)
+        assert sim_node._run(robot, inbox) == 1
+        robot.destroy_node()
+    finally:
+        rclpy.shutdown()
+    said = capfd.readouterr().err
+    assert 'cannot start: ' in said
+    assert message in said
+
+
+def test_a_refusal_is_in_the_exit_status(domain: int) -> None:
+    """So that a launch file knows of it."""
+    with start(domain, mode='fast') as process:
         assert process.wait() == 1
-        assert message in process.output
+        assert "mode: found 'fast', expected one of realtime, lockstep" in process.output
         assert 'Traceback' not in process.output
