@@ -91,9 +91,10 @@ def check_sources(
             texts.append(f'{name}: header.stamp is empty, so its age is unknown; have it stamped')
         elif age > source.max_age:
             reason |= Reason.STALE
+            # Where the source fell silent, its stamps come of age a little before its arrivals.
+            doubt = '; do the clocks agree?' if silent < age / 2 else ''
             texts.append(
-                f'{name}: stamped {age:.3f} s ago though it just arrived, {limit}; do the clocks '
-                'agree?')
+                f'{name}: arrived {silent:.3f} s ago and stamped {age:.3f} s ago, {limit}{doubt}')
         elif min(age, silent) < -source.max_age:
             reason |= Reason.FUTURE
             texts.append(

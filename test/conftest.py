@@ -15,10 +15,13 @@
 
 import os
 from pathlib import Path
+import signal
 
 import pytest
 
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn unless a test says so
+# A shell starts its background jobs with SIGINT ignored, and so would every process of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')

@@ -47,7 +47,8 @@ def test_never_seen() -> None:
 @pytest.mark.parametrize(('stamp', 'received', 'reason', 'text'), [
     (-0.3, -0.3, Reason.STALE, 'nothing arrived for 0.300 s, maximum age 0.2 s'),
     # A queue on the way hands over old messages: each has only just arrived.
-    (-0.3, 0.0, Reason.STALE, 'stamped 0.300 s ago though it just arrived'),
+    (-0.3, 0.0, Reason.STALE,
+     'arrived 0.000 s ago and stamped 0.300 s ago, maximum age 0.2 s; do the clocks agree?'),
     # A publisher whose clock is ahead cannot keep a dead source alive.
     (0.1, -0.3, Reason.STALE, 'nothing arrived for 0.300 s'),
     (5.0, 0.0, Reason.FUTURE, 'stamped 5.000 s in the future'),
