@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
+from dfp_ros.declare_parameter import declare_parameter
 from dfp_ros.spec import PolicySpec
 from dfp_ros.yaml_section import nearest
 
@@ -108,14 +108,7 @@ def declare_parameters(node: Node) -> None:
         parameter file has another type or is out of range.
     """
     for name, default, sentence, bounds, read_only in _DESCRIPTIONS:
-        descriptor = ParameterDescriptor(description=sentence, read_only=read_only)
-        if bounds is not None and isinstance(default, float):
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=bounds[0], to_value=bounds[1])]
-        elif bounds is not None:
-            descriptor.integer_range = [
-                IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]), step=1)]
-        node.declare_parameter(name, default, descriptor)
+        declare_parameter(node, name, default, sentence, bounds, read_only)
 
 
 def read_settings(node: Node, changes: Mapping[str, Any] | None = None) -> Settings:

@@ -34,7 +34,7 @@ from ros_processes import NodeProcess, Peer
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.domain import free_domain
 
 SHIPPED = Path(__file__).parent.parent / 'config' / 'ur5e_cube.yaml'
 

@@ -25,8 +25,9 @@ import psutil
 import pytest
 from ros_processes import NodeProcess
 
-from dfp_ros.robots.demo import free_domain, main
+from dfp_ros.robots.demo import main
 from dfp_ros.robots.demo_report import Episode, Report
+from dfp_ros.robots.domain import free_domain
 
 MODULE = 'dfp_ros.robots.demo'
 

@@ -29,7 +29,7 @@ import launch_testing.asserts
 import pytest
 from ros_processes import Peer
 
-from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.domain import free_domain
 from dfp_ros.robots.sim_qos import EPISODE_QOS
 
 LAUNCH_FILE = Path(__file__).resolve().parents[1] / 'launch' / 'demo.launch.py'

@@ -22,7 +22,7 @@ from policies import cube_spec, write_policy
 from ros_processes import NodeProcess
 
 from dfp_ros.policy import OnnxPolicy
-from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.domain import free_domain
 from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.robots.recording import load
 from dfp_ros.shared_files import find_shared

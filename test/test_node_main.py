@@ -25,7 +25,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
 from dfp_ros import node_main  # noqa: E402
-from dfp_ros.robots.demo import free_domain  # noqa: E402
+from dfp_ros.robots.domain import free_domain  # noqa: E402
 
 
 class Failing(Node):

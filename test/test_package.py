@@ -27,7 +27,7 @@ import time
 import pytest
 from setuptools import find_packages
 
-from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.domain import free_domain
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -27,7 +27,7 @@ pytest.importorskip('launch_ros')
 from diagnostic_msgs.msg import DiagnosticArray
 from ros_processes import Peer
 
-from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.domain import free_domain
 
 FILE = Path(__file__).parent.parent / 'launch' / 'policy.launch.py'
 PROGRAM = """

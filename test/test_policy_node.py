@@ -42,7 +42,7 @@ from std_srvs.srv import Trigger
 
 from dfp_ros.controller import Decision, State
 from dfp_ros.policy_node import PolicyNode
-from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.domain import free_domain
 from dfp_ros.ros_io import CommandWriter
 from dfp_ros.safety import Reason
 

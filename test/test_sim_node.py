@@ -34,7 +34,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from dfp_ros.robots import sim_node
-from dfp_ros.robots.demo import free_domain
+from dfp_ros.robots.domain import free_domain
 from dfp_ros.robots.rendering import choose_backend, RenderingError
 from dfp_ros.robots.sim_messages import JOINT_NAMES
 from dfp_ros.robots.sim_qos import EPISODE_QOS

@@ -27,7 +27,6 @@ import multiprocessing
 from pathlib import Path
 import sys
 from typing import Any
-import warnings
 
 import numpy as np
 from scipy.stats import binomtest
@@ -143,7 +142,6 @@ def _start_worker(
         path: Path, environment: str | None, candidates: int | None,
         noise_scale: float | None) -> None:
     global _worker
-    warnings.filterwarnings('ignore', module='gymnasium')
     policy = OnnxPolicy(path)
     spec = policy.spec
     noise = NoiseStream(

@@ -27,31 +27,14 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-import random
-import socket
 import sys
 import tempfile
 
 from dfp_ros.robots.demo_report import Report
 from dfp_ros.robots.demo_run import Interrupted, Options, run, Signals
+from dfp_ros.robots.domain import free_domain
 
 GIF_SIZE = (320, 240)
-
-
-def free_domain() -> int:
-    """
-    Find a ROS domain that nobody on this machine uses.
-
-    A domain's first participant takes UDP port 7400 + 250 * domain + 10.
-    """
-    for domain in random.sample(range(1, 102), 101):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(('', 7410 + 250 * domain))
-            except OSError:
-                continue
-        return domain
-    raise RuntimeError('all ROS domains from 1 to 101 are in use; set ROS_DOMAIN_ID')
 
 
 def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import difflib
 from typing import Any
+import warnings
 
 import gymnasium
 import mujoco
@@ -65,7 +66,10 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
     """
     if environment not in gymnasium.registry:
         raise ValueError(_unknown(environment))
-    return DeterministicReset(gymnasium.make(environment, **kwargs))
+    with warnings.catch_warnings():
+        # OGBench's action space is given in float64 and kept in float32, which changes nothing.
+        warnings.filterwarnings('ignore', message='.*precision lowered')
+        return DeterministicReset(gymnasium.make(environment, **kwargs))
 
 
 def _unknown(environment: str) -> str:

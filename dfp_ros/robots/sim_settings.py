@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+
+from dfp_ros.declare_parameter import declare_parameter
 
 MODES = ('realtime', 'lockstep')
 
@@ -83,16 +84,9 @@ def declare(node: Node) -> Settings:
     :raises ValueError: Where the mode is unknown.
     :raises rclpy.exceptions.ParameterException: Where a value is of another type or out of range.
     """
-    values = {}
-    for name, default, sentence, bounds in _PARAMETERS:
-        descriptor = ParameterDescriptor(description=sentence, read_only=True)
-        if bounds is not None and isinstance(default, float):
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=bounds[0], to_value=bounds[1])]
-        elif bounds is not None:
-            descriptor.integer_range = [
-                IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]), step=1)]
-        values[name] = node.declare_parameter(name, default, descriptor).value
+    values = {
+        name: declare_parameter(node, name, default, sentence, bounds)
+        for name, default, sentence, bounds in _PARAMETERS}
     if values['mode'] not in MODES:
         raise ValueError(f'mode: found {values["mode"]!r}, expected one of {", ".join(MODES)}')
     record = values.pop('record')

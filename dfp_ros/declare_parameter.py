@@ -1,0 +1,47 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A node's parameter with its sentence, its range and whether it may change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+
+def declare_parameter(
+        node: Node, name: str, default: Any, sentence: str,
+        bounds: tuple[float, float] | None = None, read_only: bool = True) -> Any:
+    """
+    Declare one parameter.
+
+    :param node: Where.
+    :param name: Its name.
+    :param default: Its value where none is given; decides the type.
+    :param sentence: What `ros2 param describe` says.
+    :param bounds: Smallest and largest value of a number.
+    :param read_only: Whether it is fixed from the start on.
+    :returns: Its value.
+    :raises rclpy.exceptions.ParameterException: Where the value given is of another type or out
+        of range.
+    """
+    descriptor = ParameterDescriptor(description=sentence, read_only=read_only)
+    if bounds is not None and isinstance(default, float):
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=bounds[0], to_value=bounds[1])]
+    elif bounds is not None:
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]), step=1)]
+    return node.declare_parameter(name, default, descriptor).value
