@@ -22,22 +22,22 @@ from test_buffer import episodes
 torch = pytest.importorskip('torch')
 from torch.nn import functional  # noqa: E402
 
-from training.agent import DriftAgent, follow  # noqa: E402
+from training.agent import Agent  # noqa: E402
 from training.buffer import Batch, ChunkSampler  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
-from training.networks import Actor, CriticEnsemble, Normaliser  # noqa: E402
+from training.networks import ConditionedMLP, CriticEnsemble, follow, Normaliser  # noqa: E402
 
 SMALL = TrainConfig(hidden=(16, 16), batch_size=8)
 
 
-def agent(config: TrainConfig = SMALL) -> DriftAgent:
+def agent(config: TrainConfig = SMALL) -> Agent:
     torch.manual_seed(0)
-    return DriftAgent(config, 3, 2, Normaliser(torch.zeros(3), torch.ones(3)))
+    return Agent(config, 3, 2, Normaliser(torch.zeros(3), torch.ones(3)))
 
 
 def test_actor_equals_an_mlp_on_the_concatenation() -> None:
     torch.manual_seed(0)
-    actor = Actor(3, 4, (16, 16))
+    actor = ConditionedMLP(3, 4, 4, (16, 16))
     observation, noise = torch.randn(5, 3), torch.randn(5, 7, 4)
     hidden = torch.cat([observation.unsqueeze(1).expand(-1, 7, -1), noise], dim=2)
     for layer in actor.layers[:-1]:
@@ -95,7 +95,7 @@ def test_chunks_across_an_end_are_no_positives() -> None:
         subject.zero_grad()
         loss, _ = subject.actor_loss(case)
         loss.backward()
-        losses.append(subject.actor.layers[0].weight.grad.clone())
+        losses.append(subject.actor.network.layers[0].weight.grad.clone())
     assert torch.equal(*losses)
 
 
@@ -110,13 +110,14 @@ def test_actor_loss_leaves_the_critics_alone() -> None:
 def test_update_moves_followers_at_their_rates() -> None:
     subject = agent()
     before = [p.clone() for p in subject.target_critic.parameters()]
-    anchor = [p.clone() for p in subject.anchor.parameters()]
+    anchor = [p.clone() for p in subject.actor.anchor.parameters()]
     subject.update(ChunkSampler(episodes([20]), 1, 0.99).sample(8, np.random.default_rng(0)))
     for old, new, live in zip(
             before, subject.target_critic.parameters(), subject.critic.parameters(), strict=True):
         torch.testing.assert_close(new, old + 5e-3 * (live.detach() - old))
     for old, new, live in zip(
-            anchor, subject.anchor.parameters(), subject.actor.parameters(), strict=True):
+            anchor, subject.actor.anchor.parameters(), subject.actor.network.parameters(),
+            strict=True):
         torch.testing.assert_close(new, old + 1e-4 * (live.detach() - old))
 
 
@@ -131,6 +132,6 @@ def test_best_of_picks_what_the_critic_prefers() -> None:
     observation, noise = torch.randn(3), torch.randn(4, 2)
     chosen = subject.act(observation, noise)
     state = observation.unsqueeze(0)
-    chunks = subject.actor(state, noise.unsqueeze(0)).clamp(-1, 1)
+    chunks = subject.actor(state, noise.unsqueeze(0))
     values = subject.critic(state, chunks).mean(dim=0)[0]
     assert torch.equal(chosen[0], chunks[0, values.argmax()])

@@ -47,5 +47,5 @@ def test_offline_presets_are_the_paper_s() -> None:
         assert (config.horizon, config.best_of) == (1, 1)
         assert (config.pool, config.top, config.bandwidths) == (16, 8, (0.05,))
         assert config.hidden == (512,) * 4
-    chunks = PRESETS['cube-chunks'][1]
+    chunks = PRESETS['cube-double-online'][1]
     assert (chunks.horizon, chunks.best_of, chunks.pool, chunks.top) == (5, 16, 16, 4)

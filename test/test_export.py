@@ -78,7 +78,7 @@ def test_self_check_finds_a_changed_weight(
         observations = file['observations'][:4]
     compare(agent, OnnxPolicy(policy_file), observations)
     with torch.no_grad():
-        agent.actor.layers[-1].bias[3] += 1e-3
+        agent.actor.network.layers[-1].bias[3] += 1e-3
     with pytest.raises(ExportError, match='action: PyTorch and ONNX Runtime differ by'):
         compare(agent, OnnxPolicy(policy_file), observations)
 

@@ -50,8 +50,8 @@ def test_resumed_run_equals_an_uninterrupted_one(
     config = settings(demonstrations, **chunks)
     train(tmp_path / 'whole', config)
     # The first half is cut by the signal that Ctrl-C sends, raised from within an update.
-    from training.agent import DriftAgent
-    update = DriftAgent.update
+    from training.agent import Agent
+    update = Agent.update
     taken = []
 
     def interrupting(self, batch):
@@ -60,11 +60,11 @@ def test_resumed_run_equals_an_uninterrupted_one(
             os.kill(os.getpid(), signal.SIGINT)
         return update(self, batch)
 
-    DriftAgent.update = interrupting
+    Agent.update = interrupting
     try:
         assert train(tmp_path / 'halves', config).step == 10
     finally:
-        DriftAgent.update = update
+        Agent.update = update
     assert train(tmp_path / 'halves', config, resume=True).step == 20
     whole, halves = (read(tmp_path / name / 'checkpoint.pt') for name in ('whole', 'halves'))
     assert whole['agent'].keys() == halves['agent'].keys()
@@ -97,7 +97,7 @@ def test_same_seed_same_weights(demonstrations: Path, tmp_path: Path) -> None:
         train(tmp_path / name, settings(demonstrations, steps=5, seed=seed))
     a, b, c = (weights(tmp_path / name) for name in 'abc')
     assert all(torch.equal(a[key], b[key]) for key in a)
-    assert not torch.equal(a['actor.layers.0.weight'], c['actor.layers.0.weight'])
+    assert not torch.equal(a['actor.network.layers.0.weight'], c['actor.layers.0.weight'])
 
 
 def test_existing_run_is_not_overwritten(demonstrations: Path, tmp_path: Path) -> None:

@@ -16,13 +16,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from dfp_ros.spec import ActionField, ObservationField
+from training.networks import Normaliser
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ class Batch:
     reward: torch.Tensor
     mask: torch.Tensor
     valid: torch.Tensor
+
+    def normalised(self, normaliser: Normaliser) -> Batch:
+        """Apply a normaliser to both observations."""
+        return replace(
+            self, observation=normaliser(self.observation),
+            next_observation=normaliser(self.next_observation))
 
 
 class ChunkSampler:

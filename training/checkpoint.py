@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from dfp_ros.spec import PolicySpec
-from training.agent import DriftAgent
+from training.agent import Agent
 from training.config import TrainConfig
 from training.networks import Normaliser
 from training.provenance import atomic_path
@@ -57,7 +57,7 @@ class Progress:
 
 
 def save(
-        path: Path, config: TrainConfig, spec: PolicySpec, agent: DriftAgent,
+        path: Path, config: TrainConfig, spec: PolicySpec, agent: Agent,
         generator: np.random.Generator, progress: Progress) -> None:
     """
     Write a checkpoint in one piece.
@@ -99,14 +99,14 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def build_agent(config: TrainConfig, spec: PolicySpec) -> DriftAgent:
+def build_agent(config: TrainConfig, spec: PolicySpec) -> Agent:
     """Make an agent of the right sizes, to be filled by :func:`restore`."""
     size = spec.observation_size
     normaliser = Normaliser(torch.zeros(size), torch.ones(size))
-    return DriftAgent(config, size, spec.action_size, normaliser)
+    return Agent(config, size, spec.action_size, normaliser)
 
 
-def load_agent(path: Path) -> tuple[DriftAgent, TrainConfig, PolicySpec, Progress]:
+def load_agent(path: Path) -> tuple[Agent, TrainConfig, PolicySpec, Progress]:
     """
     Rebuild a checkpoint's agent on the CPU, for evaluation and export.
 
@@ -121,7 +121,7 @@ def load_agent(path: Path) -> tuple[DriftAgent, TrainConfig, PolicySpec, Progres
 
 
 def restore(
-        path: Path, config: TrainConfig, spec: PolicySpec, agent: DriftAgent,
+        path: Path, config: TrainConfig, spec: PolicySpec, agent: Agent,
         generator: np.random.Generator) -> Progress:
     """
     Put a checkpoint's state into a run that is to go on.

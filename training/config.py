@@ -39,6 +39,10 @@ class TrainConfig:
     """Data file, in OGBench's format."""
     environment: str = 'cube-single-singletask-task2-v0'
     """Environment that rewards and evaluates."""
+    policy: Literal['dfp', 'flow', 'fql', 'meanflow'] = 'dfp'
+    """What learns: the drifting field policy, or one of those that it is compared with."""
+    sparse: bool = False
+    """Whether the reward is -1 until the task is solved, whatever the environment says."""
     seed: int = 0
     """Seed of everything random in the run."""
     device: Literal['cpu', 'cuda'] = 'cpu'
@@ -48,7 +52,15 @@ class TrainConfig:
 
     # How long, and how fast.
     steps: int = 1_000_000
-    """Updates in all."""
+    """Updates on the data file: all of an offline run, or its offline phase."""
+    online_steps: int = 0
+    """Environment steps of the online phase that follows; 0 ends the run before it."""
+    online_start: int = 5_000
+    """Environment steps of the online phase before its first update."""
+    updates_per_step: int = 1
+    """Updates an environment step of the online phase."""
+    replay: int = 0
+    """Most transitions kept, the oldest go first; 0 keeps the data file and all that follows."""
     batch_size: int = 256
     """States an update."""
     learning_rate: float = 3e-4
@@ -88,6 +100,14 @@ class TrainConfig:
     anchor_rate: float = 1e-4
     """Rate at which the anchor policy follows the actor."""
 
+    # The policies it is compared with.
+    flow_steps: int = 10
+    """Euler steps of the flow policies: ``flow``, and the teacher of ``fql``."""
+    distillation: float = 100.0
+    """alpha: weight of the student's distance to its teacher, in ``fql``."""
+    instantaneous: float = 0.75
+    """Share of time pairs with r = t, the instantaneous velocity, in ``meanflow``."""
+
     # Execution, evaluation, logging.
     noise_scale: float = 1.0
     """Factor on the noise in evaluation and in the exported policy."""
@@ -104,13 +124,18 @@ class TrainConfig:
         """Check ranges once."""
         for name in (
                 'steps', 'batch_size', 'critics', 'horizon', 'best_of', 'generated', 'pool', 'top',
-                'evaluate_every', 'episodes', 'log_every', 'checkpoint_every'):
+                'evaluate_every', 'episodes', 'log_every', 'checkpoint_every', 'updates_per_step',
+                'flow_steps'):
             _require(name, getattr(self, name), getattr(self, name) >= 1, 'at least 1')
-        for name in ('seed', 'threads', 'value_weight', 'noise_scale'):
+        for name in (
+                'seed', 'threads', 'value_weight', 'noise_scale', 'online_steps', 'online_start',
+                'replay', 'distillation'):
             value = getattr(self, name)
             _require(name, value, math.isfinite(value) and value >= 0, '0 or more')
         for name in ('learning_rate', 'discount', 'target_rate', 'anchor_rate'):
             _require(name, getattr(self, name), 0 < getattr(self, name) <= 1, 'within (0, 1]')
+        _require(
+            'instantaneous', self.instantaneous, 0 <= self.instantaneous <= 1, 'within [0, 1]')
         _require('top', self.top, self.top <= self.pool, f'at most pool, {self.pool}')
         for name in ('hidden', 'bandwidths'):
             values = getattr(self, name)
@@ -151,25 +176,56 @@ _SMALL = TrainConfig(
     hidden=(256, 256, 256), normalise=True, schedule='cosine', learning_rate=1e-3,
     bandwidths=(0.2,))
 
+# Table 5: chunks of 5, best of 16, a million updates on data and a million steps after them.
+_ONLINE = TrainConfig(
+    horizon=5, best_of=16, top=4, value_weight=0.5, online_steps=1_000_000)
+# Robomimic's tasks, low-dimensional, multi-human.
+_ROBOMIMIC = replace(_ONLINE, top=2, best_of=4, bandwidths=(0.005, 0.05))
+
+
+def _task(name: str, config: TrainConfig, **changes: Any) -> TrainConfig:
+    """Name data and environment of a task of OGBench's."""
+    kind, task = name.rsplit('-', 1)
+    return replace(
+        config, data=f'data/{kind}-play-v0.npz', environment=f'{kind}-singletask-{task}-v0',
+        **changes)
+
+
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     'cube-single': (
-        "The paper's offline run on cube-single (table 8)",
-        TrainConfig(data='data/cube-single-play-v0.npz')),
+        "The paper's offline run on cube-single (table 8)", _task(
+            'cube-single-task2', TrainConfig())),
     'cube-double': (
-        "The paper's offline run on cube-double (table 8)",
-        TrainConfig(
-            data='data/cube-double-play-v0.npz',
-            environment='cube-double-singletask-task2-v0', value_weight=0.55)),
-    'cube-chunks': (
-        "The paper's chunked settings for the cubes (table 5), offline",
-        TrainConfig(
-            data='data/cube-double-play-v0.npz', environment='cube-double-singletask-task2-v0',
-            horizon=5, best_of=16, top=4, value_weight=0.5)),
-    'release-chunks': (
-        "The chunked settings of the release's own configuration files, offline",
-        TrainConfig(
-            data='data/cube-double-play-v0.npz', environment='cube-double-singletask-task2-v0',
-            horizon=5, best_of=16, top=4, value_weight=0.5, bandwidths=(0.1,))),
+        "The paper's offline run on cube-double (table 8)", _task(
+            'cube-double-task2', TrainConfig(), value_weight=0.55)),
+    'scene': (
+        "The paper's offline run on scene (table 8)", _task(
+            'scene-task2', TrainConfig(), value_weight=0.5, bandwidths=(0.01, 0.05))),
+    'puzzle-3x3': (
+        "The paper's offline run on puzzle-3x3 (table 8)", _task(
+            'puzzle-3x3-task4', TrainConfig(), value_weight=0.5, bandwidths=(0.01, 0.05))),
+    'puzzle-4x4': (
+        "The paper's offline run on puzzle-4x4 (table 8)", _task(
+            'puzzle-4x4-task4', TrainConfig(), value_weight=0.5, bandwidths=(0.01, 0.05),
+            pool=32, top=16)),
+    'cube-double-online': (
+        "The paper's offline-to-online run on cube-double (table 5)",
+        _task('cube-double-task2', _ONLINE)),
+    'cube-triple-online': (
+        "The paper's offline-to-online run on cube-triple (table 5)",
+        _task('cube-triple-task2', _ONLINE)),
+    'cube-quadruple-online': (
+        "The paper's offline-to-online run on cube-quadruple (table 5)",
+        _task('cube-quadruple-task2', _ONLINE)),
+    **{f'{task}-online': (
+        f"The paper's offline-to-online run on Robomimic's {task} (table 5)",
+        replace(
+            _ROBOMIMIC, environment=f'{task}-mh-low_dim',
+            data=f'data/robomimic/{task}/mh/low_dim_v15.hdf5'))
+        for task in ('lift', 'can', 'square')},
+    'release-online': (
+        "The settings of the release's own configuration files, offline to online",
+        _task('cube-double-task2', _ONLINE, bandwidths=(0.1,))),
     'small-clone': (
         'Behaviour cloning of demonstrations, minutes on a CPU; made the shipped policy',
         replace(

@@ -25,6 +25,8 @@ from collections.abc import Sequence
 
 import torch
 
+from training.ranks import batch_mean
+
 SELF_DISTANCE = 100.0
 SQUARED_DISTANCE_FLOOR = 1e-8
 SCALE_FLOOR = 1e-3
@@ -34,7 +36,8 @@ FORCE_FLOOR = 1e-8
 
 def drift_loss(
         generated: torch.Tensor, positives: torch.Tensor, bandwidths: Sequence[float],
-        negatives: torch.Tensor | None = None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        negatives: torch.Tensor | None = None, weights: torch.Tensor | None = None,
+        ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """
     Loss whose gradient moves each generated chunk along the drifting field.
 
@@ -45,6 +48,7 @@ def drift_loss(
     :param positives: Shape (B, P, S), what they are pulled to.
     :param bandwidths: Kernel widths, in units of the mean distance.
     :param negatives: Shape (B, M, S), what they are pushed from besides each other.
+    :param weights: Shape (B,), 0 for states that are not to count, anywhere.
     :returns: The loss, a scalar, and an info dictionary: ``force``, shape (bandwidths,), mean
         squared force before its normalisation; ``scale``, the mean distance.
     :raises ValueError: Where shapes do not fit, or a bandwidth is not positive.
@@ -54,7 +58,7 @@ def drift_loss(
         repelling = generated if negatives is None else torch.cat([generated, negatives], dim=1)
         targets = torch.cat([repelling, positives], dim=1)
         distance = _distances(generated, targets)
-        scale = distance.mean()
+        scale = batch_mean(distance, weights)
         coordinate_scale = (scale / generated.shape[-1] ** 0.5).clamp_min(SCALE_FLOOR)
         distance = distance / scale.clamp_min(SCALE_FLOOR)
         count = generated.shape[1]
@@ -66,11 +70,11 @@ def drift_loss(
         forces = []
         for bandwidth in bandwidths:
             force = _force(distance / -bandwidth, scaled, repelling.shape[1])
-            squared = force.square().mean()
+            squared = batch_mean(force.square(), weights)
             forces.append(squared)
             field += force * squared.clamp_min(FORCE_FLOOR).rsqrt()
         goal = generated / coordinate_scale + field
-    loss = (generated / coordinate_scale - goal).square().mean()
+    loss = batch_mean((generated / coordinate_scale - goal).square(), weights)
     return loss, {'force': torch.stack(forces), 'scale': scale}
 
 

@@ -31,7 +31,7 @@ import torch
 
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
-from training.agent import DriftAgent
+from training.agent import Agent
 from training.checkpoint import CheckpointError, load_agent
 from training.onnx_graph import policy_model
 from training.provenance import atomic_path, sha256, versions
@@ -91,7 +91,7 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
     return found
 
 
-def compare(agent: DriftAgent, policy: OnnxPolicy, observations: np.ndarray) -> Parity:
+def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parity:
     """
     Run PyTorch and ONNX Runtime on the same observations and noise.
 
@@ -128,11 +128,11 @@ def compare(agent: DriftAgent, policy: OnnxPolicy, observations: np.ndarray) -> 
 
 @torch.no_grad()
 def _torch_candidates(
-        agent: DriftAgent, observation: np.ndarray,
+        agent: Agent, observation: np.ndarray,
         noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All candidates, shape (candidates, chunk), and their values, shape (candidates,)."""
     state = agent.normaliser(torch.from_numpy(observation).unsqueeze(0))
-    chunks = agent.actor(state, torch.from_numpy(noise).unsqueeze(0)).clamp(-1, 1)
+    chunks = agent.actor(state, torch.from_numpy(noise).unsqueeze(0))
     values = agent.critic(state, chunks).mean(dim=0)
     return chunks[0].numpy(), values[0].numpy()
 

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Actor and critic ensemble.
+The networks of actors and critics.
 
-Both take one observation with several noise vectors or chunks, so that the observation's share of
-the first layer is computed once for all of them.
+They take one observation with several inputs, noise vectors or chunks, so that the observation's
+share of the first layer is computed once for all of them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional
 
 LAYER_NORM_EPSILON = 1e-6
@@ -51,19 +52,23 @@ class Normaliser(nn.Module):
         return (observation - self.mean) * self.inverse
 
 
-class Actor(nn.Module):
+class ConditionedMLP(nn.Module):
     """
-    The one-step policy: a chunk from an observation and noise of the chunk's size.
+    A multilayer perceptron on a state and an input, for several inputs of each state.
 
     :param observation_size: Length of an observation.
-    :param chunk_size: Horizon times action size; also the length of the noise.
+    :param input_size: Length of an input.
+    :param output_size: Length of an output.
     :param hidden: Widths of the hidden layers.
     """
 
-    def __init__(self, observation_size: int, chunk_size: int, hidden: Sequence[int]) -> None:
+    def __init__(
+            self, observation_size: int, input_size: int, output_size: int,
+            hidden: Sequence[int]) -> None:
         super().__init__()
-        widths = [observation_size + chunk_size, *hidden, chunk_size]
+        widths = [observation_size + input_size, *hidden, output_size]
         self.observation_size = observation_size
+        self.input_size = input_size
         layers = [
             nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)]
         for layer in layers:
@@ -71,18 +76,18 @@ class Actor(nn.Module):
             nn.init.zeros_(layer.bias)
         self.layers = nn.ModuleList(layers)
 
-    def forward(self, observation: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def forward(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         """
-        Unclipped chunks.
+        Evaluate several inputs of each state.
 
-        :param observation: Shape (B, obs_dim), normalised.
-        :param noise: Shape (B, N, chunk_size), standard normal.
-        :returns: Shape (B, N, chunk_size).
+        :param state: Shape (B, obs_dim), normalised observations.
+        :param inputs: Shape (B, N, input_size).
+        :returns: Shape (B, N, output_size).
         """
         first = cast(nn.Linear, self.layers[0])
-        seen, drawn = first.weight.split([self.observation_size, noise.shape[-1]], dim=1)
-        hidden = functional.linear(noise, drawn) + functional.linear(
-            observation, seen, first.bias).unsqueeze(1)
+        seen, given = first.weight.split([self.observation_size, self.input_size], dim=1)
+        hidden = functional.linear(inputs, given) + functional.linear(
+            state, seen, first.bias).unsqueeze(1)
         for layer in self.layers[1:]:
             hidden = layer(functional.gelu(hidden, approximate='tanh'))
         return hidden
@@ -118,17 +123,22 @@ class CriticEnsemble(nn.Module):
             self.norm_scales.append(nn.Parameter(torch.ones(members, 1, width)))
             self.norm_shifts.append(nn.Parameter(torch.zeros(members, 1, width)))
 
-    def forward(self, observation: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
+    def forward(
+            self, state: torch.Tensor, chunk: torch.Tensor, frozen: bool = False) -> torch.Tensor:
         """
-        Values of several chunks of each observation.
+        Values of several chunks of each state.
 
-        :param observation: Shape (B, obs_dim), normalised.
+        :param state: Shape (B, obs_dim), normalised observations.
         :param chunk: Shape (B, N, chunk_size).
+        :param frozen: Whether gradients reach the chunks alone, not the critics.
         :returns: Shape (members, B, N).
         """
+        if frozen:
+            constant = {name: value.detach() for name, value in self.named_parameters()}
+            return functional_call(self, constant, (state, chunk))
         batch, count, size = chunk.shape
         seen, proposed = self.weights[0].split([self.observation_size, size], dim=1)
-        from_observation = torch.matmul(observation, seen) + self.biases[0]
+        from_observation = torch.matmul(state, seen) + self.biases[0]
         from_chunk = torch.matmul(chunk.reshape(batch * count, size), proposed)
         members = from_chunk.shape[0]
         hidden = (
@@ -140,3 +150,9 @@ class CriticEnsemble(nn.Module):
             hidden = torch.addcmul(shift, hidden, scale)
             hidden = torch.baddbmm(self.biases[i + 1], hidden, self.weights[i + 1])
         return hidden.view(members, batch, count)
+
+
+@torch.no_grad()
+def follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
+    """Move a network's weights a fraction of the way to another's."""
+    torch._foreach_lerp_(list(follower.parameters()), list(leader.parameters()), rate)

@@ -27,14 +27,14 @@ import torch
 from torch import nn
 
 from dfp_ros.spec import METADATA_KEY, PolicySpec
-from training.agent import DriftAgent
-from training.networks import CriticEnsemble, LAYER_NORM_EPSILON
+from training.agent import Agent
+from training.networks import ConditionedMLP, CriticEnsemble, LAYER_NORM_EPSILON
 
 OPSET = 20
 IR_VERSION = 10
 
 
-def policy_model(agent: DriftAgent, spec: PolicySpec) -> onnx.ModelProto:
+def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
     """
     Write an agent as an ONNX model with its specification in the metadata.
 
@@ -44,18 +44,18 @@ def policy_model(agent: DriftAgent, spec: PolicySpec) -> onnx.ModelProto:
         ``action_chunk`` (horizon, act_dim), ``value`` (1,) and ``spread`` (1,). With one
         candidate the value is NaN and the spread 0.
     """
-    graph = _Graph()
+    graph = Graph()
     graph.weight('mean', agent.normaliser.mean)
     graph.weight('inverse', agent.normaliser.inverse)
     graph.line('centred = Sub (observation, mean)')
     graph.line('state = Mul (centred, inverse)')
-    _actor(graph, agent)
+    agent.actor.write(graph)
     graph.integers('chunk_shape', [spec.horizon, spec.action_size])
     graph.integers('one_candidate', [1])
     graph.line('count = Shape <start = 0, end = 1> (noise)')
     graph.line('several = Greater (count, one_candidate)')
 
-    several, single = _Graph(graph.weights), _Graph(graph.weights)
+    several, single = Graph(graph.weights), Graph(graph.weights)
     _best(several, agent.critic)
     single.line(f'chosen_of_one = Reshape (chunks, {single.integers("row", [1, -1])})')
     single.weight('no_value', torch.tensor([float('nan')]))
@@ -85,51 +85,68 @@ def policy_model(agent: DriftAgent, spec: PolicySpec) -> onnx.ModelProto:
     return model
 
 
-class _Graph:
-    """Nodes in ONNX's text form, and the weights that they name."""
+class Graph:
+    """Nodes in ONNX's text form, and the weights that they name; names are used once."""
 
     def __init__(self, weights: dict[str, np.ndarray] | None = None) -> None:
         self.weights: dict[str, np.ndarray] = {} if weights is None else weights
         self._lines: list[str] = []
 
     def line(self, node: str) -> None:
+        """Add a node: ``output = Operator <attributes> (inputs)``."""
         self._lines.append(node)
 
     def weight(self, name: str, value: torch.Tensor) -> str:
+        """Add a float32 constant; returns its name."""
         self.weights[name] = value.detach().cpu().numpy().astype(np.float32, order='C')
         return name
 
     def integers(self, name: str, values: list[int]) -> str:
+        """Add an int64 constant; returns its name."""
         self.weights[name] = np.array(values, np.int64)
         return name
 
+    def mlp(
+            self, name: str, network: ConditionedMLP, state: str, inputs: str,
+            output: str) -> None:
+        """
+        Add the nodes of a network on one state and several inputs.
+
+        The weights are stored once, however often one network is written.
+
+        :param name: Prefix of its weights' and values' names.
+        :param state: Name of a value, shape (1, obs_dim).
+        :param inputs: Name of a value, shape (candidates, input_size).
+        :param output: Name to give to the result, shape (candidates, output_size).
+        """
+        layers: list[nn.Linear] = list(network.layers)  # type: ignore[arg-type]
+        seen, given = layers[0].weight.split(
+            [network.observation_size, network.input_size], dim=1)
+        self.weight(f'{name}_seen', seen.T)
+        self.weight(f'{name}_given', given.T)
+        self.weight(f'{name}_bias_0', layers[0].bias)
+        self.line(f'{output}_state = Gemm ({state}, {name}_seen, {name}_bias_0)')
+        self.line(f'{output}_inputs = MatMul ({inputs}, {name}_given)')
+        self.line(f'{output}_0 = Add ({output}_inputs, {output}_state)')
+        for i, layer in enumerate(layers[1:], start=1):
+            self.weight(f'{name}_weight_{i}', layer.weight.T)
+            self.weight(f'{name}_bias_{i}', layer.bias)
+            self.line(f'{output}_active_{i} = Gelu <approximate = "tanh"> ({output}_{i - 1})')
+            last = output if i == len(layers) - 1 else f'{output}_{i}'
+            self.line(f'{last} = Gemm ({output}_active_{i}, {name}_weight_{i}, {name}_bias_{i})')
+
+    def clip(self, value: str, output: str) -> None:
+        """Add a node that clips to [-1, 1]."""
+        self.weight('lowest', torch.tensor(-1.0))
+        self.weight('highest', torch.tensor(1.0))
+        self.line(f'{output} = Clip ({value}, lowest, highest)')
+
     def text(self) -> str:
+        """All nodes so far."""
         return '\n'.join(self._lines)
 
 
-def _actor(graph: _Graph, agent: DriftAgent) -> None:
-    """From ``state`` (1, obs_dim) and ``noise`` (candidates, chunk) to ``chunks``."""
-    layers: list[nn.Linear] = list(agent.actor.layers)  # type: ignore[arg-type]
-    seen, drawn = layers[0].weight.split(
-        [agent.actor.observation_size, agent.chunk_size], dim=1)
-    graph.weight('actor_seen', seen.T)
-    graph.weight('actor_drawn', drawn.T)
-    graph.weight('actor_bias_0', layers[0].bias)
-    graph.line('actor_from_state = Gemm (state, actor_seen, actor_bias_0)')
-    graph.line('actor_from_noise = MatMul (noise, actor_drawn)')
-    graph.line('actor_0 = Add (actor_from_noise, actor_from_state)')
-    for i, layer in enumerate(layers[1:], start=1):
-        graph.weight(f'actor_weight_{i}', layer.weight.T)
-        graph.weight(f'actor_bias_{i}', layer.bias)
-        graph.line(f'actor_active_{i} = Gelu <approximate = "tanh"> (actor_{i - 1})')
-        graph.line(
-            f'actor_{i} = Gemm (actor_active_{i}, actor_weight_{i}, actor_bias_{i})')
-    graph.weight('lowest', torch.tensor(-1.0))
-    graph.weight('highest', torch.tensor(1.0))
-    graph.line(f'chunks = Clip (actor_{len(layers) - 1}, lowest, highest)')
-
-
-def _best(graph: _Graph, critic: CriticEnsemble) -> None:
+def _best(graph: Graph, critic: CriticEnsemble) -> None:
     """From ``state`` and ``chunks`` to the best chunk, its value and the candidates' spread."""
     members = critic.weights[0].shape[0]
     scores = []
@@ -150,7 +167,7 @@ def _best(graph: _Graph, critic: CriticEnsemble) -> None:
     graph.line('spread_of_many = ReduceMean <keepdims = 1> (deviation, first)')
 
 
-def _member(graph: _Graph, critic: CriticEnsemble, member: int) -> None:
+def _member(graph: Graph, critic: CriticEnsemble, member: int) -> None:
     """One critic: from ``state`` and ``chunks`` to ``score_MEMBER``, shape (candidates, 1)."""
     name = f'critic_{member}'
     first = critic.weights[0][member]

@@ -46,7 +46,7 @@ import tyro
 from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.spec import PolicySpec
 from training import checkpoint
-from training.agent import DriftAgent
+from training.agent import Agent
 from training.buffer import ChunkSampler, Transitions
 from training.config import PRESETS, TrainConfig
 from training.datasets.ogbench import load
@@ -99,7 +99,7 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     transitions = load(Path(config.data), config.environment)
     spec = describe(run.name, config, transitions)
     sampler = ChunkSampler(transitions, config.horizon, config.discount, config.device)
-    agent = DriftAgent(
+    agent = Agent(
         config, spec.observation_size, spec.action_size,
         fit_normaliser(transitions.observations, config.normalise)).to(config.device)
     progress = checkpoint.Progress()
@@ -190,7 +190,7 @@ class _Clock:
         self._wall, self._cpu = wall, cpu
 
 
-def _acting(agent: DriftAgent) -> Any:
+def _acting(agent: Agent) -> Any:
     device = agent.normaliser.mean.device
 
     def act(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:

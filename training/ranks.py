@@ -1,0 +1,94 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Several processes that share a batch, as if one had it whole.
+
+Every rank draws the whole batch's random numbers and keeps its own rows, means run over all
+ranks, and gradients are summed: two ranks of half the batch do what one rank of the whole does,
+and every rank has the same random state. Without torch.distributed all of this is the plain thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import distributed
+
+
+def count() -> int:
+    """How many processes share the batch."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def own() -> int:
+    """Which of them this is, from 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def rows(whole: torch.Tensor) -> torch.Tensor:
+    """
+    Keep this rank's rows of what all ranks have.
+
+    :param whole: Shape (B, ...); B is a multiple of the number of ranks.
+    :returns: Shape (B / ranks, ...).
+    """
+    return whole if count() == 1 else whole.chunk(count())[own()]
+
+
+def noise(batch: int, candidates: int, size: int, device: torch.device) -> torch.Tensor:
+    """
+    Draw standard normal noise for this rank's rows.
+
+    :param batch: This rank's rows.
+    :returns: Shape (batch, candidates, size).
+    """
+    return rows(torch.randn(batch * count(), candidates, size, device=device))
+
+
+def batch_mean(values: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """
+    Mean over the batch of all ranks.
+
+    Its gradient is this rank's part, so that gradients are to be summed over ranks.
+
+    :param values: Shape (B, ...), this rank's.
+    :param weights: Shape (B,), how much each row counts; all the same where None.
+    :returns: A scalar; 0 where no row counts.
+    """
+    if count() == 1 and weights is None:
+        return values.mean()
+    each = values.flatten(1).mean(dim=1) if values.ndim > 1 else values
+    if weights is None:
+        weights = torch.ones_like(each)
+    total, share = (each * weights).sum(), weights.sum()
+    if count() > 1:
+        sums = torch.stack([total.detach(), share])
+        own_total = sums[0].clone()
+        distributed.all_reduce(sums)
+        # The other ranks' part of the sum has no gradient here.
+        total, share = total + (sums[0] - own_total), sums[1]
+    return total / share.clamp_min(1e-12)
+
+
+def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
+    """Add up every rank's gradients, in one message."""
+    if count() == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(
+        gradients, [part.view_as(into) for part, into in zip(parts, gradients, strict=True)])
