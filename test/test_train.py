@@ -97,7 +97,7 @@ def test_same_seed_same_weights(demonstrations: Path, tmp_path: Path) -> None:
         train(tmp_path / name, settings(demonstrations, steps=5, seed=seed))
     a, b, c = (weights(tmp_path / name) for name in 'abc')
     assert all(torch.equal(a[key], b[key]) for key in a)
-    assert not torch.equal(a['actor.network.layers.0.weight'], c['actor.layers.0.weight'])
+    assert not torch.equal(a['actor.network.layers.0.weight'], c['actor.network.layers.0.weight'])
 
 
 def test_existing_run_is_not_overwritten(demonstrations: Path, tmp_path: Path) -> None:
