@@ -23,7 +23,7 @@ torch = pytest.importorskip('torch')
 from torch.nn import functional  # noqa: E402
 
 from training.agent import Agent  # noqa: E402
-from training.buffer import Batch, ChunkSampler  # noqa: E402
+from training.buffer import Batch, ReplayBuffer  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.networks import ConditionedMLP, CriticEnsemble, follow, Normaliser  # noqa: E402
 
@@ -84,7 +84,7 @@ def test_critic_target_by_hand() -> None:
 
 def test_chunks_across_an_end_are_no_positives() -> None:
     subject = agent(replace(SMALL, horizon=2, value_weight=0.0))
-    data = ChunkSampler(episodes([4, 4]), 2, 0.99)
+    data = ReplayBuffer(episodes([4, 4]), 2, 0.99)
     batch = data.gather(torch.arange(7))
     assert batch.valid.tolist() == [1, 1, 1, 0, 1, 1, 1]
     broken = replace(batch, chunk=batch.chunk.clone())
@@ -102,7 +102,7 @@ def test_chunks_across_an_end_are_no_positives() -> None:
 def test_actor_loss_leaves_the_critics_alone() -> None:
     subject = agent()
     loss, _ = subject.actor_loss(
-        ChunkSampler(episodes([9]), 1, 0.99).sample(8, np.random.default_rng(0)))
+        ReplayBuffer(episodes([9]), 1, 0.99).sample(8, np.random.default_rng(0)))
     loss.backward()
     assert all(parameter.grad is None for parameter in subject.critic.parameters())
 
@@ -111,7 +111,7 @@ def test_update_moves_followers_at_their_rates() -> None:
     subject = agent()
     before = [p.clone() for p in subject.target_critic.parameters()]
     anchor = [p.clone() for p in subject.actor.anchor.parameters()]
-    subject.update(ChunkSampler(episodes([20]), 1, 0.99).sample(8, np.random.default_rng(0)))
+    subject.update(ReplayBuffer(episodes([20]), 1, 0.99).sample(8, np.random.default_rng(0)))
     for old, new, live in zip(
             before, subject.target_critic.parameters(), subject.critic.parameters(), strict=True):
         torch.testing.assert_close(new, old + 5e-3 * (live.detach() - old))

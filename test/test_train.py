@@ -28,7 +28,8 @@ torch = pytest.importorskip('torch')
 
 from training.checkpoint import CheckpointError, load_agent, read  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
-from training.train import fit_normaliser, learning_rate, main, train, TrainingError  # noqa: E402
+from training.session import learning_rate, TrainingError  # noqa: E402
+from training.train import fit_normaliser, main, train  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -15,8 +15,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 import json
+import os
 from pathlib import Path
 import pickle
 from typing import Any
@@ -26,11 +27,13 @@ import torch
 
 from dfp_ros.spec import PolicySpec
 from training.agent import Agent
+from training.buffer import ReplayBuffer
 from training.config import TrainConfig
 from training.networks import Normaliser
+from training.online import Explorer
 from training.provenance import atomic_path
 
-FORMAT = 1
+FORMAT = 2
 # Settings that may change at resume: they do not change what is learned.
 FREE = (
     'device', 'threads', 'noise_scale', 'evaluate_every', 'episodes', 'log_every',
@@ -47,37 +50,64 @@ class Progress:
     How far a run has come.
 
     :param step: Updates taken.
+    :param environment_steps: Steps of the online phase.
     :param wall_seconds: Time spent in updates and evaluations, over all sessions.
     :param cpu_seconds: Processor time of the same, all threads together.
     """
 
     step: int = 0
+    environment_steps: int = 0
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
 
 
-def save(
-        path: Path, config: TrainConfig, spec: PolicySpec, agent: Agent,
-        generator: np.random.Generator, progress: Progress) -> None:
+@dataclass
+class RunState:
     """
-    Write a checkpoint in one piece.
+    Everything that changes while a run goes on, and what it was made from.
 
-    :param path: Where to.
     :param config: The run's settings.
     :param spec: What the policy is to say of itself.
     :param agent: Networks and optimiser.
+    :param buffer: The transitions.
     :param generator: Source of the batches.
     :param progress: Counters.
+    :param explorer: The online phase's robot, once there is one.
     """
-    content = {
-        'format': FORMAT, 'config': config.to_json(), 'spec': spec.to_json(),
-        'agent': agent.state_dict(), 'optimiser': agent.optimiser.state_dict(),
+
+    config: TrainConfig
+    spec: PolicySpec
+    agent: Agent
+    buffer: ReplayBuffer
+    generator: np.random.Generator
+    progress: Progress = field(default_factory=Progress)
+    explorer: Explorer | None = None
+
+
+def save(path: Path, state: RunState) -> None:
+    """
+    Write a checkpoint in one piece.
+
+    The data file's transitions are not in it, those that an online phase added are.
+
+    :raises OSError: Where it cannot be written; an earlier checkpoint there is kept.
+    """
+    content: dict[str, Any] = {
+        'format': FORMAT, 'config': state.config.to_json(), 'spec': state.spec.to_json(),
+        'agent': state.agent.state_dict(), 'optimiser': state.agent.optimiser.state_dict(),
         'torch_random': torch.get_rng_state(),
-        'batch_random': json.dumps(generator.bit_generator.state), 'progress': asdict(progress)}
+        'batch_random': json.dumps(state.generator.bit_generator.state),
+        'progress': asdict(state.progress)}
+    if state.explorer is not None:
+        content['replay'] = state.buffer.additions()
+        content['explorer'] = state.explorer.state()
     if torch.cuda.is_available():
         content['cuda_random'] = torch.cuda.get_rng_state_all()
-    with atomic_path(path) as partial:
-        torch.save(content, partial)
+    # Through a file object: torch's own writer hides which system error it met.
+    with atomic_path(path) as partial, partial.open('wb') as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -120,31 +150,33 @@ def load_agent(path: Path) -> tuple[Agent, TrainConfig, PolicySpec, Progress]:
     return agent, config, spec, Progress(**content['progress'])
 
 
-def restore(
-        path: Path, config: TrainConfig, spec: PolicySpec, agent: Agent,
-        generator: np.random.Generator) -> Progress:
+def restore(path: Path, state: RunState) -> dict[str, Any]:
     """
     Put a checkpoint's state into a run that is to go on.
 
+    :param path: The checkpoint.
+    :param state: The run as it was set up; networks, random states and counters are replaced.
+    :returns: The checkpoint's contents, for the online phase to be taken up from.
     :raises CheckpointError: Where the settings or the data differ; the message names the first.
     """
     content = read(path)
-    before, now = asdict(TrainConfig.from_json(content['config'])), asdict(config)
+    before, now = asdict(TrainConfig.from_json(content['config'])), asdict(state.config)
     for name in before:
         if name not in FREE and before[name] != now[name]:
             raise CheckpointError(
                 f'{path}: was trained with {name} {before[name]!r}, now asked for {now[name]!r}; '
                 'resume with the same settings, or start another run')
     source = PolicySpec.from_json(content['spec']).provenance['data']['sha256']
-    if source != spec.provenance['data']['sha256']:
+    wanted = state.spec.provenance['data']['sha256']
+    if source != wanted:
         raise CheckpointError(
-            f'{path}: was trained on data with hash {source[:12]}, now asked for '
-            f'{spec.provenance["data"]["sha256"][:12]} ({config.data}); '
-            'resume with the same data, or start another run')
-    agent.load_state_dict(content['agent'])
-    agent.optimiser.load_state_dict(content['optimiser'])
-    generator.bit_generator.state = json.loads(content['batch_random'])
+            f'{path}: was trained on data with hash {source[:12]}, now asked for {wanted[:12]} '
+            f'({state.config.data}); resume with the same data, or start another run')
+    state.agent.load_state_dict(content['agent'])
+    state.agent.optimiser.load_state_dict(content['optimiser'])
+    state.generator.bit_generator.state = json.loads(content['batch_random'])
     torch.set_rng_state(content['torch_random'])
     if torch.cuda.is_available() and 'cuda_random' in content:
         torch.cuda.set_rng_state_all(content['cuda_random'])
-    return Progress(**content['progress'])
+    state.progress = Progress(**content['progress'])
+    return content

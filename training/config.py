@@ -141,6 +141,17 @@ class TrainConfig:
             values = getattr(self, name)
             _require(name, values, bool(values) and all(v > 0 for v in values), 'positive numbers')
 
+        _require(
+            'online_steps', self.online_steps,
+            self.online_steps == 0 or self.online_steps > self.online_start,
+            f'0, or more than online_start, {self.online_start}')
+
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run, both phases."""
+        online = max(0, self.online_steps - self.online_start)
+        return self.steps + online * self.updates_per_step
+
     def to_json(self) -> str:
         """Write the settings as JSON text."""
         return json.dumps(asdict(self), indent=2)

@@ -75,28 +75,49 @@ class RunLog:
     def _write(self, name: str, progress: Progress, values: dict[str, float]) -> None:
         path = self._run / name
         row = {
-            'step': progress.step, 'wall_seconds': round(progress.wall_seconds, 1),
+            'step': progress.step, 'environment_steps': progress.environment_steps,
+            'wall_seconds': round(progress.wall_seconds, 1),
             'cpu_seconds': round(progress.cpu_seconds, 1), **values}
-        fresh = not path.exists()
+        known = _header(path)
+        columns = known + [name for name in row if name not in known]
+        if known and columns != known:
+            # The online phase has losses that the offline phase has not.
+            _rewrite(path, columns, read_text(path))
         with path.open('a', newline='') as file:
-            writer = csv.DictWriter(file, row)
-            if fresh:
+            writer = csv.DictWriter(file, columns)
+            if not known:
                 writer.writeheader()
             writer.writerow(row)
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
-    """Read a log's rows as numbers."""
+def read_text(path: Path) -> list[dict[str, str]]:
+    """Read a log's rows as they are written."""
     with path.open(newline='') as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        return list(csv.DictReader(file))
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """Read a log's rows as numbers; what a row does not have is left out."""
+    return [
+        {key: float(value) for key, value in row.items() if value} for row in read_text(path)]
+
+
+def _header(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(newline='') as file:
+        return next(csv.reader(file), [])
 
 
 def _keep_until(path: Path, step: int) -> None:
     """Drop the rows that a session wrote after its last checkpoint."""
-    if not path.exists():
-        return
-    with path.open(newline='') as file:
-        rows = list(csv.reader(file))
-    kept = rows[:1] + [row for row in rows[1:] if int(row[0]) <= step]
+    if path.exists():
+        _rewrite(
+            path, _header(path), [row for row in read_text(path) if int(row['step']) <= step])
+
+
+def _rewrite(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     with atomic_path(path) as partial, partial.open('w', newline='') as file:
-        csv.writer(file).writerows(kept)
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -22,15 +22,11 @@ name lists them. Ctrl-C or SIGTERM writes a checkpoint and ends; ``--resume`` go
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-import math
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 import os
 from pathlib import Path
-import signal
 import sys
-import time
 from typing import Any
 
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
@@ -40,27 +36,23 @@ if __package__ in (None, ''):
 
 import numpy as np
 import torch
-from tqdm import tqdm
 import tyro
 
 from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.spec import PolicySpec
 from training import checkpoint
 from training.agent import Agent
-from training.buffer import ChunkSampler, Transitions
+from training.buffer import ReplayBuffer, Transitions
 from training.config import PRESETS, TrainConfig
 from training.datasets.ogbench import load
-from training.evaluate import evaluate
 from training.log import RunLog
 from training.networks import Normaliser
+from training.online import Explorer
 from training.provenance import commit, versions
+from training.session import acting, disk_errors, Session, stop_signals, TrainingError
 
 # Below this deviation a dimension counts as constant and is left at its scale.
 CONSTANT = 1e-4
-
-
-class TrainingError(RuntimeError):
-    """A run cannot start or cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +74,8 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     :param config: Its settings.
     :param resume: Go on from the folder's checkpoint.
     :returns: How far the run has come.
-    :raises TrainingError: Where the folder already holds a run, the device is missing, or a loss
-        is not finite (the last checkpoint stays).
+    :raises TrainingError: Where the folder already holds a run, the device is missing, a loss is
+        not finite, or nothing can be written any more (the last checkpoint stays).
     """
     saved = run / 'checkpoint.pt'
     if saved.exists() and not resume:
@@ -94,50 +86,69 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    generator = np.random.default_rng(config.seed)
-
-    transitions = load(Path(config.data), config.environment)
-    spec = describe(run.name, config, transitions)
-    sampler = ChunkSampler(transitions, config.horizon, config.discount, config.device)
-    agent = Agent(
-        config, spec.observation_size, spec.action_size,
-        fit_normaliser(transitions.observations, config.normalise)).to(config.device)
-    progress = checkpoint.Progress()
-    if resume:
-        progress = checkpoint.restore(saved, config, spec, agent, generator)
-
-    env = make_env(config.environment)
-    with RunLog(run, config, progress.step) as log, _stop_signals() as stopped:
-        bar = tqdm(
-            total=config.steps, initial=progress.step, desc=run.name, unit='update', disable=None)
-        clock = _Clock(progress)
-        info: dict[str, torch.Tensor] | None = None
+    state = prepare(run.name, config)
+    content = checkpoint.restore(saved, state) if resume else {}
+    progress = state.progress
+    with ExitStack() as stack:
+        stack.enter_context(disk_errors(saved))
+        log = stack.enter_context(RunLog(run, config, progress.step))
+        stopped = stack.enter_context(stop_signals())
+        session = stack.enter_context(Session(state, saved, log))
         while progress.step < config.steps and not stopped():
-            agent.set_learning_rate(learning_rate(config, progress.step))
-            info = agent.update(sampler.sample(config.batch_size, generator))
-            progress.step += 1
-            bar.update()
-            last = progress.step == config.steps
-            if last or progress.step % config.log_every == 0:
-                clock.tick()
-                log.update(progress, _finite(info, progress.step, saved))
-            if last or progress.step % config.evaluate_every == 0:
-                found = evaluate(env, _acting(agent), spec, config.episodes, 10_000)
-                clock.tick()
-                log.evaluation(progress, found)
-                bar.set_postfix(success=f'{found.success:.0%}')
-            if last or progress.step % config.checkpoint_every == 0:
-                _finite(info, progress.step, saved)
-                clock.tick()
-                checkpoint.save(saved, config, spec, agent, generator, progress)
-        if stopped() and progress.step % config.checkpoint_every != 0:
-            if info is not None:
-                _finite(info, progress.step, saved)
-            clock.tick()
-            checkpoint.save(saved, config, spec, agent, generator, progress)
-        bar.close()
-    env.close()
+            session.update()
+            session.keep()
+        if config.online_steps and progress.step >= config.steps:
+            state.explorer = go_online(state, content)
+            while progress.environment_steps < config.online_steps and not stopped():
+                state.buffer.add(**state.explorer.step())
+                progress.environment_steps += 1
+                if progress.environment_steps > config.online_start:
+                    for _ in range(config.updates_per_step):
+                        session.update()
+                session.keep()
+        session.keep(everything=stopped())
     return progress
+
+
+def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
+    """
+    Load the data and build the networks of a run.
+
+    :param name: The run's.
+    :param config: Its settings.
+    """
+    transitions = load(Path(config.data), config.environment)
+    if config.sparse:
+        transitions = sparse(transitions)
+    spec = describe(name, config, transitions)
+    room = len(transitions) + config.online_steps
+    return checkpoint.RunState(
+        config, spec,
+        Agent(
+            config, spec.observation_size, spec.action_size,
+            fit_normaliser(transitions.observations, config.normalise)).to(config.device),
+        ReplayBuffer(
+            transitions, config.horizon, config.discount, config.device, config.replay or room),
+        np.random.default_rng(config.seed))
+
+
+def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
+    """
+    Begin the online phase, or take it up.
+
+    :param state: The run.
+    :param content: The checkpoint to go on from; empty where there is none.
+    """
+    agent, config = state.agent, state.config
+    explorer = Explorer(
+        make_env(config.environment), acting(agent), agent.candidates, agent.chunk_size,
+        config.seed, config.sparse)
+    if 'explorer' in content:
+        state.buffer.restore(content['replay'])
+        explorer.restore(content['explorer'])
+    else:
+        agent.actor.improve()
+    return explorer
 
 
 def describe(name: str, config: TrainConfig, transitions: Transitions) -> PolicySpec:
@@ -169,57 +180,9 @@ def fit_normaliser(observations: np.ndarray, wanted: bool) -> Normaliser:
         torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32))
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Rate of the update after ``step`` updates."""
-    if config.schedule == 'constant':
-        return config.learning_rate
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.steps))
-
-
-class _Clock:
-    """Adds the time since the last tick to a run's counters."""
-
-    def __init__(self, progress: checkpoint.Progress) -> None:
-        self._progress = progress
-        self._wall, self._cpu = time.monotonic(), time.process_time()
-
-    def tick(self) -> None:
-        wall, cpu = time.monotonic(), time.process_time()
-        self._progress.wall_seconds += wall - self._wall
-        self._progress.cpu_seconds += cpu - self._cpu
-        self._wall, self._cpu = wall, cpu
-
-
-def _acting(agent: Agent) -> Any:
-    device = agent.normaliser.mean.device
-
-    def act(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        chunk = agent.act(
-            torch.from_numpy(observation).to(device), torch.from_numpy(noise).to(device))
-        return chunk.cpu().numpy()
-    return act
-
-
-def _finite(info: dict[str, torch.Tensor], step: int, saved: Path) -> dict[str, float]:
-    values = {name: float(value) for name, value in info.items()}
-    for name, value in values.items():
-        if not math.isfinite(value):
-            kept = f'the last good checkpoint is {saved}' if saved.exists() else 'none was saved'
-            raise TrainingError(f'{name}: found {value} at update {step}; training stops, {kept}')
-    return values
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Any]:
-    """Turn Ctrl-C and SIGTERM into a flag, so that a run ends between updates."""
-    seen: list[int] = []
-    kinds = signal.SIGINT, signal.SIGTERM
-    before = [signal.signal(kind, lambda number, frame: seen.append(number)) for kind in kinds]
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
+def sparse(transitions: Transitions) -> Transitions:
+    """Make the reward -1 until the task is solved, and 0 then."""
+    return replace(transitions, rewards=-transitions.masks)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -235,8 +198,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, TrainingError) as error:
         print(error, file=sys.stderr)
         return 2
-    done = progress.step == asked.config.steps
-    print(f'{asked.run}: {progress.step} of {asked.config.steps} updates'
+    done = progress.step == asked.config.updates
+    print(f'{asked.run}: {progress.step} of {asked.config.updates} updates'
           + ('' if done else '; stopped, go on with --resume'))
     return 0 if done else 130
 

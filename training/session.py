@@ -1,0 +1,176 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""One session of a run: its updates, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import errno
+import math
+from pathlib import Path
+import signal
+import time
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dfp_ros.robots.ogbench_env import make_env
+from training import checkpoint
+from training.actors.actor import Info
+from training.agent import Agent
+from training.config import TrainConfig
+from training.evaluate import Act, evaluate
+from training.log import RunLog
+
+
+class TrainingError(RuntimeError):
+    """A run cannot start or cannot go on."""
+
+
+class Session:
+    """
+    Takes a run's updates, and keeps its log, evaluations and checkpoints.
+
+    :param state: The run.
+    :param saved: Where the checkpoint goes.
+    :param log: Where rows and evaluations go.
+    """
+
+    def __init__(self, state: checkpoint.RunState, saved: Path, log: RunLog) -> None:
+        self._state, self._saved, self._log = state, saved, log
+        config, progress = state.config, state.progress
+        self._env = make_env(config.environment)
+        self._bar = tqdm(
+            total=config.updates, initial=progress.step, desc=saved.parent.name, unit='update',
+            disable=None)
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+        self._info: Info | None = None
+        # Updates at the last look, and at the last checkpoint.
+        self._seen = self._kept = progress.step
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        self._env.close()
+
+    def update(self) -> None:
+        """Take one update."""
+        state = self._state
+        state.agent.set_learning_rate(learning_rate(state.config, state.progress.step))
+        self._info = state.agent.update(
+            state.buffer.sample(state.config.batch_size, state.generator))
+        state.progress.step += 1
+        self._bar.update()
+
+    def keep(self, everything: bool = False) -> None:
+        """
+        Log, evaluate and checkpoint what is due since the last look.
+
+        The ends of both phases are always due.
+
+        :param everything: Whether the checkpoint is due, whatever the settings say.
+        """
+        state, config, step = self._state, self._state.config, self._state.progress.step
+        ends = step != self._seen and step in (config.steps, config.updates)
+        if self._due(config.log_every) or ends:
+            self._tick()
+            self._log.update(state.progress, self._finite())
+        if self._due(config.evaluate_every) or ends:
+            found = evaluate(
+                self._env, acting(state.agent), state.spec, config.episodes, 10_000)
+            self._tick()
+            self._log.evaluation(state.progress, found)
+            self._bar.set_postfix(success=f'{found.success:.0%}')
+        if self._due(config.checkpoint_every) or ends or everything:
+            self._finite()
+            self._tick()
+            checkpoint.save(self._saved, state)
+        self._seen = step
+
+    def _due(self, every: int) -> bool:
+        return self._state.progress.step // every > self._seen // every
+
+    def _tick(self) -> None:
+        """Add the time since the last tick to the run's counters."""
+        wall, cpu = time.monotonic(), time.process_time()
+        self._state.progress.wall_seconds += wall - self._wall
+        self._state.progress.cpu_seconds += cpu - self._cpu
+        self._wall, self._cpu = wall, cpu
+
+    def _finite(self) -> dict[str, float]:
+        """Losses of the last update, as numbers."""
+        values = {name: float(value) for name, value in (self._info or {}).items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f'{name}: found {value} at update {self._state.progress.step}; training '
+                    f'stops, {_last_good(self._saved)}')
+        return values
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Rate of the update after ``step`` updates."""
+    if config.schedule == 'constant':
+        return config.learning_rate
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.updates))
+
+
+def acting(agent: Agent) -> Act:
+    """Let an agent act on numpy arrays; see :func:`training.evaluate.run_episode`."""
+    device = agent.normaliser.mean.device
+
+    def act(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        chunk = agent.act(
+            torch.from_numpy(observation).to(device), torch.from_numpy(noise).to(device))
+        return chunk.cpu().numpy()
+    return act
+
+
+def _last_good(saved: Path) -> str:
+    return f'the last good checkpoint is {saved}' if saved.exists() else 'none was saved'
+
+
+@contextmanager
+def disk_errors(saved: Path) -> Iterator[None]:
+    """
+    Say what a full or lost disk means for the run.
+
+    :param saved: Where its checkpoint is.
+    :raises TrainingError: Where a write failed.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS):
+            raise
+        raise TrainingError(
+            f'{saved.parent}: cannot be written ({error.strerror}); make room and go on with '
+            f'--resume, {_last_good(saved)}') from error
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C and SIGTERM into a flag, so that a run ends between updates."""
+    seen: list[int] = []
+    kinds = signal.SIGINT, signal.SIGTERM
+    before = [signal.signal(kind, lambda number, frame: seen.append(number)) for kind in kinds]
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
