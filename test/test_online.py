@@ -112,7 +112,7 @@ def test_an_explorer_goes_on_where_it_was(steps: int) -> None:
     assert first.solved == again.solved
 
 
-@pytest.mark.parametrize('policy', ['dfp'])
+@pytest.mark.parametrize('policy', ['dfp', 'meanflow'])
 @pytest.mark.parametrize('cut', [4, 15])
 def test_resume_is_exact_in_both_phases(
         demonstrations: Path, tmp_path: Path, cut: int, policy: str,

@@ -32,6 +32,9 @@ from training.buffer import Batch
 from training.config import TrainConfig
 from training.networks import CriticEnsemble, follow, Normaliser
 
+# Chunks drawn a state when an agent is looked at.
+LOOKS = 8
+
 
 class Agent(nn.Module):
     """
@@ -111,6 +114,30 @@ class Agent(nn.Module):
         follow(self.target_critic, self.critic, self.config.target_rate)
         self.actor.follow()
         return critic_info | actor_info
+
+    @torch.no_grad()
+    def look(self, batch: Batch) -> Info:
+        """
+        Compare drawn chunks with the data's, for the log.
+
+        The noise has a stream of its own, so that looking changes nothing that is learned.
+
+        :param batch: Observations in raw units.
+        :returns: Mean distance to the data's chunk, deviation of a state's candidates, and their
+            mean value.
+        """
+        batch = batch.normalised(self.normaliser)
+        stream = torch.Generator(batch.chunk.device).manual_seed(0)
+        noise = ranks.rows(torch.randn(
+            len(batch.chunk) * ranks.count(), LOOKS, self.chunk_size, generator=stream,
+            device=batch.chunk.device))
+        chunks = self.actor(batch.observation, noise)
+        return {
+            'distance_to_data': ranks.batch_mean(
+                (chunks - batch.chunk.unsqueeze(1)).norm(dim=2), batch.valid),
+            'candidate_spread': ranks.batch_mean(chunks.std(dim=1)),
+            'value_of_candidates': ranks.batch_mean(
+                self.critic(batch.observation, chunks).mean(dim=0))}
 
     def set_learning_rate(self, rate: float) -> None:
         """Set Adam's rate from the next update on."""

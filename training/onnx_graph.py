@@ -107,8 +107,8 @@ class Graph:
         return name
 
     def mlp(
-            self, name: str, network: ConditionedMLP, state: str, inputs: str,
-            output: str) -> None:
+            self, name: str, network: ConditionedMLP, state: str, inputs: str, output: str,
+            constants: tuple[float, ...] = ()) -> None:
         """
         Add the nodes of a network on one state and several inputs.
 
@@ -116,16 +116,18 @@ class Graph:
 
         :param name: Prefix of its weights' and values' names.
         :param state: Name of a value, shape (1, obs_dim).
-        :param inputs: Name of a value, shape (candidates, input_size).
+        :param inputs: Name of a value, shape (candidates, input_size less the constants).
         :param output: Name to give to the result, shape (candidates, output_size).
+        :param constants: The last inputs, where they are the same for all; they go into the bias.
         """
         layers: list[nn.Linear] = list(network.layers)  # type: ignore[arg-type]
-        seen, given = layers[0].weight.split(
-            [network.observation_size, network.input_size], dim=1)
+        seen, given, fixed = layers[0].weight.split(
+            [network.observation_size, network.input_size - len(constants), len(constants)],
+            dim=1)
         self.weight(f'{name}_seen', seen.T)
         self.weight(f'{name}_given', given.T)
-        self.weight(f'{name}_bias_0', layers[0].bias)
-        self.line(f'{output}_state = Gemm ({state}, {name}_seen, {name}_bias_0)')
+        self.weight(f'{output}_bias', layers[0].bias + fixed @ fixed.new_tensor(constants))
+        self.line(f'{output}_state = Gemm ({state}, {name}_seen, {output}_bias)')
         self.line(f'{output}_inputs = MatMul ({inputs}, {name}_given)')
         self.line(f'{output}_0 = Add ({output}_inputs, {output}_state)')
         for i, layer in enumerate(layers[1:], start=1):

@@ -57,6 +57,16 @@ def noise(batch: int, candidates: int, size: int, device: torch.device) -> torch
     return rows(torch.randn(batch * count(), candidates, size, device=device))
 
 
+def uniform(batch: int, size: int, device: torch.device) -> torch.Tensor:
+    """
+    Draw numbers evenly from [0, 1) for this rank's rows.
+
+    :param batch: This rank's rows.
+    :returns: Shape (batch, size).
+    """
+    return rows(torch.rand(batch * count(), size, device=device))
+
+
 def batch_mean(values: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
     """
     Mean over the batch of all ranks.

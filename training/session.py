@@ -31,6 +31,7 @@ from dfp_ros.robots.ogbench_env import make_env
 from training import checkpoint
 from training.actors.actor import Info
 from training.agent import Agent
+from training.buffer import Batch
 from training.config import TrainConfig
 from training.evaluate import Act, evaluate
 from training.log import RunLog
@@ -57,6 +58,7 @@ class Session:
             total=config.updates, initial=progress.step, desc=saved.parent.name, unit='update',
             disable=None)
         self._wall, self._cpu = time.monotonic(), time.process_time()
+        self._batch: Batch | None = None
         self._info: Info | None = None
         # Updates at the last look, and at the last checkpoint.
         self._seen = self._kept = progress.step
@@ -72,8 +74,8 @@ class Session:
         """Take one update."""
         state = self._state
         state.agent.set_learning_rate(learning_rate(state.config, state.progress.step))
-        self._info = state.agent.update(
-            state.buffer.sample(state.config.batch_size, state.generator))
+        self._batch = state.buffer.sample(state.config.batch_size, state.generator)
+        self._info = state.agent.update(self._batch)
         state.progress.step += 1
         self._bar.update()
 
@@ -89,7 +91,9 @@ class Session:
         ends = step != self._seen and step in (config.steps, config.updates)
         if self._due(config.log_every) or ends:
             self._tick()
-            self._log.update(state.progress, self._finite())
+            looked = {} if self._batch is None else state.agent.look(self._batch)
+            self._log.update(
+                state.progress, self._finite() | {key: float(v) for key, v in looked.items()})
         if self._due(config.evaluate_every) or ends:
             found = evaluate(
                 self._env, acting(state.agent), state.spec, config.episodes, 10_000)

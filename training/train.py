@@ -120,13 +120,12 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
     transitions = load(Path(config.data), config.environment)
     if config.sparse:
         transitions = sparse(transitions)
-    spec = describe(name, config, transitions)
     room = len(transitions) + config.online_steps
+    agent = Agent(
+        config, transitions.observations.shape[1], transitions.actions.shape[1],
+        fit_normaliser(transitions.observations, config.normalise)).to(config.device)
     return checkpoint.RunState(
-        config, spec,
-        Agent(
-            config, spec.observation_size, spec.action_size,
-            fit_normaliser(transitions.observations, config.normalise)).to(config.device),
+        config, describe(name, agent, transitions), agent,
         ReplayBuffer(
             transitions, config.horizon, config.discount, config.device, config.replay or room),
         np.random.default_rng(config.seed))
@@ -151,14 +150,15 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     return explorer
 
 
-def describe(name: str, config: TrainConfig, transitions: Transitions) -> PolicySpec:
+def describe(name: str, agent: Agent, transitions: Transitions) -> PolicySpec:
     """Write down what the policy of a run will say of itself."""
+    config = agent.config
     return PolicySpec(
         name=name, environment=config.environment, observation=transitions.observation_fields,
         action=transitions.action_fields, period=transitions.period, horizon=config.horizon,
-        candidates=config.best_of, noise_scale=config.noise_scale,
+        candidates=agent.candidates, noise_scale=config.noise_scale,
         provenance={
-            'algorithm': 'Drifting Field Policy, arXiv 2605.07727',
+            'algorithm': agent.actor.algorithm,
             'config': asdict(config), 'data': dict(transitions.source), 'commit': commit(),
             'versions': versions()})
 

@@ -15,6 +15,10 @@
 
 from training.actors.actor import Actor
 from training.actors.dfp import DriftingActor
+from training.actors.flow import FlowActor
+from training.actors.fql import DistilledActor
+from training.actors.meanflow import MeanFlowActor
 
-ACTORS: dict[str, type[Actor]] = {'dfp': DriftingActor}
+ACTORS: dict[str, type[Actor]] = {
+    'dfp': DriftingActor, 'flow': FlowActor, 'fql': DistilledActor, 'meanflow': MeanFlowActor}
 """The actor of each value of the setting ``policy``."""

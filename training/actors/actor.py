@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import ClassVar, TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -42,6 +42,8 @@ class Actor(nn.Module, ABC):
     :param chunk_size: Horizon times action size; also the length of the noise.
     """
 
+    algorithm: ClassVar[str]
+    """What the policy file says of where its actions come from."""
     # Whether the critic picks the best of several candidates, in targets and in execution.
     ranked = True
 

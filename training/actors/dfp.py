@@ -42,6 +42,8 @@ class DriftingActor(Actor):
     is the trust region.
     """
 
+    algorithm = 'Drifting Field Policy (arXiv 2605.07727)'
+
     def __init__(self, config: TrainConfig, observation_size: int, chunk_size: int) -> None:
         super().__init__(config, observation_size, chunk_size)
         self.network = ConditionedMLP(observation_size, chunk_size, chunk_size, config.hidden)
@@ -59,12 +61,9 @@ class DriftingActor(Actor):
         generated = self.network(
             state, ranks.noise(len(state), config.generated, self.chunk_size, state.device))
 
-        data = chunk.unsqueeze(1)
-        loss, cloning = drift_loss(generated, data, config.bandwidths, weights=valid)
-        info = {
-            'cloning_force': cloning['force'].mean(), 'scale': cloning['scale'],
-            'distance_to_data': ranks.batch_mean((generated.detach() - data).norm(dim=2)),
-            'candidate_spread': ranks.batch_mean(generated.detach().std(dim=1))}
+        loss, cloning = drift_loss(
+            generated, chunk.unsqueeze(1), config.bandwidths, weights=valid)
+        info = {'cloning_force': cloning['force'].mean(), 'scale': cloning['scale']}
 
         if self.improving and config.value_weight > 0:
             positives, value, best = self._best_of_anchor(state, critic)

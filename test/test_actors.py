@@ -1,0 +1,215 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The policies that differ in one file each: their losses, their draws, their ONNX nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from policies import cube_spec
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from test_buffer import episodes  # noqa: E402
+from test_train import settings  # noqa: E402
+
+from dfp_ros.policy import OnnxPolicy  # noqa: E402
+from training.actors import ACTORS  # noqa: E402
+from training.agent import Agent  # noqa: E402
+from training.buffer import Batch, ReplayBuffer  # noqa: E402
+from training.config import TrainConfig  # noqa: E402
+from training.export import compare, export  # noqa: E402
+from training.networks import Normaliser  # noqa: E402
+from training.onnx_graph import policy_model  # noqa: E402
+from training.train import train  # noqa: E402
+
+SMALL = TrainConfig(hidden=(16, 16), batch_size=8, horizon=2, pool=4, top=2, best_of=3)
+POLICIES = sorted(ACTORS)
+
+
+def agent(policy: str, **changes: object) -> Agent:
+    torch.manual_seed(0)
+    return Agent(
+        replace(SMALL, policy=policy, **changes), 3, 2,
+        Normaliser(torch.zeros(3), torch.ones(3)))
+
+
+def batch() -> Batch:
+    """Seven chunks; the fourth crosses an episode's end."""
+    return ReplayBuffer(episodes([4, 4]), 2, 0.99).gather(torch.arange(7))
+
+
+@pytest.mark.parametrize('policy', POLICIES)
+def test_the_actor_s_gradient_leaves_the_critics_alone(policy: str) -> None:
+    subject = agent(policy)
+    loss, info = subject.actor_loss(batch())
+    loss.backward()
+    assert all(parameter.grad is None for parameter in subject.critic.parameters())
+    trained = [p for p in subject.actor.parameters() if p.requires_grad]
+    assert trained
+    assert all(parameter.grad is not None for parameter in trained)
+    assert all(not value.requires_grad for value in info.values())
+
+
+@pytest.mark.parametrize('policy', POLICIES)
+def test_chunks_across_an_end_are_not_imitated(policy: str) -> None:
+    subject, data, gradients = agent(policy), batch(), []
+    broken = replace(data, chunk=data.chunk.clone())
+    broken.chunk[3] = 1e3
+    for case in (data, broken):
+        torch.manual_seed(1)
+        subject.zero_grad()
+        subject.actor_loss(case)[0].backward()
+        gradients.append([
+            p.grad.clone() for p in subject.actor.parameters() if p.grad is not None])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize('policy', POLICIES)
+def test_looking_changes_nothing(policy: str) -> None:
+    subject, state = agent(policy), torch.get_rng_state()
+    found = subject.look(batch())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert found.keys() == {'distance_to_data', 'candidate_spread', 'value_of_candidates'}
+
+
+def test_euler_steps_follow_the_velocity() -> None:
+    flow = agent('flow', flow_steps=3).actor.flow
+    state, noise = torch.randn(2, 3), torch.randn(2, 5, 4)
+    place = noise
+    for step in range(3):
+        time = torch.full((2, 5, 1), step / 3)
+        inputs = torch.cat([state.unsqueeze(1).expand(-1, 5, -1), place, time], dim=2)
+        hidden = inputs
+        for layer in flow.layers[:-1]:
+            hidden = torch.nn.functional.gelu(layer(hidden), approximate='tanh')
+        place = place + flow.layers[-1](hidden) / 3
+    torch.testing.assert_close(flow.integrate(state, noise), place.clamp(-1, 1))
+
+
+def test_meanflow_goal_equals_a_finite_difference() -> None:
+    """d/dt of u(z_t, r, t) along the path, by the jvp and by a small step."""
+    subject = agent('meanflow', instantaneous=0.0).actor.double()
+    state, chunk = torch.randn(6, 3, dtype=torch.float64), torch.rand(6, 4, dtype=torch.float64)
+    torch.manual_seed(3)
+    noise = torch.randn(6, 1, 4)
+    times = torch.rand(6, 2).sort(dim=1).values.unsqueeze(1)
+    earlier, later = times[:, :, :1].double(), times[:, :, 1:].double()
+    velocity = noise.double() - chunk.unsqueeze(1)
+
+    def along(time: torch.Tensor) -> torch.Tensor:
+        return subject.velocity(state, chunk.unsqueeze(1) + time * velocity, earlier, time)
+
+    step = 1e-5
+    change = (along(later + step) - along(later - step)) / (2 * step)
+    expected = (along(later) - (velocity - (later - earlier) * change)).square().mean()
+    torch.manual_seed(3)
+    loss, _ = subject.loss(state, chunk, torch.ones(6), None)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(('share', 'apart'), [(1.0, 0), (0.75, 2), (0.5, 4), (0.0, 8)])
+def test_share_of_instantaneous_rows(share: float, apart: int) -> None:
+    subject = agent('meanflow', instantaneous=share).actor
+    assert int(subject._apart(8, torch.device('cpu')).sum()) == apart
+
+
+class Quadratic(torch.nn.Module):
+    """Stands for critics that like one chunk best."""
+
+    def forward(
+            self, state: torch.Tensor, chunk: torch.Tensor, frozen: bool = False) -> torch.Tensor:
+        return -(chunk - 0.5).square().sum(dim=2).unsqueeze(0)
+
+
+def fit(policy: str, chunks: torch.Tensor, updates: int, **changes: object) -> torch.Tensor:
+    """Learn a chunk of one number in one state; draw 2000."""
+    torch.manual_seed(0)
+    config = TrainConfig(hidden=(64, 64), policy=policy, **changes)
+    actor = ACTORS[policy](config, 1, 1)
+    optimiser = torch.optim.Adam(
+        [p for p in actor.parameters() if p.requires_grad], lr=2e-3)
+    state = torch.zeros(256, 1)
+    for _ in range(updates):
+        drawn = chunks[torch.randint(len(chunks), (256,))].unsqueeze(1)
+        optimiser.zero_grad()
+        actor.loss(state, drawn, torch.ones(256), Quadratic())[0].backward()
+        optimiser.step()
+    with torch.no_grad():
+        return actor(torch.zeros(1, 1), torch.randn(1, 2000, 1)).flatten()
+
+
+@pytest.mark.parametrize(('policy', 'updates', 'changes', 'least'), [
+    ('flow', 600, {}, 0.3),
+    # The mean velocity is slower to learn; the rest of the mass is still between the modes.
+    ('meanflow', 1200, {'instantaneous': 0.25}, 0.2)])
+def test_clones_keep_both_modes(
+        policy: str, updates: int, changes: dict, least: float) -> None:
+    drawn = fit(policy, torch.tensor([-0.6, 0.6]), updates, **changes)
+    near = [(drawn - mode).abs().lt(0.2).float().mean().item() for mode in (-0.6, 0.6)]
+    assert min(near) > least, near
+
+
+def test_the_student_climbs_as_far_as_its_teacher_lets_it() -> None:
+    data = torch.tensor([-0.5, -0.4])
+    tight, loose = (
+        fit('fql', data, 300, distillation=alpha).mean().item() for alpha in (100.0, 0.1))
+    assert tight == pytest.approx(-0.45, abs=0.1)
+    assert loose == pytest.approx(0.5, abs=0.2)
+
+
+@pytest.mark.parametrize('policy', POLICIES)
+def test_a_policy_file_does_what_its_networks_do(policy: str, tmp_path: Path) -> None:
+    spec = cube_spec(candidates=2)
+    torch.manual_seed(0)
+    subject = Agent(
+        TrainConfig(policy=policy, hidden=(32, 32), horizon=spec.horizon),
+        spec.observation_size, spec.action_size,
+        Normaliser(torch.randn(spec.observation_size), torch.rand(spec.observation_size) + 0.5))
+    path = tmp_path / 'policy.onnx'
+    onnx.save_model(policy_model(subject, spec), str(path))
+    observations = np.random.default_rng(0).normal(size=(4, 28)).astype(np.float32)
+    assert compare(subject, OnnxPolicy(path), observations).compared == 12
+
+
+def test_the_flow_s_weights_are_stored_once() -> None:
+    spec = cube_spec()
+    sizes = []
+    for steps in (1, 10):
+        subject = Agent(
+            TrainConfig(policy='flow', hidden=(64, 64), horizon=5, flow_steps=steps),
+            spec.observation_size, spec.action_size,
+            Normaliser(torch.zeros(28), torch.ones(28)))
+        model = policy_model(subject, spec)
+        sizes.append(sum(
+            np.prod(weight.dims) for weight in model.graph.initializer))
+    assert sizes[1] - sizes[0] == 9 * 64  # a bias a step: the time's share of the first layer
+
+
+@pytest.mark.parametrize('policy', POLICIES)
+def test_the_policy_is_one_setting(
+        policy: str, demonstrations: Path, tmp_path: Path) -> None:
+    config = settings(demonstrations, policy=policy, steps=4, horizon=5, best_of=2)
+    assert train(tmp_path / 'run', config).step == 4
+    export(tmp_path / 'run', tmp_path / 'policy.onnx', demonstrations)
+    policy_file = OnnxPolicy(tmp_path / 'policy.onnx')
+    assert policy_file.spec.candidates == (1 if policy == 'fql' else 2)
+    assert policy_file.spec.provenance['algorithm'] == ACTORS[policy].algorithm
+    chunk = policy_file.act(np.zeros(28, np.float32), np.zeros((2, 25), np.float32))
+    assert chunk.actions.shape == (5, 5)
