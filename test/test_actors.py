@@ -155,15 +155,14 @@ def fit(policy: str, chunks: torch.Tensor, updates: int, **changes: object) -> t
         return actor(torch.zeros(1, 1), torch.randn(1, 2000, 1)).flatten()
 
 
-@pytest.mark.parametrize(('policy', 'updates', 'changes', 'least'), [
-    ('flow', 600, {}, 0.3),
-    # The mean velocity is slower to learn; the rest of the mass is still between the modes.
-    ('meanflow', 1200, {'instantaneous': 0.25}, 0.2)])
-def test_clones_keep_both_modes(
-        policy: str, updates: int, changes: dict, least: float) -> None:
+@pytest.mark.parametrize(('policy', 'updates', 'changes'), [
+    ('flow', 600, {}), ('meanflow', 1200, {'instantaneous': 0.5})])
+def test_clones_keep_both_modes(policy: str, updates: int, changes: dict) -> None:
+    """One bell about the mean would have two fifths of its mass between the modes."""
     drawn = fit(policy, torch.tensor([-0.6, 0.6]), updates, **changes)
-    near = [(drawn - mode).abs().lt(0.2).float().mean().item() for mode in (-0.6, 0.6)]
-    assert min(near) > least, near
+    sides = [(drawn < -0.3).float().mean().item(), (drawn > 0.3).float().mean().item()]
+    assert min(sides) > 0.3, sides
+    assert sum(sides) > 0.7, sides
 
 
 def test_the_student_climbs_as_far_as_its_teacher_lets_it() -> None:
