@@ -22,10 +22,11 @@ from test_buffer import episodes
 torch = pytest.importorskip('torch')
 from torch.nn import functional  # noqa: E402
 
+from training import networks  # noqa: E402
 from training.agent import Agent  # noqa: E402
 from training.buffer import Batch, ReplayBuffer  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
-from training.networks import ConditionedMLP, CriticEnsemble, follow, Normaliser  # noqa: E402
+from training.networks import ConditionedMLP, CriticEnsemble, follow, gelu, Normaliser  # noqa: E402
 
 SMALL = TrainConfig(hidden=(16, 16), batch_size=8)
 
@@ -62,6 +63,26 @@ def test_critics_equal_separate_mlps() -> None:
                 critic.norm_shifts[i][member, 0], eps=1e-6)
             hidden = hidden @ critic.weights[i + 1][member] + critic.biases[i + 1][member]
         torch.testing.assert_close(values[member], hidden.squeeze(2), rtol=1e-4, atol=1e-3)
+
+
+def test_gelu_equals_pytorch_s() -> None:
+    values = torch.randn(1000, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(gelu, values[:20])
+    expected = functional.gelu(values, approximate='tanh')
+    torch.testing.assert_close(gelu(values), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(gelu(values.clone()), expected)
+
+
+@pytest.mark.parametrize('network', [ConditionedMLP(3, 4, 2, (16, 8)), CriticEnsemble(
+    3, 4, (16, 8), 2)])
+def test_passes_in_blocks_equal_a_whole_one(
+        network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, inputs = torch.randn(37, 3), torch.randn(37, 5, 4)
+    with torch.no_grad():
+        whole = network(state, inputs)
+        monkeypatch.setattr(networks, 'BLOCK', 40)
+        torch.testing.assert_close(network(state, inputs), whole)
 
 
 def test_critic_target_by_hand() -> None:

@@ -58,7 +58,7 @@ class Agent(nn.Module):
             observation_size, self.chunk_size, config.hidden, config.critics)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.trained = [p for p in self.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, foreach=True)
+        self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
 
     @property
     def candidates(self) -> int:

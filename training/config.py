@@ -247,4 +247,10 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             _SMALL, data='data/cube-single-play-v0.npz', steps=12_000, horizon=5, best_of=4,
             value_weight=0.5, pool=8, top=2, anchor_rate=1e-3, noise_scale=0.5,
             evaluate_every=4_000)),
+    'cpu': (
+        'Any of the policies in chunks with small networks, minutes on a CPU, for comparisons',
+        replace(
+            _SMALL, data='data/cube-single-play-v0.npz', steps=3_000, horizon=5, best_of=4,
+            value_weight=0.5, pool=8, top=2, anchor_rate=1e-3, noise_scale=0.5,
+            evaluate_every=3_000, checkpoint_every=500)),
 }
