@@ -25,12 +25,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
-import platform
 import sys
 import time
 
+from machine import machine
 import numpy as np
 
 from dfp_ros.chunk import NoiseStream
@@ -68,19 +67,6 @@ def measure(policy: OnnxPolicy, candidates: int, calls: int, rate: float | None)
         policy.act(observations[i % 256], drawn)
         taken[i] = time.perf_counter() - start
     return [float(value) for value in np.percentile(taken * 1e6, PERCENTILES)]
-
-
-def machine() -> dict[str, str | int]:
-    """Describe where the figures were taken."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path('/proc/cpuinfo')
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith('model name'):
-                model = line.split(':', 1)[1].strip()
-                break
-    return {'processor': model, 'cores': os.cpu_count() or 0, 'system': platform.platform(),
-            'load': ' '.join(f'{value:.1f}' for value in os.getloadavg())}
 
 
 def main() -> int:

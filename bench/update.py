@@ -1,0 +1,171 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+How long an update takes, against what its arithmetic alone would take.
+
+    python bench/update.py --threads 2
+
+The sizes are the paper's: batch 256, networks of 4 x 512, chunks of 5 actions, N 16, N' 16, G 8,
+K 4, with cube-single's 28 observations and 5 actions. *offline* clones and learns the critic, as
+the first phase of an offline-to-online run; *online* adds the top-K drift. The bound is the
+floating-point work of the update, as PyTorch counts its matrix products, at the rate that this
+machine reaches in the same run, with as many threads, on the product that the networks are made
+of, (2048, 512) by (512, 512). Rate and updates are measured in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+import sys
+import time
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from machine import machine
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from training.agent import Agent
+from training.buffer import ReplayBuffer, Transitions
+from training.config import PRESETS, TrainConfig
+from training.networks import Normaliser
+
+OBSERVATION, ACTION = 28, 5
+# cube-triple's observation, for the replay buffer.
+TRIPLE = 46
+TURNS = 5
+PRODUCTS = 20
+
+
+def transitions(size: int, observation: int) -> Transitions:
+    """Random data of a given size; values do not change what an update costs."""
+    generator = np.random.default_rng(0)
+
+    def draw(*shape: int) -> np.ndarray:
+        return generator.random(shape, dtype=np.float32)
+
+    terminals = np.zeros(size, np.float32)
+    terminals[199::200] = 1
+    return Transitions(
+        observations=draw(size, observation), actions=draw(size, ACTION) * 2 - 1,
+        next_observations=draw(size, observation), rewards=-draw(size),
+        masks=np.ones(size, np.float32), terminals=terminals, observation_fields=(),
+        action_fields=(), period=0.05, source={})
+
+
+def cases(policy: str) -> dict[str, tuple[TrainConfig, bool]]:
+    """List the settings of each case, and whether it improves on the data."""
+    paper = TrainConfig(
+        policy=policy, horizon=5, best_of=16, pool=16, top=4, value_weight=0.5,
+        online_steps=1_000_000)
+    return {
+        'offline': (paper, False), 'online': (paper, True),
+        'cpu_preset': (PRESETS['cpu'][1], True),
+        'small_clone': (PRESETS['small-clone'][1], False)}
+
+
+def product_rate() -> float:
+    """Floating-point operations a second of the networks' product."""
+    left, right = torch.randn(2048, 512), torch.randn(512, 512)
+    start = time.perf_counter()
+    for _ in range(PRODUCTS):
+        torch.mm(left, right)
+    return PRODUCTS * 2 * 2048 * 512 * 512 / (time.perf_counter() - start)
+
+
+def measure(config: TrainConfig, improving: bool, updates: int) -> dict[str, float]:
+    """
+    Time one case.
+
+    :returns: Milliseconds of an update (median, 90th percentile, least), of its sampling, and of
+        the bound; work in 10^9 operations, rate in 10^9 a second.
+    """
+    torch.manual_seed(0)
+    agent = Agent(
+        config, OBSERVATION, ACTION, Normaliser(torch.zeros(OBSERVATION), torch.ones(OBSERVATION)))
+    if improving:
+        agent.actor.improve()
+    buffer = ReplayBuffer(transitions(20_000, OBSERVATION), config.horizon, config.discount)
+    generator = np.random.default_rng(0)
+    with FlopCounterMode(display=False) as counter:
+        agent.update(buffer.sample(config.batch_size, generator))
+    work = counter.get_total_flops()
+    product_rate()
+    taken, sampled, rates = [], [], []
+    for _ in range(TURNS):
+        rates.append(product_rate())
+        for _ in range(max(1, updates // TURNS)):
+            start = time.perf_counter()
+            batch = buffer.sample(config.batch_size, generator)
+            drawn = time.perf_counter()
+            agent.update(batch)
+            sampled.append(drawn - start)
+            taken.append(time.perf_counter() - start)
+    rate = float(np.median(rates))
+    return {
+        'ms': 1e3 * float(np.median(taken)), 'p90_ms': 1e3 * float(np.percentile(taken, 90)),
+        'least_ms': 1e3 * min(taken), 'sampling_ms': 1e3 * float(np.median(sampled)),
+        'bound_ms': 1e3 * work / rate, 'work_gflop': work / 1e9, 'rate_gflops': rate / 1e9}
+
+
+def replay_figures(size: int) -> dict[str, float]:
+    """Memory of a buffer of cube-triple, and the time of a batch from it."""
+    data = transitions(size, TRIPLE)
+    buffer = ReplayBuffer(data, 5, 0.99)
+    generator = np.random.default_rng(0)
+    taken = []
+    for _ in range(50):
+        start = time.perf_counter()
+        buffer.sample(256, generator)
+        taken.append(time.perf_counter() - start)
+    kept = sum(column.nbytes for column in buffer._columns.values())
+    return {
+        'replay_transitions': size, 'replay_megabytes': kept / 1e6,
+        'replay_sampling_ms': 1e3 * float(np.median(taken))}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print a table, and the figures as JSON on the last line."""
+    made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('--threads', type=int, default=2)
+    made.add_argument('--updates', type=int, default=40, help='timed updates of each case')
+    made.add_argument('--policy', default='dfp', choices=('dfp', 'flow', 'fql', 'meanflow'))
+    made.add_argument('--replay', type=int, default=1_000_000, help='transitions of the buffer')
+    asked = made.parse_args(arguments)
+    torch.set_num_threads(asked.threads)
+    figures: dict[str, object] = {}
+    print('case: ms an update (median, p90, least), bound ms, ratio; GFLOP, GFLOP/s; sampling ms')
+    for name, (config, improving) in cases(asked.policy).items():
+        found = measure(config, improving, asked.updates)
+        figures |= {f'{name}_{key}': value for key, value in found.items()}
+        print(f'{name}: {found["ms"]:.1f}, {found["p90_ms"]:.1f}, {found["least_ms"]:.1f}, '
+              f'{found["bound_ms"]:.1f}, {found["ms"] / found["bound_ms"]:.2f}; '
+              f'{found["work_gflop"]:.2f}, {found["rate_gflops"]:.1f}; '
+              f'{found["sampling_ms"]:.2f}', flush=True)
+    figures |= replay_figures(asked.replay)
+    print(f'{asked.replay} transitions of cube-triple: {figures["replay_megabytes"]:.0f} MB, '
+          f'{figures["replay_sampling_ms"]:.2f} ms a batch of 256 chunks')
+    described = machine()
+    print(', '.join(f'{key} {value}' for key, value in described.items())
+          + f', threads {asked.threads}, torch {torch.__version__}')
+    print(json.dumps({
+        **figures, 'policy': asked.policy, 'threads': asked.threads, 'machine': described}))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
