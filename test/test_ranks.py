@@ -17,7 +17,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+import os
 from pathlib import Path
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -26,13 +29,19 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from test_buffer import episodes  # noqa: E402
+from test_train import settings  # noqa: E402
 from torch import distributed, multiprocessing  # noqa: E402
 
 from training import ranks  # noqa: E402
 from training.agent import Agent  # noqa: E402
 from training.buffer import ReplayBuffer  # noqa: E402
+from training.checkpoint import read  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.networks import Normaliser  # noqa: E402
+from training.session import TrainingError  # noqa: E402
+from training.train import train  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
 
 UPDATES = 3
 SMALL = TrainConfig(
@@ -98,3 +107,37 @@ def test_alone_it_is_the_plain_thing() -> None:
     torch.testing.assert_close(ranks.batch_mean(values, weights), values[[0, 2]].mean())
     assert ranks.batch_mean(values, torch.zeros(5)) == 0
     assert torch.equal(ranks.rows(values), values)
+
+
+def test_torchrun_trains_as_one_process_does(demonstrations: Path, tmp_path: Path) -> None:
+    """Both phases; the first rank alone writes, and one process goes on where two stopped."""
+    arguments = [
+        'small-offline', '--data', str(demonstrations), '--steps', '3', '--online-steps', '14',
+        '--online-start', '10', '--hidden', '16', '16', '--batch-size', '8', '--episodes', '1',
+        '--threads', '1', '--log-every', '1', '--learning-rate', '1e-4', '--schedule', 'constant']
+    module = ['-m', 'training.train', *arguments]
+    shared = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
+              '2', '-m', '--', *module[1:], '--run', str(tmp_path / 'two')]
+    alone = [sys.executable, *module, '--run', str(tmp_path / 'one')]
+    for command in (shared, alone):
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=240,
+            env={**os.environ, 'OMP_NUM_THREADS': '1'})
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count('7 of 7 updates') == 1
+    two, one = (read(tmp_path / name / 'checkpoint.pt') for name in ('two', 'one'))
+    for name, value in one['agent'].items():
+        torch.testing.assert_close(two['agent'][name], value, rtol=1e-4, atol=2e-5)
+    torch.testing.assert_close(two['replay'], one['replay'], rtol=1e-4, atol=1e-4)
+    assert two['batch_random'] == one['batch_random']
+    again = subprocess.run(
+        [*alone[:-1], str(tmp_path / 'two'), '--resume'], cwd=ROOT, capture_output=True,
+        text=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(
+        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, 'count', lambda: 3)
+    with pytest.raises(TrainingError, match='batch_size: found 16, expected a multiple of the 3'):
+        train(tmp_path, settings(demonstrations))

@@ -21,10 +21,49 @@ and every rank has the same random state. Without torch.distributed all of this 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+import os
 
 import torch
 from torch import distributed
+
+# A rank waits so long for the others: one of them may be evaluating.
+PATIENCE = timedelta(hours=1)
+
+
+@contextmanager
+def group(device: str) -> Iterator[None]:
+    """
+    Join the processes that torchrun started; alone, do nothing.
+
+    :param device: ``cpu``, or ``cuda`` for one GPU a process (not verified on a GPU).
+    """
+    if int(os.environ.get('WORLD_SIZE', '1')) == 1 or distributed.is_initialized():
+        yield
+        return
+    if device == 'cuda':
+        torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+    distributed.init_process_group('nccl' if device == 'cuda' else 'gloo', timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def anywhere(flag: bool, device: str) -> bool:
+    """
+    Tell whether a flag is set on any rank, the same answer on all of them.
+
+    A message of its own each time: it costs a thousandth of an update, and a signal that reaches
+    the ranks at different moments stops them at the same one.
+    """
+    if count() == 1:
+        return flag
+    found = torch.tensor([float(flag)], device=device)
+    distributed.all_reduce(found)
+    return bool(found.item())
 
 
 def count() -> int:

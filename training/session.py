@@ -28,7 +28,7 @@ import torch
 from tqdm import tqdm
 
 from dfp_ros.robots.ogbench_env import make_env
-from training import checkpoint
+from training import checkpoint, ranks
 from training.actors.actor import Info
 from training.agent import Agent
 from training.buffer import Batch
@@ -47,16 +47,16 @@ class Session:
 
     :param state: The run.
     :param saved: Where the checkpoint goes.
-    :param log: Where rows and evaluations go.
+    :param log: Where rows and evaluations go; None on all ranks but the first, which keep nothing.
     """
 
-    def __init__(self, state: checkpoint.RunState, saved: Path, log: RunLog) -> None:
+    def __init__(self, state: checkpoint.RunState, saved: Path, log: RunLog | None) -> None:
         self._state, self._saved, self._log = state, saved, log
         config, progress = state.config, state.progress
         self._env = make_env(config.environment)
         self._bar = tqdm(
             total=config.updates, initial=progress.step, desc=saved.parent.name, unit='update',
-            disable=None)
+            disable=None if ranks.own() == 0 else True)
         self._wall, self._cpu = time.monotonic(), time.process_time()
         self._batch: Batch | None = None
         self._info: Info | None = None
@@ -92,9 +92,10 @@ class Session:
         if self._due(config.log_every) or ends:
             self._tick()
             looked = {} if self._batch is None else state.agent.look(self._batch)
-            self._log.update(
-                state.progress, self._finite() | {key: float(v) for key, v in looked.items()})
-        if self._due(config.evaluate_every) or ends:
+            values = self._finite() | {key: float(value) for key, value in looked.items()}
+            if self._log:
+                self._log.update(state.progress, values)
+        if self._log and (self._due(config.evaluate_every) or ends):
             found = evaluate(
                 self._env, acting(state.agent), state.spec, config.episodes, 10_000)
             self._tick()
@@ -103,7 +104,8 @@ class Session:
         if self._due(config.checkpoint_every) or ends or everything:
             self._finite()
             self._tick()
-            checkpoint.save(self._saved, state)
+            if self._log:
+                checkpoint.save(self._saved, state)
         self._seen = step
 
     def _due(self, every: int) -> bool:

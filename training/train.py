@@ -18,6 +18,9 @@ Learn a Drifting Field Policy from a data file.
 
 Every setting of the preset can be replaced on the command line; ``--help`` after the preset's
 name lists them. Ctrl-C or SIGTERM writes a checkpoint and ends; ``--resume`` goes on from there.
+Several processes share the batches where torchrun starts them:
+
+    torchrun --standalone --nproc-per-node 2 -m -- training.train cpu --run runs/shared
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ import tyro
 
 from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.spec import PolicySpec
-from training import checkpoint
+from training import checkpoint, ranks
 from training.agent import Agent
 from training.buffer import ReplayBuffer, Transitions
 from training.config import PRESETS, TrainConfig
@@ -83,6 +86,10 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
             f'{run}: found a run there; go on with --resume, or name another --run')
     if config.device == 'cuda' and not torch.cuda.is_available():
         raise TrainingError("device: found 'cuda', but torch sees no GPU; use --device cpu")
+    if config.batch_size % ranks.count():
+        raise TrainingError(
+            f'batch_size: found {config.batch_size}, expected a multiple of the {ranks.count()} '
+            'processes that share it')
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -91,9 +98,13 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     progress = state.progress
     with ExitStack() as stack:
         stack.enter_context(disk_errors(saved))
-        log = stack.enter_context(RunLog(run, config, progress.step))
-        stopped = stack.enter_context(stop_signals())
+        log = stack.enter_context(RunLog(run, config, progress.step)) if ranks.own() == 0 else None
+        asked = stack.enter_context(stop_signals())
         session = stack.enter_context(Session(state, saved, log))
+
+        def stopped() -> bool:
+            return ranks.anywhere(asked(), config.device)
+
         while progress.step < config.steps and not stopped():
             session.update()
             session.keep()
@@ -194,11 +205,15 @@ def main(arguments: list[str] | None = None) -> int:
         asked = tyro.extras.overridable_config_cli(
             presets, args=arguments, prog='python -m training.train',
             description=(__doc__ or '').strip().splitlines()[0])
-        progress = train(asked.run, asked.config, asked.resume)
+        with ranks.group(asked.config.device):
+            progress = train(asked.run, asked.config, asked.resume)
+            first = ranks.own() == 0
     except (ValueError, TrainingError) as error:
         print(error, file=sys.stderr)
         return 2
     done = progress.step == asked.config.updates
+    if not first:
+        return 0 if done else 130
     print(f'{asked.run}: {progress.step} of {asked.config.updates} updates'
           + ('' if done else '; stopped, go on with --resume'))
     return 0 if done else 130
