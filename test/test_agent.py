@@ -26,7 +26,7 @@ from training import networks  # noqa: E402
 from training.agent import Agent  # noqa: E402
 from training.buffer import Batch, ReplayBuffer  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
-from training.networks import ConditionedMLP, CriticEnsemble, follow, gelu, Normaliser  # noqa: E402
+from training.networks import ConditionedMLP, CriticEnsemble, follow, Normaliser  # noqa: E402
 
 SMALL = TrainConfig(hidden=(16, 16), batch_size=8)
 
@@ -67,11 +67,11 @@ def test_critics_equal_separate_mlps() -> None:
 
 def test_gelu_equals_pytorch_s() -> None:
     values = torch.randn(1000, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(gelu, values[:20])
+    assert torch.autograd.gradcheck(networks.gelu, values[:20])
     expected = functional.gelu(values, approximate='tanh')
-    torch.testing.assert_close(gelu(values), expected)
+    torch.testing.assert_close(networks.gelu(values), expected)
     with torch.no_grad():
-        torch.testing.assert_close(gelu(values.clone()), expected)
+        torch.testing.assert_close(networks.gelu(values.clone()), expected)
 
 
 @pytest.mark.parametrize('network', [ConditionedMLP(3, 4, 2, (16, 8)), CriticEnsemble(

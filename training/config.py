@@ -148,7 +148,7 @@ class TrainConfig:
 
     @property
     def updates(self) -> int:
-        """Updates of the whole run, both phases."""
+        """Count the updates of the whole run, both phases."""
         online = max(0, self.online_steps - self.online_start)
         return self.steps + online * self.updates_per_step
 
