@@ -124,6 +124,17 @@ def test_meanflow_goal_equals_a_finite_difference() -> None:
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_meanflow_rests_at_the_flow_to_a_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All data in one point: every path's mean velocity is known, and so is the one step."""
+    subject, point = agent('meanflow', instantaneous=0.5).actor, torch.tensor([0.2, -0.5, 0.9, 0])
+    monkeypatch.setattr(
+        subject, 'velocity', lambda state, place, earlier, later: (place - point) / later)
+    loss, _ = subject.loss(torch.zeros(64, 3), point.expand(64, 4), torch.ones(64), None)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    drawn = subject(torch.zeros(1, 3), torch.randn(1, 5, 4))
+    torch.testing.assert_close(drawn, point.expand(1, 5, 4))
+
+
 @pytest.mark.parametrize(('share', 'apart'), [(1.0, 0), (0.75, 2), (0.5, 4), (0.0, 8)])
 def test_share_of_instantaneous_rows(share: float, apart: int) -> None:
     subject = agent('meanflow', instantaneous=share).actor
@@ -171,6 +182,23 @@ def test_the_student_climbs_as_far_as_its_teacher_lets_it() -> None:
         fit('fql', data, 300, distillation=alpha).mean().item() for alpha in (100.0, 0.1))
     assert tight == pytest.approx(-0.45, abs=0.1)
     assert loose == pytest.approx(0.5, abs=0.2)
+
+
+def test_the_value_s_scale_may_be_taken_out() -> None:
+    """A critic a thousand times as large moves the student no further."""
+    class Large(Quadratic):
+        def forward(self, *arguments: object, **options: object) -> torch.Tensor:
+            return 1000 * super().forward(*arguments, **options)
+
+    state, chunk, valid = torch.zeros(32, 3), torch.rand(32, 4), torch.ones(32)
+    for normalised in (True, False):
+        subject, gradients = agent('fql', normalise_value=normalised).actor, []
+        for critic in (Quadratic(), Large()):
+            torch.manual_seed(1)
+            subject.zero_grad()
+            subject.loss(state, chunk, valid, critic)[0].backward()
+            gradients.append(subject.student.layers[0].weight.grad.clone())
+        assert torch.allclose(*gradients, rtol=1e-3, atol=1e-6) == normalised
 
 
 @pytest.mark.parametrize('policy', POLICIES)

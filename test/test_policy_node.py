@@ -82,6 +82,27 @@ def test_runs_reports_and_stops(policy: Path) -> None:
         wait_for_stop_already_sent(cell)
 
 
+def test_runs_a_flow(tmp_path: Path) -> None:
+    """A file with Euler steps inside is a policy like the others, best of several included."""
+    torch = pytest.importorskip('torch')
+    onnx = pytest.importorskip('onnx')
+    from training.agent import Agent
+    from training.config import TrainConfig
+    from training.networks import Normaliser
+    from training.onnx_graph import policy_model
+    spec = cube_spec(name='flow', candidates=4)
+    agent = Agent(
+        TrainConfig(policy='flow', hidden=(32, 32), horizon=spec.horizon),
+        spec.observation_size, spec.action_size,
+        Normaliser(torch.zeros(spec.observation_size), torch.ones(spec.observation_size)))
+    onnx.save_model(policy_model(agent, spec), str(tmp_path / 'flow.onnx'))
+    with Cell(tmp_path / 'flow.onnx') as cell:
+        cell.wait_for_motion()
+        _, values = cell.report(state='running', policy='flow')
+        assert float(values['inference_p50_ms']) > 0
+        cell.end()
+
+
 def wait_for_stop_already_sent(cell: Cell) -> None:
     """Check that the last command that was ever sent is zero."""
     cell.peer.wait_for(lambda: cell.twists and speed(cell.twists[-1]) == 0)

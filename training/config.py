@@ -105,6 +105,8 @@ class TrainConfig:
     """Euler steps of the flow policies: ``flow``, and the teacher of ``fql``."""
     distillation: float = 100.0
     """alpha: weight of the student's distance to its teacher, in ``fql``."""
+    normalise_value: bool = False
+    """Whether the student of ``fql`` climbs the value divided by its mean size."""
     instantaneous: float = 0.75
     """Share of time pairs with r = t, the instantaneous velocity, in ``meanflow``."""
 

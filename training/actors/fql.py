@@ -15,7 +15,8 @@
 FQL and QC-FQL: a flow clones, and a one-step student imitates it and climbs the critic.
 
 Park, Li and Levine, "Flow Q-Learning", arXiv 2502.02538; with chunks in Li et al., arXiv
-2507.07969.
+2507.07969. As there, the value is the mean of the critics, and is divided by its mean size only
+where asked for; alpha is to be tuned for each environment.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from training.networks import ConditionedMLP, CriticEnsemble
 
 if TYPE_CHECKING:
     from training.onnx_graph import Graph
+
+# Values smaller than this in the mean are not divided by it: untrained critics may say zero.
+SMALLEST = 1e-6
 
 
 class DistilledActor(Actor):
@@ -63,8 +67,11 @@ class DistilledActor(Actor):
             wanted = self.flow.integrate(state, noise)
         drawn = self.student(state, noise)
         distance = ranks.batch_mean((drawn - wanted).square())
-        value = ranks.batch_mean(critic(state, drawn.clamp(-1, 1), frozen=True).mean(dim=0))
-        loss = matching + self.config.distillation * distance - value
+        values = critic(state, drawn.clamp(-1, 1), frozen=True).mean(dim=0)
+        value = climbed = ranks.batch_mean(values)
+        if self.config.normalise_value:
+            climbed = value / ranks.batch_mean(values.detach().abs()).clamp_min(SMALLEST)
+        loss = matching + self.config.distillation * distance - climbed
         return loss, {
             'flow_loss': matching.detach(), 'distillation_loss': distance.detach(),
             'value_of_student': value.detach()}

@@ -15,7 +15,13 @@
 MVP: a MeanFlow policy, cloned in one step; the critic picks the best of its candidates.
 
 Geng et al., "Mean Flows for One-step Generative Modeling", arXiv 2505.13447, sections 4.1 and 4.2,
-with times drawn evenly and the plain squared error (their weight with p = 0).
+with times drawn evenly and the plain squared error (their weight with p = 0), which is flow
+matching's: the two policies differ in the field alone.
+
+Zhan et al., "Mean Flow Policy with Instantaneous Velocity Constraint for One-step Action
+Generation", arXiv 2602.13810, is the policy (MVP). Its constraint is the mean velocity's boundary
+condition: over no time at all it is the velocity. Here the rows with r = t, a share
+``instantaneous`` of the batch, state it; the weight that MVP gives it is not reproduced.
 """
 
 from __future__ import annotations
@@ -42,7 +48,7 @@ class MeanFlowActor(Actor):
     the mean velocity over the whole path.
     """
 
-    algorithm = 'best-of-N MeanFlow (arXiv 2505.13447)'
+    algorithm = 'best-of-N MeanFlow (MVP, arXiv 2602.13810; MeanFlow, arXiv 2505.13447)'
 
     def __init__(self, config: TrainConfig, observation_size: int, chunk_size: int) -> None:
         super().__init__(config, observation_size, chunk_size)
