@@ -38,9 +38,13 @@ def episodes(lengths, seed=0, solved=()):
         action_fields=(), period=0.05, source={})
 
 
-@pytest.mark.parametrize('horizon', [1, 2, 5])
-def test_every_chunk_equals_a_slow_loop(horizon: int) -> None:
-    data = episodes([7, 4, 1, 9, 3], solved=[0, 3])
+@pytest.mark.parametrize('seed', range(6))
+@pytest.mark.parametrize('horizon', [1, 2, 5, 8])
+def test_every_chunk_equals_a_slow_loop(horizon: int, seed: int) -> None:
+    """On random episodes, single steps and episodes shorter than a chunk among them."""
+    generator = np.random.default_rng(100 + seed)
+    lengths = [int(length) for length in generator.integers(1, 10, size=12)]
+    data = episodes(lengths, seed, solved=np.flatnonzero(generator.random(12) < 0.4).tolist())
     discount = 0.9
     starts = range(len(data) - horizon + 1)
     batch = ReplayBuffer(data, horizon, discount).gather(torch.tensor(list(starts)))

@@ -37,6 +37,11 @@ def test_loss_and_gradient_equal_the_reference(case: int) -> None:
     assert info['scale'].item() == pytest.approx(float(golden['scale']), rel=1e-5)
     largest = np.abs(golden['grad']).max()
     assert np.abs(generated.grad.numpy() - golden['grad']).max() / largest < 1e-4
+    # The gradient of an entry is -2 F / (c N), and the loss of a state the mean of its F^2.
+    unit = golden['scale'] / generated.shape[-1] ** 0.5
+    field = generated.grad.numpy() * unit * generated.numel() / -2
+    np.testing.assert_allclose(
+        np.square(field).mean(axis=(1, 2)), golden['loss_per_state'], rtol=1e-4)
 
 
 def gradient(generated, positives, negatives=None, bandwidths=(0.1,)):
