@@ -1,0 +1,169 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Train the same preset with several seeds, policies, environments or values of any setting.
+
+    python -m training.sweep cpu --run-folder runs/compare --policies dfp fql --seeds 0 1 2
+    python -m training.sweep cpu --run-folder runs/widths --vary bandwidths 0.05 0.2 0.05,0.2
+
+Each run is a run of ``training.train`` in a process of its own. The same command again goes on:
+finished runs are skipped, the others go on from their checkpoints. Runs are tasks of Ray
+(``make sweep-env`` installs it); ``--local`` takes plain processes instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import ExitStack
+import os
+from pathlib import Path
+import sys
+
+from training.config import ConfigError, PRESETS, TrainConfig
+from training.session import stop_signals, TrainingError
+from training.sweep_plan import changed, Choice, choices, environments, plan, PlannedRun
+from training.sweep_table import markdown, table, write
+from training.sweep_workers import carry_out, LocalProcesses, ray_tasks, reason, STOPPED, Workers
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    made = argparse.ArgumentParser(
+        prog='python -m training.sweep', description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('preset', choices=PRESETS, metavar='PRESET',
+                      help=f'settings that all runs share: {", ".join(PRESETS)}')
+    made.add_argument('--run-folder', type=Path, required=True,
+                      help="the sweep's folder: one folder a run, and the table")
+    made.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], metavar='SEED',
+                      help='a run each (default: 0 1 2)')
+    made.add_argument('--policies', nargs='+', metavar='POLICY', help='dfp flow fql meanflow')
+    made.add_argument('--environments', nargs='+', metavar='ENVIRONMENT[=DATA]',
+                      help="with a data file where it is not the preset's")
+    made.add_argument('--vary', nargs='+', action='append', default=[], metavar='WORD',
+                      help='a setting and its values: --vary bandwidths 0.05 0.05,0.5; repeat it '
+                           'for several settings')
+    made.add_argument('--set', nargs='+', default=[], metavar='NAME=VALUE',
+                      help='settings that all runs share: --set steps=3000 episodes=20')
+    made.add_argument('--parallel', type=int, default=1, metavar='RUNS',
+                      help='runs at a time (default: %(default)s)')
+    where = made.add_mutually_exclusive_group()
+    where.add_argument('--local', action='store_true',
+                       help='plain processes of this machine instead of Ray')
+    where.add_argument('--address', help='of a Ray cluster that runs already, or auto')
+    made.add_argument('--list', action='store_true', help='print the runs, and do nothing')
+    return made
+
+
+def planned(asked: argparse.Namespace) -> list[PlannedRun]:
+    """
+    Turn the command line into runs.
+
+    :raises ConfigError: Where it does not make sense.
+    """
+    base = PRESETS[asked.preset][1]
+    shared: dict[str, Sequence[str]] = {}
+    for word in asked.set:
+        name, equals, value = word.partition('=')
+        if not equals:
+            raise ConfigError(f'--set: found {word!r}, expected NAME=VALUE')
+        shared.update(choices(base, _name(name), [value])[0].changes)
+    base = changed(base, shared)
+    if not base.threads:
+        # Runs at a time share the processors evenly; torch alone would take all for each.
+        threads = max(1, (os.cpu_count() or 1) // asked.parallel)
+        base = changed(base, {'threads': [str(threads)]})
+    return plan(base, axes(asked, base), asked.seeds)
+
+
+def axes(asked: argparse.Namespace, base: TrainConfig) -> dict[str, Sequence[Choice]]:
+    """List the values of each setting that varies."""
+    found: dict[str, Sequence[Choice]] = {}
+    if asked.policies:
+        found['policy'] = choices(base, 'policy', asked.policies)
+    if asked.environments:
+        found['environment'] = environments(asked.environments)
+    for name, *words in asked.vary:
+        name = _name(name)
+        if not words:
+            raise ConfigError(f'--vary {name}: found no values, expected some after the name')
+        if name == 'seed' or name in found:
+            raise ConfigError(f'--vary {name}: this setting varies already')
+        found[name] = choices(base, name, words)
+    return found
+
+
+def _name(word: str) -> str:
+    return word.lstrip('-').replace('-', '_')
+
+
+def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
+    """
+    Carry out what is not finished, and write the table.
+
+    :param runs: The plan.
+    :param asked: The command line.
+    :returns: 0 where all are finished, 130 where a signal ended the sweep, else 1.
+    """
+    folder: Path = asked.run_folder
+    left = [run for run in runs if not run.finished(folder)]
+    print(f'{folder}: {len(runs)} runs, {len(runs) - len(left)} of them finished already',
+          flush=True)
+    failed: dict[str, str] = {}
+    with ExitStack() as stack:
+        workers: Workers = LocalProcesses(folder)
+        if left and not asked.local:
+            threads = max(run.config.threads for run in left)
+            workers = stack.enter_context(
+                ray_tasks(folder, asked.parallel * threads, asked.address))
+        stopped = stack.enter_context(stop_signals())
+        done = carry_out(left, workers, asked.parallel, stopped)
+        for number, (run, code) in enumerate(done, 1):
+            if code not in (0, STOPPED) and not stopped():
+                failed[run.name] = (
+                    f'killed by signal {-code}' if code < 0 else reason(folder / run.name))
+            said = failed.get(run.name, 'stopped' if code else 'finished')
+            print(f'[{number} of {len(left)}] {run.name}: {said}', flush=True)
+        ended = stopped()
+    rows = table(runs, folder)
+    write(rows, folder)
+    print(f'\n{markdown(rows)}')
+    for name, why in failed.items():
+        print(f'{folder / name}: failed: {why}', file=sys.stderr)
+    if all(run.finished(folder) for run in runs):
+        return 0
+    print('unfinished; the same command goes on', file=sys.stderr)
+    return STOPPED if ended else 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Sweep as the command line says."""
+    made = parser()
+    asked = made.parse_args(arguments)
+    if asked.parallel < 1:
+        made.error(f'--parallel: found {asked.parallel}, expected at least 1')
+    try:
+        runs = planned(asked)
+        if asked.list:
+            for run in runs:
+                print(f'{run.name}: {"finished" if run.finished(asked.run_folder) else "to do"}')
+            return 0
+        return sweep(runs, asked)
+    except (ValueError, TrainingError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())
