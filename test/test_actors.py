@@ -103,6 +103,17 @@ def test_euler_steps_follow_the_velocity() -> None:
     torch.testing.assert_close(flow.integrate(state, noise), place.clamp(-1, 1))
 
 
+def test_flow_matching_rests_at_the_flow_to_a_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All data in one point: every path's velocity is known, and Euler steps follow it exactly."""
+    subject, point = agent('flow').actor, torch.tensor([0.2, -0.5, 0.9, 0])
+    monkeypatch.setattr(
+        subject.flow, 'velocity', lambda state, place, time: (point - place) / (1 - time))
+    loss, _ = subject.loss(torch.zeros(64, 3), point.expand(64, 4), torch.ones(64), None)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    drawn = subject(torch.zeros(1, 3), torch.randn(1, 5, 4))
+    torch.testing.assert_close(drawn, point.expand(1, 5, 4))
+
+
 def test_meanflow_goal_equals_a_finite_difference() -> None:
     """d/dt of u(z_t, r, t) along the path, by the jvp and by a small step."""
     subject = agent('meanflow', instantaneous=0.0).actor.double()
@@ -155,7 +166,7 @@ def fit(policy: str, chunks: torch.Tensor, updates: int, **changes: object) -> t
     config = TrainConfig(hidden=(64, 64), policy=policy, **changes)
     actor = ACTORS[policy](config, 1, 1)
     optimiser = torch.optim.Adam(
-        [p for p in actor.parameters() if p.requires_grad], lr=2e-3)
+        [p for p in actor.parameters() if p.requires_grad], lr=1e-2)
     state = torch.zeros(256, 1)
     for _ in range(updates):
         drawn = chunks[torch.randint(len(chunks), (256,))].unsqueeze(1)
@@ -167,7 +178,7 @@ def fit(policy: str, chunks: torch.Tensor, updates: int, **changes: object) -> t
 
 
 @pytest.mark.parametrize(('policy', 'updates', 'changes'), [
-    ('flow', 600, {}), ('meanflow', 1200, {'instantaneous': 0.5})])
+    ('flow', 200, {}), ('meanflow', 400, {'instantaneous': 0.5})])
 def test_clones_keep_both_modes(policy: str, updates: int, changes: dict) -> None:
     """One bell about the mean would have two fifths of its mass between the modes."""
     drawn = fit(policy, torch.tensor([-0.6, 0.6]), updates, **changes)
@@ -179,7 +190,7 @@ def test_clones_keep_both_modes(policy: str, updates: int, changes: dict) -> Non
 def test_the_student_climbs_as_far_as_its_teacher_lets_it() -> None:
     data = torch.tensor([-0.5, -0.4])
     tight, loose = (
-        fit('fql', data, 300, distillation=alpha).mean().item() for alpha in (100.0, 0.1))
+        fit('fql', data, 150, distillation=alpha).mean().item() for alpha in (100.0, 0.1))
     assert tight == pytest.approx(-0.45, abs=0.1)
     assert loose == pytest.approx(0.5, abs=0.2)
 
