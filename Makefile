@@ -15,10 +15,10 @@ SET ?=
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
 
-.PHONY: help build env demo test lint train clean distclean
+.PHONY: help build env sweep-env demo test lint train clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # colcon runs in the environment's Python, whichever it was installed for: the nodes' commands get
 # the interpreter of colcon.
@@ -27,6 +27,10 @@ build: env ## environment and package (what plain `make` does; a second time it 
 
 env: ## the virtual environment alone
 	@$(PYTHON) env/install.py
+
+sweep-env: env ## add Ray to the environment, for sweeps (training/sweep.py)
+	@$(ENTER); python -m pip install --constraint env/constraints.txt \
+	  --requirement env/requirements-sweep.txt
 
 demo: build ## run the shipped policy on the simulated arm over ROS 2, 10 episodes in real time
 	@$(ENTER); exec python -m dfp_ros.robots.demo
