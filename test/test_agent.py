@@ -46,7 +46,9 @@ def test_actor_equals_an_mlp_on_the_concatenation() -> None:
     torch.testing.assert_close(actor(observation, noise), actor.layers[-1](hidden))
 
 
-def test_critics_equal_separate_mlps() -> None:
+@pytest.mark.parametrize('fold', [1, 1000])
+def test_critics_equal_separate_mlps(fold: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, 'FOLD', fold)
     torch.manual_seed(0)
     critic = CriticEnsemble(3, 4, (16, 8), 2)
     for parameter in critic.parameters():
@@ -72,6 +74,11 @@ def test_gelu_equals_pytorch_s() -> None:
     torch.testing.assert_close(networks.gelu(values), expected)
     with torch.no_grad():
         torch.testing.assert_close(networks.gelu(values.clone()), expected)
+    # Where the gate is 0 or 1.
+    far = torch.tensor([-1e3, -20.0, 20.0, 1e3], requires_grad=True)
+    networks.gelu(far).sum().backward()
+    torch.testing.assert_close(networks.gelu(far), torch.tensor([0.0, 0.0, 20.0, 1e3]))
+    torch.testing.assert_close(far.grad, torch.tensor([0.0, 0.0, 1.0, 1.0]))
 
 
 @pytest.mark.parametrize('network', [ConditionedMLP(3, 4, 2, (16, 8)), CriticEnsemble(

@@ -26,38 +26,38 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.func import functional_call
 from torch.nn import functional
 
 LAYER_NORM_EPSILON = 1e-6
-# Rows of a pass that runs in blocks.
-BLOCK = 512
+# Rows of a block; see _blocks.
+BLOCK = 1024
+# A pass of more rows than this times the width has the norms folded into the weights.
+FOLD = 1
 GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715 * GELU_LINEAR
 
 
 class _Gelu(torch.autograd.Function):
-    """:func:`gelu` with a gradient of few passes over memory."""
+    """:func:`gelu` that keeps its slope, so that its gradient is one product."""
 
     @staticmethod
     def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
-        gate = _gate(values)
-        context.save_for_backward(values, gate)
-        return values * gate
+        # d/dx x s(u) = s + s (1 - s) x u', and x u' = 3 u - 2 linear x.
+        inner = _inner(values)
+        gate = inner.sigmoid()
+        inner.sub_(values, alpha=2 / 3 * GELU_LINEAR).mul_(gate)
+        inner.addcmul_(inner, gate, value=-1)
+        activated = values * gate
+        context.save_for_backward(gate.add_(inner, alpha=3))
+        return activated
 
     @staticmethod
+    @once_differentiable
     def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
-        # d/dx x s(u) = s (1 + (1 - s) x u'), with u' = linear + 3 cubic x^2.
-        values, gate = context.saved_tensors
-        slope = values * values
-        slope.mul_(3 * GELU_CUBIC).add_(GELU_LINEAR).mul_(values)
-        slope.addcmul_(slope, gate, value=-1).add_(1).mul_(gate)
-        return slope.mul_(gradient)
-
-
-def _gate(values: torch.Tensor) -> torch.Tensor:
-    gate = values * values
-    return gate.mul_(GELU_CUBIC).add_(GELU_LINEAR).mul_(values).sigmoid_()
+        slope, = context.saved_tensors
+        return gradient * slope
 
 
 def gelu(values: torch.Tensor) -> torch.Tensor:
@@ -70,21 +70,23 @@ def gelu(values: torch.Tensor) -> torch.Tensor:
     """
     if torch.is_grad_enabled():
         return _Gelu.apply(values)
-    return values.mul_(_gate(values))
+    return values.mul_(_inner(values).sigmoid_())
 
 
-def _in_blocks(inputs: torch.Tensor) -> bool:
-    """Whether a pass is to be split: without gradients a block stays in the CPU's cache."""
-    rows = inputs.shape[0] * inputs.shape[1]
-    return (not torch.is_grad_enabled() and inputs.device.type == 'cpu' and len(inputs) > 1
-            and rows > BLOCK)
+def _inner(values: torch.Tensor) -> torch.Tensor:
+    """Twice the argument of the tanh, of which :func:`gelu` takes the sigmoid."""
+    linear = values.new_full((), GELU_LINEAR)
+    return torch.addcmul(linear, values, values, value=GELU_CUBIC).mul_(values)
 
 
 def _blocks(
         state: torch.Tensor,
-        inputs: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        inputs: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Split a pass of many rows on the CPU: a block's values stay in its cache."""
+    if inputs.device.type != 'cpu':
+        return [(state, inputs)]
     states = max(1, BLOCK // inputs.shape[1])
-    return state.split(states), inputs.split(states)
+    return list(zip(state.split(states), inputs.split(states), strict=True))
 
 
 class Normaliser(nn.Module):
@@ -140,9 +142,9 @@ class ConditionedMLP(nn.Module):
         :param inputs: Shape (B, N, input_size).
         :returns: Shape (B, N, output_size).
         """
-        if _in_blocks(inputs):
-            return torch.cat([
-                self(*part) for part in zip(*_blocks(state, inputs), strict=True)])
+        return torch.cat([self._block(*block) for block in _blocks(state, inputs)])
+
+    def _block(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         first = cast(nn.Linear, self.layers[0])
         seen, given = first.weight.split([self.observation_size, self.input_size], dim=1)
         hidden = functional.linear(inputs, given)
@@ -168,6 +170,7 @@ class CriticEnsemble(nn.Module):
         super().__init__()
         widths = [observation_size + chunk_size, *hidden, 1]
         self.observation_size = observation_size
+        self.width = max(hidden)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         self.norm_scales = nn.ParameterList()
@@ -195,9 +198,21 @@ class CriticEnsemble(nn.Module):
         if frozen:
             constant = {name: value.detach() for name, value in self.named_parameters()}
             return functional_call(self, constant, (state, chunk))
-        if _in_blocks(chunk):
-            return torch.cat([
-                self(*part) for part in zip(*_blocks(state, chunk), strict=True)], dim=1)
+        layers = self._folded() if chunk.shape[0] * chunk.shape[1] > FOLD * self.width else None
+        return torch.cat([
+            self._block(*block, layers) for block in _blocks(state, chunk)], dim=1)
+
+    def _folded(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Weights and biases of all layers but the first, with the norms' scale and shift."""
+        return [
+            (scale.transpose(1, 2) * weight, torch.baddbmm(bias, shift, weight))
+            for weight, bias, scale, shift in zip(
+                self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
+                strict=True)]
+
+    def _block(
+            self, state: torch.Tensor, chunk: torch.Tensor,
+            layers: list[tuple[torch.Tensor, torch.Tensor]] | None) -> torch.Tensor:
         batch, count, size = chunk.shape
         seen, proposed = self.weights[0].split([self.observation_size, size], dim=1)
         from_observation = torch.matmul(state, seen) + self.biases[0]
@@ -209,11 +224,12 @@ class CriticEnsemble(nn.Module):
         for i, (scale, shift) in enumerate(zip(self.norm_scales, self.norm_shifts, strict=True)):
             hidden = functional.layer_norm(
                 gelu(hidden), hidden.shape[-1:], eps=LAYER_NORM_EPSILON)
-            # Scale and shift go into the next layer: its weights are fewer than the values.
-            weight = self.weights[i + 1]
-            hidden = torch.baddbmm(
-                torch.baddbmm(self.biases[i + 1], shift, weight), hidden,
-                scale.transpose(1, 2) * weight)
+            if layers:
+                weight, bias = layers[i]
+            else:
+                weight, bias = self.weights[i + 1], self.biases[i + 1]
+                hidden = torch.addcmul(shift, hidden, scale)
+            hidden = torch.baddbmm(bias, hidden, weight)
         return hidden.view(members, batch, count)
 
 
