@@ -56,8 +56,9 @@ def anywhere(flag: bool, device: str) -> bool:
     """
     Tell whether a flag is set on any rank, the same answer on all of them.
 
-    A message of its own each time: it costs a thousandth of an update, and a signal that reaches
-    the ranks at different moments stops them at the same one.
+    A signal that reaches the ranks at different moments stops them at the same update. It is a
+    message of its own: 0.3 ms between two processes of one machine over gloo, where an update
+    takes 120 ms (preset ``cpu``) to 440 ms (``cube-single``). On a GPU it waits for the device.
     """
     if count() == 1:
         return flag
