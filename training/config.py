@@ -99,6 +99,8 @@ class TrainConfig:
     """K: best candidates of the pool that serve as positives."""
     anchor_rate: float = 1e-4
     """Rate at which the anchor policy follows the actor."""
+    improve_after: int = 0
+    """Updates of cloning before the top-K drift of an offline run; the anchor is copied then."""
 
     # The policies it is compared with.
     flow_steps: int = 10
@@ -131,7 +133,7 @@ class TrainConfig:
             _require(name, getattr(self, name), getattr(self, name) >= 1, 'at least 1')
         for name in (
                 'seed', 'threads', 'value_weight', 'noise_scale', 'online_steps', 'online_start',
-                'replay', 'distillation'):
+                'replay', 'distillation', 'improve_after'):
             value = getattr(self, name)
             _require(name, value, math.isfinite(value) and value >= 0, '0 or more')
         for name in ('learning_rate', 'discount', 'target_rate', 'anchor_rate'):

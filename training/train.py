@@ -106,6 +106,8 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
             return ranks.anywhere(asked(), config.device)
 
         while progress.step < config.steps and not stopped():
+            if progress.step == config.improve_after and not config.online_steps:
+                state.agent.actor.improve()
             session.update()
             session.keep()
         if config.online_steps and progress.step >= config.steps:
