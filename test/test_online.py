@@ -66,7 +66,7 @@ def forward(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def explorer(sparse: bool = False) -> Explorer:
-    return Explorer(Corridor(), forward, 3, 2, seed=5, sparse=sparse)
+    return Explorer(Corridor(), forward, 3, 2, 1.0, seed=5, sparse=sparse)
 
 
 @pytest.mark.parametrize('sparse', [False, True])
@@ -92,11 +92,24 @@ def test_the_queue_ends_with_the_episode() -> None:
         asked.append(observation.copy())
         return np.full((4, 1), -0.1, np.float32)
 
-    subject = Explorer(Corridor(), counting, 1, 1, seed=0, sparse=False)
+    subject = Explorer(Corridor(), counting, 1, 1, 1.0, seed=0, sparse=False)
     firsts = [row['observations'] for row in (subject.step() for _ in range(18))][::6]
     assert len(asked) == 6  # two chunks of four in each episode of six steps
     for first in firsts:
         assert any(np.array_equal(first, seen) for seen in asked)
+
+
+def test_an_explorer_scales_its_noise() -> None:
+    seen = []
+
+    def watching(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        seen.append(noise.copy())
+        return np.zeros((1, 1), np.float32)
+
+    for scale in (1.0, 0.5):
+        Explorer(Corridor(), watching, 2, 3, scale, seed=0, sparse=False).step()
+    assert seen[0].any()
+    np.testing.assert_array_equal(seen[1], 0.5 * seen[0])
 
 
 @pytest.mark.parametrize('steps', [0, 3, 6, 11, 25])

@@ -114,7 +114,7 @@ class TrainConfig:
 
     # Execution, evaluation, logging.
     noise_scale: float = 1.0
-    """Factor on the noise in evaluation and in the exported policy."""
+    """Factor on the noise wherever the policy acts: critic targets, top-K pool, execution."""
     evaluate_every: int = 50_000
     """Updates between evaluations; one more follows the last update."""
     episodes: int = 50
