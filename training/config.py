@@ -91,6 +91,8 @@ class TrainConfig:
     """Kernel widths, in units of the mean distance."""
     generated: int = 8
     """G: chunks generated a state."""
+    clip_generated: bool = True
+    """Whether these are clipped first, as in the release; what leaves [-1, 1] stays there then."""
     value_weight: float = 0.45
     """lambda: weight of the top-K drift; 0 clones behaviour only."""
     pool: int = 16
@@ -189,7 +191,7 @@ def _require(name: str, value: Any, holds: bool, expected: str) -> None:
 # rate does not in hours, because the normalised force does not shrink near equilibrium.
 _SMALL = TrainConfig(
     hidden=(256, 256, 256), normalise=True, schedule='cosine', learning_rate=1e-3,
-    bandwidths=(0.2,))
+    bandwidths=(0.2,), clip_generated=False)
 
 # Table 5: chunks of 5, best of 16, a million updates on data and a million steps after them.
 _ONLINE = TrainConfig(

@@ -60,6 +60,8 @@ class DriftingActor(Actor):
         config = self.config
         generated = self.network(
             state, ranks.noise(len(state), config.generated, self.chunk_size, state.device))
+        if config.clip_generated:
+            generated = generated.clamp(-1, 1)
 
         loss, cloning = drift_loss(
             generated, chunk.unsqueeze(1), config.bandwidths, weights=valid)
