@@ -101,7 +101,7 @@ def test_one_candidate_skips_the_critics(policy_file: Path) -> None:
     assert kinds.count('Gemm') + kinds.count('MatMul') == 4
 
 
-def test_evaluation_repeats_whatever_the_workers(policy_file: Path) -> None:
+def test_evaluation_repeats_whatever_the_environments(policy_file: Path) -> None:
     one, two = (evaluate_file(policy_file, 2, seed=7, environments=count) for count in (1, 2))
     for first, second in zip(one.episodes, two.episodes, strict=True):
         assert replace(first, actions=None) == replace(second, actions=None)

@@ -20,7 +20,7 @@ checkpoint. :class:`Processes` bounds the first and rules out the second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 import multiprocessing
@@ -30,6 +30,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import ModuleType
 from typing import Any
 import warnings
@@ -72,7 +73,7 @@ class Processes(AsyncVectorEnv):
 
     def __init__(self, environment: str, count: int) -> None:
         self._environment = environment
-        limit = threading.Timer(PATIENCE, self._kill)
+        began, limit = time.monotonic(), threading.Timer(PATIENCE, self._kill)
         # A signal to the whole group (Ctrl-C, a batch system's SIGTERM) is this process's to
         # answer: the others inherit the mask, and are ended by SIGKILL or by the closed pipe.
         # The tracker comes first because its start lifts the mask.
@@ -84,14 +85,18 @@ class Processes(AsyncVectorEnv):
                 super().__init__(
                     [partial(_make, environment)] * count, context='spawn',
                     autoreset_mode=AutoresetMode.DISABLED)
-        except BaseException:
+            # Before multiprocessing's own end, which sends the SIGTERM that is blocked, and waits.
+            weakref.finalize(self, _kill, self.processes)
+        except BaseException as error:
             self._kill()
+            if isinstance(error, EnvironmentFailed) and time.monotonic() >= began + PATIENCE:
+                raise EnvironmentFailed(
+                    f'{environment}: found environments that did not start within {PATIENCE:g} s; '
+                    f'ask for fewer than {count}') from error
             raise
         finally:
             limit.cancel()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        # Before multiprocessing's own end, which sends the SIGTERM that is blocked, and waits.
-        weakref.finalize(self, _kill, self.processes)
 
     def reset(
             self, *, seed: int | list[int | None] | None = None,
@@ -129,23 +134,26 @@ class Processes(AsyncVectorEnv):
 
     @contextmanager
     def _judged(self) -> Iterator[None]:
-        """Say of a missing answer what became of the one who owed it."""
+        """Say of a missing answer what became of the process that owed it."""
         try:
             yield
         except multiprocessing.TimeoutError as error:
-            late = [i for i, pipe in enumerate(self.parent_pipes) if not pipe.poll()]
+            late = [i for i, pipe in enumerate(self.parent_pipes, 1) if not pipe.poll()]
             raise EnvironmentFailed(
                 f'{self._environment}: found no answer of environment {_listed(late)} of '
                 f'{self.num_envs} within {PATIENCE:g} s; where the machine is overloaded, ask '
                 'for fewer environments') from error
         except (EOFError, ConnectionError) as error:
-            wait([process.sentinel for process in self.processes], timeout=5)
-            codes = {i: process.exitcode for i, process in enumerate(self.processes)}
-            gone = [i for i, code in codes.items() if code is not None]
+            ended = wait([process.sentinel for process in self.processes], timeout=5)
+            codes: dict[int, int | None] = {}
+            for i, process in enumerate(self.processes, 1):
+                if process.sentinel in ended:
+                    process.join(5)
+                    codes[i] = process.exitcode
             raise EnvironmentFailed(
-                f'{self._environment}: the process of environment {_listed(gone)} of '
-                f'{self.num_envs} ended with status {_listed(codes[i] for i in gone)}; where '
-                'memory ran out, ask for fewer environments') from error
+                f'{self._environment}: the process of environment {_listed(codes)} of '
+                f'{self.num_envs} ended with status {_listed(codes.values())}; where memory ran '
+                'out, ask for fewer environments') from error
 
 
 def headless() -> None:
@@ -165,45 +173,12 @@ def _make(environment: str) -> gymnasium.Env:
     return make_env(environment)
 
 
-def _kill(self) -> None:
-        _kill(getattr(self, 'processes', []))
-
-    @contextmanager
-    def _judged(self) -> Iterator[None]:
-        """Say of a missing answer what became of the one who owed it."""
-        try:
-            yield
-        except multiprocessing.TimeoutError as error:
-            late = [i for i, pipe in enumerate(self.parent_pipes) if not pipe.poll()]
-            raise EnvironmentFailed(
-                f'{self._environment}: found no answer of environment {_listed(late)} of '
-                f'{self.num_envs} within {PATIENCE:g} s; where the machine is overloaded, ask '
-                'for fewer environments') from error
-        except (EOFError, ConnectionError) as error:
-            wait([process.sentinel for process in self.processes], timeout=5)
-            codes = {i: process.exitcode for i, process in enumerate(self.processes)}
-            gone = [i for i, code in codes.items() if code is not None]
-            raise EnvironmentFailed(
-                f'{self._environment}: the process of environment {_listed(gone)} of '
-                f'{self.num_envs} ended with status {_listed(codes[i] for i in gone)}; where '
-                'memory ran out, ask for fewer environments') from error
-
-
-def _make(environment: str) -> gymnasium.Env:
-    # Nothing is drawn here. MuJoCo looks at this when it is imported, so that comes after.
-    os.environ.setdefault('MUJOCO_GL', 'disable')
-    # OGBench makes its action space anew, and Gymnasium warns anew, whenever it is asked for.
-    warnings.filterwarnings('ignore', message='.*precision lowered')
-    from dfp_ros.robots.ogbench_env import make_env
-    return make_env(environment)
-
-
 def _kill(processes: list[Any]) -> None:
     for process in processes:
         process.kill()
 
 
-def _listed(numbers: Any) -> str:
+def _listed(numbers: Iterable[int | None]) -> str:
     return ', '.join(str(number) for number in numbers)
 
 
