@@ -14,8 +14,8 @@
 """
 Gymnasium's environments side by side, each in a process of its own.
 
-Gymnasium waits for such a process as long as it takes, and dies of a Ctrl-C that only asked for a
-checkpoint. :class:`Processes` bounds the first and rules out the second.
+Gymnasium waits for such a process as long as it takes, and the process dies of a Ctrl-C that only
+asked its parent for a checkpoint. :class:`Processes` bounds the first and rules out the second.
 """
 
 from __future__ import annotations
@@ -175,7 +175,8 @@ def _make(environment: str) -> gymnasium.Env:
 
 def _kill(processes: list[Any]) -> None:
     for process in processes:
-        process.kill()
+        if process.pid is not None:
+            process.kill()
 
 
 def _listed(numbers: Iterable[int | None]) -> str:
