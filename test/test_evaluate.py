@@ -186,15 +186,24 @@ def test_environment_that_died(pair: environments.Processes) -> None:
     assert not any(process.is_alive() for process in pair.processes)
 
 
+@pytest.mark.parametrize('where', ['reset', 'step'])
 def test_environment_that_hangs(
-        pair: environments.Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+        pair: environments.Processes, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not waited for, and ended although it would not end by itself."""
     act, policy = acting(SHIPPED)
-    evaluate(pair, act, policy.spec, 2, seed=0)
-    os.kill(pair.processes[0].pid, signal.SIGSTOP)
-    monkeypatch.setattr(environments, 'PATIENCE', 1.0)
+
+    def hang() -> None:
+        monkeypatch.setattr(environments, 'PATIENCE', 1.0)
+        os.kill(pair.processes[0].pid, signal.SIGSTOP)
+
+    def hanging(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        hang()
+        return act(observation, noise)
+
+    if where == 'reset':
+        hang()
     with pytest.raises(EnvironmentFailed, match='no answer of environment 1 of 2 within 1 s'):
-        evaluate(pair, act, policy.spec, 2, seed=0)
+        evaluate(pair, hanging, policy.spec, 2, seed=0)
     pair.close()
     assert not any(process.is_alive() for process in pair.processes)
 
