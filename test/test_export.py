@@ -101,8 +101,8 @@ def test_one_candidate_skips_the_critics(policy_file: Path) -> None:
     assert kinds.count('Gemm') + kinds.count('MatMul') == 4
 
 
-def test_evaluation_repeats_whatever_the_workers(policy_file: Path) -> None:
-    one, two = (evaluate_file(policy_file, 2, seed=7, workers=count) for count in (1, 2))
+def test_evaluation_repeats_whatever_the_environments(policy_file: Path) -> None:
+    one, two = (evaluate_file(policy_file, 2, seed=7, environments=count) for count in (1, 2))
     for first, second in zip(one.episodes, two.episodes, strict=True):
         assert replace(first, actions=None) == replace(second, actions=None)
         np.testing.assert_array_equal(first.actions, second.actions)
@@ -111,7 +111,7 @@ def test_evaluation_repeats_whatever_the_workers(policy_file: Path) -> None:
 def test_evaluate_command_writes_every_episode(policy_file: Path, tmp_path: Path) -> None:
     out = tmp_path / 'found.json'
     assert evaluate_main(
-        [str(policy_file), '--episodes', '1', '--workers', '1', '--json', str(out)]) == 0
+        [str(policy_file), '--episodes', '1', '--environments', '1', '--json', str(out)]) == 0
     found = json.loads(out.read_text())
     assert [episode['seed'] for episode in found['per_episode']] == [100_000]
     assert found['sha256'] == OnnxPolicy(policy_file).sha256

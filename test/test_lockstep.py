@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,9 @@ from ros_processes import NodeProcess
 
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.robots.domain import free_domain
-from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.robots.recording import load
 from dfp_ros.shared_files import find_shared
+from training.environments import start
 from training.evaluate import evaluate, Evaluation
 
 SEED = 700
@@ -69,14 +70,14 @@ def compare(path: Path, episodes: int, folder: Path) -> Evaluation:
         assert robot.wait(240) == 0, robot.output + brain.output
         assert brain.stop() == 0, brain.output
 
-    expected = evaluate(
-        make_env(policy.spec.environment), lambda *inputs: policy.act(*inputs).actions,
-        policy.spec, episodes, SEED)
+    with closing(start(policy.spec.environment, 1)) as environments:
+        expected = evaluate(
+            environments, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, SEED)
     for episode in expected.episodes:
         recording = load(folder / f'episode_{episode.seed}.npz')
         assert recording.actions.shape == episode.actions.shape
         assert np.abs(recording.actions - episode.actions).max() <= 1e-5
         assert recording.result.success == episode.success
         assert recording.result.steps == episode.steps
-        assert recording.result.total_reward == episode.reward
+        assert recording.result.total_reward == episode.total_reward
     return expected

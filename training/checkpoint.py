@@ -36,7 +36,7 @@ from training.provenance import atomic_path
 FORMAT = 2
 # Settings that may change at resume: they do not change what is learned.
 FREE = (
-    'device', 'threads', 'evaluate_every', 'episodes', 'log_every',
+    'device', 'threads', 'evaluate_every', 'episodes', 'environments', 'log_every',
     'checkpoint_every', 'data')
 
 
@@ -52,7 +52,8 @@ class Progress:
     :param step: Updates taken.
     :param environment_steps: Steps of the online phase.
     :param wall_seconds: Time spent in updates and evaluations, over all sessions.
-    :param cpu_seconds: Processor time of the same, all threads together.
+    :param cpu_seconds: Processor time of the same, all threads together, without that of
+        environments in processes of their own.
     """
 
     step: int = 0

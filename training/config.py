@@ -121,6 +121,8 @@ class TrainConfig:
     """Updates between evaluations; one more follows the last update."""
     episodes: int = 50
     """Episodes an evaluation."""
+    environments: int = 1
+    """Environments that an evaluation steps side by side."""
     log_every: int = 100
     """Updates between log rows."""
     checkpoint_every: int = 5_000
@@ -130,8 +132,8 @@ class TrainConfig:
         """Check ranges once."""
         for name in (
                 'steps', 'batch_size', 'critics', 'horizon', 'best_of', 'generated', 'pool', 'top',
-                'evaluate_every', 'episodes', 'log_every', 'checkpoint_every', 'updates_per_step',
-                'flow_steps'):
+                'evaluate_every', 'episodes', 'environments', 'log_every', 'checkpoint_every',
+                'updates_per_step', 'flow_steps'):
             _require(name, getattr(self, name), getattr(self, name) >= 1, 'at least 1')
         for name in (
                 'seed', 'threads', 'value_weight', 'noise_scale', 'online_steps', 'online_start',

@@ -14,57 +14,46 @@
 """
 Run a policy's episodes in the simulator and count how many it solves.
 
-Episode ``i`` resets the environment with ``seed + i`` and starts the noise stream there too, so
-a result depends on the seed alone, not on how many processes shared the work.
+Episode ``i`` has the seed ``seed + i``, which decides all of it: the result is the same whatever
+the number of environments.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-import multiprocessing
+from contextlib import closing, ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 import sys
 from typing import Any
 
+from gymnasium.vector import VectorEnv
 import numpy as np
 from scipy.stats import binomtest
 from tqdm import tqdm
 
 from dfp_ros.chunk import NoiseStream
 from dfp_ros.policy import OnnxPolicy
-from dfp_ros.robots.ogbench_env import make_env
+from dfp_ros.robots.rendering import RenderingError
 from dfp_ros.spec import PolicySpec
+from training.config import TrainConfig
+from training.environments import EnvironmentFailed, start
+from training.episodes import Act, Episode, run_episodes
 from training.provenance import versions, write_json
-
-Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Episode:
-    """
-    One episode's outcome.
-
-    :param seed: Seed of the environment and of the noise stream.
-    :param success: Whether the task was solved at the last step.
-    :param steps: Actions executed.
-    :param reward: Sum of rewards, undiscounted.
-    :param actions: Shape (steps, act_dim), float32, in [-1, 1].
-    """
-
-    seed: int
-    success: bool
-    steps: int
-    reward: float
-    actions: np.ndarray = field(repr=False)
+from training.video import Film
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Outcomes of several episodes."""
+    """
+    Outcomes of several episodes.
+
+    :param episodes: In the order of their seeds.
+    :param discount: Discount a step of their returns.
+    """
 
     episodes: tuple[Episode, ...]
+    discount: float
 
     @property
     def success(self) -> float:
@@ -78,108 +67,87 @@ class Evaluation:
         low, high = binomtest(solved, len(self.episodes)).proportion_ci(method='wilson')
         return float(low), float(high)
 
+    @property
+    def mean_steps(self) -> float:
+        """Mean number of actions executed."""
+        return float(np.mean([episode.steps for episode in self.episodes]))
+
+    @property
+    def discounted_return(self) -> float:
+        """Mean discounted return."""
+        return float(np.mean([episode.discounted_return for episode in self.episodes]))
+
     def summary(self) -> dict[str, Any]:
         """Plain numbers, with one record an episode."""
-        lengths = [episode.steps for episode in self.episodes]
         records = [asdict(episode) for episode in self.episodes]
         for record in records:
             del record['actions']
         return {
             'success': self.success, 'interval': self.interval, 'episodes': len(self.episodes),
-            'mean_steps': float(np.mean(lengths)), 'per_episode': records}
-
-
-def run_episode(
-        env: Any, act: Act, seed: int, noise: NoiseStream, horizon: int | None = None) -> Episode:
-    """
-    Run one episode; chunks are executed open loop.
-
-    :param env: What :func:`dfp_ros.robots.ogbench_env.make_env` made.
-    :param act: Maps an observation, shape (obs_dim,), float32, and noise, shape
-        (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim).
-    :param seed: Resets the environment and the noise stream.
-    :param noise: The stream to draw from.
-    :param horizon: Actions executed of each chunk; all of them where None.
-    """
-    observation, info = env.reset(seed=seed)
-    noise.reset(seed)
-    actions: list[np.ndarray] = []
-    queue: list[np.ndarray] = []
-    reward, done = 0.0, False
-    while not done:
-        if not queue:
-            chunk = act(np.asarray(observation, np.float32), noise.next())
-            queue = list(np.asarray(chunk, np.float32)[:horizon])
-        actions.append(queue.pop(0))
-        observation, gained, terminated, truncated, info = env.step(actions[-1])
-        reward += float(gained)
-        done = terminated or truncated
-    return Episode(seed, bool(info['success']), len(actions), reward, np.array(actions))
+            'mean_steps': self.mean_steps, 'discount': self.discount,
+            'discounted_return': self.discounted_return, 'per_episode': records}
 
 
 def evaluate(
-        env: Any, act: Act, spec: PolicySpec, episodes: int, seed: int,
-        candidates: int | None = None, noise_scale: float | None = None) -> Evaluation:
+        environments: VectorEnv, act: Act, spec: PolicySpec, episodes: int, seed: int,
+        candidates: int | None = None, noise_scale: float | None = None,
+        discount: float | None = None, bar: str | None = None) -> Evaluation:
     """
-    Run episodes one after the other in this process.
+    Run episodes in environments that were started already.
 
-    :param env: The environment.
-    :param act: See :func:`run_episode`.
-    :param spec: Sizes, candidates and noise scale, where these are not given.
+    :param environments: What :func:`training.environments.start` started.
+    :param act: See :func:`training.episodes.run_episodes`.
+    :param spec: Sizes, and candidates, noise scale and discount where these are not given.
     :param episodes: How many.
     :param seed: Seed of the first.
+    :param bar: What a bar of the progress says; there is none where None.
+    :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
     """
-    noise = NoiseStream(
-        seed, spec.candidates if candidates is None else candidates, spec.noise_size,
-        spec.noise_scale if noise_scale is None else noise_scale)
-    return Evaluation(tuple(run_episode(env, act, seed + i, noise) for i in range(episodes)))
+    candidates = spec.candidates if candidates is None else candidates
+    scale = spec.noise_scale if noise_scale is None else noise_scale
+    discount = discount_of(spec) if discount is None else discount
+
+    def noise(seed: int) -> NoiseStream:
+        return NoiseStream(seed, candidates, spec.noise_size, scale)
+
+    ended = tqdm(
+        run_episodes(environments, act, range(seed, seed + episodes), noise, discount),
+        total=episodes, desc=bar, unit='episode', disable=None if bar else True)
+    return Evaluation(tuple(sorted(ended, key=lambda episode: episode.seed)), discount)
 
 
-_worker: tuple[Any, OnnxPolicy, NoiseStream]
-
-
-def _start_worker(
-        path: Path, environment: str | None, candidates: int | None,
-        noise_scale: float | None) -> None:
-    global _worker
-    policy = OnnxPolicy(path)
-    spec = policy.spec
-    noise = NoiseStream(
-        0, spec.candidates if candidates is None else candidates, spec.noise_size,
-        spec.noise_scale if noise_scale is None else noise_scale)
-    _worker = make_env(environment or spec.environment), policy, noise
-
-
-def _work(seed: int) -> Episode:
-    env, policy, noise = _worker
-    return run_episode(env, lambda *inputs: policy.act(*inputs).actions, seed, noise)
+def discount_of(spec: PolicySpec) -> float:
+    """Discount that a policy was trained with; the trainer's default where it does not say."""
+    config = spec.provenance.get('config')
+    known = config if isinstance(config, dict) else {}
+    return float(known.get('discount', TrainConfig.discount))
 
 
 def evaluate_file(
-        path: Path, episodes: int, seed: int, workers: int = 1, environment: str | None = None,
-        candidates: int | None = None, noise_scale: float | None = None) -> Evaluation:
+        path: Path, episodes: int, seed: int, environments: int = 1,
+        environment: str | None = None, candidates: int | None = None,
+        noise_scale: float | None = None, discount: float | None = None) -> Evaluation:
     """
-    Run a policy file's episodes in several processes.
+    Run a policy file's episodes.
 
     :param path: The ONNX file.
     :param episodes: How many.
     :param seed: Seed of the first.
-    :param workers: Processes; the result does not depend on it.
+    :param environments: Environments that step side by side; the result does not depend on it.
     :param environment: Another environment than the file's own.
     :param candidates: Another number of candidates than the file's own.
     :param noise_scale: Another noise scale than the file's own.
+    :param discount: Another discount than the file's own.
     :raises PolicyError: Where the file cannot be run.
     :raises ValueError: Where no such environment is registered.
+    :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
     """
-    # A bad file or environment is refused here: a pool restarts workers that fail for ever.
-    make_env(environment or OnnxPolicy(path).spec.environment).close()
-    context = multiprocessing.get_context('spawn')
-    settings = path, environment, candidates, noise_scale
-    with context.Pool(workers, _start_worker, settings) as pool:
-        done: Iterable[Episode] = tqdm(
-            pool.imap(_work, range(seed, seed + episodes)), total=episodes, desc=path.stem,
-            unit='episode', disable=None)
-        return Evaluation(tuple(done))
+    policy = OnnxPolicy(path)
+    started = start(environment or policy.spec.environment, min(environments, episodes))
+    with closing(started):
+        return evaluate(
+            started, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, seed,
+            candidates, noise_scale, discount, path.stem)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -191,10 +159,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('--seed', type=int, default=100_000,
                       help='seed of the first episode (default: %(default)s)')
     made.add_argument('--environment', help="another environment than the file's own")
+    made.add_argument('--environments', type=int, default=2, metavar='COUNT',
+                      help='how many step side by side (default: %(default)s)')
     made.add_argument('--candidates', type=int, help="another number than the file's own")
     made.add_argument('--noise-scale', type=float, help="another scale than the file's own")
-    made.add_argument('--workers', type=int, default=2, help='processes (default: %(default)s)')
+    made.add_argument('--discount', type=float, help="another discount than the file's own")
     made.add_argument('--json', type=Path, help='write the result there')
+    made.add_argument('--video', type=Path, help='draw the first episodes into this GIF')
+    made.add_argument('--video-episodes', type=int, default=1, metavar='COUNT',
+                      help='how many of them (default: %(default)s)')
     return made
 
 
@@ -202,24 +175,45 @@ def main(arguments: list[str] | None = None) -> int:
     """Evaluate a policy file and print its success rate."""
     made = parser()
     asked = made.parse_args(arguments)
-    if min(asked.episodes, asked.workers, 1 if asked.candidates is None else asked.candidates) < 1:
-        made.error('--episodes, --workers and --candidates take 1 or more')
+    for name in ('episodes', 'environments', 'candidates', 'video_episodes'):
+        value = getattr(asked, name)
+        if value is not None and value < 1:
+            made.error(f'--{name.replace("_", "-")}: found {value}, expected 1 or more')
+    if asked.seed < 0:
+        made.error(f'--seed: found {asked.seed}, expected 0 or more')
+    if asked.discount is not None and not 0 < asked.discount <= 1:
+        made.error(f'--discount: found {asked.discount:g}, expected a number within (0, 1]')
     try:
-        found = evaluate_file(
-            asked.policy, asked.episodes, asked.seed, asked.workers, asked.environment,
-            asked.candidates, asked.noise_scale)
-    except ValueError as error:
+        with ExitStack() as stack:
+            film = None
+            if asked.video:
+                spec = OnnxPolicy(asked.policy).spec
+                film = stack.enter_context(
+                    closing(Film(asked.video, asked.environment or spec.environment)))
+            found = evaluate_file(
+                asked.policy, asked.episodes, asked.seed, asked.environments, asked.environment,
+                asked.candidates, asked.noise_scale, asked.discount)
+            report(asked, found)
+            if film:
+                film.write(found.episodes[:asked.video_episodes])
+    except (ValueError, EnvironmentFailed, RenderingError) as error:
         made.exit(2, f'{error}\n')
+    except KeyboardInterrupt:
+        made.exit(130, 'interrupted; everything has been stopped\n')
+    return 0
+
+
+def report(asked: argparse.Namespace, found: Evaluation) -> None:
+    """Print the result, and write it where that was asked for."""
     low, high = found.interval
     print(f'{asked.policy.name}: {found.success:.1%} of {asked.episodes} episodes solved '
-          f'(95 % interval {low:.1%} to {high:.1%}), '
-          f'{found.summary()["mean_steps"]:.1f} steps an episode')
+          f'(95 % interval {low:.1%} to {high:.1%}), {found.mean_steps:.1f} steps and a return '
+          f'of {found.discounted_return:.2f} an episode, discounted by {found.discount:g}')
     if asked.json:
         write_json(asked.json, {
             'policy': asked.policy.name, 'sha256': OnnxPolicy(asked.policy).sha256,
             'seed': asked.seed, 'candidates': asked.candidates, 'noise_scale': asked.noise_scale,
             'versions': versions(), **found.summary()})
-    return 0
 
 
 if __name__ == '__main__':

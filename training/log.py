@@ -68,7 +68,8 @@ class RunLog:
         summary = found.summary()
         self._write('evaluations.csv', progress, {
             'success': found.success, 'low': low, 'high': high,
-            'mean_steps': summary['mean_steps'], 'episodes': summary['episodes']})
+            'discounted_return': found.discounted_return, 'mean_steps': found.mean_steps,
+            'episodes': summary['episodes']})
         self._board.add_scalar('evaluation/success', found.success, progress.step)
         write_json(self._run / 'evaluations' / f'{progress.step}.json', summary)
 

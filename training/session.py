@@ -27,13 +27,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dfp_ros.robots.ogbench_env import make_env
 from training import checkpoint, ranks
 from training.actors.actor import Info
 from training.agent import Agent
 from training.buffer import Batch
 from training.config import TrainConfig
-from training.evaluate import Act, evaluate
+from training.environments import EnvironmentFailed, start
+from training.episodes import Act
+from training.evaluate import evaluate, Evaluation
 from training.log import RunLog
 
 
@@ -53,7 +54,9 @@ class Session:
     def __init__(self, state: checkpoint.RunState, saved: Path, log: RunLog | None) -> None:
         self._state, self._saved, self._log = state, saved, log
         config, progress = state.config, state.progress
-        self._env = make_env(config.environment)
+        # They take seconds to start, so all evaluations share them.
+        self._environments = start(
+            config.environment, min(config.environments, config.episodes)) if log else None
         self._bar = tqdm(
             total=config.updates, initial=progress.step, desc=saved.parent.name, unit='update',
             disable=None if ranks.own() == 0 else True)
@@ -68,7 +71,8 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        self._env.close()
+        if self._environments:
+            self._environments.close()
 
     def update(self) -> None:
         """Take one update."""
@@ -96,8 +100,7 @@ class Session:
             if self._log:
                 self._log.update(state.progress, values)
         if self._log and (self._due(config.evaluate_every) or ends):
-            found = evaluate(
-                self._env, acting(state.agent), state.spec, config.episodes, 10_000)
+            found = self._evaluate()
             self._tick()
             self._log.evaluation(state.progress, found)
             self._bar.set_postfix(success=f'{found.success:.0%}')
@@ -107,6 +110,16 @@ class Session:
             if self._log:
                 checkpoint.save(self._saved, state)
         self._seen = step
+
+    def _evaluate(self) -> Evaluation:
+        """Evaluate the agent as it is now."""
+        state = self._state
+        assert self._environments
+        try:
+            return evaluate(
+                self._environments, acting(state.agent), state.spec, state.config.episodes, 10_000)
+        except EnvironmentFailed as error:
+            raise TrainingError(f'{error}; {_last_good(self._saved)}') from error
 
     def _due(self, every: int) -> bool:
         return self._state.progress.step // every > self._seen // every
@@ -137,7 +150,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def acting(agent: Agent) -> Act:
-    """Let an agent act on numpy arrays; see :func:`training.evaluate.run_episode`."""
+    """Let an agent act on numpy arrays; see :func:`training.episodes.run_episodes`."""
     device = agent.normaliser.mean.device
 
     def act(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
