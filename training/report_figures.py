@@ -84,7 +84,7 @@ FIXED = (
     Panel('Success', 'Steps an episode', ('mean_steps',), evaluations=True),
     Panel('Drift', 'Cloning force, mean square', ('cloning_force',), logarithmic=True),
     Panel('Drift', 'Ascent force, mean square', ('ascent_force',), logarithmic=True),
-    Panel('Drift', 'Scale: mean distance, the unit of the bandwidths', ('scale',)),
+    Panel('Drift', 'Mean distance, the unit of the bandwidths', ('scale',)),
     Panel('Critic', 'Critic loss', ('critic_loss',), logarithmic=True),
     Panel('Critic', 'Value of candidates, and of data', ('value_of_candidates', 'value_of_data')),
     Panel('Critic', 'Value of candidates less that of data', ('value_above_data',)),
@@ -128,7 +128,7 @@ def svg(panel: Panel, groups: Sequence[Group]) -> str:
     """Draw a panel as an ``svg`` element, to stand inside a page."""
     with matplotlib.rc_context({**STYLE, 'svg.hashsalt': panel.title}):
         figure, axes = plt.subplots(figsize=(4, 2.5), layout='constrained')
-        _draw(axes, panel, groups)
+        draw(axes, panel, groups)
         text = io.StringIO()
         figure.savefig(text, format='svg', transparent=True, metadata={
             'Date': None, 'Creator': None, 'Format': None, 'Type': None})
@@ -151,7 +151,7 @@ def png(groups: Sequence[Group], out: Path) -> None:
         for axis in axes.flat[len(shown):]:
             axis.set_axis_off()
         for axis, panel in zip(axes.flat, shown, strict=False):
-            _draw(axis, panel, groups)
+            draw(axis, panel, groups)
             axis.set_title(panel.title, fontsize=10)
         legend = figure.legend(
             [plt.Line2D([], [], color=colour) for colour in palette(groups)],
@@ -165,7 +165,7 @@ def png(groups: Sequence[Group], out: Path) -> None:
         plt.close(figure)
 
 
-def _draw(axes: Any, panel: Panel, groups: Sequence[Group]) -> None:
+def draw(axes: Any, panel: Panel, groups: Sequence[Group]) -> None:
     """Draw a panel: thin lines are seeds, thick ones their mean."""
     for group, colour in zip(groups, palette(groups), strict=True):
         for column, style in zip(panel.columns, STYLES, strict=False):

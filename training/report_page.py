@@ -25,7 +25,7 @@ from markupsafe import Markup
 
 from training.report_curves import last_evaluations, success_interval
 from training.report_figures import palette, panels, svg
-from training.report_runs import Group, Run, settings
+from training.report_runs import compare, Group, Run
 
 TEMPLATE = 'report.html.jinja'
 NOTES = {
@@ -57,7 +57,7 @@ def render(title: str, groups: Sequence[Group]) -> str:
             'title': panel.title, 'shown': panel.shown(groups),
             # Drawn by matplotlib from numbers and from words of this package.
             'svg': Markup(svg(panel, groups))})
-    differing, shared = settings(groups)
+    differing, shared = compare(groups)
     rows = [{'name': group.name, 'colour': colour, **summary(group)}
             for group, colour in zip(groups, palette(groups), strict=True)]
     return environment.get_template(TEMPLATE).render(

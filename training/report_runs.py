@@ -155,7 +155,7 @@ def group(runs: Sequence[Run], whole: str) -> list[Group]:
         for name, together in zip(names, members.values(), strict=True)]
 
 
-def settings(groups: Sequence[Group]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+def compare(groups: Sequence[Group]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     """
     Compare the groups' settings.
 

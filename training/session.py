@@ -55,8 +55,7 @@ class Session:
         config, progress = state.config, state.progress
         self._env = make_env(config.environment)
         self._success: dict[str, str] = {}
-        self._online = progress.environment_steps > 0
-        self._bar = self._new_bar()
+        self._bar = self._phase_bar()
         self._wall, self._cpu = time.monotonic(), time.process_time()
         # Seconds in updates since the last row, and how many updates.
         self._updating, self._updates = 0.0, 0
@@ -124,29 +123,27 @@ class Session:
         self._state.progress.cpu_seconds += cpu - self._cpu
         self._wall, self._cpu = wall, cpu
 
-    def _new_bar(self) -> tqdm:
+    def _phase_bar(self) -> tqdm:
         """
-        Begin the bar of a phase; each has its own, because their rates have nothing in common.
+        Begin the bar of the phase that the run is in.
 
-        The rate is the mean since the bar began, so that evaluations count in the time left.
+        Each has its own, because their rates have nothing in common. The rate is the mean since
+        the bar began, so that evaluations count in the time left.
         """
-        config, progress = self._state.config, self._state.progress
+        config, step = self._state.config, self._state.progress.step
+        online = step > config.steps
         return tqdm(
-            desc=self._saved.parent.name + (', online' if self._online else ''),
-            total=config.online_steps if self._online else config.steps,
-            initial=progress.environment_steps if self._online else progress.step,
-            unit='step' if self._online else 'update', postfix=self._success, smoothing=0,
-            disable=None if ranks.own() == 0 else True)
+            desc=self._saved.parent.name + (' online' if online else ''), unit='update',
+            total=config.updates if online else config.steps, initial=step, smoothing=0,
+            postfix=self._success, disable=None if ranks.own() == 0 else True)
 
     def _show(self) -> None:
         """Move the bar to where the run is."""
-        progress = self._state.progress
-        if progress.environment_steps > 0 and not self._online:
-            self._online = True
+        step = self._state.progress.step
+        if step > self._bar.total:
             self._bar.close()
-            self._bar = self._new_bar()
-        self._bar.update(
-            (progress.environment_steps if self._online else progress.step) - self._bar.n)
+            self._bar = self._phase_bar()
+        self._bar.update(step - self._bar.n)
 
     def _timed(self) -> dict[str, float]:
         """Losses of the last update, and the mean time of an update since the last row."""
