@@ -35,7 +35,7 @@ from training.config import TrainConfig  # noqa: E402
 from training.log import read_rows  # noqa: E402
 from training.report import main, report  # noqa: E402
 from training.report_curves import evaluated, logged, POINTS  # noqa: E402
-from training.report_figures import draw, Panel, panels  # noqa: E402
+from training.report_figures import draw, figures  # noqa: E402
 from training.report_page import render, summary  # noqa: E402
 from training.report_runs import compare, find, Group, group, read, ReportError  # noqa: E402
 from training.train import train  # noqa: E402
@@ -68,6 +68,10 @@ def solved(*shares: float) -> list[dict[str, float]]:
 
 def groups_of(*folders: Path) -> list[Group]:
     return group(read(find(folders)), 'whole')
+
+
+def page_of(*groups: Group) -> str:
+    return render('title', groups, figures(groups))
 
 
 def test_runs_that_differ_in_their_seed_alone_share_a_curve(tmp_path: Path) -> None:
@@ -168,9 +172,11 @@ def test_the_online_phase_is_drawn_over_its_own_steps(tmp_path: Path) -> None:
     offline, both = groups_of(tmp_path)
     curve = evaluated(both, 'success', 'environment_steps')
     assert curve is not None
-    assert curve.x.tolist() == [0, 12, 17]
+    assert (curve.x.tolist(), curve.switch) == ([0, 12, 17], None)
+    switches = [getattr(evaluated(one, 'success'), 'switch', 0) for one in (offline, both)]
+    assert switches == [None, 20]
     assert evaluated(offline, 'success', 'environment_steps') is None
-    page = render('both', [offline, both])
+    page = page_of(offline, both)
     assert '<th>environment steps</th>' in page
     assert page.count('Success in the online phase') == 1
     assert '<small>only online</small>' in page
@@ -180,20 +186,22 @@ def test_lines_are_the_curves(tmp_path: Path) -> None:
     write(tmp_path / 'a', CONFIG, forces(1, 2))
     write(tmp_path / 'b', replace(CONFIG, horizon=2), forces(4, 8))
     found = groups_of(tmp_path)
-    panel, = panels(found)
-    figure, axes = plt.subplots()
-    draw(axes, panel, found)
+    force, = figures(found)
+    canvas, axes = plt.subplots()
+    draw(axes, force)
     assert [line.get_xydata().tolist() for line in axes.lines] == [
         [[5, 1], [10, 2]], [[5, 4], [10, 8]]]
     assert axes.get_yscale() == 'log'
     assert len({line.get_color() for line in axes.lines}) == 2
-    plt.close(figure)
+    plt.close(canvas)
 
 
 def test_a_new_loss_has_its_panel_without_a_word_here(tmp_path: Path) -> None:
     rows = [{'step': 5, 'some_loss': 1.0, 'critic_loss': 2.0}]
     write(tmp_path / 'run', CONFIG, rows)
-    assert [panel.title for panel in panels(groups_of(tmp_path))] == ['Some loss', 'Critic loss']
+    assert [
+        figure.panel.title for figure in figures(groups_of(tmp_path))] == [
+            'Some loss', 'Critic loss']
 
 
 class Page(HTMLParser):
@@ -326,7 +334,7 @@ def test_what_cannot_be_reported_is_said(
 def test_a_run_that_has_only_begun_is_listed_beside_others(tmp_path: Path) -> None:
     write(tmp_path / 'begun', CONFIG)
     write(tmp_path / 'done', replace(CONFIG, horizon=5), forces(1.0))
-    assert '0 of 20' in Page(render('two', groups_of(tmp_path))).text
+    assert '0 of 20' in Page(page_of(*groups_of(tmp_path))).text
     with pytest.raises(ReportError, match='begun: found no complete row in its logs; runs log'):
         groups_of(tmp_path / 'begun')
 
@@ -344,4 +352,3 @@ def test_the_report_lies_where_its_runs_lie(tmp_path: Path) -> None:
         write(tmp_path / name, replace(CONFIG, seed=seed), forces(1.0))
     assert report([tmp_path / 'a']) == tmp_path / 'a' / 'x' / 'report.html'
     assert report([tmp_path / 'a', tmp_path / 'b']) == tmp_path / 'report.html'
-    assert Panel('', '', ('cloning_force',)).shown(groups_of(tmp_path / 'a')) == ['x']

@@ -28,7 +28,7 @@ from pathlib import Path
 import sys
 
 from training.provenance import atomic_path
-from training.report_figures import png
+from training.report_figures import figures, png
 from training.report_page import render
 from training.report_runs import common_folder, find, group, read, ReportError
 
@@ -48,11 +48,12 @@ def report(folders: list[Path], out: Path | None = None, picture: Path | None = 
     shared = common_folder(found)
     groups = group(read(found), shared.name)
     out = out or shared / 'report.html'
-    page = render(shared.name, groups)
+    shown = figures(groups)
+    page = render(shared.name, groups, shown)
     with atomic_path(out) as partial:
         partial.write_text(page, encoding='utf-8')
     if picture:
-        png(groups, picture)
+        png(shown, [one.name for one in groups], picture)
     return out
 
 

@@ -38,6 +38,7 @@ class Curve:
     :param low: Shape (points,), lower end of the band.
     :param high: Shape (points,), upper end.
     :param seeds: Shape (seeds, points), each run's own.
+    :param switch: Where the online phase begins; None where there is none, or nothing else.
     """
 
     x: np.ndarray
@@ -45,6 +46,7 @@ class Curve:
     low: np.ndarray
     high: np.ndarray
     seeds: np.ndarray
+    switch: int | None
 
 
 def logged(group: Group, column: str) -> Curve | None:
@@ -64,7 +66,7 @@ def logged(group: Group, column: str) -> Curve | None:
             middle = (math.ceil(step / width) - 0.5) * width if crowded else step
             bins.setdefault(middle, []).append(value)
         series.append({middle: _mean(values) for middle, values in bins.items()})
-    return _curve(series)
+    return _curve(series, _switch(group))
 
 
 def evaluated(group: Group, column: str, x: str = 'step') -> Curve | None:
@@ -82,7 +84,8 @@ def evaluated(group: Group, column: str, x: str = 'step') -> Curve | None:
          if x == 'step' or run.config.online_steps and row['step'] >= run.config.steps}
         for run in group.runs]
     curve = _curve([
-        {place: row.get(column, math.nan) for place, row in rows.items()} for rows in kept])
+        {place: row.get(column, math.nan) for place, row in rows.items()} for rows in kept],
+        _switch(group) if x == 'step' else None)
     if curve is None or column != 'success':
         return curve
     bands = [
@@ -114,7 +117,12 @@ def _mean(values: Sequence[float]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
-def _curve(series: Sequence[dict[float, float]]) -> Curve | None:
+def _switch(group: Group) -> int | None:
+    config = group.runs[0].config
+    return config.steps if config.online_steps else None
+
+
+def _curve(series: Sequence[dict[float, float]], switch: int | None) -> Curve | None:
     """Lay the seeds beside each other, and span them."""
     x = sorted(set().union(*series))
     seeds = np.array([[values.get(place, math.nan) for place in x] for values in series])
@@ -123,4 +131,4 @@ def _curve(series: Sequence[dict[float, float]]) -> Curve | None:
         return None
     mean, low, high = (
         found.filled(math.nan) for found in (known.mean(0), known.min(0), known.max(0)))
-    return Curve(np.array(x), mean, low, high, known.filled(math.nan))
+    return Curve(np.array(x), mean, low, high, known.filled(math.nan), switch)

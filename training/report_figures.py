@@ -66,14 +66,18 @@ class Panel:
     share: bool = False
     x: str = 'step'
 
-    def curve(self, group: Group, column: str) -> Curve | None:
-        """Take a group's curve; None where it has no such column."""
-        return evaluated(group, column, self.x) if self.evaluations else logged(group, column)
 
-    def shown(self, groups: Sequence[Group]) -> list[str]:
-        """Name the groups that have any of its columns."""
-        return [group.name for group in groups
-                if any(self.curve(group, column) for column in self.columns)]
+@dataclass(frozen=True)
+class Figure:
+    """
+    A panel and what is drawn in it.
+
+    :param panel: What it shows.
+    :param curves: For each group, its curves by column; none where its runs have not logged them.
+    """
+
+    panel: Panel
+    curves: tuple[dict[str, Curve], ...]
 
 
 FIXED = (
@@ -96,8 +100,8 @@ FIXED = (
 )
 
 
-def panels(groups: Sequence[Group]) -> list[Panel]:
-    """List the panels that there is something to draw in, with one for each policy's losses."""
+def figures(groups: Sequence[Group]) -> list[Figure]:
+    """Collect the panels that there is something to draw in, one for each loss of a policy too."""
     fixed = {column for panel in FIXED for column in panel.columns}
     losses = sorted({
         column for group in groups for run in group.runs for row in run.updates for column in row
@@ -108,7 +112,15 @@ def panels(groups: Sequence[Group]) -> list[Panel]:
         *(Panel('Losses of the other policies', words(column), (column,), logarithmic=True)
           for column in losses),
         *FIXED[place:])
-    return [panel for panel in wanted if panel.shown(groups)]
+    found = (Figure(panel, tuple(_curves(panel, group) for group in groups)) for panel in wanted)
+    return [figure for figure in found if any(figure.curves)]
+
+
+def _curves(panel: Panel, group: Group) -> dict[str, Curve]:
+    taken = {
+        column: evaluated(group, column, panel.x) if panel.evaluations else logged(group, column)
+        for column in panel.columns}
+    return {column: curve for column, curve in taken.items() if curve is not None}
 
 
 def words(column: str) -> str:
@@ -116,23 +128,22 @@ def words(column: str) -> str:
     return column.replace('_', ' ').capitalize()
 
 
-def palette(groups: Sequence[Group]) -> list[str]:
-    """Choose a colour for each group, as hexadecimal digits."""
-    if len(groups) <= 10:
-        return [colors.to_hex(colormaps['tab10'](i)) for i in range(len(groups))]
-    return [colors.to_hex(colormaps['turbo'](0.05 + 0.9 * i / (len(groups) - 1)))
-            for i in range(len(groups))]
+def palette(count: int) -> list[str]:
+    """Choose colours that can be told apart, as hexadecimal digits."""
+    if count <= 10:
+        return [colors.to_hex(colormaps['tab10'](i)) for i in range(count)]
+    return [colors.to_hex(colormaps['turbo'](0.05 + 0.9 * i / (count - 1))) for i in range(count)]
 
 
-def svg(panel: Panel, groups: Sequence[Group]) -> str:
-    """Draw a panel as an ``svg`` element, to stand inside a page."""
-    with matplotlib.rc_context({**STYLE, 'svg.hashsalt': panel.title}):
-        figure, axes = plt.subplots(figsize=(4, 2.5), layout='constrained')
-        draw(axes, panel, groups)
+def svg(figure: Figure) -> str:
+    """Draw a figure as an ``svg`` element, to stand inside a page."""
+    with matplotlib.rc_context({**STYLE, 'svg.hashsalt': figure.panel.title}):
+        canvas, axes = plt.subplots(figsize=(4, 2.5), layout='constrained')
+        draw(axes, figure)
         text = io.StringIO()
-        figure.savefig(text, format='svg', transparent=True, metadata={
+        canvas.savefig(text, format='svg', transparent=True, metadata={
             'Date': None, 'Creator': None, 'Format': None, 'Type': None})
-        plt.close(figure)
+        plt.close(canvas)
     drawn = text.getvalue()
     drawn = drawn[drawn.index('<svg'):]
     # The names that matplotlib gives to its parts are the same in each figure of a page.
@@ -140,50 +151,55 @@ def svg(panel: Panel, groups: Sequence[Group]) -> str:
     return drawn.replace('#000000', 'currentColor')
 
 
-def png(groups: Sequence[Group], out: Path) -> None:
-    """Draw all panels into one picture."""
-    shown = panels(groups)
+def png(shown: Sequence[Figure], names: Sequence[str], out: Path) -> None:
+    """
+    Draw figures into one picture.
+
+    :param shown: The figures.
+    :param names: Of the groups.
+    :param out: PNG file to write.
+    """
     rows = math.ceil(len(shown) / PNG_COLUMNS)
     with matplotlib.rc_context(STYLE):
-        figure, axes = plt.subplots(
+        canvas, axes = plt.subplots(
             rows, PNG_COLUMNS, figsize=(4.2 * PNG_COLUMNS, 2.6 * rows + 0.4),
             layout='constrained', squeeze=False)
         for axis in axes.flat[len(shown):]:
             axis.set_axis_off()
-        for axis, panel in zip(axes.flat, shown, strict=False):
-            draw(axis, panel, groups)
-            axis.set_title(panel.title, fontsize=10)
-        legend = figure.legend(
-            [plt.Line2D([], [], color=colour) for colour in palette(groups)],
-            ['.'] * len(groups), loc='outside upper center', ncols=PNG_COLUMNS)
-        for text, group in zip(legend.get_texts(), groups, strict=True):
+        for axis, figure in zip(axes.flat, shown, strict=False):
+            draw(axis, figure)
+            axis.set_title(figure.panel.title, fontsize=10)
+        legend = canvas.legend(
+            [plt.Line2D([], [], color=colour) for colour in palette(len(names))],
+            ['.'] * len(names), loc='outside upper center', ncols=PNG_COLUMNS)
+        for text, name in zip(legend.get_texts(), names, strict=True):
             # A folder's name is no formula.
             text.set_parse_math(False)
-            text.set_text(group.name)
+            text.set_text(name)
         with atomic_path(out) as partial:
-            figure.savefig(partial, dpi=110)
-        plt.close(figure)
+            canvas.savefig(partial, dpi=110)
+        plt.close(canvas)
 
 
-def draw(axes: Any, panel: Panel, groups: Sequence[Group]) -> None:
-    """Draw a panel: thin lines are seeds, thick ones their mean."""
-    for group, colour in zip(groups, palette(groups), strict=True):
+def draw(axes: Any, figure: Figure) -> None:
+    """Draw a figure: thick lines are means over seeds, thin ones the seeds."""
+    panel = figure.panel
+    # Bands of many groups would cover each other.
+    shade = min(0.15, 0.5 / len(figure.curves))
+    for curves, colour in zip(figure.curves, palette(len(figure.curves)), strict=True):
         for column, style in zip(panel.columns, STYLES, strict=False):
-            curve = panel.curve(group, column)
-            if curve is not None:
-                _line(axes, curve, colour, style, panel)
-    for switch in {
-            run.config.steps for group in groups for run in group.runs if run.config.online_steps}:
-        if panel.x == 'step':
-            axes.axvline(switch, color='black', linewidth=0.8, linestyle=(0, (1, 2)))
-            axes.annotate(
-                'online', (switch, 1), (3, -2), xycoords=('data', 'axes fraction'),
-                textcoords='offset points', va='top', fontsize=8)
+            if column in curves:
+                _line(axes, curves[column], panel, color=colour, linestyle=style, shade=shade)
+    for switch in {curve.switch for curves in figure.curves for curve in curves.values()} - {None}:
+        axes.axvline(switch, color='black', linewidth=0.8, linestyle=(0, (1, 2)))
+        axes.annotate(
+            'online', (switch, 1), (3, -2), xycoords=('data', 'axes fraction'),
+            textcoords='offset points', va='top', fontsize=8)
     if len(panel.columns) > 1:
         for column, style in zip(panel.columns, STYLES, strict=False):
             axes.plot([], [], color='black', linestyle=style, label=words(column))
         axes.legend()
-    axes.set_xlabel('environment steps' if panel.x != 'step' else 'updates')
+    axes.set_xlabel('updates' if panel.x == 'step' else 'environment steps')
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
     if panel.logarithmic:
         _logarithmic(axes)
@@ -192,24 +208,25 @@ def draw(axes: Any, panel: Panel, groups: Sequence[Group]) -> None:
         axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
 
 
-def _line(axes: Any, curve: Curve, colour: str, style: str, panel: Panel) -> None:
-    several = len(curve.seeds) > 1
-    marker = 'o' if panel.evaluations else None
+def _line(axes: Any, curve: Curve, panel: Panel, shade: float, **style: str) -> None:
     axes.plot(
-        curve.x, curve.mean, color=colour, linestyle=style, marker=marker, markersize=3.5)
+        curve.x, curve.mean, marker='o' if panel.evaluations else None, markersize=3.5, **style)
+    several = len(curve.seeds) > 1
     if several or panel.share:
-        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(
+            curve.x, curve.low, curve.high, color=style['color'], alpha=shade, linewidth=0)
     if several:
         for seed in curve.seeds:
-            axes.plot(
-                curve.x, seed, color=colour, linestyle=style, linewidth=0.6, alpha=0.55)
+            axes.plot(curve.x, seed, linewidth=0.6, alpha=0.55, **style)
 
 
 def _logarithmic(axes: Any) -> None:
-    """Scale the ordinate; within a decade, powers of ten would mark next to nothing."""
+    """Scale the ordinate; within two decades, powers of ten would mark next to nothing."""
     axes.set_yscale('log')
     low, high = axes.get_ylim()
     if high < 10 * low:
         axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
+    elif high < 100 * low:
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter('{x:g}')
     axes.yaxis.set_minor_formatter(ticker.NullFormatter())

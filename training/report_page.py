@@ -21,10 +21,9 @@ from statistics import fmean, median
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from training.report_curves import last_evaluations, success_interval
-from training.report_figures import palette, panels, svg
+from training.report_figures import Figure, palette, svg
 from training.report_runs import compare, Group, Run
 
 TEMPLATE = 'report.html.jinja'
@@ -40,26 +39,27 @@ NOTES = {
 }
 
 
-def render(title: str, groups: Sequence[Group]) -> str:
+def render(title: str, groups: Sequence[Group], figures: Sequence[Figure]) -> str:
     """
     Write the page.
 
     :param title: Its heading.
     :param groups: What to report on, side by side.
+    :param figures: Of these groups.
     :returns: HTML; whatever comes from the runs is escaped.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     sections: dict[str, list[dict[str, Any]]] = {}
-    for panel in panels(groups):
-        sections.setdefault(panel.section, []).append({
-            'title': panel.title, 'shown': panel.shown(groups),
-            # Drawn by matplotlib from numbers and from words of this package.
-            'svg': Markup(svg(panel, groups))})
+    for figure in figures:
+        sections.setdefault(figure.panel.section, []).append({
+            'title': figure.panel.title, 'svg': svg(figure),
+            'shown': [group.name for group, curves in zip(groups, figure.curves, strict=True)
+                      if curves]})
     differing, shared = compare(groups)
     rows = [{'name': group.name, 'colour': colour, **summary(group)}
-            for group, colour in zip(groups, palette(groups), strict=True)]
+            for group, colour in zip(groups, palette(len(groups)), strict=True)]
     return environment.get_template(TEMPLATE).render(
         title=title, notes=NOTES, sections=sections, differing=differing, shared=shared,
         groups=rows, online=any(row['environment_steps'] != [0] for row in rows),
