@@ -93,6 +93,11 @@ def test_a_repeated_seed_is_no_further_evidence(tmp_path: Path) -> None:
     for name, seed in (('a', 0), ('b', 0), ('c', 1)):
         write(tmp_path / name, replace(CONFIG, seed=seed), forces(1.0))
     assert {one.name: one.seeds for one in groups_of(tmp_path)} == {'a, c': (0, 1), 'b': (0,)}
+    # Nor is a number at the end of a name always the seed.
+    for name, seed in (('n/run10', 0), ('n/run11', 1), ('z/run_seed00', 0), ('z/run_seed01', 1)):
+        write(tmp_path / name, replace(CONFIG, seed=seed), forces(1.0))
+    assert [one.name for one in groups_of(tmp_path / 'n')] == ['run10, run11']
+    assert [one.name for one in groups_of(tmp_path / 'z')] == ['run']
     # The same folder twice, once by way of another, is one run.
     assert len(groups_of(tmp_path / 'a', tmp_path / 'b' / '..' / 'a')) == 1
 
@@ -109,35 +114,41 @@ def test_groups_are_never_called_the_same(tmp_path: Path) -> None:
 
 
 def test_success_over_seeds_by_hand(tmp_path: Path) -> None:
-    for seed, shares in enumerate([(0.2, 0.2), (0.4, 0.4), (0.6,)]):
+    for seed, shares in enumerate([(0.2, 0.3), (0.4, 0.5), (0.6,)]):
         write(tmp_path / str(seed), replace(CONFIG, seed=seed), (), solved(*shares))
     only, = groups_of(tmp_path)
     curve = evaluated(only, 'success')
     assert curve is not None
     assert curve.x.tolist() == [10, 20]
-    assert curve.mean.tolist() == pytest.approx([0.4, 0.3])
+    assert curve.mean.tolist() == pytest.approx([0.4, 0.4])
     # Student: 0.4 +- 4.3027 * 0.2 / sqrt(3); the third seed ended before the second evaluation,
-    # and leaves 0.3 +- 12.706 * 0.1.
+    # and leaves 0.4 +- 12.706 * 0.1.
     assert curve.low.tolist() == [0, 0]
     assert curve.high.tolist() == pytest.approx([0.8968, 1.0], abs=1e-4)
-    assert curve.seeds[0].tolist() == [0.2, 0.2]
+    assert curve.seeds[0].tolist() == [0.2, 0.3]
     assert math.isnan(curve.seeds[2][1])
-    # The table takes each seed's last: 0.2, 0.4, 0.6.
+    # The table takes each seed's last, 0.3, 0.5 and 0.6: 0.46667 +- 4.3027 * 0.15275 / sqrt(3).
     row = summary(only)
-    assert row['success'] == pytest.approx(40)
-    assert row['interval'] == pytest.approx([0, 89.68], abs=1e-2)
-    assert row['each'] == [20, 40, 60]
+    assert row['success'] == pytest.approx(46.667, abs=1e-3)
+    assert row['interval'] == pytest.approx([8.72, 84.61], abs=1e-2)
+    assert row['each'] == [30, 50, 60]
     assert row['updates'] == [10, 20]
     # 2, 2 and 1 minutes; half as much again of a processor.
     assert (row['wall_minutes'], row['cpu_minutes']) == pytest.approx((5 / 3, 2.5))
 
 
-def test_a_single_seed_has_the_interval_of_its_episodes(tmp_path: Path) -> None:
-    write(tmp_path / 'run', CONFIG, (), solved(0.0))
-    curve = evaluated(groups_of(tmp_path)[0], 'success')
-    assert curve is not None
-    # Wilson: z^2 / (n + z^2), z = 1.96.
-    assert (curve.low[0], curve.high[0]) == pytest.approx((0, 0.07135), abs=1e-5)
+def test_seeds_that_agree_have_the_interval_of_their_episodes(tmp_path: Path) -> None:
+    for seed, high in enumerate([0.07135, 0.03699]):
+        write(tmp_path / str(seed), replace(CONFIG, seed=seed), (), solved(0.0))
+        curve = evaluated(groups_of(tmp_path)[0], 'success')
+        assert curve is not None
+        # Wilson, nothing solved of 50, and of 100: z^2 / (n + z^2), z = 1.96.
+        assert (curve.low[0], curve.high[0]) == pytest.approx((0, high), abs=1e-5)
+
+
+def test_time_is_counted_to_the_end_of_the_last_evaluation(tmp_path: Path) -> None:
+    write(tmp_path / 'run', CONFIG, [{'step': 10, 'wall_seconds': 30.0}], solved(0.5))
+    assert summary(groups_of(tmp_path)[0])['wall_minutes'] == 1
 
 
 def test_logged_columns_by_hand(tmp_path: Path) -> None:
@@ -176,6 +187,8 @@ def test_the_online_phase_is_drawn_over_its_own_steps(tmp_path: Path) -> None:
     switches = [getattr(evaluated(one, 'success'), 'switch', 0) for one in (offline, both)]
     assert switches == [None, 20]
     assert evaluated(offline, 'success', 'environment_steps') is None
+    write(tmp_path / 'x', replace(online, seed=9), (), rows[:1])
+    assert evaluated(groups_of(tmp_path / 'x')[0], 'success', 'environment_steps') is None
     page = page_of(offline, both)
     assert '<th>environment steps</th>' in page
     assert page.count('Success in the online phase') == 1
@@ -241,6 +254,9 @@ class Page(HTMLParser):
 def assert_stands_alone(page: str) -> Page:
     """Nothing is fetched or run, and no two parts have the same id."""
     found = Page(page)
+    assert page.startswith('<!DOCTYPE html>')
+    assert page.count('<!') == 1
+    assert '<?' not in page
     assert not {'script', 'link', 'img', 'iframe', 'object', 'embed', 'base'} & set(found.tags)
     for name, value in found.attributes:
         assert not name.startswith('on')
@@ -257,7 +273,7 @@ def assert_stands_alone(page: str) -> Page:
 
 
 def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
-    names = '<img src=x onerror=alert(1)>', '_$x_1$ & "y"', '{{ 7 * 7 }}'
+    names = '<img src=x onerror=alert(1)>', '_$\\frac$ & "y"', '{{ 7 * 7 }}'
     for number, name in enumerate(names):
         write(tmp_path / name, replace(CONFIG, horizon=number + 1, data=name), forces(1, 2),
               solved(0.5))
@@ -301,6 +317,8 @@ def test_a_row_that_a_killed_run_did_not_finish_is_left_out(tmp_path: Path) -> N
     curve = logged(groups_of(run)[0], 'cloning_force')
     assert curve is not None
     assert curve.mean.tolist() == [1, 2]
+    (run / 'updates.csv').write_bytes(whole)
+    assert summary(groups_of(run)[0])['updates'] == [15]
     (run / 'updates.csv').write_bytes(b'step,clon')
     assert summary(groups_of(run)[0])['updates'] == [10]
 

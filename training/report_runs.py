@@ -55,9 +55,10 @@ class Run:
 
     @property
     def last(self) -> dict[str, float]:
-        """Counters of the last row that it wrote."""
+        """Take the row that it wrote last, for its counters; empty where there is none."""
         rows = self.updates[-1:] + self.evaluations[-1:]
-        return max(rows, key=lambda row: row['step'], default={})
+        return max(
+            rows, key=lambda row: (row['step'], row.get('wall_seconds', 0.0)), default={})
 
     @property
     def settings(self) -> dict[str, Any]:
