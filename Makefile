@@ -51,7 +51,7 @@ train: build ## collect demonstrations, clone them, export and evaluate (a quart
 	python -m training.train small-clone --run runs/cube_single $$resume $(SET); \
 	python -m training.export runs/cube_single --out runs/cube_single/policy.onnx; \
 	python -m training.evaluate runs/cube_single/policy.onnx; \
-	python -m training.report runs/cube_single --out runs/cube_single/curves.png
+	python -m training.report runs/cube_single
 
 clean: ## remove what colcon built
 	rm -rf build install log

@@ -92,9 +92,9 @@ class RunLog:
 
 
 def read_text(path: Path) -> list[dict[str, str]]:
-    """Read a log's rows as they are written."""
+    """Read a log's rows as they are written, but a last one that a killed run did not finish."""
     with path.open(newline='') as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(line for line in file if line.endswith('\n')))
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:

@@ -12,9 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Draw a run's curves: success, forces, distance to the data, value.
+Lay runs side by side on a page: success, forces, losses, values, time, settings.
 
-The loss itself is left out: it is constant by construction (one bandwidth), and tells nothing.
+    python -m training.report runs/compare
+    python -m training.report runs/clone runs/offline --out clone_or_improve.html
+
+A run is the folder that ``training.train`` wrote, a sweep's folder stands for all of its runs.
+Runs that differ in their seed alone share a curve. The page needs no other file and no network.
 """
 
 from __future__ import annotations
@@ -22,88 +26,55 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 import sys
-from typing import Any
 
-import matplotlib
-
-matplotlib.use('Agg')
-
-import matplotlib.pyplot as plt
-import numpy as np
-
-from training.log import read_rows
 from training.provenance import atomic_path
-
-PANELS = (
-    ('drift force, mean square', ('cloning_force', 'ascent_force'), True),
-    ('distance of candidates to the data', ('distance_to_data', 'candidate_spread'), False),
-    ('critics', ('value_of_data', 'value_of_pool', 'value_of_best'), False))
-SMOOTHING = 10
+from training.report_figures import figures, png
+from training.report_page import render
+from training.report_runs import common_folder, find, group, read, ReportError
 
 
-def draw(runs: list[Path], out: Path) -> None:
+def report(folders: list[Path], out: Path | None = None, picture: Path | None = None) -> Path:
     """
-    Draw several runs over each other.
+    Write a report.
 
-    :param runs: Their folders.
-    :param out: PNG file to write.
-    :raises FileNotFoundError: Where a folder holds no logs.
+    :param folders: Of runs and of sweeps.
+    :param out: HTML file to write; ``report.html`` in the folder that the runs share where None.
+    :param picture: PNG file to write the figures to.
+    :returns: The HTML file.
+    :raises ReportError: Where there is nothing to report on, or it cannot be read.
+    :raises OSError: Where a file cannot be written.
     """
-    figure, axes = plt.subplots(2, 2, figsize=(10, 6.5), layout='constrained')
-    for number, run in enumerate(runs):
-        colour = f'C{number}'
-        found = read_rows(run / 'evaluations.csv')
-        axes[0, 0].errorbar(
-            [row['step'] for row in found], [row['success'] for row in found],
-            yerr=[
-                [row['success'] - row['low'] for row in found],
-                [row['high'] - row['success'] for row in found]],
-            marker='o', capsize=3, color=colour, label=run.name)
-        rows = read_rows(run / 'updates.csv')
-        for axis, (title, names, logarithmic) in zip(axes.flat[1:], PANELS, strict=True):
-            _panel(axis, rows, names, colour, run.name)
-            axis.set_title(title)
-            if logarithmic:
-                axis.set_yscale('log')
-    axes[0, 0].set_title('success, with its 95 % interval')
-    axes[0, 0].set_ylim(-0.03, 1.03)
-    for axis in axes.flat:
-        axis.set_xlabel('updates')
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize='small')
+    found = find(folders)
+    shared = common_folder(found)
+    groups = group(read(found), shared.name)
+    out = out or shared / 'report.html'
+    shown = figures(groups)
+    page = render(shared.name, groups, shown)
     with atomic_path(out) as partial:
-        figure.savefig(partial, dpi=110)
-    plt.close(figure)
-
-
-def _panel(
-        axis: Any, rows: list[dict[str, float]], names: tuple[str, ...], colour: str,
-        run: str) -> None:
-    """Draw some columns, smoothed over a few rows."""
-    styles = iter(('-', '--', ':'))
-    for name in names:
-        if name not in rows[0]:
-            continue
-        values = np.array([row[name] for row in rows])
-        width = min(SMOOTHING, len(values))
-        smooth = np.convolve(values, np.full(width, 1 / width), mode='valid')
-        steps = [row['step'] for row in rows][width - 1:]
-        axis.plot(
-            steps, smooth, next(styles), color=colour,
-            label=f'{run}: {name.replace("_", " ")}')
+        partial.write_text(page, encoding='utf-8')
+    if picture:
+        png(shown, [one.name for one in groups], picture)
+    return out
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw as the command line says."""
+    """Report as the command line says."""
     made = argparse.ArgumentParser(
         prog='python -m training.report', description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('runs', type=Path, nargs='+', help='folders of runs')
-    made.add_argument('--out', type=Path, required=True, help='PNG file to write')
+    made.add_argument(
+        'runs', type=Path, nargs='+', metavar='RUN', help='folder of a run, or of a sweep')
+    made.add_argument('--out', type=Path, metavar='FILE', help='HTML file to write (default: '
+                      'report.html in the folder that the runs share)')
+    made.add_argument('--png', type=Path, metavar='FILE', help='draw the figures there too')
     asked = made.parse_args(arguments)
     try:
-        draw(asked.runs, asked.out)
-    except FileNotFoundError as error:
-        print(f'{error.filename}: found no log there; name the folder of a run', file=sys.stderr)
+        print(report(asked.runs, asked.out, asked.png))
+    except ReportError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f'{error.filename}: cannot be written ({error.strerror}); name another --out',
+              file=sys.stderr)
         return 2
     return 0
 

@@ -57,10 +57,11 @@ class Session:
         # They take seconds to start, so all evaluations share them.
         self._environments = start(
             config.environment, min(config.environments, config.episodes)) if log else None
-        self._bar = tqdm(
-            total=config.updates, initial=progress.step, desc=saved.parent.name, unit='update',
-            disable=None if ranks.own() == 0 else True)
+        self._success: dict[str, str] = {}
+        self._bar = self._phase_bar()
         self._wall, self._cpu = time.monotonic(), time.process_time()
+        # Seconds in updates since the last row, and how many updates.
+        self._updating, self._updates = 0.0, 0
         self._batch: Batch | None = None
         self._info: Info | None = None
         # Updates at the last look, and at the last checkpoint.
@@ -77,11 +78,13 @@ class Session:
     def update(self) -> None:
         """Take one update."""
         state = self._state
+        began = time.monotonic()
         state.agent.set_learning_rate(learning_rate(state.config, state.progress.step))
         self._batch = state.buffer.sample(state.config.batch_size, state.generator)
         self._info = state.agent.update(self._batch)
         state.progress.step += 1
-        self._bar.update()
+        self._updating += time.monotonic() - began
+        self._updates += 1
 
     def keep(self, everything: bool = False) -> None:
         """
@@ -92,18 +95,20 @@ class Session:
         :param everything: Whether the checkpoint is due, whatever the settings say.
         """
         state, config, step = self._state, self._state.config, self._state.progress.step
+        self._show()
         ends = step != self._seen and step in (config.steps, config.updates)
         if self._due(config.log_every) or ends:
             self._tick()
             looked = {} if self._batch is None else state.agent.look(self._batch)
-            values = self._finite() | {key: float(value) for key, value in looked.items()}
+            values = self._timed() | {key: float(value) for key, value in looked.items()}
             if self._log:
                 self._log.update(state.progress, values)
         if self._log and (self._due(config.evaluate_every) or ends):
             found = self._evaluate()
             self._tick()
             self._log.evaluation(state.progress, found)
-            self._bar.set_postfix(success=f'{found.success:.0%}')
+            self._success = {'success': f'{found.success:.0%}'}
+            self._bar.set_postfix(self._success)
         if self._due(config.checkpoint_every) or ends or everything:
             self._finite()
             self._tick()
@@ -130,6 +135,38 @@ class Session:
         self._state.progress.wall_seconds += wall - self._wall
         self._state.progress.cpu_seconds += cpu - self._cpu
         self._wall, self._cpu = wall, cpu
+
+    def _phase_bar(self) -> tqdm:
+        """
+        Begin the bar of the phase that the run is in.
+
+        Each has its own, because their rates have nothing in common. The rate is the mean since
+        the bar began, so that evaluations count in the time left.
+        """
+        config, step = self._state.config, self._state.progress.step
+        online = step > config.steps
+        return tqdm(
+            desc=self._saved.parent.name + (' online' if online else ''), unit='update',
+            total=config.updates if online else config.steps, initial=step, smoothing=0,
+            postfix=self._success, disable=None if ranks.own() == 0 else True)
+
+    def _show(self) -> None:
+        """Move the bar to where the run is."""
+        step = self._state.progress.step
+        if step > self._bar.total:
+            self._bar.close()
+            self._bar = self._phase_bar()
+        self._bar.update(step - self._bar.n)
+
+    def _timed(self) -> dict[str, float]:
+        """Losses of the last update, and the mean time of an update since the last row."""
+        began = time.monotonic()
+        values = self._finite()
+        # A GPU finishes its updates only when the losses are read.
+        self._updating += time.monotonic() - began
+        update_ms = 1000 * self._updating / self._updates
+        self._updating, self._updates = 0.0, 0
+        return {'update_ms': update_ms, **values}
 
     def _finite(self) -> dict[str, float]:
         """Losses of the last update, as numbers."""
