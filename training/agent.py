@@ -30,7 +30,8 @@ from training.actors import ACTORS
 from training.actors.actor import Info
 from training.buffer import Batch
 from training.config import TrainConfig
-from training.networks import CriticEnsemble, follow, Normaliser
+from training.layers import Passes
+from training.networks import ConditionedMLP, CriticEnsemble, follow, Normaliser
 
 # Chunks drawn a state when an agent is looked at.
 LOOKS = 8
@@ -59,6 +60,17 @@ class Agent(nn.Module):
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.trained = [p for p in self.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
+
+    def compile_passes(self) -> None:
+        """
+        Compile what stands between the networks' products.
+
+        :raises CompileError: Where there is no compiler that works.
+        """
+        passes = Passes.compiled(self.normaliser.mean.device)
+        for network in self.modules():
+            if isinstance(network, (ConditionedMLP, CriticEnsemble)):
+                network.passes = passes
 
     @property
     def candidates(self) -> int:

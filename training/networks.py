@@ -21,62 +21,17 @@ share of the first layer is computed once for all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import math
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 from torch.func import functional_call
 from torch.nn import functional
 
-LAYER_NORM_EPSILON = 1e-6
+from training.layers import activated, fuses, linear, Passes, PLAIN
+
 # Rows of a block; see _blocks.
 BLOCK = 1024
-# A pass of more rows than this times the width has the norms folded into the weights.
-FOLD = 1
-GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
-GELU_CUBIC = 0.044715 * GELU_LINEAR
-
-
-class _Gelu(torch.autograd.Function):
-    """:func:`gelu` that keeps its slope, so that its gradient is one product."""
-
-    @staticmethod
-    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
-        # d/dx x s(u) = s + s (1 - s) x u', and x u' = 3 u - 2 linear x.
-        inner = _inner(values)
-        gate = inner.sigmoid()
-        inner.sub_(values, alpha=2 / 3 * GELU_LINEAR).mul_(gate)
-        inner.addcmul_(inner, gate, value=-1)
-        activated = values * gate
-        context.save_for_backward(gate.add_(inner, alpha=3))
-        return activated
-
-    @staticmethod
-    @once_differentiable
-    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
-        slope, = context.saved_tensors
-        return gradient * slope
-
-
-def gelu(values: torch.Tensor) -> torch.Tensor:
-    """
-    Apply the tanh-approximated GELU: x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), which is equal.
-
-    PyTorch's own takes a tanh, which costs the CPU twice as much as all of this.
-
-    :param values: Overwritten where no gradient is wanted.
-    """
-    if torch.is_grad_enabled():
-        return _Gelu.apply(values)
-    return values.mul_(_inner(values).sigmoid_())
-
-
-def _inner(values: torch.Tensor) -> torch.Tensor:
-    """Twice the argument of the tanh, of which :func:`gelu` takes the sigmoid."""
-    linear = values.new_full((), GELU_LINEAR)
-    return torch.addcmul(linear, values, values, value=GELU_CUBIC).mul_(values)
 
 
 def _blocks(
@@ -120,6 +75,8 @@ class ConditionedMLP(nn.Module):
     :param hidden: Widths of the hidden layers.
     """
 
+    passes: Passes = PLAIN
+
     def __init__(
             self, observation_size: int, input_size: int, output_size: int,
             hidden: Sequence[int]) -> None:
@@ -149,9 +106,10 @@ class ConditionedMLP(nn.Module):
         seen, given = first.weight.split([self.observation_size, self.input_size], dim=1)
         hidden = functional.linear(inputs, given)
         hidden += functional.linear(state, seen, first.bias).unsqueeze(1)
-        for layer in self.layers[1:]:
-            hidden = layer(gelu(hidden))
-        return hidden
+        hidden = self.passes.gelu(hidden)
+        for layer in self.layers[1:-1]:
+            hidden = activated(hidden, layer.weight, layer.bias, self.passes)
+        return linear(hidden, self.layers[-1].weight, self.layers[-1].bias)
 
 
 class CriticEnsemble(nn.Module):
@@ -163,6 +121,8 @@ class CriticEnsemble(nn.Module):
     :param hidden: Widths of the hidden layers.
     :param members: How many networks.
     """
+
+    passes: Passes = PLAIN
 
     def __init__(
             self, observation_size: int, chunk_size: int, hidden: Sequence[int],
@@ -198,21 +158,8 @@ class CriticEnsemble(nn.Module):
         if frozen:
             constant = {name: value.detach() for name, value in self.named_parameters()}
             return functional_call(self, constant, (state, chunk))
-        layers = self._folded() if chunk.shape[0] * chunk.shape[1] > FOLD * self.width else None
-        return torch.cat([
-            self._block(*block, layers) for block in _blocks(state, chunk)], dim=1)
-
-    def _folded(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Weights and biases of all layers but the first, with the norms' scale and shift."""
-        return [
-            (scale.transpose(1, 2) * weight, torch.baddbmm(bias, shift, weight))
-            for weight, bias, scale, shift in zip(
-                self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
-                strict=True)]
-
-    def _block(
-            self, state: torch.Tensor, chunk: torch.Tensor,
-            layers: list[tuple[torch.Tensor, torch.Tensor]] | None) -> torch.Tensor:
+        if chunk.shape[0] * chunk.shape[1] > self.width and fuses(chunk):
+            return self._pool(state, chunk)
         batch, count, size = chunk.shape
         seen, proposed = self.weights[0].split([self.observation_size, size], dim=1)
         from_observation = torch.matmul(state, seen) + self.biases[0]
@@ -221,16 +168,36 @@ class CriticEnsemble(nn.Module):
         hidden = from_chunk.view(members, batch, count, -1)
         hidden += from_observation.unsqueeze(2)
         hidden = hidden.view(members, batch * count, -1)
-        for i, (scale, shift) in enumerate(zip(self.norm_scales, self.norm_shifts, strict=True)):
-            hidden = functional.layer_norm(
-                gelu(hidden), hidden.shape[-1:], eps=LAYER_NORM_EPSILON)
-            if layers:
-                weight, bias = layers[i]
-            else:
-                weight, bias = self.weights[i + 1], self.biases[i + 1]
-                hidden = torch.addcmul(shift, hidden, scale)
-            hidden = torch.baddbmm(bias, hidden, weight)
+        for weight, bias, scale, shift in zip(
+                self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
+                strict=True):
+            hidden = self.passes.gelu_normalise(hidden)
+            hidden = torch.baddbmm(bias, torch.addcmul(shift, hidden, scale), weight)
         return hidden.view(members, batch, count)
+
+    def _pool(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
+        """Values of many chunks, with no gradient: the norms' scale and shift in the weights."""
+        seen, proposed = self.weights[0].split([self.observation_size, chunk.shape[2]], dim=1)
+        weights = [
+            (scale.transpose(1, 2) * weight).transpose(1, 2)
+            for weight, scale in zip(self.weights[1:], self.norm_scales, strict=True)]
+        biases = [
+            torch.baddbmm(bias, shift, weight).squeeze(1) for weight, bias, shift in zip(
+                self.weights[1:], self.biases[1:], self.norm_shifts, strict=True)]
+        values = chunk.new_empty(len(seen), *chunk.shape[:2])
+        from_observation = torch.matmul(state, seen) + self.biases[0]
+        for member in range(len(seen)):
+            for into, observation, rows in zip(
+                    *(of.split(max(1, BLOCK // chunk.shape[1])) for of in (
+                        values[member], from_observation[member], chunk)), strict=True):
+                hidden = torch.matmul(rows, proposed[member])
+                hidden += observation.unsqueeze(1)
+                hidden = self.passes.gelu_normalise(hidden).flatten(0, 1)
+                for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+                    hidden = self.passes.normalise(
+                        activated(hidden, weight[member], bias[member], self.passes))
+                into.copy_(torch.mv(hidden, weights[-1][member, 0]).view_as(into))
+        return values.add_(biases[-1].unsqueeze(2))
 
 
 @torch.no_grad()
