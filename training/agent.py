@@ -30,7 +30,7 @@ from training.actors import ACTORS
 from training.actors.actor import Info
 from training.buffer import Batch
 from training.config import TrainConfig
-from training.layers import Passes
+from training.layers import compiled
 from training.networks import ConditionedMLP, CriticEnsemble, follow, Normaliser
 
 # Chunks drawn a state when an agent is looked at.
@@ -61,16 +61,17 @@ class Agent(nn.Module):
         self.trained = [p for p in self.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
 
-    def compile_passes(self) -> None:
+    def compile_networks(self) -> None:
         """
-        Compile what stands between the networks' products.
+        Have the networks' passes over many rows compiled, when they are first taken.
 
         :raises CompileError: Where there is no compiler that works.
         """
-        passes = Passes.compiled(self.normaliser.mean.device)
-        for network in self.modules():
-            if isinstance(network, (ConditionedMLP, CriticEnsemble)):
-                network.passes = passes
+        for kind in (ConditionedMLP, CriticEnsemble):
+            function = compiled(kind.evaluate, self.normaliser.mean.device)
+            for network in self.modules():
+                if isinstance(network, kind):
+                    network.compiled = function
 
     @property
     def candidates(self) -> int:

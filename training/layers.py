@@ -14,34 +14,112 @@
 """
 The layers of the networks, in as few passes over memory as PyTorch allows.
 
-A product of 512 columns takes the CPU as long as a hundred plain passes over its result take, but
-GELU and norm are twenty: what stands between two products counts. oneDNN, where no gradient is
-wanted, applies bias and GELU within the product; torch.compile makes one pass of the rest.
+A plain pass over the result of a product of 512 columns takes the CPU a hundredth of the product,
+but GELU and layer norm are made of a dozen. oneDNN adds the bias within the product, and GELU where
+no gradient is wanted; torch.compile makes one pass of what is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.utils.flop_counter import register_flop_formula
 
 LAYER_NORM_EPSILON = 1e-6
 GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715 * GELU_LINEAR
 # Fewer rows are quicker without oneDNN, which lays the weights out anew for each product.
 MANY = 128
-# Rows and columns on which compiled passes are tried, so that each session compiles the same.
-TRIED = (1024, 512)
+ONEDNN = torch.backends.mkldnn.is_available()
+
+Function = TypeVar('Function', bound=Callable[..., Any])
 
 
 class CompileError(ValueError):
     """Nothing can be compiled here."""
+
+
+def many(rows: torch.Tensor) -> bool:
+    """
+    Tell whether there is much to do, and no derivative to take along forward, as jvp does.
+
+    :param rows: Shape (..., width).
+    """
+    return rows.numel() >= MANY * rows.shape[-1] and (
+        torch.compiler.is_compiling() or forward_ad.unpack_dual(rows).tangent is None)
+
+
+def fuses(rows: torch.Tensor) -> bool:
+    """
+    Tell whether oneDNN takes the products.
+
+    :param rows: Shape (..., inputs).
+    """
+    return (
+        ONEDNN and rows.device.type == 'cpu' and rows.dtype == torch.float32 and many(rows))
+
+
+def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """
+    Take a product and add the bias.
+
+    :param rows: Shape (..., inputs).
+    :param weight: Shape (outputs, inputs).
+    :param bias: Shape (outputs,).
+    """
+    if fuses(rows):
+        return _product(rows, weight, bias, False)
+    return functional.linear(rows, weight, bias)
+
+
+def activated(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Take the GELU of :func:`linear`, whose arguments these are."""
+    if fuses(rows) and not torch.is_grad_enabled():
+        return _product(rows, weight, bias, True)
+    return gelu(linear(rows, weight, bias))
+
+
+@torch.library.custom_op('dfp_ros::product', mutates_args=(), device_types='cpu')
+def _product(
+        rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None,
+        activate: bool) -> torch.Tensor:
+    """Take a product with oneDNN: the bias, and GELU, cost no pass of their own."""
+    after = ('gelu', [], 'tanh') if activate else ('none', [], '')
+    return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, *after)
+
+
+@_product.register_fake
+def _(rows: torch.Tensor, weight: torch.Tensor, *_: object) -> torch.Tensor:
+    return rows.new_empty(*rows.shape[:-1], weight.shape[0])
+
+
+@register_flop_formula(torch.ops.dfp_ros.product)
+def _(rows: list[int], weight: list[int], *_: object, **__: object) -> int:
+    return 2 * math.prod(rows) * weight[0]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    ctx.save_for_backward(*inputs[:2])
+
+
+def _gradients(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    """Gradients of a product without GELU."""
+    rows, weight = context.saved_tensors
+    of_rows, of_weight, of_bias, _ = context.needs_input_grad
+    flat = gradient.flatten(0, -2)
+    return (
+        _product(gradient, weight.t(), None, False) if of_rows else None,
+        flat.t() @ rows.flatten(0, -2) if of_weight else None,
+        flat.sum(dim=0) if of_bias else None, None)
+
+
+_product.register_autograd(_gradients, setup_context=_keep)
 
 
 class _Gelu(torch.autograd.Function):
@@ -73,6 +151,8 @@ def gelu(rows: torch.Tensor) -> torch.Tensor:
 
     :param rows: Any shape; overwritten where no gradient is wanted.
     """
+    if torch.compiler.is_compiling():
+        return rows * (rows * (GELU_LINEAR + GELU_CUBIC * rows * rows)).sigmoid()
     if torch.is_grad_enabled():
         return _Gelu.apply(rows)
     return rows.mul_(_inner(rows).sigmoid_())
@@ -92,6 +172,10 @@ def normalise(rows: torch.Tensor) -> torch.Tensor:
 
     :param rows: Shape (..., width); overwritten where no gradient is wanted.
     """
+    if torch.compiler.is_compiling():
+        centred = rows - rows.mean(dim=-1, keepdim=True)
+        variance = centred.square().mean(dim=-1, keepdim=True)
+        return centred * (variance + LAYER_NORM_EPSILON).rsqrt()
     if torch.is_grad_enabled():
         return functional.layer_norm(rows, rows.shape[-1:], eps=LAYER_NORM_EPSILON)
     rows -= rows.mean(dim=-1, keepdim=True)
@@ -100,102 +184,19 @@ def normalise(rows: torch.Tensor) -> torch.Tensor:
     return rows
 
 
-@dataclass(frozen=True)
-class Passes:
+def compiled(function: Function, device: torch.device) -> Function:
     """
-    What stands between two products; the arguments may be overwritten.
+    Have a function of tensors compiled, for each shape that it meets.
 
-    :param gelu: GELU.
-    :param normalise: Layer norm without scale and shift.
-    :param gelu_normalise: The one, then the other.
+    :raises CompileError: Where there is no compiler that works; one is tried at once.
     """
-
-    gelu: Callable[[torch.Tensor], torch.Tensor]
-    normalise: Callable[[torch.Tensor], torch.Tensor]
-    gelu_normalise: Callable[[torch.Tensor], torch.Tensor]
-
-    @classmethod
-    def compiled(cls, device: torch.device) -> Passes:
-        """
-        Compile each into one pass over memory, and its gradient into another.
-
-        All sizes are left open: one compilation serves every batch.
-
-        :raises CompileError: Where there is no compiler that works.
-        """
-        def plain_gelu(rows: torch.Tensor) -> torch.Tensor:
-            return rows * (rows * (GELU_LINEAR + GELU_CUBIC * rows * rows)).sigmoid()
-
-        def plain_normalise(rows: torch.Tensor) -> torch.Tensor:
-            centred = rows - rows.mean(dim=-1, keepdim=True)
-            variance = centred.square().mean(dim=-1, keepdim=True)
-            return centred * (variance + LAYER_NORM_EPSILON).rsqrt()
-
-        plain = plain_gelu, plain_normalise, lambda rows: plain_normalise(plain_gelu(rows))
-        eager = PLAIN.gelu, PLAIN.normalise, PLAIN.gelu_normalise
-        made = cls(*(_compiled(*pair, device) for pair in zip(plain, eager, strict=True)))
-        return made
-
-
-def _compiled(
-        function: Callable[[torch.Tensor], torch.Tensor],
-        eager: Callable[[torch.Tensor], torch.Tensor],
-        device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Compile a function of rows; few rows, and forward derivatives, are left to ``eager``."""
-    quick = torch.compile(function, dynamic=True)
-    rows = torch.randn(TRIED, device=device)
     try:
-        with torch.no_grad():
-            quick(rows)
-        quick(rows.requires_grad_()).sum().backward()
+        with torch._inductor.config.patch(force_disable_caches=True):
+            torch.compile(lambda rows: rows.sin() + 1)(torch.ones(MANY, device=device))
     except Exception as error:
+        found = str(error).strip().splitlines()[0]
         raise CompileError(
-            f'compile: found nothing that compiles for {device} '
-            f'({str(error).strip().splitlines()[0]}); install a C++ compiler, g++, or name one '
-            'in the variable CXX, or do without --compile') from error
-
-    def either(rows: torch.Tensor) -> torch.Tensor:
-        return quick(rows) if many(rows) else eager(rows)
-    return either
-
-
-PLAIN = Passes(gelu, normalise, lambda rows: normalise(gelu(rows)))
-
-
-def many(rows: torch.Tensor) -> bool:
-    """Tell whether there is much to do, and no derivative forward to take along."""
-    return (
-        rows.numel() >= MANY * rows.shape[-1] and forward_ad.unpack_dual(rows).tangent is None)
-
-
-def fuses(rows: torch.Tensor) -> bool:
-    """
-    Tell whether oneDNN takes the products, which knows no derivatives.
-
-    :param rows: Shape (..., inputs).
-    """
-    return (
-        torch.backends.mkldnn.is_available() and not torch.is_grad_enabled()
-        and rows.device.type == 'cpu' and rows.dtype == torch.float32 and many(rows))
-
-
-def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """
-    Take a product and add the bias.
-
-    :param rows: Shape (..., inputs).
-    :param weight: Shape (outputs, inputs).
-    :param bias: Shape (outputs,).
-    """
-    if fuses(rows):
-        return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, 'none', [], '')
-    return functional.linear(rows, weight, bias)
-
-
-def activated(
-        rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor,
-        passes: Passes) -> torch.Tensor:
-    """Take the GELU of :func:`linear`, whose arguments these are."""
-    if fuses(rows):
-        return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, 'gelu', [], 'tanh')
-    return passes.gelu(functional.linear(rows, weight, bias))
+            f'compile: found nothing that compiles for the device {device} ({found}); install a '
+            'C++ compiler, g++, or name one in the variable CXX, or do without --compile'
+            ) from error
+    return torch.compile(function, dynamic=False)

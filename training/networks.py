@@ -20,7 +20,7 @@ share of the first layer is computed once for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -28,21 +28,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from training.layers import activated, fuses, linear, Passes, PLAIN
-
-# Rows of a block; see _blocks.
-BLOCK = 1024
-
-
-def _blocks(
-        state: torch.Tensor,
-        inputs: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Split a pass of many rows on the CPU: a block's values stay in its cache."""
-    if inputs.device.type != 'cpu':
-        return [(state, inputs)]
-    states = max(1, BLOCK // inputs.shape[1])
-    return list(zip(state.split(states), inputs.split(states), strict=True))
-
+from training.layers import activated, fuses, gelu, linear, many, normalise
 
 class Normaliser(nn.Module):
     """
@@ -75,7 +61,8 @@ class ConditionedMLP(nn.Module):
     :param hidden: Widths of the hidden layers.
     """
 
-    passes: Passes = PLAIN
+    compiled: Callable[..., torch.Tensor] | None = None
+    """Stands for :meth:`evaluate` where there are many rows."""
 
     def __init__(
             self, observation_size: int, input_size: int, output_size: int,
@@ -99,17 +86,20 @@ class ConditionedMLP(nn.Module):
         :param inputs: Shape (B, N, input_size).
         :returns: Shape (B, N, output_size).
         """
-        return torch.cat([self._block(*block) for block in _blocks(state, inputs)])
+        if self.compiled and many(inputs):
+            return self.compiled(self, state, inputs)
+        return self.evaluate(state, inputs)
 
-    def _block(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        first = cast(nn.Linear, self.layers[0])
+    def evaluate(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """Evaluate as :meth:`forward` does, never compiled."""
+        first, *middle, last = cast(list[nn.Linear], list(self.layers))
         seen, given = first.weight.split([self.observation_size, self.input_size], dim=1)
         hidden = functional.linear(inputs, given)
         hidden += functional.linear(state, seen, first.bias).unsqueeze(1)
-        hidden = self.passes.gelu(hidden)
-        for layer in self.layers[1:-1]:
-            hidden = activated(hidden, layer.weight, layer.bias, self.passes)
-        return linear(hidden, self.layers[-1].weight, self.layers[-1].bias)
+        hidden = gelu(hidden)
+        for layer in middle:
+            hidden = activated(hidden, layer.weight, layer.bias)
+        return linear(hidden, last.weight, last.bias)
 
 
 class CriticEnsemble(nn.Module):
@@ -122,7 +112,8 @@ class CriticEnsemble(nn.Module):
     :param members: How many networks.
     """
 
-    passes: Passes = PLAIN
+    compiled: Callable[..., torch.Tensor] | None = None
+    """Stands for :meth:`evaluate` where there are many rows."""
 
     def __init__(
             self, observation_size: int, chunk_size: int, hidden: Sequence[int],
@@ -130,7 +121,6 @@ class CriticEnsemble(nn.Module):
         super().__init__()
         widths = [observation_size + chunk_size, *hidden, 1]
         self.observation_size = observation_size
-        self.width = max(hidden)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         self.norm_scales = nn.ParameterList()
@@ -158,8 +148,14 @@ class CriticEnsemble(nn.Module):
         if frozen:
             constant = {name: value.detach() for name, value in self.named_parameters()}
             return functional_call(self, constant, (state, chunk))
-        if chunk.shape[0] * chunk.shape[1] > self.width and fuses(chunk):
-            return self._pool(state, chunk)
+        if self.compiled and many(chunk):
+            return self.compiled(self, state, chunk)
+        return self.evaluate(state, chunk)
+
+    def evaluate(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
+        """Evaluate as :meth:`forward` does, never compiled."""
+        if not torch.is_grad_enabled() and fuses(chunk):
+            return self._evaluate_each(state, chunk)
         batch, count, size = chunk.shape
         seen, proposed = self.weights[0].split([self.observation_size, size], dim=1)
         from_observation = torch.matmul(state, seen) + self.biases[0]
@@ -171,33 +167,29 @@ class CriticEnsemble(nn.Module):
         for weight, bias, scale, shift in zip(
                 self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
                 strict=True):
-            hidden = self.passes.gelu_normalise(hidden)
-            hidden = torch.baddbmm(bias, torch.addcmul(shift, hidden, scale), weight)
+            hidden = torch.addcmul(shift, normalise(gelu(hidden)), scale)
+            hidden = torch.baddbmm(bias, hidden, weight)
         return hidden.view(members, batch, count)
 
-    def _pool(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
-        """Values of many chunks, with no gradient: the norms' scale and shift in the weights."""
+    def _evaluate_each(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
+        """Evaluate member by member, with the norms' scale and shift in the weights."""
         seen, proposed = self.weights[0].split([self.observation_size, chunk.shape[2]], dim=1)
-        weights = [
-            (scale.transpose(1, 2) * weight).transpose(1, 2)
-            for weight, scale in zip(self.weights[1:], self.norm_scales, strict=True)]
-        biases = [
-            torch.baddbmm(bias, shift, weight).squeeze(1) for weight, bias, shift in zip(
-                self.weights[1:], self.biases[1:], self.norm_shifts, strict=True)]
-        values = chunk.new_empty(len(seen), *chunk.shape[:2])
         from_observation = torch.matmul(state, seen) + self.biases[0]
-        for member in range(len(seen)):
-            for into, observation, rows in zip(
-                    *(of.split(max(1, BLOCK // chunk.shape[1])) for of in (
-                        values[member], from_observation[member], chunk)), strict=True):
-                hidden = torch.matmul(rows, proposed[member])
-                hidden += observation.unsqueeze(1)
-                hidden = self.passes.gelu_normalise(hidden).flatten(0, 1)
-                for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-                    hidden = self.passes.normalise(
-                        activated(hidden, weight[member], bias[member], self.passes))
-                into.copy_(torch.mv(hidden, weights[-1][member, 0]).view_as(into))
-        return values.add_(biases[-1].unsqueeze(2))
+        weights, biases = [], []
+        for weight, bias, scale, shift in zip(
+                self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
+                strict=True):
+            weights.append(scale.transpose(1, 2) * weight)
+            biases.append(torch.baddbmm(bias, shift, weight).squeeze(1))
+        values = []
+        for member, observation in enumerate(from_observation):
+            hidden = torch.matmul(chunk, proposed[member])
+            hidden += observation.unsqueeze(1)
+            hidden = normalise(gelu(hidden))
+            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+                hidden = normalise(activated(hidden, weight[member].t(), bias[member]))
+            values.append(torch.matmul(hidden, weights[-1][member, :, 0]) + biases[-1][member])
+        return torch.stack(values)
 
 
 @torch.no_grad()
