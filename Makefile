@@ -15,7 +15,7 @@ SET ?=
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
 
-.PHONY: help build env sweep-env demo test lint train clean distclean
+.PHONY: help build env sweep-env demo test test-all lint train clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ sweep-env: env ## add Ray to the environment, for sweeps (training/sweep.py)
 demo: build ## run the shipped policy on the simulated arm over ROS 2, 10 episodes in real time
 	@$(ENTER); exec python -m dfp_ros.robots.demo
 
-test: build lint ## lint, then every test
+test: build lint ## lint, then every test, long checks in their short versions
+	@$(ENTER); exec python -m pytest -m 'not long' $(PYTEST)
+
+test-all: sweep-env build lint ## the long versions too, and sweeps on Ray
 	@$(ENTER); exec python -m pytest $(PYTEST)
 
 lint: env ## ruff and mypy

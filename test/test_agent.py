@@ -110,6 +110,30 @@ def test_critic_target_by_hand() -> None:
     assert loss.item() == pytest.approx((0.25 + 1.0 + 0.0) / 3)
 
 
+def test_targets_and_pool_are_of_the_policy_that_acts() -> None:
+    """Without noise, all that the policy would do is one chunk: nothing is random or better."""
+    data = ReplayBuffer(episodes([9]), 1, 0.99).sample(8, np.random.default_rng(0))
+    for noise_scale, constant in ((0.0, True), (1.0, False)):
+        subject = agent(replace(SMALL, noise_scale=noise_scale, best_of=3))
+        torch.manual_seed(1)
+        losses = [subject.critic_loss(data)[0].item() for _ in range(2)]
+        assert (losses[0] == losses[1]) is constant
+        _, info = subject.actor_loss(data)
+        assert bool(info['value_of_best'] - info['value_of_pool'] < 1e-6) is constant
+
+
+@pytest.mark.parametrize('clipped', [True, False])
+def test_clipped_chunks_have_no_gradient(clipped: bool) -> None:
+    subject = agent(replace(SMALL, clip_generated=clipped, value_weight=0.0))
+    with torch.no_grad():
+        # Far beyond 1 in the first coordinate, within the range in the second.
+        subject.actor.network.layers[-1].bias.copy_(torch.tensor([50.0, 0.0]))
+    data = ReplayBuffer(episodes([9]), 1, 0.99).sample(8, np.random.default_rng(0))
+    subject.actor_loss(data)[0].backward()
+    moved = subject.actor.network.layers[-1].bias.grad != 0
+    assert moved.tolist() == [not clipped, True]
+
+
 def test_chunks_across_an_end_are_no_positives() -> None:
     subject = agent(replace(SMALL, horizon=2, value_weight=0.0))
     data = ReplayBuffer(episodes([4, 4]), 2, 0.99)

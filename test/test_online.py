@@ -66,7 +66,7 @@ def forward(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def explorer(sparse: bool = False) -> Explorer:
-    return Explorer(Corridor(), forward, 3, 2, seed=5, sparse=sparse)
+    return Explorer(Corridor(), forward, 3, 2, 1.0, seed=5, sparse=sparse)
 
 
 @pytest.mark.parametrize('sparse', [False, True])
@@ -92,11 +92,24 @@ def test_the_queue_ends_with_the_episode() -> None:
         asked.append(observation.copy())
         return np.full((4, 1), -0.1, np.float32)
 
-    subject = Explorer(Corridor(), counting, 1, 1, seed=0, sparse=False)
+    subject = Explorer(Corridor(), counting, 1, 1, 1.0, seed=0, sparse=False)
     firsts = [row['observations'] for row in (subject.step() for _ in range(18))][::6]
     assert len(asked) == 6  # two chunks of four in each episode of six steps
     for first in firsts:
         assert any(np.array_equal(first, seen) for seen in asked)
+
+
+def test_an_explorer_scales_its_noise() -> None:
+    seen = []
+
+    def watching(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        seen.append(noise.copy())
+        return np.zeros((1, 1), np.float32)
+
+    for scale in (1.0, 0.5):
+        Explorer(Corridor(), watching, 2, 3, scale, seed=0, sparse=False).step()
+    assert seen[0].any()
+    np.testing.assert_array_equal(seen[1], 0.5 * seen[0])
 
 
 @pytest.mark.parametrize('steps', [0, 3, 6, 11, 25])
@@ -112,13 +125,17 @@ def test_an_explorer_goes_on_where_it_was(steps: int) -> None:
     assert first.solved == again.solved
 
 
-@pytest.mark.parametrize('policy', ['dfp', 'meanflow'])
-@pytest.mark.parametrize('cut', [4, 15])
+@pytest.mark.parametrize(('policy', 'updates', 'cut'), [
+    ('dfp', 24, 4), ('dfp', 24, 15), ('meanflow', 24, 4), ('meanflow', 24, 15),
+    *(pytest.param(policy, 200, cut, marks=pytest.mark.long)
+      for policy in ('dfp', 'flow', 'fql', 'meanflow') for cut in (50, 100, 150))])
 def test_resume_is_exact_in_both_phases(
-        demonstrations: Path, tmp_path: Path, cut: int, policy: str,
+        demonstrations: Path, tmp_path: Path, policy: str, updates: int, cut: int,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    config = settings(demonstrations, **ONLINE, policy=policy)
-    assert train(tmp_path / 'whole', config).step == config.updates == 24
+    """A run that is cut equals one that is not: in the offline phase, at the switch, online."""
+    phases = {} if updates == 24 else {'steps': 100, 'online_steps': 112}
+    config = settings(demonstrations, **ONLINE | phases, policy=policy)
+    assert train(tmp_path / 'whole', config).step == config.updates == updates
     update, taken = Agent.update, []
 
     def interrupting(self: Agent, batch: Any) -> Any:
@@ -130,12 +147,13 @@ def test_resume_is_exact_in_both_phases(
     monkeypatch.setattr(Agent, 'update', interrupting)
     assert train(tmp_path / 'halves', config).step == cut
     monkeypatch.undo()
-    assert train(tmp_path / 'halves', config, resume=True).environment_steps == 30
+    resumed = train(tmp_path / 'halves', config, resume=True)
+    assert resumed.environment_steps == config.online_steps
     whole, halves = (read(tmp_path / name / 'checkpoint.pt') for name in ('whole', 'halves'))
     assert_equal(
         {name: whole[name] for name in whole if name not in ('progress', 'spec')},
         {name: halves[name] for name in whole if name not in ('progress', 'spec')})
-    assert int(whole['replay']['added']) == 30
+    assert int(whole['replay']['added']) == config.online_steps
     columns = [read_rows(tmp_path / name / 'updates.csv') for name in ('whole', 'halves')]
     assert [row['critic_loss'] for row in columns[0]] == [row['critic_loss'] for row in columns[1]]
 

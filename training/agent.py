@@ -88,7 +88,7 @@ class Agent(nn.Module):
         """
         with torch.no_grad():
             following = batch.next_observation
-            chunks = self.actor(following, ranks.noise(
+            chunks = self.actor(following, self.config.noise_scale * ranks.noise(
                 len(following), self.candidates, self.chunk_size, following.device))
             if self.candidates > 1:
                 best = self.critic(following, chunks).mean(dim=0).argmax(dim=1)

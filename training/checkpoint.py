@@ -36,7 +36,7 @@ from training.provenance import atomic_path
 FORMAT = 2
 # Settings that may change at resume: they do not change what is learned.
 FREE = (
-    'device', 'threads', 'noise_scale', 'evaluate_every', 'episodes', 'log_every',
+    'device', 'threads', 'evaluate_every', 'episodes', 'log_every',
     'checkpoint_every', 'data')
 
 

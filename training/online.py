@@ -39,15 +39,16 @@ class Explorer:
         (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim), in [-1, 1].
     :param candidates: N': noise vectors a chunk.
     :param noise_size: Length of one.
+    :param noise_scale: Factor on the noise.
     :param seed: The run's seed.
     :param sparse: Whether the reward is -1 until the task is solved.
     """
 
     def __init__(
-            self, env: Any, act: Act, candidates: int, noise_size: int, seed: int,
-            sparse: bool) -> None:
+            self, env: Any, act: Act, candidates: int, noise_size: int, noise_scale: float,
+            seed: int, sparse: bool) -> None:
         self._env, self._act, self._seed, self._sparse = env, act, seed, sparse
-        self._noise = NoiseStream(0, candidates, noise_size)
+        self._noise = NoiseStream(0, candidates, noise_size, noise_scale)
         self._observation = np.empty(0, np.float32)
         self._queue: list[np.ndarray] = []
         self._executed: list[np.ndarray] = []

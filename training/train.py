@@ -110,6 +110,8 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
             return ranks.anywhere(asked(), config.device)
 
         while progress.step < config.steps and not stopped():
+            if progress.step == config.improve_after and not config.online_steps:
+                state.agent.actor.improve()
             session.update()
             session.keep()
         if config.online_steps and progress.step >= config.steps:
@@ -156,7 +158,7 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     agent, config = state.agent, state.config
     explorer = Explorer(
         make_env(config.environment), acting(agent), agent.candidates, agent.chunk_size,
-        config.seed, config.sparse)
+        config.noise_scale, config.seed, config.sparse)
     if 'explorer' in content:
         state.buffer.restore(content['replay'])
         explorer.restore(content['explorer'])

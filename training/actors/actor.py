@@ -53,7 +53,7 @@ class Actor(nn.Module, ABC):
         self.observation_size = observation_size
         self.chunk_size = chunk_size
         # An offline-to-online run clones first, and improves on it from the switch on.
-        self.improving = config.online_steps == 0
+        self.improving = config.online_steps == 0 and config.improve_after == 0
 
     @abstractmethod
     def forward(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

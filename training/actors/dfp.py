@@ -60,6 +60,8 @@ class DriftingActor(Actor):
         config = self.config
         generated = self.network(
             state, ranks.noise(len(state), config.generated, self.chunk_size, state.device))
+        if config.clip_generated:
+            generated = generated.clamp(-1, 1)
 
         loss, cloning = drift_loss(
             generated, chunk.unsqueeze(1), config.bandwidths, weights=valid)
@@ -80,7 +82,7 @@ class DriftingActor(Actor):
             critic: CriticEnsemble) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Best K of N chunks of the anchor policy, their pool's mean value, and their own."""
         noise = ranks.noise(len(state), self.config.pool, self.chunk_size, state.device)
-        pool = self.anchor(state, noise).clamp(-1, 1)
+        pool = self.anchor(state, self.config.noise_scale * noise).clamp(-1, 1)
         values = critic(state, pool).mean(dim=0)
         best = values.topk(self.config.top, dim=1)
         chosen = pool.gather(1, best.indices.unsqueeze(2).expand(-1, -1, self.chunk_size))
