@@ -14,16 +14,17 @@
 """
 The layers of the networks, in as few passes over memory as PyTorch allows.
 
-A plain pass over the result of a product of 512 columns takes the CPU a hundredth of the product,
-but GELU and layer norm are made of a dozen. oneDNN adds the bias within the product, and GELU where
-no gradient is wanted; torch.compile makes one pass of what is left.
+A plain pass over the result of a product of 512 columns takes the CPU a hundredth of the product's
+time, but GELU and layer norm are made of a dozen. oneDNN adds the bias within the product, and
+GELU where no gradient is wanted; torch.compile makes one pass of what is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import math
-from typing import Any, TypeVar
+import time
+from typing import Any
 
 import torch
 from torch.autograd import forward_ad
@@ -37,9 +38,6 @@ GELU_CUBIC = 0.044715 * GELU_LINEAR
 # Fewer rows are quicker without oneDNN, which lays the weights out anew for each product.
 MANY = 128
 ONEDNN = torch.backends.mkldnn.is_available()
-
-Function = TypeVar('Function', bound=Callable[..., Any])
-
 
 class CompileError(ValueError):
     """Nothing can be compiled here."""
@@ -90,8 +88,8 @@ def _product(
         rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None,
         activate: bool) -> torch.Tensor:
     """Take a product with oneDNN: the bias, and GELU, cost no pass of their own."""
-    after = ('gelu', [], 'tanh') if activate else ('none', [], '')
-    return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, *after)
+    after = ('gelu', 'tanh') if activate else ('none', '')
+    return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, after[0], [], after[1])
 
 
 @_product.register_fake
@@ -184,15 +182,21 @@ def normalise(rows: torch.Tensor) -> torch.Tensor:
     return rows
 
 
-def compiled(function: Function, device: torch.device) -> Function:
+def compiled(
+        function: Callable[..., torch.Tensor],
+        device: torch.device) -> Callable[..., torch.Tensor]:
     """
-    Have a function of tensors compiled, for each shape that it meets.
+    Have a function of tensors compiled, anew for each shape that it meets.
 
-    :raises CompileError: Where there is no compiler that works; one is tried at once.
+    :param device: Where the tensors will be.
+    :raises CompileError: Where nothing compiles; something small is tried at once.
     """
+    # An update meets a dozen shapes; beyond the limit they would be evaluated without a word.
+    torch._dynamo.config.recompile_limit = 64
+    # A constant of its own, which no earlier session has left in the compiler's cache.
+    novel = time.time()
     try:
-        with torch._inductor.config.patch(force_disable_caches=True):
-            torch.compile(lambda rows: rows.sin() + 1)(torch.ones(MANY, device=device))
+        torch.compile(lambda rows: rows.sin() + novel)(torch.ones(MANY, device=device))
     except Exception as error:
         found = str(error).strip().splitlines()[0]
         raise CompileError(

@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from training.layers import activated, fuses, gelu, linear, many, normalise
 
+
 class Normaliser(nn.Module):
     """
     Shift and scale observations by statistics kept with the weights.
