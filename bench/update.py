@@ -21,7 +21,8 @@ K 4, with cube-single's 28 observations and 5 actions. *offline* clones and lear
 the first phase of an offline-to-online run; *online* adds the top-K drift. The bound is the
 floating-point work of the update, as PyTorch counts its matrix products, at the rate that this
 machine reaches in the same run, with as many threads, on the product that the networks are made
-of, (2048, 512) by (512, 512). Rate and updates are measured in turns.
+of, (2048, 512) by (512, 512). Rate, updates and compiled updates (``--compile``) are measured in
+turns; the compiled agent's first two updates, less two later ones, are its warm-up.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from training import memory
 from training.agent import Agent
 from training.buffer import ReplayBuffer, Transitions
 from training.config import PRESETS, TrainConfig
+from training.layers import CompileError
 from training.networks import Normaliser
 
 OBSERVATION, ACTION = 28, 5
@@ -87,39 +90,73 @@ def product_rate() -> float:
     return PRODUCTS * 2 * 2048 * 512 * 512 / (time.perf_counter() - start)
 
 
-def measure(config: TrainConfig, improving: bool, updates: int) -> dict[str, float]:
+def make_agent(config: TrainConfig, improving: bool, compiled: bool) -> Agent:
     """
-    Time one case.
+    Make an agent in one of the two phases.
 
-    :returns: Milliseconds of an update (median, 90th percentile, least), of its sampling, and of
-        the bound; work in 10^9 operations, rate in 10^9 a second.
+    :raises CompileError: Where it is to be compiled, and there is no compiler that works.
     """
     torch.manual_seed(0)
     agent = Agent(
         config, OBSERVATION, ACTION, Normaliser(torch.zeros(OBSERVATION), torch.ones(OBSERVATION)))
     if improving:
         agent.actor.improve()
+    if compiled:
+        agent.compile_networks()
+    return agent
+
+
+def measure(
+        config: TrainConfig, improving: bool, compiled: bool, updates: int) -> dict[str, float]:
+    """
+    Time one case.
+
+    :returns: Milliseconds of an update (median, 90th percentile, least), of its sampling, of a
+        compiled one, and of the bound; seconds of the compiled agent's warm-up; work in 10^9
+        operations, rate in 10^9 a second.
+    """
     buffer = ReplayBuffer(transitions(20_000, OBSERVATION), config.horizon, config.discount)
     generator = np.random.default_rng(0)
+    agents = [make_agent(config, improving, each) for each in (False, True)[:1 + compiled]]
     with FlopCounterMode(display=False) as counter:
-        agent.update(buffer.sample(config.batch_size, generator))
+        agents[0].update(buffer.sample(config.batch_size, generator))
     work = counter.get_total_flops()
+    started = time.perf_counter()
+    for _ in range(2):
+        agents[-1].update(buffer.sample(config.batch_size, generator))
+    warm_up = time.perf_counter() - started
     product_rate()
-    taken, sampled, rates = [], [], []
+    sampled, rates = [], []
+    taken: list[list[float]] = [[] for _ in agents]
     for _ in range(TURNS):
         rates.append(product_rate())
-        for _ in range(max(1, updates // TURNS)):
-            start = time.perf_counter()
-            batch = buffer.sample(config.batch_size, generator)
-            drawn = time.perf_counter()
-            agent.update(batch)
-            sampled.append(drawn - start)
-            taken.append(time.perf_counter() - start)
-    rate = float(np.median(rates))
-    return {
-        'ms': 1e3 * float(np.median(taken)), 'p90_ms': 1e3 * float(np.percentile(taken, 90)),
-        'least_ms': 1e3 * min(taken), 'sampling_ms': 1e3 * float(np.median(sampled)),
+        for agent, times in zip(agents, taken, strict=True):
+            for _ in range(max(1, updates // TURNS)):
+                start = time.perf_counter()
+                batch = buffer.sample(config.batch_size, generator)
+                drawn = time.perf_counter()
+                agent.update(batch)
+                sampled.append(drawn - start)
+                times.append(time.perf_counter() - start)
+    rate, eager = float(np.median(rates)), np.array(taken[0])
+    figures = {
+        'ms': 1e3 * float(np.median(eager)), 'p90_ms': 1e3 * float(np.percentile(eager, 90)),
+        'least_ms': 1e3 * float(eager.min()), 'sampling_ms': 1e3 * float(np.median(sampled)),
         'bound_ms': 1e3 * work / rate, 'work_gflop': work / 1e9, 'rate_gflops': rate / 1e9}
+    if compiled:
+        again = float(np.median(taken[1]))
+        figures |= {'compiled_ms': 1e3 * again, 'compile_seconds': warm_up - 2 * again}
+    return figures
+
+
+def can_compile() -> bool:
+    """Tell whether the machine has what compilation needs, and say so where not."""
+    try:
+        make_agent(PRESETS['cpu'][1], False, True)
+    except CompileError as error:
+        print(error)
+        return False
+    return True
 
 
 def replay_figures(size: int) -> dict[str, float]:
@@ -138,6 +175,21 @@ def replay_figures(size: int) -> dict[str, float]:
         'replay_sampling_ms': 1e3 * float(np.median(taken))}
 
 
+def row(name: str, found: dict[str, float]) -> str:
+    """Lay out the figures of a case as a row of the table."""
+    ms, bound = found['ms'], found['bound_ms']
+    made = (
+        f'{name:11} {ms:6.1f} {found["p90_ms"]:6.1f} {found["least_ms"]:6.1f} {bound:6.1f} '
+        f'{ms / bound:6.2f} {found["work_gflop"]:6.2f} {found["rate_gflops"]:8.1f} '
+        f'{found["sampling_ms"]:5.2f} {found["sampling_ms"] / ms:3.1%}')
+    if 'compiled_ms' in found:
+        again = found['compiled_ms']
+        made += (
+            f' {again:8.1f} {again / bound:6.2f} {1 - again / ms:6.1%} '
+            f'{found["compile_seconds"]:10.1f}')
+    return made
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print a table, and the figures as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
@@ -145,17 +197,20 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument('--updates', type=int, default=40, help='timed updates of each case')
     made.add_argument('--policy', default='dfp', choices=('dfp', 'flow', 'fql', 'meanflow'))
     made.add_argument('--replay', type=int, default=1_000_000, help='transitions of the buffer')
+    made.add_argument(
+        '--compile', action=argparse.BooleanOptionalAction, default=True,
+        help='measure the compiled agent too (minutes)')
     asked = made.parse_args(arguments)
     torch.set_num_threads(asked.threads)
+    memory.keep()
     figures: dict[str, object] = {}
-    print('case: ms an update (median, p90, least), bound ms, ratio; GFLOP, GFLOP/s; sampling ms')
+    compiled = asked.compile and can_compile()
+    print('case        median    p90  least  bound  ratio  GFLOP  GFLOP/s  sampling'
+          '  compiled  ratio   gain  warm-up s   (times in ms)')
     for name, (config, improving) in cases(asked.policy).items():
-        found = measure(config, improving, asked.updates)
+        found = measure(config, improving, compiled, asked.updates)
         figures |= {f'{name}_{key}': value for key, value in found.items()}
-        print(f'{name}: {found["ms"]:.1f}, {found["p90_ms"]:.1f}, {found["least_ms"]:.1f}, '
-              f'{found["bound_ms"]:.1f}, {found["ms"] / found["bound_ms"]:.2f}; '
-              f'{found["work_gflop"]:.2f}, {found["rate_gflops"]:.1f}; '
-              f'{found["sampling_ms"]:.2f}', flush=True)
+        print(row(name, found), flush=True)
     figures |= replay_figures(asked.replay)
     print(f'{asked.replay} transitions of cube-triple: {figures["replay_megabytes"]:.0f} MB, '
           f'{figures["replay_sampling_ms"]:.2f} ms a batch of 256 chunks')

@@ -16,7 +16,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -24,15 +26,26 @@ import pytest
 
 pytest.importorskip('torch')
 
+from training.buffer import ReplayBuffer
+
 BENCH = Path(__file__).resolve().parents[1] / 'bench'
 
 
-def test_the_last_line_has_the_figures() -> None:
-    done = subprocess.run(
-        [sys.executable, 'update.py', '--updates', '1', '--threads', '1', '--replay', '1000'],
-        cwd=BENCH, capture_output=True, text=True, timeout=240)
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run the benchmark for an update a turn."""
+    return subprocess.run(
+        [sys.executable, 'update.py', '--updates', '1', '--threads', '1', '--replay', '1000',
+         *arguments], cwd=BENCH, env={**os.environ, **variables}, capture_output=True, text=True,
+        timeout=900)
+
+
+def test_the_last_line_has_the_figures(tmp_path: Path) -> None:
+    """Without a compiler, which it says."""
+    done = run(CXX='/no/such/compiler', TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
+    assert 'found nothing that compiles' in done.stdout
     figures = json.loads(done.stdout.splitlines()[-1])
+    assert 'offline_compiled_ms' not in figures
     for phase in ('offline', 'online'):
         assert figures[f'{phase}_ms'] > 0
         work, rate = figures[f'{phase}_work_gflop'], figures[f'{phase}_rate_gflops']
@@ -47,3 +60,26 @@ def test_the_last_line_has_the_figures() -> None:
     critics = 2 * 2 * (rows * (25 * 512 + middle + 512) + states * 28 * 512)
     added = 1e9 * (figures['online_work_gflop'] - figures['offline_work_gflop'])
     assert added == pytest.approx(actor + critics, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which(os.environ.get('CXX', 'g++')) is None, reason='no C++ compiler is here')
+def test_compiled_updates_are_measured_too() -> None:
+    done = run()
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    for case in ('offline', 'online', 'cpu_preset', 'small_clone'):
+        assert figures[f'{case}_compiled_ms'] > 0
+        assert figures[f'{case}_compile_seconds'] > 0
+
+
+def test_a_million_transitions_of_cube_triple() -> None:
+    """Under 1 GB."""
+    sys.path.insert(0, str(BENCH))
+    try:
+        from update import transitions, TRIPLE
+    finally:
+        sys.path.remove(str(BENCH))
+    buffer = ReplayBuffer(transitions(1000, TRIPLE), 5, 0.99, capacity=1_000_000)
+    assert sum(column.nbytes for column in buffer._columns.values()) == 400_000_000

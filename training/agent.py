@@ -30,7 +30,8 @@ from training.actors import ACTORS
 from training.actors.actor import Info
 from training.buffer import Batch
 from training.config import TrainConfig
-from training.networks import CriticEnsemble, follow, Normaliser
+from training.layers import compiled
+from training.networks import ConditionedMLP, CriticEnsemble, follow, Normaliser
 
 # Chunks drawn a state when an agent is looked at.
 LOOKS = 8
@@ -59,6 +60,18 @@ class Agent(nn.Module):
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.trained = [p for p in self.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
+
+    def compile_networks(self) -> None:
+        """
+        Have the networks' passes over many rows compiled, when they are first taken.
+
+        :raises CompileError: Where there is no compiler that works.
+        """
+        for kind in (ConditionedMLP, CriticEnsemble):
+            function = compiled(kind.evaluate, self.normaliser.mean.device)
+            for network in self.modules():
+                if isinstance(network, kind):
+                    network.compiled = function
 
     @property
     def candidates(self) -> int:

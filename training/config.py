@@ -49,6 +49,8 @@ class TrainConfig:
     """Where the networks live."""
     threads: int = 0
     """Threads of torch on the CPU; 0 leaves torch's own choice."""
+    compile: bool = False
+    """Whether torch.compile makes the networks' passes; needs a C++ compiler on the CPU."""
 
     # How long, and how fast.
     steps: int = 1_000_000

@@ -20,73 +20,15 @@ share of the first layer is computed once for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-import math
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 from torch.func import functional_call
 from torch.nn import functional
 
-LAYER_NORM_EPSILON = 1e-6
-# Rows of a block; see _blocks.
-BLOCK = 1024
-# A pass of more rows than this times the width has the norms folded into the weights.
-FOLD = 1
-GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
-GELU_CUBIC = 0.044715 * GELU_LINEAR
-
-
-class _Gelu(torch.autograd.Function):
-    """:func:`gelu` that keeps its slope, so that its gradient is one product."""
-
-    @staticmethod
-    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
-        # d/dx x s(u) = s + s (1 - s) x u', and x u' = 3 u - 2 linear x.
-        inner = _inner(values)
-        gate = inner.sigmoid()
-        inner.sub_(values, alpha=2 / 3 * GELU_LINEAR).mul_(gate)
-        inner.addcmul_(inner, gate, value=-1)
-        activated = values * gate
-        context.save_for_backward(gate.add_(inner, alpha=3))
-        return activated
-
-    @staticmethod
-    @once_differentiable
-    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
-        slope, = context.saved_tensors
-        return gradient * slope
-
-
-def gelu(values: torch.Tensor) -> torch.Tensor:
-    """
-    Apply the tanh-approximated GELU: x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), which is equal.
-
-    PyTorch's own takes a tanh, which costs the CPU twice as much as all of this.
-
-    :param values: Overwritten where no gradient is wanted.
-    """
-    if torch.is_grad_enabled():
-        return _Gelu.apply(values)
-    return values.mul_(_inner(values).sigmoid_())
-
-
-def _inner(values: torch.Tensor) -> torch.Tensor:
-    """Twice the argument of the tanh, of which :func:`gelu` takes the sigmoid."""
-    linear = values.new_full((), GELU_LINEAR)
-    return torch.addcmul(linear, values, values, value=GELU_CUBIC).mul_(values)
-
-
-def _blocks(
-        state: torch.Tensor,
-        inputs: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Split a pass of many rows on the CPU: a block's values stay in its cache."""
-    if inputs.device.type != 'cpu':
-        return [(state, inputs)]
-    states = max(1, BLOCK // inputs.shape[1])
-    return list(zip(state.split(states), inputs.split(states), strict=True))
+from training.layers import activated, fuses, gelu, linear, many, normalise
 
 
 class Normaliser(nn.Module):
@@ -120,6 +62,9 @@ class ConditionedMLP(nn.Module):
     :param hidden: Widths of the hidden layers.
     """
 
+    compiled: Callable[..., torch.Tensor] | None = None
+    """Stands for :meth:`evaluate` where there are many rows."""
+
     def __init__(
             self, observation_size: int, input_size: int, output_size: int,
             hidden: Sequence[int]) -> None:
@@ -142,16 +87,20 @@ class ConditionedMLP(nn.Module):
         :param inputs: Shape (B, N, input_size).
         :returns: Shape (B, N, output_size).
         """
-        return torch.cat([self._block(*block) for block in _blocks(state, inputs)])
+        if self.compiled and many(inputs):
+            return self.compiled(self, state, inputs)
+        return self.evaluate(state, inputs)
 
-    def _block(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        first = cast(nn.Linear, self.layers[0])
+    def evaluate(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """Evaluate as :meth:`forward` does, never compiled."""
+        first, *middle, last = cast(list[nn.Linear], list(self.layers))
         seen, given = first.weight.split([self.observation_size, self.input_size], dim=1)
         hidden = functional.linear(inputs, given)
         hidden += functional.linear(state, seen, first.bias).unsqueeze(1)
-        for layer in self.layers[1:]:
-            hidden = layer(gelu(hidden))
-        return hidden
+        hidden = gelu(hidden)
+        for layer in middle:
+            hidden = activated(hidden, layer.weight, layer.bias)
+        return linear(hidden, last.weight, last.bias)
 
 
 class CriticEnsemble(nn.Module):
@@ -164,13 +113,15 @@ class CriticEnsemble(nn.Module):
     :param members: How many networks.
     """
 
+    compiled: Callable[..., torch.Tensor] | None = None
+    """Stands for :meth:`evaluate` where there are many rows."""
+
     def __init__(
             self, observation_size: int, chunk_size: int, hidden: Sequence[int],
             members: int) -> None:
         super().__init__()
         widths = [observation_size + chunk_size, *hidden, 1]
         self.observation_size = observation_size
-        self.width = max(hidden)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         self.norm_scales = nn.ParameterList()
@@ -198,21 +149,14 @@ class CriticEnsemble(nn.Module):
         if frozen:
             constant = {name: value.detach() for name, value in self.named_parameters()}
             return functional_call(self, constant, (state, chunk))
-        layers = self._folded() if chunk.shape[0] * chunk.shape[1] > FOLD * self.width else None
-        return torch.cat([
-            self._block(*block, layers) for block in _blocks(state, chunk)], dim=1)
+        if self.compiled and many(chunk):
+            return self.compiled(self, state, chunk)
+        return self.evaluate(state, chunk)
 
-    def _folded(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Weights and biases of all layers but the first, with the norms' scale and shift."""
-        return [
-            (scale.transpose(1, 2) * weight, torch.baddbmm(bias, shift, weight))
-            for weight, bias, scale, shift in zip(
-                self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
-                strict=True)]
-
-    def _block(
-            self, state: torch.Tensor, chunk: torch.Tensor,
-            layers: list[tuple[torch.Tensor, torch.Tensor]] | None) -> torch.Tensor:
+    def evaluate(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
+        """Evaluate as :meth:`forward` does, never compiled."""
+        if not torch.is_grad_enabled() and fuses(chunk):
+            return self._evaluate_each(state, chunk)
         batch, count, size = chunk.shape
         seen, proposed = self.weights[0].split([self.observation_size, size], dim=1)
         from_observation = torch.matmul(state, seen) + self.biases[0]
@@ -221,16 +165,32 @@ class CriticEnsemble(nn.Module):
         hidden = from_chunk.view(members, batch, count, -1)
         hidden += from_observation.unsqueeze(2)
         hidden = hidden.view(members, batch * count, -1)
-        for i, (scale, shift) in enumerate(zip(self.norm_scales, self.norm_shifts, strict=True)):
-            hidden = functional.layer_norm(
-                gelu(hidden), hidden.shape[-1:], eps=LAYER_NORM_EPSILON)
-            if layers:
-                weight, bias = layers[i]
-            else:
-                weight, bias = self.weights[i + 1], self.biases[i + 1]
-                hidden = torch.addcmul(shift, hidden, scale)
+        for weight, bias, scale, shift in zip(
+                self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
+                strict=True):
+            hidden = torch.addcmul(shift, normalise(gelu(hidden)), scale)
             hidden = torch.baddbmm(bias, hidden, weight)
         return hidden.view(members, batch, count)
+
+    def _evaluate_each(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
+        """Evaluate member by member, with the norms' scale and shift in the weights."""
+        seen, proposed = self.weights[0].split([self.observation_size, chunk.shape[2]], dim=1)
+        from_observation = torch.matmul(state, seen) + self.biases[0]
+        weights, biases = [], []
+        for weight, bias, scale, shift in zip(
+                self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
+                strict=True):
+            weights.append(scale.transpose(1, 2) * weight)
+            biases.append(torch.baddbmm(bias, shift, weight).squeeze(1))
+        values = []
+        for member, observation in enumerate(from_observation):
+            hidden = torch.matmul(chunk, proposed[member])
+            hidden += observation.unsqueeze(1)
+            hidden = normalise(gelu(hidden))
+            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+                hidden = normalise(activated(hidden, weight[member].t(), bias[member]))
+            values.append(torch.matmul(hidden, weights[-1][member, :, 0]) + biases[-1][member])
+        return torch.stack(values)
 
 
 @torch.no_grad()

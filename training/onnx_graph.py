@@ -28,7 +28,8 @@ from torch import nn
 
 from dfp_ros.spec import METADATA_KEY, PolicySpec
 from training.agent import Agent
-from training.networks import ConditionedMLP, CriticEnsemble, LAYER_NORM_EPSILON
+from training.layers import LAYER_NORM_EPSILON
+from training.networks import ConditionedMLP, CriticEnsemble
 
 OPSET = 20
 IR_VERSION = 10

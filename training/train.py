@@ -43,7 +43,7 @@ import tyro
 
 from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.spec import PolicySpec
-from training import checkpoint, ranks
+from training import checkpoint, memory, ranks
 from training.agent import Agent
 from training.buffer import ReplayBuffer, Transitions
 from training.config import PRESETS, TrainConfig
@@ -79,6 +79,7 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     :returns: How far the run has come.
     :raises TrainingError: Where the folder already holds a run, the device is missing, a loss is
         not finite, or nothing can be written any more (the last checkpoint stays).
+    :raises CompileError: Where compilation is asked for, and there is no compiler that works.
     """
     saved = run / 'checkpoint.pt'
     if saved.exists() and not resume:
@@ -92,8 +93,11 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
             'processes that share it')
     if config.threads:
         torch.set_num_threads(config.threads)
+    memory.keep()
     torch.manual_seed(config.seed)
     state = prepare(run.name, config)
+    if config.compile:
+        state.agent.compile_networks()
     content = checkpoint.restore(saved, state) if resume else {}
     progress = state.progress
     with ExitStack() as stack:
