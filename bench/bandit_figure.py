@@ -59,19 +59,22 @@ def _landscape(axes: Axes) -> None:
 
 def _frame(axes: Axes, course: Course, update: int) -> None:
     _landscape(axes)
-    axes.scatter(*course.places[update][:SHOWN].T, s=2.5, color=BLUE, alpha=0.55, linewidths=0,
+    axes.scatter(*course.places[update][:SHOWN].T, s=3.5, color=BLUE, alpha=0.6, linewidths=0,
                  zorder=2)
     if update in course.drift:
         starts, drift = course.drift[update]
-        axes.quiver(*starts.T, *drift.T, angles='xy', scale_units='xy', scale=1, color=RED,
-                    width=0.008, headwidth=4, zorder=4)
+        axes.quiver(*starts.T, *drift.T, angles='xy', scale_units='xy', scale=0.5, color=RED,
+                    width=0.009, headwidth=3.6, zorder=4)
 
 
-def _curves(axes: Axes, course: Course) -> None:
+def _curves(axes: Axes, course: Course, value_of_data: float) -> None:
     updates = list(course.curve)
-    for name, colour in (('total_variation', GREY), ('outside', RED), ('value', BLUE)):
+    for name, label, colour, dashes in (
+            ('outside', 'share outside', RED, '-'), ('value', 'mean value', BLUE, '-'),
+            ('total_variation', 'total variation', 'black', (0, (2, 2)))):
         axes.plot(updates, [row[name] for row in course.curve.values()], color=colour,
-                  linewidth=1.4, label=name.replace('_', ' '))
+                  linewidth=1.4, linestyle=dashes, label=label)
+    axes.axhline(value_of_data, color=BLUE, linewidth=0.7, linestyle=(0, (1, 2)))
     axes.set(xlim=(0, course.updates), ylim=(0, 1.55), yticks=[0, 0.5, 1, 1.5],
              xticks=[0, course.updates])
     axes.tick_params(labelsize=7, length=2)
@@ -81,7 +84,7 @@ def _curves(axes: Axes, course: Course) -> None:
     axes.spines[['top', 'left']].set_visible(False)
 
 
-def draw(courses: list[Course], path: Path) -> None:
+def draw(courses: list[Course], value_of_data: float, path: Path) -> None:
     """Write a picture with a row a policy, a column a moment, and the figures' course."""
     figure, grid = plt.subplots(
         len(courses), 5, figsize=(10, 2.02 * len(courses) + 0.6), squeeze=False,
@@ -89,12 +92,11 @@ def draw(courses: list[Course], path: Path) -> None:
     for row, course in zip(grid, courses, strict=True):
         for axes, update in zip(row, sorted(course.places), strict=False):
             _frame(axes, course, update)
-            axes.set_title(
-                f'{update} updates' if update else 'before the first update', fontsize=8, pad=3)
+            axes.set_title(f'{update} updates', fontsize=8, pad=3)
         row[0].set_ylabel(f'{course.name}\n', fontsize=9.5, fontweight='bold', labelpad=14)
         row[0].text(-0.12, 0.5, BELOW[course.name], fontsize=7.5, color=GREY, rotation=90,
                     transform=row[0].transAxes, ha='center', va='center')
-        _curves(row[4], course)
+        _curves(row[4], course, value_of_data)
     grid[0, 4].legend(fontsize=7, loc='upper right', frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, format=path.suffix.lstrip('.') or 'png')
