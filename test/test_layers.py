@@ -82,7 +82,7 @@ def test_products_are_counted() -> None:
 
 
 def test_derivative_forward_equals_differences() -> None:
-    """MeanFlow takes it, with no gradient enabled; oneDNN and compiled passes would lose it."""
+    """Of MeanFlow, with no gradient enabled; oneDNN and compiled passes would lose it."""
     torch.manual_seed(0)
     network = ConditionedMLP(3, 4, 4, (16, 16))
     network.compiled = lambda *_: pytest.fail('a compiled pass was taken')

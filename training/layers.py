@@ -39,6 +39,7 @@ GELU_CUBIC = 0.044715 * GELU_LINEAR
 MANY = 128
 ONEDNN = torch.backends.mkldnn.is_available()
 
+
 class CompileError(ValueError):
     """Nothing can be compiled here."""
 
