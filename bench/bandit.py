@@ -15,12 +15,10 @@
 A bandit with two action numbers, five modes and a known value: what each policy makes of it.
 
     python bench/bandit.py --out docs/bandit.png
-    python bench/bandit.py --sweep
 
 The policies are the trainer's own, in one state, with the known value in the critics' place.
 Every update sends as many rows through the network: 1024, which the drifting field policy divides
-into 128 states with 8 chunks each. The sweep finds where cloning with one positive a state starts
-to spread at all. docs/bandit.md says what is seen.
+into 128 states with 8 chunks each. docs/bandit.md says what is seen.
 """
 
 from __future__ import annotations
@@ -39,7 +37,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import nn
 
-from training import drift
 from training.actors import ACTORS
 from training.actors.actor import Actor
 from training.config import TrainConfig
@@ -65,8 +62,6 @@ SETTINGS = TrainConfig(
 RATES = {'dfp': 4e-3, 'flow': 5e-3, 'meanflow': 1e-2, 'fql': 2e-3}
 ROWS = 1024
 LOOKED_AT = 4000
-# Actions that deviate less than this have not spread; the data's deviate by 0.42.
-SPREAD = 0.15
 
 
 def draw_data(count: int) -> torch.Tensor:
@@ -278,69 +273,14 @@ def run(case: Case, updates: int, seed: int, learnt: dict[str, Actor]) -> Course
     return course
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One way to clone, of which the sweep asks whether the actions spread at all."""
-
-    name: str
-    learning_rate: float = 3e-4
-    generated: int = 8
-    loss: Callable[[Actor], torch.Tensor] = actor_loss
-    beside: tuple[float, ...] = ()
-    start: float = 0.0
-    floor: float = drift.AFFINITY_FLOOR
-
-
-TRIALS = (
-    Trial('as it is'),
-    Trial('rate 1e-3', 1e-3),
-    Trial('rate 4e-3', 4e-3),
-    Trial('bandwidth 0.5 beside it', beside=(0.5,)),
-    Trial('start stretched to 0.4', start=0.4),
-    Trial('16 positives, 16 generated', generated=16, loss=many_positives_loss),
-    Trial('affinity floor 1e-30', floor=1e-30))
-BANDWIDTHS = (0.05, 0.1, 0.2, 0.5)
-
-
-def spreads(trial: Trial, bandwidth: float, updates: int, seed: int) -> bool:
-    """Clone for a few updates and tell whether the actions have spread."""
-    actor = make(
-        'dfp', seed, bandwidths=(bandwidth, *trial.beside), generated=trial.generated,
-        learning_rate=trial.learning_rate)
-    if trial.start:
-        with torch.no_grad():
-            actor.network.layers[-1].weight *= trial.start / figures(look(actor))['spread']
-    usual, drift.AFFINITY_FLOOR = drift.AFFINITY_FLOOR, trial.floor
-    learn(actor, updates, loss=trial.loss)
-    drift.AFFINITY_FLOOR = usual
-    return figures(look(actor))['spread'] > SPREAD
-
-
-def sweep(updates: int, seeds: int) -> dict[str, list[int]]:
-    """Count the seeds whose actions spread, by trial and bandwidth."""
-    print(f'seeds of {seeds} that spread within {updates} updates, by bandwidth '
-          + ', '.join(map(str, BANDWIDTHS)))
-    found = {}
-    for trial in TRIALS:
-        found[trial.name] = [
-            sum(spreads(trial, bandwidth, updates, seed) for seed in range(seeds))
-            for bandwidth in BANDWIDTHS]
-        print(f'{trial.name}:', ', '.join(map(str, found[trial.name])), flush=True)
-    return found
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Print a table, draw the figure, and print the figures as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--out', type=Path, help='picture to write')
-    made.add_argument('--sweep', action='store_true', help='only find what spreads')
-    made.add_argument('--updates', type=int, default=0, help='1500, and 200 in the sweep')
+    made.add_argument('--updates', type=int, default=1500)
     made.add_argument('--seed', type=int, default=0)
     asked = made.parse_args(arguments)
     torch.set_num_threads(1)
-    if asked.sweep:
-        print(json.dumps({'sweep': sweep(asked.updates or 200, 3)}))
-        return 0
     torch.manual_seed(asked.seed)
     rows = {'data': figures(draw_data(100_000))}
     learnt: dict[str, Actor] = {}
@@ -348,7 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
     print('policy: total variation, share outside, share at the best two modes, value, '
           'deviation; processor time')
     for case in CASES:
-        course = run(case, asked.updates or 1500, asked.seed, learnt)
+        course = run(case, asked.updates, asked.seed, learnt)
         rows[case.name] = course.curve[course.updates] | {'seconds': course.seconds}
         if case.drawn:
             courses.append(course)
