@@ -62,7 +62,7 @@ def test_the_last_line_has_the_figures(tmp_path: Path) -> None:
     assert added == pytest.approx(actor + critics, rel=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(
     shutil.which(os.environ.get('CXX', 'g++')) is None, reason='no C++ compiler is here')
 def test_compiled_updates_are_measured_too() -> None:
