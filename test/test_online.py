@@ -136,15 +136,7 @@ def test_resume_is_exact_in_both_phases(
     phases = {} if updates == 24 else {'steps': 100, 'online_steps': 112}
     config = settings(demonstrations, **ONLINE | phases, policy=policy)
     assert train(tmp_path / 'whole', config).step == config.updates == updates
-    update, taken = Agent.update, []
-
-    def interrupting(self: Agent, batch: Any) -> Any:
-        taken.append(1)
-        if len(taken) == cut:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return update(self, batch)
-
-    monkeypatch.setattr(Agent, 'update', interrupting)
+    interrupt(monkeypatch, cut)
     assert train(tmp_path / 'halves', config).step == cut
     monkeypatch.undo()
     resumed = train(tmp_path / 'halves', config, resume=True)
@@ -156,6 +148,19 @@ def test_resume_is_exact_in_both_phases(
     assert int(whole['replay']['added']) == config.online_steps
     columns = [read_rows(tmp_path / name / 'updates.csv') for name in ('whole', 'halves')]
     assert [row['critic_loss'] for row in columns[0]] == [row['critic_loss'] for row in columns[1]]
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    """Have SIGTERM end a run with its update number ``cut``."""
+    update, taken = Agent.update, []
+
+    def interrupting(self: Agent, batch: Any) -> Any:
+        taken.append(1)
+        if len(taken) == cut:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return update(self, batch)
+
+    monkeypatch.setattr(Agent, 'update', interrupting)
 
 
 def assert_equal(one: Any, other: Any) -> None:
@@ -188,6 +193,31 @@ def test_the_switch_starts_improvement_and_keeps_the_data(
         if name.startswith('actor.network.'):
             torch.testing.assert_close(
                 both[name.replace('network', 'anchor')], value, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('cut', [4, 7])
+def test_an_offline_run_may_clone_first(
+        demonstrations: Path, tmp_path: Path, cut: int,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """The anchor is the cloned policy then; a run that is cut before or after goes on the same."""
+    config = settings(
+        demonstrations, steps=10, improve_after=6, log_every=1, anchor_rate=1e-9)
+    train(tmp_path / 'cloned', replace(config, steps=6, improve_after=0, value_weight=0.0))
+    train(tmp_path / 'whole', config)
+    rows = read_rows(tmp_path / 'whole' / 'updates.csv')
+    assert ['ascent_force' in row for row in rows] == [False] * 6 + [True] * 4
+    cloned = read(tmp_path / 'cloned' / 'checkpoint.pt')['agent']
+    whole = read(tmp_path / 'whole' / 'checkpoint.pt')['agent']
+    for name, value in cloned.items():
+        if name.startswith('actor.network.'):
+            torch.testing.assert_close(
+                whole[name.replace('network', 'anchor')], value, rtol=0, atol=1e-6)
+
+    interrupt(monkeypatch, cut)
+    assert train(tmp_path / 'halves', config).step == cut
+    monkeypatch.undo()
+    train(tmp_path / 'halves', config, resume=True)
+    assert_equal(whole, read(tmp_path / 'halves' / 'checkpoint.pt')['agent'])
 
 
 def test_a_full_disk_is_said_and_the_checkpoint_kept(
