@@ -29,6 +29,10 @@ import os
 import torch
 from torch import distributed
 
+# It takes the group of its import as defaults of its functions, and torch.optim imports it late:
+# the group would never end, and its threads would abort the process now and then as it exits.
+import torch.distributed.nn
+
 # A rank waits so long for the others: one of them may be evaluating.
 PATIENCE = timedelta(hours=1)
 
