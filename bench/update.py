@@ -44,10 +44,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from training import memory
 from training.agent import Agent
-from training.buffer import ReplayBuffer, Transitions
+from training.buffer import ReplayBuffer
 from training.config import PRESETS, TrainConfig
 from training.layers import CompileError
 from training.networks import Normaliser
+from training.transitions import Transitions
 
 OBSERVATION, ACTION = 28, 5
 # cube-triple's observation, for the replay buffer.

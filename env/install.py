@@ -66,6 +66,7 @@ class Recipe:
     :param constraints: File with the version of every package.
     :param stack: The launch and command-line packages to unpack; None where ROS 2 has them.
     :param imports: Modules that must import before the environment counts as complete.
+    :param bare: Requirement files whose packages are installed without what they ask for.
     :param venv_options: Words for ``python -m venv``.
     """
 
@@ -76,12 +77,15 @@ class Recipe:
     stack: launch_stack.Stack | None
     imports: tuple[str, ...]
     venv_options: tuple[str, ...] = ()
+    bare: tuple[Path, ...] = ()
 
     def fingerprint(self) -> str:
         """Name the content: equal recipes have equal names, on one interpreter."""
         digest = hashlib.sha256()
         stack_sources = launch_stack.sources() if self.stack else []
-        for path in (Path(__file__), *self.requirements, self.constraints, *stack_sources):
+        for path in (
+                Path(__file__), *self.requirements, *self.bare, self.constraints,
+                *stack_sources):
             digest.update(path.name.encode() + b'\0' + path.read_bytes() + b'\0')
         rest = self.python, platform.python_version(), self.ros, self.venv_options
         digest.update(repr(rest).encode())
@@ -159,6 +163,7 @@ def default_recipe(environment: dict[str, str]) -> Recipe:
         python=python, ros=ros, requirements=tuple(requirements),
         constraints=ROOT / 'env' / 'constraints.txt',
         stack=None if ros else launch_stack.JAZZY, imports=tuple(imports),
+        bare=(ROOT / 'env' / 'requirements-bare.txt',),
         venv_options=('--system-site-packages',) if ros else ())
 
 
@@ -211,6 +216,10 @@ def build(venv: Path, recipe: Recipe) -> None:
     run([*pip, 'install', '--disable-pip-version-check', *quiet, *chosen,
          '--constraint', str(recipe.constraints)],
         f'fetching and installing the Python packages of {names}', NETWORK_REMEDY)
+    for path in recipe.bare:
+        run([*pip, 'install', '--disable-pip-version-check', *quiet, '--no-deps', '--requirement',
+             str(path), '--constraint', str(recipe.constraints)],
+            f'fetching and installing the Python packages of env/{path.name}', NETWORK_REMEDY)
 
     if recipe.stack:
         say(f'[3/4] launch and command-line packages of ROS 2, out of {recipe.stack.requirement}')

@@ -20,7 +20,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from training.buffer import Batch, COLUMNS, ReplayBuffer, Transitions  # noqa: E402
+from training.buffer import Batch, ReplayBuffer  # noqa: E402
+from training.transitions import COLUMNS, Transitions  # noqa: E402
 
 
 def episodes(lengths, seed=0, solved=()):

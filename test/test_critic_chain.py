@@ -23,9 +23,10 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from training.agent import Agent  # noqa: E402
-from training.buffer import ReplayBuffer, Transitions  # noqa: E402
+from training.buffer import ReplayBuffer  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.networks import Normaliser  # noqa: E402
+from training.transitions import Transitions  # noqa: E402
 
 DISCOUNT = 0.5
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.datasets.ogbench import DataError, load, observation_layout
+from training.datasets.ogbench import load, observation_layout
+from training.transitions import DataError
 
 TASK = 'cube-single-singletask-task2-v0'
 

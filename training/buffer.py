@@ -15,51 +15,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from dfp_ros.spec import ActionField, ObservationField
 from training import ranks
 from training.networks import Normaliser
-
-COLUMNS = ('observations', 'actions', 'next_observations', 'rewards', 'masks', 'terminals')
-
-
-@dataclass(frozen=True)
-class Transitions:
-    """
-    Steps of many episodes, one after the other.
-
-    :param observations: Shape (size, obs_dim), float32, raw units.
-    :param actions: Shape (size, act_dim), float32, in [-1, 1].
-    :param next_observations: Shape (size, obs_dim), float32.
-    :param rewards: Shape (size,), float32.
-    :param masks: Shape (size,), float32: 0 where the task was solved, so nothing follows.
-    :param terminals: Shape (size,), float32: 1 on the last step of an episode.
-    :param observation_fields: Names, units and ranges of the observation.
-    :param action_fields: Names, units and ranges of the action.
-    :param period: Control period in s.
-    :param source: Where the data came from: file, hash, counts; plain JSON.
-    """
-
-    observations: np.ndarray
-    actions: np.ndarray
-    next_observations: np.ndarray
-    rewards: np.ndarray
-    masks: np.ndarray
-    terminals: np.ndarray
-    observation_fields: tuple[ObservationField, ...]
-    action_fields: tuple[ActionField, ...]
-    period: float
-    source: Mapping[str, Any]
-
-    def __len__(self) -> int:
-        """Count the steps."""
-        return len(self.actions)
+from training.transitions import COLUMNS, Transitions
 
 
 @dataclass(frozen=True)

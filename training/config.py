@@ -25,6 +25,9 @@ import json
 import math
 from typing import Any, Literal
 
+# For data that comes from no simulator: nothing is evaluated.
+NO_ENVIRONMENT = 'none'
+
 
 class ConfigError(ValueError):
     """A setting is unknown or out of its range."""
@@ -36,9 +39,9 @@ class TrainConfig:
 
     # What to learn from, and for what.
     data: str = 'data/cube-single-demo-task2-v0.npz'
-    """Data file, in OGBench's format."""
+    """Data file: OGBench's, Robomimic's, or what training.convert made of a recording."""
     environment: str = 'cube-single-singletask-task2-v0'
-    """Environment that rewards and evaluates."""
+    """Environment that rewards and evaluates; ``none`` for a robot that has no simulator."""
     policy: Literal['dfp', 'flow', 'fql', 'meanflow'] = 'dfp'
     """What learns: the drifting field policy, or one of those that it is compared with."""
     sparse: bool = False
@@ -151,6 +154,10 @@ class TrainConfig:
             values = getattr(self, name)
             _require(name, values, bool(values) and all(v > 0 for v in values), 'positive numbers')
 
+        _require(
+            'online_steps', self.online_steps,
+            self.online_steps == 0 or self.environment != NO_ENVIRONMENT,
+            'an environment to take them in, or 0')
         _require(
             'online_steps', self.online_steps,
             self.online_steps == 0 or self.online_steps > self.online_start,

@@ -33,8 +33,10 @@ from dfp_ros.policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
 from training.agent import Agent
 from training.checkpoint import CheckpointError, load_agent
+from training.config import TrainConfig
+from training.datasets.load import load
 from training.onnx_graph import policy_model
-from training.provenance import atomic_path, sha256, versions
+from training.provenance import atomic_path, versions
 
 TOLERANCE = 1e-5
 CANDIDATES = (1, 2, 16)
@@ -83,7 +85,7 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
             'training_cpu_seconds': round(progress.cpu_seconds),
             'exported_with': versions()})
     spec = replace(spec, **changes)  # type: ignore[arg-type]
-    observations = _sample(Path(config.data) if data is None else data, spec)
+    observations = _sample(config if data is None else replace(config, data=str(data)), spec)
     model = policy_model(agent, spec)
     with atomic_path(out) as partial:
         onnx.save_model(model, str(partial))
@@ -137,17 +139,18 @@ def _torch_candidates(
     return chunks[0].numpy(), values[0].numpy()
 
 
-def _sample(path: Path, spec: PolicySpec) -> np.ndarray:
+def _sample(config: TrainConfig, spec: PolicySpec) -> np.ndarray:
     """Observations of the data, and as many drawn evenly from its range."""
+    path = Path(config.data)
     if not path.is_file():
         raise ExportError(
             f'{path}: found no data file for the self-check; name the one that the run learned '
             'from with --data')
-    if sha256(path) != spec.provenance['data']['sha256']:
+    transitions = load(config)
+    if transitions.source['sha256'] != spec.provenance['data']['sha256']:
         raise ExportError(
             f'{path}: is not the file that the run learned from; name that with --data')
-    with np.load(path, allow_pickle=False) as file:
-        rows = np.asarray(file['observations'], np.float32)
+    rows = transitions.observations
     generator = np.random.default_rng(0)
     seen = rows[generator.integers(len(rows), size=OBSERVATIONS)]
     low, high = (

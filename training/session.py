@@ -31,7 +31,7 @@ from training import checkpoint, ranks
 from training.actors.actor import Info
 from training.agent import Agent
 from training.buffer import Batch
-from training.config import TrainConfig
+from training.config import NO_ENVIRONMENT, TrainConfig
 from training.environments import EnvironmentFailed, start
 from training.episodes import Act
 from training.evaluate import evaluate, Evaluation
@@ -56,7 +56,8 @@ class Session:
         config, progress = state.config, state.progress
         # They take seconds to start, so all evaluations share them.
         self._environments = start(
-            config.environment, min(config.environments, config.episodes)) if log else None
+            config.environment, min(config.environments, config.episodes)
+        ) if log and config.environment != NO_ENVIRONMENT else None
         self._success: dict[str, str] = {}
         self._bar = self._phase_bar()
         self._wall, self._cpu = time.monotonic(), time.process_time()
@@ -103,7 +104,7 @@ class Session:
             values = self._timed() | {key: float(value) for key, value in looked.items()}
             if self._log:
                 self._log.update(state.progress, values)
-        if self._log and (self._due(config.evaluate_every) or ends):
+        if self._log and self._environments and (self._due(config.evaluate_every) or ends):
             found = self._evaluate()
             self._tick()
             self._log.evaluation(state.progress, found)

@@ -45,14 +45,15 @@ from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.spec import PolicySpec
 from training import checkpoint, memory, ranks
 from training.agent import Agent
-from training.buffer import ReplayBuffer, Transitions
+from training.buffer import ReplayBuffer
 from training.config import PRESETS, TrainConfig
-from training.datasets.ogbench import load
+from training.datasets.load import load
 from training.log import RunLog
 from training.networks import Normaliser
 from training.online import Explorer
 from training.provenance import commit, versions
 from training.session import acting, disk_errors, Session, stop_signals, TrainingError
+from training.transitions import Transitions
 
 # Below this deviation a dimension counts as constant and is left at its scale.
 CONSTANT = 1e-4
@@ -134,7 +135,7 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
     :param name: The run's.
     :param config: Its settings.
     """
-    transitions = load(Path(config.data), config.environment)
+    transitions = load(config)
     if config.sparse:
         transitions = sparse(transitions)
     room = len(transitions) + config.online_steps

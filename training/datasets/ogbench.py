@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from pathlib import Path
 import re
-from typing import Any
 import zipfile
 import zlib
 
@@ -30,9 +29,8 @@ from ogbench.relabel_utils import relabel_dataset
 from ogbench.utils import load_dataset
 
 from dfp_ros.robots.ogbench_env import make_env
-from dfp_ros.spec import ActionField, ObservationField
-from training.buffer import Transitions
 from training.provenance import sha256
+from training.transitions import action_fields, DataError, observation_fields, Transitions
 
 KEYS = ('observations', 'actions', 'terminals', 'qpos', 'qvel')
 CUBES = {'single': 1, 'double': 2, 'triple': 3, 'quadruple': 4, 'octuple': 8}
@@ -45,10 +43,6 @@ ACTION = (
     ('effector_linear_velocity', 3, 'm/s', 1.0),
     ('effector_yaw_rate', 1, 'rad/s', 6.0),
     ('gripper_rate', 1, '1/s', 20.0))
-
-
-class DataError(ValueError):
-    """A data file is missing, damaged, or not what the environment needs."""
 
 
 def load(path: Path, environment: str) -> Transitions:
@@ -72,11 +66,11 @@ def load(path: Path, environment: str) -> Transitions:
         observations=data['observations'], actions=data['actions'],
         next_observations=data['next_observations'], rewards=data['rewards'],
         masks=data['masks'], terminals=data['terminals'],
-        observation_fields=_observation_fields(layout, data['observations']),
-        action_fields=_action_fields(data['actions']), period=PERIOD,
+        observation_fields=observation_fields(layout, data['observations']),
+        action_fields=action_fields(ACTION, data['actions']), period=PERIOD,
         source={
             'file': path.name, 'sha256': sha256(path), 'steps': len(data['actions']),
-            'episodes': episodes, 'solved_steps': int((data['masks'] == 0).sum())})
+            'episodes': episodes, 'solved_steps': int((data['masks'] == 0).sum())}).check(path)
 
 
 def observation_layout(environment: str) -> list[tuple[str, int, str]]:
@@ -140,29 +134,3 @@ def _check(path: Path, observation_size: int) -> None:
             f'{path}: terminals has shape {arrays["terminals"].shape} and does not end an episode '
             f'on the last of {rows} rows; the file may be cut off')
 
-
-def _observation_fields(
-        layout: list[tuple[str, int, str]], values: np.ndarray) -> tuple[ObservationField, ...]:
-    lows, highs = values.min(axis=0), values.max(axis=0)
-    fields, start = [], 0
-    for name, size, unit in layout:
-        run = slice(start, start + size)
-        fields.append(ObservationField(name, size, unit, _floats(lows[run]), _floats(highs[run])))
-        start += size
-    return tuple(fields)
-
-
-def _action_fields(values: np.ndarray) -> tuple[ActionField, ...]:
-    lows, highs = values.min(axis=0), values.max(axis=0)
-    fields, start = [], 0
-    for name, size, unit, bound in ACTION:
-        run = slice(start, start + size)
-        fields.append(ActionField(
-            name, size, unit, (-bound,) * size, (bound,) * size,
-            _floats(lows[run]), _floats(highs[run])))
-        start += size
-    return tuple(fields)
-
-
-def _floats(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

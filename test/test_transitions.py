@@ -1,0 +1,107 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Chunks cut from episodes, against a slow loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+import tempfile
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from training.config import TrainConfig
+from training.datasets import stored
+from training.datasets.load import load
+from training.transitions import action_fields, COLUMNS, DataError, observation_fields, Transitions
+
+
+def drawn(lengths: list[int], observation: int = 3, action: int = 2, seed: int = 0) -> Transitions:
+    """Episodes of random numbers."""
+    generator = np.random.default_rng(seed)
+    size = sum(lengths)
+    terminals = np.zeros(size, np.float32)
+    terminals[np.cumsum(lengths) - 1] = 1
+
+    def rows(*shape: int) -> np.ndarray:
+        return generator.uniform(-1, 1, shape).astype(np.float32)
+
+    observations, actions = rows(size, observation), rows(size, action)
+    return Transitions(
+        observations=observations, actions=actions, next_observations=rows(size, observation),
+        rewards=rows(size), masks=(generator.random(size) < 0.9).astype(np.float32),
+        terminals=terminals,
+        observation_fields=observation_fields([('state', observation, 'm')], observations),
+        action_fields=action_fields([('velocity', action, 'm/s', 0.5)], actions),
+        period=0.05, source={'robot': 'none'})
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 4), st.integers(1, 3))
+def test_what_is_stored_is_read_again(lengths: list[int], observation: int, action: int) -> None:
+    given_data = drawn(lengths, observation, action)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'recorded.npz'
+        stored.save(path, given_data)
+        found = load(TrainConfig(data=str(path), environment='none'))
+    for name in COLUMNS:
+        assert np.array_equal(getattr(found, name), getattr(given_data, name))
+    assert found.observation_fields == given_data.observation_fields
+    assert found.action_fields == given_data.action_fields
+    assert (found.period, found.source['robot']) == (0.05, 'none')
+    assert len(found.source['sha256']) == 64
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'rewards': np.array([0, np.nan, 0], np.float32)}, 'rewards: .* not finite, in row 1'),
+    ({'masks': np.zeros(3)}, 'masks: found float64'),
+    ({'observations': np.zeros((3, 4), np.float32)}, r'observations: .*expected .*\(3, 3\)'),
+    ({'terminals': np.array([1, 0, 0], np.float32)}, 'terminals: .* last of 3 steps'),
+    ({'actions': np.array([[0, 0], [0, 1.5], [0, 0]], np.float32)}, 'actions: found 1.5 in row 1'),
+    ({name: getattr(drawn([3]), name)[:0] for name in COLUMNS}, 'actions: found no step'),
+])
+def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:
+    with pytest.raises(DataError, match=f'^here: {message}'):
+        replace(drawn([3]), **change).check('here')
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def pickled(path: Path) -> None:
+    np.savez(path, description=np.array('{"version": 1}'), **{
+        name: np.array([{}], dtype=object) for name in COLUMNS})
+
+
+def lacking(path: Path) -> None:
+    np.savez(path, description=np.array('{}'), actions=np.zeros(1))
+
+
+def newer(path: Path) -> None:
+    np.savez(path, description=np.array('{"version": 2}'), **{
+        name: np.zeros(1) for name in COLUMNS})
+
+
+@pytest.mark.parametrize(('harm', 'message'), [
+    (damaged, 'damaged'), (pickled, 'Object arrays'), (lacking, 'missing'), (newer, 'version 2')])
+def test_a_bad_file_is_refused_by_name(harm: object, message: str, tmp_path: Path) -> None:
+    path = tmp_path / 'recorded.npz'
+    stored.save(path, drawn([3]))
+    harm(path)  # type: ignore[operator]
+    with pytest.raises(DataError, match=f'recorded.npz.*{message}'):
+        load(TrainConfig(data=str(path)))

@@ -1,0 +1,46 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Find the reader for a run's data.
+
+Readers are imported when they are needed: one wants OGBench, another robosuite.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.config import TrainConfig
+from training.transitions import DataError, Transitions
+
+
+def load(config: TrainConfig) -> Transitions:
+    """
+    Load a run's data, whatever its format.
+
+    :param config: ``data`` names the file, ``environment`` what it is for.
+    :raises DataError: Where the file is missing, damaged, of no known format, or not what the
+        environment needs.
+    """
+    path = Path(config.data)
+    if not path.exists():
+        raise DataError(
+            f'{path}: found no such file; make one with `python -m training.collect` or '
+            '`python -m training.convert`, or copy one there')
+    if path.suffix == '.npz':
+        from training.datasets import ogbench, stored
+        if stored.is_stored(path):
+            return stored.load(path)
+        return ogbench.load(path, config.environment)
+    raise DataError(f'{path}: found {path.suffix or "no ending"!r}, expected .npz')

@@ -1,0 +1,100 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Transitions in a file of their own, with everything that other formats leave out.
+
+An ``.npz`` with one array a column of :class:`Transitions`, and their description as JSON text:
+what converters write, and what a trainer reads without knowing where it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+import json
+from pathlib import Path
+from typing import Any
+import zipfile
+import zlib
+
+import numpy as np
+
+from dfp_ros.spec import ActionField, ObservationField
+from training.provenance import atomic_path, sha256
+from training.transitions import COLUMNS, DataError, Transitions
+
+DESCRIPTION = 'description'
+VERSION = 1
+
+
+def save(path: Path, transitions: Transitions) -> None:
+    """
+    Write transitions.
+
+    :param path: Ends in ``.npz``.
+    """
+    description = {
+        'version': VERSION, 'period': transitions.period, 'source': dict(transitions.source),
+        'observation_fields': [asdict(field) for field in transitions.observation_fields],
+        'action_fields': [asdict(field) for field in transitions.action_fields]}
+    columns = {name: getattr(transitions, name) for name in COLUMNS}
+    with atomic_path(path) as partial, partial.open('wb') as file:
+        np.savez_compressed(file, **columns, **{DESCRIPTION: np.array(json.dumps(description))})
+
+
+def is_stored(path: Path) -> bool:
+    """Tell whether a file was written by :func:`save`; a damaged one was not."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return f'{DESCRIPTION}.npy' in file.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
+def load(path: Path) -> Transitions:
+    """
+    Read what :func:`save` wrote.
+
+    :raises DataError: Where the file is damaged, or not what it should hold.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in COLUMNS if name not in file]
+            if missing:
+                raise DataError(
+                    f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}')
+            columns = {name: file[name] for name in COLUMNS}
+            description = json.loads(str(file[DESCRIPTION]))
+        if description['version'] != VERSION:
+            raise DataError(
+                f'{path}: found version {description["version"]}, expected {VERSION}; convert '
+                'the recording again')
+        return Transitions(
+            **columns, period=float(description['period']),
+            source={**description['source'], 'file': path.name, 'sha256': sha256(path)},
+            observation_fields=_fields(ObservationField, description['observation_fields']),
+            action_fields=_fields(ActionField, description['action_fields'])).check(path)
+    except DataError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise DataError(
+            f'{path}: found a file that is damaged ({error}); convert or copy it again') from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f'{path}: found contents other than training.convert writes ({error!r})') from error
+
+
+def _fields(kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
+    return tuple(
+        kind(**{key: tuple(value) if isinstance(value, list) else value
+                for key, value in field.items()}) for field in given)

@@ -1,0 +1,150 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What a policy learns from: one layout for the data of all sources.
+
+Every reader in ``training/datasets`` returns :class:`Transitions`, checked; nothing that follows
+asks where they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dfp_ros.spec import ActionField, ObservationField
+
+# Rounding may take an action this far beyond its range.
+TOLERANCE = 1e-5
+COLUMNS = ('observations', 'actions', 'next_observations', 'rewards', 'masks', 'terminals')
+
+
+class DataError(ValueError):
+    """Data is missing, damaged, or not what the environment needs."""
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """
+    Steps of many episodes, one after the other.
+
+    :param observations: Shape (size, obs_dim), float32, raw units.
+    :param actions: Shape (size, act_dim), float32, in [-1, 1].
+    :param next_observations: Shape (size, obs_dim), float32.
+    :param rewards: Shape (size,), float32.
+    :param masks: Shape (size,), float32: 0 where the task was solved, so nothing follows.
+    :param terminals: Shape (size,), float32: 1 on the last step of an episode.
+    :param observation_fields: Names, units and ranges of the observation.
+    :param action_fields: Names, units and ranges of the action.
+    :param period: Control period in s.
+    :param source: Where the data came from: file, hash, counts; plain JSON.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    next_observations: np.ndarray
+    rewards: np.ndarray
+    masks: np.ndarray
+    terminals: np.ndarray
+    observation_fields: tuple[ObservationField, ...]
+    action_fields: tuple[ActionField, ...]
+    period: float
+    source: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        """Count the steps."""
+        return len(self.actions)
+
+    def check(self, where: object) -> Transitions:
+        """
+        Make sure that all of this holds.
+
+        :param where: The file, for the error.
+        :returns: Itself.
+        :raises DataError: Naming file, column and row.
+        """
+        size = len(self)
+        widths = {
+            'observations': sum(field.size for field in self.observation_fields),
+            'actions': sum(field.size for field in self.action_fields)}
+        widths['next_observations'] = widths['observations']
+        for name in COLUMNS:
+            values = getattr(self, name)
+            shape = (size, widths[name]) if name in widths else (size,)
+            if values.dtype != np.float32 or values.shape != shape:
+                raise DataError(
+                    f'{where}: {name}: found {values.dtype} of shape {values.shape}, expected '
+                    f'float32 of shape {shape}')
+            finite = np.isfinite(values)
+            if not finite.all():
+                row = int(np.argwhere(~finite)[0][0])
+                raise DataError(
+                    f'{where}: {name}: found a number that is not finite, in row {row}')
+        if not size:
+            raise DataError(f'{where}: actions: found no step, expected at least one episode')
+        if not self.terminals[-1]:
+            raise DataError(
+                f'{where}: terminals: found no episode that ends on the last of {size} steps; the '
+                'data may be cut off')
+        outside = np.abs(self.actions).max(axis=1) > 1 + TOLERANCE
+        if outside.any():
+            raise DataError(
+                f'{where}: actions: found {np.abs(self.actions).max():g} in row '
+                f'{int(np.flatnonzero(outside)[0])}, expected numbers within [-1, 1]')
+        return self
+
+
+def observation_fields(
+        layout: Iterable[tuple[str, int, str]],
+        values: np.ndarray) -> tuple[ObservationField, ...]:
+    """
+    Describe observations, with the range of the values.
+
+    :param layout: Name, size and unit of each part, in order.
+    :param values: Shape (size, obs_dim).
+    """
+    lows, highs = values.min(axis=0), values.max(axis=0)
+    fields, start = [], 0
+    for name, size, unit in layout:
+        run = slice(start, start + size)
+        fields.append(ObservationField(name, size, unit, _floats(lows[run]), _floats(highs[run])))
+        start += size
+    return tuple(fields)
+
+
+def action_fields(
+        layout: Iterable[tuple[str, int, str, float]],
+        values: np.ndarray) -> tuple[ActionField, ...]:
+    """
+    Describe actions, with the range of the values.
+
+    :param layout: Name, size and unit of each part, and what an action of 1 means in that unit.
+    :param values: Shape (size, act_dim), in [-1, 1].
+    """
+    lows, highs = values.min(axis=0), values.max(axis=0)
+    fields, start = [], 0
+    for name, size, unit, bound in layout:
+        run = slice(start, start + size)
+        fields.append(ActionField(
+            name, size, unit, (-bound,) * size, (bound,) * size,
+            _floats(lows[run]), _floats(highs[run])))
+        start += size
+    return tuple(fields)
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
