@@ -42,5 +42,5 @@ def load(config: TrainConfig) -> Transitions:
         from training.datasets import ogbench, stored
         if stored.is_stored(path):
             return stored.load(path)
-        return ogbench.load(path, config.environment)
+        return ogbench.load(path, config.environment, config.success_timing)
     raise DataError(f'{path}: found {path.suffix or "no ending"!r}, expected .npz')
