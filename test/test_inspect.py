@@ -130,7 +130,7 @@ def test_partial_rewards_and_an_online_phase_leave_hope() -> None:
     assert judge('mine', VALUE, data, gather(data), True).answer == 'but'
     data.rewards[2] = -1
     online = replace(VALUE, environment='lift-mh-low_dim', online_steps=10_000)
-    data = replace(data, source={'environment': 'lift-mh-low_dim'})
+    data = replace(data, source={'env_args': {'env_name': 'Lift'}})
     assert judge('mine', online, data, gather(data), True).reasons == (
         'no step is solved: the critic learns nothing before the online phase',)
 

@@ -27,7 +27,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
-import re
 import sys
 from typing import Any
 import zipfile
@@ -36,10 +35,10 @@ import zlib
 import numpy as np
 
 from training import environments
-from training.config import ConfigError, NO_ENVIRONMENT, PRESETS, TrainConfig
+from training.config import ConfigError, PRESETS, TrainConfig
 from training.datasets import stored
+from training.datasets.file_kind import environment_of, is_ogbench
 from training.datasets.load import load
-from training.datasets.ogbench_scenes import SCENES
 from training.inspect_facts import Dimension, Facts, gather, summary
 from training.inspect_figures import panels, png
 from training.inspect_verdict import judge, misfits, Verdict
@@ -103,7 +102,7 @@ def inspect(
     :param presets: Names of those to judge.
     :raises DataError: Where it cannot be read.
     """
-    known = _environment(path) if environment is None else environment
+    known = environment_of(path) if environment is None else environment
     data = load(_config(path, known)) if known else _unrewarded(path)
     facts = gather(data)
     read = {known: (data, facts)}
@@ -116,10 +115,14 @@ def inspect(
             except ConfigError as error:
                 verdicts.append(Verdict(preset, 'no', (str(error),)))
                 continue
-        # OGBench's data have other rewards for another task of their scene.
-        if _is_ogbench(path) and config.environment not in read and not any(
-                misfits(config.environment, data)):
-            other = load(_config(path, config.environment))
+        # A reader may refuse an environment, or know other rewards for another task of its scene.
+        if config.environment not in read and not stored.is_stored(path) and not (
+                is_ogbench(path) and any(misfits(config.environment, data))):
+            try:
+                other = load(_config(path, config.environment))
+            except DataError as error:
+                verdicts.append(Verdict(preset, 'no', (str(error).removeprefix(f'{path}: '),)))
+                continue
             read[config.environment] = other, gather(other)
         its = config.environment if config.environment in read else known
         verdicts.append(judge(preset, config, *read[its], bool(its)))
@@ -128,21 +131,6 @@ def inspect(
 
 def _config(path: Path, environment: str) -> TrainConfig:
     return TrainConfig(data=str(path), environment=environment)
-
-
-def _is_ogbench(path: Path) -> bool:
-    return path.is_file() and path.suffix == '.npz' and not stored.is_stored(path)
-
-
-def _environment(path: Path) -> str:
-    """Tell what a file is for; empty where it can be read for an environment alone, unnamed."""
-    if not _is_ogbench(path):
-        return NO_ENVIRONMENT
-    names = '|'.join(sorted(SCENES, key=len, reverse=True))
-    match = re.match(rf'({names})-(?:.*?-)?(?:(task[1-5])-)?v0', path.name)
-    if match is None:
-        return ''
-    return '-'.join(part for part in (match[1], 'singletask', match[2], 'v0') if part)
 
 
 def _unrewarded(path: Path) -> Transitions:
