@@ -79,29 +79,52 @@ def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:
         replace(drawn([3]), **change).check('here')
 
 
-def damaged(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-40])
+def columns(**changes: object) -> dict:
+    """Make what a file of three steps holds, but for some of it."""
+    given = {name: getattr(drawn([3]), name) for name in COLUMNS} | changes
+    return {name: values for name, values in given.items() if values is not None}
 
 
-def pickled(path: Path) -> None:
-    np.savez(path, description=np.array('{"version": 1}'), **{
-        name: np.array([{}], dtype=object) for name in COLUMNS})
-
-
-def lacking(path: Path) -> None:
-    np.savez(path, description=np.array('{}'), actions=np.zeros(1))
-
-
-def newer(path: Path) -> None:
-    np.savez(path, description=np.array('{"version": 2}'), **{
-        name: np.zeros(1) for name in COLUMNS})
-
-
-@pytest.mark.parametrize(('harm', 'message'), [
-    (damaged, 'damaged'), (pickled, 'Object arrays'), (lacking, 'missing'), (newer, 'version 2')])
-def test_a_bad_file_is_refused_by_name(harm: object, message: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'rewards': None}, "the key 'rewards' is missing; found .*; convert the recording again"),
+    ({'terminals': None}, "the key 'terminals' is missing"),
+    ({'actions': np.array([{}], dtype=object)}, 'actions: .* pickled objects, which are never lo'),
+    ({'rewards': np.zeros(3)}, 'rewards: found float64 .* expected float32 .*; collect or conv'),
+    ({'observations': np.full((3, 3), np.inf, np.float32)},
+     'observations: found a number that is not finite, in row 0; leave its episode out'),
+    ({'next_observations': np.zeros((3, 9), np.float32)}, r'next_observations: .* \(3, 9\), ex'),
+    ({'terminals': np.zeros(3, np.float32)}, 'terminals: .* cut off: collect or copy them again'),
+    ({name: getattr(drawn([3]), name)[:0] for name in COLUMNS}, 'actions: found no step'),
+    ({'description': np.array('{"version": 2}')}, 'description: found version 2, expected 1'),
+    ({'description': np.array('{"version": 1')}, 'description: found other contents than'),
+    ({'description': np.array('[]')}, 'description: found other contents than'),
+])
+def test_a_bad_file_is_refused_by_name_key_and_remedy(
+        changes: dict, message: str, tmp_path: Path) -> None:
     path = tmp_path / 'recorded.npz'
     stored.save(path, drawn([3]))
-    harm(path)  # type: ignore[operator]
-    with pytest.raises(DataError, match=f'recorded.npz.*{message}'):
+    with np.load(path) as file:
+        description = file['description']
+    np.savez(path, **columns(**{'description': description, **changes}))
+    with pytest.raises(DataError, match=rf'recorded\.npz: {message}'):
+        load(TrainConfig(data=str(path)))
+
+
+@pytest.mark.parametrize('share', [0.2, 0.6, 0.9, 0.999])
+def test_a_file_that_is_cut_off_is_refused(share: float, tmp_path: Path) -> None:
+    path = tmp_path / 'recorded.npz'
+    stored.save(path, drawn([300]))
+    content = path.read_bytes()
+    path.write_bytes(content[:int(len(content) * share)])
+    with pytest.raises(DataError, match=r'recorded\.npz: found a file that is damaged .* again'):
+        load(TrainConfig(data=str(path)))
+
+
+def test_a_file_of_which_bytes_have_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'recorded.npz'
+    stored.save(path, drawn([300]))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r'recorded\.npz: found a file that is damaged'):
         load(TrainConfig(data=str(path)))

@@ -88,23 +88,27 @@ class Transitions:
             if values.dtype != np.float32 or values.shape != shape:
                 raise DataError(
                     f'{where}: {name}: found {values.dtype} of shape {values.shape}, expected '
-                    f'float32 of shape {shape}')
+                    f'float32 of shape {shape}; collect or convert the data again')
             finite = np.isfinite(values)
             if not finite.all():
                 row = int(np.argwhere(~finite)[0][0])
                 raise DataError(
-                    f'{where}: {name}: found a number that is not finite, in row {row}')
+                    f'{where}: {name}: found a number that is not finite, in row {row}; leave its '
+                    'episode out')
         if not size:
-            raise DataError(f'{where}: actions: found no step, expected at least one episode')
+            raise DataError(
+                f'{where}: actions: found no step, expected at least one episode; collect or '
+                'record some')
         if not self.terminals[-1]:
             raise DataError(
                 f'{where}: terminals: found no episode that ends on the last of {size} steps; the '
-                'data may be cut off')
+                'data may be cut off: collect or copy them again')
         outside = np.abs(self.actions).max(axis=1) > 1 + TOLERANCE
         if outside.any():
             raise DataError(
                 f'{where}: actions: found {np.abs(self.actions).max():g} in row '
-                f'{int(np.flatnonzero(outside)[0])}, expected numbers within [-1, 1]')
+                f'{int(np.flatnonzero(outside)[0])}, expected numbers within [-1, 1]; scale them '
+                'by the limits of what they command')
         return self
 
 

@@ -19,16 +19,13 @@ The files are OGBench's own ``.npz``; rewards and masks come from its ``relabel_
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-import zipfile
-import zlib
 
 import numpy as np
 from ogbench.relabel_utils import relabel_dataset
 
 from dfp_ros.robots.ogbench_env import make_env
+from training.datasets.npz import Archive, opened
 from training.datasets.ogbench_scenes import ACTION, PERIOD, Scene, scene_of, SCENES
 from training.provenance import sha256
 from training.transitions import action_fields, DataError, observation_fields, Transitions
@@ -39,8 +36,8 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
     Load a data file for a single-task environment.
 
     An episode's last row has no successor, so it gives no transition, as in OGBench's loader.
-    Each array is dropped before the next one is read: what is held at once is never much more
-    than the transitions themselves.
+    Arrays are read one by one, in blocks of rows, and the state that decides the rewards is
+    dropped before the next one: what is held at once is little more than the transitions.
 
     :param path: An ``.npz`` in OGBench's format.
     :param environment: For example ``cube-single-singletask-task2-v0``.
@@ -50,23 +47,22 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
         than the environment, or holds a number that is not finite.
     """
     scene = SCENES[scene_of(environment)]
-    with _opened(path) as file:
+    with opened(path) as file:
         missing = [key for key in ('terminals', *scene.widths) if key not in file]
         if missing:
             raise DataError(
                 f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}, '
                 f'expected terminals, {", ".join(scene.widths)}')
         ends = _ends(path, file)
+        before, everything = ~ends, np.ones_like(ends)
+        after = np.concatenate([[False], before[:-1]])
         rewards, masks = _judge(environment, {
-            key: _rows(path, file, key, scene, len(ends))
+            key: _rows(path, file, key, scene, len(ends), everything)[0]
             for key in ('qpos', 'button_states') if key in scene.widths})
         _rows(path, file, 'qvel', scene, len(ends))
-        before = ~ends
-        after = np.concatenate([[False], before[:-1]])
-        actions = _rows(path, file, 'actions', scene, len(ends))[before]
-        observations = _rows(path, file, 'observations', scene, len(ends))
-        next_observations = observations[after]
-        observations = observations[before]
+        (actions,) = _rows(path, file, 'actions', scene, len(ends), before)
+        observations, next_observations = _rows(
+            path, file, 'observations', scene, len(ends), before, after)
     decides = before if success_timing == 'pre' else after
     rewards, masks = rewards[decides], masks[decides]
     return Transitions(
@@ -79,28 +75,9 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
             'episodes': int(ends.sum()), 'solved_steps': int((masks == 0).sum())}).check(path)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """Open an ``.npz``, and say of whatever cannot be read in it what is wrong."""
-    try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise DataError(f'{path}: found a single array, expected .npz')
-        with file:
-            yield file
-    except DataError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise DataError(
-            f'{path}: found a file that is damaged or not .npz ({error}); '
-            'collect or copy it again') from error
-    except ValueError as error:
-        raise DataError(f'{path}: found contents that are not plain arrays ({error})') from error
-
-
-def _ends(path: Path, file: np.lib.npyio.NpzFile) -> np.ndarray:
+def _ends(path: Path, file: Archive) -> np.ndarray:
     """Tell which rows end an episode."""
-    terminals = file['terminals']
+    terminals = file.array('terminals')
     if terminals.ndim != 1 or not np.isin(terminals, (0, 1)).all():
         raise DataError(
             f'{path}: terminals: found {terminals.dtype} of shape {terminals.shape}, expected one '
@@ -119,25 +96,44 @@ def _ends(path: Path, file: np.lib.npyio.NpzFile) -> np.ndarray:
 
 
 def _rows(
-        path: Path, file: np.lib.npyio.NpzFile, key: str, scene: Scene, count: int) -> np.ndarray:
-    """Read an array and make sure that it fits the scene."""
-    values = file[key]
-    width = scene.widths[key]
-    if values.shape != (count, width):
+        path: Path, file: Archive, key: str, scene: Scene, count: int,
+        *wanted: np.ndarray) -> list[np.ndarray]:
+    """
+    Read rows of an array, and make sure that all of it fits the scene.
+
+    :param count: Rows of the file.
+    :param wanted: Masks of them; an array comes back for each.
+    """
+    (*shape,), kind = file.header(key)
+    expected = [count, scene.widths[key]]
+    if shape != expected:
         raise DataError(
-            f'{path}: {key} has shape {values.shape}, the environment needs ({count}, {width})')
-    if key == 'button_states':
-        if not np.isin(values, (0, 1)).all():
-            raise DataError(f'{path}: {key}: found other numbers than 0 and 1')
-        return values
-    if not np.issubdtype(values.dtype, np.floating):
-        raise DataError(f'{path}: {key}: found {values.dtype}, expected float32')
-    finite = np.isfinite(values).all(axis=1)
-    if not finite.all():
-        raise DataError(
-            f'{path}: {key} holds a number that is not finite, in row '
-            f'{int(np.flatnonzero(~finite)[0])}')
-    return values.astype(np.float32, copy=False)
+            f'{path}: {key} has shape {tuple(shape)}, the environment needs {tuple(expected)}; '
+            'name the environment that the file is for')
+    counted = key == 'button_states'
+    if not counted:
+        if not np.issubdtype(kind, np.floating):
+            raise DataError(
+                f'{path}: {key}: found {kind}, expected float32; write it as such, or collect or '
+                'copy the file again')
+        kind = np.dtype(np.float32)
+    taken = [np.empty((np.count_nonzero(mask), shape[1]), kind) for mask in wanted]
+    filled = [0] * len(wanted)
+    for start, block in file.blocks(key):
+        with np.errstate(over='ignore'):  # what float32 has no room for is found to be infinite
+            values = block.astype(kind, copy=False)
+        fine = np.isin(values, (0, 1)) if counted else np.isfinite(values)
+        if not fine.all():
+            odd = 'other than 0 and 1' if counted else 'that is not finite'
+            row = start + int(np.argwhere(~fine)[0][0])
+            raise DataError(
+                f'{path}: {key} holds a number {odd}, in row {row}; leave its episode out, or '
+                'collect or copy the file again')
+        for i, mask in enumerate(wanted):
+            rows = values[mask[start:start + len(values)]]
+            taken[i][filled[i]:filled[i] + len(rows)] = rows
+            filled[i] += len(rows)
+    return taken
 
 
 def _judge(environment: str, state: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -25,11 +25,11 @@ import json
 from pathlib import Path
 from typing import Any
 import zipfile
-import zlib
 
 import numpy as np
 
 from dfp_ros.spec import ActionField, ObservationField
+from training.datasets.npz import opened
 from training.provenance import atomic_path, sha256
 from training.transitions import COLUMNS, DataError, Transitions
 
@@ -67,31 +67,32 @@ def load(path: Path) -> Transitions:
 
     :raises DataError: Where the file is damaged, or not what it should hold.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in COLUMNS if name not in file]
-            if missing:
-                raise DataError(
-                    f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}')
-            columns = {name: file[name] for name in COLUMNS}
-            description = json.loads(str(file[DESCRIPTION]))
-        if description['version'] != VERSION:
+    with opened(path) as file:
+        missing = [name for name in (*COLUMNS, DESCRIPTION) if name not in file]
+        if missing:
             raise DataError(
-                f'{path}: found version {description["version"]}, expected {VERSION}; convert '
-                'the recording again')
-        return Transitions(
-            **columns, period=float(description['period']),
-            source={**description['source'], 'file': path.name, 'sha256': sha256(path)},
-            observation_fields=_fields(ObservationField, description['observation_fields']),
-            action_fields=_fields(ActionField, description['action_fields'])).check(path)
-    except DataError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise DataError(
-            f'{path}: found a file that is damaged ({error}); convert or copy it again') from error
+                f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}; convert the '
+                'recording again')
+        columns = {name: file.array(name) for name in COLUMNS}
+        text = file.array(DESCRIPTION)
+    try:
+        description = json.loads(str(text))
+        version = description['version']
+        if version == VERSION:
+            observing = _fields(ObservationField, description['observation_fields'])
+            acting = _fields(ActionField, description['action_fields'])
+            period, source = float(description['period']), dict(description['source'])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f'{path}: found contents other than training.convert writes ({error!r})') from error
+            f'{path}: {DESCRIPTION}: found other contents than training.convert writes '
+            f'({error!r}); convert the recording again') from error
+    if version != VERSION:
+        raise DataError(
+            f'{path}: {DESCRIPTION}: found version {version}, expected {VERSION}; convert the '
+            'recording again')
+    return Transitions(
+        **columns, observation_fields=observing, action_fields=acting, period=period,
+        source={**source, 'file': path.name, 'sha256': sha256(path)}).check(path)
 
 
 def _fields(kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:

@@ -1,0 +1,128 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+How long a large data file takes to load, and how much memory at the most.
+
+    python bench/load.py
+
+A file in OGBench's format with cube-triple's sizes is made of random numbers, compressed as the
+official ones are, and loaded in a process of its own. The peak is the resident memory at its
+highest during the load, less that before it, over the memory that the transitions take; the
+aim is 10 s and 1.5. Before it, the environment that decides the rewards has been made once, as
+MuJoCo keeps what that took, whatever the file's size (*simulator*). The file has just been
+written, so it comes from the system's cache. *busy* are seconds of the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import multiprocessing
+from pathlib import Path
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from machine import machine
+import numpy as np
+
+from training import environments
+from training.datasets.ogbench_scenes import SCENES
+from training.provenance import atomic_path
+from training.transitions import COLUMNS
+
+SCENE = 'cube-triple'
+ENVIRONMENT = f'{SCENE}-singletask-task2-v0'
+EPISODE = 1000
+
+
+def make(path: Path, transitions: int) -> None:
+    """
+    Write a file of random numbers.
+
+    :param path: Ends in ``.npz``.
+    :param transitions: How many, in episodes of :data:`EPISODE`, each of one row more.
+    """
+    generator = np.random.default_rng(0)
+    rows = transitions // EPISODE * (EPISODE + 1)
+    arrays = {
+        key: generator.uniform(-1, 1, (rows, width)).astype(np.float32)
+        for key, width in SCENES[SCENE].widths.items()}
+    arrays['terminals'] = np.arange(1, rows + 1) % (EPISODE + 1) == 0
+    with atomic_path(path) as partial:
+        np.savez_compressed(partial, **arrays)
+
+
+def measure(path: Path) -> dict[str, float]:
+    """
+    Load a file, in a process that has done nothing else.
+
+    :returns: Seconds, megabytes of the transitions, of memory at the peak, of the simulator.
+    """
+    environments.headless()
+    bare = _status('VmRSS')
+    from training.datasets.ogbench import load, make_env
+    make_env(ENVIRONMENT).close()
+    gc.collect()
+    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
+    before, started, busy = _status('VmRSS'), time.perf_counter(), time.process_time()
+    data = load(path, ENVIRONMENT)
+    seconds, busy = time.perf_counter() - started, time.process_time() - busy
+    taken = sum(getattr(data, name).nbytes for name in COLUMNS) / 1e6
+    peak = _status('VmHWM') - before
+    return {
+        'transitions': len(data), 'seconds': seconds, 'busy_seconds': busy, 'megabytes': taken,
+        'peak_megabytes': peak, 'peak_ratio': peak / taken, 'simulator_megabytes': before - bare}
+
+
+def _status(key: str) -> float:
+    """Read a figure of this process from the kernel, in MB."""
+    line = next(
+        line for line in Path('/proc/self/status').read_text().splitlines()
+        if line.startswith(key))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print a table, and the figures as JSON on the last line."""
+    made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('--transitions', type=int, default=1_000_000)
+    made.add_argument('--loads', type=int, default=3, help='each in a process of its own')
+    made.add_argument('--file', type=Path, help='where the file is made, or found, and kept')
+    asked = made.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        path = asked.file or Path(folder) / f'{SCENE}-random-v0.npz'
+        if not path.exists():
+            make(path, asked.transitions)
+        print('transitions  seconds   busy      MB  peak MB  peak ratio  simulator MB')
+        found = []
+        for _ in range(asked.loads):
+            with multiprocessing.get_context('spawn').Pool(1) as pool:
+                found.append(pool.apply(measure, (path,)))
+            row = found[-1]
+            print(f'{row["transitions"]:11,} {row["seconds"]:8.2f} {row["busy_seconds"]:6.2f} '
+                  f'{row["megabytes"]:7.0f} {row["peak_megabytes"]:8.0f} '
+                  f'{row["peak_ratio"]:11.2f} {row["simulator_megabytes"]:13.0f}', flush=True)
+    described = machine()
+    print(', '.join(f'{key} {value}' for key, value in described.items())
+          + f', numpy {np.__version__}')
+    print(json.dumps({'loads': found, 'machine': described}))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
