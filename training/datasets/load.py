@@ -34,6 +34,9 @@ def load(config: TrainConfig) -> Transitions:
         environment needs.
     """
     path = Path(config.data)
+    if path.suffix == '.npz' and not path.exists():
+        from training.datasets import official
+        path = official.find(path)
     if not path.exists():
         raise DataError(
             f'{path}: found no such file; make one with `python -m training.collect` or '
