@@ -44,6 +44,8 @@ class TrainConfig:
     """Environment that rewards and evaluates; ``none`` for a robot that has no simulator."""
     policy: Literal['dfp', 'flow', 'fql', 'meanflow'] = 'dfp'
     """What learns: the drifting field policy, or one of those that it is compared with."""
+    success_timing: Literal['pre', 'post'] = 'pre'
+    """Whether the state before or after a step decides its reward; OGBench 1.1 had ``post``."""
     sparse: bool = False
     """Whether the reward is -1 until the task is solved, whatever the environment says."""
     seed: int = 0
@@ -168,6 +170,11 @@ class TrainConfig:
         """Count the updates of the whole run, both phases."""
         online = max(0, self.online_steps - self.online_start)
         return self.steps + online * self.updates_per_step
+
+    @property
+    def environment_options(self) -> dict[str, Any]:
+        """Settings that the environment is made with; empty where its own are asked for."""
+        return {} if self.success_timing == 'pre' else {'success_timing': self.success_timing}
 
     def to_json(self) -> str:
         """Write the settings as JSON text."""

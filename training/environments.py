@@ -47,7 +47,7 @@ class EnvironmentFailed(RuntimeError):
     """An environment's process died, or does not answer."""
 
 
-def start(environment: str, count: int) -> VectorEnv:
+def start(environment: str, count: int, **options: Any) -> VectorEnv:
     """
     Start environments that are reset one by one, each with a seed.
 
@@ -55,12 +55,14 @@ def start(environment: str, count: int) -> VectorEnv:
 
     :param environment: Gymnasium id.
     :param count: How many.
+    :param options: Passed to ``gymnasium.make``.
     :raises ValueError: Where no such environment is registered.
     :raises EnvironmentFailed: Where a process ends, or takes longer than :data:`PATIENCE`.
     """
     if count == 1:
-        return SyncVectorEnv([partial(_make, environment)], autoreset_mode=AutoresetMode.DISABLED)
-    return Processes(environment, count)
+        return SyncVectorEnv(
+            [partial(_make, environment, **options)], autoreset_mode=AutoresetMode.DISABLED)
+    return Processes(environment, count, **options)
 
 
 class Processes(AsyncVectorEnv):
@@ -69,9 +71,10 @@ class Processes(AsyncVectorEnv):
 
     :param environment: Gymnasium id.
     :param count: How many.
+    :param options: Passed to ``gymnasium.make``.
     """
 
-    def __init__(self, environment: str, count: int) -> None:
+    def __init__(self, environment: str, count: int, **options: Any) -> None:
         self._environment = environment
         began, limit = time.monotonic(), threading.Timer(PATIENCE, self._kill)
         # A signal to the whole group (Ctrl-C, a batch system's SIGTERM) is this process's to
@@ -83,7 +86,7 @@ class Processes(AsyncVectorEnv):
         try:
             with self._judged(), _main_hidden():
                 super().__init__(
-                    [partial(_make, environment)] * count, context='spawn',
+                    [partial(_make, environment, **options)] * count, context='spawn',
                     autoreset_mode=AutoresetMode.DISABLED)
             # Before multiprocessing's own end, which sends the SIGTERM that is blocked, and waits.
             weakref.finalize(self, _kill, self.processes)
@@ -167,10 +170,10 @@ def headless() -> None:
     warnings.filterwarnings('ignore', message='.*precision lowered')
 
 
-def _make(environment: str) -> gymnasium.Env:
+def _make(environment: str, **options: Any) -> gymnasium.Env:
     headless()
     from dfp_ros.robots.ogbench_env import make_env
-    return make_env(environment)
+    return make_env(environment, **options)
 
 
 def _kill(processes: list[Any]) -> None:

@@ -123,6 +123,13 @@ def discount_of(spec: PolicySpec) -> float:
     return float(known.get('discount', TrainConfig.discount))
 
 
+def options_of(spec: PolicySpec) -> dict[str, Any]:
+    """Options of the environment that a policy was trained for; see :class:`TrainConfig`."""
+    config = spec.provenance.get('config')
+    post = isinstance(config, dict) and config.get('success_timing') == 'post'
+    return TrainConfig(success_timing='post' if post else 'pre').environment_options
+
+
 def evaluate_file(
         path: Path, episodes: int, seed: int, environments: int = 1,
         environment: str | None = None, candidates: int | None = None,
@@ -143,7 +150,9 @@ def evaluate_file(
     :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
     """
     policy = OnnxPolicy(path)
-    started = start(environment or policy.spec.environment, min(environments, episodes))
+    started = start(
+        environment or policy.spec.environment, min(environments, episodes),
+        **options_of(policy.spec))
     with closing(started):
         return evaluate(
             started, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, seed,

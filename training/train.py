@@ -158,8 +158,8 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     """
     agent, config = state.agent, state.config
     explorer = Explorer(
-        make_env(config.environment), acting(agent), agent.candidates, agent.chunk_size,
-        config.noise_scale, config.seed, config.sparse)
+        make_env(config.environment, **config.environment_options), acting(agent),
+        agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse)
     if 'explorer' in content:
         state.buffer.restore(content['replay'])
         explorer.restore(content['explorer'])

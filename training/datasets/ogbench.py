@@ -19,118 +19,131 @@ The files are OGBench's own ``.npz``; rewards and masks come from its ``relabel_
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-import re
 import zipfile
 import zlib
 
 import numpy as np
 from ogbench.relabel_utils import relabel_dataset
-from ogbench.utils import load_dataset
 
 from dfp_ros.robots.ogbench_env import make_env
+from training.datasets.ogbench_scenes import ACTION, PERIOD, Scene, scene_of, SCENES
 from training.provenance import sha256
 from training.transitions import action_fields, DataError, observation_fields, Transitions
 
-KEYS = ('observations', 'actions', 'terminals', 'qpos', 'qvel')
-CUBES = {'single': 1, 'double': 2, 'triple': 3, 'quadruple': 4, 'octuple': 8}
-PERIOD = 0.05
-# Numbers of an observation: of the robot, and of each cube.
-ROBOT_NUMBERS, CUBE_NUMBERS = 19, 9
-# Names, sizes and physical ranges of the relative end-effector action (ManipSpaceEnv): at most
-# 0.05 m, 0.3 rad and one whole gripper opening a step of 0.05 s.
-ACTION = (
-    ('effector_linear_velocity', 3, 'm/s', 1.0),
-    ('effector_yaw_rate', 1, 'rad/s', 6.0),
-    ('gripper_rate', 1, '1/s', 20.0))
 
-
-def load(path: Path, environment: str) -> Transitions:
+def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitions:
     """
     Load a data file for a single-task environment.
 
+    An episode's last row has no successor, so it gives no transition, as in OGBench's loader.
+    Each array is dropped before the next one is read: what is held at once is never much more
+    than the transitions themselves.
+
     :param path: An ``.npz`` in OGBench's format.
     :param environment: For example ``cube-single-singletask-task2-v0``.
-    :raises DataError: Where the file is missing, truncated, lacks a key, has other dimensions
+    :param success_timing: ``pre`` where the state before a step decides its reward and mask, as
+        in OGBench from 1.2 on; ``post`` where the state after it does, as in 1.1.
+    :raises DataError: Where the file is missing, cut off, lacks a key, has other dimensions
         than the environment, or holds a number that is not finite.
     """
-    layout = observation_layout(environment)
-    _check(path, sum(size for _, size, _ in layout))
-    data = load_dataset(str(path), add_info=True)
-    env = make_env(environment)
-    # OGBench wants the environment's name to know which state decides the reward.
-    relabel_dataset(environment, env, data)
-    env.close()
-    episodes = int(data['terminals'].sum())
+    scene = SCENES[scene_of(environment)]
+    with _opened(path) as file:
+        missing = [key for key in ('terminals', *scene.widths) if key not in file]
+        if missing:
+            raise DataError(
+                f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}, '
+                f'expected terminals, {", ".join(scene.widths)}')
+        ends = _ends(path, file)
+        rewards, masks = _judge(environment, {
+            key: _rows(path, file, key, scene, len(ends))
+            for key in ('qpos', 'button_states') if key in scene.widths})
+        _rows(path, file, 'qvel', scene, len(ends))
+        before = ~ends
+        after = np.concatenate([[False], before[:-1]])
+        actions = _rows(path, file, 'actions', scene, len(ends))[before]
+        observations = _rows(path, file, 'observations', scene, len(ends))
+        next_observations = observations[after]
+        observations = observations[before]
+    decides = before if success_timing == 'pre' else after
+    rewards, masks = rewards[decides], masks[decides]
     return Transitions(
-        observations=data['observations'], actions=data['actions'],
-        next_observations=data['next_observations'], rewards=data['rewards'],
-        masks=data['masks'], terminals=data['terminals'],
-        observation_fields=observation_fields(layout, data['observations']),
-        action_fields=action_fields(ACTION, data['actions']), period=PERIOD,
+        observations=observations, actions=actions, next_observations=next_observations,
+        rewards=rewards, masks=masks, terminals=ends[after].astype(np.float32),
+        observation_fields=observation_fields(scene.observation, observations),
+        action_fields=action_fields(ACTION, actions), period=PERIOD,
         source={
-            'file': path.name, 'sha256': sha256(path), 'steps': len(data['actions']),
-            'episodes': episodes, 'solved_steps': int((data['masks'] == 0).sum())}).check(path)
+            'file': path.name, 'sha256': sha256(path), 'steps': len(actions),
+            'episodes': int(ends.sum()), 'solved_steps': int((masks == 0).sum())}).check(path)
 
 
-def observation_layout(environment: str) -> list[tuple[str, int, str]]:
-    """
-    Name, size and unit of each part of an environment's observation, in order.
-
-    :raises DataError: For environments other than the cube scenes' single tasks.
-    """
-    match = re.fullmatch(r'cube-(\w+)-singletask(-task[1-5])?-v0', environment)
-    if match is None or match[1] not in CUBES:
-        raise DataError(
-            f'environment: found {environment!r}, expected cube-N-singletask[-taskK]-v0 with N '
-            f'one of {", ".join(CUBES)} and K from 1 to 5')
-    layout = [
-        ('joint_positions', 6, 'rad'), ('joint_velocities', 6, 'rad/s'),
-        ('effector_position', 3, '0.1 m'), ('effector_yaw', 2, '1'),
-        ('gripper_opening', 1, '1/3'), ('gripper_contact', 1, '1')]
-    for i in range(CUBES[match[1]]):
-        layout += [
-            (f'cube_{i}_position', 3, '0.1 m'), (f'cube_{i}_quaternion', 4, '1'),
-            (f'cube_{i}_yaw', 2, '1')]
-    return layout
-
-
-def _check(path: Path, observation_size: int) -> None:
-    if not path.is_file():
-        raise DataError(
-            f'{path}: found no such file; make one with `python -m training.collect`, or copy '
-            "OGBench's there")
+@contextmanager
+def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open an ``.npz``, and say of whatever cannot be read in it what is wrong."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in KEYS if key not in file]
-            if missing:
-                raise DataError(
-                    f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}, '
-                    f'expected {", ".join(KEYS)}')
-            arrays = {key: file[key] for key in KEYS}
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise DataError(f'{path}: found a single array, expected .npz')
+        with file:
+            yield file
+    except DataError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise DataError(
             f'{path}: found a file that is damaged or not .npz ({error}); '
             'collect or copy it again') from error
     except ValueError as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f'{path}: found contents that are not plain arrays ({error})') from error
-    rows = len(arrays['actions'])
-    cubes = (observation_size - ROBOT_NUMBERS) // CUBE_NUMBERS
-    widths = {
-        'observations': observation_size, 'actions': 5, 'qpos': 14 + 7 * cubes,
-        'qvel': 14 + 6 * cubes}
-    for key, width in widths.items():
-        if arrays[key].shape != (rows, width):
-            raise DataError(
-                f'{path}: {key} has shape {arrays[key].shape}, the environment needs '
-                f'({rows}, {width})')
-        if not np.isfinite(arrays[key]).all():
-            row = int(np.flatnonzero(~np.isfinite(arrays[key]).all(axis=1))[0])
-            raise DataError(f'{path}: {key} holds a number that is not finite, in row {row}')
-    if arrays['terminals'].shape != (rows,) or not arrays['terminals'][-1:].any():
-        raise DataError(
-            f'{path}: terminals has shape {arrays["terminals"].shape} and does not end an episode '
-            f'on the last of {rows} rows; the file may be cut off')
 
+
+def _ends(path: Path, file: np.lib.npyio.NpzFile) -> np.ndarray:
+    """Tell which rows end an episode."""
+    terminals = file['terminals']
+    if terminals.ndim != 1 or not np.isin(terminals, (0, 1)).all():
+        raise DataError(
+            f'{path}: terminals: found {terminals.dtype} of shape {terminals.shape}, expected one '
+            'column of 0 and 1')
+    ends = terminals.astype(bool)
+    if not ends[-1:].any():
+        raise DataError(
+            f'{path}: terminals: found no end of an episode on the last of {len(ends)} rows; the '
+            'file may be cut off')
+    empty = np.flatnonzero(ends & np.concatenate([[True], ends[:-1]]))
+    if len(empty):
+        raise DataError(
+            f'{path}: terminals: found an episode of a single row, row {empty[0]}, expected at '
+            'least two: an action and where it led')
+    return ends
+
+
+def _rows(
+        path: Path, file: np.lib.npyio.NpzFile, key: str, scene: Scene, count: int) -> np.ndarray:
+    """Read an array and make sure that it fits the scene."""
+    values = file[key]
+    width = scene.widths[key]
+    if values.shape != (count, width):
+        raise DataError(
+            f'{path}: {key} has shape {values.shape}, the environment needs ({count}, {width})')
+    if key == 'button_states':
+        if not np.isin(values, (0, 1)).all():
+            raise DataError(f'{path}: {key}: found other numbers than 0 and 1')
+        return values
+    if not np.issubdtype(values.dtype, np.floating):
+        raise DataError(f'{path}: {key}: found {values.dtype}, expected float32')
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        raise DataError(
+            f'{path}: {key} holds a number that is not finite, in row '
+            f'{int(np.flatnonzero(~finite)[0])}')
+    return values.astype(np.float32, copy=False)
+
+
+def _judge(environment: str, state: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Give each row its reward and mask, as the environment's task has them."""
+    env = make_env(environment)
+    # OGBench wants the environment's name to know which state decides the reward.
+    relabel_dataset(environment, env, state)
+    env.close()
+    return state['rewards'], state['masks']
