@@ -15,8 +15,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 import io
 import math
 from pathlib import Path
@@ -137,9 +138,19 @@ def palette(count: int) -> list[str]:
 
 def svg(figure: Figure) -> str:
     """Draw a figure as an ``svg`` element, to stand inside a page."""
-    with matplotlib.rc_context({**STYLE, 'svg.hashsalt': figure.panel.title}):
+    return drawing(figure.panel.title, partial(draw, figure=figure))
+
+
+def drawing(title: str, draw_into: Callable[[Any], None]) -> str:
+    """
+    Draw an ``svg`` element, to stand inside a page.
+
+    :param title: What it shows; equal drawings of one title are equal text.
+    :param draw_into: Draws into the axes that it is given.
+    """
+    with matplotlib.rc_context({**STYLE, 'svg.hashsalt': title}):
         canvas, axes = plt.subplots(figsize=(4, 2.5), layout='constrained')
-        draw(axes, figure)
+        draw_into(axes)
         text = io.StringIO()
         canvas.savefig(text, format='svg', transparent=True, metadata={
             'Date': None, 'Creator': None, 'Format': None, 'Type': None})

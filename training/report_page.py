@@ -48,9 +48,6 @@ def render(title: str, groups: Sequence[Group], figures: Sequence[Figure]) -> st
     :param figures: Of these groups.
     :returns: HTML; whatever comes from the runs is escaped.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     sections: dict[str, list[dict[str, Any]]] = {}
     for figure in figures:
         sections.setdefault(figure.panel.section, []).append({
@@ -60,11 +57,18 @@ def render(title: str, groups: Sequence[Group], figures: Sequence[Figure]) -> st
     differing, shared = compare(groups)
     rows = [{'name': group.name, 'colour': colour, **summary(group)}
             for group, colour in zip(groups, palette(len(groups)), strict=True)]
-    return environment.get_template(TEMPLATE).render(
+    return template(TEMPLATE).render(
         title=title, notes=NOTES, sections=sections, differing=differing, shared=shared,
         groups=rows, online=any(row['environment_steps'] != [0] for row in rows),
         returns=any(row['return'] is not None for row in rows),
         runs=[_origin(run) for group in groups for run in group.runs])
+
+
+def template(name: str) -> jinja2.Template:
+    """Read a page's template; whatever is put into it is escaped."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True).get_template(name)
 
 
 def summary(group: Group) -> dict[str, Any]:

@@ -25,17 +25,19 @@ Several processes share the batches where torchrun starts them:
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
 import os
 from pathlib import Path
 import sys
-from typing import Any
 
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 if __package__ in (None, ''):
-    # Run as a file: the checkout, not training/, is where imports start.
+    # Run as a file: the checkout, not training/, is where imports start. First of all, because
+    # Python's own dataclasses would import training/inspect.py for Python's inspect.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,13 +52,11 @@ from training.config import PRESETS, TrainConfig
 from training.datasets.load import load
 from training.log import RunLog
 from training.networks import Normaliser
+from training.normalisation import measure, Statistics
 from training.online import Explorer
 from training.provenance import commit, versions
 from training.session import acting, disk_errors, Session, stop_signals, TrainingError
 from training.transitions import Transitions
-
-# Below this deviation a dimension counts as constant and is left at its scale.
-CONSTANT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,12 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
     if config.sparse:
         transitions = sparse(transitions)
     room = len(transitions) + config.online_steps
+    statistics = measure(transitions.observations)
     agent = Agent(
         config, transitions.observations.shape[1], transitions.actions.shape[1],
-        fit_normaliser(transitions.observations, config.normalise)).to(config.device)
+        fit_normaliser(statistics, config.normalise)).to(config.device)
     return checkpoint.RunState(
-        config, describe(name, agent, transitions), agent,
+        config, describe(name, agent, transitions, statistics), agent,
         ReplayBuffer(
             transitions, config.horizon, config.discount, config.device, config.replay or room),
         np.random.default_rng(config.seed))
@@ -168,7 +169,8 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     return explorer
 
 
-def describe(name: str, agent: Agent, transitions: Transitions) -> PolicySpec:
+def describe(
+        name: str, agent: Agent, transitions: Transitions, statistics: Statistics) -> PolicySpec:
     """Write down what the policy of a run will say of itself."""
     config = agent.config
     return PolicySpec(
@@ -177,25 +179,24 @@ def describe(name: str, agent: Agent, transitions: Transitions) -> PolicySpec:
         candidates=agent.candidates, noise_scale=config.noise_scale,
         provenance={
             'algorithm': agent.actor.algorithm,
-            'config': asdict(config), 'data': dict(transitions.source), 'commit': commit(),
-            'versions': versions()})
+            'config': asdict(config), 'data': dict(transitions.source),
+            'normalisation': {'applied': config.normalise, **statistics.to_json()},
+            'commit': commit(), 'versions': versions()})
 
 
-def fit_normaliser(observations: np.ndarray, wanted: bool) -> Normaliser:
+def fit_normaliser(statistics: Statistics, wanted: bool) -> Normaliser:
     """
-    Take mean and deviation from the data; constant dimensions keep their scale.
+    Shift by the mean, scale by the deviation; constant dimensions keep their scale.
 
-    :param observations: Shape (size, obs_dim).
+    :param statistics: Of the observations.
     :param wanted: Where False, the normaliser does nothing.
     """
-    size = observations.shape[1]
+    size = len(statistics.mean)
     if not wanted:
         return Normaliser(torch.zeros(size), torch.ones(size))
-    mean = observations.mean(axis=0, dtype=np.float64)
-    deviation = observations.std(axis=0, dtype=np.float64)
-    deviation[deviation < CONSTANT] = 1.0
     return Normaliser(
-        torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32))
+        torch.tensor(statistics.mean, dtype=torch.float32),
+        torch.tensor(statistics.scale, dtype=torch.float32))
 
 
 def sparse(transitions: Transitions) -> Transitions:

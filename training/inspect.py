@@ -1,0 +1,232 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Say what is in data files, and which presets can train on them.
+
+    python -m training.inspect data/cube-single-play-v0.npz
+    python -m training.inspect recorded.npz --environment none --html recorded.html
+
+Whatever ``training.train`` reads is read, and refused with the same words. OGBench's files say by
+their name which environment they are for; ``--environment`` says it for other names, and for
+another task. The page needs no other file and no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+import sys
+from typing import Any
+import zipfile
+import zlib
+
+import numpy as np
+
+from training import environments
+from training.config import ConfigError, PRESETS, TrainConfig
+from training.datasets import stored
+from training.datasets.file_kind import environment_of, is_ogbench
+from training.datasets.load import load
+from training.inspect_facts import Dimension, Facts, gather, summary
+from training.inspect_figures import panels, png
+from training.inspect_verdict import judge, misfits, Verdict
+from training.provenance import atomic_path
+from training.report_figures import drawing
+from training.report_page import template
+from training.transitions import action_fields, DataError, observation_fields, Transitions
+
+TEMPLATE = 'inspect.html.jinja'
+ANSWERS = {'yes': 'can train', 'but': 'can train, but', 'no': 'cannot train'}
+COLUMNS = ('low', 'mean', 'high', 'deviation')
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """
+    A data file, and what was found in it.
+
+    :param path: Of the file.
+    :param environment: What its rewards are for; empty where nothing says it.
+    :param data: Its steps.
+    :param facts: Of them.
+    :param verdicts: Of the presets.
+    """
+
+    path: Path
+    environment: str
+    data: Transitions
+    facts: Facts
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def rewarded(self) -> bool:
+        """Tell whether its rewards are known."""
+        return bool(self.environment)
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Say what is in it, a label and some words a row."""
+        if self.rewarded:
+            known = [('environment', self.environment)]
+        else:
+            known = [('rewards', 'cannot be computed: no environment is known; name one with '
+                                 '--environment')]
+        return [*known, *summary(self.facts, self.rewarded)]
+
+    @property
+    def origin(self) -> list[tuple[str, str]]:
+        """Say where it came from."""
+        return [(key, str(value)) for key, value in self.data.source.items()]
+
+
+def inspect(
+        path: Path, environment: str | None = None,
+        presets: tuple[str, ...] = tuple(PRESETS)) -> Inspected:
+    """
+    Look into a data file.
+
+    :param path: Of any format that :func:`training.datasets.load.load` reads.
+    :param environment: What its rewards are for; where None, the file says it, or its name.
+    :param presets: Names of those to judge.
+    :raises DataError: Where it cannot be read.
+    """
+    known = environment_of(path) if environment is None else environment
+    data = load(_config(path, known)) if known else _unrewarded(path)
+    facts = gather(data)
+    read = {known: (data, facts)}
+    verdicts = []
+    for preset in presets:
+        config = replace(PRESETS[preset][1], data=str(path))
+        if environment is not None:
+            try:
+                config = replace(config, environment=environment)
+            except ConfigError as error:
+                verdicts.append(Verdict(preset, 'no', (str(error),)))
+                continue
+        # A reader may refuse an environment, or know other rewards for another task of its scene.
+        if config.environment not in read and not stored.is_stored(path) and not (
+                is_ogbench(path) and any(misfits(config.environment, data))):
+            try:
+                other = load(_config(path, config.environment))
+            except DataError as error:
+                verdicts.append(Verdict(preset, 'no', (str(error).removeprefix(f'{path}: '),)))
+                continue
+            read[config.environment] = other, gather(other)
+        its = config.environment if config.environment in read else known
+        verdicts.append(judge(preset, config, *read[its], bool(its)))
+    return Inspected(path, known, data, facts, tuple(verdicts))
+
+
+def _config(path: Path, environment: str) -> TrainConfig:
+    return TrainConfig(data=str(path), environment=environment)
+
+
+def _unrewarded(path: Path) -> Transitions:
+    """Read an OGBench file of a scene that is not known; its rewards are left 0."""
+    from ogbench.utils import load_dataset
+    try:
+        data = load_dataset(str(path))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f'{path}: found a file that is damaged or not of a known format ({error}); collect, '
+            'convert or copy it again') from error
+    size = len(data['actions'])
+    zeros = np.zeros(size, np.float32)
+    return Transitions(
+        **data, rewards=zeros, masks=zeros + 1,
+        observation_fields=observation_fields(
+            [('observation', data['observations'].shape[1], '1')], data['observations']),
+        action_fields=action_fields(
+            [('action', data['actions'].shape[1], '1', 1.0)], data['actions']),
+        period=0.05, source={'file': path.name}).check(path)
+
+
+def numbers(dimension: Dimension) -> list[str]:
+    """Lay out a dimension as cells: name, unit, :data:`COLUMNS`, remark."""
+    return [
+        dimension.name, dimension.unit,
+        *(f'{getattr(dimension, column):.4g}' for column in COLUMNS), dimension.remark]
+
+
+def terminal(found: Inspected) -> str:
+    """Lay out what was found for people at a terminal."""
+    lines = [str(found.path), *_aligned([['', *row] for row in found.rows]), '']
+    cells = [['', 'number', 'unit', *COLUMNS, '']]
+    cells += [
+        ['', *numbers(one)] for one in (*found.facts.observation, *found.facts.action)]
+    lines += [*_aligned(cells, right=range(3, 7)), '']
+    for verdict in found.verdicts:
+        reasons = f': {"; ".join(verdict.reasons)}' if verdict.reasons else ''
+        lines.append(f'  {verdict.preset:22}  {ANSWERS[verdict.answer]}{reasons}')
+    return '\n'.join(lines)
+
+
+def _aligned(cells: list[list[str]], right: Any = ()) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        '  '.join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in cells]
+
+
+def page(all_found: list[Inspected]) -> str:
+    """Write the page."""
+    return template(TEMPLATE).render(
+        files=[{
+            'name': found.path.name, 'rows': found.rows, 'origin': found.origin,
+            'verdicts': found.verdicts,
+            'dimensions': [
+                numbers(one) for one in (*found.facts.observation, *found.facts.action)],
+            'sections': {
+                section: [{'title': title, 'svg': drawing(title, draw)} for title, draw in drawn]
+                for section, drawn in panels(found.data, found.facts, found.rewarded).items()}}
+            for found in all_found],
+        columns=COLUMNS, answers=ANSWERS)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Inspect as the command line says; 2 where a file cannot be read."""
+    made = argparse.ArgumentParser(
+        prog='python -m training.inspect', description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('files', type=Path, nargs='+', metavar='FILE')
+    made.add_argument(
+        '--environment', help="what the rewards are for (default: what the file's name says)")
+    made.add_argument(
+        '--preset', action='append', choices=PRESETS, help='judge this one alone; may come again')
+    made.add_argument('--html', type=Path, metavar='FILE', help='write a page of plots there')
+    made.add_argument('--png', type=Path, metavar='FILE', help="draw the first file's plots there")
+    asked = made.parse_args(arguments)
+    environments.headless()
+    found, status = [], 0
+    for path in asked.files:
+        try:
+            found.append(inspect(path, asked.environment, tuple(asked.preset or PRESETS)))
+            print(terminal(found[-1]), end='\n\n')
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            status = 2
+    if asked.html and found:
+        with atomic_path(asked.html) as partial:
+            partial.write_text(page(found), encoding='utf-8')
+        print(asked.html)
+    if asked.png and found:
+        png(panels(found[0].data, found[0].facts, found[0].rewarded), asked.png)
+        print(asked.png)
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

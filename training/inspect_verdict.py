@@ -1,0 +1,128 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Whether a preset can train on data, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from training.config import NO_ENVIRONMENT, TrainConfig
+from training.datasets.ogbench_scenes import ACTION, PERIOD, scene_of, SCENES
+from training.inspect_facts import Facts, percent
+from training.transitions import DataError, Transitions
+
+# More repeated steps, or chunks across an episode's end, than this share are worth a word.
+MUCH = 0.5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What a preset can do with the data.
+
+    :param preset: Its name.
+    :param answer: ``yes``, ``but`` where something is to be known first, or ``no``.
+    :param reasons: Of any answer but ``yes``.
+    """
+
+    preset: str
+    answer: Literal['yes', 'but', 'no']
+    reasons: tuple[str, ...]
+
+
+def judge(
+        preset: str, config: TrainConfig, data: Transitions, facts: Facts,
+        rewarded: bool) -> Verdict:
+    """
+    Look for what keeps a preset from training.
+
+    :param preset: Its name.
+    :param config: Its settings.
+    :param data: As it is for the preset's environment, if it fits that at all.
+    :param facts: Of the data.
+    :param rewarded: Whether its rewards are known.
+    """
+    doubts, found = [], list(misfits(config.environment, data))
+    values = config.value_weight > 0 or config.best_of > 1
+    chunks = int(np.maximum(facts.lengths - config.horizon + 1, 0).sum())
+    if facts.steps <= config.horizon or not chunks:
+        found.append(
+            f'no episode is longer than {facts.lengths.max()} steps, a chunk has {config.horizon}')
+    elif chunks < MUCH * facts.steps:
+        doubts.append(
+            f'{percent(1 - chunks / facts.steps)} of the chunks cross the end of an episode')
+    if values and not rewarded:
+        found.append('its critic needs rewards, and they are not known')
+    elif values and not len(facts.solved_at):
+        words = 'no step is solved'
+        if len(facts.rewards) > 1:
+            doubts.append(f'{words}: the critic learns from the other rewards alone')
+        elif config.online_steps:
+            doubts.append(f'{words}: the critic learns nothing before the online phase')
+        else:
+            found.append(f'{words} and all rewards are equal: its critic has nothing to learn')
+    if facts.repeated_steps > MUCH * facts.steps:
+        doubts.append(f'{percent(facts.repeated_steps / facts.steps)} of the steps repeat others')
+    if facts.breaks:
+        doubts.append(f'{facts.breaks:,} steps are not followed by the next one of their episode')
+    still = [dimension.name for dimension in facts.action if dimension.constant]
+    if still:
+        doubts.append(f'the action never moves {", ".join(still)}')
+    if found:
+        return Verdict(preset, 'no', tuple(found))
+    return Verdict(preset, 'but' if doubts else 'yes', tuple(doubts))
+
+
+def misfits(environment: str, data: Transitions) -> Iterable[str]:
+    """
+    Tell where data and environment differ.
+
+    :param environment: Of a preset.
+    :param data: What it would learn from.
+    """
+    if environment == NO_ENVIRONMENT:
+        return
+    try:
+        scene = SCENES[scene_of(environment)]
+    except DataError:
+        # Robomimic's files name their environment, and their reader compares it.
+        if 'env_args' not in data.source:
+            yield f'it is for {environment}, the data are not'
+        return
+    for kind, wanted, found in (
+            ('observation', [(name, size) for name, size, _ in scene.observation],
+             [(field.name, field.size) for field in data.observation_fields]),
+            ('action', [(name, size) for name, size, *_ in ACTION],
+             [(field.name, field.size) for field in data.action_fields])):
+        if wanted != found:
+            yield f'{environment} has {_first_difference(wanted, found)} in its {kind}'
+    if data.period != PERIOD:
+        yield f'{environment} has a period of {PERIOD:g} s, the data {data.period:g} s'
+
+
+def _first_difference(wanted: list[tuple[str, int]], found: list[tuple[str, int]]) -> str:
+    width = max(len(wanted), len(found))
+    both = zip(
+        [*map(_field, wanted), *['nothing'] * (width - len(wanted))],
+        [*map(_field, found), *['nothing'] * (width - len(found))], strict=True)
+    i, (theirs, ours) = next((i, pair) for i, pair in enumerate(both) if pair[0] != pair[1])
+    return f'{theirs} where the data has {ours} (field {i})'
+
+
+def _field(field: tuple[str, int]) -> str:
+    return f'{field[0]} ({field[1]})'

@@ -1,0 +1,101 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Write a data file in another library's format.
+
+    python -m training.write recorded.npz --format robomimic --out recorded.hdf5
+    python -m training.write data/lift/low_dim_v15.hdf5 --format ogbench --out lift.npz
+
+Whatever ``training.train`` reads can be written. ``--format own`` is this package's own, which
+keeps everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+import numpy as np
+
+from training import environments
+from training.config import TrainConfig
+from training.datasets import stored, write_ogbench, write_robomimic
+from training.datasets.file_kind import environment_of, is_ogbench
+from training.datasets.load import load
+from training.transitions import DataError
+
+FORMATS = {'ogbench': '.npz', 'robomimic': '.hdf5', 'own': '.npz'}
+
+
+def write(path: Path, out: Path, form: str, environment: str | None = None) -> int:
+    """
+    Read a data file and write it.
+
+    :param path: The file to read.
+    :param out: The file to write.
+    :param form: One of :data:`FORMATS`.
+    :param environment: What the rewards are for; where None, the file or its name says it.
+    :returns: How many steps were written.
+    :raises DataError: Where the file cannot be read, or the format has no room for it.
+    """
+    if out.suffix != FORMATS[form]:
+        raise DataError(f'{out}: found {out.suffix!r}, expected {FORMATS[form]} for {form}')
+    if out.exists():
+        raise DataError(f'{out}: found a file there; name another one with --out')
+    known = environment_of(path) if environment is None else environment
+    if not known:
+        raise DataError(
+            f'{path}: found a name that says no environment; name one with --environment')
+    data = load(TrainConfig(data=str(path), environment=known))
+    if form == 'ogbench':
+        write_ogbench.write(out, data, _state(path) if is_ogbench(path) else None)
+    elif form == 'robomimic':
+        write_robomimic.write(out, data)
+    else:
+        stored.save(out, data)
+    return len(data)
+
+
+def _state(path: Path) -> dict[str, np.ndarray]:
+    """Take the simulator's state over from a file that was read without complaint."""
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in write_ogbench.STATE if key in file}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write as the command line says."""
+    made = argparse.ArgumentParser(
+        prog='python -m training.write', description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('file', type=Path, metavar='FILE')
+    made.add_argument('--format', required=True, choices=FORMATS)
+    made.add_argument('--out', required=True, type=Path, metavar='FILE')
+    made.add_argument(
+        '--environment', help="what the rewards are for (default: what the file's name says)")
+    asked = made.parse_args(arguments)
+    environments.headless()
+    try:
+        steps = write(asked.file, asked.out, asked.format, asked.environment)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f'{asked.out}: cannot be written ({error}); name another --out', file=sys.stderr)
+        return 2
+    print(f'{asked.out}: {steps} steps')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
