@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 import json
 import multiprocessing
@@ -162,16 +161,16 @@ def write(path: Path, task: str, count: int, seed: int, workers: int) -> None:
     ``mask/train`` and ``mask/valid`` part them; ``mask/better``, ``mask/okay`` and ``mask/worse``
     list those of operators of a skill.
     """
-    from dfp_ros.robots.robosuite_env import default_env_args, TASKS as ALL_TASKS
+    from dfp_ros.robots import robosuite_env
+    made_by = commit()
     masks: dict[str, list[str]] = {}
     total = 0
-    made = closing(collect(task, count, seed, workers))
     bar = tqdm(total=count, desc=path.name, unit='demonstration', disable=None)
     valid = np.random.default_rng([seed, count]).permutation(count)[
         :round(VALIDATION_SHARE * count)]
-    with atomic_path(path) as partial, h5py.File(partial, 'w') as file, made as found, bar:
+    with atomic_path(path) as partial, h5py.File(partial, 'w') as file, bar:
         data = file.create_group('data')
-        for number, demonstration in enumerate(found):
+        for number, demonstration in enumerate(collect(task, count, seed, workers)):
             name = f'demo_{number}'
             total += _write(data.create_group(name), demonstration)
             for mask in ('valid' if number in valid else 'train', demonstration.skill,
@@ -179,13 +178,14 @@ def write(path: Path, task: str, count: int, seed: int, workers: int) -> None:
                 masks.setdefault(mask, []).append(name)
             bar.update()
         data.attrs['total'] = total
-        data.attrs['env_args'] = json.dumps(default_env_args(ALL_TASKS[task]), indent=4)
+        data.attrs['env_args'] = json.dumps(
+            robosuite_env.default_env_args(robosuite_env.TASKS[task]), indent=4)
         for mask, names in sorted(masks.items()):
             file[f'mask/{mask}'] = np.array(names, dtype='S')
     write_json(path.with_suffix('.json'), {
         'name': path.name, 'task': task, 'seed': seed, 'demonstrations': count, 'steps': total,
         'masks': {mask: len(names) for mask, names in masks.items()}, 'sha256': sha256(path),
-        'commit': commit(), 'versions': versions()})
+        'commit': made_by, 'versions': versions()})
     print(f'{path}: {count} demonstrations, {total} steps')
 
 

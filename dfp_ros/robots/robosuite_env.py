@@ -35,9 +35,7 @@ import numpy as np
 # Robosuite's notes on optional parts and on files that it loads are none of its user's business.
 logging.getLogger('robosuite_logs').addFilter(lambda record: record.levelno >= logging.ERROR)
 import robosuite  # noqa: E402, its import says most of that
-from robosuite.controllers.composite.composite_controller_factory import (  # noqa: E402
-    is_part_controller_config, load_composite_controller_config,
-    refactor_composite_controller_config)
+from robosuite.controllers.composite import composite_controller_factory as controllers  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def default_env_args(task: Task) -> dict[str, Any]:
         'env_name': task.env_name, 'env_version': robosuite.__version__, 'type': ROBOSUITE_TYPE,
         'env_kwargs': {
             'robots': ['Panda'] * task.robots, 'control_freq': 20, 'reward_shaping': False,
-            'controller_configs': load_composite_controller_config(robot='Panda'),
+            'controller_configs': controllers.load_composite_controller_config(robot='Panda'),
             'ignore_done': True, 'use_object_obs': True, 'use_camera_obs': False,
             'has_renderer': False, 'has_offscreen_renderer': False}}
 
@@ -122,13 +120,13 @@ def convert(env_args: Mapping[str, Any]) -> dict[str, Any]:
     made = deepcopy(dict(env_args))
     settings = made['env_kwargs']
     controller = settings.get('controller_configs')
-    if isinstance(controller, Mapping) and is_part_controller_config(controller):
+    if isinstance(controller, Mapping) and controllers.is_part_controller_config(controller):
         old = dict(controller)
         relative = old.pop('control_delta', True)
         if old['type'].startswith('OSC'):
             old.setdefault('input_ref_frame', 'world')
         old.setdefault('input_type', 'delta' if relative else 'absolute')
-        settings['controller_configs'] = refactor_composite_controller_config(
+        settings['controller_configs'] = controllers.refactor_composite_controller_config(
             old, robot_names(env_args)[0], ['right'])
         settings.setdefault('lite_physics', False)
     return made
