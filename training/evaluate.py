@@ -143,7 +143,9 @@ def evaluate_file(
     :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
     """
     policy = OnnxPolicy(path)
-    started = start(environment or policy.spec.environment, min(environments, episodes))
+    started = start(
+        environment or policy.spec.environment, min(environments, episodes),
+        policy.spec.provenance.get('data'))
     with closing(started):
         return evaluate(
             started, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, seed,

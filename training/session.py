@@ -56,7 +56,8 @@ class Session:
         config, progress = state.config, state.progress
         # They take seconds to start, so all evaluations share them.
         self._environments = start(
-            config.environment, min(config.environments, config.episodes)
+            config.environment, min(config.environments, config.episodes),
+            state.spec.provenance['data']
         ) if log and config.environment != NO_ENVIRONMENT else None
         self._success: dict[str, str] = {}
         self._bar = self._phase_bar()

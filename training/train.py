@@ -41,7 +41,7 @@ import numpy as np
 import torch
 import tyro
 
-from dfp_ros.robots.ogbench_env import make_env
+from dfp_ros.robots.make_env import make_env
 from dfp_ros.spec import PolicySpec
 from training import checkpoint, memory, ranks
 from training.agent import Agent
@@ -158,8 +158,8 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     """
     agent, config = state.agent, state.config
     explorer = Explorer(
-        make_env(config.environment), acting(agent), agent.candidates, agent.chunk_size,
-        config.noise_scale, config.seed, config.sparse)
+        make_env(config.environment, state.spec.provenance['data']), acting(agent),
+        agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse)
     if 'explorer' in content:
         state.buffer.restore(content['replay'])
         explorer.restore(content['explorer'])

@@ -63,6 +63,12 @@ TASKS = {
 # Robomimic's low-dimensional observation: of each arm, and then of everything else.
 ROBOT_KEYS = ('eef_pos', 'eef_quat', 'gripper_qpos')
 OBJECT_KEY = 'object'
+# Up to robosuite 1.4 an object's own pose came before its pose seen from the effector, and since
+# then after it (robomimic issue 236).
+OLD_OBJECTS = {
+    name: tuple(f'{part}_{key}' for key in ('pos', 'quat', 'to_robot0_eef_pos',
+                                            'to_robot0_eef_quat'))
+    for name, part in (('PickPlaceCan', 'Can'), ('NutAssemblySquare', 'SquareNut'))}
 # Robosuite gives a reward of 1 on success, and this makes it 0 then and -1 before.
 REWARD_SHIFT = -1.0
 # Robomimic's number for robosuite, robomimic.envs.env_base.EnvType.
@@ -105,6 +111,15 @@ def robot_names(env_args: Mapping[str, Any]) -> list[str]:
     """List the robots that an environment's description names; one may stand without a list."""
     robots = env_args['env_kwargs'].get('robots', ['Panda'])
     return [robots] if isinstance(robots, str) else list(robots)
+
+
+def is_old(env_args: Mapping[str, Any]) -> bool:
+    """Tell whether a description is of robosuite 1.4 or before."""
+    version = re.match(r'(\d+)\.(\d+)', str(env_args.get('env_version', '')))
+    if version:
+        return (int(version[1]), int(version[2])) < (1, 5)
+    controller = env_args['env_kwargs'].get('controller_configs')
+    return isinstance(controller, Mapping) and controllers.is_part_controller_config(controller)
 
 
 def convert(env_args: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +171,7 @@ class RobosuiteEnv(gymnasium.Env):
         settings.pop('camera_depth', None)
         self.suite: Any = robosuite.make(env_args['env_name'], **settings)
         self.keys, self.limit = tuple(keys), limit
+        self._object = OLD_OBJECTS.get(env_args['env_name']) if is_old(env_args) else None
         self.period = 1 / float(self.suite.control_freq)
         self._steps = 0
         self.parts = self._read(self.suite._get_observations(force_update=True))
@@ -219,7 +235,9 @@ class RobosuiteEnv(gymnasium.Env):
         found = {
             key: np.atleast_1d(np.asarray(value)) for key, value in values.items()
             if not key.endswith('-state')}
-        return found | {OBJECT_KEY: np.asarray(values['object-state'])}
+        objects = values['object-state'] if self._object is None else np.concatenate(
+            [found[key] for key in self._object])
+        return found | {OBJECT_KEY: np.asarray(objects)}
 
 
 def make_env(
