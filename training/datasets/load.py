@@ -46,4 +46,8 @@ def load(config: TrainConfig) -> Transitions:
         if stored.is_stored(path):
             return stored.load(path)
         return ogbench.load(path, config.environment, config.success_timing)
-    raise DataError(f'{path}: found {path.suffix or "no ending"!r}, expected .npz')
+    if path.suffix == '.hdf5':
+        from training.datasets import robomimic
+        return robomimic.load(
+            path, config.environment, config.filter_key, config.observation_keys)
+    raise DataError(f'{path}: found {path.suffix or "no ending"!r}, expected .npz or .hdf5')
