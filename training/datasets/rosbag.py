@@ -87,8 +87,8 @@ class Report:
     difference: float | None = None
 
     def tick(self, tick: Tick) -> None:
-        """Count a step."""
-        self.counts['steps'] += 1
+        """Count a step of an episode."""
+        self.counts['steps of episodes'] += 1
         if tick.problem:
             self.problems[tick.problem] += 1
             self.details.setdefault(tick.problem, tick.detail)
@@ -242,10 +242,10 @@ def _cut(
 
     for step in steps:
         if isinstance(step, Tick):
-            report.tick(step)
             if pieces is None:
                 counts['steps outside episodes'] += 1
                 continue
+            report.tick(step)
             if step.problem or not step.follows:
                 pieces.append([])
             if not step.problem:

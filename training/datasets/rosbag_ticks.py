@@ -41,6 +41,8 @@ from training.transitions import DataError
 # A recorder may get a decision before a sample that it was made from, by a little, in ns; samples
 # that are older than both of these together are forgotten.
 _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
+# Node and recorder do not receive a message at the same time, but within this, in ns.
+_JITTER = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -190,20 +192,29 @@ def _decided(
         return Tick(*where, problem)
     if decision.state is not State.RUNNING:
         return Tick(*where, f'node {decision.state.value}: {decision.reason.words}')
-    found = {
-        name: samples[name][time] for name, time in decision.samples.items()
-        if name in samples and time in samples[name]}
-    missing = [name for name in samples if name not in found]
-    if missing:
-        return Tick(
-            *where, 'sample not recorded',
-            detail=f'source {missing[0]!r}: the sample that the node saw is not in the recording')
+    found = {}
+    for name, seen in samples.items():
+        sample = _find(seen, decision.samples.get(name, -1))
+        if sample is None:
+            return Tick(*where, 'sample not recorded', detail=(
+                f'source {name!r}: the sample that the node saw is not in the recording'))
+        found[name] = sample
     observation, problem, detail = observer.observe(found)
     action = decision.action if raw else (
         None if decision.sent is None else scale.to_action(decision.sent))
     if not problem and action is None:
         problem = 'no action'
     return Tick(*where, problem, observation, action, decision.observation, detail)
+
+
+def _find(seen: dict[int, Sample], time: int) -> Sample | None:
+    """Find the sample of a time; without a header, that is when the node received it."""
+    if time in seen:
+        return seen[time]
+    near = min(seen.values(), key=lambda sample: abs(sample.time - time), default=None)
+    if near is None or near.stamp is not None or abs(near.time - time) > _JITTER:
+        return None
+    return near
 
 
 def grid_steps(
