@@ -98,6 +98,8 @@ class BagWriter:
     def _run(self) -> None:
         """Write until told to end, or until nothing can be written any more."""
         try:
+            if self.path.exists():
+                raise BagError(f'{self.path}: found something there; name another folder')
             writer = Writer(
                 self.path, version=VERSION, storage_plugin=STORAGES[self._storage])
             try:

@@ -95,10 +95,10 @@ def test_says_how_far_it_is_off_what_the_node_saw(
     bag = str(write_bag(tmp_path / 'bag', messages))
     other = tmp_path / 'other.yaml'
     other.write_text(Path(ROBOT).read_text().replace('scale: 3.0', 'offset: 2.0'))
-    for robot, text in ((ROBOT, '    0\n'), (str(other), '    2\n')):
+    for robot, text in ((ROBOT, '0'), (str(other), '2')):
         out = str(tmp_path / 'x.npz')
         assert main([bag, '--robot', robot, '--rate', '20', '--out', out]) == 0
-        assert f'off the logged observations by{text:>14}' in capsys.readouterr().out
+        assert f'{"off the logged observations by":34}{text:>8}' in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -111,6 +111,7 @@ def test_observations_are_those_that_the_node_logged(tmp_path: Path) -> None:
     """
     pytest.importorskip('rclpy')
     from ros_processes import NodeProcess
+
     from dfp_ros.robots.domain import free_domain
     from dfp_ros.robots.recording import load
     domain, bag = free_domain(), tmp_path / 'bag'

@@ -39,8 +39,9 @@ import numpy as np
 import pytest
 from robot_samples import shipped_robot
 
-from training.datasets.rosbag import convert, Options, Report
+from training.datasets.rosbag import convert, Options
 from training.datasets.rosbag_commands import ActionScale
+from training.datasets.rosbag_report import Report
 from training.transitions import DataError, Transitions
 
 ROBOT = shipped_robot()
@@ -318,6 +319,7 @@ def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
     database.commit()
     database.close()
     (path / 'metadata.yaml').unlink()
-    sources = {**ROBOT.sources, 'cube_0': replace(ROBOT.sources['cube_0'], type='my_msgs/msg/Pose')}
+    cube = replace(ROBOT.sources['cube_0'], type='my_msgs/msg/Pose')
+    sources = {**ROBOT.sources, 'cube_0': cube}
     with pytest.raises(DataError, match='type my_msgs/msg/Pose, which is unknown'):
         convert([path], replace(ROBOT, sources=sources), Options(0.05, SCALE))

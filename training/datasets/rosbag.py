@@ -21,23 +21,26 @@ it is never filled.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from dfp_ros.episode_marks import FAILURE, MARKS, START, SUCCESS, TOPIC
+from dfp_ros.episode_marks import TOPIC
 from dfp_ros.recorded_decision import read_decision
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.sample_reader import SampleReader
 from dfp_ros.spec import ActionField
 from training.datasets.rosbag_commands import ActionScale, read_command
+from training.datasets.rosbag_decisions import decision_steps
+from training.datasets.rosbag_episodes import cut, Piece
 from training.datasets.rosbag_files import Bag
-from training.datasets.rosbag_ticks import decision_steps, Event, grid_steps, Step, Tick
+from training.datasets.rosbag_grid import grid_steps
+from training.datasets.rosbag_report import Report
+from training.datasets.rosbag_ticks import Event, Step
 from training.transitions import DataError, observation_fields, Transitions
 
 ARRAY, STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
@@ -69,53 +72,6 @@ class Options:
     marks: str = TOPIC
 
 
-@dataclass
-class Report:
-    """
-    What was kept, what was dropped, and why.
-
-    :param counts: How many of what.
-    :param problems: Steps by what was wrong with them.
-    :param details: An example of each problem.
-    :param difference: Largest difference between an observation computed here and the one that
-        the node logged; None where there was none to compare with.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    problems: Counter[str] = field(default_factory=Counter)
-    details: dict[str, str] = field(default_factory=dict)
-    difference: float | None = None
-
-    def tick(self, tick: Tick) -> None:
-        """Count a step of an episode."""
-        self.counts['steps of episodes'] += 1
-        if tick.problem:
-            self.problems[tick.problem] += 1
-            self.details.setdefault(tick.problem, tick.detail)
-        elif tick.logged is not None and tick.observation is not None:
-            difference = float(np.abs(tick.observation - tick.logged).max())
-            self.difference = max(self.difference or 0.0, difference)
-
-    def lines(self) -> Iterator[str]:
-        """Say it all."""
-        for name, count in self.counts.items():
-            yield f'{name:34}{count:8}'
-        for name, count in self.problems.most_common():
-            detail = self.details[name]
-            yield f'{"dropped, " + name:34}{count:8}' + (f'  e.g. {detail}' if detail else '')
-        if self.difference is not None:
-            yield f'{"off the logged observations by":34}{self.difference:8.1g}'
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Steps without a gap: what was seen and done, and whether the last state is a success."""
-
-    observations: np.ndarray
-    actions: np.ndarray
-    success: bool
-
-
 def convert(
         paths: Iterable[Path], robot: RobotDescription, options: Options,
 ) -> tuple[Transitions, Report]:
@@ -134,7 +90,7 @@ def convert(
         with Bag(path) as bag:
             marked = options.unended == 'drop' or bool(
                 bag.count(_resolve(options, options.marks)))
-            pieces += _cut(_steps(bag, robot, options), marked, options, report)
+            pieces += cut(_steps(bag, robot, options), marked, options.unended, report)
             if bag.lost:
                 report.counts['bytes lost at a cut end'] += bag.lost
             sources.append({'bag': path.name, 'sha256': _hash(bag.files)})
@@ -211,58 +167,6 @@ def _events(
                 yield Event('decision', '', time, read_decision(parts, message.data))
             except ValueError as error:
                 raise DataError(f'{bag.path}: {topic}: {error}') from error
-
-
-def _cut(
-        steps: Iterable[Step], marked: bool, options: Options, report: Report) -> Iterator[Piece]:
-    """Cut steps into episodes at the marks, and those into pieces at the gaps."""
-    # Pieces of the episode that goes on, None between episodes.
-    pieces: list[list[Tick]] | None = None if marked else [[]]
-    counts = report.counts
-
-    def finish(success: bool) -> Iterator[Piece]:
-        counts['episodes kept'] += 1
-        # A gap before the mark: nobody knows what led to the success.
-        reached = success and bool(pieces and pieces[-1])
-        counts['episodes solved'] += reached
-        counts['successes lost in a gap'] += success and not reached
-        whole = [piece for piece in pieces or () if len(piece) > 1]
-        counts['splits at gaps'] += max(0, len(whole) - 1)
-        for piece in whole:
-            yield Piece(
-                np.array([tick.observation for tick in piece], np.float32),
-                np.array([tick.action for tick in piece]),
-                reached and piece is (pieces or [[]])[-1])
-
-    def give_up(reason: str) -> Iterator[Piece]:
-        if pieces is not None:
-            counts[f'episodes {reason}'] += 1
-            if options.unended == 'keep':
-                yield from finish(False)
-
-    for step in steps:
-        if isinstance(step, Tick):
-            if pieces is None:
-                counts['steps outside episodes'] += 1
-                continue
-            report.tick(step)
-            if step.problem or not step.follows:
-                pieces.append([])
-            if not step.problem:
-                pieces[-1].append(step)
-        elif step == START:
-            yield from give_up('started again')
-            pieces = [[]]
-            counts['episodes marked'] += 1
-        elif step in (SUCCESS, FAILURE):
-            if pieces is None:
-                counts['ends without a start'] += 1
-            else:
-                yield from finish(step == SUCCESS)
-            pieces = None
-        else:
-            counts[f'unknown marks, not {", ".join(MARKS)}'] += 1
-    yield from give_up('without an end')
 
 
 def _assemble(
