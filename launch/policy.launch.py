@@ -32,6 +32,7 @@ PARAMETERS = (
     ('noise_seed', int, 'Seed of the noise.'),
     ('noise_scale', float, 'Factor on the noise; -1 is what the policy was evaluated with.'),
     ('trigger', str, 'timer, or samples for a robot that waits for each command.'),
+    ('publish_decisions', bool, 'Publish every decision on ~/decision, for recordings.'),
     ('autostart', bool, 'Configure and activate at the start.'),
     ('use_sim_time', bool, 'Follow the clock of a simulation.'),
 )
