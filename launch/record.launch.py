@@ -24,6 +24,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from dfp_ros.launch_arguments import given
+
 # Name, type, sentence.
 PARAMETERS = (
     ('storage', str, 'mcap or sqlite3.'),
@@ -55,26 +57,10 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list[Node]:
     """Make the node, now that the arguments have values."""
-    given = {
-        name: _typed(name, kind, LaunchConfiguration(name).perform(context))
-        for name, kind, _ in (('robot', str, ''), ('out', str, ''), *PARAMETERS)}
+    wanted = [('robot', str), ('out', str), *((name, kind) for name, kind, _ in PARAMETERS)]
     return [Node(
         package='dfp_ros', executable='recorder', name='dfp_recorder',
         namespace=LaunchConfiguration('namespace'),
-        parameters=[{name: value for name, value in given.items() if value is not None}],
+        parameters=[given(context, wanted)],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen', on_exit=Shutdown(reason='the recording ended'))]
-
-
-def _typed(name: str, kind: type, text: str) -> object:
-    """Convert an argument; None where it was not given."""
-    if not text:
-        return None
-    if kind is bool:
-        if text.lower() not in ('true', 'false'):
-            raise ValueError(f'argument {name}: found {text!r}, expected true or false')
-        return text.lower() == 'true'
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise ValueError(f'argument {name}: found {text!r}, expected {kind.__name__}') from error
