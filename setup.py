@@ -35,7 +35,7 @@ setup(
           for folder in ('launch', 'config', 'models')),
     ],
     python_requires='>=3.10',
-    install_requires=['numpy', 'onnxruntime', 'pyyaml', 'setuptools'],
+    install_requires=['numpy', 'onnxruntime', 'pyyaml', 'rosbags', 'setuptools'],
     extras_require={'simulation': ['imageio', 'mujoco', 'ogbench', 'pillow'], 'test': ['pytest']},
     zip_safe=True,
     author='The dfp_ros authors',
@@ -45,7 +45,9 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            'mark_episodes = dfp_ros.mark_episodes:main',
             'policy_node = dfp_ros.policy_node:main',
+            'recorder = dfp_ros.recorder:main',
             'sim_node = dfp_ros.robots.sim_node:main',
             'demo = dfp_ros.robots.demo:main',
         ],

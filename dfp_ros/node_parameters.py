@@ -95,6 +95,9 @@ _DESCRIPTIONS: tuple[tuple[str, Any, str, tuple[float, float] | None, bool], ...
      'new sample and all have one stamp, for robots that wait for each command: max_age is not '
      'judged, and zero is sent once no complete set came for 2 s. Can be set while the node is '
      'unconfigured.', None, False),
+    ('publish_decisions', False, 'Publish every decision on ~/decision, for recordings: what the '
+     'policy saw, what it answered, and what was sent. Used when the node is configured.', None,
+     False),
     ('autostart', True, 'Configure and activate when the node starts.', None, True))
 # Topics and their quality of service follow from these.
 UNCONFIGURED_ONLY = ('robot', 'trigger')

@@ -32,6 +32,7 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from std_srvs.srv import Trigger
 
 from dfp_ros.control_loop import ControlLoop, load_policy, load_robot, make_control_loop
@@ -47,7 +48,8 @@ from dfp_ros.node_parameters import (
     UNCONFIGURED_ONLY,
 )
 from dfp_ros.observation import Sample
-from dfp_ros.ros_io import COMMAND_QOS, LOCKSTEP_QOS, SENSOR_QOS, SourceReader
+from dfp_ros.recorded_decision import DecisionRow
+from dfp_ros.ros_io import COMMAND_QOS, DECISION_QOS, LOCKSTEP_QOS, SENSOR_QOS, SourceReader
 from dfp_ros.safety import Reason
 from dfp_ros.sample_store import Instant, SampleStore
 
@@ -77,6 +79,9 @@ class PolicyNode(LifecycleNode):
         # What the last tick decided, with the loop whose writers can put it into messages.
         self._answer: tuple[ControlLoop, Decision] | None = None
         self._is_simulated_time = False
+        # Where decisions are published: the publisher, its message, and what writes its numbers.
+        self._decisions: tuple[Publisher, Float64MultiArray, DecisionRow] | None = None
+        self._ticks = 0
         self._entities: list[Any] = []
         self._commands: list[Publisher] = []
         self._timer: Any = None
@@ -210,6 +215,8 @@ class PolicyNode(LifecycleNode):
             self._entities.append(self.create_subscription(
                 reader.message_type, source.topic, self._receiver(source.name, reader), qos))
         self._entities.append(self.create_service(Trigger, '~/reset', self._on_reset))
+        if self.get_parameter('publish_decisions').value:
+            self._decisions = self._open_decisions(loop)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._entities += [self._diagnostics, self.create_timer(1.0, self._publish_diagnostics)]
 
@@ -217,7 +224,19 @@ class PolicyNode(LifecycleNode):
         """Destroy what :meth:`_open` created."""
         for entity in (*self._entities, *self._commands):
             self._destroy(entity)
-        self._entities, self._commands, self._loop = [], [], None
+        self._entities, self._commands, self._loop, self._decisions = [], [], None, None
+
+    def _open_decisions(
+            self, loop: ControlLoop) -> tuple[Publisher, Float64MultiArray, DecisionRow]:
+        """Create the publisher of decisions; a policy that takes over has the same sizes."""
+        spec = loop.policy.spec
+        row = DecisionRow(loop.robot.sources, spec.observation_size, spec.action_size)
+        message = Float64MultiArray()
+        message.layout.dim = [
+            MultiArrayDimension(label=label, size=size, stride=size) for label, size in row.parts]
+        publisher = self.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
+        self._entities.append(publisher)
+        return publisher, message, row
 
     def _destroy(self, entity: Any) -> None:
         """Destroy a publisher, subscription, timer or service of this node."""
@@ -307,6 +326,12 @@ class PolicyNode(LifecycleNode):
         self._statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
         self._statistics.add(decision.inference, decision.observation_age)
         self._log.add(decision)
+        self._ticks += 1
+        if self._decisions is not None:
+            publisher, message, row = self._decisions
+            lockstep = loop.settings.trigger == 'samples'
+            message.data = row.write(self._ticks, now, lockstep, decision, samples)
+            publisher.publish(message)
 
     def _send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
         """Publish a decision's command, if it has one; a topic that fails costs no other its."""

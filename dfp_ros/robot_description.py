@@ -22,7 +22,7 @@ message types and message fields exist is for :mod:`dfp_ros.ros_io` to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import os
 from types import MappingProxyType
 
@@ -116,6 +116,8 @@ class CommandEntry:
     :param components: Members of that message field, one a number of the action, or empty.
     :param indices: Elements of that array, one a number of the action, or empty.
     :param where: File, line and key, for messages.
+    :param limit: What an action of 1 commands, one a number; empty where the description leaves
+        that to the policy. Recordings without a policy need it.
     """
 
     action: str
@@ -124,6 +126,7 @@ class CommandEntry:
     components: tuple[str, ...]
     indices: tuple[int, ...]
     where: str
+    limit: tuple[float, ...] = ()
 
     @property
     def size(self) -> int:
@@ -261,12 +264,18 @@ def _command(name: str, section: Section) -> CommandTopic:
     keys = section.mapping(('topic', 'type', 'stop', 'fields'), ('frame_id',))
     entries = []
     for item in keys['fields'].items():
-        field = item.mapping(('action', 'unit', 'path'), ('components', 'indices'))
+        field = item.mapping(('action', 'unit', 'path'), ('components', 'indices', 'limit'))
         _at_most_one(item, field, ('components', 'indices'))
-        entries.append(CommandEntry(
+        entry = CommandEntry(
             field['action'].text(), field['unit'].text(), field['path'].text(),
             field['components'].texts() if 'components' in field else (),
-            field['indices'].indices() if 'indices' in field else (), item.where))
+            field['indices'].indices() if 'indices' in field else (), item.where)
+        if 'limit' in field:
+            limit = field['limit'].numbers(entry.size)
+            if min(limit) <= 0:
+                raise field['limit'].error(f'found {min(limit)}, expected numbers above 0')
+            entry = replace(entry, limit=limit)
+        entries.append(entry)
     return CommandTopic(
         name, keys['topic'].text(), keys['type'].text(),
         keys['frame_id'].text() if 'frame_id' in keys else '', keys['stop'].choice([ZERO]),

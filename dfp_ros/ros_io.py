@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 import importlib
-from operator import attrgetter
 import re
 from typing import Any
 
@@ -37,6 +36,7 @@ from dfp_ros.robot_description import (
     RobotDescription,
     Source,
 )
+from dfp_ros.sample_reader import SampleReader
 from dfp_ros.spec import PolicySpec
 from dfp_ros.yaml_section import nearest
 
@@ -49,6 +49,9 @@ LOCKSTEP_QOS = QoSProfile(
 # Controllers subscribe reliably, and only the newest command is worth having.
 COMMAND_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+# A recorder may fall behind for a moment, and wants all of them.
+DECISION_QOS = QoSProfile(
+    depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 
 _FLOATS = ('float', 'double')
 _NUMBERS = (
@@ -72,10 +75,8 @@ class SourceReader:
         entries = [entry for entry in robot.observation if entry.source == source.name]
         for entry in entries:
             _check_observation_entry(self.message_type, source.type, entry)
-        self._leaves = tuple(dict.fromkeys(leaf for entry in entries for leaf in entry.leaves))
-        # A getter of one name returns the value itself, one of several names a tuple.
-        self._get = attrgetter(*self._leaves) if len(self._leaves) > 1 else None
-        self._stamped = 'header' in self.message_type.get_fields_and_field_types()
+        self._reader = SampleReader(
+            entries, 'header' in self.message_type.get_fields_and_field_types())
 
     def read(self, message: Any, received: int) -> Sample:
         """
@@ -84,14 +85,7 @@ class SourceReader:
         :param message: Message of this source's type.
         :param received: When it arrived, in ns.
         """
-        stamp = None
-        if self._stamped:
-            header_stamp = message.header.stamp
-            stamp = header_stamp.sec * 1_000_000_000 + header_stamp.nanosec
-        values = (
-            self._get(message) if self._get is not None
-            else tuple(attrgetter(leaf)(message) for leaf in self._leaves))
-        return Sample(stamp, received, dict(zip(self._leaves, values, strict=True)))
+        return self._reader.read(message, received)
 
 
 class CommandWriter:

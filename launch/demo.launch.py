@@ -35,6 +35,7 @@ ARGUMENTS = (
     ('real_time_factor', '1.0', 'Simulated seconds in a second of wall time.'),
     ('render', 'false', 'Publish camera images.'),
     ('record', '', 'Folder in which each episode becomes a file; empty for none.'),
+    ('publish_decisions', 'false', 'Publish every decision on ~/decision, for recordings.'),
     ('namespace', '', 'Namespace of both nodes.'),
     ('log_level', 'info', 'Log level of both nodes.'),
 )
@@ -79,6 +80,7 @@ def generate_launch_description() -> LaunchDescription:
                 'robot': typed('robot', str),
                 'trigger': PythonExpression(["'samples' if ", *lockstep, " else 'timer'"]),
                 'use_sim_time': other_pace,
+                'publish_decisions': typed('publish_decisions', bool),
             }],
             on_exit=Shutdown(reason='the policy ended'), **both),
     ])

@@ -25,6 +25,8 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
+from dfp_ros.launch_arguments import given
+
 # Name, type, sentence.
 PARAMETERS = (
     ('rate', float, 'Control rate in Hz; 0 is the rate that the policy was trained for.'),
@@ -32,6 +34,7 @@ PARAMETERS = (
     ('noise_seed', int, 'Seed of the noise.'),
     ('noise_scale', float, 'Factor on the noise; -1 is what the policy was evaluated with.'),
     ('trigger', str, 'timer, or samples for a robot that waits for each command.'),
+    ('publish_decisions', bool, 'Publish every decision on ~/decision, for recordings.'),
     ('autostart', bool, 'Configure and activate at the start.'),
     ('use_sim_time', bool, 'Follow the clock of a simulation.'),
 )
@@ -58,28 +61,11 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list[Node]:
     """Make the node, now that the arguments have values."""
-    given = {
-        name: _typed(name, kind, LaunchConfiguration(name).perform(context))
-        for name, kind, _ in (('policy', str, ''), ('robot', str, ''), *PARAMETERS)}
+    wanted = [('policy', str), ('robot', str), *((name, kind) for name, kind, _ in PARAMETERS)]
     return [Node(
         package='dfp_ros', executable='policy_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
         parameters=[
-            LaunchConfiguration('params'),
-            {name: value for name, value in given.items() if value is not None}],
+            LaunchConfiguration('params'), given(context, wanted)],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen', on_exit=Shutdown(reason='the policy node ended'))]
-
-
-def _typed(name: str, kind: type, text: str) -> object:
-    """Convert an argument; None where it was not given."""
-    if not text:
-        return None
-    if kind is bool:
-        if text.lower() not in ('true', 'false'):
-            raise ValueError(f'argument {name}: found {text!r}, expected true or false')
-        return text.lower() == 'true'
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise ValueError(f'argument {name}: found {text!r}, expected {kind.__name__}') from error

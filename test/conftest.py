@@ -31,3 +31,12 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('data')
     main(['--episodes', '4', '--val-episodes', '1', '--workers', '1', '--out', str(folder)])
     return folder / 'cube-single-demo-task2-v0.npz'
+
+
+@pytest.fixture(scope='session')
+def lift_demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three demonstrations of Robomimic's Lift, collected by one worker."""
+    from training.collect_robosuite import main
+    path = tmp_path_factory.mktemp('robomimic') / 'low_dim_v15.hdf5'
+    main(['--demonstrations', '3', '--workers', '1', '--out', str(path)])
+    return path

@@ -11,21 +11,133 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Collected data: OGBench's format, and the same file whatever the number of workers."""
+"""Collected data: OGBench's format, and the same file whatever workers and interruptions."""
 
+from collections.abc import Callable
+import json
+import os
 from pathlib import Path
+import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 from ogbench.utils import load_dataset
 import pytest
 
-from training.collect import collect_episode, main, make_recipe_env, Recipe, write
+from training.collect import main
+from training.collect_ogbench import healthy, Recipe
+from training.collection import Budget, collect, CollectionError
+from training.datasets.ogbench import load
+from training.datasets.ogbench_scenes import SCENES
+
+DEMONSTRATIONS = Recipe('cube-single', 'demo', 2, 0)
+
+
+def until(holds: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait for what another process is to bring about, which sends no word of it."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, 'did not happen in time'
+        time.sleep(0.02)
 
 
 def test_workers_do_not_change_the_file(demonstrations: Path, tmp_path: Path) -> None:
     made = tmp_path / demonstrations.name
-    write(Recipe('cube-single', 'demo', 2, 0), made, 4, 0, workers=2)
+    collect(DEMONSTRATIONS, made, Budget(4), 0, workers=2)
     assert made.read_bytes() == demonstrations.read_bytes()
+
+
+def test_kill_and_go_on(demonstrations: Path, tmp_path: Path) -> None:
+    made, folder = tmp_path / demonstrations.name, tmp_path / f'{demonstrations.stem}.partial'
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'training.collect', '--episodes', '400', '--workers', '1', '--out',
+         str(tmp_path)], cwd=Path(__file__).parent.parent)
+    try:
+        until(lambda: len(list(folder.glob('0*.npz'))) >= 2)
+        tasks = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+    finally:
+        process.kill()
+        process.wait()
+    # Nobody is left behind to write into the folder of the process that goes on.
+    until(lambda: not any(Path(f'/proc/{task}').exists() for task in tasks))
+    assert not made.exists()
+    kept = sorted(folder.glob('0*.npz'))
+    shutil.copytree(folder, tmp_path / 'other' / folder.name)
+
+    collect(DEMONSTRATIONS, made, Budget(4), 0, workers=1)
+    assert made.read_bytes() == demonstrations.read_bytes()
+    assert not folder.exists()
+
+    # What was kept is taken as it is: an episode that is marked by hand comes through.
+    marked = tmp_path / 'other' / folder.name / kept[0].name
+    with np.load(marked) as arrays:
+        episode = dict(arrays)
+    episode['actions'][0] = 0.125
+    np.savez(marked, **episode)
+    collect(DEMONSTRATIONS, tmp_path / 'other' / made.name, Budget(1), 0, workers=1)
+    with np.load(tmp_path / 'other' / made.name) as arrays:
+        assert (arrays['actions'][0] == 0.125).all()
+
+
+def test_worker_that_dies_is_told_and_what_was_done_is_kept(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'training.collect', '--episodes', '400', '--workers', '1', '--out',
+         str(tmp_path)], cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / 'cube-single-demo-task2-v0.partial'
+    try:
+        until(lambda: list(folder.glob('0*.npz')))
+        for task in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
+            if 'spawn_main' in Path(f'/proc/{task}/cmdline').read_text():
+                os.kill(int(task), signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert 'a process ended before its episode' in errors
+    assert 'the same command goes on from them' in errors
+    assert list(folder.glob('0*.npz'))
+
+
+def test_hours_give_the_beginning_of_the_same_data(demonstrations: Path, tmp_path: Path) -> None:
+    made = tmp_path / 'short.npz'
+    # Over before the first episode is, so that just what was begun at once is in the file.
+    count = collect(DEMONSTRATIONS, made, Budget(hours=1e-4), 0, workers=1)
+    assert count == json.loads(made.with_suffix('.json').read_text())['episodes'] >= 1
+    with np.load(made) as short, np.load(demonstrations) as whole:
+        assert short['terminals'].sum() == count
+        for key in whole:
+            np.testing.assert_array_equal(short[key], whole[key][:len(short[key])])
+
+
+def test_what_is_there_is_not_made_again_nor_overwritten(
+        demonstrations: Path, capsys: pytest.CaptureFixture) -> None:
+    before = demonstrations.stat().st_mtime_ns
+    assert collect(DEMONSTRATIONS, demonstrations, Budget(4), 0, workers=1) == 4
+    assert 'there already, 4 episodes' in capsys.readouterr().out
+    for recipe, budget, message in (
+            (Recipe('cube-single', 'demo', 2, 1), Budget(4), 'found a file with seed 0, asked'),
+            (DEMONSTRATIONS, Budget(5), r"a file with budget \{'episodes': 4, .*, asked for")):
+        with pytest.raises(CollectionError, match=message):
+            collect(recipe, demonstrations, budget, 0, workers=1)
+    assert demonstrations.stat().st_mtime_ns == before
+
+
+def test_file_of_which_nothing_is_known_stays(tmp_path: Path) -> None:
+    (tmp_path / 'a.npz').write_bytes(b"somebody else's")
+    with pytest.raises(CollectionError, match=r'a\.npz: found a file of which nothing is known'):
+        collect(DEMONSTRATIONS, tmp_path / 'a.npz', Budget(1), 0, workers=1)
+    assert (tmp_path / 'a.npz').read_bytes() == b"somebody else's"
+
+
+def test_episodes_of_another_seed_are_not_mixed_in(tmp_path: Path) -> None:
+    folder = tmp_path / 'a.partial'
+    folder.mkdir()
+    (folder / 'recipe.json').write_text('{"seed": 7}')
+    with pytest.raises(CollectionError, match=r'a\.partial: found episodes collected with'):
+        collect(DEMONSTRATIONS, tmp_path / 'a.npz', Budget(1), 0, workers=1)
 
 
 def test_demonstrations_are_read_by_ogbench_and_solved(demonstrations: Path) -> None:
@@ -48,26 +160,78 @@ def test_next_observations_follow_within_an_episode(demonstrations: Path) -> Non
         data['next_observations'][inside], data['observations'][inside + 1])
 
 
-@pytest.mark.parametrize('kind', ['play', 'noisy'])
-def test_play_and_noisy_episodes_have_the_official_shape(kind: str) -> None:
-    recipe = Recipe('cube-single', kind, 2, 0)
-    env = make_recipe_env(recipe)
-    episode = collect_episode(env, recipe, 3)
+def test_play_episodes_have_the_official_shape() -> None:
+    recipe = Recipe('cube-single', 'play', 2, 0)
+    episode = recipe.collect(recipe.make_env(), 3)
     shapes = {key: (value.shape, value.dtype.name) for key, value in episode.items()}
     assert shapes == {
         'observations': ((1001, 28), 'float32'), 'actions': ((1001, 5), 'float32'),
         'terminals': ((1001,), 'bool'), 'qpos': ((1001, 21), 'float32'),
         'qvel': ((1001, 20), 'float32')}
     assert np.flatnonzero(episode['terminals']).tolist() == [1000]
-    if kind == 'play':
-        return  # The other kind draws more, from the same generator: that one shows repetition.
-    again = collect_episode(env, recipe, 3)
-    for key, value in episode.items():
-        np.testing.assert_array_equal(value, again[key])
+
+
+@pytest.mark.parametrize(('scene', 'kind'), [
+    *((scene, 'play') for scene in SCENES), ('scene', 'noisy'), ('puzzle-4x4', 'noisy')])
+def test_every_scene_gives_files_that_load(scene: str, kind: str, tmp_path: Path) -> None:
+    recipe = Recipe(scene, kind, 2, 0, length=12)
+    episode = recipe.collect(recipe.make_env(), 1)
+    path = tmp_path / f'{recipe.name}.npz'
+    assert recipe.write(path, [episode, episode]) == 24
+    data = load(path, f'{scene}-singletask-v0')
+    assert len(data) == 22
+    np.testing.assert_array_equal(np.flatnonzero(data.terminals), [10, 21])
+    assert {'terminals'} | SCENES[scene].widths.keys() == episode.keys()
+
+
+@pytest.mark.parametrize(('scene', 'kind'), [('scene', 'play'), ('puzzle-3x3', 'noisy')])
+def test_episode_depends_on_its_number_alone(scene: str, kind: str) -> None:
+    recipe = Recipe(scene, kind, 2, 0, length=120)
+    env = recipe.make_env()
+    recipe.collect(env, 1)
+    later, fresh = recipe.collect(env, 2), recipe.collect(recipe.make_env(), 2)
+    for key, value in fresh.items():
+        np.testing.assert_array_equal(value, later[key])
+    # Something besides the robot was moved, or this would show little.
+    things = np.concatenate([fresh['qpos'][:, 14:], fresh['button_states']], axis=1)
+    assert np.abs(things[-1] - things[0]).max() > 0.02
+
+
+def test_gripper_stays_closed_over_a_puzzle_only() -> None:
+    closed = {}
+    for scene in ('puzzle-3x3', 'scene'):
+        recipe = Recipe(scene, 'play', 2, 0, length=150)
+        closed[scene] = recipe.collect(recipe.make_env(), 2)['observations'][40:, 17].min()
+    assert closed['puzzle-3x3'] > 1.5 > 0.5 > closed['scene']
+
+
+@pytest.mark.parametrize(('scene', 'same', 'other'), [
+    ('puzzle-3x3', 0.19, 0.21), ('cube-single', 0.09, 0.11)])
+def test_share_of_random_actions(
+        scene: str, same: float, other: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(scene, 'noisy', 2, 0, length=5)
+    env = recipe.make_env()
+    taken = []
+    for drawn in (0.0, same, other, 1.0):
+        monkeypatch.setattr(np.random, 'rand', lambda drawn=drawn: drawn)
+        taken.append(recipe.collect(env, 0)['actions'])
+    np.testing.assert_array_equal(taken[0], taken[1])
+    np.testing.assert_array_equal(taken[2], taken[3])
+    assert (taken[1] != taken[2]).any()
+
+
+@pytest.mark.parametrize(('y', 'z', 'is_healthy'), [
+    (0.0, 0.02, True), (0.28, 0.02, True), (0.29, 0.02, False), (-0.3, 0.07, True),
+    (-0.3, 0.05, False), (-0.31, 0.09, False), (-0.29, 0.3, True)])
+def test_cube_that_left_the_scene(y: float, z: float, is_healthy: bool) -> None:
+    qpos = np.zeros((5, 25), np.float32)
+    qpos[3, 15:17] = y, z
+    assert healthy({'qpos': qpos}) == is_healthy
 
 
 @pytest.mark.parametrize('arguments', [
-    ['--episodes', '0'], ['--seed', '-1'], ['--scene', 'cube-double', '--kind', 'demo']])
+    ['--episodes', '0'], ['--seed', '-1'], ['--kind', 'demo', '--scene', 'cube-double'],
+    ['--hours', '0'], ['--hours', '1', '--episodes', '3'], ['--workers', '0']])
 def test_arguments_that_cannot_be_are_refused(
         arguments: list, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):

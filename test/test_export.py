@@ -62,8 +62,11 @@ def test_file_equals_pytorch(run: Path, policy_file: Path, candidates: int) -> N
     agent, _, spec, _ = load_agent(run / 'checkpoint.pt')
     policy = OnnxPolicy(policy_file)
     generator = np.random.default_rng(5)
+    low, high = (
+        np.concatenate([getattr(field, bound) for field in spec.observation])
+        for bound in ('low', 'high'))
     for _ in range(20):
-        observation = generator.standard_normal(28, dtype=np.float32)
+        observation = generator.uniform(low, high).astype(np.float32)
         noise = generator.standard_normal((candidates, spec.noise_size), dtype=np.float32)
         chunk = policy.act(observation, noise)
         expected = agent.act(torch.from_numpy(observation), torch.from_numpy(noise))

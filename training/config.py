@@ -42,6 +42,10 @@ class TrainConfig:
     """Data file: OGBench's, Robomimic's, or what training.convert made of a recording."""
     environment: str = 'cube-single-singletask-task2-v0'
     """Environment that rewards and evaluates; ``none`` for a robot that has no simulator."""
+    filter_key: str = ''
+    """Which of a Robomimic file's demonstrations: a name under ``mask``; all where empty."""
+    observation_keys: tuple[str, ...] = ()
+    """Parts of a Robomimic file's observation, in order; its usual ones where empty."""
     policy: Literal['dfp', 'flow', 'fql', 'meanflow'] = 'dfp'
     """What learns: the drifting field policy, or one of those that it is compared with."""
     success_timing: Literal['pre', 'post'] = 'pre'
@@ -171,11 +175,6 @@ class TrainConfig:
         online = max(0, self.online_steps - self.online_start)
         return self.steps + online * self.updates_per_step
 
-    @property
-    def environment_options(self) -> dict[str, Any]:
-        """Settings that the environment is made with; empty where its own are asked for."""
-        return {} if self.success_timing == 'pre' else {'success_timing': self.success_timing}
-
     def to_json(self) -> str:
         """Write the settings as JSON text."""
         return json.dumps(asdict(self), indent=2)
@@ -194,7 +193,7 @@ class TrainConfig:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f'; did you mean {near[0]!r}?' if near else ''
                 raise ConfigError(f'configuration: found the unknown key {key!r}{hint}')
-        for key in ('hidden', 'bandwidths'):
+        for key in ('hidden', 'bandwidths', 'observation_keys'):
             if key in values:
                 values[key] = tuple(values[key])
         return cls(**values)
@@ -269,6 +268,12 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         'Behaviour cloning of demonstrations, minutes on a CPU; made the shipped policy',
         replace(
             _SMALL, value_weight=0.0, noise_scale=0.5, steps=6_000, evaluate_every=3_000)),
+    'lift-cpu': (
+        "Behaviour cloning of Robomimic's Lift with small networks, minutes on a CPU",
+        replace(
+            _SMALL, data='data/robomimic/lift/mh/low_dim_v15.hdf5',
+            environment='lift-mh-low_dim', value_weight=0.0, noise_scale=0.5, steps=6_000,
+            evaluate_every=6_000)),
     'small-offline': (
         'Cloning and top-K improvement in chunks with small networks, an hour on a CPU',
         replace(_SMALL_CHUNKS, steps=12_000, evaluate_every=4_000)),

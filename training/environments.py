@@ -20,7 +20,7 @@ asked its parent for a checkpoint. :class:`Processes` bounds the first and rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 import multiprocessing
@@ -47,34 +47,37 @@ class EnvironmentFailed(RuntimeError):
     """An environment's process died, or does not answer."""
 
 
-def start(environment: str, count: int, **options: Any) -> VectorEnv:
+def start(
+        environment: str, count: int, provenance: Mapping[str, Any] | None = None) -> VectorEnv:
     """
     Start environments that are reset one by one, each with a seed.
 
     One runs in this process, several run in processes of their own; ``close`` ends them.
 
-    :param environment: Gymnasium id.
+    :param environment: Its name, see :func:`dfp_ros.robots.make_env.make_env`.
     :param count: How many.
-    :param options: Passed to ``gymnasium.make``.
-    :raises ValueError: Where no such environment is registered.
+    :param provenance: A policy's, see there.
+    :raises ValueError: Where there is no such environment.
     :raises EnvironmentFailed: Where a process ends, or takes longer than :data:`PATIENCE`.
     """
     if count == 1:
         return SyncVectorEnv(
-            [partial(_make, environment, **options)], autoreset_mode=AutoresetMode.DISABLED)
-    return Processes(environment, count, **options)
+            [partial(_make, environment, provenance)], autoreset_mode=AutoresetMode.DISABLED)
+    return Processes(environment, count, provenance)
 
 
 class Processes(AsyncVectorEnv):
     """
     Several environments, each in a process that ends when this one ends or closes them.
 
-    :param environment: Gymnasium id.
+    :param environment: Its name.
     :param count: How many.
-    :param options: Passed to ``gymnasium.make``.
+    :param provenance: A policy's.
     """
 
-    def __init__(self, environment: str, count: int, **options: Any) -> None:
+    def __init__(
+            self, environment: str, count: int,
+            provenance: Mapping[str, Any] | None = None) -> None:
         self._environment = environment
         began, limit = time.monotonic(), threading.Timer(PATIENCE, self._kill)
         # A signal to the whole group (Ctrl-C, a batch system's SIGTERM) is this process's to
@@ -86,7 +89,7 @@ class Processes(AsyncVectorEnv):
         try:
             with self._judged(), _main_hidden():
                 super().__init__(
-                    [partial(_make, environment, **options)] * count, context='spawn',
+                    [partial(_make, environment, provenance)] * count, context='spawn',
                     autoreset_mode=AutoresetMode.DISABLED)
             # Before multiprocessing's own end, which sends the SIGTERM that is blocked, and waits.
             weakref.finalize(self, _kill, self.processes)
@@ -170,10 +173,10 @@ def headless() -> None:
     warnings.filterwarnings('ignore', message='.*precision lowered')
 
 
-def _make(environment: str, **options: Any) -> gymnasium.Env:
+def _make(environment: str, provenance: Mapping[str, Any] | None) -> gymnasium.Env:
     headless()
-    from dfp_ros.robots.ogbench_env import make_env
-    return make_env(environment, **options)
+    from dfp_ros.robots.make_env import make_env
+    return make_env(environment, provenance)
 
 
 def _kill(processes: list[Any]) -> None:

@@ -123,13 +123,6 @@ def discount_of(spec: PolicySpec) -> float:
     return float(known.get('discount', TrainConfig.discount))
 
 
-def options_of(spec: PolicySpec) -> dict[str, Any]:
-    """Options of the environment that a policy was trained for; see :class:`TrainConfig`."""
-    config = spec.provenance.get('config')
-    post = isinstance(config, dict) and config.get('success_timing') == 'post'
-    return TrainConfig(success_timing='post' if post else 'pre').environment_options
-
-
 def evaluate_file(
         path: Path, episodes: int, seed: int, environments: int = 1,
         environment: str | None = None, candidates: int | None = None,
@@ -152,7 +145,7 @@ def evaluate_file(
     policy = OnnxPolicy(path)
     started = start(
         environment or policy.spec.environment, min(environments, episodes),
-        **options_of(policy.spec))
+        policy.spec.provenance)
     with closing(started):
         return evaluate(
             started, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, seed,

@@ -34,7 +34,7 @@ class Explorer:
     run's seed and ``i`` alone, so that a half-finished episode can be taken up again by replaying
     its actions.
 
-    :param env: What :func:`dfp_ros.robots.ogbench_env.make_env` made.
+    :param env: What :func:`dfp_ros.robots.make_env.make_env` made.
     :param act: Maps an observation, shape (obs_dim,), float32, and noise, shape
         (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim), in [-1, 1].
     :param candidates: N': noise vectors a chunk.

@@ -28,7 +28,8 @@ import sys
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ('torch', 'numpy', 'onnx', 'onnxruntime', 'ogbench', 'mujoco', 'gymnasium')
+PACKAGES = (
+    'torch', 'numpy', 'onnx', 'onnxruntime', 'ogbench', 'robosuite', 'mujoco', 'gymnasium')
 
 
 @contextmanager

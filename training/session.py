@@ -57,7 +57,7 @@ class Session:
         # They take seconds to start, so all evaluations share them.
         self._environments = start(
             config.environment, min(config.environments, config.episodes),
-            **config.environment_options
+            state.spec.provenance
         ) if log and config.environment != NO_ENVIRONMENT else None
         self._success: dict[str, str] = {}
         self._bar = self._phase_bar()

@@ -43,7 +43,7 @@ import numpy as np
 import torch
 import tyro
 
-from dfp_ros.robots.ogbench_env import make_env
+from dfp_ros.robots.make_env import make_env
 from dfp_ros.spec import PolicySpec
 from training import checkpoint, memory, ranks
 from training.agent import Agent
@@ -159,7 +159,7 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     """
     agent, config = state.agent, state.config
     explorer = Explorer(
-        make_env(config.environment, **config.environment_options), acting(agent),
+        make_env(config.environment, state.spec.provenance), acting(agent),
         agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse)
     if 'explorer' in content:
         state.buffer.restore(content['replay'])

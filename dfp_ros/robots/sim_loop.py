@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 
+from dfp_ros.episode_marks import FAILURE, START, SUCCESS
 from dfp_ros.robots import sim_messages
 from dfp_ros.robots.cell import EpisodeResult
 from dfp_ros.robots.pacing import Deadlines
@@ -123,6 +124,7 @@ class EpisodeLoop:
         if self._policy:
             self._policy.start(seed, time.monotonic())
             self._wait(lambda: self._policy is None or self._policy.poll(time.monotonic()))
+        self._robot.publish_mark(START)
         self._forget_commands(_nanoseconds(self._robot.now()))
         result = self._play_realtime() if self._realtime else self._play_lockstep()
         if self._recorder:
@@ -268,6 +270,7 @@ class EpisodeLoop:
         """Publish how the episode ended."""
         status = sim_messages.episode(
             number, result, self._simulation.environment, self._factor, self._deadlines.overruns)
+        self._robot.publish_mark(SUCCESS if result.success else FAILURE)
         self._robot.publish_episode(status)
         self._robot.get_logger().info(
             f'episode {number}, seed {result.seed}: {status.message}')

@@ -26,9 +26,10 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
+from dfp_ros.episode_marks import TOPIC as MARKS_TOPIC
 from dfp_ros.robots import sim_messages
 from dfp_ros.robots.cell import RobotState
 from dfp_ros.robots.sim_qos import COMMAND_QOS, EPISODE_QOS, STATE_QOS
@@ -65,6 +66,7 @@ class SimRobot(Node):
         self._cubes = [
             self.create_publisher(PoseStamped, f'cube_{i}_pose', STATE_QOS) for i in range(cubes)]
         self._episode = self.create_publisher(DiagnosticStatus, 'episode', EPISODE_QOS)
+        self._marks = self.create_publisher(String, MARKS_TOPIC, 10)
         self.camera = self.create_publisher(
             Image, 'camera/image_raw', qos_profile_sensor_data) if render else None
         self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if clock else None
@@ -101,9 +103,14 @@ class SimRobot(Node):
         """Publish how an episode ended."""
         self._episode.publish(status)
 
+    def publish_mark(self, mark: str) -> None:
+        """Tell a recorder that an episode starts, or how it ended."""
+        self._marks.publish(String(data=mark))
+
     def flush(self, timeout: float) -> None:
         """Wait until those who listen have the results."""
-        self._episode.wait_for_all_acked(Duration(seconds=timeout))
+        for publisher in (self._episode, self._marks):
+            publisher.wait_for_all_acked(Duration(seconds=timeout))
 
     def _on_reset(
             self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -34,6 +34,9 @@ def load(config: TrainConfig) -> Transitions:
         environment needs.
     """
     path = Path(config.data)
+    if path.suffix == '.npz' and not path.exists():
+        from training.datasets import official
+        path = official.find(path)
     if not path.exists():
         raise DataError(
             f'{path}: found no such file; make one with `python -m training.collect` or '
@@ -43,4 +46,8 @@ def load(config: TrainConfig) -> Transitions:
         if stored.is_stored(path):
             return stored.load(path)
         return ogbench.load(path, config.environment, config.success_timing)
-    raise DataError(f'{path}: found {path.suffix or "no ending"!r}, expected .npz')
+    if path.suffix == '.hdf5':
+        from training.datasets import robomimic
+        return robomimic.load(
+            path, config.environment, config.filter_key, config.observation_keys)
+    raise DataError(f'{path}: found {path.suffix or "no ending"!r}, expected .npz or .hdf5')

@@ -1,0 +1,244 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Node ``dfp_recorder``: writes what a robot publishes and is told into a bag.
+
+``ros2 run dfp_ros recorder --ros-args -p robot:=ur5e_cube -p out:=bags/monday``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+from pathlib import Path
+import signal
+import sys
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from std_msgs.msg import Float64MultiArray, String
+
+from dfp_ros.control_loop import load_robot
+from dfp_ros.declare_parameter import declare_parameter
+from dfp_ros.episode_marks import FAILURE, START, SUCCESS, TOPIC
+from dfp_ros.node_main import run_node
+from dfp_ros.recorder_bag import BagWriter, STORAGES
+from dfp_ros.recorder_marks import OperatorMarks
+from dfp_ros.recorder_types import find_definitions
+from dfp_ros.ros_io import find_message_type, SourceReader
+from dfp_ros.yaml_section import nearest
+
+# Nothing that waits to be written is dropped by the middleware first.
+DEPTH = 1000
+# A clock that is set back by less, in ns, was only adjusted.
+_ADJUSTMENT = 1_000_000_000
+
+# Name, default, sentence, range.
+_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+    ('robot', '', 'Robot description (.yaml), or the bare name of one in config: its sources and '
+     'its command topics are recorded.', None),
+    ('out', '', 'Folder of the bag; it must not exist.', None),
+    ('storage', 'mcap', 'How the bag is stored: mcap or sqlite3.', None),
+    ('policy_node', 'dfp_policy', 'Name of the policy node whose decisions are recorded; it '
+     'publishes them with publish_decisions:=true.', None),
+    ('episodes', 0, 'End after so many marks of an end; 0 goes on until Ctrl-C.', (0, 1_000_000)),
+    ('joystick', '', 'Topic of sensor_msgs/Joy whose buttons mark episodes; empty for none.',
+     None),
+    ('button_start', -1, 'Index of the button that starts an episode; -1 for none.', (-1, 100)),
+    ('button_success', -1, 'Index of the button that ends one as a success.', (-1, 100)),
+    ('button_failure', -1, 'Index of the button that ends one as a failure.', (-1, 100)),
+    ('queue', 20_000, 'Messages that may wait for the disk; more are dropped, and counted.',
+     (1, 10_000_000)),
+    ('keep_free', 200, 'Megabytes to leave free on the disk; with less, the recording ends.',
+     (0, 1_000_000_000)))
+
+
+class RecorderNode(Node):
+    """The recorder; see the parameters' descriptions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Declare the parameters; :meth:`autostart` begins the bag."""
+        super().__init__('dfp_recorder', **kwargs)
+        self._settings = {
+            name: declare_parameter(self, name, default, sentence, bounds)
+            for name, default, sentence, bounds in _PARAMETERS}
+        self._bag: BagWriter | None = None
+        self._subscriptions_made: list[Any] = []
+        self._topics: list[tuple[str, Any]] = []
+        self._best_effort: set[int] = set()
+        self._last = 0
+        self._reported = 0
+        self._marked = {START: 0, SUCCESS: 0, FAILURE: 0}
+        self.failed = False
+
+    def autostart(self) -> bool:
+        """
+        Begin the bag, and listen.
+
+        :return: False where that failed; the reason has been logged.
+        """
+        try:
+            self._open()
+        except Exception as error:  # whatever it is, the operator is told
+            self.get_logger().fatal(f'cannot record: {error}')
+            self.failed = True
+            return False
+        self.get_logger().info(
+            f'recording {len(self._topics)} topics to {self._settings["out"]}')
+        return True
+
+    def close(self) -> None:
+        """End the bag, say what is in it, and destroy the node."""
+        for subscription in self._subscriptions_made:
+            self.destroy_subscription(subscription)
+        if self._bag is not None:
+            self._bag.close()
+            self._report_trouble()
+            marks = ', '.join(f'{count} {mark}' for mark, count in self._marked.items())
+            self.get_logger().info(
+                f'{self._bag.path}: {self._bag.written} messages, {self._bag.dropped} dropped; '
+                f'marks: {marks}')
+        self.destroy_node()
+
+    def _open(self) -> None:
+        """Find the topics, begin the bag, subscribe."""
+        settings = self._settings
+        for name in ('robot', 'out'):
+            if not settings[name]:
+                raise ValueError(f'parameter {name}: found nothing; say which')
+        if settings['storage'] not in STORAGES:
+            raise ValueError(
+                f'parameter storage: found {settings["storage"]!r}; '
+                f'{nearest(settings["storage"], STORAGES)}')
+        robot = load_robot(settings['robot'])
+        topics = [
+            (source.topic, SourceReader(source, robot).message_type, source.type)
+            for source in robot.sources.values()]
+        topics += [
+            (topic.topic, find_message_type(topic.type, topic.where), topic.type)
+            for topic in robot.commands]
+        topics += [
+            (f'{settings["policy_node"]}/decision', Float64MultiArray,
+             'std_msgs/msg/Float64MultiArray'),
+            (TOPIC, String, 'std_msgs/msg/String')]
+        # Two sources may share a topic.
+        topics = list(dict.fromkeys(topics))
+        self._topics = [(self.resolve_topic_name(name), kind) for name, kind, _ in topics]
+        self._bag = BagWriter(
+            Path(settings['out']).expanduser(), settings['storage'],
+            [(name, text) for (name, _), (_, _, text) in zip(self._topics, topics, strict=True)],
+            find_definitions(text for _, _, text in topics), settings['queue'],
+            settings['keep_free'] << 20)
+        for index in range(len(self._topics)):
+            self._subscriptions_made.append(self._subscribe(index))
+        OperatorMarks(self, settings['joystick'], {
+            mark: settings[f'button_{mark}'] for mark in (START, SUCCESS, FAILURE)})
+        self.create_timer(0.5, self._look_after)
+
+    def _subscribe(self, index: int) -> Any:
+        """Subscribe to a topic, reliably unless its publisher is not."""
+        name, kind = self._topics[index]
+        reliability = (
+            ReliabilityPolicy.BEST_EFFORT if index in self._best_effort
+            else ReliabilityPolicy.RELIABLE)
+        return self.create_subscription(
+            kind, name, self._receiver(index), QoSProfile(depth=DEPTH, reliability=reliability),
+            raw=True)
+
+    def _receiver(self, index: int) -> Callable[[bytes], None]:
+        """Make the callback of one topic: nothing is decoded but marks."""
+        bag = self._bag
+        assert bag is not None
+        is_mark = index == len(self._topics) - 1
+
+        def receive(message: bytes) -> None:
+            now = self.get_clock().now().nanoseconds
+            if now < self._last - _ADJUSTMENT:
+                self._fail(
+                    f'the clock was set back by {(self._last - now) * 1e-9:.3f} s, and a bag in '
+                    'which time goes back cannot be read in order; start another recording')
+            if self.failed:
+                return
+            self._last = max(now, self._last)
+            bag.add(index, self._last, bytes(message))
+            if is_mark:
+                self._count(deserialize_message(message, String).data)
+        return receive
+
+    def _count(self, mark: str) -> None:
+        """Count a mark; after the last episode, a moment is left for what is still on its way."""
+        if mark not in self._marked:
+            self.get_logger().warning(
+                f'found the mark {mark!r}, which ends up ignored; {nearest(mark, self._marked)}')
+            return
+        self._marked[mark] += 1
+        self.get_logger().info(f'mark: {mark}')
+        ended = self._marked[SUCCESS] + self._marked[FAILURE]
+        if mark != START and ended == self._settings['episodes']:
+            self.create_timer(1.0, self._end)
+
+    def _look_after(self) -> None:
+        """Twice a second: match publishers that are not reliable, and report trouble."""
+        for index, (name, _) in enumerate(self._topics):
+            if index not in self._best_effort and any(
+                    publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+                    for publisher in self.get_publishers_info_by_topic(name)):
+                self._best_effort.add(index)
+                self.destroy_subscription(self._subscriptions_made[index])
+                self._subscriptions_made[index] = self._subscribe(index)
+                self.get_logger().info(f'{name} is published without repetition of what gets lost')
+        self._report_trouble()
+
+    def _report_trouble(self) -> None:
+        """Log what was dropped since the last time, and what ended the bag."""
+        assert self._bag is not None
+        if self._bag.dropped > self._reported:
+            self.get_logger().warning(
+                f'{self._bag.dropped - self._reported} messages were dropped: the disk is too '
+                'slow, or the queue too short')
+            self._reported = self._bag.dropped
+        if self._bag.failure:
+            self._fail(self._bag.failure)
+
+    def _fail(self, reason: str) -> None:
+        """End with an error."""
+        if not self.failed:
+            self.failed = True
+            self.get_logger().fatal(reason)
+            self._end()
+
+    def _end(self) -> None:
+        """End as Ctrl-C would."""
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Record until SIGINT or SIGTERM.
+
+    :return: The exit status: 1 where something was wrong, else 0.
+    """
+    made: list[RecorderNode] = []
+
+    def make() -> RecorderNode:
+        made.append(RecorderNode())
+        return made[0]
+
+    return run_node('dfp_recorder', make, args) or int(any(node.failed for node in made))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

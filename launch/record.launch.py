@@ -1,0 +1,66 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Record a robot: everything that its description names, decisions, and episode marks, as a bag.
+
+``ros2 launch dfp_ros record.launch.py robot:=ur5e_cube out:=bags/monday``
+
+Ctrl-C ends the recording. An argument that is not given leaves the node's default.
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from dfp_ros.launch_arguments import given
+
+# Name, type, sentence.
+PARAMETERS = (
+    ('storage', str, 'mcap or sqlite3.'),
+    ('policy_node', str, 'Name of the policy node whose decisions are recorded.'),
+    ('episodes', int, 'End after so many episodes; 0 goes on until Ctrl-C.'),
+    ('joystick', str, 'Topic of sensor_msgs/Joy whose buttons mark episodes.'),
+    ('button_start', int, 'Index of the button that starts an episode.'),
+    ('button_success', int, 'Index of the button that ends one as a success.'),
+    ('button_failure', int, 'Index of the button that ends one as a failure.'),
+    ('queue', int, 'Messages that may wait for the disk.'),
+    ('keep_free', int, 'Megabytes to leave free on the disk.'),
+    ('use_sim_time', bool, 'Follow the clock of a simulation.'),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the process."""
+    return LaunchDescription([
+        DeclareLaunchArgument(
+            'robot', description='Robot description (.yaml), or the bare name of one in config.'),
+        DeclareLaunchArgument('out', description='Folder of the bag; it must not exist.'),
+        *(DeclareLaunchArgument(name, default_value='', description=sentence)
+          for name, _, sentence in PARAMETERS),
+        DeclareLaunchArgument('namespace', default_value='', description='Namespace.'),
+        DeclareLaunchArgument('log_level', default_value='info', description='Log level.'),
+        OpaqueFunction(function=_nodes),
+    ])
+
+
+def _nodes(context: LaunchContext) -> list[Node]:
+    """Make the node, now that the arguments have values."""
+    wanted = [('robot', str), ('out', str), *((name, kind) for name, kind, _ in PARAMETERS)]
+    return [Node(
+        package='dfp_ros', executable='recorder', name='dfp_recorder',
+        namespace=LaunchConfiguration('namespace'),
+        parameters=[given(context, wanted)],
+        ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+        output='screen', on_exit=Shutdown(reason='the recording ended'))]

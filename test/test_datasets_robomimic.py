@@ -1,0 +1,282 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from collections.abc import Callable
+import json
+from pathlib import Path
+
+import h5py
+from hypothesis import given, settings, strategies
+import numpy as np
+import pytest
+
+from training.config import PRESETS, TrainConfig
+from training.datasets.load import load as load_any
+from training.datasets.robomimic import load
+from training.transitions import DataError
+
+TASK = 'lift-mh-low_dim'
+WIDTHS = {'robot0_eef_pos': 3, 'robot0_eef_quat': 4, 'robot0_gripper_qpos': 2, 'object': 10}
+# What robosuite 1.4 wrote of its controller.
+OLD_CONTROLLER = {
+    'type': 'OSC_POSE', 'input_max': 1, 'input_min': -1, 'kp': 150, 'damping': 1,
+    'output_max': [0.05, 0.05, 0.05, 0.5, 0.5, 0.5], 'control_delta': True,
+    'output_min': [-0.05, -0.05, -0.05, -0.5, -0.5, -0.5], 'impedance_mode': 'fixed',
+    'kp_limits': [0, 300], 'damping_limits': [0, 10], 'position_limits': None,
+    'orientation_limits': None, 'uncouple_pos_ori': True, 'interpolation': None,
+    'ramp_ratio': 0.2}
+OLD_ARGS = {'env_name': 'Lift', 'env_version': '1.4.1', 'type': 1, 'env_kwargs': {
+    'robots': 'Panda', 'control_freq': 20, 'controller_configs': OLD_CONTROLLER}}
+
+
+def written(
+        path: Path, lengths: dict[int, int], env_args: dict = OLD_ARGS, kind: str = 'f8',
+        widths: dict[str, int] = WIDTHS, act_dim: int = 7) -> Path:
+    """Write demonstrations by number, each value of which tells where it stands."""
+    with h5py.File(path, 'w') as file:
+        data = file.create_group('data')
+        data.attrs['env_args'] = json.dumps(env_args)
+        for number, length in lengths.items():
+            group = data.create_group(f'demo_{number}')
+            group.attrs['num_samples'] = length
+            steps = number + np.arange(length + 1) / 100
+            for key, width in widths.items():
+                values = steps[:, None] + 1000 * np.arange(width)
+                group[f'obs/{key}'] = values[:-1].astype(kind)
+                group[f'next_obs/{key}'] = values[1:].astype(kind)
+            group['actions'] = np.full((length, act_dim), 0.5, kind)
+            # Solved at the last two steps, both of which are called done.
+            group['rewards'] = group['dones'] = (np.arange(length) >= length - 2).astype(kind)
+    return path
+
+
+def test_what_was_collected_is_read(lift_demonstrations: Path) -> None:
+    data = load(lift_demonstrations, TASK)
+    with h5py.File(lift_demonstrations) as file:
+        lengths = [len(file[f'data/demo_{i}/actions']) for i in range(3)]
+        np.testing.assert_array_equal(
+            data.actions[:lengths[0]], file['data/demo_0/actions'][()].astype(np.float32))
+        np.testing.assert_array_equal(
+            data.observations[lengths[0], :3],
+            file['data/demo_1/obs/robot0_eef_pos'][0].astype(np.float32))
+        env_args = json.loads(file['data'].attrs['env_args'])
+    np.testing.assert_array_equal(np.flatnonzero(data.terminals), np.cumsum(lengths) - 1)
+    # Solved from the step of success on, and some steps more.
+    np.testing.assert_array_equal(data.rewards, -data.masks)
+    assert int((data.masks == 0).sum()) >= 15
+    assert data.source['env_args'] == env_args
+    assert data.period == 0.05
+    inside = np.flatnonzero(data.terminals == 0)
+    np.testing.assert_array_equal(data.next_observations[inside], data.observations[inside + 1])
+
+
+def test_a_run_finds_the_reader(lift_demonstrations: Path) -> None:
+    config = PRESETS['lift-cpu'][1]
+    assert len(load_any(TrainConfig(
+        data=str(lift_demonstrations), environment=config.environment, filter_key='better',
+        observation_keys=('object',)))) > 0
+
+
+def test_demonstrations_go_by_number_and_end_where_they_end(tmp_path: Path) -> None:
+    data = load(written(tmp_path / 'a.hdf5', {10: 4, 2: 3, 0: 5}), TASK)
+    ends = np.flatnonzero(data.terminals)
+    assert ends.tolist() == [4, 7, 11]
+    assert data.observations[ends, 0].round().tolist() == [0, 2, 10]
+    assert np.flatnonzero(data.masks == 0).tolist() == [3, 4, 6, 7, 10, 11]
+
+
+def test_parts_of_the_observation_and_their_order_can_be_chosen(tmp_path: Path) -> None:
+    data = load(
+        written(tmp_path / 'a.hdf5', {0: 3}), TASK, keys=('object', 'robot0_gripper_qpos'))
+    assert [(field.name, field.size, field.unit) for field in data.observation_fields] == [
+        ('cube_pos', 3, 'm'), ('cube_quat', 4, '1'), ('gripper_to_cube_pos', 3, 'm'),
+        ('robot0_gripper_qpos', 2, 'm')]
+    assert data.source['observation_keys'] == ['object', 'robot0_gripper_qpos']
+
+
+def test_a_filter_key_chooses_demonstrations(tmp_path: Path) -> None:
+    path = written(tmp_path / 'a.hdf5', {0: 3, 1: 4, 2: 5})
+    with h5py.File(path, 'a') as file:
+        file['mask/train'] = np.array(['demo_2', 'demo_0'], dtype='S')
+        file['mask/valid'] = np.array(['demo_1'], dtype='S')
+        file['mask/lost'] = np.array(['demo_7'], dtype='S')
+    data = load(path, TASK, 'train')
+    assert np.flatnonzero(data.terminals).tolist() == [2, 7]
+    with pytest.raises(
+            DataError, match=r"a\.hdf5: filter_key: found 'test', expected one of lost, train"):
+        load(path, TASK, 'test')
+    with pytest.raises(DataError, match=r"a\.hdf5: found the demonstration 'demo_7'"):
+        load(path, TASK, 'lost')
+
+
+def test_robomimics_own_reader_finds_the_same(lift_demonstrations: Path) -> None:
+    from robomimic.utils import obs_utils
+    from robomimic.utils.dataset import SequenceDataset
+    obs_utils.initialize_obs_utils_with_obs_specs({'obs': {'low_dim': list(WIDTHS), 'rgb': []}})
+    theirs = SequenceDataset(
+        str(lift_demonstrations), obs_keys=tuple(WIDTHS),
+        dataset_keys=('actions', 'rewards', 'dones'), filter_by_attribute='train')
+    ours = load(lift_demonstrations, TASK, 'train')
+    assert len(theirs) == len(ours)
+    for i in (0, len(ours) // 2, len(ours) - 1):
+        row = theirs[i]
+        for name, values in (('obs', ours.observations), ('next_obs', ours.next_observations)):
+            np.testing.assert_allclose(
+                np.concatenate([row[name][key][0] for key in WIDTHS]), values[i], rtol=1e-6)
+        np.testing.assert_allclose(row['actions'][0], ours.actions[i], rtol=1e-6)
+        assert row['rewards'][0] - 1 == ours.rewards[i]
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    lengths=strategies.dictionaries(
+        strategies.integers(0, 99), strategies.integers(1, 12), min_size=1, max_size=6),
+    kind=strategies.sampled_from(['f4', 'f8']), widths=strategies.dictionaries(
+        strategies.sampled_from(['object', 'robot0_joint_pos', 'robot0_eef_quat']),
+        strategies.integers(1, 9), min_size=1), act_dim=strategies.integers(1, 9))
+def test_any_layout_is_read_in_order(
+        tmp_path_factory: pytest.TempPathFactory, lengths: dict, kind: str, widths: dict,
+        act_dim: int) -> None:
+    path = tmp_path_factory.mktemp('layout') / 'a.hdf5'
+    data = load(written(path, lengths, OLD_ARGS, kind, widths, act_dim), TASK, keys=tuple(widths))
+    rows = [number + i / 100 for number in sorted(lengths) for i in range(lengths[number])]
+    offsets = np.concatenate([1000 * np.arange(width) for width in widths.values()])
+    expected = (np.array(rows)[:, None] + offsets).astype(kind).astype(np.float32)
+    np.testing.assert_array_equal(data.observations, expected)
+    assert data.actions.shape == (len(rows), act_dim)
+    ends = np.cumsum([lengths[number] for number in sorted(lengths)]) - 1
+    assert np.flatnonzero(data.terminals).tolist() == ends.tolist()
+
+
+def test_actions_have_the_controllers_ranges(tmp_path: Path) -> None:
+    data = load(written(tmp_path / 'a.hdf5', {0: 3}), TASK)
+    assert [(field.name, field.size, field.unit, field.high[0])
+            for field in data.action_fields] == [
+        ('effector_linear_velocity', 3, 'm/s', 1.0),
+        ('effector_angular_velocity', 3, 'rad/s', 10.0), ('gripper_direction', 1, '1', 1.0)]
+    absolute = {**OLD_CONTROLLER, 'control_delta': False}
+    env_args = {**OLD_ARGS, 'env_kwargs': {
+        **OLD_ARGS['env_kwargs'], 'controller_configs': absolute}}
+    data = load(written(tmp_path / 'b.hdf5', {0: 3}, env_args), TASK)
+    assert [(field.name, field.size) for field in data.action_fields] == [('action', 7)]
+
+
+def test_objects_of_robosuite_1_4_come_in_its_order(tmp_path: Path) -> None:
+    widths = {**WIDTHS, 'object': 14}
+    for version, first in (('1.4.1', 'Can_pos'), ('1.5.0', 'Can_to_robot0_eef_pos')):
+        path = written(
+            tmp_path / f'{version}.hdf5', {0: 3}, widths=widths,
+            env_args={**OLD_ARGS, 'env_name': 'PickPlaceCan', 'env_version': version})
+        assert load(path, 'can-ph-low_dim').observation_fields[3].name == first
+
+
+@pytest.mark.parametrize('share', [0.0, 0.3, 0.9])
+def test_a_truncated_file_is_refused(
+        lift_demonstrations: Path, tmp_path: Path, share: float) -> None:
+    content = lift_demonstrations.read_bytes()
+    path = tmp_path / 'cut.hdf5'
+    path.write_bytes(content[:int(len(content) * share)])
+    with pytest.raises(DataError, match=r'cut\.hdf5: found a file that is damaged or not HDF5'):
+        load(path, TASK)
+
+
+def _replace(key: str, values: np.ndarray) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[key]
+        file[key] = values
+    return change
+
+
+def _nan(file: h5py.File) -> None:
+    file['data/demo_1/obs/object'][2, 1] = np.nan
+
+
+def _delete(key: str) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[key]
+    return change
+
+
+def _link(key: str, link: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[key]
+        file[key] = link
+    return change
+
+
+def _external(file: h5py.File) -> None:
+    del file['data/demo_0/actions']
+    file.create_dataset('data/demo_0/actions', (4, 7), 'f8', external='elsewhere.raw')
+
+
+def _virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((4, 7), 'f8')
+    layout[:] = h5py.VirtualSource('elsewhere.hdf5', 'actions', (4, 7))
+    del file['data/demo_0/actions']
+    file.create_virtual_dataset('data/demo_0/actions', layout)
+
+
+def _object(file: h5py.File) -> None:
+    del file['data/demo_0/rewards']
+    file.create_dataset('data/demo_0/rewards', data=['a'] * 4, dtype=h5py.string_dtype())
+
+
+def _env_args(text: str) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file['data'].attrs['env_args'] = text
+    return change
+
+
+def _none(file: h5py.File) -> None:
+    for name in ('demo_0', 'demo_1'):
+        del file['data'][name]
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (_nan, r'data/demo_1/obs/object: found a number that is not finite, in row 2'),
+    (_replace('data/demo_1/actions', np.full((4, 7), 1.5)), 'actions: found 1.5 in row 4'),
+    (_delete('data/demo_1/rewards'), "the key 'data/demo_1/rewards' is missing; found actions"),
+    (_delete('data/demo_0/next_obs/object'), "'data/demo_0/next_obs/object' is missing"),
+    (_delete('data'), "the key 'data' is missing; found nothing"),
+    (_replace('data/demo_1/obs/object', np.zeros((4, 9))),
+     r'demo_1/obs/object: found shape \(4, 9\), expected \(4, 10\)'),
+    (_replace('data/demo_1/rewards', np.zeros(3)), r'found shape \(3,\), expected \(4,\)'),
+    (_replace('data/demo_0/obs/object', np.zeros((4, 84, 84, 3))), 'pictures are not read'),
+    (_replace('data/demo_0/actions', np.zeros((0, 7))), 'demo_0: found 0 actions, expected 4'),
+    (_replace('data/demo_0/actions', np.zeros((3, 7))), 'demo_0: found 3 actions, expected 4'),
+    (_none, 'data: found no demonstration'),
+    (_link('data/demo_0', h5py.ExternalLink('elsewhere.hdf5', '/data/demo_0')),
+     'demo_0/actions: found a link to elsewhere, which is not followed'),
+    (_link('data/demo_0/obs', h5py.SoftLink('/data/demo_1/obs')), 'found a link to elsewhere'),
+    (_external, 'found data that lie in another file, which is not read'),
+    (_virtual, 'found data that lie in another file, which is not read'),
+    (_object, 'data/demo_0/rewards: found object, expected numbers'),
+    (_env_args('{'), "env_args: found '{', expected JSON text with env_name and env_kwargs"),
+    (_env_args('[]'), 'expected JSON text with env_name'),
+    (_env_args(json.dumps({'env_name': 'PickPlaceCan', 'env_kwargs': {}})),
+     "found data of 'PickPlaceCan', .* environment 'lift-mh-low_dim'; name 'can-mh-low_dim'"),
+])
+def test_what_is_wrong_with_a_file_is_said(
+        tmp_path: Path, change: Callable[[h5py.File], None], message: str) -> None:
+    path = written(tmp_path / 'bad.hdf5', {0: 4, 1: 4})
+    load(path, TASK)
+    with h5py.File(path, 'a') as file:
+        change(file)
+    with pytest.raises(DataError, match=rf'bad\.hdf5: .*{message}'):
+        load(path, TASK)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r'none\.hdf5: found no such file; make one with'):
+        load(tmp_path / 'none.hdf5', TASK)

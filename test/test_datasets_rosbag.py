@@ -1,0 +1,325 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Recordings as transitions: episodes, gaps, rewards, and bags that cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bags import (
+    command,
+    decision,
+    demonstration,
+    make,
+    mark,
+    MS,
+    observation,
+    PERIOD,
+    START,
+    state,
+    STRING,
+    TYPES,
+    write_bag,
+)
+from hypothesis import given, settings, strategies
+import numpy as np
+import pytest
+from robot_samples import shipped_robot
+
+from training.datasets.rosbag import convert, Options
+from training.datasets.rosbag_commands import ActionScale
+from training.datasets.rosbag_report import Report
+from training.transitions import DataError, Transitions
+
+ROBOT = shipped_robot()
+SCALE = ActionScale.of_robot(ROBOT)
+
+
+def read(path: Path, **options: Any) -> tuple[Transitions, Report]:
+    """Convert one bag at 20 Hz."""
+    return convert([path], ROBOT, Options(0.05, SCALE, **options))
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_demonstration(tmp_path: Path, storage: str) -> None:
+    """Each step has the newest state, the command that answered it, and the reward of its end."""
+    data, report = read(write_bag(tmp_path / 'bag', demonstration(10), storage))
+    expected = np.array([observation(i / 100) for i in range(10)])
+    np.testing.assert_allclose(data.observations, expected[:-1], atol=1e-6)
+    np.testing.assert_allclose(data.next_observations, expected[1:], atol=1e-6)
+    np.testing.assert_allclose(data.actions, np.arange(9)[:, None] / 100 * np.ones(5), atol=1e-6)
+    np.testing.assert_array_equal(data.rewards, [-1] * 8 + [0])
+    np.testing.assert_array_equal(data.masks, [1] * 8 + [0])
+    np.testing.assert_array_equal(data.terminals, [0] * 8 + [1])
+    assert report.counts['episodes solved'] == 1
+    assert [field.name for field in data.action_fields] == [
+        'effector_linear_velocity', 'effector_yaw_rate', 'gripper_rate']
+    assert data.action_fields[1].high == (6.0,)
+
+
+def test_a_failure_is_an_episode_without_reward(tmp_path: Path) -> None:
+    """It ends, but no state of it is one after which nothing follows."""
+    data, _ = read(write_bag(tmp_path / 'bag', demonstration(10, end='failure')))
+    assert (data.rewards == -1).all()
+    assert (data.masks == 1).all()
+    assert data.terminals.sum() == 1
+
+
+def silent(messages: list[Any], topic: str, begin: int, end: int) -> list[Any]:
+    """Take a topic's messages out, from one step up to another."""
+    return [each for each in messages if each[1] != topic or not (
+        START + begin * PERIOD - 10 * MS <= each[0] < START + end * PERIOD - 10 * MS)]
+
+
+def test_gaps_split_and_are_never_filled(tmp_path: Path) -> None:
+    """A source that is silent for longer than its maximum age of 0.2 s, and commands missing."""
+    messages = demonstration(30)
+    messages = silent(messages, '/cube_0_pose', 10, 16)
+    messages = silent(messages, '/gripper_command', 22, 25)
+    data, report = read(write_bag(tmp_path / 'bag', messages))
+    # The state at step 9 arrived at 448 ms: at 650 ms and at 700 and 750 it is too old.
+    assert report.problems == {'source stale': 3, 'no command': 2}
+    assert data.terminals.sum() == 3
+    assert report.counts['splits at gaps'] == 2
+    assert len(data) == 12 + 6 + 4
+    joints, following = data.observations[:, 0], data.next_observations[:, 0]
+    np.testing.assert_allclose(following - joints, 0.01, atol=1e-6)
+    assert 'cube_0' in report.details['source stale']
+
+
+def test_a_success_after_a_gap_is_not_taken_for_the_end_of_what_was_before(
+        tmp_path: Path) -> None:
+    """Nobody saw what led to it."""
+    messages = silent(demonstration(20), '/cube_0_pose', 10, 20)
+    data, report = read(write_bag(tmp_path / 'bag', messages))
+    assert report.counts['successes lost in a gap'] == 1
+    assert (data.masks == 1).all()
+
+
+def test_stamps_that_go_back(tmp_path: Path) -> None:
+    """A message that was overtaken splits the episode where it counts as the newest."""
+    messages = demonstration(12)
+    messages += [each for each in state(
+        START + 6 * PERIOD - MS, 0.5, START + 5 * PERIOD - 60 * MS) if each[1] == '/effector_pose']
+    data, report = read(write_bag(tmp_path / 'bag', messages))
+    assert report.problems == {'stamps out of order': 1}
+    assert 'effector' in report.details['stamps out of order']
+    assert len(data) == 5 + 4
+
+
+def test_a_recording_that_pauses(tmp_path: Path) -> None:
+    """Half a minute in which nothing was recorded is a gap, whatever the marks say."""
+    messages = demonstration(10) + demonstration(10, START + 600 * PERIOD)
+    data, report = read(write_bag(
+        tmp_path / 'bag', [each for each in messages if each[2].__msgtype__ != STRING]
+        + mark(START, 'start') + mark(START + 800 * PERIOD, 'failure')))
+    assert data.terminals.sum() == 2
+    assert np.abs(data.next_observations - data.observations).max() < 0.11
+    assert report.problems['source stale'] > 500
+
+
+def test_a_robot_without_a_source_yet(tmp_path: Path) -> None:
+    """Steps before the first message of a source are not learned from."""
+    _, report = read(write_bag(
+        tmp_path / 'bag', silent(demonstration(10), '/gripper_state', -1, 3)))
+    assert report.problems == {'source waiting': 3}
+
+
+def test_marks(tmp_path: Path) -> None:
+    """Started again, ended twice, never ended, and no mark that is known."""
+    second, third = START + 20 * PERIOD, START + 40 * PERIOD
+    messages = [each for each in demonstration(10) if each[0] < START + 9 * PERIOD]
+    messages += demonstration(10, second) + mark(second + 11 * PERIOD, 'success')
+    messages += mark(second + 12 * PERIOD, 'reset')
+    messages += [each for each in demonstration(10, third) if each[0] < third + 9 * PERIOD]
+    path = write_bag(tmp_path / 'bag', messages)
+    data, report = read(path)
+    assert data.terminals.sum() == 1
+    counts = report.counts
+    assert (counts['episodes marked'], counts['episodes kept']) == (3, 1)
+    assert counts['episodes started again'] == 1
+    assert counts['episodes without an end'] == 1
+    assert counts['ends without a start'] == 1
+    assert counts['unknown marks, not start, success, failure'] == 1
+    data, report = read(path, unended='keep')
+    assert report.counts['episodes kept'] == 3
+    assert data.masks.sum() == len(data) - 1
+
+
+def test_a_recording_without_marks(tmp_path: Path) -> None:
+    """It says so, and is one episode where that is asked for."""
+    messages = [each for each in demonstration(10) if each[2].__msgtype__ != STRING]
+    path = write_bag(tmp_path / 'bag', messages)
+    with pytest.raises(DataError, match='--unended keep takes all of it for one'):
+        read(path)
+    data, _ = read(path, unended='keep')
+    assert len(data) >= 8
+    assert (data.masks == 1).all()
+
+
+def decided(lockstep: bool = False, spacing: int = PERIOD, **held: int) -> list[Any]:
+    """Record ten steps of a node, whose samples were received after the decisions."""
+    messages = mark(START - 5 * MS, 'start')
+    for i in range(10):
+        at = START + i * spacing
+        messages += state(at + 2 * MS, i / 100, at - MS)
+        messages += decision(
+            i + 1, at, at - MS, i / 100, lockstep=lockstep, held=held.get('step') == i)
+    return messages + mark(START + 10 * spacing, 'success')
+
+
+def test_steps_of_the_node(tmp_path: Path) -> None:
+    """The samples that the node saw, what it sent, and on request what the policy answered."""
+    path = write_bag(tmp_path / 'bag', decided())
+    data, report = read(path)
+    assert len(data) == 9
+    np.testing.assert_allclose(data.actions, 0.25, atol=1e-6)
+    np.testing.assert_allclose(data.observations[:, 0], np.arange(9) / 100, atol=1e-6)
+    assert report.difference is not None
+    assert report.difference < 1e-6
+    data, _ = read(path, action='raw')
+    np.testing.assert_allclose(data.actions, 0.5, atol=1e-6)
+
+
+def test_lockstep_goes_by_steps_and_not_by_the_clock(tmp_path: Path) -> None:
+    """A robot that waits is as fast as the machine."""
+    data, _ = read(write_bag(tmp_path / 'bag', decided(lockstep=True, spacing=8 * MS)))
+    assert len(data) == 9
+    with pytest.raises(DataError, match=r'0\.008 s apart, expected 0\.05 s'):
+        read(write_bag(tmp_path / 'other', decided(spacing=8 * MS)))
+
+
+def test_steps_that_are_missing_or_held(tmp_path: Path) -> None:
+    """A decision that was not recorded, one that held, and a sample that was not recorded."""
+    messages = decided(step=6)
+    messages = [each for each in messages if each[0] != START + 3 * PERIOD]
+    messages = [each for each in messages
+                if each[1] != '/cube_0_pose' or each[0] != START + 8 * PERIOD + 2 * MS]
+    data, report = read(write_bag(tmp_path / 'bag', messages))
+    assert report.problems == {'node hold: stale': 1, 'sample not recorded': 1}
+    # 0 1 2 | 4 5 | 7 | 9
+    assert len(data) == 2 + 1
+    np.testing.assert_allclose(
+        data.next_observations[:, 0] - data.observations[:, 0], 0.01, atol=1e-6)
+
+
+def test_a_node_whose_clock_was_set_back(tmp_path: Path) -> None:
+    """What follows is another piece."""
+    messages = [each for each in decided() if '/decision' not in each[1]]
+    for i in range(10):
+        at = START + i * PERIOD
+        back = decision(i + 1, at - (10**9 if i >= 5 else 0), at - MS, i / 100)
+        messages += [(at, topic, message) for _, topic, message in back]
+    data, report = read(write_bag(tmp_path / 'bag', messages))
+    assert report.problems == {'clock set back': 1}
+    assert len(data) == 4 + 3
+
+
+def test_commands_beyond_the_limit_are_clipped_and_counted(tmp_path: Path) -> None:
+    """As the node would have clipped them."""
+    messages = demonstration(10) + command(START + 3 * PERIOD + MS, [2.0, 0, 0, 0, 0])
+    data, report = read(write_bag(tmp_path / 'bag', messages))
+    assert report.counts['actions clipped to their bounds'] == 1
+    assert data.actions[3, 0] == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(strategies.lists(strategies.floats(-1, 1, width=32), min_size=5, max_size=5))
+def test_an_action_that_was_sent_comes_back(numbers: list[float]) -> None:
+    """Scaled to SI units and back, it is the same number in float32."""
+    action = np.array(numbers, np.float32)
+    sent = SCALE.low + (action.astype(np.float64) + 1) / 2 * (SCALE.high - SCALE.low)
+    np.testing.assert_allclose(SCALE.to_action(sent).astype(np.float32), action, atol=1e-6)
+
+
+def test_a_robot_without_limits() -> None:
+    """The description says nothing about actions, and no policy does."""
+    topic = ROBOT.commands[0]
+    bare = replace(ROBOT, commands=(replace(
+        topic, entries=(replace(topic.entries[0], limit=()),)),))
+    with pytest.raises(DataError, match=r"ur5e_cube\.yaml:\d+.*'limit' is missing"):
+        ActionScale.of_robot(bare)
+
+
+def test_a_recording_that_was_cut_short(tmp_path: Path) -> None:
+    """What was written whole is read; how much is lost is said."""
+    path = write_bag(tmp_path / 'bag', [
+        each for i in range(120) for each in demonstration(10, START + 20 * i * PERIOD)])
+    file = path / 'bag.mcap'
+    whole = len(read(path)[0])
+    (path / 'metadata.yaml').unlink()
+    assert len(read(path)[0]) == whole, 'only metadata.yaml is missing'
+    file.write_bytes(file.read_bytes()[:-300_000])
+    data, report = read(path)
+    assert 0.4 * whole < len(data) < whole
+    assert report.counts['bytes lost at a cut end'] > 0
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(DataError, match='nothing of it can be read'):
+        read(path)
+
+
+def test_what_is_no_bag(tmp_path: Path) -> None:
+    """Nothing there, an empty folder, another file, garbage, and no message."""
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'notes.txt').write_text('notes')
+    (tmp_path / 'noise.mcap').write_bytes(bytes(range(256)) * 40)
+    (tmp_path / 'noise.db3').write_bytes(bytes(range(256)) * 40)
+    write_bag(tmp_path / 'silent', [])
+    for name, message in (
+            ('none', 'found no such file or folder'), ('empty', r'found no \.mcap or \.db3 file'),
+            ('notes.txt', "found '.txt', expected a rosbag2 folder"),
+            ('noise.mcap', 'damaged .*it does not begin as an mcap file'),
+            ('noise.db3', 'damaged .*not a database'),
+            ('silent', 'found a bag without a message')):
+        with pytest.raises(DataError, match=message) as caught:
+            read(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+
+
+def test_topics_and_types_that_are_not_there(tmp_path: Path) -> None:
+    """The error names topic, type, and the place that asks for it."""
+    without = {topic: kind for topic, kind in TYPES.items() if topic != '/cube_0_pose'}
+    messages = [each for each in demonstration(10) if each[1] != '/cube_0_pose']
+    with pytest.raises(
+            DataError, match=r'topic /cube_0_pose is missing, which .*ur5e_cube.yaml:\d+'):
+        read(write_bag(tmp_path / 'missing', messages, types=without))
+    with pytest.raises(DataError, match='expected geometry_msgs/msg/PoseStamped'):
+        read(write_bag(
+            tmp_path / 'other', [(START, '/cube_0_pose', make('String', data='x'))],
+            types={**TYPES, '/cube_0_pose': STRING}))
+    with pytest.raises(DataError, match='topic /left/joint_states is missing'):
+        read(write_bag(tmp_path / 'names', demonstration(10)), namespace='left')
+    with pytest.raises(DataError, match='which --action raw is taken from'):
+        read(tmp_path / 'names', action='raw')
+
+
+def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
+    """A bag of an older ROS carries no definitions; a robot's own type cannot be read then."""
+    import sqlite3
+    path = write_bag(tmp_path / 'bag', demonstration(10), 'sqlite3')
+    whole = len(read(path)[0])
+    database = sqlite3.connect(path / 'bag.db3')
+    database.execute('DELETE FROM message_definitions')
+    database.commit()
+    assert len(read(path)[0]) == whole, 'types of ROS 2 itself are known'
+    database.execute("UPDATE topics SET type = 'my_msgs/msg/Pose' WHERE name = '/cube_0_pose'")
+    database.commit()
+    database.close()
+    (path / 'metadata.yaml').unlink()
+    cube = replace(ROBOT.sources['cube_0'], type='my_msgs/msg/Pose')
+    sources = {**ROBOT.sources, 'cube_0': cube}
+    with pytest.raises(DataError, match='type my_msgs/msg/Pose, which is unknown'):
+        convert([path], replace(ROBOT, sources=sources), Options(0.05, SCALE))

@@ -1,0 +1,88 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The launch file of the recorder, run as `ros2 launch` runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip('launch_ros')
+
+from ros_processes import Peer
+from std_srvs.srv import Trigger
+
+from dfp_ros.robots.domain import free_domain
+from training.datasets.rosbag_files import Bag
+
+FILE = Path(__file__).parent.parent / 'launch' / 'record.launch.py'
+PROGRAM = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+arguments = [argument.split(':=', 1) for argument in sys.argv[2:]]
+service = LaunchService()
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)]))
+sys.exit(service.run())
+"""
+
+
+def launch(domain: int, *arguments: str) -> subprocess.Popen[str]:
+    """Run the launch file with arguments as `ros2 launch` takes them."""
+    return subprocess.Popen(
+        [sys.executable, '-c', PROGRAM, str(FILE), *arguments], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain),
+             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'})
+
+
+def test_records_until_ctrl_c(tmp_path: Path) -> None:
+    """Its arguments reach the node, topics are in its namespace, and Ctrl-C leaves a whole bag."""
+    domain, out = free_domain(), tmp_path / 'bag'
+    process = launch(
+        domain, 'robot:=ur5e_cube', f'out:={out}', 'storage:=sqlite3', 'namespace:=left')
+    try:
+        with Peer(domain) as peer:
+            peer.call(Trigger, '/left/dfp_recorder/start_episode')
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert 'process has finished cleanly' in output
+    assert 'Traceback' not in output
+    assert (out / 'bag.db3').is_file()
+    with Bag(out) as bag:
+        assert bag.count('/left/episode_marks') == 1
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['robot:=ur5e_cube', 'out:={}/bag', 'episodes:=many'],
+     "argument episodes: found 'many', expected int"),
+    (['robot:=ur5e_cube', 'out:={}'], 'found something there'),
+    (['robot:=ur5e_cube'], "argument 'out'")])
+def test_says_what_is_wrong(tmp_path: Path, arguments: list[str], message: str) -> None:
+    """A launch that cannot work ends by itself, with the reason."""
+    process = launch(free_domain(), *(each.format(tmp_path) for each in arguments))
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert message in output, output

@@ -1,0 +1,98 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Make a data file of recordings that ``record.launch.py``, or anybody's ``ros2 bag record``, wrote.
+
+    python -m training.convert bags/monday --robot config/ur5e_cube.yaml --rate 20 --out data/x.npz
+    python -m training.train small-clone --data data/x.npz --environment none
+
+Observations are computed as the policy node computes them, at its steps where its decisions were
+recorded, on a grid of the control period otherwise. ROS is not needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+import sys
+
+from dfp_ros.episode_marks import TOPIC
+from dfp_ros.policy import OnnxPolicy, PolicyError
+from dfp_ros.robot_description import DescriptionError, load_robot_description, require_fit
+from dfp_ros.spec import SpecMismatch
+from training.datasets import stored
+from training.datasets.rosbag import convert, Options
+from training.datasets.rosbag_commands import ActionScale
+from training.provenance import sha256
+from training.transitions import DataError
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='python -m training.convert', description='Make a data file of recordings.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add('bags', nargs='+', type=Path, help='rosbag2 folders, or their files')
+    add('--robot', type=Path, required=True, help='robot description (.yaml)')
+    rate = parser.add_mutually_exclusive_group(required=True)
+    rate.add_argument(
+        '--policy', type=Path, help='policy file that gives the rate and the bounds of actions')
+    rate.add_argument('--rate', type=float, help='control rate in Hz; the bounds of actions are '
+                      'the limits in the robot description')
+    add('--out', type=Path, required=True, help='data file to write (.npz)')
+    add('--action', choices=('sent', 'raw'), default='sent',
+        help='what was sent, or what the policy answered before any limit')
+    add('--ticks', choices=('auto', 'decisions', 'grid'), default='auto',
+        help="steps of the node or of a grid; auto takes the node's where they were recorded")
+    add('--unended', choices=('drop', 'keep'), default='drop',
+        help='what happens to episodes without an end mark: dropped, or kept as not solved')
+    add('--namespace', default='', help='namespace of the recorded topics')
+    add('--decisions', default='dfp_policy/decision', help='topic of the decisions')
+    add('--marks', default=TOPIC, help='topic of the episode marks')
+    options = parser.parse_args(arguments)
+    if options.rate is not None and not 1 <= options.rate <= 1000:
+        parser.error(f'--rate: found {options.rate:g}, expected 1 to 1000 Hz')
+    if options.out.suffix != '.npz':
+        parser.error(f'--out: found {options.out}, expected a name that ends in .npz')
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert as the command line says."""
+    asked = parse(arguments)
+    try:
+        robot = load_robot_description(asked.robot)
+        if asked.policy:
+            spec = OnnxPolicy(asked.policy).spec
+            require_fit(spec, robot)
+            period, scale = spec.period, ActionScale.of_policy(spec)
+        else:
+            period, scale = 1 / asked.rate, ActionScale.of_robot(robot)
+        transitions, report = convert(asked.bags, robot, Options(
+            period, scale, asked.action, asked.ticks, asked.unended, asked.namespace,
+            asked.decisions, asked.marks))
+    except (DataError, DescriptionError, PolicyError, SpecMismatch) as error:
+        print(error, file=sys.stderr)
+        return 2
+    source = {**transitions.source, 'robot_sha256': sha256(asked.robot)}
+    stored.save(asked.out, replace(transitions, source=source))
+    print('\n'.join(report.lines()))
+    print(f'{asked.out}: {len(transitions)} transitions')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,296 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Robomimic's low-dimensional HDF5 files as transitions.
+
+Each demonstration is an episode, and its end is the episode's end: what the file calls ``dones``
+is 1 on every step that solves the task, and often on no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+import h5py
+import numpy as np
+
+from dfp_ros.robots import robosuite_env
+from dfp_ros.robots.robosuite_env import OBJECT_KEY, REWARD_SHIFT
+from training.config import NO_ENVIRONMENT
+from training.provenance import sha256
+from training.transitions import action_fields, DataError, observation_fields, Transitions
+
+# Units by how a part's name ends; the first that fits.
+UNITS = (
+    ('joint_pos_cos', '1'), ('joint_pos_sin', '1'), ('joint_pos', 'rad'), ('joint_vel', 'rad/s'),
+    ('vel_lin', 'm/s'), ('vel_ang', 'rad/s'), ('qvel', 'm/s'), ('quat', '1'), ('pos', 'm'))
+# What the object part is made of, where that is known: names and sizes.
+POSE = (('pos', 3), ('quat', 4))
+FROM_EFFECTOR = (('to_robot0_eef_pos', 3), ('to_robot0_eef_quat', 4))
+OBJECTS = {
+    'Lift': [('cube_pos', 3), ('cube_quat', 4), ('gripper_to_cube_pos', 3)],
+    'PickPlaceCan': [(f'Can_{key}', size) for key, size in FROM_EFFECTOR + POSE],
+    'NutAssemblySquare': [(f'SquareNut_{key}', size) for key, size in FROM_EFFECTOR + POSE],
+}
+ARM_ACTIONS = 7
+
+
+def load(
+        path: Path, environment: str, filter_key: str = '',
+        keys: Sequence[str] = ()) -> Transitions:
+    """
+    Load a file of demonstrations.
+
+    Rewards are the file's, 0 or 1 after each step, with -1 added; masks are 0 where they are 0
+    then.
+
+    :param path: An ``.hdf5`` in Robomimic's format.
+    :param environment: For example ``lift-mh-low_dim``; ``none`` for any.
+    :param filter_key: Name of a list of demonstrations under ``mask``; all of them where empty.
+    :param keys: Parts of the observation, in order; Robomimic's usual ones where empty.
+    :raises DataError: Where the file is damaged, lacks something, is of another environment, or
+        holds what is not plain numbers.
+    """
+    if not path.is_file():
+        raise DataError(
+            f'{path}: found no such file; make one with `python -m training.collect_robosuite`, '
+            "or copy Robomimic's there")
+    try:
+        with h5py.File(path, 'r') as file:
+            return _load(_File(path, file), environment, filter_key, keys)
+    except DataError:
+        raise
+    except (OSError, RuntimeError, KeyError) as error:
+        raise DataError(
+            f'{path}: found a file that is damaged or not HDF5 ({error}); collect or copy it '
+            'again') from error
+
+
+@dataclass(frozen=True)
+class _File:
+    """An open file whose members are looked at before they are opened."""
+
+    path: Path
+    file: h5py.File
+
+    def group(self, key: str) -> h5py.Group:
+        """Open a group."""
+        found = self._open(key)
+        if not isinstance(found, h5py.Group):
+            raise DataError(f'{self.path}: {key}: found a data set, expected a group')
+        return found
+
+    def numbers(self, key: str) -> h5py.Dataset:
+        """Open a data set of numbers."""
+        found = self._data(key)
+        if found.dtype.kind not in 'biuf':
+            raise DataError(f'{self.path}: {key}: found {found.dtype}, expected numbers')
+        return found
+
+    def names(self, key: str) -> list[str]:
+        """Read a list of names."""
+        found = self._data(key)
+        if found.ndim != 1 or h5py.check_string_dtype(found.dtype) is None:
+            raise DataError(f'{self.path}: {key}: found {found.dtype}, expected a list of names')
+        return [str(name) for name in found.asstr()[()]]
+
+    def _data(self, key: str) -> h5py.Dataset:
+        """Open a data set whose content lies in this very file."""
+        found = self._open(key)
+        if not isinstance(found, h5py.Dataset):
+            raise DataError(f'{self.path}: {key}: found a group, expected a data set')
+        if found.external or found.is_virtual:
+            raise DataError(
+                f'{self.path}: {key}: found data that lie in another file, which is not read; '
+                'copy them into this one')
+        return found
+
+    def _open(self, key: str) -> Any:
+        """Go down to a member, never along a link that leaves the file."""
+        member: Any = self.file
+        for name in key.split('/'):
+            link = member.get(name, getlink=True) if isinstance(member, h5py.Group) else None
+            if link is None:
+                there = ', '.join(member) if isinstance(member, h5py.Group) else 'a data set'
+                raise DataError(
+                    f'{self.path}: the key {key!r} is missing; found {there or "nothing"}')
+            if not isinstance(link, h5py.HardLink):
+                raise DataError(
+                    f'{self.path}: {key}: found a link to elsewhere, which is not followed; copy '
+                    'what it points to into the file')
+            member = member[name]
+        return member
+
+
+def _load(
+        file: _File, environment: str, filter_key: str, keys: Sequence[str]) -> Transitions:
+    env_args = _env_args(file, environment)
+    robots = robosuite_env.robot_names(env_args)
+    keys = tuple(keys) or robosuite_env.default_keys(len(robots))
+    names = _demonstrations(file, filter_key)
+    lengths = [_length(file, name) for name in names]
+    widths = {key: _width(file, f'data/{names[0]}/obs/{key}') for key in keys}
+    act_dim = _width(file, f'data/{names[0]}/actions')
+    size, obs_dim = sum(lengths), sum(widths.values())
+    observations, following = (np.empty((size, obs_dim), np.float32) for _ in range(2))
+    actions = np.empty((size, act_dim), np.float32)
+    rewards, terminals = np.empty(size, np.float32), np.zeros(size, np.float32)
+    start = 0
+    for name, length in zip(names, lengths, strict=True):
+        rows = slice(start, start + length)
+        for part, table in (('obs', observations), ('next_obs', following)):
+            column = 0
+            for key, width in widths.items():
+                table[rows, column:column + width] = _read(
+                    file, f'data/{name}/{part}/{key}', (length, width))
+                column += width
+        actions[rows] = _read(file, f'data/{name}/actions', (length, act_dim))
+        rewards[rows] = _read(file, f'data/{name}/rewards', (length,))
+        start += length
+        terminals[start - 1] = 1
+    masks = (rewards < 1).astype(np.float32)
+    return Transitions(
+        observations, actions, following, rewards + np.float32(REWARD_SHIFT), masks, terminals,
+        observation_fields(_observation_layout(env_args, widths), observations),
+        action_fields(_action_layout(env_args, act_dim), actions),
+        period=1 / float(env_args['env_kwargs'].get('control_freq', 20)),
+        source={
+            'file': file.path.name, 'sha256': sha256(file.path), 'steps': size,
+            'episodes': len(names), 'solved_steps': int((masks == 0).sum()),
+            'filter_key': filter_key, 'observation_keys': list(keys),
+            'env_args': env_args}).check(file.path)
+
+
+def _env_args(file: _File, environment: str) -> dict[str, Any]:
+    """Read what the file says of its environment, and see whether it is the one wanted."""
+    text = file.group('data').attrs.get('env_args')
+    try:
+        found = json.loads(text)
+        name, _ = found['env_name'], found['env_kwargs'].get
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(
+            f'{file.path}: data: env_args: found {text!r}, expected JSON text with env_name and '
+            'env_kwargs, as Robomimic writes it') from error
+    task = robosuite_env.find_task(environment)
+    if environment != NO_ENVIRONMENT and (task is None or task.env_name != name):
+        fitting = [key for key, task in robosuite_env.TASKS.items() if task.env_name == name]
+        raise DataError(
+            f'{file.path}: found data of {name!r}, which are not for the environment '
+            f'{environment!r}; name '
+            f'{f"{fitting[0]}-mh-low_dim" if fitting else NO_ENVIRONMENT!r}')
+    return dict(found)
+
+
+def _demonstrations(file: _File, filter_key: str) -> list[str]:
+    """List the demonstrations wanted, by number: in the text's order 10 comes before 2."""
+    there = list(file.group('data'))
+    wanted = there
+    if filter_key:
+        masks = list(file.group('mask')) if 'mask' in file.file else []
+        if filter_key not in masks:
+            raise DataError(
+                f'{file.path}: filter_key: found {filter_key!r}, expected one of '
+                f'{", ".join(masks) or "none, as the file has no masks"}')
+        wanted = file.names(f'mask/{filter_key}')
+    for name in wanted:
+        if not re.fullmatch(r'demo_\d+', name) or name not in there:
+            raise DataError(
+                f'{file.path}: found the demonstration {name!r}, expected demo_NUMBER, one of '
+                'those under data')
+    if not wanted:
+        raise DataError(f'{file.path}: data: found no demonstration, expected at least one')
+    return sorted(wanted, key=lambda name: int(name.removeprefix('demo_')))
+
+
+def _length(file: _File, name: str) -> int:
+    """Count a demonstration's steps."""
+    steps = len(file.numbers(f'data/{name}/actions'))
+    told = file.group(f'data/{name}').attrs.get('num_samples', steps)
+    if not steps or steps != told:
+        raise DataError(
+            f'{file.path}: data/{name}: found {steps} actions, expected {told or "at least one"}; '
+            'leave the demonstration out with a filter_key, or collect it again')
+    return steps
+
+
+def _width(file: _File, key: str) -> int:
+    shape = file.numbers(key).shape
+    if len(shape) != 2:
+        raise DataError(
+            f'{file.path}: {key}: found shape {shape}, expected a row of numbers a step; pictures '
+            'are not read')
+    return int(shape[1])
+
+
+def _read(file: _File, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Read numbers of a shape, all of them finite."""
+    found = file.numbers(key)
+    if found.shape != shape:
+        raise DataError(
+            f'{file.path}: {key}: found shape {found.shape}, expected {shape} as in the other '
+            'parts and demonstrations')
+    values = np.asarray(found[()], np.float32)
+    if not np.isfinite(values).all():
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise DataError(
+            f'{file.path}: {key}: found a number that is not finite, in row {row}; leave the '
+            'demonstration out with a filter_key')
+    return values
+
+
+def _observation_layout(
+        env_args: Mapping[str, Any], widths: Mapping[str, int]) -> list[tuple[str, int, str]]:
+    """Name, size and unit of each part, the object's parts one by one where they are known."""
+    name = env_args['env_name']
+    objects = OBJECTS.get(name, [])
+    if robosuite_env.is_old(env_args) and name in robosuite_env.OLD_OBJECTS:
+        order = robosuite_env.OLD_OBJECTS[name]
+        objects = sorted(objects, key=lambda part: order.index(part[0]))
+    layout: list[tuple[str, int, str]] = []
+    for key, width in widths.items():
+        known = key == OBJECT_KEY and sum(size for _, size in objects) == width
+        for part, size in objects if known else [(key, width)]:
+            unit = next((unit for ending, unit in UNITS if part.endswith(ending)), 'mixed')
+            layout.append((part, size, unit))
+    return layout
+
+
+def _action_layout(
+        env_args: Mapping[str, Any], act_dim: int) -> list[tuple[str, int, str, float]]:
+    """Name, size, unit and bound of each part, where the arms' controllers tell them."""
+    settings = robosuite_env.convert(env_args)['env_kwargs']
+    rate = float(settings.get('control_freq', 20))
+    arms = robosuite_env.robot_names(env_args)
+    config = (settings.get('controller_configs') or {})
+    config = config if isinstance(config, Mapping) else config[0]
+    arm = config.get('body_parts', {}).get('right', {})
+    steps = np.broadcast_to(np.asarray(arm.get('output_max', np.nan), float), 6)
+    relative = arm.get('type') == 'OSC_POSE' and arm.get('input_type', 'delta') == 'delta'
+    even = len(set(steps[:3])) == len(set(steps[3:])) == 1
+    if act_dim != ARM_ACTIONS * len(arms) or not (relative and even):
+        return [('action', act_dim, '1', 1.0)]
+    layout: list[tuple[str, int, str, float]] = []
+    for i in range(len(arms)):
+        prefix = f'robot{i}_' if len(arms) > 1 else ''
+        layout += [
+            (f'{prefix}effector_linear_velocity', 3, 'm/s', float(steps[0]) * rate),
+            (f'{prefix}effector_angular_velocity', 3, 'rad/s', float(steps[3]) * rate),
+            # Robosuite's grippers go by its sign alone: positive closes.
+            (f'{prefix}gripper_direction', 1, '1', 1.0)]
+    return layout

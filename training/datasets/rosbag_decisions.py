@@ -1,0 +1,132 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The steps of a policy node, from its recorded decisions.
+
+Each names the very samples that it was made from, so that neither the jitter of a recorder nor
+the order in which it received things changes what the policy saw.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from dfp_ros.controller import State
+from dfp_ros.observation import Sample
+from dfp_ros.recorded_decision import RecordedDecision
+from dfp_ros.robot_description import RobotDescription
+from training.datasets.rosbag_commands import ActionScale
+from training.datasets.rosbag_ticks import Event, Observer, Step, Tick
+from training.transitions import DataError
+
+# A recorder may get a decision before a sample that it was made from, by a little, in ns; samples
+# that are much older are forgotten.
+_LATE, _MEMORY = 1_000_000_000, 10_000_000_000
+# Node and recorder do not receive a message at the same time, but within this, in ns.
+_JITTER = 20_000_000
+
+
+def decision_steps(
+        events: Iterable[Event], robot: RobotDescription, scale: ActionScale, period: int,
+        raw: bool) -> Iterator[Step]:
+    """
+    Go through the steps of the policy node.
+
+    :param period: Control period in ns.
+    :param raw: Take what the policy answered, instead of what was sent.
+    :raises DataError: Where the node ticked at another rate.
+    """
+    samples: dict[str, dict[int, Sample]] = {name: {} for name in robot.sources}
+    waiting: deque[Event] = deque()
+    observer = Observer(robot)
+    last: RecordedDecision | None = None
+
+    def steps(now: int) -> Iterator[Step]:
+        nonlocal last
+        while waiting and waiting[0].time < now - _LATE:
+            event = waiting.popleft()
+            if event.kind == 'mark':
+                yield event.content
+                continue
+            decision: RecordedDecision = event.content
+            follows, problem = _follows(last, decision, period)
+            last = decision
+            yield _decided(decision, follows, problem, samples, observer, scale, raw)
+
+    for event in events:
+        yield from steps(event.time)
+        if event.kind == 'sample':
+            seen = samples[event.name]
+            seen[event.content.time] = event.content
+            # In order of insertion, so the oldest is the first.
+            while seen[oldest := next(iter(seen))].received < event.time - _MEMORY:
+                del seen[oldest]
+        elif event.kind in ('decision', 'mark'):
+            waiting.append(event)
+    yield from steps(2**63)
+
+
+def _follows(
+        last: RecordedDecision | None, decision: RecordedDecision, period: int,
+) -> tuple[bool, str]:
+    """Tell whether a decision is the next one, and if not, why that is a problem."""
+    if last is None or decision.number != last.number + 1:
+        return False, ''
+    passed = decision.stamp - last.stamp
+    if passed <= 0:
+        return False, 'clock set back'
+    if decision.lockstep:
+        return True, ''
+    if passed < period / 2:
+        raise DataError(
+            f'decisions: found two that are {passed * 1e-9:.4g} s apart, expected '
+            f'{period * 1e-9:.4g} s: the node ran at another rate than the one asked for; use '
+            '--ticks grid, or that rate')
+    return passed <= 1.5 * period, ''
+
+
+def _decided(
+        decision: RecordedDecision, follows: bool, problem: str,
+        samples: dict[str, dict[int, Sample]], observer: Observer, scale: ActionScale,
+        raw: bool) -> Tick:
+    """Make the step of a decision."""
+    where = decision.stamp, follows
+    if problem:
+        return Tick(*where, problem)
+    if decision.state is not State.RUNNING:
+        return Tick(*where, f'node {decision.state.value}: {decision.reason.words}')
+    found = {}
+    for name, seen in samples.items():
+        sample = _find(seen, decision.samples.get(name, -1))
+        if sample is None:
+            return Tick(*where, 'sample not recorded', detail=(
+                f'source {name!r}: the sample that the node saw is not in the recording'))
+        found[name] = sample
+    observation, problem, detail = observer.observe(found)
+    action = decision.action if raw else (
+        None if decision.sent is None else scale.to_action(decision.sent))
+    if not problem and action is None:
+        problem = 'no action'
+    return Tick(*where, problem, observation, action, decision.observation, detail)
+
+
+def _find(seen: dict[int, Sample], time: int) -> Sample | None:
+    """Find the sample of a time; without a header, that is when the node received it."""
+    if time in seen:
+        return seen[time]
+    near = min(seen.values(), key=lambda sample: abs(sample.time - time), default=None)
+    if near is None or near.stamp is not None or abs(near.time - time) > _JITTER:
+        return None
+    return near

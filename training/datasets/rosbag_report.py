@@ -1,0 +1,62 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What of a recording was kept, what was dropped, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from training.datasets.rosbag_ticks import Tick
+
+
+@dataclass
+class Report:
+    """
+    What was kept, what was dropped, and why.
+
+    :param counts: How many of what.
+    :param problems: Steps by what was wrong with them.
+    :param details: An example of each problem.
+    :param difference: Largest difference between an observation computed here and the one that
+        the node logged; None where there was none to compare with.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: Counter[str] = field(default_factory=Counter)
+    details: dict[str, str] = field(default_factory=dict)
+    difference: float | None = None
+
+    def tick(self, tick: Tick) -> None:
+        """Count a step of an episode."""
+        self.counts['steps of episodes'] += 1
+        if tick.problem:
+            self.problems[tick.problem] += 1
+            self.details.setdefault(tick.problem, tick.detail)
+        elif tick.logged is not None and tick.observation is not None:
+            difference = float(np.abs(tick.observation - tick.logged).max())
+            self.difference = max(self.difference or 0.0, difference)
+
+    def lines(self) -> Iterator[str]:
+        """Say it all."""
+        for name, count in self.counts.items():
+            yield f'{name:34}{count:8}'
+        for name, count in self.problems.most_common():
+            detail = self.details[name]
+            yield f'{"dropped, " + name:34}{count:8}' + (f'  e.g. {detail}' if detail else '')
+        if self.difference is not None:
+            yield f'{"off the logged observations by":34}{self.difference:8.1g}'
