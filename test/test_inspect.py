@@ -84,6 +84,13 @@ def test_facts_of_what_is_made_by_hand() -> None:
     assert told['action'] == '2 numbers, 1 of them constant'
 
 
+def test_what_a_converter_dropped_is_said(
+        tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    stored.save(tmp_path / 'bag.npz', replace(drawn([3]), source={'dropped': {'stale': 4}}))
+    assert main([str(tmp_path / 'bag.npz'), '--preset', 'cpu']) == 0
+    assert re.search('dropped before +stale: 4\n', capsys.readouterr().out)
+
+
 def test_an_episode_that_comes_twice_is_counted() -> None:
     data = followed([3, 3, 3])
     for name in ('observations', 'actions', 'next_observations'):
@@ -108,7 +115,7 @@ VALUE = replace(CLONE, value_weight=0.5)
     (VALUE, solve, 'yes', ''),
     (VALUE, lambda data: data, 'no', 'no step is solved and all rewards are equal'),
     (replace(VALUE, environment='cube-single-singletask-v0'), solve, 'no',
-     r'has joint_positions \(6\) where the data has state \(3\) \(field 0\) in its observation'),
+     r'observation field 0: cube-single.* has joint_positions \(6\), the data state \(3\)'),
     (replace(VALUE, environment='lift-mh-low_dim'), solve, 'no', 'it is for lift-mh-low_dim'),
     (replace(CLONE, horizon=6), solve, 'no', 'no episode is longer than 5 steps, a chunk has 6'),
     (replace(CLONE, horizon=5), solve, 'but', '88 % of the chunks cross the end of an episode'),

@@ -35,7 +35,7 @@ import zlib
 import numpy as np
 
 from training import environments
-from training.config import ConfigError, PRESETS, TrainConfig
+from training.config import ConfigError, NO_ENVIRONMENT, PRESETS, TrainConfig
 from training.datasets import stored
 from training.datasets.file_kind import environment_of, is_ogbench
 from training.datasets.load import load
@@ -78,12 +78,17 @@ class Inspected:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """Say what is in it, a label and some words a row."""
-        if self.rewarded:
+        if self.environment == NO_ENVIRONMENT:
+            known = [('environment', 'none needed, the file holds its rewards')]
+        elif self.rewarded:
             known = [('environment', self.environment)]
         else:
             known = [('rewards', 'cannot be computed: no environment is known; name one with '
                                  '--environment')]
-        return [*known, *summary(self.facts, self.rewarded)]
+        dropped = [
+            ('dropped before', ', '.join(f'{why}: {count}' for why, count in counts.items()))
+            for counts in [self.data.source.get('dropped')] if counts]
+        return [*known, *summary(self.facts, self.rewarded), *dropped]
 
     @property
     def origin(self) -> list[tuple[str, str]]:

@@ -110,18 +110,19 @@ def misfits(environment: str, data: Transitions) -> Iterable[str]:
             ('action', [(name, size) for name, size, *_ in ACTION],
              [(field.name, field.size) for field in data.action_fields])):
         if wanted != found:
-            yield f'{environment} has {_first_difference(wanted, found)} in its {kind}'
+            i, theirs, ours = _first_difference(wanted, found)
+            yield f'{kind} field {i}: {environment} has {theirs}, the data {ours}'
     if data.period != PERIOD:
         yield f'{environment} has a period of {PERIOD:g} s, the data {data.period:g} s'
 
 
-def _first_difference(wanted: list[tuple[str, int]], found: list[tuple[str, int]]) -> str:
+def _first_difference(
+        wanted: list[tuple[str, int]], found: list[tuple[str, int]]) -> tuple[int, str, str]:
     width = max(len(wanted), len(found))
     both = zip(
         [*map(_field, wanted), *['nothing'] * (width - len(wanted))],
         [*map(_field, found), *['nothing'] * (width - len(found))], strict=True)
-    i, (theirs, ours) = next((i, pair) for i, pair in enumerate(both) if pair[0] != pair[1])
-    return f'{theirs} where the data has {ours} (field {i})'
+    return next((i, *pair) for i, pair in enumerate(both) if pair[0] != pair[1])
 
 
 def _field(field: tuple[str, int]) -> str:
