@@ -28,6 +28,8 @@ torch = pytest.importorskip('torch')
 
 from training.checkpoint import CheckpointError, load_agent, read  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
+from training.datasets.numbered import Moments  # noqa: E402
+from training.evaluate import options_of  # noqa: E402
 from training.session import learning_rate, TrainingError  # noqa: E402
 from training.train import fit_normaliser, main, train  # noqa: E402
 
@@ -197,6 +199,26 @@ def test_constant_dimensions_keep_their_scale() -> None:
     import numpy as np
     observations = np.random.default_rng(0).normal(3, 2, size=(1000, 2)).astype(np.float32)
     observations[:, 1] = 7.0
-    normal = fit_normaliser(observations, True)(torch.from_numpy(observations))
+    normal = fit_normaliser(Moments.of(observations), True)(torch.from_numpy(observations))
     assert normal[:, 0].std().item() == pytest.approx(1, rel=1e-3)
     assert (normal[:, 1].abs() < 1e-5).all()
+
+
+def test_timing_of_success_reaches_the_environments(
+        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ogbench.manipspace.envs.manipspace_env import ManipSpaceEnv
+    step, seen = ManipSpaceEnv.step, set()
+
+    def watching(self, action):
+        seen.add((self._terminate_at_goal, self._success_timing))
+        return step(self, action)
+
+    monkeypatch.setattr(ManipSpaceEnv, 'step', watching)
+    for timing in ('pre', 'post'):
+        seen.clear()
+        train(tmp_path / timing, settings(
+            demonstrations, steps=2, online_steps=3, online_start=1, success_timing=timing))
+        # The reader's own environment says where the goal is, and takes steps as it resets.
+        assert seen == {(True, timing), (True, 'pre')}
+        spec = load_agent(tmp_path / timing / 'checkpoint.pt')[2]
+        assert options_of(spec) == ({} if timing == 'pre' else {'success_timing': 'post'})

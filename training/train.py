@@ -47,7 +47,7 @@ from training import checkpoint, memory, ranks
 from training.agent import Agent
 from training.buffer import ReplayBuffer
 from training.config import PRESETS, TrainConfig
-from training.datasets.load import load
+from training.datasets.numbered import Data, Moments
 from training.log import RunLog
 from training.networks import Normaliser
 from training.online import Explorer
@@ -113,6 +113,7 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
         while progress.step < config.steps and not stopped():
             if progress.step == config.improve_after and not config.online_steps:
                 state.agent.actor.improve()
+            swap(state)
             session.update()
             session.keep()
         if config.online_steps and progress.step >= config.steps:
@@ -135,18 +136,34 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
     :param name: The run's.
     :param config: Its settings.
     """
-    transitions = load(config)
+    data = Data(config)
+    file = data.index(0)
+    transitions = data.load(0)
+    agent = Agent(
+        config, transitions.observations.shape[1], transitions.actions.shape[1],
+        fit_normaliser(data.moments, config.normalise)).to(config.device)
+    return checkpoint.RunState(
+        config, describe(name, agent, transitions), agent, fill(config, transitions),
+        np.random.default_rng(config.seed), data, file)
+
+
+def fill(config: TrainConfig, transitions: Transitions) -> ReplayBuffer:
+    """Make the replay buffer of a run, with room for its online phase."""
     if config.sparse:
         transitions = sparse(transitions)
     room = len(transitions) + config.online_steps
-    agent = Agent(
-        config, transitions.observations.shape[1], transitions.actions.shape[1],
-        fit_normaliser(transitions.observations, config.normalise)).to(config.device)
-    return checkpoint.RunState(
-        config, describe(name, agent, transitions), agent,
-        ReplayBuffer(
-            transitions, config.horizon, config.discount, config.device, config.replay or room),
-        np.random.default_rng(config.seed))
+    return ReplayBuffer(
+        transitions, config.horizon, config.discount, config.device, config.replay or room)
+
+
+def swap(state: checkpoint.RunState) -> None:
+    """Put the file into the buffer that is due by now, where there are several."""
+    due = state.data.index(state.progress.step)
+    if due != state.file:
+        # The transitions that were in go first: there is room for one file and what reading takes.
+        state.buffer.clear()
+        state.buffer = fill(state.config, state.data.load(state.progress.step))
+        state.file = due
 
 
 def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
@@ -157,6 +174,7 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     :param content: The checkpoint to go on from; empty where there is none.
     """
     agent, config = state.agent, state.config
+    swap(state)
     explorer = Explorer(
         make_env(config.environment, **config.environment_options), acting(agent),
         agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse)
@@ -181,21 +199,20 @@ def describe(name: str, agent: Agent, transitions: Transitions) -> PolicySpec:
             'versions': versions()})
 
 
-def fit_normaliser(observations: np.ndarray, wanted: bool) -> Normaliser:
+def fit_normaliser(moments: Moments, wanted: bool) -> Normaliser:
     """
     Take mean and deviation from the data; constant dimensions keep their scale.
 
-    :param observations: Shape (size, obs_dim).
+    :param moments: Those of all observations.
     :param wanted: Where False, the normaliser does nothing.
     """
-    size = observations.shape[1]
+    size = len(moments.mean)
     if not wanted:
         return Normaliser(torch.zeros(size), torch.ones(size))
-    mean = observations.mean(axis=0, dtype=np.float64)
-    deviation = observations.std(axis=0, dtype=np.float64)
-    deviation[deviation < CONSTANT] = 1.0
+    deviation = np.where(moments.deviation < CONSTANT, 1.0, moments.deviation)
     return Normaliser(
-        torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32))
+        torch.tensor(moments.mean, dtype=torch.float32),
+        torch.tensor(deviation, dtype=torch.float32))
 
 
 def sparse(transitions: Transitions) -> Transitions:

@@ -94,7 +94,7 @@ class Download:
         except _Broken as error:
             raise DownloadError(
                 f'{self._url}: {error}, several times in a row; the same command goes on from '
-                f'what came. Where there is no network, copy the file to {self._path} from another '
+                f'what came. Where there is no network, copy it to {self._path} from another '
                 'machine, or make data of the same kind with `python -m training.collect`'
             ) from error
         except OSError as error:
