@@ -41,8 +41,6 @@ class TrainConfig:
     data: str = 'data/cube-single-demo-task2-v0.npz'
     """Data file: OGBench's, Robomimic's, or what training.convert made of a recording; or the
     folder of OGBench's numbered files."""
-    swap_every: int = 1_000
-    """Updates before another one of numbered files is taken; one is in memory at a time."""
     environment: str = 'cube-single-singletask-task2-v0'
     """Environment that rewards and evaluates; ``none`` for a robot that has no simulator."""
     policy: Literal['dfp', 'flow', 'fql', 'meanflow'] = 'dfp'
@@ -71,6 +69,8 @@ class TrainConfig:
     """Updates an environment step of the online phase."""
     replay: int = 0
     """Most transitions kept, the oldest go first; 0 keeps the data file and all that follows."""
+    swap_every: int = 1_000
+    """Updates before another one of numbered files is taken; one is in memory at a time."""
     batch_size: int = 256
     """States an update."""
     learning_rate: float = 3e-4
