@@ -118,11 +118,21 @@ def test_what_is_there_is_not_made_again_nor_overwritten(
     assert collect(DEMONSTRATIONS, demonstrations, Budget(4), 0, workers=1) == 4
     assert 'there already, 4 episodes' in capsys.readouterr().out
     for recipe, budget, message in (
-            (Recipe('cube-single', 'demo', 2, 1), Budget(4), 'found a file with seed 0, asked'),
-            (DEMONSTRATIONS, Budget(5), r"a file with budget \{'episodes': 4, .*, asked for")):
+            (Recipe('cube-single', 'demo', 2, 1), Budget(4), 'says seed 0, expected 1; remove'),
+            (DEMONSTRATIONS, Budget(5), r"says budget \{'episodes': 4, .*, expected")):
         with pytest.raises(CollectionError, match=message):
             collect(recipe, demonstrations, budget, 0, workers=1)
     assert demonstrations.stat().st_mtime_ns == before
+
+
+def test_file_that_was_put_in_the_place_of_another_stays(
+        demonstrations: Path, tmp_path: Path) -> None:
+    made = tmp_path / demonstrations.name
+    made.write_bytes(b'official')
+    shutil.copy(demonstrations.with_suffix('.json'), tmp_path)
+    with pytest.raises(CollectionError, match='says sha256'):
+        collect(DEMONSTRATIONS, made, Budget(4), 0, workers=1)
+    assert made.read_bytes() == b'official'
 
 
 def test_file_of_which_nothing_is_known_stays(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from ogbench.utils import load_dataset
 import pytest
 
 from dfp_ros.robots.ogbench_env import make_env
-from training.config import PRESETS
+from training.config import PRESETS, TrainConfig
 from training.datasets import load as load_run
 from training.datasets.ogbench import load
 from training.datasets.ogbench_scenes import scene_of, SCENES
@@ -221,7 +221,10 @@ def test_rewards_are_the_environments_at_both_timings(
 
 
 def test_post_is_pre_one_step_earlier(demonstrations: Path) -> None:
-    pre, post = (load(demonstrations, TASK, timing) for timing in ('pre', 'post'))
+    pre, post = (
+        load_run.load(TrainConfig(
+            data=str(demonstrations), environment=TASK, success_timing=timing))
+        for timing in ('pre', 'post'))
     inside = np.flatnonzero(pre.terminals == 0)
     np.testing.assert_array_equal(post.rewards[inside], pre.rewards[inside + 1])
     np.testing.assert_array_equal(post.masks[inside], pre.masks[inside + 1])

@@ -194,3 +194,23 @@ def test_cosine_falls_from_the_rate_to_zero() -> None:
     assert learning_rate(config, 50) == pytest.approx(5e-4)
     assert 0 < learning_rate(config, 99) < 1e-6
     assert learning_rate(TrainConfig(steps=100), 99) == 3e-4
+
+
+def test_timing_of_success_reaches_the_environments(
+        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ogbench.manipspace.envs.manipspace_env import ManipSpaceEnv
+    step, seen = ManipSpaceEnv.step, set()
+
+    def watching(self, action):
+        seen.add((self._terminate_at_goal, self._success_timing))
+        return step(self, action)
+
+    monkeypatch.setattr(ManipSpaceEnv, 'step', watching)
+    for timing in ('pre', 'post'):
+        seen.clear()
+        train(tmp_path / timing, settings(
+            demonstrations, steps=2, online_steps=3, online_start=1, success_timing=timing))
+        # The reader's own environment says where the goal is, and takes steps as it resets.
+        assert seen == {(True, timing), (True, 'pre')}
+        spec = load_agent(tmp_path / timing / 'checkpoint.pt')[2]
+        assert spec.provenance['config']['success_timing'] == timing

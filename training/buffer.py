@@ -93,6 +93,10 @@ class ReplayBuffer:
         """Count the transitions."""
         return self._size
 
+    def clear(self) -> None:
+        """Let go of the transitions, so that others fit into memory; nothing works after it."""
+        self._columns.clear()
+
     def add(self, **row: Any) -> None:
         """
         Add the next step of an online phase.

@@ -29,6 +29,7 @@ from dfp_ros.spec import PolicySpec
 from training.agent import Agent
 from training.buffer import ReplayBuffer
 from training.config import TrainConfig
+from training.datasets.numbered import Data
 from training.networks import Normaliser
 from training.online import Explorer
 from training.provenance import atomic_path
@@ -73,6 +74,8 @@ class RunState:
     :param buffer: The transitions.
     :param generator: Source of the batches.
     :param progress: Counters.
+    :param data: Where the transitions come from.
+    :param file: Which of the data's files is in the buffer.
     :param explorer: The online phase's robot, once there is one.
     """
 
@@ -81,6 +84,8 @@ class RunState:
     agent: Agent
     buffer: ReplayBuffer
     generator: np.random.Generator
+    data: Data
+    file: int
     progress: Progress = field(default_factory=Progress)
     explorer: Explorer | None = None
 

@@ -107,17 +107,22 @@ def collect(recipe: Recipe, path: Path, budget: Budget, first: int, workers: int
     found = versions()
     made = recipe.settings() | {
         'first_episode': first, 'versions': {name: found[name] for name in DECIDING}}
-    if path.exists():
-        return _existing(path, made | {'budget': vars(budget)})
     folder = path.with_name(f'{path.stem}.partial')
+    if path.exists():
+        count = _existing(path, made | {'budget': vars(budget)})
+        shutil.rmtree(folder, ignore_errors=True)
+        return count
     _begin(folder, made)
     kept = list(_kept(recipe, folder, budget, first, workers))
     if not kept:
         raise CollectionError(f'{path}: no episode was done in time; give more --hours')
-    rows = recipe.write(path, [_read(file) for file in kept])
+    whole = folder / path.name
+    rows = recipe.write(whole, [_read(file) for file in kept])
+    # The card comes first: a file without one would be somebody else's.
     write_json(path.with_suffix(CARD), made | {
         'name': path.stem, 'budget': vars(budget), 'episodes': len(kept), 'rows': rows,
-        'sha256': sha256(path), 'commit': commit()})
+        'sha256': sha256(whole), 'commit': commit()})
+    os.replace(whole, path)
     shutil.rmtree(folder)
     print(f'{path}: {len(kept)} episodes, {rows} rows')
     return len(kept)
@@ -131,11 +136,13 @@ def _existing(path: Path, wanted: dict[str, Any]) -> int:
         raise CollectionError(
             f'{path}: found a file of which nothing is known ({error}); remove it, or name '
             'another --out') from error
+    wanted = wanted | {'sha256': sha256(path)}
     differs = [key for key, value in wanted.items() if card.get(key) != value]
     if differs:
         raise CollectionError(
-            f'{path}: found a file with {differs[0]} {card.get(differs[0])}, asked for '
-            f'{wanted[differs[0]]}; remove it, or name another --out')
+            f'{path}: found a file of which {path.stem}{CARD} says {differs[0]} '
+            f'{card.get(differs[0])}, expected {wanted[differs[0]]}; remove both, or name another '
+            '--out')
     print(f'{path}: there already, {card["episodes"]} episodes')
     return int(card['episodes'])
 

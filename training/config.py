@@ -39,7 +39,8 @@ class TrainConfig:
 
     # What to learn from, and for what.
     data: str = 'data/cube-single-demo-task2-v0.npz'
-    """Data file: OGBench's, Robomimic's, or what training.convert made of a recording."""
+    """Data file: OGBench's, Robomimic's, or what training.convert made of a recording; or the
+    folder of OGBench's numbered files."""
     environment: str = 'cube-single-singletask-task2-v0'
     """Environment that rewards and evaluates; ``none`` for a robot that has no simulator."""
     filter_key: str = ''
@@ -72,6 +73,8 @@ class TrainConfig:
     """Updates an environment step of the online phase."""
     replay: int = 0
     """Most transitions kept, the oldest go first; 0 keeps the data file and all that follows."""
+    swap_every: int = 1_000
+    """Updates before another one of numbered files is taken; one is in memory at a time."""
     batch_size: int = 256
     """States an update."""
     learning_rate: float = 3e-4
@@ -144,7 +147,7 @@ class TrainConfig:
         for name in (
                 'steps', 'batch_size', 'critics', 'horizon', 'best_of', 'generated', 'pool', 'top',
                 'evaluate_every', 'episodes', 'environments', 'log_every', 'checkpoint_every',
-                'updates_per_step', 'flow_steps'):
+                'updates_per_step', 'flow_steps', 'swap_every'):
             _require(name, getattr(self, name), getattr(self, name) >= 1, 'at least 1')
         for name in (
                 'seed', 'threads', 'value_weight', 'noise_scale', 'online_steps', 'online_start',

@@ -34,9 +34,10 @@ from dfp_ros.spec import PolicySpec
 from training.agent import Agent
 from training.checkpoint import CheckpointError, load_agent
 from training.config import TrainConfig
-from training.datasets.load import load
+from training.datasets.numbered import Data
 from training.onnx_graph import policy_model
 from training.provenance import atomic_path, versions
+from training.transitions import DataError
 
 TOLERANCE = 1e-5
 CANDIDATES = (1, 2, 16)
@@ -142,11 +143,12 @@ def _torch_candidates(
 def _sample(config: TrainConfig, spec: PolicySpec) -> np.ndarray:
     """Observations of the data, and as many drawn evenly from its range."""
     path = Path(config.data)
-    if not path.is_file():
+    try:
+        transitions = Data(config).load(0)
+    except DataError as error:
         raise ExportError(
             f'{path}: found no data file for the self-check; name the one that the run learned '
-            'from with --data')
-    transitions = load(config)
+            f'from with --data ({error})') from error
     if transitions.source['sha256'] != spec.provenance['data']['sha256']:
         raise ExportError(
             f'{path}: is not the file that the run learned from; name that with --data')

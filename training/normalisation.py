@@ -21,6 +21,7 @@ not move, stands in the specification of every policy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,14 @@ class Statistics:
     """
     What a normaliser needs to know of each dimension.
 
+    :param count: How many rows.
     :param mean: Shape (obs_dim,), float64.
     :param deviation: Shape (obs_dim,), float64, of the population.
     :param low: Shape (obs_dim,), the smallest value.
     :param high: Shape (obs_dim,), the largest one.
     """
 
+    count: int
     mean: np.ndarray
     deviation: np.ndarray
     low: np.ndarray
@@ -60,6 +63,22 @@ class Statistics:
         """Deviations to divide by, shape (obs_dim,); 1 where a dimension is constant."""
         return np.where(self.constant, 1.0, self.deviation)
 
+    def joined(self, other: Statistics) -> Statistics:
+        """
+        Take them of both.
+
+        By Chan, Golub and LeVeque's formula (1983, equation 2.1), which does not cancel where the
+        mean is large.
+        """
+        count = self.count + other.count
+        share, apart = other.count / count, other.mean - self.mean
+        variance = (
+            (1 - share) * self.deviation ** 2 + share * other.deviation ** 2
+            + share * (1 - share) * apart ** 2)
+        return Statistics(
+            count, self.mean + share * apart, np.sqrt(variance), np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high))
+
     def to_json(self) -> dict[str, Any]:
         """Write them down for a specification."""
         return {
@@ -71,22 +90,11 @@ def measure(values: np.ndarray) -> Statistics:
     """
     Measure in float64, a block of rows at a time, so that no second copy of the data is made.
 
-    Blocks are merged by Chan, Golub and LeVeque's formula (1983), which does not cancel where the
-    mean is large.
-
     :param values: Shape (size, obs_dim), at least one row.
     """
-    mean = np.zeros(values.shape[1])
-    squares = np.zeros_like(mean)
-    count = 0
-    for start in range(0, len(values), BLOCK):
-        block = values[start:start + BLOCK].astype(np.float64)
-        middle = block.mean(axis=0)
-        total = count + len(block)
-        apart = middle - mean
-        squares += ((block - middle) ** 2).sum(axis=0) + apart ** 2 * (count * len(block) / total)
-        mean += apart * (len(block) / total)
-        count = total
-    return Statistics(
-        mean, np.sqrt(squares / count), values.min(axis=0).astype(np.float64),
-        values.max(axis=0).astype(np.float64))
+    blocks = (
+        values[start:start + BLOCK].astype(np.float64) for start in range(0, len(values), BLOCK))
+    return reduce(Statistics.joined, (
+        Statistics(
+            len(block), block.mean(axis=0), block.std(axis=0), block.min(axis=0),
+            block.max(axis=0)) for block in blocks))

@@ -49,10 +49,10 @@ from training import checkpoint, memory, ranks
 from training.agent import Agent
 from training.buffer import ReplayBuffer
 from training.config import PRESETS, TrainConfig
-from training.datasets.load import load
+from training.datasets.numbered import Data
 from training.log import RunLog
 from training.networks import Normaliser
-from training.normalisation import measure, Statistics
+from training.normalisation import Statistics
 from training.online import Explorer
 from training.provenance import commit, versions
 from training.session import acting, disk_errors, Session, stop_signals, TrainingError
@@ -113,6 +113,7 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
         while progress.step < config.steps and not stopped():
             if progress.step == config.improve_after and not config.online_steps:
                 state.agent.actor.improve()
+            swap(state)
             session.update()
             session.keep()
         if config.online_steps and progress.step >= config.steps:
@@ -135,19 +136,34 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
     :param name: The run's.
     :param config: Its settings.
     """
-    transitions = load(config)
+    data = Data(config)
+    file = data.index(0)
+    transitions = data.load(0)
+    agent = Agent(
+        config, transitions.observations.shape[1], transitions.actions.shape[1],
+        fit_normaliser(data.statistics, config.normalise)).to(config.device)
+    return checkpoint.RunState(
+        config, describe(name, agent, transitions, data.statistics), agent,
+        fill(config, transitions), np.random.default_rng(config.seed), data, file)
+
+
+def fill(config: TrainConfig, transitions: Transitions) -> ReplayBuffer:
+    """Make the replay buffer of a run, with room for its online phase."""
     if config.sparse:
         transitions = sparse(transitions)
     room = len(transitions) + config.online_steps
-    statistics = measure(transitions.observations)
-    agent = Agent(
-        config, transitions.observations.shape[1], transitions.actions.shape[1],
-        fit_normaliser(statistics, config.normalise)).to(config.device)
-    return checkpoint.RunState(
-        config, describe(name, agent, transitions, statistics), agent,
-        ReplayBuffer(
-            transitions, config.horizon, config.discount, config.device, config.replay or room),
-        np.random.default_rng(config.seed))
+    return ReplayBuffer(
+        transitions, config.horizon, config.discount, config.device, config.replay or room)
+
+
+def swap(state: checkpoint.RunState) -> None:
+    """Put the file into the buffer that is due by now, where there are several."""
+    due = state.data.index(state.progress.step)
+    if due != state.file:
+        # The transitions that were in go first: there is room for one file and what reading takes.
+        state.buffer.clear()
+        state.buffer = fill(state.config, state.data.load(state.progress.step))
+        state.file = due
 
 
 def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
@@ -158,6 +174,7 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     :param content: The checkpoint to go on from; empty where there is none.
     """
     agent, config = state.agent, state.config
+    swap(state)
     explorer = Explorer(
         make_env(config.environment, state.spec.provenance), acting(agent),
         agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse)

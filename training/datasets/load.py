@@ -33,14 +33,27 @@ def load(config: TrainConfig) -> Transitions:
     :raises DataError: Where the file is missing, damaged, of no known format, or not what the
         environment needs.
     """
-    path = Path(config.data)
-    if path.suffix == '.npz' and not path.exists():
+    return load_file(locate(Path(config.data)), config)
+
+
+def locate(path: Path) -> Path:
+    """
+    Find a run's data, also where OGBench keeps its own.
+
+    :raises DataError: Where it is nowhere; the message says how to make it.
+    """
+    if path.exists():
+        return path
+    if path.suffix in ('.npz', ''):
         from training.datasets import official
-        path = official.find(path)
-    if not path.exists():
-        raise DataError(
-            f'{path}: found no such file; make one with `python -m training.collect` or '
-            '`python -m training.convert`, or copy one there')
+        return official.find(path)
+    raise DataError(
+        f'{path}: found no such file; make one with `python -m training.collect` or '
+        '`python -m training.convert`, or copy one there')
+
+
+def load_file(path: Path, config: TrainConfig) -> Transitions:
+    """Load one file of a run's data; see :func:`load`."""
     if path.suffix == '.npz':
         from training.datasets import ogbench, stored
         if stored.is_stored(path):
