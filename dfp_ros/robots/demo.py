@@ -122,7 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             run(Options(
                 options.episodes, options.seed, options.policy, *ROBOTS[options.robot][1:],
-                options.real_time_factor, options.timeout, options.verbose), signals, report, folder)
+                options.real_time_factor, options.timeout, options.verbose), signals, report,
+                folder)
             report.write(options.json)
             print(f'\n{report.table()}\n\nfigures: {options.json}', flush=True)
             if not options.no_gif:
