@@ -12,6 +12,8 @@ PYTHON ?= python3
 ENTER := set +u; . env/setup.bash; set -u
 # `make train SET="..."` adds settings; `python -m training.train small-clone --help` lists them.
 SET ?=
+# `make demo ROBOT=lift` runs robosuite's Lift.
+ROBOT ?= cube
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
 
@@ -32,8 +34,8 @@ sweep-env: env ## add Ray to the environment, for sweeps (training/sweep.py)
 	@$(ENTER); python -m pip install --constraint env/constraints.txt \
 	  --requirement env/requirements-sweep.txt
 
-demo: build ## run the shipped policy on the simulated arm over ROS 2, 10 episodes in real time
-	@$(ENTER); exec python -m dfp_ros.robots.demo
+demo: build ## run a shipped policy on its simulated arm over ROS 2, 10 episodes in real time
+	@$(ENTER); exec python -m dfp_ros.robots.demo --robot $(ROBOT)
 
 test: build lint ## lint, then every test, long checks in their short versions
 	@$(ENTER); exec python -m pytest -m 'not long' $(PYTEST)

@@ -91,9 +91,14 @@ class BagWriter:
 
     def close(self) -> None:
         """Write what waits, and end the bag; once is enough."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        while self._thread.is_alive():
+            try:
+                # Not for ever: a thread that fails no longer empties the queue.
+                self._queue.put(None, timeout=0.1)
+                break
+            except Full:
+                continue
+        self._thread.join()
 
     def _run(self) -> None:
         """Write until told to end, or until nothing can be written any more."""

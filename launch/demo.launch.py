@@ -28,7 +28,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 ARGUMENTS = (
     ('policy', 'cube_single', 'Policy file, or the bare name of one in models.'),
     ('robot', 'ur5e_cube', 'Robot description, or the bare name of one in config.'),
-    ('environment', 'cube-single-singletask-task2-v0', 'OGBench environment to simulate.'),
+    ('environment', 'cube-single-singletask-task2-v0', 'Environment to simulate.'),
     ('episodes', '0', 'End after so many episodes; 0 goes on for ever.'),
     ('seed', '0', 'Seed of the first episode; each following episode has the next one.'),
     ('mode', 'realtime', 'realtime, or lockstep: physics wait for each command.'),

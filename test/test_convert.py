@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import subprocess
+import sys
 
 from bags import decision, demonstration, write_bag
 import numpy as np
@@ -99,6 +101,22 @@ def test_says_how_far_it_is_off_what_the_node_saw(
         out = str(tmp_path / 'x.npz')
         assert main([bag, '--robot', robot, '--rate', '20', '--out', out]) == 0
         assert f'{"off the logged observations by":34}{text:>8}' in capsys.readouterr().out
+
+
+def test_needs_no_ros() -> None:
+    """A machine that only learns has none."""
+    program = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('rclpy', 'ament_index_python', 'std_msgs', 'sensor_msgs'):
+            raise ImportError(f'{name} is blocked')
+
+sys.meta_path.insert(0, Blocked())
+import training.convert
+"""
+    subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)
 
 
 @pytest.mark.slow

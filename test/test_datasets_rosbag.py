@@ -170,11 +170,16 @@ def test_a_recording_without_marks(tmp_path: Path) -> None:
     assert (data.masks == 1).all()
 
 
-def decided(lockstep: bool = False, spacing: int = PERIOD, **held: int) -> list[Any]:
-    """Record ten steps of a node, whose samples were received after the decisions."""
+def decided(
+        lockstep: bool = False, spacing: int = PERIOD, late: int = 0, **held: int) -> list[Any]:
+    """
+    Record ten steps of a node, whose samples were received after the decisions.
+
+    :param late: By how much the fifth step is late, in ns.
+    """
     messages = mark(START - 5 * MS, 'start')
     for i in range(10):
-        at = START + i * spacing
+        at = START + i * spacing + (late if i == 4 else 0)
         messages += state(at + 2 * MS, i / 100, at - MS)
         messages += decision(
             i + 1, at, at - MS, i / 100, lockstep=lockstep, held=held.get('step') == i)
@@ -195,9 +200,12 @@ def test_steps_of_the_node(tmp_path: Path) -> None:
 
 
 def test_lockstep_goes_by_steps_and_not_by_the_clock(tmp_path: Path) -> None:
-    """A robot that waits is as fast as the machine."""
+    """A robot that waits is as fast as the machine; any other has to keep its period."""
     data, _ = read(write_bag(tmp_path / 'bag', decided(lockstep=True, spacing=8 * MS)))
     assert len(data) == 9
+    for name, late, pieces in (('jitter', 20, 1), ('late', 30, 2)):
+        data, _ = read(write_bag(tmp_path / name, decided(late=late * MS)))
+        assert data.terminals.sum() == pieces
     with pytest.raises(DataError, match=r'0\.008 s apart, expected 0\.05 s'):
         read(write_bag(tmp_path / 'other', decided(spacing=8 * MS)))
 

@@ -50,27 +50,36 @@ def test_chunks_and_candidates_over_ros_are_those_of_the_evaluation(tmp_path: Pa
     compare(path, 1, tmp_path)
 
 
-def compare(path: Path, episodes: int, folder: Path) -> Evaluation:
+def test_lift_over_ros_is_lift_in_the_evaluation(tmp_path: Path) -> None:
+    """Another robot, another physics, six rates of the effector: two seeds, both solved."""
+    expected = compare(find_shared('lift', 'models', '.onnx'), 2, tmp_path, 'panda_lift')
+    assert expected.success > 0
+
+
+def compare(
+        path: Path, episodes: int, folder: Path, robot: str = 'ur5e_cube') -> Evaluation:
     """
     Run a policy's episodes over ROS and without, and hold them against each other.
 
     :param path: The policy file.
     :param episodes: How many.
     :param folder: Where the robot's recordings go.
+    :param robot: Its description.
     :return: The episodes without ROS.
     """
     policy = OnnxPolicy(path)
     domain = free_domain()
     with NodeProcess(
             'dfp_ros.policy_node', domain, '--ros-args', '-p', f'policy:={path}', '-p',
-            'robot:=ur5e_cube', '-p', 'trigger:=samples') as brain, NodeProcess(
+            f'robot:={robot}', '-p', 'trigger:=samples') as brain, NodeProcess(
             'dfp_ros.robots.sim_node', domain, '--ros-args', '-p', 'mode:=lockstep', '-p',
             f'seed:={SEED}', '-p', f'episodes:={episodes}', '-p', 'policy_node:=dfp_policy', '-p',
-            f'environment:={policy.spec.environment}', '-p', f'record:={folder}') as robot:
-        assert robot.wait(240) == 0, robot.output + brain.output
+            f'environment:={policy.spec.environment}', '-p', f'record:={folder}') as cell:
+        assert cell.wait(240) == 0, cell.output + brain.output
         assert brain.stop() == 0, brain.output
 
-    with closing(start(policy.spec.environment, 1)) as environments:
+    with closing(start(
+            policy.spec.environment, 1, policy.spec.provenance.get('data'))) as environments:
         expected = evaluate(
             environments, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, SEED)
     for episode in expected.episodes:

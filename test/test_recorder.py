@@ -30,12 +30,14 @@ import pytest
 pytest.importorskip('rclpy')
 
 from bags import demonstration, STORE, TYPES
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from robot_samples import rest_messages
 from ros_processes import NodeProcess, Peer
 from rosbags.highlevel import AnyReader
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -139,6 +141,46 @@ def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
             peer.call(Trigger, f'dfp_recorder/{name}')
         assert process.wait() == 0, process.output
     assert len(contents(tmp_path / 'bag')['/episode_marks']) == 4
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_recorder_that_is_killed(tmp_path: Path, storage: str) -> None:
+    """As by a power cut: what was written until a moment before can be read."""
+    out = tmp_path / 'bag'
+    with recording(out, storage=storage) as (process, peer):
+        publisher = peer.node.create_publisher(String, 'episode_marks', 5)
+        # The database has its tables before the first message.
+        peer.wait_for(lambda: 'recording' in process.output)
+        before = sum(file.stat().st_size for file in out.iterdir())
+
+        def written() -> bool:
+            publisher.publish(String(data='start'))
+            return sum(file.stat().st_size for file in out.iterdir()) > before
+
+        peer.wait_for(written)
+        # Until what was handed over is in the file.
+        peer.wait_for(lambda: written() and not list(out.glob('*-journal')))
+        process.stop(signal.SIGKILL)
+    assert not (out / 'metadata.yaml').exists()
+    with Bag(out) as bag:
+        assert bag.count('/episode_marks') > 0
+
+
+def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
+    """The bag ends there, whole, with the reason: nobody could read it in order."""
+    with recording(tmp_path / 'bag', use_sim_time='true') as (process, peer):
+        clock = peer.node.create_publisher(Clock, '/clock', 5)
+        marks = peer.node.create_publisher(String, 'episode_marks', 5)
+
+        def heard(seconds: int, words: str) -> bool:
+            clock.publish(Clock(clock=Time(sec=seconds)))
+            marks.publish(String(data='start'))
+            return words in process.output
+
+        peer.wait_for(lambda: heard(1000, 'mark: start'))
+        peer.wait_for(lambda: heard(10, 'the clock was set back by 990.000 s'))
+        assert process.wait() == 1, process.output
+    assert contents(tmp_path / 'bag')['/episode_marks']
 
 
 def writer(path: Path, **options: Any) -> BagWriter:

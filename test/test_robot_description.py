@@ -54,6 +54,8 @@ def test_shipped_description_fits_cube_single() -> None:
     ('    max_age: 0.2', '    max_age: 1e-1', 'sources.arm.max_age', 'YAML 1.1 wants a point'),
     ('    max_age: 0.2', '    max_age: 0.2\n    max_age: 3', 'sources.arm.max_age',
      'a second time'),
+    ('        limit: 6.0', '        limit: 0', 'commands.effector.fields[1].limit',
+     'found 0.0, expected numbers above 0'),
     ('    source: arm', '    source: armm', 'observation[0].source', "did you mean 'arm'?"),
     ('joints: &arm_joints', 'joint: &arm_joints', 'observation[0].joint', "mean 'joints'?"),
     ('      - elbow_joint', '      - wrist_1_joint', 'observation[0].joints[3]',

@@ -194,5 +194,5 @@ def test_bad_commands_are_refused(simulation: Simulation) -> None:
     """A command with a missing or a non-finite number never reaches the physics."""
     simulation.reset(0)
     for bad in ([0.0] * 4, [0.0, 0.0, np.nan, 0.0, 0.0]):
-        with pytest.raises(ValueError, match='expected five finite numbers'):
+        with pytest.raises(ValueError, match='expected 5 finite numbers'):
             simulation.command(np.array(bad))

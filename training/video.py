@@ -43,7 +43,7 @@ class Film:
     A first picture is drawn at once: where that does not work, nothing else has been done yet.
 
     :param path: The video, a GIF.
-    :param environment: Gymnasium id of one of OGBench's manipulation environments.
+    :param environment: One of OGBench's manipulation environments, or ``lift-mh-low_dim``.
     :raises RenderingError: Where no such file can be written, or nothing can be drawn.
     :raises ValueError: Where the environment is another.
     """
@@ -56,8 +56,8 @@ class Film:
         try:
             # The camera, in a process of its own, has read MUJOCO_GL as the user set it.
             headless()
-            from dfp_ros.robots.simulation import Simulation
-            self._simulation = Simulation(environment)
+            from dfp_ros.robots.make_simulation import make_simulation
+            self._simulation = make_simulation(environment)
             self._simulation.reset(0)
             self._draw()
         except BaseException:

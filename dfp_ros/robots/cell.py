@@ -60,6 +60,30 @@ class RobotState:
 
 
 @dataclass(frozen=True)
+class LiftState:
+    """
+    What a cell with robosuite's Panda and the cube of its Lift measures at one instant.
+
+    :param joint_positions: Shape (7,), rad.
+    :param joint_velocities: Shape (7,), rad/s.
+    :param finger_positions: Shape (2,), m: one finger opens to 0.04, the other to -0.04.
+    :param finger_velocities: Shape (2,), m/s.
+    :param effector: Position of the point between the finger tips, and rotation of the hand.
+    :param cube: Pose of the cube.
+    :param gripper_to_cube: Shape (3,), m: where the cube is, seen from the effector, as robosuite
+        measures it.
+    """
+
+    joint_positions: FloatArray
+    joint_velocities: FloatArray
+    finger_positions: FloatArray
+    finger_velocities: FloatArray
+    effector: ObjectPose
+    cube: ObjectPose
+    gripper_to_cube: FloatArray
+
+
+@dataclass(frozen=True)
 class EpisodeResult:
     """
     How an episode ended.

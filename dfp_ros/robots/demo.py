@@ -15,6 +15,7 @@
 The demo: a policy drives a simulated arm over ROS 2, and what happened is reported.
 
 ``python -m dfp_ros.robots.demo --episodes 10``
+``python -m dfp_ros.robots.demo --robot lift``
 
 It starts launch/demo.launch.py, listens to the robot's ``episode`` topic and to the policy's
 diagnostics, prints a line an episode and a table, writes the same as JSON, and draws one episode
@@ -35,6 +36,10 @@ from dfp_ros.robots.demo_run import Interrupted, Options, run, Signals
 from dfp_ros.robots.domain import free_domain
 
 GIF_SIZE = (320, 240)
+# Of each robot the shipped policy, the description and the environment.
+ROBOTS = {
+    'cube': ('cube_single', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
+    'lift': ('lift', 'panda_lift', 'lift-mh-low_dim')}
 
 
 def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
@@ -75,7 +80,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add('--episodes', type=int, default=10, help='episodes to run')
     add('--seed', type=int, default=0, help='seed of the first; each following has the next one')
-    add('--policy', default='cube_single', help='policy file, or the name of one in models')
+    add('--robot', choices=ROBOTS, default='cube',
+        help="which: OGBench's arm that moves a cube, or robosuite's that lifts one")
+    add('--policy', help="policy file, or the name of one in models; the robot's own without it")
     add('--real-time-factor', type=float, default=1.0,
         help='simulated seconds in a second of wall time')
     add('--json', type=Path, default=Path('results/demo.json'), help='where the figures go')
@@ -84,6 +91,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add('--timeout', type=float, default=0.0, help='give up after so many seconds; 0 chooses')
     add('--verbose', action='store_true', help='show the output of the nodes')
     options = parser.parse_args(arguments)
+    options.policy = options.policy or ROBOTS[options.robot][0]
     if options.episodes < 1:
         parser.error(f'--episodes: found {options.episodes}, expected at least 1')
     if not 0.01 <= options.real_time_factor <= 10:
@@ -113,8 +121,9 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(name)
         try:
             run(Options(
-                options.episodes, options.seed, options.policy, options.real_time_factor,
-                options.timeout, options.verbose), signals, report, folder)
+                options.episodes, options.seed, options.policy, *ROBOTS[options.robot][1:],
+                options.real_time_factor, options.timeout, options.verbose), signals, report,
+                folder)
             report.write(options.json)
             print(f'\n{report.table()}\n\nfigures: {options.json}', flush=True)
             if not options.no_gif:

@@ -28,7 +28,7 @@ from typing import Any
 from dfp_ros.robots.demo_report import Episode, Report
 
 START_TIMEOUT = 120.0
-EPISODE_LIMIT = 10.0
+EPISODE_LIMIT = 15.0
 STOP_TIMEOUT = 20.0
 
 
@@ -39,6 +39,8 @@ class Options:
     episodes: int
     seed: int
     policy: str
+    robot: str
+    environment: str
     real_time_factor: float
     timeout: float
     verbose: bool
@@ -180,7 +182,8 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
     :raises Interrupted: Where a signal came.
     """
     settings = {
-        'policy': options.policy, 'episodes': options.episodes, 'seed': options.seed,
+        'policy': options.policy, 'robot': options.robot, 'environment': options.environment,
+        'episodes': options.episodes, 'seed': options.seed,
         'real_time_factor': options.real_time_factor, 'record': folder / 'episodes'}
     longest = START_TIMEOUT + options.episodes * (5 + EPISODE_LIMIT / options.real_time_factor)
     deadline = time.monotonic() + (options.timeout or longest)

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import re
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-import gymnasium
+if TYPE_CHECKING:
+    import gymnasium
 
 # Robomimic's names of robosuite's tasks; all others are OGBench's.
 ROBOMIMIC = re.compile(r'\w+-(ph|mh|mg)-low_dim')

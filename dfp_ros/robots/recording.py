@@ -36,7 +36,7 @@ class Recording:
     :param environment: Gymnasium id.
     :param period: Time between two pictures, s.
     :param pictures: Shape (steps + 1, n): :meth:`~dfp_ros.robots.simulation.Simulation.picture`.
-    :param actions: Shape (commands, 5), in [-1, 1], in the order in which they came.
+    :param actions: Shape (commands, act_dim), in [-1, 1], in the order in which they came.
     :param result: How it ended.
     """
 
@@ -84,7 +84,7 @@ class Recorder:
         with os.fdopen(handle, 'wb') as file:
             np.savez_compressed(
                 file, environment=self._environment, period=self._period,
-                pictures=np.array(self._pictures), actions=np.array(self._actions).reshape(-1, 5),
+                pictures=np.array(self._pictures), actions=self._actions,
                 seed=result.seed, success=result.success, steps=result.steps,
                 total_reward=result.total_reward, duration=result.duration)
         os.replace(name, path)

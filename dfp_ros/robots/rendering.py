@@ -35,6 +35,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from dfp_ros.robots.make_env import ROBOMIMIC
+
 FIRST_FRAME_TIMEOUT = 60.0
 FRAME_TIMEOUT = 20.0
 
@@ -179,6 +181,8 @@ def write_gif(
 
 def serve(environment: str, width: int, height: int, states: BinaryIO, frames: BinaryIO) -> None:
     """Draw what comes until nothing comes."""
+    if ROBOMIMIC.fullmatch(environment):
+        return _serve_robosuite(environment, width, height, states, frames)
     import mujoco
 
     from dfp_ros.robots.ogbench_env import make_env
@@ -196,6 +200,28 @@ def serve(environment: str, width: int, height: int, states: BinaryIO, frames: B
         mujoco.mj_forward(model, data)
         env.post_step()  # Colours a solved cube.
         frames.write(np.ascontiguousarray(env.render()).tobytes())
+        frames.flush()
+
+
+def _serve_robosuite(
+        environment: str, width: int, height: int, states: BinaryIO, frames: BinaryIO) -> None:
+    """Draw states of a robosuite environment, as its camera ``agentview`` sees them."""
+    import mujoco
+
+    from dfp_ros.robots.robosuite_env import make_env
+
+    env = make_env(environment)
+    env.reset(seed=0)
+    model, data = env.suite.sim.model._model, env.suite.sim.data._data
+    renderer = mujoco.Renderer(model, height, width)
+    # Robosuite's group of shapes for collisions.
+    options = mujoco.MjvOption()
+    options.geomgroup[0] = 0
+    while header := states.read(4):
+        data.qpos[:] = np.frombuffer(states.read(int.from_bytes(header, 'little')), np.float64)
+        mujoco.mj_forward(model, data)
+        renderer.update_scene(data, 'agentview', options)
+        frames.write(renderer.render().tobytes())
         frames.flush()
 
 

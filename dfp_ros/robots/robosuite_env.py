@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 import logging
+import os
 import re
 from typing import Any
 
@@ -32,10 +33,16 @@ import gymnasium
 from gymnasium.spaces import Box
 import numpy as np
 
+# Nothing is drawn here, and robosuite would ask for EGL; who draws decides that for themselves.
+unset = 'MUJOCO_GL' not in os.environ
+os.environ.setdefault('MUJOCO_GL', 'disable')
 # Robosuite's notes on optional parts and on files that it loads are none of its user's business.
 logging.getLogger('robosuite_logs').addFilter(lambda record: record.levelno >= logging.ERROR)
 import robosuite  # noqa: E402, its import says most of that
 from robosuite.controllers.composite import composite_controller_factory as controllers  # noqa: E402
+
+if unset:
+    del os.environ['MUJOCO_GL']
 
 
 @dataclass(frozen=True)
@@ -174,7 +181,7 @@ class RobosuiteEnv(gymnasium.Env):
         self._object = OLD_OBJECTS.get(env_args['env_name']) if is_old(env_args) else None
         self.period = 1 / float(self.suite.control_freq)
         self._steps = 0
-        self.parts = self._read(self.suite._get_observations(force_update=True))
+        self.parts = self.measure()
         missing = [key for key in keys if key not in self.parts]
         if missing:
             raise ValueError(
@@ -219,6 +226,10 @@ class RobosuiteEnv(gymnasium.Env):
             self._observation(), float(reward) + REWARD_SHIFT, success, self._steps >= self.limit,
             {'success': success})
 
+    def measure(self) -> dict[str, np.ndarray]:
+        """Measure everything as it is now, under Robomimic's names."""
+        return self._read(self.suite._get_observations(force_update=True))
+
     def solved(self) -> bool:
         """Tell whether the task is solved as things stand."""
         return bool(self.suite._check_success())
@@ -231,7 +242,6 @@ class RobosuiteEnv(gymnasium.Env):
         return np.concatenate([self.parts[key] for key in self.keys], dtype=np.float32)
 
     def _read(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Give robosuite's measurements under Robomimic's names."""
         found = {
             key: np.atleast_1d(np.asarray(value)) for key, value in values.items()
             if not key.endswith('-state')}

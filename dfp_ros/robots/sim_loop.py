@@ -35,7 +35,7 @@ from dfp_ros.robots.recording import Recorder
 from dfp_ros.robots.sim_camera import Camera
 from dfp_ros.robots.sim_robot import RESET, SimRobot, STOP, WAKE
 from dfp_ros.robots.sim_settings import Settings
-from dfp_ros.robots.simulation import Simulation
+from dfp_ros.robots.sliced_simulation import SlicedSimulation
 
 # In lockstep an observation that nobody answers is published again: whoever answers may have
 # joined after it was sent. It keeps its stamp, so it is not taken for a new one.
@@ -62,7 +62,7 @@ class EpisodeLoop:
     """
 
     def __init__(
-            self, robot: SimRobot, simulation: Simulation, settings: Settings,
+            self, robot: SimRobot, simulation: SlicedSimulation, settings: Settings,
             inbox: SimpleQueue[Any], camera: Camera | None) -> None:
         """Make the parts that only the loop needs."""
         self._robot = robot
@@ -79,8 +79,6 @@ class EpisodeLoop:
         ) if settings.record else None
         self._policy = PolicyReset(
             robot, settings.policy_node, lambda: inbox.put(WAKE)) if settings.policy_node else None
-        # From SI rates to OGBench's action, which is a share of the largest step a period.
-        self._scale = simulation.period / simulation.action_limits
         self._factor = 0.0
         self._twist: NDArray[np.float64] | None = None
         self._grip: NDArray[np.float64] | None = None
@@ -219,7 +217,7 @@ class EpisodeLoop:
     def _take_twist(self, message: TwistStamped) -> None:
         """Keep a twist, if it belongs to this episode and, in lockstep, to this observation."""
         stamp = _nanoseconds(message.header.stamp)
-        rates = sim_messages.twist_rates(message)
+        rates = sim_messages.twist_rates(message, self._simulation.twist)
         # Publishers by hand leave the stamp at zero.
         in_time = stamp >= self._since or stamp == 0
         if (in_time if self._realtime else stamp == self._since):
@@ -254,7 +252,7 @@ class EpisodeLoop:
         """Give the simulation the newest command."""
         assert self._twist is not None
         grip = np.zeros(1) if self._grip is None else self._grip
-        action = np.concatenate([self._twist, grip]) * self._scale
+        action = np.concatenate([self._twist, grip]) * self._simulation.action_scale
         self._simulation.command(action)
         self._news = False
         if self._recorder:
@@ -262,7 +260,7 @@ class EpisodeLoop:
 
     def _publish_state(self, stamp: Stamp) -> None:
         """Publish the state as it is, and show it to the camera."""
-        self._robot.publish_state(stamp, self._simulation.state())
+        self._robot.publish_state(sim_messages.messages(self._simulation.state(), stamp))
         if self._camera:
             self._camera.offer(stamp, self._simulation.picture())
 

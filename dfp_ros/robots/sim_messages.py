@@ -16,30 +16,78 @@
 from __future__ import annotations
 
 import array
+from functools import singledispatch
+from typing import Any
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PoseStamped, TwistStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped, Vector3Stamped
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.robots.cell import EpisodeResult, ObjectPose, RobotState
+from dfp_ros.robots.cell import EpisodeResult, LiftState, ObjectPose, RobotState
 
 JOINT_NAMES = (
     'shoulder_pan_joint', 'shoulder_lift_joint', 'elbow_joint', 'wrist_1_joint', 'wrist_2_joint',
     'wrist_3_joint')
+PANDA_JOINT_NAMES = tuple(f'panda_joint{i}' for i in range(1, 8))
+PANDA_FINGER_NAMES = ('panda_finger_joint1', 'panda_finger_joint2')
 GRIPPER_NAME = 'gripper_opening'
 WORLD = 'world'
 
 
-def joint_state(stamp: Time, state: RobotState) -> JointState:
-    """Write the arm's joints."""
-    message = JointState(name=JOINT_NAMES)
+@singledispatch
+def messages(state: Any, stamp: Time) -> dict[str, Any]:
+    """
+    Write what a cell measures at one instant, under one stamp.
+
+    :param state: Of a class that :mod:`dfp_ros.robots.cell` has.
+    :return: Messages by topic.
+    """
+    raise TypeError(f'state: found {type(state).__name__}, which has no messages')
+
+
+@messages.register
+def _(state: RobotState, stamp: Time) -> dict[str, Any]:
+    return {
+        'joint_states': joint_state(
+            stamp, JOINT_NAMES, state.joint_positions, state.joint_velocities),
+        'gripper_state': gripper_state(stamp, state),
+        'effector_pose': pose(stamp, state.effector),
+        **{f'cube_{i}_pose': pose(stamp, cube) for i, cube in enumerate(state.cubes)}}
+
+
+@messages.register
+def _(state: LiftState, stamp: Time) -> dict[str, Any]:
+    return {
+        'joint_states': joint_state(
+            stamp, PANDA_JOINT_NAMES, state.joint_positions, state.joint_velocities),
+        'gripper_state': joint_state(
+            stamp, PANDA_FINGER_NAMES, state.finger_positions, state.finger_velocities),
+        'effector_pose': pose(stamp, state.effector),
+        'cube_0_pose': pose(stamp, state.cube),
+        'gripper_to_cube': vector(stamp, state.gripper_to_cube)}
+
+
+def joint_state(
+        stamp: Time, names: tuple[str, ...], positions: NDArray[np.float64],
+        velocities: NDArray[np.float64]) -> JointState:
+    """Write positions and velocities of joints."""
+    message = JointState(name=names)
     message.header.stamp = stamp
-    message.position = array.array('d', state.joint_positions.tobytes())
-    message.velocity = array.array('d', state.joint_velocities.tobytes())
+    message.position = array.array('d', positions.tobytes())
+    message.velocity = array.array('d', velocities.tobytes())
+    return message
+
+
+def vector(stamp: Time, values: NDArray[np.float64]) -> Vector3Stamped:
+    """Write a vector in the world frame."""
+    message = Vector3Stamped()
+    message.header.stamp = stamp
+    message.header.frame_id = WORLD
+    message.vector.x, message.vector.y, message.vector.z = values.tolist()
     return message
 
 
@@ -100,18 +148,20 @@ def episode(
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
 
 
-def twist_rates(message: TwistStamped) -> NDArray[np.float64]:
+def twist_rates(message: TwistStamped, which: tuple[int, ...]) -> NDArray[np.float64]:
     """
-    Read the four rates that the effector can follow: x, y, z in m/s and yaw in rad/s.
+    Read the rates that the effector can follow.
 
-    :return: Shape (4,).
+    :param which: Their places among x, y, z in m/s and the rates about them in rad/s.
+    :return: As many.
     :raises ValueError: Where the frame is another or a number is not finite.
     """
     frame = message.header.frame_id
     if frame not in ('', WORLD):
         raise ValueError(f'twist_command: found the frame {frame!r}, expected {WORLD!r}')
-    linear = message.twist.linear
-    return _finite('twist_command', [linear.x, linear.y, linear.z, message.twist.angular.z])
+    linear, angular = message.twist.linear, message.twist.angular
+    rates = (linear.x, linear.y, linear.z, angular.x, angular.y, angular.z)
+    return _finite('twist_command', [rates[i] for i in which])
 
 
 def gripper_rate(message: Float64MultiArray) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Node ``sim_robot``: an OGBench arm in simulation that looks like a robot cell to ROS.
+Node ``sim_robot``: an arm in simulation, of OGBench or robosuite, that looks like a robot cell.
 
 ``ros2 run dfp_ros sim_node --ros-args -p mode:=realtime -p seed:=0``
 """
@@ -65,15 +65,18 @@ def main(args: list[str] | None = None) -> int:
 
 def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
     """Put the parts together and run them."""
+    from builtin_interfaces.msg import Time
+
+    from dfp_ros.robots import sim_messages
+    from dfp_ros.robots.make_simulation import make_simulation
     from dfp_ros.robots.rendering import FrameServer, RenderingError
     from dfp_ros.robots.sim_camera import Camera
     from dfp_ros.robots.sim_loop import EpisodeLoop
     from dfp_ros.robots.sim_settings import declare
-    from dfp_ros.robots.simulation import Simulation
 
     try:
         settings = declare(robot)
-        simulation = Simulation(settings.environment, settings.state_rate)
+        simulation = make_simulation(settings.environment, settings.state_rate)
         server = FrameServer(
             settings.environment, settings.image_width, settings.image_height,
         ) if settings.render else None
@@ -84,7 +87,8 @@ def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
         robot.get_logger().fatal(f'cannot start with render:=true: {error}')
         return 1
     simulation.reset(settings.seed)
-    robot.open(len(simulation.state().cubes), settings.render, settings.publish_clock)
+    robot.open(
+        sim_messages.messages(simulation.state(), Time()), settings.render, settings.publish_clock)
     camera = Camera(
         server, robot.camera, settings.render_rate, robot.get_logger()) if server else None
     loop = EpisodeLoop(robot, simulation, settings, inbox, camera)

@@ -15,23 +15,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from queue import SimpleQueue
 from typing import Any
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import PoseStamped, TwistStamped
+from geometry_msgs.msg import TwistStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from dfp_ros.episode_marks import TOPIC as MARKS_TOPIC
-from dfp_ros.robots import sim_messages
-from dfp_ros.robots.cell import RobotState
 from dfp_ros.robots.sim_qos import COMMAND_QOS, EPISODE_QOS, STATE_QOS
 
 RESET = 'reset'
@@ -52,19 +51,17 @@ class SimRobot(Node):
         self._inbox = inbox
         self._last_stamp = 0
 
-    def open(self, cubes: int, render: bool, clock: bool) -> None:
+    def open(self, state: Mapping[str, Any], render: bool, clock: bool) -> None:
         """
         Make publishers, subscriptions and the service.
 
-        :param cubes: Cubes in the scene.
+        :param state: Messages by topic, of which more will be published.
         :param render: Whether there are camera images.
         :param clock: Whether simulated time is published on ``/clock``, and used in the stamps.
         """
-        self._joints = self.create_publisher(JointState, 'joint_states', STATE_QOS)
-        self._gripper = self.create_publisher(JointState, 'gripper_state', STATE_QOS)
-        self._effector = self.create_publisher(PoseStamped, 'effector_pose', STATE_QOS)
-        self._cubes = [
-            self.create_publisher(PoseStamped, f'cube_{i}_pose', STATE_QOS) for i in range(cubes)]
+        self._state = {
+            topic: self.create_publisher(type(message), topic, STATE_QOS)
+            for topic, message in state.items()}
         self._episode = self.create_publisher(DiagnosticStatus, 'episode', EPISODE_QOS)
         self._marks = self.create_publisher(String, MARKS_TOPIC, 10)
         self.camera = self.create_publisher(
@@ -91,13 +88,10 @@ class SimRobot(Node):
             self._simulated_time += round(seconds * 1e9)
             self._clock_publisher.publish(Clock(clock=_stamp(self._simulated_time)))
 
-    def publish_state(self, stamp: Time, state: RobotState) -> None:
-        """Publish what the cell measures at one instant, under one stamp."""
-        self._joints.publish(sim_messages.joint_state(stamp, state))
-        self._gripper.publish(sim_messages.gripper_state(stamp, state))
-        self._effector.publish(sim_messages.pose(stamp, state.effector))
-        for publisher, cube in zip(self._cubes, state.cubes, strict=True):
-            publisher.publish(sim_messages.pose(stamp, cube))
+    def publish_state(self, state: Mapping[str, Any]) -> None:
+        """Publish what the cell measures at one instant: messages by topic."""
+        for topic, message in state.items():
+            self._state[topic].publish(message)
 
     def publish_episode(self, status: DiagnosticStatus) -> None:
         """Publish how an episode ended."""

@@ -28,7 +28,8 @@ MODES = ('realtime', 'lockstep')
 # Name, default, sentence, range. All of them are read once, at the start.
 _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('environment', 'cube-single-singletask-task2-v0',
-     'Gymnasium id of the OGBench manipulation environment that the robot is made of.', None),
+     "The environment that the robot is made of: one of OGBench's manipulation, or "
+     'lift-mh-low_dim.', None),
     ('seed', 0, 'Seed of the first episode; each following episode has the next one.',
      (0, 2**31 - 1)),
     ('mode', 'realtime',
@@ -41,7 +42,7 @@ _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
      'other than 1, a controller has to go by it to keep its rate.', None),
     ('state_rate', 100.0,
      'State messages in a second of simulated time (realtime); has to cut the control period '
-     'into whole physics steps: 20, 100 or 500 Hz for OGBench.', (1.0, 1000.0)),
+     'into whole physics steps: 20, 100 or 500 Hz.', (1.0, 1000.0)),
     ('episodes', 0, 'End the node after so many episodes; 0 goes on for ever.', (0, 1_000_000)),
     ('auto_reset', True,
      'Start the next episode when one has ended; false waits for ~/reset.', None),

@@ -11,14 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-An OGBench arm whose physics advance in slices, with no ROS and no clock.
-
-``env.step`` computes one whole control period at once. A robot does not wait for its controller:
-its state is read more often than it is commanded, and commands arrive when they arrive. So
-:class:`Simulation` cuts the control period into slices and takes a command between any two of
-them. Commands given exactly at the period's start reproduce ``env.step`` bit for bit.
-"""
+"""An OGBench arm whose physics advance in slices, with no ROS and no clock."""
 
 from __future__ import annotations
 
@@ -26,18 +19,17 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from ogbench.manipspace.envs.manipspace_env import ManipSpaceEnv
 
 from dfp_ros.robots.cell import EpisodeResult, ObjectPose, RobotState
 from dfp_ros.robots.ogbench_env import make_env
+from dfp_ros.robots.sliced_simulation import FloatArray, SlicedSimulation
 
-FloatArray = NDArray[np.float64]
 # Angle of the gripper's driver joint at which OGBench calls the gripper closed, rad.
 CLOSED_JOINT = 0.8
 
 
-class Simulation:
+class Simulation(SlicedSimulation):
     """
     One OGBench manipulation environment, advanced a slice at a time.
 
@@ -49,7 +41,6 @@ class Simulation:
 
     def __init__(self, environment: str, state_rate: float = 100.0) -> None:
         """Make the environment and cut its control period."""
-        self.environment = environment
         self._wrapped = make_env(environment)
         env: Any = self._wrapped.unwrapped
         if not isinstance(env, ManipSpaceEnv):
@@ -57,43 +48,17 @@ class Simulation:
                 f"environment: found {environment!r}, which has no arm; expected one of OGBench's "
                 'manipulation environments, for example cube-single-singletask-task2-v0')
         self._env: Any = env
-        self.period = float(env.control_timestep())
-        self._period_substeps = round(self.period / env.physics_timestep())
-        self._slice_substeps = self._cut(state_rate)
-        self.slice_duration = self._slice_substeps * float(env.physics_timestep())
-        self.action_limits: FloatArray = np.array(env.action_high, dtype=np.float64)
-        self._limit = self._wrapped.spec.max_episode_steps if self._wrapped.spec else None
-
-    @property
-    def slices(self) -> int:
-        """Slices in a control period."""
-        return self._period_substeps // self._slice_substeps
+        period = float(env.control_timestep())
+        # An action is a share of the largest step a period; its fourth number is a yaw.
+        super().__init__(
+            environment, period, float(env.physics_timestep()), state_rate,
+            period / np.array(env.action_high, dtype=np.float64), (0, 1, 2, 5),
+            self._wrapped.spec.max_episode_steps if self._wrapped.spec else None)
 
     def reset(self, seed: int) -> None:
         """Start an episode; equal seeds start equal episodes."""
         self._wrapped.reset(seed=seed)
-        self._seed = seed
-        self._action: NDArray[np.float32] = np.zeros(5, np.float32)
-        self._pending: NDArray[np.float32] | None = None
-        self._held = 0
-        self._phase = 0
-        self._steps = 0
-        self._total_reward = 0.0
-
-    def command(self, action: FloatArray | NDArray[np.float32]) -> None:
-        """
-        Give a command; it takes effect at the next slice and holds until another comes.
-
-        The action is cut to float32, the precision that policies answer in: what went out as SI
-        units and came back is then the very number that the policy chose.
-
-        :param action: Shape (5,), in [-1, 1]; what lies outside is clipped.
-        :raises ValueError: Where the action has another shape or a number that is not finite.
-        """
-        values = np.asarray(action, np.float64)
-        if values.shape != (5,) or not np.all(np.isfinite(values)):
-            raise ValueError(f'action: found {values.tolist()}, expected five finite numbers')
-        self._pending = np.clip(values, -1, 1).astype(np.float32)
+        self._start(seed)
 
     def advance(self) -> EpisodeResult | None:
         """
@@ -105,8 +70,7 @@ class Simulation:
         if self._phase == 0:
             # success_timing='pre' judges the state that the period starts from.
             verdict = self._judge()
-        if self._pending is not None:
-            self._action, self._pending, self._held = self._pending, None, 0
+        self._take_command()
         if self._held == 0:
             # OGBench's target is relative to where the effector is now, so a held command has to
             # be renewed each period, as env.step renews it.
@@ -120,13 +84,6 @@ class Simulation:
         self._held = (self._held + self._slice_substeps) % self._period_substeps
         self._phase = (self._phase + self._slice_substeps) % self._period_substeps
         return self._end_period() if self._phase == 0 else None
-
-    def step(self, action: FloatArray | NDArray[np.float32]) -> EpisodeResult | None:
-        """Command and compute one whole control period, as ``env.step`` does."""
-        self.command(action)
-        for _ in range(self.slices - 1):
-            self.advance()
-        return self.advance()
 
     def state(self) -> RobotState:
         """Read the state as it is now."""
@@ -157,19 +114,6 @@ class Simulation:
         """Give the environment's own observation vector, which state() takes apart."""
         return np.asarray(self._env.compute_observation())
 
-    def _cut(self, state_rate: float) -> int:
-        """Turn a rate into physics steps a slice."""
-        substeps = self._period_substeps
-        rates = {1 / (n * self._env.physics_timestep()): n
-                 for n in range(1, substeps + 1) if substeps % n == 0}
-        for rate, count in rates.items():
-            if abs(rate - state_rate) < 1e-6 * rate:
-                return count
-        choices = ', '.join(f'{rate:g}' for rate in sorted(rates))
-        raise ValueError(
-            f'state_rate: found {state_rate:g} Hz, expected one of {choices} Hz, which cut the '
-            f'control period of {self.period:g} s into whole physics steps')
-
     def _judge(self) -> tuple[bool, bool, float]:
         """Success, end of the episode and reward of the state as it is now."""
         env = self._env
@@ -180,10 +124,4 @@ class Simulation:
         if self._env._success_timing == 'post':
             self._verdict = self._judge()
         success, ended, reward = self._verdict
-        self._steps += 1
-        self._total_reward += reward
-        ended = ended or bool(self._env.truncate_episode())
-        if not ended and (self._limit is None or self._steps < self._limit):
-            return None
-        return EpisodeResult(
-            self._seed, success, self._steps, self._total_reward, self._steps * self.period)
+        return self._count(success, ended or bool(self._env.truncate_episode()), reward)

@@ -53,7 +53,7 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Say it all."""
-        for name, count in self.counts.items():
+        for name, count in (+self.counts).items():
             yield f'{name:34}{count:8}'
         for name, count in self.problems.most_common():
             detail = self.details[name]

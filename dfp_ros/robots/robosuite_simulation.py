@@ -1,0 +1,102 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Robosuite's Panda at Lift, whose physics advance in slices, with no ROS and no clock."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dfp_ros.robots.cell import EpisodeResult, LiftState, ObjectPose
+from dfp_ros.robots.robosuite_env import make_env, REWARD_SHIFT
+from dfp_ros.robots.sliced_simulation import FloatArray, SlicedSimulation
+
+
+class RobosuiteSimulation(SlicedSimulation):
+    """
+    Robomimic's Lift under robosuite 1.5's own controller, advanced a slice at a time.
+
+    :param environment: For example ``lift-mh-low_dim``.
+    :param state_rate: Slices in a second of simulated time, Hz.
+    :raises ValueError: Where the environment is another, or where the slices do not divide the
+        control period into whole physics steps.
+    """
+
+    def __init__(self, environment: str, state_rate: float = 100.0) -> None:
+        """Make the environment, and have its first step, which compiles, behind it."""
+        self._env = make_env(environment)
+        suite = self._suite = self._env.suite
+        if type(suite).__name__ != 'Lift':
+            raise ValueError(
+                f'environment: found {environment!r}, expected lift-KIND-low_dim: of '
+                "Robomimic's tasks, only Lift has a description of its robot cell")
+        arm = suite.robots[0].part_controllers['right']
+        # An action of 1 moves the goal of a period so far; the gripper's is a direction.
+        largest = np.append(np.asarray(arm.output_max, np.float64), self._env.period)
+        super().__init__(
+            environment, self._env.period, float(suite.model_timestep), state_rate,
+            self._env.period / largest, tuple(range(6)), self._env.limit)
+        self.reset(0)
+        self.step(self._action)
+
+    def reset(self, seed: int) -> None:
+        """Start an episode; equal seeds start equal episodes."""
+        self._env.reset(seed=seed)
+        self._start(seed)
+
+    def advance(self) -> EpisodeResult | None:
+        """
+        Compute one slice.
+
+        :return: The result where this slice ended the episode, else None.
+        """
+        suite = self._suite
+        self._take_command()
+        action = self._action.astype(np.float64)
+        for _ in range(self._slice_substeps):
+            # As robosuite's own step does; the goal is set anew each period.
+            suite.sim.step1()
+            suite._pre_action(action, self._held == 0)
+            suite.sim.step2()
+            self._held = (self._held + 1) % self._period_substeps
+        self._phase = (self._phase + self._slice_substeps) % self._period_substeps
+        if self._phase:
+            return None
+        success = self._env.solved()
+        return self._count(success, success, float(suite.reward(action)) + REWARD_SHIFT)
+
+    def state(self) -> LiftState:
+        """Read the state as it is now."""
+        parts = self._env.measure()
+        return LiftState(
+            joint_positions=parts['robot0_joint_pos'],
+            joint_velocities=parts['robot0_joint_vel'],
+            finger_positions=parts['robot0_gripper_qpos'],
+            finger_velocities=parts['robot0_gripper_qvel'],
+            effector=_pose(parts['robot0_eef_pos'], parts['robot0_eef_quat']),
+            cube=_pose(parts['cube_pos'], parts['cube_quat']),
+            gripper_to_cube=parts['gripper_to_cube_pos'])
+
+    def picture(self) -> FloatArray:
+        """Give all that a renderer needs: positions of joints."""
+        return np.array(self._suite.sim.data.qpos, np.float64)
+
+    def observation(self) -> FloatArray:
+        """Give the environment's own observation vector, which state() takes apart."""
+        parts = self._env.measure()
+        return np.concatenate([parts[key] for key in self._env.keys])
+
+
+def _pose(position: FloatArray, quaternion: FloatArray) -> ObjectPose:
+    """Make a pose of robosuite's numbers, whose quaternions are x y z w."""
+    return ObjectPose(position, np.roll(quaternion, 1))

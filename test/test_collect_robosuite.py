@@ -1,0 +1,91 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from training.collect_robosuite import demonstrate, LINGER, main, make_task_env, write
+
+
+def test_workers_do_not_change_the_file(lift_demonstrations: Path, tmp_path: Path) -> None:
+    made = tmp_path / lift_demonstrations.name
+    write(made, 'lift', 3, 0, workers=2)
+    assert made.read_bytes() == lift_demonstrations.read_bytes()
+
+
+def test_the_format_is_robomimics(lift_demonstrations: Path) -> None:
+    with h5py.File(lift_demonstrations) as file:
+        names = list(file['data'])
+        assert names == ['demo_0', 'demo_1', 'demo_2']
+        env_args = json.loads(file['data'].attrs['env_args'])
+        assert (env_args['env_name'], env_args['type']) == ('Lift', 1)
+        lengths = []
+        for name in names:
+            group = file[f'data/{name}']
+            steps = int(group.attrs['num_samples'])
+            lengths.append(steps)
+            assert group.attrs['model_file'].startswith('<mujoco')
+            assert sorted(group) == ['actions', 'dones', 'next_obs', 'obs', 'rewards', 'states']
+            assert {'robot0_eef_pos', 'robot0_eef_quat', 'robot0_gripper_qpos', 'object'} <= set(
+                group['obs'])
+            assert set(group['obs']) == set(group['next_obs'])
+            np.testing.assert_array_equal(
+                group['obs/object'][1:], group['next_obs/object'][:-1])
+            # 0 before success, and 1 from then on, for some steps.
+            rewards = group['rewards'][()]
+            assert len(rewards) == steps
+            assert rewards.sum() >= LINGER
+            np.testing.assert_array_equal(rewards, group['dones'][()])
+            assert np.abs(group['actions']).max() <= 1
+        assert file['data'].attrs['total'] == sum(lengths)
+        masks = {name: [key.decode() for key in file['mask'][name]] for name in file['mask']}
+    assert masks['better'] == ['demo_0', 'demo_1']
+    assert masks['okay'] == ['demo_2']
+    assert sorted(masks['train'] + masks.get('valid', [])) == names
+    # The hasty are done before the hesitant.
+    assert lengths[2] > max(lengths[:2])
+
+
+def test_states_start_the_episode_again(lift_demonstrations: Path) -> None:
+    """Robosuite, set to the first state in the demonstration's own model, sees its first step."""
+    env = make_task_env('lift')
+    env.reset(seed=99)
+    with h5py.File(lift_demonstrations) as file:
+        group = file['data/demo_1']
+        env.suite.reset_from_xml_string(env.suite.edit_model_xml(group.attrs['model_file']))
+        env.suite.sim.reset()
+        env.suite.sim.set_state_from_flattened(group['states'][0])
+        env.suite.sim.forward()
+        np.testing.assert_allclose(
+            env.measure()['object'], group['obs/object'][0], rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_the_can_is_put_into_its_bin() -> None:
+    demonstration = demonstrate(make_task_env('can'), seed=0, number=0)
+    assert demonstration.columns['rewards'][-1] == 1
+    assert demonstration.columns['obs/object'].shape[1] == 14
+
+
+@pytest.mark.parametrize('arguments', [
+    ['--demonstrations', '0'], ['--workers', '0'], ['--seed', '-1'], ['--task', 'square']])
+def test_arguments_that_cannot_be_are_refused(
+        arguments: list, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert arguments[0] in capsys.readouterr().err
