@@ -105,7 +105,6 @@ class Archive:
                     yield start, values.reshape(shape, order='F')
                 else:
                     yield start, values.reshape(count, *shape[1:])
-            stream.read(1)  # the checksum is compared at the very end alone
 
     def array(self, key: str) -> np.ndarray:
         """
