@@ -186,12 +186,15 @@ def test_play_episodes_have_the_official_shape() -> None:
 def test_every_scene_gives_files_that_load(scene: str, kind: str, tmp_path: Path) -> None:
     recipe = Recipe(scene, kind, 2, 0, length=12)
     episode = recipe.collect(recipe.make_env(), 1)
+    widths = {key: value.shape[1] for key, value in episode.items() if key != 'terminals'}
+    assert widths == SCENES[scene].widths
     path = tmp_path / f'{recipe.name}.npz'
     assert recipe.write(path, [episode, episode]) == 24
+    if kind == 'play' and scene.startswith('cube'):
+        return  # The reader makes an environment, which takes long: it is shown with the others.
     data = load(path, f'{scene}-singletask-v0')
     assert len(data) == 22
     np.testing.assert_array_equal(np.flatnonzero(data.terminals), [10, 21])
-    assert {'terminals'} | SCENES[scene].widths.keys() == episode.keys()
 
 
 @pytest.mark.parametrize(('scene', 'kind'), [('scene', 'play'), ('puzzle-3x3', 'noisy')])
@@ -202,6 +205,10 @@ def test_episode_depends_on_its_number_alone(scene: str, kind: str) -> None:
     later, fresh = recipe.collect(env, 2), recipe.collect(recipe.make_env(), 2)
     for key, value in fresh.items():
         np.testing.assert_array_equal(value, later[key])
+    # The buttons are those of the same moment as the observation, which has them one-hot.
+    parts = SCENES[scene]
+    states = fresh['observations'][:, 19 + 9 * parts.cubes:][:, :4 * parts.buttons]
+    np.testing.assert_array_equal(fresh['button_states'], states[:, 1::4])
     # Something besides the robot was moved, or this would show little.
     things = np.concatenate([fresh['qpos'][:, 14:], fresh['button_states']], axis=1)
     assert np.abs(things[-1] - things[0]).max() > 0.02
