@@ -82,22 +82,35 @@ def test_kill_and_go_on(demonstrations: Path, tmp_path: Path) -> None:
         assert (arrays['actions'][0] == 0.125).all()
 
 
-def test_worker_that_dies_is_told_and_what_was_done_is_kept(tmp_path: Path) -> None:
+def kill_worker(process: subprocess.Popen) -> None:
+    for task in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
+        if 'spawn_main' in Path(f'/proc/{task}/cmdline').read_text():
+            os.kill(int(task), signal.SIGKILL)
+
+
+def press_control_c(process: subprocess.Popen) -> None:
+    os.killpg(process.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize(('act', 'status', 'messages'), [
+    (kill_worker, 2, ['a process ended before its episode', 'the same command goes on from']),
+    (press_control_c, 130, ['stopped; finished episodes are kept, the same command goes on'])])
+def test_end_is_told_and_what_was_done_is_kept(
+        tmp_path: Path, act: Callable, status: int, messages: list) -> None:
     process = subprocess.Popen(
         [sys.executable, '-m', 'training.collect', '--episodes', '400', '--workers', '1', '--out',
-         str(tmp_path)], cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE, text=True)
+         str(tmp_path)], cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE, text=True,
+        start_new_session=True)
     folder = tmp_path / 'cube-single-demo-task2-v0.partial'
     try:
         until(lambda: list(folder.glob('0*.npz')))
-        for task in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
-            if 'spawn_main' in Path(f'/proc/{task}/cmdline').read_text():
-                os.kill(int(task), signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
+        act(process)
+        _, errors = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert process.returncode == 2
-    assert 'a process ended before its episode' in errors
-    assert 'the same command goes on from them' in errors
+    assert process.returncode == status
+    assert all(message in errors for message in messages)
+    assert 'KeyboardInterrupt' not in errors
     assert list(folder.glob('0*.npz'))
 
 
