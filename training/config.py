@@ -176,7 +176,7 @@ class TrainConfig:
 
     @property
     def environment_options(self) -> dict[str, Any]:
-        """Settings that the environment is made with; empty where its own are asked for."""
+        """Give what the environment is made with; empty where its own settings are asked for."""
         return {} if self.success_timing == 'pre' else {'success_timing': self.success_timing}
 
     def to_json(self) -> str:
