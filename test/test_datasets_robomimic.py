@@ -94,6 +94,7 @@ def test_demonstrations_go_by_number_and_end_where_they_end(tmp_path: Path) -> N
     assert ends.tolist() == [4, 7, 11]
     assert data.observations[ends, 0].round().tolist() == [0, 2, 10]
     assert np.flatnonzero(data.masks == 0).tolist() == [3, 4, 6, 7, 10, 11]
+    np.testing.assert_array_equal(data.rewards, -data.masks)
 
 
 def test_parts_of_the_observation_and_their_order_can_be_chosen(tmp_path: Path) -> None:

@@ -198,19 +198,23 @@ def test_cosine_falls_from_the_rate_to_zero() -> None:
 
 def test_timing_of_success_reaches_the_environments(
         demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ogbench.manipspace.envs.manipspace_env import ManipSpaceEnv
-    step, seen = ManipSpaceEnv.step, set()
+    from training import session
+    from training.online import Explorer
+    evaluate, step, seen = session.evaluate, Explorer.step, []
 
-    def watching(self, action):
-        seen.add((self._terminate_at_goal, self._success_timing))
-        return step(self, action)
+    def evaluating(environments, *others):
+        seen.append(environments.envs[0].unwrapped._success_timing)
+        return evaluate(environments, *others)
 
-    monkeypatch.setattr(ManipSpaceEnv, 'step', watching)
-    for timing in ('pre', 'post'):
-        seen.clear()
-        train(tmp_path / timing, settings(
-            demonstrations, steps=2, online_steps=3, online_start=1, success_timing=timing))
-        # The reader's own environment says where the goal is, and takes steps as it resets.
-        assert seen == {(True, timing), (True, 'pre')}
-        spec = load_agent(tmp_path / timing / 'checkpoint.pt')[2]
-        assert spec.provenance['config']['success_timing'] == timing
+    def exploring(self):
+        seen.append(self._env.unwrapped._success_timing)
+        return step(self)
+
+    monkeypatch.setattr(session, 'evaluate', evaluating)
+    monkeypatch.setattr(Explorer, 'step', exploring)
+    train(tmp_path / 'run', settings(
+        demonstrations, steps=2, online_steps=3, online_start=1, success_timing='post'))
+    # An evaluation, the online phase's steps, another evaluation.
+    assert seen == ['post'] * 5
+    spec = load_agent(tmp_path / 'run' / 'checkpoint.pt')[2]
+    assert spec.provenance['config']['success_timing'] == 'post'

@@ -59,11 +59,11 @@ class Recipe(Protocol):
 
     @property
     def name(self) -> str:
-        """The file's name, without its ending."""
+        """Name the file, without its ending."""
 
     @property
     def suffix(self) -> str:
-        """The file's ending, with the dot."""
+        """Give the file's ending, with the dot."""
 
     def settings(self) -> dict[str, Any]:
         """All that decides an episode besides its number; plain JSON."""
