@@ -94,13 +94,13 @@ def test_an_episode_is_cut_at_its_limit() -> None:
 
 def test_the_observation_is_what_is_asked_for() -> None:
     keys = ('object', 'robot0_gripper_qpos')
-    env = make_env(LIFT, {'observation_keys': keys})
+    env = make_env(LIFT, {'data': {'observation_keys': keys}})
     observation, _ = env.reset(seed=0)
     np.testing.assert_array_equal(
         observation, np.concatenate([env.parts[key] for key in keys], dtype=np.float32))
     assert observation.shape == env.observation_space.shape == (12,)
     with pytest.raises(ValueError, match=r"observation_keys: found 'camera', expected some of"):
-        make_env(LIFT, {'observation_keys': ('camera',)})
+        make_env(LIFT, {'data': {'observation_keys': ('camera',)}})
 
 
 def test_names_mean_tasks_and_their_limits() -> None:
@@ -111,7 +111,7 @@ def test_names_mean_tasks_and_their_limits() -> None:
     with pytest.raises(ValueError, match=r"found 'stack-mh-low_dim', expected TASK-KIND-low_dim"):
         make_env('stack-mh-low_dim')
     with pytest.raises(ValueError, match=r"env_name: found 'PickPlaceCan', expected 'Lift'"):
-        make_env(LIFT, {'env_args': default_env_args(TASKS['can'])})
+        make_env(LIFT, {'data': {'env_args': default_env_args(TASKS['can'])}})
 
 
 def test_a_controller_of_robosuite_1_4_is_converted() -> None:
@@ -128,7 +128,7 @@ def test_a_controller_of_robosuite_1_4_is_converted() -> None:
 
 def test_data_of_robosuite_1_4_drive_its_environment() -> None:
     """The can moves as commanded, and the object's parts come in the order of 1.4."""
-    env = make_env('can-ph-low_dim', {'env_args': old_args('PickPlaceCan')})
+    env = make_env('can-ph-low_dim', {'data': {'env_args': old_args('PickPlaceCan')}})
     observation, _ = env.reset(seed=0)
     assert observation.shape == (23,)
     before = env.parts['robot0_eef_pos'].copy()

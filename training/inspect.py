@@ -189,8 +189,8 @@ def _aligned(cells: list[list[str]], right: Any = ()) -> list[str]:
 
 def page(all_found: list[Inspected]) -> str:
     """Write the page."""
-    return template(TEMPLATE).render(
-        files=[{
+    files = [
+        {
             'name': found.path.name, 'rows': found.rows, 'origin': found.origin,
             'verdicts': found.verdicts,
             'dimensions': [
@@ -198,8 +198,8 @@ def page(all_found: list[Inspected]) -> str:
             'sections': {
                 section: [{'title': title, 'svg': drawing(title, draw)} for title, draw in drawn]
                 for section, drawn in panels(found.data, found.facts, found.rewarded).items()}}
-            for found in all_found],
-        columns=COLUMNS, answers=ANSWERS)
+        for found in all_found]
+    return template(TEMPLATE).render(files=files, columns=COLUMNS, answers=ANSWERS)
 
 
 def main(arguments: list[str] | None = None) -> int:

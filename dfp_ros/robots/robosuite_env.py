@@ -39,7 +39,7 @@ os.environ.setdefault('MUJOCO_GL', 'disable')
 # Robosuite's notes on optional parts and on files that it loads are none of its user's business.
 logging.getLogger('robosuite_logs').addFilter(lambda record: record.levelno >= logging.ERROR)
 import robosuite  # noqa: E402, its import says most of that
-from robosuite.controllers.composite import composite_controller_factory as controllers  # noqa: E402
+import robosuite.controllers.composite.composite_controller_factory as controllers  # noqa: E402
 
 if unset:
     del os.environ['MUJOCO_GL']
