@@ -20,6 +20,7 @@ import h5py
 from hypothesis import given, settings, strategies
 import numpy as np
 import pytest
+from robosuite_samples import OLD_CONTROLLER
 
 from training.config import PRESETS, TrainConfig
 from training.datasets.load import load as load_any
@@ -28,14 +29,6 @@ from training.transitions import DataError
 
 TASK = 'lift-mh-low_dim'
 WIDTHS = {'robot0_eef_pos': 3, 'robot0_eef_quat': 4, 'robot0_gripper_qpos': 2, 'object': 10}
-# What robosuite 1.4 wrote of its controller.
-OLD_CONTROLLER = {
-    'type': 'OSC_POSE', 'input_max': 1, 'input_min': -1, 'kp': 150, 'damping': 1,
-    'output_max': [0.05, 0.05, 0.05, 0.5, 0.5, 0.5], 'control_delta': True,
-    'output_min': [-0.05, -0.05, -0.05, -0.5, -0.5, -0.5], 'impedance_mode': 'fixed',
-    'kp_limits': [0, 300], 'damping_limits': [0, 10], 'position_limits': None,
-    'orientation_limits': None, 'uncouple_pos_ori': True, 'interpolation': None,
-    'ramp_ratio': 0.2}
 OLD_ARGS = {'env_name': 'Lift', 'env_version': '1.4.1', 'type': 1, 'env_kwargs': {
     'robots': 'Panda', 'control_freq': 20, 'controller_configs': OLD_CONTROLLER}}
 

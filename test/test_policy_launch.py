@@ -13,11 +13,7 @@
 # limitations under the License.
 """The launch file of the policy node: what it forwards."""
 
-import os
-from pathlib import Path
 import signal
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -25,31 +21,12 @@ import pytest
 pytest.importorskip('launch_ros')
 
 from diagnostic_msgs.msg import DiagnosticArray
+from launched import launch
 from ros_processes import Peer
 
 from dfp_ros.robots.domain import free_domain
 
-FILE = Path(__file__).parent.parent / 'launch' / 'policy.launch.py'
-PROGRAM = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-arguments = [argument.split(':=', 1) for argument in sys.argv[2:]]
-service = LaunchService()
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)]))
-sys.exit(service.run())
-"""
-
-
-def launch(domain: int, *arguments: str) -> subprocess.Popen[str]:
-    """Run the launch file with arguments as `ros2 launch` takes them."""
-    return subprocess.Popen(
-        [sys.executable, '-c', PROGRAM, str(FILE), *arguments], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, 'ROS_DOMAIN_ID': str(domain),
-             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'})
+FILE = 'policy.launch.py'
 
 
 def test_forwards_its_arguments() -> None:
@@ -58,7 +35,7 @@ def test_forwards_its_arguments() -> None:
     with Peer(domain) as peer:
         reports: list[Any] = peer.collect(DiagnosticArray, '/diagnostics')
         process = launch(
-            domain, 'policy:=cube_single', 'robot:=ur5e_cube', 'rate:=100', 'name:=pilot',
+            FILE, domain, 'policy:=cube_single', 'robot:=ur5e_cube', 'rate:=100', 'name:=pilot',
             'namespace:=left')
         try:
             peer.wait_for(lambda: reports)
@@ -80,7 +57,7 @@ def test_forwards_its_arguments() -> None:
     (['robot:=ur5e_cube'], "argument 'policy'")])
 def test_says_what_is_wrong(arguments: list[str], message: str) -> None:
     """A launch that cannot work ends by itself, with the reason."""
-    process = launch(free_domain(), *arguments)
+    process = launch(FILE, free_domain(), *arguments)
     try:
         output, _ = process.communicate(timeout=60)
     finally:

@@ -15,50 +15,28 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 import signal
-import subprocess
-import sys
 
 import pytest
 
 pytest.importorskip('launch_ros')
 
+from launched import launch
 from ros_processes import Peer
 from std_srvs.srv import Trigger
 
 from dfp_ros.robots.domain import free_domain
 from training.datasets.rosbag_files import Bag
 
-FILE = Path(__file__).parent.parent / 'launch' / 'record.launch.py'
-PROGRAM = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-arguments = [argument.split(':=', 1) for argument in sys.argv[2:]]
-service = LaunchService()
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)]))
-sys.exit(service.run())
-"""
-
-
-def launch(domain: int, *arguments: str) -> subprocess.Popen[str]:
-    """Run the launch file with arguments as `ros2 launch` takes them."""
-    return subprocess.Popen(
-        [sys.executable, '-c', PROGRAM, str(FILE), *arguments], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, 'ROS_DOMAIN_ID': str(domain),
-             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'})
+FILE = 'record.launch.py'
 
 
 def test_records_until_ctrl_c(tmp_path: Path) -> None:
     """Its arguments reach the node, topics are in its namespace, and Ctrl-C leaves a whole bag."""
     domain, out = free_domain(), tmp_path / 'bag'
     process = launch(
-        domain, 'robot:=ur5e_cube', f'out:={out}', 'storage:=sqlite3', 'namespace:=left')
+        FILE, domain, 'robot:=ur5e_cube', f'out:={out}', 'storage:=sqlite3', 'namespace:=left')
     try:
         with Peer(domain) as peer:
             peer.call(Trigger, '/left/dfp_recorder/start_episode')
@@ -80,7 +58,7 @@ def test_records_until_ctrl_c(tmp_path: Path) -> None:
     (['robot:=ur5e_cube'], "argument 'out'")])
 def test_says_what_is_wrong(tmp_path: Path, arguments: list[str], message: str) -> None:
     """A launch that cannot work ends by itself, with the reason."""
-    process = launch(free_domain(), *(each.format(tmp_path) for each in arguments))
+    process = launch(FILE, free_domain(), *(each.format(tmp_path) for each in arguments))
     try:
         output, _ = process.communicate(timeout=60)
     finally:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from robosuite_samples import OLD_CONTROLLER
 
 from dfp_ros.robots.cell import EpisodeResult
 from dfp_ros.robots.make_env import make_env
@@ -34,14 +35,6 @@ from dfp_ros.robots.robosuite_env import (
 
 LIFT = 'lift-mh-low_dim'
 ACTIONS = np.random.default_rng(0).uniform(-1, 1, (12, 7)).astype(np.float32)
-# An arm's controller as files of robosuite 1.4 have it.
-OLD_CONTROLLER = {
-    'type': 'OSC_POSE', 'input_max': 1, 'input_min': -1, 'kp': 150, 'damping': 1,
-    'output_max': [0.05, 0.05, 0.05, 0.5, 0.5, 0.5], 'control_delta': True,
-    'output_min': [-0.05, -0.05, -0.05, -0.5, -0.5, -0.5], 'impedance_mode': 'fixed',
-    'kp_limits': [0, 300], 'damping_limits': [0, 10], 'position_limits': None,
-    'orientation_limits': None, 'uncouple_pos_ori': True, 'interpolation': None,
-    'ramp_ratio': 0.2}
 
 
 def old_args(env_name: str, **controller: Any) -> dict[str, Any]:
