@@ -14,18 +14,51 @@
 
 import json
 from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
 
 import h5py
 import numpy as np
 import pytest
 
-from training.collect_robosuite import demonstrate, LINGER, main, make_task_env, write
+from training.collect_robosuite import LINGER, main, Recipe
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_workers_do_not_change_the_file(lift_demonstrations: Path, tmp_path: Path) -> None:
     made = tmp_path / lift_demonstrations.name
-    write(made, 'lift', 3, 0, workers=2)
+    assert main(['--demonstrations', '3', '--out', str(made)]) == 0
     assert made.read_bytes() == lift_demonstrations.read_bytes()
+
+
+def test_a_stopped_collection_goes_on(tmp_path: Path) -> None:
+    made = tmp_path / 'low_dim_v15.hdf5'
+    kept = tmp_path / f'{made.stem}.partial'
+    with subprocess.Popen(
+            [sys.executable, '-m', 'training.collect_robosuite', '--demonstrations', '3',
+             '--workers', '1', '--out', str(made)], cwd=ROOT, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while not (kept / '00000000.npz').exists():
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert 'finished episodes are kept' in said
+    assert not made.exists()
+    # A mark in what was kept, which would be gone had it been made again.
+    with np.load(kept / '00000000.npz') as file:
+        np.savez(kept / '00000000.npz', **{**file, 'operator': np.array('kept')})
+    assert main(['--demonstrations', '3', '--workers', '1', '--out', str(made)]) == 0
+    with h5py.File(made) as file:
+        assert list(file['mask/kept']) == [b'demo_0']
+        assert len(file['data']) == 3
+    assert not kept.exists()
 
 
 def test_the_format_is_robomimics(lift_demonstrations: Path) -> None:
@@ -63,7 +96,7 @@ def test_the_format_is_robomimics(lift_demonstrations: Path) -> None:
 
 def test_states_start_the_episode_again(lift_demonstrations: Path) -> None:
     """Robosuite, set to the first state in the demonstration's own model, sees its first step."""
-    env = make_task_env('lift')
+    env = Recipe('lift', 0).make_env()
     env.reset(seed=99)
     with h5py.File(lift_demonstrations) as file:
         group = file['data/demo_1']
@@ -77,9 +110,10 @@ def test_states_start_the_episode_again(lift_demonstrations: Path) -> None:
 
 @pytest.mark.slow
 def test_the_can_is_put_into_its_bin() -> None:
-    demonstration = demonstrate(make_task_env('can'), seed=0, number=0)
-    assert demonstration.columns['rewards'][-1] == 1
-    assert demonstration.columns['obs/object'].shape[1] == 14
+    recipe = Recipe('can', 0)
+    demonstration = recipe.collect(recipe.make_env(), 0)
+    assert demonstration['rewards'][-1] == 1
+    assert demonstration['obs/object'].shape[1] == 14
 
 
 @pytest.mark.parametrize('arguments', [

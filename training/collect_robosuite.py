@@ -18,26 +18,25 @@ Make demonstrations of robosuite's Lift or Can, in exactly the format of Robomim
 
 Scripted operators of several skills take turns, as in Robomimic's multi-human data. Every
 demonstration draws from a generator of its own, seeded by the seed and its number, so a file does
-not depend on how many workers made it.
+not depend on how many workers made it; a second run of the same command goes on where the first
+one was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib import metadata
 import json
-import multiprocessing
 from pathlib import Path
 import sys
 from typing import Any
 
 import h5py
 import numpy as np
-from tqdm import tqdm
 
+from training.collection import Budget, collect, CollectionError, Episode
 from training.environments import headless
-from training.provenance import atomic_path, commit, sha256, versions, write_json
 
 TASKS = ('lift', 'can')
 # Operators are slow rather than hasty: they may take longer than a policy.
@@ -45,53 +44,88 @@ PATIENCE = 2
 # Steps that follow success, as people let go a moment later.
 LINGER = 5
 VALIDATION_SHARE = 0.1
+# What an episode holds besides the arrays of a demonstration: of whom, and MuJoCo's model as XML.
+ABOUT = ('operator', 'skill', 'model_file')
 
 
 @dataclass(frozen=True)
-class Demonstration:
+class Recipe:
     """
-    One solved episode under Robomimic's keys.
+    What is to be collected.
 
-    :param operator: Who drove.
-    :param skill: How well they do.
-    :param model_file: MuJoCo's model as XML.
-    :param columns: ``actions``, ``rewards``, ``dones``, ``states``, ``obs/KEY``, ``next_obs/KEY``.
+    :param task: One of :data:`TASKS`.
+    :param seed: Seed of the whole file.
     """
 
-    operator: str
-    skill: str
-    model_file: str
-    columns: dict[str, np.ndarray]
+    task: str
+    seed: int
+    suffix: str = '.hdf5'
 
+    @property
+    def name(self) -> str:
+        """Return the file's name without its ending, Robomimic's for robosuite 1.5."""
+        return 'low_dim_v15'
 
-def demonstrate(env: Any, seed: int, number: int) -> Demonstration:
-    """
-    Solve one episode; failed attempts are thrown away.
+    def settings(self) -> dict[str, Any]:
+        """Return all that decides a demonstration besides its number."""
+        return asdict(self) | {'robosuite': metadata.version('robosuite')}
 
-    :param env: What :func:`make_task_env` made.
-    :param seed: The file's.
-    :param number: The demonstration's; with the seed it decides everything.
-    """
-    from training.robosuite_operators import OPERATORS, Script
-    operator = OPERATORS[number % len(OPERATORS)]
-    attempt = 0
-    while True:
-        generator = np.random.default_rng([seed, number, attempt])
-        env.reset(seed=int(generator.integers(2**31)))
-        columns = _attempt(env, Script(env, operator, generator))
-        if columns is not None:
-            return Demonstration(
-                operator.name, operator.skill, env.suite.sim.model.get_xml(), columns)
-        attempt += 1
+    def make_env(self) -> Any:
+        """Make the environment that the demonstrations come from."""
+        headless()
+        from dfp_ros.robots.robosuite_env import make_env
+        env = make_env(f'{self.task}-mh-low_dim')
+        env.limit *= PATIENCE
+        return env
 
+    def collect(self, env: Any, number: int) -> Episode:
+        """
+        Solve one episode; failed attempts are thrown away.
 
-def make_task_env(task: str) -> Any:
-    """Make the environment that a task's demonstrations come from."""
-    headless()
-    from dfp_ros.robots.robosuite_env import make_env
-    env = make_env(f'{task}-mh-low_dim')
-    env.limit *= PATIENCE
-    return env
+        :param env: What :meth:`make_env` made.
+        :param number: The demonstration's; with the recipe it decides everything.
+        :returns: ``actions``, ``rewards``, ``dones``, ``states``, ``obs/KEY``, ``next_obs/KEY``,
+            one row a step, and :data:`ABOUT`.
+        """
+        from training.robosuite_operators import OPERATORS, Script
+        operator = OPERATORS[number % len(OPERATORS)]
+        attempt = 0
+        while True:
+            generator = np.random.default_rng([self.seed, number, attempt])
+            env.reset(seed=int(generator.integers(2**31)))
+            columns = _attempt(env, Script(env, operator, generator))
+            if columns is not None:
+                about = operator.name, operator.skill, env.suite.sim.model.get_xml()
+                return columns | {
+                    key: np.array(text) for key, text in zip(ABOUT, about, strict=True)}
+            attempt += 1
+
+    def write(self, path: Path, episodes: list[Episode]) -> int:
+        """
+        Write demonstrations.
+
+        ``mask/train`` and ``mask/valid`` part them; ``mask/better``, ``mask/okay`` and
+        ``mask/worse`` list those of operators of a skill.
+        """
+        from dfp_ros.robots import robosuite_env
+        masks: dict[str, list[str]] = {}
+        total, count = 0, len(episodes)
+        valid = np.random.default_rng([self.seed, count]).permutation(count)[
+            :round(VALIDATION_SHARE * count)]
+        with h5py.File(path, 'w') as file:
+            data = file.create_group('data')
+            for number, episode in enumerate(episodes):
+                name = f'demo_{number}'
+                total += _write(data.create_group(name), episode)
+                for mask in ('valid' if number in valid else 'train', str(episode['skill']),
+                             str(episode['operator'])):
+                    masks.setdefault(mask, []).append(name)
+            data.attrs['total'] = total
+            data.attrs['env_args'] = json.dumps(
+                robosuite_env.default_env_args(robosuite_env.TASKS[self.task]), indent=4)
+            for mask, names in sorted(masks.items()):
+                file[f'mask/{mask}'] = np.array(names, dtype='S')
+        return total
 
 
 def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
@@ -127,75 +161,14 @@ def _observation(env: Any) -> dict[str, np.ndarray]:
         if key.startswith('robot') or key == 'object'}
 
 
-_env: Any = None
-_seed = 0
-
-
-def _start_worker(task: str, seed: int) -> None:
-    global _env, _seed
-    _env, _seed = make_task_env(task), seed
-
-
-def _work(number: int) -> Demonstration:
-    return demonstrate(_env, _seed, number)
-
-
-def collect(task: str, count: int, seed: int, workers: int) -> Iterator[Demonstration]:
-    """
-    Yield demonstrations in the order of their numbers, made by ``workers`` processes.
-
-    :param task: One of :data:`TASKS`.
-    :param count: How many.
-    :param seed: The file's.
-    :param workers: Processes; the result does not depend on it.
-    """
-    context = multiprocessing.get_context('spawn')
-    with context.Pool(workers, _start_worker, (task, seed)) as pool:
-        yield from pool.imap(_work, range(count))
-
-
-def write(path: Path, task: str, count: int, seed: int, workers: int) -> None:
-    """
-    Collect demonstrations into a file, with a ``.json`` beside it that says how.
-
-    ``mask/train`` and ``mask/valid`` part them; ``mask/better``, ``mask/okay`` and ``mask/worse``
-    list those of operators of a skill.
-    """
-    from dfp_ros.robots import robosuite_env
-    made_by = commit()
-    masks: dict[str, list[str]] = {}
-    total = 0
-    bar = tqdm(total=count, desc=path.name, unit='demonstration', disable=None)
-    valid = np.random.default_rng([seed, count]).permutation(count)[
-        :round(VALIDATION_SHARE * count)]
-    with atomic_path(path) as partial, h5py.File(partial, 'w') as file, bar:
-        data = file.create_group('data')
-        for number, demonstration in enumerate(collect(task, count, seed, workers)):
-            name = f'demo_{number}'
-            total += _write(data.create_group(name), demonstration)
-            for mask in ('valid' if number in valid else 'train', demonstration.skill,
-                         demonstration.operator):
-                masks.setdefault(mask, []).append(name)
-            bar.update()
-        data.attrs['total'] = total
-        data.attrs['env_args'] = json.dumps(
-            robosuite_env.default_env_args(robosuite_env.TASKS[task]), indent=4)
-        for mask, names in sorted(masks.items()):
-            file[f'mask/{mask}'] = np.array(names, dtype='S')
-    write_json(path.with_suffix('.json'), {
-        'name': path.name, 'task': task, 'seed': seed, 'demonstrations': count, 'steps': total,
-        'masks': {mask: len(names) for mask, names in masks.items()}, 'sha256': sha256(path),
-        'commit': made_by, 'versions': versions()})
-    print(f'{path}: {count} demonstrations, {total} steps')
-
-
-def _write(group: h5py.Group, demonstration: Demonstration) -> int:
+def _write(group: h5py.Group, episode: Episode) -> int:
     """Write a demonstration; tell its steps."""
-    steps = len(demonstration.columns['actions'])
+    steps = len(episode['actions'])
     group.attrs['num_samples'] = steps
-    group.attrs['model_file'] = demonstration.model_file
-    for key, values in demonstration.columns.items():
-        group.create_dataset(key, data=values)
+    group.attrs['model_file'] = str(episode['model_file'])
+    for key, values in episode.items():
+        if key not in ABOUT:
+            group.create_dataset(key, data=values)
     return steps
 
 
@@ -220,11 +193,14 @@ def main(arguments: list[str] | None = None) -> int:
     asked = made.parse_args(arguments)
     if min(asked.demonstrations, asked.workers) < 1 or asked.seed < 0:
         made.error('--demonstrations and --workers take 1 or more, --seed 0 or more')
-    path = asked.out or Path(f'data/robomimic/{asked.task}/mh/low_dim_v15.hdf5')
+    recipe = Recipe(asked.task, asked.seed)
+    path = asked.out or Path(f'data/robomimic/{asked.task}/mh/{recipe.name}{recipe.suffix}')
     try:
-        write(path, asked.task, asked.demonstrations, asked.seed, asked.workers)
+        collect(recipe, path, Budget(asked.demonstrations), 0, asked.workers)
+    except CollectionError as error:
+        made.exit(2, f'{error}\n')
     except KeyboardInterrupt:
-        made.exit(130, 'interrupted; nothing was written\n')
+        made.exit(130, 'stopped; finished episodes are kept, the same command goes on from them\n')
     return 0
 
 

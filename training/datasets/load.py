@@ -42,7 +42,8 @@ def locate(path: Path) -> Path:
 
     :raises DataError: Where it is nowhere; the message says how to make it.
     """
-    if path.exists():
+    # The reader of Robomimic's files says how one is made.
+    if path.exists() or path.suffix == '.hdf5':
         return path
     if path.suffix in ('.npz', ''):
         from training.datasets import official
@@ -63,4 +64,4 @@ def load_file(path: Path, config: TrainConfig) -> Transitions:
         from training.datasets import robomimic
         return robomimic.load(
             path, config.environment, config.filter_key, config.observation_keys)
-    raise DataError(f'{path}: found {path.suffix or "no ending"!r}, expected .npz or .hdf5')
+    raise DataError(f'{path}: found {path.suffix or "no ending"}, expected .npz or .hdf5')
