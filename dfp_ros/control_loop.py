@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import time
 
 from dfp_ros.chunk import NoiseStream
+from dfp_ros.command_writer import CommandWriter
 from dfp_ros.controller import Controller
 from dfp_ros.node_parameters import Settings
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.robot_description import load_robot_description, RobotDescription
-from dfp_ros.ros_io import CommandWriter
 from dfp_ros.shared_files import find_shared
 
 

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.robot_description import ObservationEntry, RobotDescription
+from dfp_ros.observation_description import ObservationEntry
+from dfp_ros.robot_description import RobotDescription
 from dfp_ros.yaml_section import nearest
 
 # How far a rotation may be from length 1. Drivers that publish float32 are within 1e-6; a message

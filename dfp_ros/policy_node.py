@@ -48,10 +48,11 @@ from dfp_ros.node_parameters import (
     UNCONFIGURED_ONLY,
 )
 from dfp_ros.observation import Sample
+from dfp_ros.qos import COMMAND_QOS, DECISION_QOS, LOCKSTEP_QOS, SENSOR_QOS
 from dfp_ros.recorded_decision import DecisionRow
-from dfp_ros.ros_io import COMMAND_QOS, DECISION_QOS, LOCKSTEP_QOS, SENSOR_QOS, SourceReader
 from dfp_ros.safety import Reason
 from dfp_ros.sample_store import Instant, SampleStore
+from dfp_ros.source_reader import SourceReader
 
 # With trigger `samples` a robot may think between samples; one that stays away is held all the
 # same, after this many seconds.

@@ -34,11 +34,12 @@ from std_msgs.msg import Float64MultiArray, String
 from dfp_ros.control_loop import load_robot
 from dfp_ros.declare_parameter import declare_parameter
 from dfp_ros.episode_marks import FAILURE, START, SUCCESS, TOPIC
+from dfp_ros.message_types import find_message_type
 from dfp_ros.node_main import run_node
 from dfp_ros.recorder_bag import BagWriter, STORAGES
 from dfp_ros.recorder_marks import OperatorMarks
 from dfp_ros.recorder_types import find_definitions
-from dfp_ros.ros_io import find_message_type, SourceReader
+from dfp_ros.source_reader import SourceReader
 from dfp_ros.yaml_section import nearest
 
 # Nothing that waits to be written is dropped by the middleware first.

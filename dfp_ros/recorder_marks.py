@@ -24,7 +24,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from dfp_ros.episode_marks import FAILURE, START, SUCCESS, TOPIC
-from dfp_ros.ros_io import SENSOR_QOS
+from dfp_ros.qos import SENSOR_QOS
 
 SERVICES = {'~/start_episode': START, '~/end_success': SUCCESS, '~/end_failure': FAILURE}
 

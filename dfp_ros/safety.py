@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.observation import Sample
-from dfp_ros.robot_description import Source
+from dfp_ros.source_description import Source
 from dfp_ros.spec import PolicySpec
 
 

@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import Any
 
 from dfp_ros.observation import Sample
-from dfp_ros.robot_description import ObservationEntry
+from dfp_ros.observation_description import ObservationEntry
 
 
 class SampleReader:

@@ -85,6 +85,17 @@ class Section:
                 raise self.error(f'the key {key!r} is missing; {nearest(key, found)}')
         return found
 
+    def at_most_one(self, keys: Mapping[str, Section], exclusive: Sequence[str]) -> None:
+        """
+        Refuse keys that contradict each other.
+
+        :param keys: What :meth:`mapping` found here.
+        :param exclusive: Keys of which only one may be there.
+        """
+        found = [key for key in exclusive if key in keys]
+        if len(found) > 1:
+            raise self.error(f'found {" and ".join(found)}, expected at most one of them')
+
     def items(self) -> list[Section]:
         """Take the value as a list that is not empty."""
         if not isinstance(self._node, yaml.SequenceNode):

@@ -41,6 +41,6 @@ def test_imports_alone(module: str) -> None:
 def test_the_block_blocks() -> None:
     """A module that needs ROS does fail under the same block."""
     found = subprocess.run(
-        [sys.executable, '-c', PROGRAM, 'dfp_ros.ros_io'], capture_output=True, text=True)
+        [sys.executable, '-c', PROGRAM, 'dfp_ros.command_writer'], capture_output=True, text=True)
     assert found.returncode == 1
     assert 'is blocked' in found.stderr

@@ -41,7 +41,7 @@ def test_equals_ogbench_through_real_messages() -> None:
     from rclpy.serialization import deserialize_message, serialize_message
 
     from dfp_ros.robots.ogbench_env import make_env
-    from dfp_ros.ros_io import SourceReader
+    from dfp_ros.source_reader import SourceReader
     robot = shipped_robot()
     readers = {name: SourceReader(source, robot) for name, source in robot.sources.items()}
     builder = ObservationBuilder(robot)

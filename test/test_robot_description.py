@@ -19,8 +19,9 @@ from pathlib import Path
 from policies import cube_spec
 import pytest
 
-from dfp_ros.robot_description import DescriptionError, load_robot_description, require_fit
+from dfp_ros.robot_description import load_robot_description, require_fit
 from dfp_ros.spec import SpecMismatch
+from dfp_ros.yaml_section import DescriptionError
 
 SHIPPED = Path(__file__).parent.parent / 'config' / 'ur5e_cube.yaml'
 TEXT = SHIPPED.read_text()

@@ -30,8 +30,9 @@ import sys
 
 from dfp_ros.episode_marks import TOPIC
 from dfp_ros.policy import OnnxPolicy, PolicyError
-from dfp_ros.robot_description import DescriptionError, load_robot_description, require_fit
+from dfp_ros.robot_description import load_robot_description, require_fit
 from dfp_ros.spec import SpecMismatch
+from dfp_ros.yaml_section import DescriptionError
 from training.datasets import stored
 from training.datasets.rosbag import convert, Options
 from training.datasets.rosbag_commands import ActionScale

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from dfp_ros.robot_description import CommandTopic, RobotDescription
+from dfp_ros.command_description import CommandTopic
+from dfp_ros.robot_description import RobotDescription
 from dfp_ros.spec import PolicySpec
 from training.transitions import DataError
 

@@ -11,81 +11,22 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Between ROS messages and plain data: message types, field paths, quality of service."""
+"""From commands to the messages of a topic."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-import importlib
+from collections.abc import Callable
 import re
 from typing import Any
 
-from ament_index_python import get_resource, get_resources
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 
-from dfp_ros.observation import Sample
-from dfp_ros.robot_description import (
-    CommandEntry,
-    CommandTopic,
-    DescriptionError,
-    ObservationEntry,
-    RobotDescription,
-    Source,
-)
-from dfp_ros.sample_reader import SampleReader
+from dfp_ros.command_description import CommandEntry, CommandTopic
+from dfp_ros.message_types import field_type, find_message_type, FLOATS, is_array
 from dfp_ros.spec import PolicySpec
-from dfp_ros.yaml_section import nearest
-
-# What sensors publish matches this, reliable or not.
-SENSOR_QOS = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
-# Lockstep waits for every sample, so none may be lost; its publishers must be reliable.
-LOCKSTEP_QOS = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-# Controllers subscribe reliably, and only the newest command is worth having.
-COMMAND_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-# A recorder may fall behind for a moment, and wants all of them.
-DECISION_QOS = QoSProfile(
-    depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-
-_FLOATS = ('float', 'double')
-_NUMBERS = (
-    *_FLOATS, 'boolean', 'octet', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64',
-    'uint64')
-
-
-class SourceReader:
-    """
-    Turns the messages of one source into samples.
-
-    :param source: The source.
-    :param robot: The description that it is from, which says what is read.
-    :raises DescriptionError: Where the message type or a message field does not exist, or is not
-        made of numbers.
-    """
-
-    def __init__(self, source: Source, robot: RobotDescription) -> None:
-        """Look everything up once, so that a message costs a few attribute accesses."""
-        self.message_type = find_message_type(source.type, source.where)
-        entries = [entry for entry in robot.observation if entry.source == source.name]
-        for entry in entries:
-            _check_observation_entry(self.message_type, source.type, entry)
-        self._reader = SampleReader(
-            entries, 'header' in self.message_type.get_fields_and_field_types())
-
-    def read(self, message: Any, received: int) -> Sample:
-        """
-        Convert a message.
-
-        :param message: Message of this source's type.
-        :param received: When it arrived, in ns.
-        """
-        return self._reader.read(message, received)
+from dfp_ros.yaml_section import DescriptionError
 
 
 class CommandWriter:
@@ -135,75 +76,6 @@ class CommandWriter:
         for setter in self._setters:
             setter(numbers)
         return self._message
-
-
-def find_message_type(name: str, where: str) -> Any:
-    """
-    Find the class of a message type.
-
-    :param name: For example ``sensor_msgs/msg/JointState``.
-    :param where: File, line and key, for the message of an error.
-    :raises DescriptionError: Where no such type is installed.
-    """
-    known = _known_message_types()
-    if name not in known:
-        raise DescriptionError(
-            f'{where}: found the message type {name!r}, which is not installed; '
-            f'{nearest(name, known)}')
-    package, _, member = name.split('/')
-    return getattr(importlib.import_module(f'{package}.msg'), member)
-
-
-@cache
-def _known_message_types() -> tuple[str, ...]:
-    """List all message types that are installed."""
-    return tuple(
-        f'{package}/{line.strip()[:-len(".msg")]}'
-        for package in get_resources('rosidl_interfaces')
-        for line in get_resource('rosidl_interfaces', package)[0].splitlines()
-        if line.startswith('msg/') and line.strip().endswith('.msg'))
-
-
-def _field_type(message_type: Any, type_name: str, path: str, where: str) -> str:
-    """Follow a dotted path through nested message types; return the type at its end."""
-    kind = type_name
-    for name in path.split('.'):
-        if '/' not in kind or kind.startswith('sequence') or '[' in kind:
-            raise DescriptionError(
-                f'{where}: found the path {path!r}, but {kind} before {name!r} has no fields')
-        if kind != type_name:
-            package, member = kind.split('/')[0], kind.split('/')[-1]
-            message_type = getattr(importlib.import_module(f'{package}.msg'), member)
-        fields = message_type.get_fields_and_field_types()
-        if name not in fields:
-            raise DescriptionError(
-                f'{where}: found the path {path!r}, but {kind} has no field {name!r}; '
-                f'{nearest(name, fields)}')
-        kind = fields[name]
-    return str(kind)
-
-
-def _is_array(kind: str, numbers: Sequence[str]) -> bool:
-    """Tell whether a field type is an array of numbers: ``sequence<double>``, ``double[6]``."""
-    return any(kind.startswith((f'sequence<{number}', f'{number}[')) for number in numbers)
-
-
-def _check_observation_entry(message_type: Any, type_name: str, entry: ObservationEntry) -> None:
-    """See that a field of the observation can be read from a message type."""
-    kinds = [_field_type(message_type, type_name, leaf, entry.where) for leaf in entry.leaves]
-    if entry.joints and kinds[0] != 'sequence<string>':
-        raise DescriptionError(
-            f'{entry.where}: {type_name} has no list of joint names; use indices')
-    if entry.joints or entry.indices:
-        if not _is_array(kinds[-1], _NUMBERS):
-            raise DescriptionError(
-                f'{entry.where}: {entry.path} is {kinds[-1]}, expected an array of numbers')
-        return
-    for leaf, kind in zip(entry.leaves, kinds, strict=True):
-        if kind not in _NUMBERS:
-            raise DescriptionError(
-                f'{entry.where}: {leaf} is {kind}, expected a number; say which of its numbers '
-                'with components, joints or indices')
 
 
 def _setters(
@@ -263,8 +135,8 @@ def _check_size(topic: CommandTopic, path: str, kind: str, found: int) -> None:
 def _require_kind(
         message: Any, topic: CommandTopic, entry: CommandEntry, path: str, *, array: bool) -> str:
     """See that a message field takes a floating-point number, or an array of them."""
-    kind = _field_type(type(message), topic.type, path, entry.where)
-    if not (_is_array(kind, _FLOATS) if array else kind in _FLOATS):
+    kind = field_type(type(message), topic.type, path, entry.where)
+    if not (is_array(kind, FLOATS) if array else kind in FLOATS):
         expected = 'an array of floating-point numbers' if array else 'a floating-point number'
         raise DescriptionError(
             f'{entry.where}: {path} is {kind}, expected {expected}; use components for the '

@@ -1,0 +1,73 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""From the messages of a source to samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dfp_ros.message_types import field_type, find_message_type, is_array, NUMBERS
+from dfp_ros.observation import Sample
+from dfp_ros.observation_description import ObservationEntry
+from dfp_ros.robot_description import RobotDescription
+from dfp_ros.sample_reader import SampleReader
+from dfp_ros.source_description import Source
+from dfp_ros.yaml_section import DescriptionError
+
+
+class SourceReader:
+    """
+    Turns the messages of one source into samples.
+
+    :param source: The source.
+    :param robot: The description that it is from, which says what is read.
+    :raises DescriptionError: Where the message type or a message field does not exist, or is not
+        made of numbers.
+    """
+
+    def __init__(self, source: Source, robot: RobotDescription) -> None:
+        """Look everything up once, so that a message costs a few attribute accesses."""
+        self.message_type = find_message_type(source.type, source.where)
+        entries = [entry for entry in robot.observation if entry.source == source.name]
+        for entry in entries:
+            _check_observation_entry(self.message_type, source.type, entry)
+        self._reader = SampleReader(
+            entries, 'header' in self.message_type.get_fields_and_field_types())
+
+    def read(self, message: Any, received: int) -> Sample:
+        """
+        Convert a message.
+
+        :param message: Message of this source's type.
+        :param received: When it arrived, in ns.
+        """
+        return self._reader.read(message, received)
+
+
+def _check_observation_entry(message_type: Any, type_name: str, entry: ObservationEntry) -> None:
+    """See that a field of the observation can be read from a message type."""
+    kinds = [field_type(message_type, type_name, leaf, entry.where) for leaf in entry.leaves]
+    if entry.joints and kinds[0] != 'sequence<string>':
+        raise DescriptionError(
+            f'{entry.where}: {type_name} has no list of joint names; use indices')
+    if entry.joints or entry.indices:
+        if not is_array(kinds[-1], NUMBERS):
+            raise DescriptionError(
+                f'{entry.where}: {entry.path} is {kinds[-1]}, expected an array of numbers')
+        return
+    for leaf, kind in zip(entry.leaves, kinds, strict=True):
+        if kind not in NUMBERS:
+            raise DescriptionError(
+                f'{entry.where}: {leaf} is {kind}, expected a number; say which of its numbers '
+                'with components, joints or indices')
