@@ -21,9 +21,11 @@ import time
 from dfp_ros.chunk import NoiseStream
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.controller import Controller
-from dfp_ros.node_parameters import Settings
+from dfp_ros.limits import ActionScale, CommandLimiter, Limits
+from dfp_ros.planner import Planner
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.robot_description import load_robot_description, RobotDescription
+from dfp_ros.settings import Settings
 from dfp_ros.shared_files import find_shared
 
 
@@ -76,7 +78,10 @@ def make_control_loop(
     spec, tick = policy.spec, settings.tick(policy.spec)
     candidates = settings.candidates or spec.candidates
     noise = NoiseStream(settings.noise_seed, candidates, spec.noise_size, settings.scale(spec))
-    controller = Controller(robot, policy, noise, tick, time.perf_counter_ns)
+    scale = ActionScale(spec)
+    limiter = CommandLimiter(Limits(scale.low, scale.high))
+    planner = Planner(policy, noise, tick, time.perf_counter_ns)
+    controller = Controller(robot, spec, planner, limiter)
     writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
     policy.warm_up(candidates)
     return ControlLoop(settings, robot, policy, controller, writers, tick)

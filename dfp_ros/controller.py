@@ -15,30 +15,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 import enum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.chunk import Chunk, ChunkPlayer, FloatArray, NoiseStream
+from dfp_ros.chunk import FloatArray
+from dfp_ros.limits import ActionScale, CommandLimiter
 from dfp_ros.observation import NotFiniteError, ObservationBuilder, ObservationError, Sample
+from dfp_ros.planner import Planner
 from dfp_ros.policy import PolicyError
 from dfp_ros.robot_description import require_fit, RobotDescription
-from dfp_ros.safety import ActionBounds, check_sources, Reason
+from dfp_ros.safety import check_sources, Reason
 from dfp_ros.spec import PolicySpec
-
-
-class Policy(Protocol):
-    """What the controller asks of a policy; :class:`dfp_ros.policy.OnnxPolicy` answers it."""
-
-    spec: PolicySpec
-
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
-        """Answer one observation with a chunk, or raise PolicyError."""
-        ...  # pragma: no cover
 
 
 class State(enum.Enum):
@@ -88,32 +80,29 @@ class Controller:
     Decides every command.
 
     :param robot: Description of the robot.
-    :param policy: The policy.
-    :param noise: The noise that its chunks start from.
-    :param tick: Time between steps in ns.
-    :param clock: Counts ns, for measuring inference only; no decision depends on it.
+    :param spec: The policy's specification.
+    :param planner: Plans with that policy.
+    :param limiter: Keeps its commands within limits.
     :raises SpecMismatch: Where policy and robot do not fit.
     """
 
     def __init__(
-            self, robot: RobotDescription, policy: Policy, noise: NoiseStream, tick: int,
-            clock: Callable[[], int]) -> None:
+            self, robot: RobotDescription, spec: PolicySpec, planner: Planner,
+            limiter: CommandLimiter) -> None:
         """Check that policy and robot fit, and wait."""
-        require_fit(policy.spec, robot)
+        require_fit(spec, robot)
         self._robot = robot
-        self._policy = policy
-        self._noise = noise
-        self._clock = clock
-        self._bounds = ActionBounds(policy.spec)
-        self._builder = ObservationBuilder(robot)
-        self._player = ChunkPlayer(round(policy.spec.period * 1e9), tick)
+        self._planner = planner
+        self._limiter = limiter
+        self._scale = ActionScale(spec)
+        self._builder = ObservationBuilder(robot.observation)
         self._last_step: int | None = None
         self._has_commanded = False
 
     @property
     def stop_command(self) -> NDArray[np.float64]:
-        """Return the command that stops the robot: zero velocities, shape (act_dim,)."""
-        return np.zeros(self._policy.spec.action_size)
+        """Return the command that stops the robot, shape (act_dim,)."""
+        return self._limiter.stop()
 
     def reset(self, seed: int) -> None:
         """
@@ -123,8 +112,8 @@ class Controller:
 
         :param seed: Seed of the noise.
         """
-        self._player.reset()
-        self._noise.reset(seed)
+        self._planner.restart(seed)
+        self._limiter.reset()
         self._last_step = None
         self._has_commanded = False
 
@@ -136,6 +125,7 @@ class Controller:
         """
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
+        self._limiter.take_over(other._limiter)
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
@@ -146,7 +136,7 @@ class Controller:
         """
         if self._last_step is not None and now < self._last_step:
             # The clock was set back: what was planned belongs to another time.
-            self._player.reset()
+            self._planner.drop()
         self._last_step = now
         reason, text = check_sources(now, self._robot.sources.values(), samples)
         if Reason.WAITING in reason:
@@ -167,22 +157,18 @@ class Controller:
             return self._hold(Reason.NOT_FINITE_OBSERVATION, str(error), facts)
         except ObservationError as error:
             return self._hold(Reason.UNREADABLE, str(error), facts)
-        due = self._player.next(now)
-        if due is None:
-            begin = self._clock()
-            try:
-                chunk = self._policy.act(observation, self._noise.next())
-            except PolicyError as error:
-                return self._hold(Reason.INFERENCE_FAILED, str(error), facts)
-            facts['inference'] = (self._clock() - begin) * 1e-9
-            self._player.start(chunk, now)
-            due = self._player.next(now)
-            assert due is not None, 'a chunk has at least one action'
-        facts['chunk_index'], facts['action'] = due
-        facts['command'], sent, reason = self._bounds.command(due[1])
-        if Reason.NOT_FINITE_ACTION in reason:
-            return self._hold(reason, f'the policy answered {due[1].tolist()}', facts)
-        text = f'action {due[1].tolist()} is outside [-1, 1]' if reason else ''
+        try:
+            planned = self._planner.next(now, observation)
+        except PolicyError as error:
+            return self._hold(Reason.INFERENCE_FAILED, str(error), facts)
+        facts.update(
+            chunk_index=planned.index, action=planned.action, inference=planned.inference)
+        facts['command'] = command = self._scale.command(planned.action)
+        if not np.isfinite(command).all():
+            return self._hold(
+                Reason.NOT_FINITE_ACTION, f'the policy answered {planned.action.tolist()}', facts)
+        sent, reason = self._limiter.limit(command)
+        text = f'action {planned.action.tolist()} is outside [-1, 1]' if reason else ''
         return Decision(State.RUNNING, reason, text, sent, **facts)
 
     def fail(self, error: Exception) -> Decision:
@@ -198,5 +184,5 @@ class Controller:
 
     def _hold(self, reason: Reason, text: str, facts: dict[str, Any]) -> Decision:
         """Stop, and plan anew from a fresh observation once it is over."""
-        self._player.reset()
+        self._planner.drop()
         return Decision(State.HOLD, reason, text, self.stop_command, **facts)

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.observation_description import ObservationEntry
-from dfp_ros.robot_description import RobotDescription
 from dfp_ros.yaml_section import nearest
 
 # How far a rotation may be from length 1. Drivers that publish float32 are within 1e-6; a message
@@ -64,19 +63,19 @@ class ObservationBuilder:
     """
     Compute observations of one robot.
 
-    :param robot: Its description.
+    :param entries: The observation's fields, in order.
     """
 
-    def __init__(self, robot: RobotDescription) -> None:
+    def __init__(self, entries: Sequence[ObservationEntry]) -> None:
         """Lay out the vector."""
         self._layout: list[tuple[ObservationEntry, slice]] = []
         start = 0
-        for entry in robot.observation:
+        for entry in entries:
             self._layout.append((entry, slice(start, start + entry.size)))
             start += entry.size
         self._raw = np.zeros(start)
-        self._offset = np.array([value for entry in robot.observation for value in entry.offset])
-        self._scale = np.array([value for entry in robot.observation for value in entry.scale])
+        self._offset = np.array([value for entry in entries for value in entry.offset])
+        self._scale = np.array([value for entry in entries for value in entry.scale])
         # Joint order is looked up when a message comes with other names than the last one had.
         self._joint_order: dict[str, tuple[list[str], NDArray[np.intp]]] = {}
 

@@ -41,17 +41,13 @@ from dfp_ros.decision_log import DecisionLog
 from dfp_ros.diagnostics import diagnose
 from dfp_ros.loop_statistics import LoopStatistics
 from dfp_ros.node_main import run_node
-from dfp_ros.node_parameters import (
-    declare_parameters,
-    read_settings,
-    SettingsError,
-    UNCONFIGURED_ONLY,
-)
+from dfp_ros.node_parameters import declare_parameters, frozen_change, read_settings
 from dfp_ros.observation import Sample
 from dfp_ros.qos import COMMAND_QOS, DECISION_QOS, LOCKSTEP_QOS, SENSOR_QOS
 from dfp_ros.recorded_decision import DecisionRow
 from dfp_ros.safety import Reason
 from dfp_ros.sample_store import Instant, SampleStore
+from dfp_ros.settings import SettingsError
 from dfp_ros.source_reader import SourceReader
 
 # With trigger `samples` a robot may think between samples; one that stays away is held all the
@@ -178,11 +174,11 @@ class PolicyNode(LifecycleNode):
             self, loop: ControlLoop, changes: Mapping[str, Any]) -> ControlLoop | None:
         """Make the loop that new values ask for; None where they do not concern it."""
         settings = read_settings(self, changes)
-        for name in UNCONFIGURED_ONLY:
-            if getattr(settings, name) != getattr(loop.settings, name):
-                raise SettingsError(
-                    f'parameter {name}: can be set while the node is unconfigured; deactivate and '
-                    'clean up first')
+        frozen = frozen_change(loop.settings, changes)
+        if frozen is not None:
+            raise SettingsError(
+                f'parameter {frozen}: can be set while the node is unconfigured; deactivate and '
+                'clean up first')
         if settings == loop.settings and 'policy' not in changes:
             return None
         policy = load_policy(settings.policy) if 'policy' in changes else loop.policy
@@ -216,7 +212,7 @@ class PolicyNode(LifecycleNode):
             self._entities.append(self.create_subscription(
                 reader.message_type, source.topic, self._receiver(source.name, reader), qos))
         self._entities.append(self.create_service(Trigger, '~/reset', self._on_reset))
-        if self.get_parameter('publish_decisions').value:
+        if loop.settings.publish_decisions:
             self._decisions = self._open_decisions(loop)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._entities += [self._diagnostics, self.create_timer(1.0, self._publish_diagnostics)]

@@ -11,19 +11,15 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""When the robot must stop, what a command may be at most, and why a command is what it is."""
+"""When the robot must stop, and why a command is what it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 import enum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dfp_ros.observation import Sample
 from dfp_ros.source_description import Source
-from dfp_ros.spec import PolicySpec
 
 
 class Reason(enum.Flag):
@@ -101,35 +97,3 @@ def check_sources(
                 f'{name}: stamped {-min(age, silent):.3f} s in the future, {limit}; do the clocks '
                 'agree?')
     return reason, '; '.join(texts)
-
-
-class ActionBounds:
-    """
-    From actions in [-1, 1] to physical commands within the bounds that the policy file states.
-
-    :param spec: The policy's specification.
-    """
-
-    def __init__(self, spec: PolicySpec) -> None:
-        """Put the bounds of all fields in a row."""
-        self.low = np.array([value for member in spec.action for value in member.low])
-        self.high = np.array([value for member in spec.action for value in member.high])
-        self._range = self.high - self.low
-
-    def command(
-            self, action: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Reason]:
-        """
-        Scale one action to SI units, and bound it.
-
-        :param action: Shape (act_dim,).
-        :return: The command as the policy asked for it and the command to send, both of shape
-            (act_dim,), float64, SI units, and the reasons for a difference. The command to send
-            is within the bounds; where the action is not finite, it is zero.
-        """
-        asked = self.low + (action.astype(np.float64) + 1) / 2 * self._range
-        if not np.isfinite(asked).all():
-            return asked, np.zeros_like(asked), Reason.NOT_FINITE_ACTION
-        # Told from the action: rounding may put 1 a last digit above the bound.
-        reason = Reason.CLIPPED if (np.abs(action) > 1).any() else Reason.NONE
-        return asked, np.clip(asked, self.low, self.high), reason

@@ -131,7 +131,7 @@ def observation(value: float) -> np.ndarray:
         'pose.position.x': 0.4, 'pose.position.y': value, 'pose.position.z': 0.2,
         'pose.orientation.w': 1.0, 'pose.orientation.x': 0.0, 'pose.orientation.y': 0.0,
         'pose.orientation.z': 0.0}
-    return ObservationBuilder(shipped_robot()).build({
+    return ObservationBuilder(shipped_robot().observation).build({
         'arm': Sample(1, 1, {
             'name': list(ARM), 'position': [value] * 6, 'velocity': [0.0] * 6}),
         'gripper': Sample(1, 1, {

@@ -24,7 +24,9 @@ from robot_samples import rest_samples, shipped_robot
 
 from dfp_ros.chunk import Chunk, FloatArray, NoiseStream
 from dfp_ros.controller import Controller, Decision, State
+from dfp_ros.limits import ActionScale, CommandLimiter, Limits
 from dfp_ros.observation import ObservationBuilder, Sample
+from dfp_ros.planner import Planner, Policy
 from dfp_ros.policy import OnnxPolicy, PolicyError
 from dfp_ros.safety import Reason
 from dfp_ros.sample_store import SampleStore
@@ -41,12 +43,15 @@ def small_policy(tmp_path_factory: pytest.TempPathFactory) -> OnnxPolicy:
     return OnnxPolicy(write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx'))
 
 
-def controller(policy: OnnxPolicy, seed: int = 3) -> Controller:
-    """Put a controller together that draws two candidates."""
+def controller(policy: Policy, seed: int = 3, candidates: int = 2) -> Controller:
+    """Put a controller together; a call of its policy takes 1 ms."""
     times = iter(range(0, 10**12, 1_000_000))
+    spec = policy.spec
+    noise = NoiseStream(seed, candidates, spec.noise_size)
+    scale = ActionScale(spec)
     return Controller(
-        shipped_robot(), policy, NoiseStream(seed, 2, policy.spec.noise_size), TICK,
-        lambda: next(times))
+        shipped_robot(), spec, Planner(policy, noise, TICK, lambda: next(times)),
+        CommandLimiter(Limits(scale.low, scale.high)))
 
 
 def run(
@@ -67,7 +72,7 @@ def test_plays_the_policy_s_chunks(policy: OnnxPolicy) -> None:
     """Every command is the one that policy, noise and observation give, scaled to SI units."""
     decisions = run(controller(policy), 12)
     noise = NoiseStream(3, 2, policy.spec.noise_size)
-    observation = ObservationBuilder(shipped_robot()).build(rest_samples(0))
+    observation = ObservationBuilder(shipped_robot().observation).build(rest_samples(0))
     high = np.array([1, 1, 1, 6, 20])
     for i, decision in enumerate(decisions):
         if i % 5 == 0:
@@ -178,8 +183,7 @@ class Broken:
 def test_holds_on_a_broken_answer(answer: float | None, reason: Reason) -> None:
     """A policy that fails stops the robot, and is asked again at the next tick."""
     broken = Broken(answer)
-    robot = Controller(
-        shipped_robot(), broken, NoiseStream(0, 1, 25), TICK, lambda: 0)
+    robot = controller(broken, 0, 1)
     first, second = run(robot, 2)
     assert first.state is State.HOLD
     assert first.reason == reason
@@ -225,7 +229,7 @@ def test_a_clock_that_is_set_back_revives_no_dead_source(policy: OnnxPolicy) -> 
 
 def test_clips_what_is_out_of_bounds() -> None:
     """An action outside [-1, 1] is sent clipped, with the reason, and kept as it was."""
-    robot = Controller(shipped_robot(), Broken(3.0), NoiseStream(0, 1, 25), TICK, lambda: 0)
+    robot = controller(Broken(3.0), 0, 1)
     decision = run(robot, 1)[0]
     assert decision.state is State.RUNNING
     assert decision.reason == Reason.CLIPPED

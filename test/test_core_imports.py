@@ -18,7 +18,9 @@ import sys
 
 import pytest
 
-MODULES = ('spec', 'policy', 'observation', 'chunk', 'safety', 'controller')
+MODULES = (
+    'spec', 'policy', 'robot_description', 'observation', 'chunk', 'planner', 'limits', 'safety',
+    'controller', 'settings')
 PROGRAM = """
 import importlib, sys
 

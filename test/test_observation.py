@@ -44,7 +44,7 @@ def test_equals_ogbench_through_real_messages() -> None:
     from dfp_ros.source_reader import SourceReader
     robot = shipped_robot()
     readers = {name: SourceReader(source, robot) for name, source in robot.sources.items()}
-    builder = ObservationBuilder(robot)
+    builder = ObservationBuilder(robot.observation)
     env = make_env('cube-single-singletask-task2-v0')
     random = np.random.default_rng(0)
     yaws = []
@@ -74,13 +74,13 @@ def test_yaw(angle: float, sign: int) -> None:
     samples = changed(
         rest_samples(0), 'effector', pose__orientation__w=sign * np.cos(angle / 2),
         pose__orientation__z=sign * np.sin(angle / 2))
-    observation = ObservationBuilder(shipped_robot()).build(samples)
+    observation = ObservationBuilder(shipped_robot().observation).build(samples)
     np.testing.assert_allclose(observation[15:17], [np.cos(angle), np.sin(angle)], atol=1e-6)
 
 
 def test_joints_by_name_when_the_order_changes() -> None:
     """Joint order is the description's, message by message."""
-    builder = ObservationBuilder(shipped_robot())
+    builder = ObservationBuilder(shipped_robot().observation)
     for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 0, 1, 5, 3, 4]):
         samples = changed(
             rest_samples(0), 'arm', name=[ARM[i] for i in order],
@@ -90,7 +90,7 @@ def test_joints_by_name_when_the_order_changes() -> None:
 
 def test_arrays_are_the_caller_s() -> None:
     """An observation does not change when the next one is built."""
-    builder = ObservationBuilder(shipped_robot())
+    builder = ObservationBuilder(shipped_robot().observation)
     first = builder.build(rest_samples(0))
     kept = first.copy()
     builder.build(changed(rest_samples(0), 'arm', position=[9.0] * 6))
@@ -110,7 +110,8 @@ def test_arrays_are_the_caller_s() -> None:
 def test_not_finite(source: str, values: dict[str, Any], message: str) -> None:
     """The field and the source are named."""
     with pytest.raises(NotFiniteError, match=message):
-        ObservationBuilder(shipped_robot()).build(changed(rest_samples(0), source, **values))
+        ObservationBuilder(shipped_robot().observation).build(
+            changed(rest_samples(0), source, **values))
 
 
 @pytest.mark.parametrize(('source', 'values', 'message'), [
@@ -125,4 +126,5 @@ def test_not_finite(source: str, values: dict[str, Any], message: str) -> None:
 def test_unreadable(source: str, values: dict[str, Any], message: str) -> None:
     """What is not there is not made up."""
     with pytest.raises(ObservationError, match=message):
-        ObservationBuilder(shipped_robot()).build(changed(rest_samples(0), source, **values))
+        ObservationBuilder(shipped_robot().observation).build(
+            changed(rest_samples(0), source, **values))

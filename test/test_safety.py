@@ -15,12 +15,10 @@
 
 from dataclasses import replace
 
-import numpy as np
-from policies import cube_spec
 import pytest
 from robot_samples import rest_samples, shipped_robot
 
-from dfp_ros.safety import ActionBounds, check_sources, Reason
+from dfp_ros.safety import check_sources, Reason
 
 S = 1_000_000_000
 NOW = 1000 * S
@@ -83,50 +81,6 @@ def test_without_header_the_arrival_counts() -> None:
     assert check_sources(NOW, SOURCES, samples)[0] == Reason.NONE
     samples['arm'] = replace(samples['arm'], received=NOW - S)
     assert check_sources(NOW, SOURCES, samples)[0] == Reason.STALE
-
-
-def test_scaling_is_exact() -> None:
-    """Commands are low + (a + 1) / 2 * (high - low) in float64, and give the float32 back."""
-    bounds = ActionBounds(cube_spec())
-    random = np.random.default_rng(0)
-    for action in random.uniform(-1, 1, (1000, 5)).astype(np.float32):
-        asked, sent, reason = bounds.command(action)
-        assert reason == Reason.NONE
-        np.testing.assert_array_equal(asked, sent)
-        np.testing.assert_array_equal(
-            sent, bounds.low + (action.astype(np.float64) + 1) / 2 * (bounds.high - bounds.low))
-        np.testing.assert_array_equal((sent / bounds.high).astype(np.float32), action)
-
-
-def test_clipped() -> None:
-    """What is outside the bounds is clipped, and says so."""
-    bounds = ActionBounds(cube_spec())
-    asked, sent, reason = bounds.command(np.array([2, -2, 0.5, 1, -1], np.float32))
-    assert reason == Reason.CLIPPED
-    np.testing.assert_array_equal(asked, [2, -2, 0.5, 6, -20])
-    np.testing.assert_array_equal(sent, [1, -1, 0.5, 6, -20])
-
-
-def test_rounding_is_not_clipping() -> None:
-    """Actions of exactly 1 and -1 stay within bounds that are no binary fractions, unflagged."""
-    spec = cube_spec()
-    odd = replace(spec, action=tuple(
-        replace(member, low=(-0.3,) * member.size, high=(0.1,) * member.size)
-        for member in spec.action))
-    bounds = ActionBounds(odd)
-    for value in (1, -1):
-        _, sent, reason = bounds.command(np.full(5, value, np.float32))
-        assert reason == Reason.NONE
-        assert (sent >= -0.3).all()
-        assert (sent <= 0.1).all()
-
-
-@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
-def test_not_finite_is_zero(bad: float) -> None:
-    """One number that is not finite stops everything."""
-    _, sent, reason = ActionBounds(cube_spec()).command(np.array([1, 1, bad, 1, 1], np.float32))
-    assert reason == Reason.NOT_FINITE_ACTION
-    np.testing.assert_array_equal(sent, np.zeros(5))
 
 
 def test_words() -> None:

@@ -77,7 +77,7 @@ class Observer:
 
     def __init__(self, robot: RobotDescription) -> None:
         """Start before the first observation."""
-        self._builder = ObservationBuilder(robot)
+        self._builder = ObservationBuilder(robot.observation)
         self._times: dict[str, int] = {}
 
     def observe(self, samples: dict[str, Sample]) -> tuple[np.ndarray | None, str, str]:

@@ -1,0 +1,174 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What the policy node can be told: names, defaults, meanings and ranges, as plain data.
+
+Each field of :class:`Settings` is a parameter of the node. A field that is itself a group of
+settings gives parameters with a dot, for example ``planning.mode``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, get_type_hints, TypeVar
+
+from dfp_ros.spec import PolicySpec
+from dfp_ros.yaml_section import nearest
+
+TRIGGERS = ('timer', 'samples')
+SLOWEST, FASTEST = 1.0, 1000.0
+
+
+class SettingsError(ValueError):
+    """A parameter has a value that it cannot have; the message names it."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """
+    What a setting is.
+
+    :param sentence: What ``ros2 param describe`` says.
+    :param bounds: Smallest and largest value of a number, or None.
+    :param choices: The words that it may be; empty where it is anything.
+    :param is_fixed: Whether it is fixed when the node starts.
+    :param is_unconfigured_only: Whether it can be changed while the node is unconfigured only,
+        because topics follow from it.
+    """
+
+    sentence: str
+    bounds: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+    is_fixed: bool = False
+    is_unconfigured_only: bool = False
+
+
+def setting(default: Any, sentence: str, **meaning: Any) -> Any:
+    """
+    Make a field of a group of settings.
+
+    :param default: Its default value, which decides its type.
+    :param sentence: What it means.
+    :param meaning: More of :class:`Meaning`.
+    """
+    return field(default=default, metadata={'meaning': Meaning(sentence, **meaning)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    The policy node's parameters.
+
+    :raises SettingsError: Where a value cannot be, as far as the values alone tell.
+    """
+
+    policy: str = setting(
+        '', 'Policy file (.onnx), or the bare name of one in models. A new file is loaded and '
+        'checked when this is set, and takes over between two ticks.')
+    robot: str = setting(
+        '', 'Robot description (.yaml), or the bare name of one in config. Can be set while the '
+        'node is unconfigured.', is_unconfigured_only=True)
+    rate: float = setting(
+        0.0, 'Control rate in Hz, 1 to 1000; 0 is the rate that the policy was trained for.',
+        bounds=(0.0, FASTEST))
+    candidates: int = setting(
+        0, 'Action chunks that the policy draws, of which its critic chooses one; 0 is the number '
+        'that it was evaluated with.', bounds=(0, 1024))
+    noise_seed: int = setting(
+        0, 'Seed of the noise; the same seed and observations give the same commands.',
+        bounds=(0, 2**63 - 1))
+    noise_scale: float = setting(
+        -1.0, 'Factor on the noise, 0 to 10; -1 is the one that the policy was evaluated with.',
+        bounds=(-1.0, 10.0))
+    trigger: str = setting(
+        'timer', 'timer: tick at the control rate. samples: tick when every source has a new '
+        'sample and all have one stamp, for robots that wait for each command: max_age is not '
+        'judged, and zero is sent once no complete set came for 2 s. Can be set while the node is '
+        'unconfigured.', choices=TRIGGERS, is_unconfigured_only=True)
+    publish_decisions: bool = setting(
+        False, 'Publish every decision on ~/decision, for recordings: what the policy saw, what '
+        'it answered, and what was sent. Used when the node is configured.')
+    autostart: bool = setting(
+        True, 'Configure and activate when the node starts.', is_fixed=True)
+
+    def __post_init__(self) -> None:
+        """Check what a range cannot say."""
+        for name, what in (('policy', 'an exported .onnx file'), ('robot', 'a robot description')):
+            if not getattr(self, name):
+                raise SettingsError(f'parameter {name}: found nothing, expected {what}')
+        if self.rate != 0 and not SLOWEST <= self.rate <= FASTEST:
+            raise SettingsError(
+                f'parameter rate: found {self.rate} Hz, expected {SLOWEST} to {FASTEST} Hz, or 0 '
+                "for the policy's own rate")
+        if self.noise_scale != -1 and not 0 <= self.noise_scale <= 10:
+            raise SettingsError(
+                f'parameter noise_scale: found {self.noise_scale}, expected 0 to 10, or -1 for '
+                "the policy's own scale")
+
+    def tick(self, spec: PolicySpec) -> int:
+        """Time between two ticks in ns."""
+        if self.rate == 0 or self.trigger == 'samples':
+            return round(spec.period * 1e9)
+        return round(1e9 / self.rate)
+
+    def scale(self, spec: PolicySpec) -> float:
+        """Factor on the noise."""
+        return spec.noise_scale if self.noise_scale == -1 else self.noise_scale
+
+
+def describe(group: type = Settings, prefix: str = '') -> Iterator[tuple[str, Any, Meaning]]:
+    """
+    List the settings of a group.
+
+    :param group: The group.
+    :param prefix: What their names begin with.
+    :return: Name, default and meaning of each.
+    """
+    kinds = get_type_hints(group)
+    for member in fields(group):
+        name = f'{prefix}{member.name}'
+        if is_dataclass(kinds[member.name]):
+            yield from describe(kinds[member.name], f'{name}.')
+        else:
+            yield name, member.default, member.metadata['meaning']
+
+
+_Group = TypeVar('_Group')
+
+
+def make_settings(
+        values: Mapping[str, Any], group: type[_Group] = Settings,  # type: ignore[assignment]
+        prefix: str = '') -> _Group:
+    """
+    Make a group of settings.
+
+    :param values: Values by name; all of them.
+    :param group: The group.
+    :param prefix: What their names begin with.
+    :raises SettingsError: Where a value cannot be.
+    """
+    kinds = get_type_hints(group)
+    found = {}
+    for member in fields(group):  # type: ignore[arg-type]
+        name = f'{prefix}{member.name}'
+        if is_dataclass(kinds[member.name]):
+            found[member.name] = make_settings(values, kinds[member.name], f'{name}.')
+            continue
+        choices = member.metadata['meaning'].choices
+        if choices and values[name] not in choices:
+            raise SettingsError(
+                f'parameter {name}: found {values[name]!r}; {nearest(values[name], choices)}')
+        found[member.name] = values[name]
+    return group(**found)

@@ -1,0 +1,54 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The policy node's settings: what they may be, and that each says what it means."""
+
+import math
+from typing import Any
+
+import pytest
+
+from dfp_ros.settings import describe, make_settings, SettingsError
+
+
+def defaults(**changes: Any) -> dict[str, Any]:
+    """Take all defaults, with the files that every node needs."""
+    return {
+        **{name: default for name, default, _ in describe()}, 'policy': 'a', 'robot': 'b',
+        **changes}
+
+
+def test_defaults_are_settings_and_say_what_they_mean() -> None:
+    """Every default is within its own range, and has a sentence."""
+    make_settings(defaults())
+    for name, default, meaning in describe():
+        assert meaning.sentence.endswith('.'), name
+        if meaning.bounds is not None:
+            assert meaning.bounds[0] <= default <= meaning.bounds[1], name
+        if meaning.choices:
+            assert default in meaning.choices, name
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'policy': ''}, 'parameter policy: found nothing, expected an exported .onnx file'),
+    ({'robot': ''}, 'parameter robot: found nothing, expected a robot description'),
+    ({'rate': 0.5}, 'parameter rate: found 0.5 Hz, expected 1.0 to 1000.0 Hz, or 0'),
+    ({'rate': math.nan}, 'parameter rate: found nan Hz'),
+    ({'noise_scale': -0.5}, 'parameter noise_scale: found -0.5, expected 0 to 10, or -1'),
+    ({'trigger': 'timr'}, "parameter trigger: found 'timr'; did you mean 'timer'?"),
+])
+def test_what_cannot_be(changes: dict[str, Any], message: str) -> None:
+    """Values that a range alone does not refuse are refused, by name."""
+    with pytest.raises(SettingsError) as caught:
+        make_settings(defaults(**changes))
+    assert message in str(caught.value)
