@@ -181,7 +181,7 @@ def test_faults_stop_the_robot_until_they_are_over(policy: Path) -> None:
         assert "joint_velocities[2] is nan (source 'arm', velocity)" in status.message
         cell.broken = False
         cell.wait_for_motion()
-        said = "holding, zero is commanded: source 'effector' (topic effector_pose): "
+        said = "holding: source 'effector' (topic effector_pose): "
         assert cell.process.output.count(said) == 1
         assert cell.process.output.count('joint_velocities[2] is nan') == 1
 
