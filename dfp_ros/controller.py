@@ -100,8 +100,8 @@ class Controller:
         self._has_commanded = False
 
     @property
-    def stop_command(self) -> NDArray[np.float64]:
-        """Return the command that stops the robot, shape (act_dim,)."""
+    def stop_command(self) -> NDArray[np.float64] | None:
+        """Return the command that stops the robot, shape (act_dim,), or None before the first."""
         return self._limiter.stop()
 
     def reset(self, seed: int) -> None:

@@ -42,8 +42,12 @@ class Reason(enum.Flag):
     NOT_FINITE_ACTION = enum.auto()
     #: Something failed that should not have; zero is commanded.
     INTERNAL_ERROR = enum.auto()
-    #: The action was outside [-1, 1] and was clipped.
+    #: The action was outside [-1, 1], or its command outside its bounds, and was clipped.
     CLIPPED = enum.auto()
+    #: The command was too fast, too sudden or too near a wall, and was sent as far as allowed.
+    LIMITED = enum.auto()
+    #: Nobody knows where the robot is, and commands have to start from there.
+    UNMEASURED = enum.auto()
 
     @property
     def words(self) -> str:

@@ -51,7 +51,7 @@ def controller(policy: Policy, seed: int = 3, candidates: int = 2) -> Controller
     scale = ActionScale(spec)
     return Controller(
         shipped_robot(), spec, Planner(policy, noise, TICK, lambda: next(times)),
-        CommandLimiter(Limits(scale.low, scale.high)))
+        CommandLimiter(Limits(scale.low, scale.high), TICK))
 
 
 def run(

@@ -20,7 +20,7 @@ import pytest
 
 MODULES = (
     'spec', 'policy', 'robot_description', 'observation', 'chunk', 'planner', 'limits', 'safety',
-    'controller', 'settings')
+    'controller', 'settings', 'setting', 'braking', 'position_limiter', 'velocity_limiter')
 PROGRAM = """
 import importlib, sys
 
