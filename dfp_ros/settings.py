@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints, TypeVar
 
+from dfp_ros.limits import LimitSettings
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.setting import Meaning, setting, SettingsError
 from dfp_ros.spec import PolicySpec
@@ -70,6 +71,7 @@ class Settings:
     autostart: bool = setting(
         True, 'Configure and activate when the node starts.', is_fixed=True)
     safety: SafetySettings = field(default_factory=SafetySettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
     def __post_init__(self) -> None:
         """Check what a range cannot say."""

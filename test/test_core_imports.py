@@ -20,7 +20,8 @@ import pytest
 
 MODULES = (
     'spec', 'policy', 'robot_description', 'observation', 'chunk', 'planner', 'limits', 'safety',
-    'source_watch', 'controller', 'decision_log', 'settings')
+    'source_watch', 'controller', 'decision_log', 'settings', 'setting', 'braking',
+    'position_limiter', 'velocity_limiter')
 PROGRAM = """
 import importlib, sys
 
