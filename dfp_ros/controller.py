@@ -152,7 +152,7 @@ class Controller:
         if reason:
             return self._hold(reason, text, facts)
         try:
-            facts['observation'] = observation = self._builder.build(seen)
+            facts['observation'] = observation = self._builder.build(seen, now)
         except NotFiniteError as error:
             return self._hold(Reason.NOT_FINITE_OBSERVATION, str(error), facts)
         except ObservationError as error:
