@@ -209,7 +209,7 @@ class Controller:
             return self._hold(findings, facts)
         measured = None if self._measure is None else self._measure(seen)
         try:
-            facts['observation'] = observation = self._builder.build(seen)
+            facts['observation'] = observation = self._builder.build(seen, now)
         except NotFiniteError as error:
             findings.append(finding(Reason.NOT_FINITE_OBSERVATION, str(error)))
             return self._hold(findings, facts, measured)

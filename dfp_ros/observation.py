@@ -79,11 +79,15 @@ class ObservationBuilder:
         # Joint order is looked up when a message comes with other names than the last one had.
         self._joint_order: dict[str, tuple[list[str], NDArray[np.intp]]] = {}
 
-    def build(self, samples: Mapping[str, Sample]) -> NDArray[np.float32]:
+    def reset(self) -> None:
+        """Forget what was before: call it where ticks were left out, or time began anew."""
+
+    def build(self, samples: Mapping[str, Sample], now: int) -> NDArray[np.float32]:
         """
         Compute the observation.
 
-        :param samples: The newest sample of every source.
+        :param samples: The sample of every source that this tick takes.
+        :param now: Time of the tick in ns.
         :return: Shape (obs_dim,), float32, a new array; all of it finite.
         :raises NotFiniteError: Where a number is NaN or infinite.
         :raises ObservationError: Where a joint or an array element is not in the message, or a

@@ -15,6 +15,8 @@
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from dfp_ros.source_description import Reception
+
 # What sensors publish matches this, reliable or not.
 SENSOR_QOS = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
@@ -27,3 +29,16 @@ COMMAND_QOS = QoSProfile(
 # A recorder may fall behind for a moment, and wants all of them.
 DECISION_QOS = QoSProfile(
     depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+
+
+def source_qos(reception: Reception, lockstep: bool = False) -> QoSProfile:
+    """
+    Make the quality of service that a source is subscribed with.
+
+    :param reception: What the description says.
+    :param lockstep: Whether a sample that gets lost would be waited for.
+    """
+    return QoSProfile(
+        depth=reception.depth, durability=DurabilityPolicy[reception.durability.upper()],
+        reliability=ReliabilityPolicy[
+            'RELIABLE' if lockstep else reception.reliability.upper()])

@@ -11,14 +11,16 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The newest sample of every source, and when those of one instant are complete."""
+"""The samples that a tick takes of every source, and when those of one instant are complete."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Mapping
 import enum
 
 from dfp_ros.observation import Sample
+from dfp_ros.source_description import BEFORE_TICK, Source
 
 
 class Instant(enum.Enum):
@@ -32,21 +34,26 @@ class Instant(enum.Enum):
 # Complete sets of samples that are older than the last by less than this, in ns, may still have
 # been on their way; by more, the robot's time has begun anew.
 _RESTART = 1_000_000_000
+# Samples by which a source may be ahead of the ticks: a second of a fast one.
+_AHEAD = 1000
 
 
 class SampleStore:
     """
-    Keeps the newest sample of each source.
+    Keeps the newest sample of each source, and where a description asks for it those before.
 
-    :param sources: Names of all sources.
+    :param sources: All sources by name.
 
     :ivar samples: Newest samples by source, without those that were never seen.
     """
 
-    def __init__(self, sources: Iterable[str]) -> None:
+    def __init__(self, sources: Mapping[str, Source] | tuple[()] = ()) -> None:
         """Start empty."""
         self._sources = tuple(sources)
         self.samples: dict[str, Sample] = {}
+        self._before_tick: dict[str, deque[Sample]] = {
+            name: deque(maxlen=_AHEAD) for name, source in dict(sources).items()
+            if source.sampling == BEFORE_TICK}
         self._now = 0
         self._last = -1
         self._repeatable = -1
@@ -60,6 +67,8 @@ class SampleStore:
     def clear(self) -> None:
         """Forget the samples, though not which instants were complete before."""
         self.samples.clear()
+        for kept in self._before_tick.values():
+            kept.clear()
         # Whatever completes the last instant from here on was sent again by every source.
         self._repeatable = self._last
         self._repeated = set(self._sources)
@@ -80,6 +89,28 @@ class SampleStore:
         self._now = now
         return is_back
 
+    def at(self, now: int) -> Mapping[str, Sample]:
+        """
+        Choose the sample of each source that a tick takes.
+
+        :param now: Time of the tick in ns, not earlier than that of the last one.
+        :return: Samples by source, without those that have none: the newest, or where the source
+            is sampled so, the newest that was measured at the tick or before it.
+        """
+        if not self._before_tick:
+            return self.samples
+        chosen = dict(self.samples)
+        for name, kept in self._before_tick.items():
+            before = [sample for sample in kept if sample.time <= now]
+            if not before:
+                chosen.pop(name, None)
+                continue
+            chosen[name] = newest = max(before, key=lambda sample: sample.time)
+            # What is older is of no use to later ticks either.
+            while kept[0].time < newest.time:
+                kept.popleft()
+        return chosen
+
     def add(self, name: str, sample: Sample) -> Instant:
         """
         Keep a sample.
@@ -92,6 +123,8 @@ class SampleStore:
             way; it counts once all sources have sent it again.
         """
         self.samples[name] = sample
+        if name in self._before_tick:
+            self._before_tick[name].append(sample)
         self._now = max(self._now, sample.received)
         stamp = sample.time
         if len(self.samples) < len(self._sources) or any(

@@ -19,6 +19,27 @@ from dataclasses import dataclass
 
 from dfp_ros.yaml_section import Section
 
+BOTH, HEADER, RECEIVE = 'both', 'header', 'receive'
+NEWEST, BEFORE_TICK = 'newest', 'before_tick'
+WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
+
+
+@dataclass(frozen=True)
+class Reception:
+    """
+    How messages of a source are asked for; what sensors publish matches the default.
+
+    :param reliability: ``best_effort`` or ``reliable``, which a best-effort publisher never
+        matches.
+    :param durability: ``volatile`` or ``transient_local``, which also gets what was published
+        before.
+    :param depth: Messages that wait at most.
+    """
+
+    reliability: str = 'best_effort'
+    durability: str = 'volatile'
+    depth: int = 5
+
 
 @dataclass(frozen=True)
 class Source:
@@ -30,6 +51,12 @@ class Source:
     :param type: Message type, for example ``sensor_msgs/msg/JointState``.
     :param max_age: Age in s above which the robot is stopped.
     :param where: File, line and key, for messages.
+    :param qos: How its messages are asked for.
+    :param time: Which clock judges age: :data:`HEADER` the stamp only, :data:`RECEIVE` the
+        arrival only, :data:`BOTH` whichever is older.
+    :param sampling: Which message a tick takes: the :data:`NEWEST`, or the newest that was
+        measured :data:`BEFORE_TICK`.
+    :param when_stale: What happens above the maximum age, one of :data:`WHEN_STALE`.
     """
 
     name: str
@@ -37,6 +64,10 @@ class Source:
     type: str
     max_age: float
     where: str
+    qos: Reception = Reception()
+    time: str = BOTH
+    sampling: str = NEWEST
+    when_stale: str = 'hold'
 
 
 def read_source(name: str, section: Section) -> Source:
@@ -47,7 +78,24 @@ def read_source(name: str, section: Section) -> Source:
     :param section: Its keys.
     :raises DescriptionError: At the first thing that is wrong.
     """
-    keys = section.mapping(('topic', 'type', 'max_age'))
+    keys = section.mapping(
+        ('topic', 'type', 'max_age'), ('qos', 'time', 'sampling', 'when_stale'))
     return Source(
         name, keys['topic'].text(), keys['type'].text(), keys['max_age'].positive(),
-        section.where)
+        section.where,
+        _read_reception(keys['qos']) if 'qos' in keys else Reception(),
+        keys['time'].choice((BOTH, HEADER, RECEIVE)) if 'time' in keys else BOTH,
+        keys['sampling'].choice((NEWEST, BEFORE_TICK)) if 'sampling' in keys else NEWEST,
+        keys['when_stale'].choice(WHEN_STALE) if 'when_stale' in keys else 'hold')
+
+
+def _read_reception(section: Section) -> Reception:
+    """Read how messages are asked for; what is not said stays as it is."""
+    keys = section.mapping((), ('reliability', 'durability', 'depth'))
+    usual = Reception()
+    return Reception(
+        keys['reliability'].choice(('best_effort', 'reliable'))
+        if 'reliability' in keys else usual.reliability,
+        keys['durability'].choice(('volatile', 'transient_local'))
+        if 'durability' in keys else usual.durability,
+        keys['depth'].count() if 'depth' in keys else usual.depth)

@@ -148,6 +148,20 @@ class Section:
             raise self.error(f'found {value!r}, expected an index: 0, 1, 2, ...')
         return value
 
+    def count(self, least: int = 1) -> int:
+        """Take the value as a whole number that is large enough."""
+        value = self._scalar()
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise self.error(f'found {value!r}, expected a whole number from {least} on')
+        return value
+
+    def flag(self) -> bool:
+        """Take the value as yes or no."""
+        value = self._scalar()
+        if not isinstance(value, bool):
+            raise self.error(f'found {value!r}, expected true or false')
+        return value
+
     def texts(self) -> tuple[str, ...]:
         """Take the value as a list of different texts."""
         return tuple(self._distinct([(item, item.text()) for item in self.items()]))

@@ -136,7 +136,7 @@ def observation(value: float) -> np.ndarray:
             'name': list(ARM), 'position': [value] * 6, 'velocity': [0.0] * 6}),
         'gripper': Sample(1, 1, {
             'name': ['gripper_opening'], 'position': [0.0], 'effort': [0.0]}),
-        'effector': Sample(1, 1, pose), 'cube_0': Sample(1, 1, pose)})
+        'effector': Sample(1, 1, pose), 'cube_0': Sample(1, 1, pose)}, 1)
 
 
 def write_bag(

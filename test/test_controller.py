@@ -84,7 +84,7 @@ def test_plays_the_policy_s_chunks(policy: OnnxPolicy) -> None:
     """Every command is the one that policy, noise and observation give, scaled to SI units."""
     decisions = run(controller(policy), 12)
     noise = NoiseStream(3, 2, policy.spec.noise_size)
-    observation = ObservationBuilder(shipped_robot().observation).build(rest_samples(0))
+    observation = ObservationBuilder(shipped_robot().observation).build(rest_samples(0), 0)
     high = np.array([1, 1, 1, 6, 20])
     for i, decision in enumerate(decisions):
         if i % 5 == 0:

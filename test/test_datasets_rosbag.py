@@ -120,6 +120,24 @@ def test_stamps_that_go_back(tmp_path: Path) -> None:
     assert len(data) == 5 + 4
 
 
+@pytest.mark.parametrize('sampling', ['newest', 'before_tick'])
+def test_samples_of_after_the_step(tmp_path: Path, sampling: str) -> None:
+    """A robot whose clock is ahead: its newest sample may be of a time that is yet to come."""
+    sources = {
+        name: replace(source, sampling=sampling) for name, source in ROBOT.sources.items()}
+    messages = [each for each in demonstration(10) if 'command' in each[1] or 'marks' in each[1]]
+    for i in range(-1, 12):
+        at = START + i * PERIOD
+        messages += state(at - 20 * MS, i / 100, at - 10 * MS)
+        # Measured 10 ms after the step, if the robot's clock is right.
+        messages += state(at - 2 * MS, i / 100 + 0.005, at + 10 * MS)
+    data, _ = convert(
+        [write_bag(tmp_path / 'bag', messages)], replace(ROBOT, sources=sources),
+        Options(0.05, SCALE))
+    expected = np.arange(9) / 100 + (0.005 if sampling == 'newest' else 0)
+    np.testing.assert_allclose(data.observations[:, 0], expected, atol=1e-6)
+
+
 def test_a_recording_that_pauses(tmp_path: Path) -> None:
     """Half a minute in which nothing was recorded is a gap, whatever the marks say."""
     messages = demonstration(10) + demonstration(10, START + 600 * PERIOD)

@@ -56,7 +56,7 @@ def test_equals_ogbench_through_real_messages() -> None:
                 kind = readers[name].message_type
                 received = deserialize_message(serialize_message(message), kind)
                 samples[name] = readers[name].read(received, 0)
-            found = builder.build(samples)
+            found = builder.build(samples, 0)
             assert found.shape == (28,)
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
@@ -74,7 +74,7 @@ def test_yaw(angle: float, sign: int) -> None:
     samples = changed(
         rest_samples(0), 'effector', pose__orientation__w=sign * np.cos(angle / 2),
         pose__orientation__z=sign * np.sin(angle / 2))
-    observation = ObservationBuilder(shipped_robot().observation).build(samples)
+    observation = ObservationBuilder(shipped_robot().observation).build(samples, 0)
     np.testing.assert_allclose(observation[15:17], [np.cos(angle), np.sin(angle)], atol=1e-6)
 
 
@@ -85,15 +85,15 @@ def test_joints_by_name_when_the_order_changes() -> None:
         samples = changed(
             rest_samples(0), 'arm', name=[ARM[i] for i in order],
             position=[float(i) for i in order])
-        np.testing.assert_array_equal(builder.build(samples)[:6], range(6))
+        np.testing.assert_array_equal(builder.build(samples, 0)[:6], range(6))
 
 
 def test_arrays_are_the_caller_s() -> None:
     """An observation does not change when the next one is built."""
     builder = ObservationBuilder(shipped_robot().observation)
-    first = builder.build(rest_samples(0))
+    first = builder.build(rest_samples(0), 0)
     kept = first.copy()
-    builder.build(changed(rest_samples(0), 'arm', position=[9.0] * 6))
+    builder.build(changed(rest_samples(0), 'arm', position=[9.0] * 6), 0)
     np.testing.assert_array_equal(first, kept)
 
 
@@ -111,7 +111,7 @@ def test_not_finite(source: str, values: dict[str, Any], message: str) -> None:
     """The field and the source are named."""
     with pytest.raises(NotFiniteError, match=message):
         ObservationBuilder(shipped_robot().observation).build(
-            changed(rest_samples(0), source, **values))
+            changed(rest_samples(0), source, **values), 0)
 
 
 @pytest.mark.parametrize(('source', 'values', 'message'), [
@@ -127,4 +127,4 @@ def test_unreadable(source: str, values: dict[str, Any], message: str) -> None:
     """What is not there is not made up."""
     with pytest.raises(ObservationError, match=message):
         ObservationBuilder(shipped_robot().observation).build(
-            changed(rest_samples(0), source, **values))
+            changed(rest_samples(0), source, **values), 0)

@@ -20,6 +20,7 @@ from policies import cube_spec
 import pytest
 
 from dfp_ros.robot_description import load_robot_description, require_fit
+from dfp_ros.source_description import Reception
 from dfp_ros.spec import SpecMismatch
 from dfp_ros.yaml_section import DescriptionError
 
@@ -55,6 +56,24 @@ def test_shipped_description_fits_cube_single() -> None:
     ('    max_age: 0.2', '    max_age: 1e-1', 'sources.arm.max_age', 'YAML 1.1 wants a point'),
     ('    max_age: 0.2', '    max_age: 0.2\n    max_age: 3', 'sources.arm.max_age',
      'a second time'),
+    ('    max_age: 0.2', '    max_age: 0.2\n    smapling: newest', 'sources.arm.smapling',
+     "did you mean 'sampling'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    sampling: before', 'sources.arm.sampling',
+     "found 'before'; did you mean 'before_tick'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    time: headr', 'sources.arm.time',
+     "did you mean 'header'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    when_stale: deactivat', 'sources.arm.when_stale',
+     "did you mean 'deactivate'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: reliable', 'sources.arm.qos',
+     "found 'reliable', expected keys"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: {reliable: true}',
+     'sources.arm.qos.reliable', "did you mean 'reliability'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: {reliability: best}',
+     'sources.arm.qos.reliability', "did you mean 'best_effort'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: {durability: transient}',
+     'sources.arm.qos.durability', "did you mean 'transient_local'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: {depth: 0}', 'sources.arm.qos.depth',
+     'found 0, expected a whole number from 1 on'),
     ('        limit: 6.0', '        limit: 0', 'commands.effector.fields[1].limit',
      'found 0.0, expected numbers above 0'),
     ('    source: arm', '    source: armm', 'observation[0].source', "did you mean 'arm'?"),
@@ -86,6 +105,19 @@ def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message
     assert text.startswith(f'{path}:')
     assert f': {place}: ' in text or not place
     assert message in text
+
+
+def test_how_a_source_is_taken(tmp_path: Path) -> None:
+    """What is not said is as for sensors; what is said is kept."""
+    robot = load_robot_description(description(
+        tmp_path, '    max_age: 0.2', '    max_age: 0.2\n    time: receive\n'
+        '    sampling: before_tick\n    when_stale: warn\n'
+        '    qos: {reliability: reliable, durability: transient_local, depth: 1}'))
+    arm, gripper = robot.sources['arm'], robot.sources['gripper']
+    assert (arm.time, arm.sampling, arm.when_stale) == ('receive', 'before_tick', 'warn')
+    assert arm.qos == Reception('reliable', 'transient_local', 1)
+    assert (gripper.time, gripper.sampling, gripper.when_stale) == ('both', 'newest', 'hold')
+    assert gripper.qos == Reception('best_effort', 'volatile', 5)
 
 
 def test_line_number(tmp_path: Path) -> None:

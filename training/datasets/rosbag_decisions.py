@@ -120,7 +120,7 @@ def _decided(
             return Tick(*where, 'sample not recorded', detail=(
                 f'source {name!r}: the sample that the node saw is not in the recording'))
         found[name] = sample
-    observation, problem, detail = observer.observe(found)
+    observation, problem, detail = observer.observe(decision.stamp, found)
     action = decision.action if raw else (
         None if decision.sent is None else scale.to_action(decision.sent))
     if not problem and action is None:

@@ -14,8 +14,8 @@
 """
 Steps on a grid of the control period, for recordings without decisions, such as teleoperation.
 
-At each time of the grid the newest sample of every source is taken, with the policy node's own
-rule of how old it may be.
+At each time of the grid a sample of every source is taken, by the policy node's own rules of
+which one that is and how old it may be.
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ def _on_grid(
         now: int, follows: bool, robot: RobotDescription, store: SampleStore,
         observer: Observer) -> Tick:
     """Make a step of the grid, as yet without an action."""
-    reason, text = check_sources(now, robot.sources.values(), store.samples)
+    samples = store.at(now)
+    reason, text = check_sources(now, robot.sources.values(), samples)
     if reason:
         return Tick(now, follows, f'source {reason.words}', detail=text)
-    observation, problem, detail = observer.observe(dict(store.samples))
+    observation, problem, detail = observer.observe(now, samples)
     return Tick(now, follows, problem, observation, detail=detail)
 
 

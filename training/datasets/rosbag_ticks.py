@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -80,10 +81,13 @@ class Observer:
         self._builder = ObservationBuilder(robot.observation)
         self._times: dict[str, int] = {}
 
-    def observe(self, samples: dict[str, Sample]) -> tuple[np.ndarray | None, str, str]:
+    def observe(
+            self, now: int, samples: Mapping[str, Sample],
+            ) -> tuple[np.ndarray | None, str, str]:
         """
         Compute an observation.
 
+        :param now: Time of the step in ns.
         :param samples: One of every source.
         :return: The observation or None, the problem if any, and that at more length.
         """
@@ -95,7 +99,7 @@ class Observer:
                 f'source {back[0]!r}: a message stamped {times[back[0]]} ns came after one '
                 f'stamped {before[back[0]]} ns')
         try:
-            return self._builder.build(samples), '', ''
+            return self._builder.build(samples, now), '', ''
         except NotFiniteError as error:
             return None, 'number not finite', str(error)
         except ObservationError as error:
