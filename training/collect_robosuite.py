@@ -15,11 +15,15 @@
 Make demonstrations of robosuite's Lift or Can, in exactly the format of Robomimic's files.
 
     python -m training.collect_robosuite --task lift --demonstrations 200
+    python -m training.collect_robosuite --task lift --demonstrations 200 --kind joint
 
 Scripted operators of several skills take turns, as in Robomimic's multi-human data. Every
 demonstration draws from a generator of its own, seeded by the seed and its number, so a file does
 not depend on how many workers made it; a second run of the same command goes on where the first
 one was stopped.
+
+Of the kind ``joint`` the arm is commanded at its joints, in absolute targets. The file's
+``env_args`` say so, and within which range all of its targets are.
 """
 
 from __future__ import annotations
@@ -37,8 +41,10 @@ import numpy as np
 
 from training.collection import Budget, collect, CollectionError, Episode
 from training.environments import headless
+from training.joint_targets import JointTargets
 
 TASKS = ('lift', 'can')
+KINDS = ('mh', 'joint')
 # Operators are slow rather than hasty: they may take longer than a policy.
 PATIENCE = 2
 # Steps that follow success, as people let go a moment later.
@@ -55,10 +61,12 @@ class Recipe:
 
     :param task: One of :data:`TASKS`.
     :param seed: Seed of the whole file.
+    :param kind: One of :data:`KINDS`: the effector is commanded, or the joints are.
     """
 
     task: str
     seed: int
+    kind: str = 'mh'
     suffix: str = '.hdf5'
 
     @property
@@ -74,7 +82,7 @@ class Recipe:
         """Make the environment that the demonstrations come from."""
         headless()
         from dfp_ros.robots.robosuite_env import make_env
-        env = make_env(f'{self.task}-mh-low_dim')
+        env = make_env(f'{self.task}-{self.kind}-low_dim')
         env.limit *= PATIENCE
         return env
 
@@ -108,6 +116,7 @@ class Recipe:
         ``mask/worse`` list those of operators of a skill.
         """
         from dfp_ros.robots import robosuite_env
+        from dfp_ros.robots.joint_control import with_joint_control
         masks: dict[str, list[str]] = {}
         total, count = 0, len(episodes)
         valid = np.random.default_rng([self.seed, count]).permutation(count)[
@@ -121,8 +130,10 @@ class Recipe:
                              str(episode['operator'])):
                     masks.setdefault(mask, []).append(name)
             data.attrs['total'] = total
-            data.attrs['env_args'] = json.dumps(
-                robosuite_env.default_env_args(robosuite_env.TASKS[self.task]), indent=4)
+            env_args = robosuite_env.default_env_args(robosuite_env.TASKS[self.task])
+            if self.kind == 'joint':
+                env_args = with_joint_control(env_args, *_range(episodes))
+            data.attrs['env_args'] = json.dumps(env_args, indent=4)
             for mask, names in sorted(masks.items()):
                 file[f'mask/{mask}'] = np.array(names, dtype='S')
         return total
@@ -131,12 +142,17 @@ class Recipe:
 def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
     """Record an attempt, and some steps more; None where it failed."""
     rows: dict[str, list[Any]] = {key: [] for key in ('actions', 'rewards', 'dones', 'states')}
+    joints = JointTargets(env) if env.joints else None
     observations = [_observation(env)]
     left, success = LINGER, False
     while left:
         action = script.action()
         rows['states'].append(env.suite.sim.get_state().flatten())
-        _, reward, success, truncated, _ = env.step(action)
+        if joints:
+            # The file holds what robosuite takes, rad, which the environment scales.
+            action = joints.targets(action)
+        _, reward, success, truncated, _ = env.step(
+            env.joints.actions(action) if joints else action)
         left -= bool(success or left < LINGER)
         if truncated and left == LINGER:
             return None
@@ -152,6 +168,12 @@ def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
         values = np.array([observation[key] for observation in observations])
         columns[f'obs/{key}'], columns[f'next_obs/{key}'] = values[:-1], values[1:]
     return columns
+
+
+def _range(episodes: list[Episode]) -> tuple[np.ndarray, np.ndarray]:
+    """Find the range of all targets of each joint, rad, to full hundredths."""
+    targets = np.concatenate([episode['actions'][:, :-1] for episode in episodes])
+    return np.floor(targets.min(axis=0) * 100) / 100, np.ceil(targets.max(axis=0) * 100) / 100
 
 
 def _observation(env: Any) -> dict[str, np.ndarray]:
@@ -178,12 +200,14 @@ def parser() -> argparse.ArgumentParser:
         prog='python -m training.collect_robosuite',
         description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--task', choices=TASKS, default='lift', help='what they show')
+    made.add_argument('--kind', choices=KINDS, default='mh',
+                      help='mh commands the effector, joint the joints (default: %(default)s)')
     made.add_argument('--demonstrations', type=int, default=200,
                       help='how many (default: %(default)s)')
     made.add_argument('--seed', type=int, default=0, help='seed (default: %(default)s)')
     made.add_argument('--workers', type=int, default=2, help='processes (default: %(default)s)')
     made.add_argument('--out', type=Path,
-                      help='file to write (default: data/robomimic/TASK/mh/low_dim_v15.hdf5)')
+                      help='file to write (default: data/robomimic/TASK/KIND/low_dim_v15.hdf5)')
     return made
 
 
@@ -193,8 +217,9 @@ def main(arguments: list[str] | None = None) -> int:
     asked = made.parse_args(arguments)
     if min(asked.demonstrations, asked.workers) < 1 or asked.seed < 0:
         made.error('--demonstrations and --workers take 1 or more, --seed 0 or more')
-    recipe = Recipe(asked.task, asked.seed)
-    path = asked.out or Path(f'data/robomimic/{asked.task}/mh/{recipe.name}{recipe.suffix}')
+    recipe = Recipe(asked.task, asked.seed, asked.kind)
+    path = asked.out or Path(
+        f'data/robomimic/{asked.task}/{asked.kind}/{recipe.name}{recipe.suffix}')
     try:
         collect(recipe, path, Budget(asked.demonstrations), 0, asked.workers)
     except CollectionError as error:

@@ -277,6 +277,14 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             _SMALL, data='data/robomimic/lift/mh/low_dim_v15.hdf5',
             environment='lift-mh-low_dim', value_weight=0.0, noise_scale=0.5, steps=6_000,
             evaluate_every=6_000)),
+    'lift-joint-cpu': (
+        'The same of its arm commanded at its joints',
+        replace(
+            _SMALL, data='data/robomimic/lift/joint/low_dim_v15.hdf5',
+            environment='lift-joint-low_dim', value_weight=0.0, noise_scale=0.5, steps=6_000,
+            evaluate_every=6_000, observation_keys=(
+                'robot0_joint_pos', 'robot0_eef_pos', 'robot0_eef_quat', 'robot0_gripper_qpos',
+                'object'))),
     'small-offline': (
         'Cloning and top-K improvement in chunks with small networks, an hour on a CPU',
         replace(_SMALL_CHUNKS, steps=12_000, evaluate_every=4_000)),

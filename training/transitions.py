@@ -30,6 +30,8 @@ from dfp_ros.spec import ActionField, ObservationField
 
 # Rounding may take an action this far beyond its range.
 TOLERANCE = 1e-5
+# What an action of 1 means, or what actions of -1 and of 1 mean.
+Bound = float | tuple[Any, Any]
 COLUMNS = ('observations', 'actions', 'next_observations', 'rewards', 'masks', 'terminals')
 
 
@@ -131,21 +133,23 @@ def observation_fields(
 
 
 def action_fields(
-        layout: Iterable[tuple[str, int, str, float]],
+        layout: Iterable[tuple[str, int, str, Bound]],
         values: np.ndarray) -> tuple[ActionField, ...]:
     """
     Describe actions, with the range of the values.
 
-    :param layout: Name, size and unit of each part, and what an action of 1 means in that unit.
+    :param layout: Name, size and unit of each part, and what an action of 1 means in that unit;
+        or what actions of -1 and of 1 mean, each one a number.
     :param values: Shape (size, act_dim), in [-1, 1].
     """
     lows, highs = values.min(axis=0), values.max(axis=0)
     fields, start = [], 0
     for name, size, unit, bound in layout:
         run = slice(start, start + size)
+        low, high = bound if isinstance(bound, tuple) else ((-bound,) * size, (bound,) * size)
         fields.append(ActionField(
-            name, size, unit, (-bound,) * size, (bound,) * size,
-            _floats(lows[run]), _floats(highs[run])))
+            name, size, unit, _floats(low), _floats(high), _floats(lows[run]),
+            _floats(highs[run])))
         start += size
     return tuple(fields)
 

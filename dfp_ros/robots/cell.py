@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a robot cell measures, and how an episode in it ended; needs nothing but numpy."""
+"""What a robot cell measures and takes, and how an episode in it ended; needs only numpy."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+
+PANDA_JOINT_NAMES = tuple(f'panda_joint{i}' for i in range(1, 8))
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,28 @@ class LiftState:
     effector: ObjectPose
     cube: ObjectPose
     gripper_to_cube: FloatArray
+
+
+@dataclass(frozen=True)
+class TwistInput:
+    """
+    An arm whose effector goes at a rate.
+
+    :param rates: Which of a twist's six rates it follows, x y z and then about them.
+    """
+
+    rates: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class JointTargetInput:
+    """
+    An arm whose joints go where they are told to be, rad.
+
+    :param joints: Their names.
+    """
+
+    joints: tuple[str, ...]
 
 
 @dataclass(frozen=True)

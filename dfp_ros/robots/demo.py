@@ -39,7 +39,8 @@ GIF_SIZE = (320, 240)
 # Of each robot the shipped policy, the description and the environment.
 ROBOTS = {
     'cube': ('cube_single', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
-    'lift': ('lift', 'panda_lift', 'lift-mh-low_dim')}
+    'lift': ('lift', 'panda_lift', 'lift-mh-low_dim'),
+    'joint': ('lift_joint', 'panda_joint', 'lift-joint-low_dim')}
 
 
 def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
@@ -81,7 +82,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add('--episodes', type=int, default=10, help='episodes to run')
     add('--seed', type=int, default=0, help='seed of the first; each following has the next one')
     add('--robot', choices=ROBOTS, default='cube',
-        help="which: OGBench's arm that moves a cube, or robosuite's that lifts one")
+        help="which: OGBench's arm that moves a cube, robosuite's that lifts one, or the same "
+             'commanded at its joints')
     add('--policy', help="policy file, or the name of one in models; the robot's own without it")
     add('--real-time-factor', type=float, default=1.0,
         help='simulated seconds in a second of wall time')

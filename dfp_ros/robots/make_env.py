@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import gymnasium
 
 # Robomimic's names of robosuite's tasks; all others are OGBench's.
-ROBOMIMIC = re.compile(r'\w+-(ph|mh|mg)-low_dim')
+ROBOMIMIC = re.compile(r'\w+-(ph|mh|mg|joint)-low_dim')
 
 
 def make_env(environment: str, provenance: Mapping[str, Any] | None = None) -> gymnasium.Env:

@@ -36,7 +36,8 @@ class Recording:
     :param environment: Gymnasium id.
     :param period: Time between two pictures, s.
     :param pictures: Shape (steps + 1, n): :meth:`~dfp_ros.robots.simulation.Simulation.picture`.
-    :param actions: Shape (commands, act_dim), in [-1, 1], in the order in which they came.
+    :param actions: Shape (commands, act_dim), as :meth:`SlicedSimulation.command` takes them, in
+        the order in which they came.
     :param result: How it ended.
     """
 

@@ -33,6 +33,8 @@ import gymnasium
 from gymnasium.spaces import Box
 import numpy as np
 
+from dfp_ros.robots.joint_control import joint_range, with_joint_control
+
 # Nothing is drawn here, and robosuite would ask for EGL; who draws decides that for themselves.
 unset = 'MUJOCO_GL' not in os.environ
 os.environ.setdefault('MUJOCO_GL', 'disable')
@@ -67,6 +69,9 @@ TASKS = {
     'transport': Task('TwoArmTransport', 800, robots=2),
     'tool_hang': Task('ToolHang', 1000),
 }
+# What stands where data are from in the names of environments whose arm is commanded at its joints
+# unless a data file says otherwise.
+JOINT_KIND = 'joint'
 # Robomimic's low-dimensional observation: of each arm, and then of everything else.
 ROBOT_KEYS = ('eef_pos', 'eef_quat', 'gripper_qpos')
 OBJECT_KEY = 'object'
@@ -89,23 +94,28 @@ def find_task(environment: str) -> Task | None:
     :param environment: For example ``lift-mh-low_dim``.
     :returns: None where it is not a name of Robomimic's.
     """
-    match = re.fullmatch(rf'({"|".join(TASKS)})-(ph|mh|mg)-low_dim', environment)
-    return TASKS[match[1]] if match else None
+    match = re.fullmatch(rf'({"|".join(TASKS)})-(ph|mh|mg|{JOINT_KIND})-low_dim', environment)
+    task = TASKS[match[1]] if match else None
+    # Two arms' joints are not told apart here.
+    return None if task and match and match[2] == JOINT_KIND and task.robots > 1 else task
 
 
-def default_env_args(task: Task) -> dict[str, Any]:
+def default_env_args(task: Task, joints: bool = False) -> dict[str, Any]:
     """
     Describe a task's environment where no data file does.
 
+    :param task: The task.
+    :param joints: Whether its arm is commanded at its joints, within all of their range.
     :returns: What Robomimic writes of Panda arms under robosuite 1.5's own controller, at 20 Hz.
     """
-    return {
+    made = {
         'env_name': task.env_name, 'env_version': robosuite.__version__, 'type': ROBOSUITE_TYPE,
         'env_kwargs': {
             'robots': ['Panda'] * task.robots, 'control_freq': 20, 'reward_shaping': False,
             'controller_configs': controllers.load_composite_controller_config(robot='Panda'),
             'ignore_done': True, 'use_object_obs': True, 'use_camera_obs': False,
             'has_renderer': False, 'has_offscreen_renderer': False}}
+    return with_joint_control(made) if joints else made
 
 
 def default_keys(robots: int) -> tuple[str, ...]:
@@ -171,7 +181,8 @@ class RobosuiteEnv(gymnasium.Env):
             raise ValueError(
                 f'env_args: env_name: found {env_args["env_name"]!r}, expected one of '
                 f'{", ".join(known)}')
-        settings = convert(env_args)['env_kwargs'] | {
+        converted = convert(env_args)
+        settings = converted['env_kwargs'] | {
             'has_renderer': False, 'has_offscreen_renderer': False, 'use_camera_obs': False,
             'use_object_obs': True, 'ignore_done': True, 'renderer': 'mujoco'}
         # Of robosuite 1.4 and before; rendering is off.
@@ -187,7 +198,10 @@ class RobosuiteEnv(gymnasium.Env):
             raise ValueError(
                 f'observation_keys: found {missing[0]!r}, expected some of '
                 f'{", ".join(self.parts)}')
+        self.joints = joint_range(converted)
         low, high = self.suite.action_spec
+        if self.joints:
+            low, high = -np.ones_like(low), np.ones_like(high)
         self.action_space = Box(low.astype(np.float32), high.astype(np.float32))
         size = self._observation().size
         self.observation_space = Box(-np.inf, np.inf, (size,), np.float32)
@@ -218,7 +232,8 @@ class RobosuiteEnv(gymnasium.Env):
 
         :param action: Shape (act_dim,), in [-1, 1].
         """
-        values, reward, _, _ = self.suite.step(np.asarray(action, np.float64))
+        values, reward, _, _ = self.suite.step(
+            self.joints.targets(action) if self.joints else np.asarray(action, np.float64))
         self.parts = self._read(values)
         self._steps += 1
         success = self.solved()
@@ -265,8 +280,8 @@ def make_env(
     if task is None:
         raise ValueError(
             f'environment: found {environment!r}, expected TASK-KIND-low_dim with TASK one of '
-            f'{", ".join(TASKS)} and KIND one of ph, mh, mg')
-    env_args = env_args or default_env_args(task)
+            f'{", ".join(TASKS)} and KIND one of ph, mh, mg, {JOINT_KIND}')
+    env_args = env_args or default_env_args(task, f'-{JOINT_KIND}-' in environment)
     if env_args['env_name'] != task.env_name:
         raise ValueError(
             f'env_args: env_name: found {env_args["env_name"]!r}, expected {task.env_name!r} for '

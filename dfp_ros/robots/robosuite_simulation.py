@@ -17,16 +17,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from dfp_ros.robots.cell import EpisodeResult, LiftState, ObjectPose
+from dfp_ros.robots.cell import (
+    EpisodeResult,
+    JointTargetInput,
+    LiftState,
+    ObjectPose,
+    PANDA_JOINT_NAMES,
+    TwistInput,
+)
 from dfp_ros.robots.robosuite_env import make_env, REWARD_SHIFT
 from dfp_ros.robots.sliced_simulation import FloatArray, SlicedSimulation
 
 
 class RobosuiteSimulation(SlicedSimulation):
     """
-    Robomimic's Lift under robosuite 1.5's own controller, advanced a slice at a time.
+    Robomimic's Lift under robosuite 1.5's own controllers, advanced a slice at a time.
 
-    :param environment: For example ``lift-mh-low_dim``.
+    Where its arm is commanded at its joints, actions are the joints' targets in rad.
+
+    :param environment: For example ``lift-mh-low_dim``, or ``lift-joint-low_dim``.
     :param state_rate: Slices in a second of simulated time, Hz.
     :raises ValueError: Where the environment is another, or where the slices do not divide the
         control period into whole physics steps.
@@ -40,12 +49,19 @@ class RobosuiteSimulation(SlicedSimulation):
             raise ValueError(
                 f'environment: found {environment!r}, expected lift-KIND-low_dim: of '
                 "Robomimic's tasks, only Lift has a description of its robot cell")
-        arm = suite.robots[0].part_controllers['right']
-        # An action of 1 moves the goal of a period so far; the gripper's is a direction.
-        largest = np.append(np.asarray(arm.output_max, np.float64), self._env.period)
+        joints = self._env.joints
+        if joints:
+            scale, bounds = np.ones(len(joints.low)), (joints.low, joints.high)
+        else:
+            controller = suite.robots[0].part_controllers['right']
+            # An action of 1 moves the goal of a period so far; the gripper's is a direction.
+            scale = self._env.period / np.append(
+                np.asarray(controller.output_max, np.float64), self._env.period)
+            bounds = -np.ones(len(scale)), np.ones(len(scale))
         super().__init__(
-            environment, self._env.period, float(suite.model_timestep), state_rate,
-            self._env.period / largest, tuple(range(6)), self._env.limit)
+            environment, self._env.period, float(suite.model_timestep), state_rate, scale,
+            JointTargetInput(PANDA_JOINT_NAMES) if joints else TwistInput(tuple(range(6))),
+            self._env.limit, bounds)
         self.reset(0)
         self.step(self._action)
 
@@ -53,6 +69,9 @@ class RobosuiteSimulation(SlicedSimulation):
         """Start an episode; equal seeds start equal episodes."""
         self._env.reset(seed=seed)
         self._start(seed)
+        if self._env.joints:
+            # Joints that nobody commands stay where they are; zero would be a place.
+            self._action[:-1] = self._env.parts['robot0_joint_pos']
 
     def advance(self) -> EpisodeResult | None:
         """

@@ -21,10 +21,8 @@ import time
 from typing import Any
 
 from builtin_interfaces.msg import Time as Stamp
-from geometry_msgs.msg import TwistStamped
 import numpy as np
 from numpy.typing import NDArray
-from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.episode_marks import FAILURE, START, SUCCESS
 from dfp_ros.robots import sim_messages
@@ -33,6 +31,7 @@ from dfp_ros.robots.pacing import Deadlines
 from dfp_ros.robots.policy_reset import PolicyReset
 from dfp_ros.robots.recording import Recorder
 from dfp_ros.robots.sim_camera import Camera
+from dfp_ros.robots.sim_commands import arm_input, gripper_input
 from dfp_ros.robots.sim_robot import RESET, SimRobot, STOP, WAKE
 from dfp_ros.robots.sim_settings import Settings
 from dfp_ros.robots.sliced_simulation import SlicedSimulation
@@ -80,7 +79,9 @@ class EpisodeLoop:
         self._policy = PolicyReset(
             robot, settings.policy_node, lambda: inbox.put(WAKE)) if settings.policy_node else None
         self._factor = 0.0
-        self._twist: NDArray[np.float64] | None = None
+        self._arm_input = arm_input(simulation.arm)
+        self._gripper_input = gripper_input(simulation.arm)
+        self._arm: NDArray[np.float64] | None = None
         self._grip: NDArray[np.float64] | None = None
         self._overruns = 0
         self._forget_commands(0)
@@ -133,11 +134,11 @@ class EpisodeLoop:
     def _play_realtime(self) -> EpisodeResult:
         """Follow the wall clock from the first command on, and hold the last command."""
         simulation, deadlines = self._simulation, self._deadlines
-        self._wait(lambda: self._twist is not None)
+        self._wait(lambda: self._arm is not None)
         deadlines.start(time.monotonic())
         result = None
         while result is None:
-            if self._twist is not None and self._news:
+            if self._arm is not None and self._news:
                 self._command()
             if self._recorder and deadlines.steps % simulation.slices == 0:
                 self._recorder.picture(simulation.picture())
@@ -159,7 +160,7 @@ class EpisodeLoop:
             stamp = self._robot.now()
             self._forget_commands(_nanoseconds(stamp))
             self._publish_state(stamp)
-            while self._twist is None or self._grip is None:
+            while self._arm is None or self._grip is None:
                 if not self._receive(REPEAT_AFTER):
                     self._publish_state(stamp)
             self._command()
@@ -205,34 +206,38 @@ class EpisodeLoop:
         if item is RESET:
             raise _Abandoned
         try:
-            if isinstance(item, TwistStamped):
-                self._take_twist(item)
-            elif isinstance(item, Float64MultiArray):
+            if isinstance(item, self._arm_input.type):
+                self._take_arm(item)
+            elif isinstance(item, self._gripper_input.type):
                 self._take_grip(item)
         except ValueError as error:
             self._robot.get_logger().warning(
                 f'{error}; the command is ignored', throttle_duration_sec=1.0)
         return True
 
-    def _take_twist(self, message: TwistStamped) -> None:
-        """Keep a twist, if it belongs to this episode and, in lockstep, to this observation."""
+    def _take_arm(self, message: Any) -> None:
+        """
+        Keep a command of the arm.
+
+        It has to belong to this episode and, in lockstep, to this observation.
+        """
         stamp = _nanoseconds(message.header.stamp)
-        rates = sim_messages.twist_rates(message, self._simulation.twist)
+        values = self._arm_input.read(message)
         # Publishers by hand leave the stamp at zero.
         in_time = stamp >= self._since or stamp == 0
         if (in_time if self._realtime else stamp == self._since):
-            self._twist = rates
+            self._arm = values
             self._news = True
 
-    def _take_grip(self, message: Float64MultiArray) -> None:
+    def _take_grip(self, message: Any) -> None:
         """
-        Keep a gripper command; in lockstep only one that follows its twist.
+        Keep a gripper command; in lockstep only one that follows the arm's.
 
-        It has no stamp. One that comes before the twist may answer an earlier observation, which
+        It has no stamp. One that comes before the arm's may answer an earlier observation, which
         was published twice; if it was not, both come again with the next repetition.
         """
-        rate = sim_messages.gripper_rate(message)
-        if self._realtime or self._twist is not None:
+        rate = self._gripper_input.read(message)
+        if self._realtime or self._arm is not None:
             self._grip = rate
             self._news = True
 
@@ -244,15 +249,15 @@ class EpisodeLoop:
             (lockstep), ns.
         """
         self._since = since
-        self._twist = None
+        self._arm = None
         self._grip = None
         self._news = False
 
     def _command(self) -> None:
         """Give the simulation the newest command."""
-        assert self._twist is not None
+        assert self._arm is not None
         grip = np.zeros(1) if self._grip is None else self._grip
-        action = np.concatenate([self._twist, grip]) * self._simulation.action_scale
+        action = np.concatenate([self._arm, grip]) * self._simulation.action_scale
         self._simulation.command(action)
         self._news = False
         if self._recorder:

@@ -21,18 +21,22 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PoseStamped, TwistStamped, Vector3Stamped
+from geometry_msgs.msg import PoseStamped, Vector3Stamped
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.robots.cell import EpisodeResult, LiftState, ObjectPose, RobotState
+from dfp_ros.robots.cell import (
+    EpisodeResult,
+    LiftState,
+    ObjectPose,
+    PANDA_JOINT_NAMES,
+    RobotState,
+)
 
 JOINT_NAMES = (
     'shoulder_pan_joint', 'shoulder_lift_joint', 'elbow_joint', 'wrist_1_joint', 'wrist_2_joint',
     'wrist_3_joint')
-PANDA_JOINT_NAMES = tuple(f'panda_joint{i}' for i in range(1, 8))
 PANDA_FINGER_NAMES = ('panda_finger_joint1', 'panda_finger_joint2')
 GRIPPER_NAME = 'gripper_opening'
 WORLD = 'world'
@@ -62,8 +66,11 @@ def _(state: RobotState, stamp: Time) -> dict[str, Any]:
 @messages.register
 def _(state: LiftState, stamp: Time) -> dict[str, Any]:
     return {
+        # A Panda's driver publishes the fingers' joints with the arm's.
         'joint_states': joint_state(
-            stamp, PANDA_JOINT_NAMES, state.joint_positions, state.joint_velocities),
+            stamp, PANDA_JOINT_NAMES + PANDA_FINGER_NAMES,
+            np.concatenate([state.joint_positions, state.finger_positions]),
+            np.concatenate([state.joint_velocities, state.finger_velocities])),
         'gripper_state': joint_state(
             stamp, PANDA_FINGER_NAMES, state.finger_positions, state.finger_velocities),
         'effector_pose': pose(stamp, state.effector),
@@ -146,38 +153,3 @@ def episode(
         level=DiagnosticStatus.OK if result.success else DiagnosticStatus.WARN,
         name='episode', message=f'{verdict} in {result.steps} steps', hardware_id=environment,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
-
-
-def twist_rates(message: TwistStamped, which: tuple[int, ...]) -> NDArray[np.float64]:
-    """
-    Read the rates that the effector can follow.
-
-    :param which: Their places among x, y, z in m/s and the rates about them in rad/s.
-    :return: As many.
-    :raises ValueError: Where the frame is another or a number is not finite.
-    """
-    frame = message.header.frame_id
-    if frame not in ('', WORLD):
-        raise ValueError(f'twist_command: found the frame {frame!r}, expected {WORLD!r}')
-    linear, angular = message.twist.linear, message.twist.angular
-    rates = (linear.x, linear.y, linear.z, angular.x, angular.y, angular.z)
-    return _finite('twist_command', [rates[i] for i in which])
-
-
-def gripper_rate(message: Float64MultiArray) -> NDArray[np.float64]:
-    """
-    Read the rate of closing, in closures a second.
-
-    :return: Shape (1,).
-    :raises ValueError: Where there is not one number, or it is not finite.
-    """
-    if len(message.data) != 1:
-        raise ValueError(f'gripper_command: found {len(message.data)} numbers, expected one')
-    return _finite('gripper_command', list(message.data))
-
-
-def _finite(topic: str, values: list[float]) -> NDArray[np.float64]:
-    """Make an array, if it is one of finite numbers."""
-    if not np.all(np.isfinite(values)):
-        raise ValueError(f'{topic}: found {values}, expected finite numbers')
-    return np.array(values)

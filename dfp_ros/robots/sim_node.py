@@ -71,6 +71,7 @@ def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
     from dfp_ros.robots.make_simulation import make_simulation
     from dfp_ros.robots.rendering import FrameServer, RenderingError
     from dfp_ros.robots.sim_camera import Camera
+    from dfp_ros.robots.sim_commands import arm_input, gripper_input
     from dfp_ros.robots.sim_loop import EpisodeLoop
     from dfp_ros.robots.sim_settings import declare
 
@@ -88,7 +89,9 @@ def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
         return 1
     simulation.reset(settings.seed)
     robot.open(
-        sim_messages.messages(simulation.state(), Time()), settings.render, settings.publish_clock)
+        sim_messages.messages(simulation.state(), Time()),
+        (arm_input(simulation.arm), gripper_input(simulation.arm)), settings.render,
+        settings.publish_clock)
     camera = Camera(
         server, robot.camera, settings.render_rate, robot.get_logger()) if server else None
     loop = EpisodeLoop(robot, simulation, settings, inbox, camera)

@@ -15,22 +15,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from queue import SimpleQueue
 from typing import Any
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import TwistStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from dfp_ros.episode_marks import TOPIC as MARKS_TOPIC
+from dfp_ros.robots.sim_commands import CommandInput
 from dfp_ros.robots.sim_qos import COMMAND_QOS, EPISODE_QOS, STATE_QOS
 
 RESET = 'reset'
@@ -42,7 +42,7 @@ class SimRobot(Node):
     """
     Publish states and results; put what comes in into one inbox, for one loop to read.
 
-    :param inbox: Takes TwistStamped and Float64MultiArray messages and RESET.
+    :param inbox: Takes messages that command, and RESET.
     """
 
     def __init__(self, inbox: SimpleQueue[Any], **options: Any) -> None:
@@ -51,11 +51,14 @@ class SimRobot(Node):
         self._inbox = inbox
         self._last_stamp = 0
 
-    def open(self, state: Mapping[str, Any], render: bool, clock: bool) -> None:
+    def open(
+            self, state: Mapping[str, Any], inputs: Iterable[CommandInput], render: bool,
+            clock: bool) -> None:
         """
         Make publishers, subscriptions and the service.
 
         :param state: Messages by topic, of which more will be published.
+        :param inputs: Topics that the robot is commanded on.
         :param render: Whether there are camera images.
         :param clock: Whether simulated time is published on ``/clock``, and used in the stamps.
         """
@@ -68,9 +71,9 @@ class SimRobot(Node):
             Image, 'camera/image_raw', qos_profile_sensor_data) if render else None
         self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if clock else None
         self._simulated_time = self.get_clock().now().nanoseconds
-        self.create_subscription(TwistStamped, 'twist_command', self._inbox.put, COMMAND_QOS)
-        self.create_subscription(
-            Float64MultiArray, 'gripper_command', self._inbox.put, COMMAND_QOS)
+        for command in inputs:
+            self.create_subscription(
+                command.type, command.topic, self._inbox.put, COMMAND_QOS)
         self.create_service(Trigger, '~/reset', self._on_reset)
 
     def now(self) -> Time:

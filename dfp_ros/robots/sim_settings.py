@@ -28,8 +28,8 @@ MODES = ('realtime', 'lockstep')
 # Name, default, sentence, range. All of them are read once, at the start.
 _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('environment', 'cube-single-singletask-task2-v0',
-     "The environment that the robot is made of: one of OGBench's manipulation, or "
-     'lift-mh-low_dim.', None),
+     "The environment that the robot is made of: one of OGBench's manipulation, "
+     'lift-mh-low_dim, or lift-joint-low_dim, whose arm takes a JointTrajectory.', None),
     ('seed', 0, 'Seed of the first episode; each following episode has the next one.',
      (0, 2**31 - 1)),
     ('mode', 'realtime',

@@ -21,7 +21,7 @@ import mujoco
 import numpy as np
 from ogbench.manipspace.envs.manipspace_env import ManipSpaceEnv
 
-from dfp_ros.robots.cell import EpisodeResult, ObjectPose, RobotState
+from dfp_ros.robots.cell import EpisodeResult, ObjectPose, RobotState, TwistInput
 from dfp_ros.robots.ogbench_env import make_env
 from dfp_ros.robots.sliced_simulation import FloatArray, SlicedSimulation
 
@@ -52,7 +52,7 @@ class Simulation(SlicedSimulation):
         # An action is a share of the largest step a period; its fourth number is a yaw.
         super().__init__(
             environment, period, float(env.physics_timestep()), state_rate,
-            period / np.array(env.action_high, dtype=np.float64), (0, 1, 2, 5),
+            period / np.array(env.action_high, dtype=np.float64), TwistInput((0, 1, 2, 5)),
             self._wrapped.spec.max_episode_steps if self._wrapped.spec else None)
 
     def reset(self, seed: int) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.robots.cell import EpisodeResult
+from dfp_ros.robots.cell import EpisodeResult, JointTargetInput, TwistInput
 
 FloatArray = NDArray[np.float64]
 
@@ -42,21 +42,24 @@ class SlicedSimulation(ABC):
     :param physics_step: Time that one step of the physics computes, s.
     :param state_rate: Slices in a second of simulated time, Hz.
     :param action_scale: Shape (act_dim,): what of an action one SI unit of its command is.
-    :param twist: Which of a twist's six rates the effector follows, x y z and then about them.
+    :param arm: What the arm takes; the gripper's number follows.
     :param limit: Most control periods of an episode; None for no limit.
+    :param bounds: Lowest and highest action, each a number or of shape (act_dim,).
     :raises ValueError: Where the slices do not divide the control period into whole physics
         steps.
     """
 
     def __init__(
             self, environment: str, period: float, physics_step: float, state_rate: float,
-            action_scale: FloatArray, twist: tuple[int, ...], limit: int | None) -> None:
+            action_scale: FloatArray, arm: TwistInput | JointTargetInput, limit: int | None,
+            bounds: tuple[Any, Any] = (-1, 1)) -> None:
         """Cut the control period."""
         self.environment = environment
         self.period = period
         self.action_scale = action_scale
-        self.twist = twist
+        self.arm = arm
         self._limit = limit
+        self._bounds = bounds
         self._pending: NDArray[np.float32] | None = None
         self._period_substeps = round(period / physics_step)
         self._slice_substeps = self._cut(state_rate, physics_step)
@@ -98,14 +101,14 @@ class SlicedSimulation(ABC):
         The action is cut to float32, the precision that policies answer in: what went out as SI
         units and came back is then the very number that the policy chose.
 
-        :param action: Shape (act_dim,), in [-1, 1]; what lies outside is clipped.
+        :param action: Shape (act_dim,); what lies outside the bounds is clipped.
         :raises ValueError: Where the action has another shape or a number that is not finite.
         """
         values = np.asarray(action, np.float64)
         size = len(self.action_scale)
         if values.shape != (size,) or not np.all(np.isfinite(values)):
             raise ValueError(f'action: found {values.tolist()}, expected {size} finite numbers')
-        self._pending = np.clip(values, -1, 1).astype(np.float32)
+        self._pending = np.clip(values, *self._bounds).astype(np.float32)
 
     def step(self, action: FloatArray | NDArray[np.float32]) -> EpisodeResult | None:
         """Command and compute one whole control period, as ``env.step`` does."""

@@ -31,24 +31,12 @@ import h5py
 import numpy as np
 
 from dfp_ros.robots import robosuite_env
-from dfp_ros.robots.robosuite_env import OBJECT_KEY, REWARD_SHIFT
+from dfp_ros.robots.joint_control import joint_range, JointRange
+from dfp_ros.robots.robosuite_env import REWARD_SHIFT
 from training.config import NO_ENVIRONMENT
+from training.datasets.robomimic_layout import action_layout, observation_layout
 from training.provenance import sha256
 from training.transitions import action_fields, DataError, observation_fields, Transitions
-
-# Units by how a part's name ends; the first that fits.
-UNITS = (
-    ('joint_pos_cos', '1'), ('joint_pos_sin', '1'), ('joint_pos', 'rad'), ('joint_vel', 'rad/s'),
-    ('vel_lin', 'm/s'), ('vel_ang', 'rad/s'), ('qvel', 'm/s'), ('quat', '1'), ('pos', 'm'))
-# What the object part is made of, where that is known: names and sizes.
-POSE = (('pos', 3), ('quat', 4))
-FROM_EFFECTOR = (('to_robot0_eef_pos', 3), ('to_robot0_eef_quat', 4))
-OBJECTS = {
-    'Lift': [('cube_pos', 3), ('cube_quat', 4), ('gripper_to_cube_pos', 3)],
-    'PickPlaceCan': [(f'Can_{key}', size) for key, size in FROM_EFFECTOR + POSE],
-    'NutAssemblySquare': [(f'SquareNut_{key}', size) for key, size in FROM_EFFECTOR + POSE],
-}
-ARM_ACTIONS = 7
 
 
 def load(
@@ -147,6 +135,7 @@ def _load(
     lengths = [_length(file, name) for name in names]
     widths = {key: _width(file, f'data/{names[0]}/obs/{key}') for key in keys}
     act_dim = _width(file, f'data/{names[0]}/actions')
+    joints = _joints(file, env_args, act_dim)
     size, obs_dim = sum(lengths), sum(widths.values())
     observations, following = (np.empty((size, obs_dim), np.float32) for _ in range(2))
     actions = np.empty((size, act_dim), np.float32)
@@ -161,14 +150,16 @@ def _load(
                     file, f'data/{name}/{part}/{key}', (length, width))
                 column += width
         actions[rows] = _read(file, f'data/{name}/actions', (length, act_dim))
+        if joints:
+            actions[rows] = joints.actions(actions[rows])
         rewards[rows] = _read(file, f'data/{name}/rewards', (length,))
         start += length
         terminals[start - 1] = 1
     masks = (rewards < 1).astype(np.float32)
     return Transitions(
         observations, actions, following, rewards + np.float32(REWARD_SHIFT), masks, terminals,
-        observation_fields(_observation_layout(env_args, widths), observations),
-        action_fields(_action_layout(env_args, act_dim), actions),
+        observation_fields(observation_layout(env_args, widths), observations),
+        action_fields(action_layout(env_args, act_dim), actions),
         period=1 / float(env_args['env_kwargs'].get('control_freq', 20)),
         source={
             'file': file.path.name, 'sha256': sha256(file.path), 'steps': size,
@@ -195,6 +186,19 @@ def _env_args(file: _File, environment: str) -> dict[str, Any]:
             f'{environment!r}; name '
             f'{f"{fitting[0]}-mh-low_dim" if fitting else NO_ENVIRONMENT!r}')
     return dict(found)
+
+
+def _joints(file: _File, env_args: Mapping[str, Any], act_dim: int) -> JointRange | None:
+    """Tell the range of the actions where they are targets of joints."""
+    try:
+        found = joint_range(robosuite_env.convert(env_args))
+    except ValueError as error:
+        raise DataError(f'{file.path}: data: {error}') from error
+    if found and len(found.low) != act_dim:
+        raise DataError(
+            f'{file.path}: data: found {act_dim} actions, expected {len(found.low)} as env_args '
+            'have joints and gripper')
+    return found
 
 
 def _demonstrations(file: _File, filter_key: str) -> list[str]:
@@ -252,45 +256,3 @@ def _read(file: _File, key: str, shape: tuple[int, ...]) -> np.ndarray:
             f'{file.path}: {key}: found a number that is not finite, in row {row}; leave the '
             'demonstration out with a filter_key')
     return values
-
-
-def _observation_layout(
-        env_args: Mapping[str, Any], widths: Mapping[str, int]) -> list[tuple[str, int, str]]:
-    """Name, size and unit of each part, the object's parts one by one where they are known."""
-    name = env_args['env_name']
-    objects = OBJECTS.get(name, [])
-    if robosuite_env.is_old(env_args) and name in robosuite_env.OLD_OBJECTS:
-        order = robosuite_env.OLD_OBJECTS[name]
-        objects = sorted(objects, key=lambda part: order.index(part[0]))
-    layout: list[tuple[str, int, str]] = []
-    for key, width in widths.items():
-        known = key == OBJECT_KEY and sum(size for _, size in objects) == width
-        for part, size in objects if known else [(key, width)]:
-            unit = next((unit for ending, unit in UNITS if part.endswith(ending)), 'mixed')
-            layout.append((part, size, unit))
-    return layout
-
-
-def _action_layout(
-        env_args: Mapping[str, Any], act_dim: int) -> list[tuple[str, int, str, float]]:
-    """Name, size, unit and bound of each part, where the arms' controllers tell them."""
-    settings = robosuite_env.convert(env_args)['env_kwargs']
-    rate = float(settings.get('control_freq', 20))
-    arms = robosuite_env.robot_names(env_args)
-    config = (settings.get('controller_configs') or {})
-    config = config if isinstance(config, Mapping) else config[0]
-    arm = config.get('body_parts', {}).get('right', {})
-    steps = np.broadcast_to(np.asarray(arm.get('output_max', np.nan), float), 6)
-    relative = arm.get('type') == 'OSC_POSE' and arm.get('input_type', 'delta') == 'delta'
-    even = len(set(steps[:3])) == len(set(steps[3:])) == 1
-    if act_dim != ARM_ACTIONS * len(arms) or not (relative and even):
-        return [('action', act_dim, '1', 1.0)]
-    layout: list[tuple[str, int, str, float]] = []
-    for i in range(len(arms)):
-        prefix = f'robot{i}_' if len(arms) > 1 else ''
-        layout += [
-            (f'{prefix}effector_linear_velocity', 3, 'm/s', float(steps[0]) * rate),
-            (f'{prefix}effector_angular_velocity', 3, 'rad/s', float(steps[3]) * rate),
-            # Robosuite's grippers go by its sign alone: positive closes.
-            (f'{prefix}gripper_direction', 1, '1', 1.0)]
-    return layout

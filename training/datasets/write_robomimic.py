@@ -15,10 +15,11 @@
 Transitions in Robomimic's low-dimensional HDF5 format.
 
 A part of the observation is a field of it. Robomimic's rewards are 1 where a step solves the task
-and 0 before, so 1 is added to ours, in float64, where that is exact. ``dones`` is 1 where the task
-is solved and on an episode's last step, as Robomimic has it; ``masks``, which it ignores, tells
-the one from the other. States and models of a simulator are not known and not written, so the
-file can be learned from, but not played back.
+and 0 before, so 1 is added to ours, in float64, where that is exact. Targets of joints are written
+in rad, as ``env_args`` have them. ``dones`` is 1 where the task is solved and on an episode's last
+step, as Robomimic has it; ``masks``, which it ignores, tells the one from the other. States and
+models of a simulator are not known and not written, so the file can be learned from, but not
+played back.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from dfp_ros.robots.joint_control import joint_range
 from training.provenance import atomic_path
 from training.transitions import Transitions
 
@@ -54,8 +56,11 @@ def write(path: Path, data: Transitions) -> None:
         group.attrs['total'] = len(data)
         group.attrs['env_args'] = json.dumps(env_args)
         group.attrs['source'] = json.dumps(dict(data.source))
+        actions = _actions(data)
         for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            _write_episode(group.create_group(f'demo_{i}'), data, slice(int(start), int(end)))
+            demo = group.create_group(f'demo_{i}')
+            demo['actions'] = actions[start:end]
+            _write_episode(demo, data, slice(int(start), int(end)))
         names = np.array([f'demo_{i}' for i in range(len(ends))], dtype='S')
         valid = np.zeros(len(names), bool)
         chosen = np.random.default_rng(0).permutation(len(names))
@@ -63,9 +68,17 @@ def write(path: Path, data: Transitions) -> None:
         file['mask/train'], file['mask/valid'] = names[~valid], names[valid]
 
 
+def _actions(data: Transitions) -> np.ndarray:
+    """Take actions as the environment that they are of takes them."""
+    if 'env_args' not in data.source:
+        return data.actions
+    from dfp_ros.robots.robosuite_env import convert
+    joints = joint_range(convert(data.source['env_args']))
+    return joints.targets(data.actions) if joints else data.actions
+
+
 def _write_episode(demo: h5py.Group, data: Transitions, rows: slice) -> None:
     demo.attrs['num_samples'] = rows.stop - rows.start
-    demo['actions'] = data.actions[rows]
     demo['rewards'] = data.rewards[rows].astype(np.float64) + SHIFT
     demo['dones'] = np.maximum(1 - data.masks[rows], data.terminals[rows]).astype(np.int64)
     demo['masks'] = data.masks[rows]
