@@ -59,11 +59,15 @@ class Recipe(Protocol):
 
     @property
     def name(self) -> str:
-        """Name the file, without its ending."""
+        """Name the file, from the folder of all data on, without its ending."""
 
     @property
     def suffix(self) -> str:
         """Give the file's ending, with the dot."""
+
+    @property
+    def parted(self) -> bool:
+        """Tell whether the file has a part for validation, so that no other file is needed."""
 
     def settings(self) -> dict[str, Any]:
         """All that decides an episode besides its number; plain JSON."""
