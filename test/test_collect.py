@@ -14,6 +14,7 @@
 """Collected data: OGBench's format, and the same file whatever workers and interruptions."""
 
 from collections.abc import Callable
+from contextlib import suppress
 import json
 import os
 from pathlib import Path
@@ -82,10 +83,19 @@ def test_kill_and_go_on(demonstrations: Path, tmp_path: Path) -> None:
         assert (arrays['actions'][0] == 0.125).all()
 
 
-def kill_worker(process: subprocess.Popen) -> None:
+def workers(process: subprocess.Popen) -> list[int]:
+    """List a collection's workers; what else it starts, like git, may be gone again."""
+    found = []
     for task in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
-        if 'spawn_main' in Path(f'/proc/{task}/cmdline').read_text():
-            os.kill(int(task), signal.SIGKILL)
+        with suppress(OSError):
+            if 'spawn_main' in Path(f'/proc/{task}/cmdline').read_text():
+                found.append(int(task))
+    return found
+
+
+def kill_worker(process: subprocess.Popen) -> None:
+    for worker in workers(process):
+        os.kill(worker, signal.SIGKILL)
 
 
 def press_control_c(process: subprocess.Popen) -> None:
@@ -112,6 +122,24 @@ def test_end_is_told_and_what_was_done_is_kept(
     assert all(message in errors for message in messages)
     assert 'KeyboardInterrupt' not in errors
     assert list(folder.glob('0*.npz'))
+
+
+def test_control_c_while_a_worker_starts_prints_no_traceback(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'training.collect', '--workers', '1', '--out', str(tmp_path)],
+        cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE, text=True,
+        start_new_session=True)
+    try:
+        # A worker that imports: its interpreter has begun, and the simulator has not.
+        until(lambda: any(
+            'numpy' in Path(f'/proc/{worker}/maps').read_text() for worker in workers(process)))
+        press_control_c(process)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert errors == (
+        'stopped; finished episodes are kept, the same command goes on from them\n')
 
 
 def test_hours_give_the_beginning_of_the_same_data(demonstrations: Path, tmp_path: Path) -> None:
