@@ -15,6 +15,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -24,10 +25,12 @@ import subprocess
 import sys
 import time
 
+from gymnasium.wrappers import TimeLimit
 import numpy as np
 from ogbench.utils import load_dataset
 import pytest
 
+from training import collect_robosuite
 from training.collect import main
 from training.collect_ogbench import healthy, Recipe
 from training.collection import Budget, collect, CollectionError
@@ -189,6 +192,28 @@ def test_episodes_of_another_seed_are_not_mixed_in(tmp_path: Path) -> None:
     (folder / 'recipe.json').write_text('{"seed": 7}')
     with pytest.raises(CollectionError, match=r'a\.partial: found episodes collected with'):
         collect(DEMONSTRATIONS, tmp_path / 'a.npz', Budget(1), 0, workers=1)
+
+
+@pytest.mark.parametrize(('recipe', 'change'), [
+    (DEMONSTRATIONS, {'scene': 'scene', 'kind': 'play'}), (DEMONSTRATIONS, {'kind': 'noisy'}),
+    (DEMONSTRATIONS, {'task': 3}), (DEMONSTRATIONS, {'seed': 1}), (DEMONSTRATIONS, {'length': 5}),
+    (collect_robosuite.Recipe('lift', 0), {'task': 'can'}),
+    (collect_robosuite.Recipe('lift', 0), {'seed': 1})])
+def test_settings_tell_recipes_apart(recipe: Recipe, change: dict) -> None:
+    assert replace(recipe, **change).settings() != recipe.settings()
+
+
+def test_validation_has_episodes_of_its_own(demonstrations: Path) -> None:
+    file = demonstrations.with_stem(f'{demonstrations.stem}-val')
+    with np.load(file) as validation, np.load(demonstrations) as training:
+        ends = np.flatnonzero(training['terminals'])[:-1]
+        starts = training['qpos'][[0, *(ends + 1)]]
+        assert validation['terminals'].sum() == 1
+        assert not (validation['qpos'][0] == starts).all(axis=1).any()
+
+
+def test_demonstration_that_fails_is_none() -> None:
+    assert DEMONSTRATIONS.collect(TimeLimit(DEMONSTRATIONS.make_env(), 20), 0) is None
 
 
 def test_demonstrations_are_read_by_ogbench_and_solved(demonstrations: Path) -> None:

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import h5py
 import numpy as np
@@ -110,6 +111,50 @@ def test_states_start_the_episode_again(lift_demonstrations: Path) -> None:
         env.suite.sim.forward()
         np.testing.assert_allclose(
             env.measure()['object'], group['obs/object'][0], rtol=0, atol=1e-9)
+
+
+class Unlucky:
+    """An environment that tells success as it is given for the first steps, and then as it is."""
+
+    def __init__(self, env: Any, told: list[bool], limit: int) -> None:
+        self.env, self.told, self.limit, self.resets = env, told, limit, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.env, name)
+
+    def reset(self, seed: int) -> Any:
+        self.resets += 1
+        return self.env.reset(seed=seed)
+
+    def step(self, action: np.ndarray) -> tuple:
+        observation, reward, success, truncated, info = self.env.step(action)
+        self.limit -= 1
+        if self.told:
+            success = self.told.pop(0)
+        return observation, reward, success, truncated or not self.limit, info
+
+
+@pytest.mark.parametrize('told', [[False] * 8, [True] + [False] * (LINGER - 1)])
+def test_failed_attempts_are_thrown_away(told: list) -> None:
+    """One that runs out of time, and one whose success does not last."""
+    recipe = Recipe('lift', 0)
+    env = Unlucky(recipe.make_env(), told, len(told))
+    demonstration = recipe.collect(env, 0)
+    assert env.resets == 2
+    assert demonstration['dones'][-1] == demonstration['rewards'][-1] == 1
+    assert len(demonstration['actions']) > 3 * len(told)
+
+
+def test_validation_is_a_tenth_of_the_demonstrations(tmp_path: Path) -> None:
+    episode = {'actions': np.zeros((2, 7)), 'model_file': np.array('<mujoco/>'),
+               'operator': np.array('better_1'), 'skill': np.array('better')}
+    path = tmp_path / 'a.hdf5'
+    assert Recipe('lift', 0).write(path, [episode] * 20) == 40
+    with h5py.File(path) as file:
+        train, valid = set(file['mask/train']), set(file['mask/valid'])
+        assert train | valid == {name.encode() for name in file['data']}
+    assert len(valid) == 2
+    assert not train & valid
 
 
 @pytest.mark.slow

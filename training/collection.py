@@ -156,6 +156,10 @@ def _begin(folder: Path, made: dict[str, Any]) -> None:
     """Open the folder of finished episodes, or go on with the one that is there."""
     file = folder / RECIPE
     if not file.exists():
+        if any(folder.glob('*.npz')):
+            raise CollectionError(
+                f'{folder}: found episodes of which nothing is known, expected {RECIPE} beside '
+                'them; remove the folder, or name another --out')
         write_json(file, made)
     before = json.loads(file.read_text())
     differs = [key for key, value in made.items() if before.get(key) != value]
