@@ -36,7 +36,7 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='session')
 def lift_demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three demonstrations of Robomimic's Lift, collected by one worker."""
-    from training.collect_robosuite import main
-    path = tmp_path_factory.mktemp('robomimic') / 'low_dim_v15.hdf5'
-    main(['--demonstrations', '3', '--workers', '1', '--out', str(path)])
-    return path
+    from training.collect import main
+    folder = tmp_path_factory.mktemp('data')
+    main(['--scene', 'lift', '--episodes', '3', '--workers', '1', '--out', str(folder)])
+    return folder / 'robomimic' / 'lift' / 'mh' / 'low_dim_v15.hdf5'

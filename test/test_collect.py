@@ -14,6 +14,8 @@
 """Collected data: OGBench's format, and the same file whatever workers and interruptions."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -23,10 +25,12 @@ import subprocess
 import sys
 import time
 
+from gymnasium.wrappers import TimeLimit
 import numpy as np
 from ogbench.utils import load_dataset
 import pytest
 
+from training import collect_robosuite
 from training.collect import main
 from training.collect_ogbench import healthy, Recipe
 from training.collection import Budget, collect, CollectionError
@@ -82,10 +86,19 @@ def test_kill_and_go_on(demonstrations: Path, tmp_path: Path) -> None:
         assert (arrays['actions'][0] == 0.125).all()
 
 
-def kill_worker(process: subprocess.Popen) -> None:
+def workers(process: subprocess.Popen) -> list[int]:
+    """List a collection's workers; what else it starts, like git, may be gone again."""
+    found = []
     for task in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
-        if 'spawn_main' in Path(f'/proc/{task}/cmdline').read_text():
-            os.kill(int(task), signal.SIGKILL)
+        with suppress(OSError):
+            if 'spawn_main' in Path(f'/proc/{task}/cmdline').read_text():
+                found.append(int(task))
+    return found
+
+
+def kill_worker(process: subprocess.Popen) -> None:
+    for worker in workers(process):
+        os.kill(worker, signal.SIGKILL)
 
 
 def press_control_c(process: subprocess.Popen) -> None:
@@ -112,6 +125,24 @@ def test_end_is_told_and_what_was_done_is_kept(
     assert all(message in errors for message in messages)
     assert 'KeyboardInterrupt' not in errors
     assert list(folder.glob('0*.npz'))
+
+
+def test_control_c_while_a_worker_starts_prints_no_traceback(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'training.collect', '--workers', '1', '--out', str(tmp_path)],
+        cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE, text=True,
+        start_new_session=True)
+    try:
+        # A worker that imports: its interpreter has begun, and the simulator has not.
+        until(lambda: any(
+            'numpy' in Path(f'/proc/{worker}/maps').read_text() for worker in workers(process)))
+        press_control_c(process)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert errors == (
+        'stopped; finished episodes are kept, the same command goes on from them\n')
 
 
 def test_hours_give_the_beginning_of_the_same_data(demonstrations: Path, tmp_path: Path) -> None:
@@ -161,6 +192,28 @@ def test_episodes_of_another_seed_are_not_mixed_in(tmp_path: Path) -> None:
     (folder / 'recipe.json').write_text('{"seed": 7}')
     with pytest.raises(CollectionError, match=r'a\.partial: found episodes collected with'):
         collect(DEMONSTRATIONS, tmp_path / 'a.npz', Budget(1), 0, workers=1)
+
+
+@pytest.mark.parametrize(('recipe', 'change'), [
+    (DEMONSTRATIONS, {'scene': 'scene', 'kind': 'play'}), (DEMONSTRATIONS, {'kind': 'noisy'}),
+    (DEMONSTRATIONS, {'task': 3}), (DEMONSTRATIONS, {'seed': 1}), (DEMONSTRATIONS, {'length': 5}),
+    (collect_robosuite.Recipe('lift', 0), {'task': 'can'}),
+    (collect_robosuite.Recipe('lift', 0), {'seed': 1})])
+def test_settings_tell_recipes_apart(recipe: Recipe, change: dict) -> None:
+    assert replace(recipe, **change).settings() != recipe.settings()
+
+
+def test_validation_has_episodes_of_its_own(demonstrations: Path) -> None:
+    file = demonstrations.with_stem(f'{demonstrations.stem}-val')
+    with np.load(file) as validation, np.load(demonstrations) as training:
+        ends = np.flatnonzero(training['terminals'])[:-1]
+        starts = training['qpos'][[0, *(ends + 1)]]
+        assert validation['terminals'].sum() == 1
+        assert not (validation['qpos'][0] == starts).all(axis=1).any()
+
+
+def test_demonstration_that_fails_is_none() -> None:
+    assert DEMONSTRATIONS.collect(TimeLimit(DEMONSTRATIONS.make_env(), 20), 0) is None
 
 
 def test_demonstrations_are_read_by_ogbench_and_solved(demonstrations: Path) -> None:

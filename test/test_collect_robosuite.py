@@ -18,29 +18,32 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
-from training.collect_robosuite import LINGER, main, Recipe
+from training.collect import main
+from training.collect_robosuite import LINGER, Recipe
+from training.collection import Budget, collect
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_workers_do_not_change_the_file(lift_demonstrations: Path, tmp_path: Path) -> None:
     made = tmp_path / lift_demonstrations.name
-    assert main(['--demonstrations', '3', '--out', str(made)]) == 0
+    assert collect(Recipe('lift', 0), made, Budget(3), 0, workers=2) == 3
     assert made.read_bytes() == lift_demonstrations.read_bytes()
 
 
 def test_a_stopped_collection_goes_on(tmp_path: Path) -> None:
-    made = tmp_path / 'low_dim_v15.hdf5'
-    kept = tmp_path / f'{made.stem}.partial'
+    made = tmp_path / 'robomimic' / 'lift' / 'mh' / 'low_dim_v15.hdf5'
+    kept = made.with_name(f'{made.stem}.partial')
+    arguments = ['--scene', 'lift', '--episodes', '3', '--workers', '1', '--out', str(tmp_path)]
     with subprocess.Popen(
-            [sys.executable, '-m', 'training.collect_robosuite', '--demonstrations', '3',
-             '--workers', '1', '--out', str(made)], cwd=ROOT, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True) as process:
+            [sys.executable, '-m', 'training.collect', *arguments], cwd=ROOT,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
         while not (kept / '00000000.npz').exists():
             assert process.poll() is None
@@ -54,11 +57,13 @@ def test_a_stopped_collection_goes_on(tmp_path: Path) -> None:
     # A mark in what was kept, which would be gone had it been made again.
     with np.load(kept / '00000000.npz') as file:
         np.savez(kept / '00000000.npz', **{**file, 'operator': np.array('kept')})
-    assert main(['--demonstrations', '3', '--workers', '1', '--out', str(made)]) == 0
+    assert main(arguments) == 0
     with h5py.File(made) as file:
         assert list(file['mask/kept']) == [b'demo_0']
         assert len(file['data']) == 3
-    assert not kept.exists()
+    # The card beside it, and no second file for validation: there is a mask for that.
+    assert sorted(file.name for file in made.parent.iterdir()) == [
+        'low_dim_v15.hdf5', 'low_dim_v15.json']
 
 
 def test_the_format_is_robomimics(lift_demonstrations: Path) -> None:
@@ -108,6 +113,50 @@ def test_states_start_the_episode_again(lift_demonstrations: Path) -> None:
             env.measure()['object'], group['obs/object'][0], rtol=0, atol=1e-9)
 
 
+class Unlucky:
+    """An environment that tells success as it is given for the first steps, and then as it is."""
+
+    def __init__(self, env: Any, told: list[bool], limit: int) -> None:
+        self.env, self.told, self.limit, self.resets = env, told, limit, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.env, name)
+
+    def reset(self, seed: int) -> Any:
+        self.resets += 1
+        return self.env.reset(seed=seed)
+
+    def step(self, action: np.ndarray) -> tuple:
+        observation, reward, success, truncated, info = self.env.step(action)
+        self.limit -= 1
+        if self.told:
+            success = self.told.pop(0)
+        return observation, reward, success, truncated or not self.limit, info
+
+
+@pytest.mark.parametrize('told', [[False] * 8, [True] + [False] * (LINGER - 1)])
+def test_failed_attempts_are_thrown_away(told: list) -> None:
+    """One that runs out of time, and one whose success does not last."""
+    recipe = Recipe('lift', 0)
+    env = Unlucky(recipe.make_env(), told, len(told))
+    demonstration = recipe.collect(env, 0)
+    assert env.resets == 2
+    assert demonstration['dones'][-1] == demonstration['rewards'][-1] == 1
+    assert len(demonstration['actions']) > 3 * len(told)
+
+
+def test_validation_is_a_tenth_of_the_demonstrations(tmp_path: Path) -> None:
+    episode = {'actions': np.zeros((2, 7)), 'model_file': np.array('<mujoco/>'),
+               'operator': np.array('better_1'), 'skill': np.array('better')}
+    path = tmp_path / 'a.hdf5'
+    assert Recipe('lift', 0).write(path, [episode] * 20) == 40
+    with h5py.File(path) as file:
+        train, valid = set(file['mask/train']), set(file['mask/valid'])
+        assert train | valid == {name.encode() for name in file['data']}
+    assert len(valid) == 2
+    assert not train & valid
+
+
 @pytest.mark.slow
 def test_the_can_is_put_into_its_bin() -> None:
     recipe = Recipe('can', 0)
@@ -117,9 +166,20 @@ def test_the_can_is_put_into_its_bin() -> None:
 
 
 @pytest.mark.parametrize('arguments', [
-    ['--demonstrations', '0'], ['--workers', '0'], ['--seed', '-1'], ['--task', 'square']])
+    ['--kind', 'play'], ['--val-episodes', '3'], ['--episodes', '0']])
 def test_arguments_that_cannot_be_are_refused(
-        arguments: list, capsys: pytest.CaptureFixture) -> None:
+        arguments: list, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
-        main(arguments)
+        main([*arguments, '--scene', 'lift', '--out', str(tmp_path)])
     assert arguments[0] in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('scene', 'needless'), [('cube-single', 'robosuite'), ('lift', 'ogbench')])
+def test_one_simulator_does_without_the_other(scene: str, needless: str) -> None:
+    """A collection makes its recipe and its environment where the other cannot be imported."""
+    program = (
+        f'import sys; sys.modules[{needless!r}] = None; from training.collect import parser, '
+        f"RECIPES; RECIPES[{scene!r}](parser().parse_args(['--scene', {scene!r}])).make_env()")
+    subprocess.run([sys.executable, '-c', program], cwd=ROOT, check=True, timeout=120)

@@ -73,9 +73,13 @@ def test_flipped_bytes(demonstrations: Path, tmp_path: Path) -> None:
         load(path, TASK)
 
 
-def test_missing_key(arrays: dict, tmp_path: Path) -> None:
-    del arrays['qpos']
-    with pytest.raises(DataError, match="the key 'qpos' is missing; found observations, actions"):
+@pytest.mark.parametrize('key', ['terminals', 'observations', 'actions', 'qpos', 'qvel'])
+def test_missing_key(arrays: dict, tmp_path: Path, key: str) -> None:
+    del arrays[key]
+    with pytest.raises(DataError, match=(
+            rf"a\.npz: the key '{key}' is missing; found .*, expected terminals, observations, "
+            '.*; '
+            'name the environment that the file is for, or collect or copy it again')):
         load(written(tmp_path / 'a.npz', arrays), TASK)
 
 
@@ -95,7 +99,9 @@ def test_number_that_is_not_finite(arrays: dict, tmp_path: Path) -> None:
 
 def test_last_episode_without_an_end(arrays: dict, tmp_path: Path) -> None:
     arrays['terminals'][-1] = False
-    with pytest.raises(DataError, match='terminals: found no end of an episode on'):
+    with pytest.raises(DataError, match=(
+            r'a\.npz: terminals: found no end of an episode on the last of \d+ rows, expected 1; '
+            '.*: collect or copy it again')):
         load(written(tmp_path / 'a.npz', arrays), TASK)
 
 
@@ -256,9 +262,9 @@ def test_same_transitions_as_ogbenchs_own_loader(demonstrations: Path) -> None:
 
 @pytest.mark.parametrize(('key', 'change', 'message'), [
     ('observations', lambda a: a.astype(np.int64), 'observations: found int64, expected float32'),
-    ('terminals', lambda a: a * 2, 'terminals: found int64 of shape .* of 0 and 1'),
+    ('terminals', lambda a: a * 2, 'terminals: found int64 of shape .* of 0 and 1; write 1 where'),
     ('terminals', lambda a: a | (np.arange(len(a)) == len(a) - 2),
-     'terminals: found an episode of a single row')])
+     'terminals: found an episode of a single row.*; leave it out, or collect')])
 def test_wrong_types_and_empty_episodes(
         arrays: dict, tmp_path: Path, key: str, change: Callable, message: str) -> None:
     arrays[key] = change(arrays[key])
@@ -269,5 +275,5 @@ def test_wrong_types_and_empty_episodes(
 def test_single_array_under_the_name_of_an_archive(tmp_path: Path) -> None:
     with (tmp_path / 'a.npz').open('wb') as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(DataError, match=r'found a single array, expected \.npz'):
+    with pytest.raises(DataError, match=r'a\.npz: found a single array, .*; write them'):
         load(tmp_path / 'a.npz', TASK)

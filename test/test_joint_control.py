@@ -38,10 +38,11 @@ LIFT = 'lift-joint-low_dim'
 @pytest.fixture(scope='module')
 def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three demonstrations of Lift at its joints, collected by one worker."""
-    from training.collect_robosuite import main
-    path = tmp_path_factory.mktemp('joint') / 'low_dim_v15.hdf5'
-    main(['--kind', 'joint', '--demonstrations', '3', '--workers', '1', '--out', str(path)])
-    return path
+    from training.collect import main
+    folder = tmp_path_factory.mktemp('joint')
+    main(['--scene', 'lift', '--kind', 'joint', '--episodes', '3', '--workers', '1',
+          '--out', str(folder)])
+    return folder / 'robomimic' / 'lift' / 'joint' / 'low_dim_v15.hdf5'
 
 
 @pytest.fixture(scope='module')

@@ -12,12 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Make data with scripted robots: a training and a validation file.
+Make data with scripted robots: a training and a validation file, or one that has parts for both.
 
     python -m training.collect --scene scene --kind play --episodes 1000
+    python -m training.collect --scene lift --episodes 200
 
 A second run of the same command goes on where the first one was stopped, or finds the files
-there. The same seed gives the same files, whatever the number of workers.
+there. The same seed gives the same files, whatever the number of workers. A simulator is imported
+only where its scenes are asked for.
 """
 
 from __future__ import annotations
@@ -29,13 +31,36 @@ import sys
 
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 
-from training import collect_ogbench
-from training.collection import Budget, collect, CollectionError
+from training.collection import Budget, collect, CollectionError, Recipe
 from training.datasets.ogbench_scenes import SCENES
 
+
+def _ogbench(asked: argparse.Namespace) -> Recipe:
+    if asked.kind == 'joint':
+        raise CollectionError(
+            f'--kind: found joint, expected play, noisy or demo: {asked.scene} is commanded at '
+            'its effector')
+    from training import collect_ogbench
+    return collect_ogbench.Recipe(asked.scene, asked.kind, asked.task, asked.seed)
+
+
+def _robosuite(asked: argparse.Namespace) -> Recipe:
+    if asked.kind not in ('demo', 'joint'):
+        raise CollectionError(
+            f'--kind: found {asked.kind}, expected demo or joint: of {asked.scene} there are only '
+            'demonstrations')
+    if asked.val_episodes:
+        raise CollectionError(
+            f'--val-episodes: found {asked.val_episodes}, expected none: the file of '
+            f'{asked.scene} has a part for validation, a tenth of its episodes')
+    from training import collect_robosuite
+    kind = 'joint' if asked.kind == 'joint' else 'mh'
+    return collect_robosuite.Recipe(asked.scene, asked.seed, kind)
+
+
 # What makes the recipe of a scene, by the scene's name; another simulator adds its own.
-RECIPES = {**dict.fromkeys(SCENES, collect_ogbench.Recipe)}
-KINDS = collect_ogbench.KINDS
+RECIPES = {**dict.fromkeys(SCENES, _ogbench), **dict.fromkeys(('lift', 'can'), _robosuite)}
+KINDS = ('play', 'noisy', 'demo', 'joint')
 # Far from the training episodes' numbers, however many of those failed and were replaced.
 FIRST_VALIDATION = 10_000_000
 EPISODES = 400
@@ -46,9 +71,11 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog='python -m training.collect', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--scene', choices=RECIPES, default='cube-single', help='which environment')
-    made.add_argument('--kind', choices=KINDS, default='demo', help='which recipe')
+    made.add_argument('--kind', choices=KINDS, default='demo',
+                      help='which recipe; joint are demonstrations of lift or can with joint '
+                      'targets (default: %(default)s)')
     made.add_argument('--task', type=int, choices=range(1, 6), default=2,
-                      help='task that a demonstration solves (default: %(default)s)')
+                      help="task that a demonstration of OGBench's solves (default: %(default)s)")
     made.add_argument('--episodes', type=int,
                       help=f'training episodes (default: {EPISODES})')
     made.add_argument('--hours', type=float,
@@ -78,13 +105,14 @@ def main(arguments: list[str] | None = None) -> int:
         made.error(f'--seed: found {asked.seed}, expected 0 or more')
     budget = Budget(hours=asked.hours) if asked.hours else Budget(asked.episodes or EPISODES)
     try:
-        recipe = RECIPES[asked.scene](asked.scene, asked.kind, asked.task, asked.seed)
+        recipe = RECIPES[asked.scene](asked)
         file = asked.out / f'{recipe.name}{recipe.suffix}'
         count = collect(recipe, file, budget, 0, asked.workers)
-        validation = Budget(asked.val_episodes or max(1, count // 10))
-        collect(
-            recipe, file.with_stem(f'{file.stem}-val'), validation, FIRST_VALIDATION,
-            asked.workers)
+        if not recipe.parted:
+            validation = Budget(asked.val_episodes or max(1, count // 10))
+            collect(
+                recipe, file.with_stem(f'{file.stem}-val'), validation, FIRST_VALIDATION,
+                asked.workers)
     except CollectionError as error:
         made.exit(2, f'{error}\n')
     except KeyboardInterrupt:

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ogbench.manipspace.oracles.markov.button_markov import ButtonMarkovOracle
@@ -45,7 +45,6 @@ from training.collection import CollectionError, Episode
 from training.datasets.ogbench_scenes import SCENES
 from training.provenance import atomic_path
 
-KINDS = ('play', 'noisy', 'demo')
 ROWS_AN_EPISODE = 1001
 NOISE_SHAPE = np.array([1.0, 1.0, 1.0, 3.0, 10.0])
 # Range of an episode's probability of stacking a cube on another, as in the official data.
@@ -73,7 +72,7 @@ class Recipe:
     What is to be collected.
 
     :param scene: One of :data:`SCENES`, for example ``cube-single``.
-    :param kind: One of :data:`KINDS`.
+    :param kind: ``play``, ``noisy`` or ``demo``.
     :param task: Task number of a demonstration, 1 to 5; unused by play and noisy.
     :param seed: Seed of the whole file.
     :param length: Rows of a play or noisy episode; the official data have 1001.
@@ -86,6 +85,7 @@ class Recipe:
     seed: int
     length: int = ROWS_AN_EPISODE
     suffix: str = '.npz'
+    parted: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse what no oracle can do."""

@@ -14,13 +14,8 @@
 """
 Make demonstrations of robosuite's Lift or Can, in exactly the format of Robomimic's files.
 
-    python -m training.collect_robosuite --task lift --demonstrations 200
-    python -m training.collect_robosuite --task lift --demonstrations 200 --kind joint
-
 Scripted operators of several skills take turns, as in Robomimic's multi-human data. Every
-demonstration draws from a generator of its own, seeded by the seed and its number, so a file does
-not depend on how many workers made it; a second run of the same command goes on where the first
-one was stopped.
+demonstration draws from a generator of its own, seeded by the seed and its number.
 
 Of the kind ``joint`` the arm is commanded at its joints, in absolute targets. The file's
 ``env_args`` say so, and within which range all of its targets are.
@@ -28,22 +23,19 @@ Of the kind ``joint`` the arm is commanded at its joints, in absolute targets. T
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict, dataclass
 from importlib import metadata
 import json
 from pathlib import Path
-import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
 
-from training.collection import Budget, collect, CollectionError, Episode
+from training.collection import Episode
 from training.environments import headless
 from training.joint_targets import JointTargets
 
-TASKS = ('lift', 'can')
 KINDS = ('mh', 'joint')
 # Operators are slow rather than hasty: they may take longer than a policy.
 PATIENCE = 2
@@ -59,7 +51,7 @@ class Recipe:
     """
     What is to be collected.
 
-    :param task: One of :data:`TASKS`.
+    :param task: ``lift`` or ``can``.
     :param seed: Seed of the whole file.
     :param kind: One of :data:`KINDS`: the effector is commanded, or the joints are.
     """
@@ -68,11 +60,12 @@ class Recipe:
     seed: int
     kind: str = 'mh'
     suffix: str = '.hdf5'
+    parted: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
-        """Return the file's name without its ending, Robomimic's for robosuite 1.5."""
-        return 'low_dim_v15'
+        """Return where presets look, without the ending; Robomimic's name for robosuite 1.5."""
+        return f'robomimic/{self.task}/{self.kind}/low_dim_v15'
 
     def settings(self) -> dict[str, Any]:
         """Return all that decides a demonstration besides its number."""
@@ -192,42 +185,3 @@ def _write(group: h5py.Group, episode: Episode) -> int:
         if key not in ABOUT:
             group.create_dataset(key, data=values)
     return steps
-
-
-def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    made = argparse.ArgumentParser(
-        prog='python -m training.collect_robosuite',
-        description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--task', choices=TASKS, default='lift', help='what they show')
-    made.add_argument('--kind', choices=KINDS, default='mh',
-                      help='mh commands the effector, joint the joints (default: %(default)s)')
-    made.add_argument('--demonstrations', type=int, default=200,
-                      help='how many (default: %(default)s)')
-    made.add_argument('--seed', type=int, default=0, help='seed (default: %(default)s)')
-    made.add_argument('--workers', type=int, default=2, help='processes (default: %(default)s)')
-    made.add_argument('--out', type=Path,
-                      help='file to write (default: data/robomimic/TASK/KIND/low_dim_v15.hdf5)')
-    return made
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Collect a file of demonstrations."""
-    made = parser()
-    asked = made.parse_args(arguments)
-    if min(asked.demonstrations, asked.workers) < 1 or asked.seed < 0:
-        made.error('--demonstrations and --workers take 1 or more, --seed 0 or more')
-    recipe = Recipe(asked.task, asked.seed, asked.kind)
-    path = asked.out or Path(
-        f'data/robomimic/{asked.task}/{asked.kind}/{recipe.name}{recipe.suffix}')
-    try:
-        collect(recipe, path, Budget(asked.demonstrations), 0, asked.workers)
-    except CollectionError as error:
-        made.exit(2, f'{error}\n')
-    except KeyboardInterrupt:
-        made.exit(130, 'stopped; finished episodes are kept, the same command goes on from them\n')
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 import json
 import multiprocessing
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 import os
 from pathlib import Path
@@ -59,11 +60,15 @@ class Recipe(Protocol):
 
     @property
     def name(self) -> str:
-        """Name the file, without its ending."""
+        """Name the file, from the folder of all data on, without its ending."""
 
     @property
     def suffix(self) -> str:
         """Give the file's ending, with the dot."""
+
+    @property
+    def parted(self) -> bool:
+        """Tell whether the file has a part for validation, so that no other file is needed."""
 
     def settings(self) -> dict[str, Any]:
         """All that decides an episode besides its number; plain JSON."""
@@ -151,6 +156,10 @@ def _begin(folder: Path, made: dict[str, Any]) -> None:
     """Open the folder of finished episodes, or go on with the one that is there."""
     file = folder / RECIPE
     if not file.exists():
+        if any(folder.glob('*.npz')):
+            raise CollectionError(
+                f'{folder}: found episodes of which nothing is known, expected {RECIPE} beside '
+                'them; remove the folder, or name another --out')
         write_json(file, made)
     before = json.loads(file.read_text())
     differs = [key for key, value in made.items() if before.get(key) != value]
@@ -170,8 +179,9 @@ def _kept(
             total=budget.episodes, desc=folder.stem, unit='episode', disable=None) as bar:
         while missing:
             while len(waiting) < min(2 * workers, missing) and time.monotonic() < end:
-                waiting.append((
-                    folder / f'{number:08d}.npz', pool.submit(_work, number)))
+                with _control_c_waits():
+                    future = pool.submit(_work, number)
+                waiting.append((folder / f'{number:08d}.npz', future))
                 number += 1
             if not waiting:
                 return
@@ -185,6 +195,8 @@ def _kept(
 
 @contextmanager
 def _pool(recipe: Recipe, folder: Path, workers: int) -> Iterator[ProcessPoolExecutor]:
+    # It comes first because its start would let Ctrl-C through again.
+    resource_tracker.ensure_running()
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context('spawn'), _start_worker, (recipe, folder))
     try:
@@ -197,6 +209,27 @@ def _pool(recipe: Recipe, folder: Path, workers: int) -> Iterator[ProcessPoolExe
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _control_c_waits() -> Iterator[None]:
+    """
+    Start processes that never see a Ctrl-C; this one sees it at the end of the block.
+
+    It is this one's to answer: it lets the episodes end that have begun. A process that ignored it
+    only once its modules are imported would die before, and print where.
+    """
+    came: list[int] = []
+    # The mask is inherited. Here it does not suffice: any other thread may be given the signal.
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 _env: Any = None
 _recipe: Recipe
 _folder: Path
@@ -204,8 +237,6 @@ _folder: Path
 
 def _start_worker(recipe: Recipe, folder: Path) -> None:
     global _recipe, _folder
-    # Ctrl-C is the parent's to answer: it lets the episodes end that have begun.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     headless()
     _recipe, _folder = recipe, folder

@@ -47,7 +47,8 @@ def opened(path: Path) -> Iterator[Archive]:
         with path.open('rb') as file:
             if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
                 raise DataError(
-                    f'{path}: found a single array, expected .npz, which numpy.savez writes')
+                    f'{path}: found a single array, expected several by key; write them with '
+                    'numpy.savez, or collect or copy the file again')
         with zipfile.ZipFile(path) as archive:
             yield Archive(path, archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:

@@ -52,7 +52,8 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
         if missing:
             raise DataError(
                 f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}, '
-                f'expected terminals, {", ".join(scene.widths)}')
+                f'expected terminals, {", ".join(scene.widths)}; name the environment that the '
+                'file is for, or collect or copy it again')
         ends = _ends(path, file)
         before, everything = ~ends, np.ones_like(ends)
         after = np.concatenate([[False], before[:-1]])
@@ -81,17 +82,18 @@ def _ends(path: Path, file: Archive) -> np.ndarray:
     if terminals.ndim != 1 or not np.isin(terminals, (0, 1)).all():
         raise DataError(
             f'{path}: terminals: found {terminals.dtype} of shape {terminals.shape}, expected one '
-            'column of 0 and 1')
+            'column of 0 and 1; write 1 where an episode ends, or collect or copy the file again')
     ends = terminals.astype(bool)
     if not ends[-1:].any():
         raise DataError(
-            f'{path}: terminals: found no end of an episode on the last of {len(ends)} rows; the '
-            'file may be cut off')
+            f'{path}: terminals: found no end of an episode on the last of {len(ends)} rows, '
+            'expected 1; the file may be cut off: collect or copy it again')
     empty = np.flatnonzero(ends & np.concatenate([[True], ends[:-1]]))
     if len(empty):
         raise DataError(
             f'{path}: terminals: found an episode of a single row, row {empty[0]}, expected at '
-            'least two: an action and where it led')
+            'least two: an action and where it led; leave it out, or collect or copy the file '
+            'again')
     return ends
 
 

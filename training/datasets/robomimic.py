@@ -57,8 +57,8 @@ def load(
     """
     if not path.is_file():
         raise DataError(
-            f'{path}: found no such file; make one with `python -m training.collect_robosuite`, '
-            "or copy Robomimic's there")
+            f'{path}: found no such file; make one with `python -m training.collect --scene lift` '
+            "or `--scene can`, or copy Robomimic's there")
     try:
         with h5py.File(path, 'r') as file:
             return _load(_File(path, file), environment, filter_key, keys)
