@@ -227,7 +227,9 @@ class PolicyNode(LifecycleNode):
             self, loop: ControlLoop) -> tuple[Publisher, Float64MultiArray, DecisionRow]:
         """Create the publisher of decisions; a policy that takes over has the same sizes."""
         spec = loop.policy.spec
-        row = DecisionRow(loop.robot.sources, spec.observation_size, spec.action_size)
+        row = DecisionRow(
+            loop.robot.sources, spec.observation_size,
+            [(member.name, member.size) for member in spec.action])
         message = Float64MultiArray()
         message.layout.dim = [
             MultiArrayDimension(label=label, size=size, stride=size) for label, size in row.parts]

@@ -114,7 +114,8 @@ def decision(
     What was sent is half of what the policy answered.
     """
     robot = shipped_robot()
-    row = DecisionRow(robot.sources, 28, 5)
+    row = DecisionRow(robot.sources, 28, [
+        (entry.action, entry.size) for topic in robot.commands for entry in topic.entries])
     samples = {name: Sample(stamp, stamp, {}) for name in robot.sources}
     seen = observation(value)
     raw = np.full(5, action)

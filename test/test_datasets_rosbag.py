@@ -238,6 +238,23 @@ def test_steps_of_the_node(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.actions, 0.5, atol=1e-6)
 
 
+def test_steps_of_another_robot(tmp_path: Path) -> None:
+    """Fields of an action are told by name, whatever their order; other sizes are refused."""
+    path = write_bag(tmp_path / 'bag', decided())
+    other = replace(ROBOT, commands=ROBOT.commands[::-1])
+    for action, number in (('sent', 0.25), ('raw', 0.5)):
+        data, _ = convert(
+            [path], other, Options(0.05, ActionScale.of_robot(other), action=action))
+        assert [field.name for field in data.action_fields][0] == 'gripper_rate'
+        np.testing.assert_allclose(data.actions, number, atol=1e-6)
+    with pytest.raises(DataError, match='found observations of 28 numbers, expected the 26'):
+        convert([path], replace(ROBOT, observation=ROBOT.observation[:-1]), Options(0.05, SCALE))
+    entry = replace(ROBOT.commands[1].entries[0], action='finger_rate')
+    other = replace(ROBOT, commands=(replace(ROBOT.commands[1], entries=(entry,)),))
+    with pytest.raises(DataError, match=r'gripper_rate \(1\), expected finger_rate \(1\)'):
+        convert([path], other, Options(0.05, ActionScale.of_robot(other)))
+
+
 def test_lockstep_goes_by_steps_and_not_by_the_clock(tmp_path: Path) -> None:
     """A robot that waits is as fast as the machine; any other has to keep its period."""
     data, _ = read(write_bag(tmp_path / 'bag', decided(lockstep=True, spacing=8 * MS)))
