@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from bags import (
+    ARRAY,
+    array,
     command,
     decision,
     demonstration,
@@ -425,10 +427,39 @@ def test_topics_and_types_that_are_not_there(tmp_path: Path) -> None:
         read(write_bag(
             tmp_path / 'other', [(START, '/cube_0_pose', make('String', data='x'))],
             types={**TYPES, '/cube_0_pose': STRING}))
+    with pytest.raises(
+            DataError, match=r'/episode_marks: found std_msgs/msg/Float64MultiArray, expected '
+            r'std_msgs/msg/String, as the option --marks says'):
+        read(write_bag(
+            tmp_path / 'marks', [(START, '/episode_marks', array([1]))],
+            types={**TYPES, '/episode_marks': ARRAY}))
     with pytest.raises(DataError, match='topic /left/joint_states is missing'):
         read(write_bag(tmp_path / 'names', demonstration(10)), namespace='left')
     with pytest.raises(DataError, match='which --action raw is taken from'):
         read(tmp_path / 'names', action='raw')
+
+
+def test_two_robots_in_one_recording(tmp_path: Path) -> None:
+    """Each has its namespace, with its own marks."""
+    messages = [(time, f'/left{topic}', message) for time, topic, message in demonstration(10)]
+    messages += [(time, f'/right{topic}', message) for time, topic, message in demonstration(
+        20, START + 3 * PERIOD, end='failure')]
+    path = write_bag(tmp_path / 'bag', messages, types={
+        f'/{name}{topic}': kind for name in ('left', 'right') for topic, kind in TYPES.items()})
+    left, right = (read(path, namespace=name)[0] for name in ('left', '/right/'))
+    assert (len(left), left.masks.sum()) == (9, 8)
+    assert (len(right), right.masks.sum()) == (19, 19)
+    with pytest.raises(DataError, match="did you mean '/left/joint_states'.*--namespace"):
+        read(path)
+
+
+def test_a_recording_that_is_given_twice(tmp_path: Path) -> None:
+    """Under whatever name: its episodes would count twice."""
+    import shutil
+    path = write_bag(tmp_path / 'bag', demonstration(10))
+    copy = shutil.copytree(path, tmp_path / 'copy')
+    with pytest.raises(DataError, match='copy: found the same recording as bag; give it once'):
+        convert([path, copy], ROBOT, Options(0.05, SCALE))
 
 
 def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
