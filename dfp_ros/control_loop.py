@@ -79,9 +79,9 @@ def make_control_loop(
     candidates = settings.candidates or spec.candidates
     noise = NoiseStream(settings.noise_seed, candidates, spec.noise_size, settings.scale(spec))
     scale = ActionScale(spec)
-    limiter = CommandLimiter(Limits(scale.low, scale.high))
+    limiter = CommandLimiter(Limits(scale.low, scale.high), tick)
     planner = Planner(policy, noise, tick, time.perf_counter_ns)
-    controller = Controller(robot, spec, planner, limiter)
+    controller = Controller(robot, spec, planner, limiter, settings.safety)
     writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
     policy.warm_up(candidates)
     return ControlLoop(settings, robot, policy, controller, writers, tick)

@@ -15,7 +15,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import enum
 from typing import Any
@@ -29,19 +30,23 @@ from dfp_ros.observation import NotFiniteError, ObservationBuilder, ObservationE
 from dfp_ros.planner import Planner
 from dfp_ros.policy import PolicyError
 from dfp_ros.robot_description import require_fit, RobotDescription
-from dfp_ros.safety import check_sources, Reason
+from dfp_ros.safety import conclude, Finding, finding, Reason, Response
+from dfp_ros.safety_settings import SafetySettings
+from dfp_ros.source_watch import SourceWatch
 from dfp_ros.spec import PolicySpec
 
 
 class State(enum.Enum):
-    """What the controller is doing."""
+    """What the controller is doing; recordings hold the place in this list."""
 
     #: Some source was not seen yet, and nothing was commanded so far; nothing is.
     WAITING = 'waiting'
     #: The policy commands.
     RUNNING = 'running'
-    #: Zero is commanded until what is wrong is over.
+    #: The robot is stopped until what is wrong is over.
     HOLD = 'hold'
+    #: The robot is stopped until somebody says that it may go on.
+    STOPPED = 'stopped'
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,19 @@ class Decision:
     :param state: What the controller does.
     :param reason: Why the command is not simply what the policy answered.
     :param text: The same for people, with names and figures; empty where there is no reason.
-    :param sent: Command to send, shape (act_dim,), float64, SI units; None while waiting.
+    :param sent: Command to send, shape (act_dim,), float64, SI units; None for none.
     :param observation: Shape (obs_dim,), float32, or None where there was none.
     :param action: What the policy answered, shape (act_dim,), float32, or None.
-    :param command: The same in SI units before any limit, shape (act_dim,), float64, or None.
+    :param command: What is asked for in SI units before any limit, shape (act_dim,), float64, or
+        None.
+    :param limited: The same within all limits, or None where the robot is stopped instead.
+    :param ahead: What would be sent next, in SI units and limited, shape (m, act_dim), a control
+        period apart; None where nobody asked for it.
+    :param response: The strongest response to what is the matter.
     :param chunk_index: Index of the action in its chunk, or None.
+    :param draw: How many chunks were planned since the reset, the action's own included.
+    :param value: Value of the action's chunk by the critics, NaN where they were not asked.
+    :param spread: How far the candidates of its chunk disagreed, in action units.
     :param inference: Seconds that the policy took, None in a step that did not ask it.
     :param observation_age: Age of the oldest source in s, None while waiting.
     :param observation_stamp: Time of the newest source in ns, None while waiting.
@@ -69,7 +82,13 @@ class Decision:
     observation: FloatArray | None = None
     action: FloatArray | None = None
     command: NDArray[np.float64] | None = None
+    limited: NDArray[np.float64] | None = None
+    ahead: NDArray[np.float64] | None = None
+    response: Response = Response.PASS
     chunk_index: int | None = None
+    draw: int | None = None
+    value: float | None = None
+    spread: float | None = None
     inference: float | None = None
     observation_age: float | None = None
     observation_stamp: int | None = None
@@ -79,52 +98,92 @@ class Controller:
     """
     Decides every command.
 
+    Whatever is not determined by its past comes as an argument, so that the same calls give the
+    same decisions, bit for bit.
+
     :param robot: Description of the robot.
     :param spec: The policy's specification.
     :param planner: Plans with that policy.
     :param limiter: Keeps its commands within limits.
+    :param settings: What is done about doubts.
+    :param measure: Reads where the robot is from fresh samples, shape (act_dim,), NaN where that
+        is unknown; None where nothing needs it.
+    :param ahead: Whether the commands after the next are wanted.
     :raises SpecMismatch: Where policy and robot do not fit.
+
+    :ivar counts: Steps since the reset by what was the matter.
     """
 
     def __init__(
             self, robot: RobotDescription, spec: PolicySpec, planner: Planner,
-            limiter: CommandLimiter) -> None:
+            limiter: CommandLimiter, settings: SafetySettings | None = None,
+            measure: Callable[[Mapping[str, Sample]], NDArray[np.float64]] | None = None,
+            ahead: bool = False) -> None:
         """Check that policy and robot fit, and wait."""
         require_fit(spec, robot)
+        settings = SafetySettings() if settings is None else settings
         self._robot = robot
         self._planner = planner
         self._limiter = limiter
+        self._settings = settings
+        self._measure = measure
+        self._period = round(spec.period * 1e9)
+        self._wants_ahead = ahead
         self._scale = ActionScale(spec)
         self._builder = ObservationBuilder(robot.observation)
+        self._watch = SourceWatch(robot.sources.values(), settings.clock_skew)
         self._last_step: int | None = None
         self._has_commanded = False
+        self._stopped_by: str | None = None
+        self.counts: Counter[Reason] = Counter()
 
     @property
-    def stop_command(self) -> NDArray[np.float64]:
-        """Return the command that stops the robot, shape (act_dim,)."""
+    def stop_command(self) -> NDArray[np.float64] | None:
+        """Return the command that stops the robot, shape (act_dim,), None where there is none."""
         return self._limiter.stop()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether somebody stopped the robot, and nobody has let it go on."""
+        return self._stopped_by is not None
+
+    def stop(self, why: str) -> None:
+        """
+        Stop the robot from the next step on, until :meth:`resume`; a reset does not end it.
+
+        :param why: Who or what wants it, for people.
+        """
+        self._stopped_by = why
+
+    def resume(self) -> None:
+        """Let the robot go on after a stop, with a plan from what is observed then."""
+        self._stopped_by = None
 
     def reset(self, seed: int) -> None:
         """
         Begin as new, as at the start of an episode: nothing is commanded before all is there.
 
-        The robot has to stand still by then: send :attr:`stop_command` first if it may not.
+        The robot has to stand still by then: send :attr:`stop_command` first if it may not. One
+        that somebody stopped stays stopped.
 
         :param seed: Seed of the noise.
         """
         self._planner.restart(seed)
         self._limiter.reset()
+        self._watch.reset()
         self._last_step = None
         self._has_commanded = False
+        self.counts.clear()
 
     def take_over(self, other: Controller) -> None:
         """
-        Go on where another controller was, with a chunk of one's own at the next step.
+        Go on where another controller of the same robot was, with a chunk of one's own.
 
-        :param other: The controller that decided until now.
+        :param other: The controller that decided until now; it must not decide any more.
         """
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
+        self._stopped_by = other._stopped_by
         self._limiter.take_over(other._limiter)
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
@@ -134,55 +193,122 @@ class Controller:
         :param now: Time in ns, on the clock of the samples.
         :param samples: Newest sample of each source by name, None or absent where none was seen.
         """
-        if self._last_step is not None and now < self._last_step:
-            # The clock was set back: what was planned belongs to another time.
-            self._planner.drop()
-        self._last_step = now
-        reason, text = check_sources(now, self._robot.sources.values(), samples)
-        if Reason.WAITING in reason:
-            return (
-                self._hold(reason, text, {}) if self._has_commanded
-                else Decision(State.WAITING, reason, text))
+        findings = self._watch_clock(now)
+        findings += self._watch.check(now, samples)
+        if self._stopped_by is not None:
+            findings.append(finding(Reason.OPERATOR_STOP, self._stopped_by))
         seen = {name: sample for name, sample in samples.items() if sample is not None}
-        times = [seen[name].time for name in self._robot.sources]
-        facts: dict[str, Any] = {
-            'observation_age': (now - min(times)) * 1e-9, 'observation_stamp': max(times)}
-        # From here on something is sent, if only a stop.
-        self._has_commanded = True
-        if reason:
-            return self._hold(reason, text, facts)
+        facts: dict[str, Any] = {}
+        if all(name in seen for name in self._robot.sources):
+            times = [seen[name].time for name in self._robot.sources]
+            facts['observation_age'] = (now - min(times)) * 1e-9
+            facts['observation_stamp'] = max(times)
+            # From here on something is sent, if only a stop.
+            self._has_commanded |= self._stopped_by is None
+        if _strongest(findings) >= Response.HOLD:
+            return self._hold(findings, facts)
+        measured = None if self._measure is None else self._measure(seen)
         try:
             facts['observation'] = observation = self._builder.build(seen)
         except NotFiniteError as error:
-            return self._hold(Reason.NOT_FINITE_OBSERVATION, str(error), facts)
+            findings.append(finding(Reason.NOT_FINITE_OBSERVATION, str(error)))
+            return self._hold(findings, facts, measured)
         except ObservationError as error:
-            return self._hold(Reason.UNREADABLE, str(error), facts)
+            findings.append(finding(Reason.UNREADABLE, str(error)))
+            return self._hold(findings, facts, measured)
         try:
             planned = self._planner.next(now, observation)
         except PolicyError as error:
-            return self._hold(Reason.INFERENCE_FAILED, str(error), facts)
+            findings.append(finding(Reason.INFERENCE_FAILED, str(error)))
+            return self._hold(findings, facts, measured)
         facts.update(
-            chunk_index=planned.index, action=planned.action, inference=planned.inference)
+            chunk_index=planned.index, action=planned.action, inference=planned.inference,
+            draw=planned.draw, value=planned.chunk.value, spread=planned.chunk.spread)
         facts['command'] = command = self._scale.command(planned.action)
         if not np.isfinite(command).all():
-            return self._hold(
-                Reason.NOT_FINITE_ACTION, f'the policy answered {planned.action.tolist()}', facts)
-        sent, reason = self._limiter.limit(command)
-        text = f'action {planned.action.tolist()} is outside [-1, 1]' if reason else ''
-        return Decision(State.RUNNING, reason, text, sent, **facts)
+            findings.append(finding(
+                Reason.NOT_FINITE_ACTION, f'the policy answered {planned.action.tolist()}'))
+        if (response := _strongest(findings)) >= Response.HOLD:
+            return self._hold(findings, facts, measured)
+        speed = self._settings.slow_speed if response is Response.SLOW else 1.0
+        sent, limits = self._limiter.limit(command, measured, speed)
+        if limits:
+            findings += _explain_limits(limits, planned.action, command, sent)
+            if sent is None or _strongest(findings) >= Response.HOLD:
+                return self._held(findings, facts, sent)
+        if self._wants_ahead:
+            facts['ahead'] = self._limiter.ahead(
+                self._scale.command(planned.ahead), measured, self._period)
+        return self._decide(State.RUNNING, findings, sent, {**facts, 'limited': sent})
 
     def fail(self, error: Exception) -> Decision:
         """
         Stop for an error that should not have been, in deciding or in sending.
 
-        The chunk is dropped, so that the next step plans anew.
+        What was planned is dropped, so that the next step plans anew.
 
         :param error: What was raised.
         """
-        self._has_commanded = True
-        return self._hold(Reason.INTERNAL_ERROR, f'{type(error).__name__}: {error}', {})
+        text = f'{type(error).__name__}: {error}'
+        return self._hold([finding(Reason.INTERNAL_ERROR, text)], {})
 
-    def _hold(self, reason: Reason, text: str, facts: dict[str, Any]) -> Decision:
-        """Stop, and plan anew from a fresh observation once it is over."""
+    def _watch_clock(self, now: int) -> list[Finding]:
+        """See whether the clock was set back; what was planned then belongs to another time."""
+        last, self._last_step = self._last_step, now
+        if last is None or now >= last:
+            return []
+        self._watch.reset()
+        return [finding(
+            Reason.CLOCK_RESET, f'the clock was set back by {(last - now) * 1e-9:.3f} s')]
+
+    def _hold(
+            self, findings: list[Finding], facts: dict[str, Any],
+            measured: NDArray[np.float64] | None = None) -> Decision:
+        """Stop the robot, if it may be moving."""
+        ramp = _strongest(findings) is Response.RAMP
+        sent = self._limiter.stop(measured, ramp) if self._has_commanded else None
+        return self._held(findings, facts, sent)
+
+    def _held(
+            self, findings: list[Finding], facts: dict[str, Any],
+            sent: NDArray[np.float64] | None) -> Decision:
+        """Plan anew from a fresh observation once it is over."""
         self._planner.drop()
-        return Decision(State.HOLD, reason, text, self.stop_command, **facts)
+        state = State.HOLD if self._has_commanded else State.WAITING
+        if self._stopped_by is not None:
+            state = State.STOPPED
+        return self._decide(state, findings, sent, facts)
+
+    def _decide(
+            self, state: State, findings: list[Finding], sent: NDArray[np.float64] | None,
+            facts: dict[str, Any]) -> Decision:
+        """Write down a decision, and count its reasons."""
+        reason, text, response = (
+            conclude(findings) if findings else (Reason.NONE, '', Response.PASS))
+        self.counts.update({found.reason for found in findings})
+        return Decision(state, reason, text, sent, response=response, **facts)
+
+
+def _strongest(findings: list[Finding]) -> Response:
+    """Find the strongest response."""
+    return max((found.response for found in findings), default=Response.PASS)
+
+
+def _explain_limits(
+        limits: Reason, action: FloatArray, command: NDArray[np.float64],
+        sent: NDArray[np.float64] | None) -> list[Finding]:
+    """Say what the limiter did."""
+    findings = []
+    if Reason.CLIPPED in limits:
+        findings.append(finding(Reason.CLIPPED, (
+            f'action {action.tolist()} is outside [-1, 1]' if (np.abs(action) > 1).any()
+            else f'command {command.tolist()} is outside its bounds')))
+    if Reason.LIMITED in limits and sent is not None:
+        findings.append(finding(
+            Reason.LIMITED, f'command {command.tolist()} was limited to {sent.tolist()}'))
+    if Reason.UNMEASURED in limits:
+        findings.append(finding(
+            Reason.UNMEASURED, 'nobody knows where the robot is, and its commands start there'))
+    if Reason.NOT_FINITE_ACTION in limits:
+        findings.append(finding(Reason.NOT_FINITE_ACTION, f'command {command.tolist()}'))
+    return findings

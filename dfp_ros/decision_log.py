@@ -49,14 +49,15 @@ class DecisionLog:
         """Log a decision, if there is something to say."""
         last, self.last = self.last, decision
         now = self._clock()
-        if decision.state is State.HOLD:
-            if last is None or last.state is not State.HOLD or last.reason != decision.reason:
-                self._logger.warning(f'holding, zero is commanded: {decision.text}')
-        elif decision.state is State.RUNNING and (
-                last is None or last.state is not State.RUNNING):
+        if decision.state in (State.HOLD, State.STOPPED):
+            if last is None or last.state is not decision.state or last.reason != decision.reason:
+                what = 'holding' if decision.state is State.HOLD else 'stopped until ~/resume'
+                self._logger.warning(f'{what}: {decision.text}')
+            return
+        if decision.state is State.RUNNING and (last is None or last.state is not State.RUNNING):
             self._logger.info('running')
             self._next_warning = now
-        if decision.state is not State.HOLD and decision.reason and now >= self._next_warning:
+        if decision.reason and now >= self._next_warning:
             self._next_warning = now + REPEAT
             what = (
                 'waiting, nothing is commanded' if decision.state is State.WAITING

@@ -41,10 +41,10 @@ class ActionScale:
 
     def command(self, action: NDArray[np.float32]) -> Vector:
         """
-        Scale one action.
+        Scale one action, or several.
 
-        :param action: Shape (act_dim,).
-        :return: Shape (act_dim,), float64, SI units.
+        :param action: Shape (act_dim,) or (m, act_dim).
+        :return: The same shape, float64, SI units.
         """
         return self.low + (action.astype(np.float64) + 1) / 2 * self._range
 
@@ -71,7 +71,7 @@ class CommandLimiter:
     :param limits: The limits.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tick: int = 0) -> None:
         """Start before the first command."""
         self._limits = limits
 
@@ -81,22 +81,39 @@ class CommandLimiter:
     def take_over(self, other: CommandLimiter) -> None:
         """Go on from what another limiter sent last."""
 
-    def limit(self, asked: Vector) -> tuple[Vector, Reason]:
+    def limit(
+            self, asked: Vector, measured: Vector | None = None, speed: float = 1.0
+    ) -> tuple[Vector | None, Reason]:
         """
         Bound one command.
 
         :param asked: Shape (act_dim,), SI units; it must be finite.
+        :param measured: Where the robot is, shape (act_dim,), NaN where that is unknown.
+        :param speed: Share of the speed that may be used, in (0, 1].
         :return: The command to send, and the reasons for a difference.
         """
-        sent = np.clip(asked, self._limits.low, self._limits.high)
+        sent = np.clip(asked, self._limits.low * speed, self._limits.high * speed)
         # Rounding may put an action of 1 a last digit above the bound.
         slack = 1e-9 * (self._limits.high - self._limits.low)
         return sent, Reason.CLIPPED if (np.abs(asked - sent) > slack).any() else Reason.NONE
 
-    def stop(self) -> Vector:
+    def stop(self, measured: Vector | None = None, ramp: bool = False) -> Vector | None:
         """
         Stop, or go on stopping.
 
+        :param measured: Where the robot is, shape (act_dim,), NaN where that is unknown.
+        :param ramp: Slow velocities down, even where zero at once would stop them.
         :return: The command to send, shape (act_dim,).
         """
         return np.zeros_like(self._limits.low)
+
+    def ahead(self, commands: Vector, measured: Vector | None, period: int) -> Vector:
+        """
+        See what would be sent if nothing else came; nothing changes by it.
+
+        :param commands: What is asked for next, shape (m, act_dim), SI units.
+        :param measured: Where the robot is, as for :meth:`limit`.
+        :param period: Time between them in ns.
+        :return: Shape (n, act_dim); n is less than m where a command is not finite.
+        """
+        return np.clip(commands, self._limits.low, self._limits.high)

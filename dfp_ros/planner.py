@@ -42,6 +42,7 @@ class Planned:
     :param ahead: Actions after it, shape (m, act_dim), one a control period; m may be 0.
     :param chunk: The chunk that they are from.
     :param index: The action's index in it.
+    :param draw: How many chunks were asked for since the restart, this one included.
     :param inference: Seconds that the policy took, None where it was not asked.
     """
 
@@ -49,6 +50,7 @@ class Planned:
     ahead: FloatArray
     chunk: Chunk
     index: int
+    draw: int
     inference: float | None
 
 
@@ -70,10 +72,12 @@ class Planner:
         self._clock = clock
         self._player = ChunkPlayer(round(policy.spec.period * 1e9), tick)
         self._chunk: Chunk | None = None
+        self._draws = 0
 
     def restart(self, seed: int) -> None:
         """Begin as new, with the first noise of a seed."""
         self.drop()
+        self._draws = 0
         self._noise.reset(seed)
 
     def drop(self) -> None:
@@ -93,6 +97,7 @@ class Planner:
         due = self._player.next(now)
         if due is None:
             begin = self._clock()
+            self._draws += 1
             self._chunk = self._policy.act(observation, self._noise.next())
             inference = (self._clock() - begin) * 1e-9
             self._player.start(self._chunk, now)
@@ -101,4 +106,4 @@ class Planner:
         assert due is not None, 'a chunk has at least one action'
         assert chunk is not None, 'an action has a chunk'
         index, action = due
-        return Planned(action, chunk.actions[index + 1:], chunk, index, inference)
+        return Planned(action, chunk.actions[index + 1:], chunk, index, self._draws, inference)

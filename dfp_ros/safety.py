@@ -11,39 +11,71 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""When the robot must stop, and why a command is what it is."""
+"""
+What can be wrong, and what is done about it: the one table that code and documentation share.
+
+``python -m dfp_ros.safety`` prints it as docs/safety.md has it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 import enum
+from typing import NamedTuple
 
-from dfp_ros.observation import Sample
-from dfp_ros.source_description import Source
+
+class Response(enum.IntEnum):
+    """What is done, from the mildest to the strongest."""
+
+    PASS = 0
+    WARN = 1
+    SLOW = 2
+    HOLD = 3
+    RAMP = 4
+    STOP = 5
+    DEACTIVATE = 6
+
+
+#: What the responses mean, for people.
+MEANINGS = {
+    Response.PASS: 'The command is sent as it is.',
+    Response.WARN: 'The command is sent; diagnostics and log say what is the matter.',
+    Response.SLOW: 'The command is sent at a part of the speed, `safety.slow_speed`.',
+    Response.HOLD: (
+        'Each output is stopped in its own way (`stop` in the robot description) until what is '
+        'wrong is over; then the policy plans anew.'),
+    Response.RAMP: 'As hold, but velocities are slowed down instead of cut off.',
+    Response.STOP: 'As hold, until somebody calls `~/resume`.',
+    Response.DEACTIVATE: 'As hold; then the node deactivates itself.',
+}
 
 
 class Reason(enum.Flag):
-    """Why a command is not simply what the policy answered."""
+    """
+    Why a command is not simply what the policy answered; :data:`RULES` says more about each.
+
+    Recordings hold the numbers, so a new reason comes last.
+    """
 
     NONE = 0
-    #: A source was never seen; nothing is commanded.
     WAITING = enum.auto()
-    #: A source is older than its maximum age; zero is commanded.
     STALE = enum.auto()
-    #: A source is stamped in the future by more than its maximum age; zero is commanded.
     FUTURE = enum.auto()
-    #: A message does not hold what the description says; zero is commanded.
     UNREADABLE = enum.auto()
-    #: The observation has a number that is not finite; zero is commanded.
     NOT_FINITE_OBSERVATION = enum.auto()
-    #: The policy failed to answer; zero is commanded.
     INFERENCE_FAILED = enum.auto()
-    #: The policy answered with a number that is not finite; zero is commanded.
     NOT_FINITE_ACTION = enum.auto()
-    #: Something failed that should not have; zero is commanded.
     INTERNAL_ERROR = enum.auto()
-    #: The action was outside [-1, 1] and was clipped.
     CLIPPED = enum.auto()
+    LIMITED = enum.auto()
+    UNMEASURED = enum.auto()
+    OPERATOR_STOP = enum.auto()
+    CLOCK_RESET = enum.auto()
+    CLOCK_SKEW = enum.auto()
+    OUTSIDE_ENVELOPE = enum.auto()
+    DISAGREEMENT = enum.auto()
+    LATE_INFERENCE = enum.auto()
 
     @property
     def words(self) -> str:
@@ -52,48 +84,125 @@ class Reason(enum.Flag):
         return ' '.join(name.lower() for name in names) or 'none'
 
 
-def check_sources(
-        now: int, sources: Iterable[Source],
-        samples: Mapping[str, Sample | None]) -> tuple[Reason, str]:
+@dataclass(frozen=True)
+class Rule:
     """
-    See whether every source is there and fresh.
+    What is done for a reason.
 
-    Age is judged twice: by when the message arrived, which no publisher's clock can defeat, and by
-    its header stamp, which no queue on the way can defeat. Both are only as good as ``now``: where
-    that is set back, samples from before have to be forgotten first, as
-    :meth:`dfp_ros.sample_store.SampleStore.pass_time` does.
-
-    :param now: Time in ns.
-    :param sources: All sources.
-    :param samples: Newest sample of each source by name, None or absent where none was seen.
-    :return: :attr:`Reason.NONE`, or every reason that applies, and a text that names the sources.
+    :param reason: The reason.
+    :param response: What is done.
+    :param sentence: What is the matter.
+    :param chosen_by: What may choose another response; empty where nothing does.
     """
-    reason, texts = Reason.NONE, []
-    for source in sources:
-        name = f'source {source.name!r} (topic {source.topic})'
-        sample = samples.get(source.name)
-        if sample is None:
-            reason |= Reason.WAITING
-            texts.append(f'{name}: no message yet')
-            continue
-        limit = f'maximum age {source.max_age:g} s'
-        silent = (now - sample.received) * 1e-9
-        age = (now - sample.time) * 1e-9
-        if silent > source.max_age:
-            reason |= Reason.STALE
-            texts.append(f'{name}: nothing arrived for {silent:.3f} s, {limit}')
-        elif sample.stamp == 0:
-            reason |= Reason.STALE
-            texts.append(f'{name}: header.stamp is empty, so its age is unknown; have it stamped')
-        elif age > source.max_age:
-            reason |= Reason.STALE
-            # Where the source fell silent, its stamps come of age a little before its arrivals.
-            doubt = '; do the clocks agree?' if silent < age / 2 else ''
-            texts.append(
-                f'{name}: arrived {silent:.3f} s ago and stamped {age:.3f} s ago, {limit}{doubt}')
-        elif min(age, silent) < -source.max_age:
-            reason |= Reason.FUTURE
-            texts.append(
-                f'{name}: stamped {-min(age, silent):.3f} s in the future, {limit}; do the clocks '
-                'agree?')
-    return reason, '; '.join(texts)
+
+    reason: Reason
+    response: Response
+    sentence: str
+    chosen_by: str = ''
+
+
+#: Every reason, in order of priority.
+RULES = (
+    Rule(Reason.OPERATOR_STOP, Response.STOP, 'Somebody called `~/stop`.'),
+    Rule(Reason.INTERNAL_ERROR, Response.HOLD, 'Deciding or sending failed; a defect.'),
+    Rule(Reason.CLOCK_RESET, Response.HOLD,
+         'The clock was set back since the last tick; how old the samples are is unknown.'),
+    Rule(Reason.WAITING, Response.HOLD,
+         'A source was never seen since activation. Nothing is sent before all were seen once.'),
+    Rule(Reason.STALE, Response.HOLD,
+         'A source is older than its `max_age`, by its header stamp or by its arrival, or its '
+         'stamps are empty.', '`when_stale` of the source'),
+    Rule(Reason.FUTURE, Response.HOLD,
+         'A source is stamped in the future by more than its `max_age`.',
+         '`when_stale` of the source'),
+    Rule(Reason.UNREADABLE, Response.HOLD,
+         'A message does not hold what the robot description says: a joint or an array element '
+         'is missing, or a quaternion is no rotation.'),
+    Rule(Reason.NOT_FINITE_OBSERVATION, Response.HOLD,
+         'A number of the observation is not finite.'),
+    Rule(Reason.INFERENCE_FAILED, Response.HOLD, 'The policy failed to answer.'),
+    Rule(Reason.NOT_FINITE_ACTION, Response.HOLD,
+         'The policy answered with a number that is not finite.'),
+    Rule(Reason.UNMEASURED, Response.HOLD,
+         'Commands have to start from where the robot is, and nobody knows where that is.'),
+    Rule(Reason.LATE_INFERENCE, Response.WARN,
+         'Inference took longer than `safety.inference_deadline` (off by default).',
+         '`safety.late_inference`'),
+    Rule(Reason.DISAGREEMENT, Response.PASS,
+         'The candidates that the policy drew disagree by more than `safety.spread_limit`.',
+         '`safety.spread`'),
+    Rule(Reason.OUTSIDE_ENVELOPE, Response.PASS,
+         'The observation is outside the range of the training data by more than '
+         '`safety.envelope_margin`.', '`safety.envelope`'),
+    Rule(Reason.CLOCK_SKEW, Response.WARN,
+         'The stamps of a source are ahead of their arrival by more than `safety.clock_skew`: '
+         'the clocks differ.'),
+    Rule(Reason.CLIPPED, Response.WARN,
+         'The action was outside [-1, 1], or its command outside its bounds, and was clipped.'),
+    Rule(Reason.LIMITED, Response.WARN,
+         'The command was too fast, too sudden or too near a wall, and was sent as far as '
+         'allowed.'),
+)
+
+_PRIORITIES = {rule.reason: place for place, rule in enumerate(RULES)}
+_RESPONSES = {rule.reason: rule.response for rule in RULES}
+
+
+class Finding(NamedTuple):
+    """
+    Something that is the matter.
+
+    :param reason: One reason.
+    :param text: The same for people, with names and figures.
+    :param response: What is done about it.
+    """
+
+    reason: Reason
+    text: str
+    response: Response
+
+
+def finding(reason: Reason, text: str, chosen: str = '') -> Finding:
+    """
+    Make a finding.
+
+    :param reason: One reason.
+    :param text: The same for people.
+    :param chosen: The response that was chosen, in lower case; ``ignore`` is to pass. Empty for
+        the table's.
+    """
+    if not chosen:
+        return Finding(reason, text, _RESPONSES[reason])
+    return Finding(
+        reason, text, Response.PASS if chosen == 'ignore' else Response[chosen.upper()])
+
+
+def conclude(findings: Sequence[Finding]) -> tuple[Reason, str, Response]:
+    """
+    Bring findings together: all reasons, all texts by priority, and the strongest response.
+
+    Those that pass are left out: nothing is the matter with what nobody minds.
+    """
+    reason, response, texts = Reason.NONE, Response.PASS, []
+    for found in sorted(findings, key=lambda found: _PRIORITIES[found.reason]):
+        if found.response is not Response.PASS:
+            reason |= found.reason
+            texts.append(found.text)
+            response = max(response, found.response)
+    return reason, '; '.join(texts), response
+
+
+def tables() -> str:
+    """Write both tables for the documentation."""
+    lines = ['| response | what is done |', '| --- | --- |']
+    lines += [f'| {each.name.lower()} | {MEANINGS[each]} |' for each in Response]
+    lines += ['', '| reason | what is the matter | response | chosen by |',
+              '| --- | --- | --- | --- |']
+    lines += [
+        f'| `{str(rule.reason.name).lower()}` | {rule.sentence} | {rule.response.name.lower()} | '
+        f'{rule.chosen_by or "-"} |' for rule in RULES]
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    print(tables())

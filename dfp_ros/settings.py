@@ -24,46 +24,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints, TypeVar
 
+from dfp_ros.safety_settings import SafetySettings
+from dfp_ros.setting import Meaning, setting, SettingsError
 from dfp_ros.spec import PolicySpec
 from dfp_ros.yaml_section import nearest
 
 TRIGGERS = ('timer', 'samples')
 SLOWEST, FASTEST = 1.0, 1000.0
-
-
-class SettingsError(ValueError):
-    """A parameter has a value that it cannot have; the message names it."""
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """
-    What a setting is.
-
-    :param sentence: What ``ros2 param describe`` says.
-    :param bounds: Smallest and largest value of a number, or None.
-    :param choices: The words that it may be; empty where it is anything.
-    :param is_fixed: Whether it is fixed when the node starts.
-    :param is_unconfigured_only: Whether it can be changed while the node is unconfigured only,
-        because topics follow from it.
-    """
-
-    sentence: str
-    bounds: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
-    is_fixed: bool = False
-    is_unconfigured_only: bool = False
-
-
-def setting(default: Any, sentence: str, **meaning: Any) -> Any:
-    """
-    Make a field of a group of settings.
-
-    :param default: Its default value, which decides its type.
-    :param sentence: What it means.
-    :param meaning: More of :class:`Meaning`.
-    """
-    return field(default=default, metadata={'meaning': Meaning(sentence, **meaning)})
 
 
 @dataclass(frozen=True)
@@ -102,6 +69,7 @@ class Settings:
         'it answered, and what was sent. Used when the node is configured.')
     autostart: bool = setting(
         True, 'Configure and activate when the node starts.', is_fixed=True)
+    safety: SafetySettings = field(default_factory=SafetySettings)
 
     def __post_init__(self) -> None:
         """Check what a range cannot say."""

@@ -16,6 +16,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from policies import cube_spec, write_policy
@@ -28,7 +30,8 @@ from dfp_ros.limits import ActionScale, CommandLimiter, Limits
 from dfp_ros.observation import ObservationBuilder, Sample
 from dfp_ros.planner import Planner, Policy
 from dfp_ros.policy import OnnxPolicy, PolicyError
-from dfp_ros.safety import Reason
+from dfp_ros.robot_description import RobotDescription
+from dfp_ros.safety import Reason, Response
 from dfp_ros.sample_store import SampleStore
 from dfp_ros.spec import PolicySpec, SpecMismatch
 
@@ -43,15 +46,24 @@ def small_policy(tmp_path_factory: pytest.TempPathFactory) -> OnnxPolicy:
     return OnnxPolicy(write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx'))
 
 
-def controller(policy: Policy, seed: int = 3, candidates: int = 2) -> Controller:
+def with_source(name: str = 'effector', **changes: Any) -> RobotDescription:
+    """Describe the shipped robot with one source changed."""
+    robot = shipped_robot()
+    sources = {**robot.sources, name: SimpleNamespace(**vars(robot.sources[name]), **changes)}
+    return replace(robot, sources=sources)
+
+
+def controller(
+        policy: Policy, seed: int = 3, candidates: int = 2,
+        robot: RobotDescription | None = None, **more: Any) -> Controller:
     """Put a controller together; a call of its policy takes 1 ms."""
     times = iter(range(0, 10**12, 1_000_000))
     spec = policy.spec
     noise = NoiseStream(seed, candidates, spec.noise_size)
     scale = ActionScale(spec)
     return Controller(
-        shipped_robot(), spec, Planner(policy, noise, TICK, lambda: next(times)),
-        CommandLimiter(Limits(scale.low, scale.high)))
+        robot or shipped_robot(), spec, Planner(policy, noise, TICK, lambda: next(times)),
+        CommandLimiter(Limits(scale.low, scale.high), TICK), **more)
 
 
 def run(
@@ -204,8 +216,7 @@ def test_an_error_elsewhere_is_a_stop_and_a_new_plan(policy: OnnxPolicy) -> None
     now = START + 2 * TICK
     assert robot.step(now, rest_samples(now)).chunk_index == 0
     other = controller(policy)
-    other.fail(TypeError())
-    assert other.step(START, {}).state is State.HOLD
+    assert other.fail(TypeError()).sent is None, 'there is nothing to stop'
 
 
 def test_a_clock_that_is_set_back_revives_no_dead_source(policy: OnnxPolicy) -> None:
@@ -225,6 +236,83 @@ def test_a_clock_that_is_set_back_revives_no_dead_source(policy: OnnxPolicy) -> 
     for name, sample in rest_samples(101 * S).items():
         store.add(name, sample)
     assert step(101 * S + TICK) is State.RUNNING
+
+
+def test_a_clock_that_is_set_back_stops_the_robot_for_a_tick(policy: OnnxPolicy) -> None:
+    """However fresh the samples look, the tick that finds the clock set back is a stop."""
+    robot = controller(policy)
+    run(robot, 2)
+    back, after = (
+        robot.step(START - i * S, rest_samples(START - i * S, START - i * S)) for i in (2, 1))
+    assert back.state is State.HOLD
+    assert back.reason == Reason.CLOCK_RESET
+    assert back.text == 'the clock was set back by 2.050 s'
+    assert not back.sent.any()  # type: ignore[union-attr]
+    assert after.state is State.RUNNING
+    assert after.chunk_index == 0
+    assert robot.counts == {Reason.CLOCK_RESET: 1}
+
+
+def test_an_operator_s_stop_latches(policy: OnnxPolicy) -> None:
+    """It holds through resets and swaps until it is taken back, and then plans anew."""
+    robot = controller(policy)
+    run(robot, 2)
+    robot.stop('the operator called ~/stop')
+    decision = run(robot, 3)[-1]
+    assert decision.state is State.STOPPED
+    assert decision.response is Response.STOP
+    assert decision.reason == Reason.OPERATOR_STOP
+    assert decision.text == 'the operator called ~/stop'
+    assert not decision.sent.any()  # type: ignore[union-attr]
+    robot.reset(3)
+    decision = run(robot, 1)[-1]
+    assert decision.state is State.STOPPED
+    assert decision.sent is None, 'nothing was commanded since the reset'
+    other = controller(policy)
+    other.take_over(robot)
+    assert other.is_stopped
+    assert run(other, 1)[-1].state is State.STOPPED
+    other.resume()
+    assert [decision.chunk_index for decision in run(other, 2)] == [0, 1]
+
+
+@pytest.mark.parametrize(('when_stale', 'state', 'response'), [
+    ('warn', State.RUNNING, Response.WARN), ('hold', State.HOLD, Response.HOLD),
+    ('ramp', State.HOLD, Response.RAMP), ('deactivate', State.HOLD, Response.DEACTIVATE)])
+def test_each_source_has_its_own_response(
+        policy: OnnxPolicy, monkeypatch: pytest.MonkeyPatch, when_stale: str, state: State,
+        response: Response) -> None:
+    """What is done about a source that falls silent is the source's own affair."""
+    robot = controller(policy, robot=with_source(when_stale=when_stale))
+    ramps = []
+    stop = robot._limiter.stop
+    monkeypatch.setattr(
+        robot._limiter, 'stop', lambda measured, ramp: (ramps.append(ramp), stop())[1])
+
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        samples['effector'] = rest_samples(START)['effector']
+
+    decisions = run(robot, 6, change)
+    assert {decision.response for decision in decisions[:5]} == {Response.PASS}
+    assert decisions[5].state is state
+    assert decisions[5].reason == Reason.STALE
+    assert decisions[5].response is response
+    assert ramps == [] if state is State.RUNNING else [response is Response.RAMP]
+
+
+def test_says_everything_about_a_step(policy: OnnxPolicy) -> None:
+    """Which draw, which chunk, its value and spread, and what would come next."""
+    robot = controller(policy, ahead=True)
+    decisions = run(robot, 7)
+    noise = NoiseStream(3, 2, policy.spec.noise_size)
+    observation = ObservationBuilder(shipped_robot().observation).build(rest_samples(0))
+    chunk = policy.act(observation, noise.next())
+    assert [decision.draw for decision in decisions] == [1] * 5 + [2] * 2
+    assert (decisions[1].value, decisions[1].spread) == (chunk.value, chunk.spread)
+    np.testing.assert_allclose(
+        decisions[1].ahead, chunk.actions[2:] * np.array([1, 1, 1, 6, 20]), rtol=1e-6)
+    np.testing.assert_array_equal(decisions[1].limited, decisions[1].sent)
+    assert decisions[4].ahead.shape == (0, 5)  # type: ignore[union-attr]
 
 
 def test_clips_what_is_out_of_bounds() -> None:
@@ -304,4 +392,4 @@ def test_whatever_arrives_commands_are_bounded(policy: OnnxPolicy) -> None:
             else:
                 assert decision.sent is None
                 assert not commanded
-    assert seen == set(State)
+    assert seen == set(State) - {State.STOPPED}

@@ -20,7 +20,7 @@ import pytest
 
 MODULES = (
     'spec', 'policy', 'robot_description', 'observation', 'chunk', 'planner', 'limits', 'safety',
-    'controller', 'settings')
+    'source_watch', 'controller', 'decision_log', 'settings')
 PROGRAM = """
 import importlib, sys
 

@@ -54,6 +54,6 @@ def test_a_hold_is_worth_one_line_and_its_end_another() -> None:
     for decision in (RUNNING, RUNNING, STALE, STALE, NAN, NAN, RUNNING, RUNNING, STALE):
         log.add(decision)
     assert lines.found == [
-        'running', 'holding, zero is commanded: too old', 'holding, zero is commanded: x is nan',
-        'running', 'holding, zero is commanded: too old']
+        'running', 'holding: too old', 'holding: x is nan',
+        'running', 'holding: too old']
     assert log.last is STALE

@@ -181,7 +181,7 @@ def test_faults_stop_the_robot_until_they_are_over(policy: Path) -> None:
         assert "joint_velocities[2] is nan (source 'arm', velocity)" in status.message
         cell.broken = False
         cell.wait_for_motion()
-        said = "holding, zero is commanded: source 'effector' (topic effector_pose): "
+        said = "holding: source 'effector' (topic effector_pose): "
         assert cell.process.output.count(said) == 1
         assert cell.process.output.count('joint_velocities[2] is nan') == 1
 
@@ -341,8 +341,9 @@ def test_what_cannot_be_sent_is_a_stop_and_a_new_plan(policy: Path, broken: int)
         grips: list[Float64MultiArray] = peer.collect(Float64MultiArray, 'gripper_command')
         try:
             assert node.autostart()
-            loop = node._loop
-            assert loop is not None
+            ticker = node._ticker
+            assert ticker is not None
+            loop = ticker.loop
             peer.wait_for(lambda: all(
                 peer.node.count_publishers(topic) for topic in
                 ('twist_command', 'gripper_command')))
@@ -351,18 +352,20 @@ def test_what_cannot_be_sent_is_a_stop_and_a_new_plan(policy: Path, broken: int)
             def tick(number: int) -> Decision:
                 """Tick, and wait for what is sent."""
                 at = now + number * loop.tick
-                node._tick(node._loop, at, rest_samples(at))
-                assert node._log.last is not None
+                ticker.tick(at, rest_samples(at))
+                decision = ticker.log.last
+                assert decision is not None
+                assert decision.sent is not None
                 peer.wait_for(
                     lambda: twists and twists[-1].header.stamp == Time(nanoseconds=at).to_msg()
-                    and (twists[-1].twist.angular.z == node._log.last.sent[3])
-                    and grips and grips[-1].data[0] == node._log.last.sent[4])
-                return node._log.last
+                    and (twists[-1].twist.angular.z == decision.sent[3])
+                    and grips and grips[-1].data[0] == decision.sent[4])
+                return decision
 
             assert [tick(number).chunk_index for number in (0, 1)] == [0, 1]
             writers: list[Any] = list(loop.writers)
             writers[broken] = FailingOnce(writers[broken])
-            node._loop = replace(loop, writers=tuple(writers))
+            ticker.loop = replace(loop, writers=tuple(writers))
             failed = tick(2)
             assert failed.state is State.HOLD
             assert failed.reason == Reason.INTERNAL_ERROR

@@ -67,8 +67,8 @@ def test_says_what_is_wrong() -> None:
     first = {label: sum(size for _, size in ROW.parts[:i]) for i, (label, _) in
              enumerate(ROW.parts)}
     for label, number, message in (
-            ('state', 3, 'found the state 3, expected 0 to 2'),
-            ('state', -1, 'found the state -1, expected 0 to 2'),
+            ('state', len(State), f'found the state {len(State)}, expected 0 to'),
+            ('state', -1, 'found the state -1, expected 0 to'),
             ('number', np.nan, r"'number': found \[nan\], expected 1 numbers"),
             ('stamp', np.inf, r"'stamp': found \[inf, 2\.0\], expected 2 numbers"),
             ('sample/arm', np.inf, "'sample/arm': found"), ('reason', 1e9, 'invalid value')):

@@ -11,76 +11,64 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Staleness, bounds and reasons."""
+"""The one table of reasons and responses."""
 
-from dataclasses import replace
+from pathlib import Path
+import subprocess
+import sys
 
 import pytest
-from robot_samples import rest_samples, shipped_robot
 
-from dfp_ros.safety import check_sources, Reason
+from dfp_ros.safety import conclude, Finding, finding, MEANINGS, Reason, Response, RULES, tables
 
-S = 1_000_000_000
-NOW = 1000 * S
-SOURCES = shipped_robot().sources.values()
+PAGE = Path(__file__).parent.parent / 'docs' / 'safety.md'
 
 
-def test_fresh() -> None:
-    """Nothing is wrong up to the maximum age itself, by either clock."""
-    for age in (0, S // 10, S // 5):
-        assert check_sources(NOW, SOURCES, rest_samples(NOW - age)) == (Reason.NONE, '')
+def test_every_reason_has_one_rule_and_every_response_a_meaning() -> None:
+    """Nothing can be the matter of which the table says nothing."""
+    reasons = [rule.reason for rule in RULES]
+    assert len(reasons) == len(set(reasons))
+    assert set(reasons) == {reason for reason in Reason if reason.value}
+    assert set(MEANINGS) == set(Response)
 
 
-def test_never_seen() -> None:
-    """Every source that is missing is named with its topic."""
-    samples = rest_samples(NOW)
-    del samples['gripper']
-    reason, text = check_sources(NOW, SOURCES, {**samples, 'cube_0': None})
-    assert reason == Reason.WAITING
-    assert text == (
-        "source 'gripper' (topic gripper_state): no message yet; "
-        "source 'cube_0' (topic cube_0_pose): no message yet")
+def test_the_page_is_current() -> None:
+    """The documentation has what the command prints; run it again where this fails."""
+    printed = subprocess.run(
+        [sys.executable, '-m', 'dfp_ros.safety'], check=True, capture_output=True, text=True)
+    assert printed.stdout == tables() + '\n'
+    assert printed.stdout in PAGE.read_text(), 'python -m dfp_ros.safety'
 
 
-@pytest.mark.parametrize(('stamp', 'received', 'reason', 'text'), [
-    (-0.3, -0.3, Reason.STALE, 'nothing arrived for 0.300 s, maximum age 0.2 s'),
-    # A queue on the way hands over old messages: each has only just arrived.
-    (-0.3, 0.0, Reason.STALE,
-     'arrived 0.000 s ago and stamped 0.300 s ago, maximum age 0.2 s; do the clocks agree?'),
-    # A publisher whose clock is ahead cannot keep a dead source alive.
-    (0.1, -0.3, Reason.STALE, 'nothing arrived for 0.300 s'),
-    (5.0, 0.0, Reason.FUTURE, 'stamped 5.000 s in the future'),
-    # The clock was set back by an hour after the message came.
-    (3600.0, 3600.0, Reason.FUTURE, 'stamped 3600.000 s in the future'),
-    (0.0, 3600.0, Reason.FUTURE, 'in the future'),
-])
-def test_age(stamp: float, received: float, reason: Reason, text: str) -> None:
-    """One source is off, by its stamp, by its arrival, or by both."""
-    samples = rest_samples(NOW)
-    samples['arm'] = replace(
-        samples['arm'], stamp=NOW + round(stamp * S), received=NOW + round(received * S))
-    found, message = check_sources(NOW, SOURCES, samples)
-    assert found == reason
-    assert message.startswith("source 'arm' (topic joint_states): ")
-    assert text in message
+def test_numbers_stay_what_they_were() -> None:
+    """Recordings hold the numbers."""
+    assert [Reason.WAITING.value, Reason.STALE.value, Reason.CLIPPED.value] == [1, 2, 256]
+    assert Reason.OPERATOR_STOP.value == 2048
 
 
-def test_stamp_left_empty() -> None:
-    """A publisher that does not stamp its messages is told so."""
-    samples = rest_samples(NOW)
-    samples['arm'] = replace(samples['arm'], stamp=0)
-    reason, text = check_sources(NOW, SOURCES, samples)
-    assert reason == Reason.STALE
-    assert 'header.stamp is empty' in text
+def test_the_strongest_response_counts_and_priority_orders_the_texts() -> None:
+    """All reasons are told, in the table's order, whatever the order they were found in."""
+    findings = [
+        finding(Reason.CLIPPED, 'clipped'), finding(Reason.STALE, 'stale', 'deactivate'),
+        finding(Reason.OPERATOR_STOP, 'stopped')]
+    for order in (findings, findings[::-1]):
+        assert conclude(order) == (
+            Reason.CLIPPED | Reason.STALE | Reason.OPERATOR_STOP, 'stopped; stale; clipped',
+            Response.DEACTIVATE)
 
 
-def test_without_header_the_arrival_counts() -> None:
-    """Messages without a header have only the time of their arrival."""
-    samples = rest_samples(NOW)
-    samples['arm'] = replace(samples['arm'], stamp=None)
-    assert check_sources(NOW, SOURCES, samples)[0] == Reason.NONE
-    samples['arm'] = replace(samples['arm'], received=NOW - S)
-    assert check_sources(NOW, SOURCES, samples)[0] == Reason.STALE
+def test_what_is_ignored_is_nothing() -> None:
+    """A doubt that nobody minds is no reason."""
+    assert conclude([finding(Reason.DISAGREEMENT, 'x', 'ignore')]) == (
+        Reason.NONE, '', Response.PASS)
+    assert conclude([]) == (Reason.NONE, '', Response.PASS)
+
+
+@pytest.mark.parametrize(('chosen', 'response'), [
+    ('', Response.HOLD), ('warn', Response.WARN), ('ramp', Response.RAMP)])
+def test_responses_are_chosen_by_name(chosen: str, response: Response) -> None:
+    """Where nothing is chosen, the table decides."""
+    assert finding(Reason.STALE, 'x', chosen) == Finding(Reason.STALE, 'x', response)
 
 
 def test_words() -> None:

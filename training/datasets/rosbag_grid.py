@@ -28,8 +28,8 @@ import numpy as np
 
 from dfp_ros.episode_marks import START
 from dfp_ros.robot_description import RobotDescription
-from dfp_ros.safety import check_sources
 from dfp_ros.sample_store import SampleStore
+from dfp_ros.source_watch import check_sources
 from training.datasets.rosbag_commands import ActionScale
 from training.datasets.rosbag_ticks import Event, Observer, Step, Tick
 

@@ -1,0 +1,52 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Topic ``/diagnostics``: how the control loop does, once a second."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+
+from dfp_ros.diagnostics import diagnose
+from dfp_ros.ticker import Ticker
+
+_PERIOD = 1.0  # s
+
+
+class DiagnosticsPublisher:
+    """
+    Publishes diagnostics while a node is configured.
+
+    :param node: Where publisher and timer are created.
+    :param ticker: Is reported on.
+    """
+
+    def __init__(self, node: Node, ticker: Ticker) -> None:
+        """Create publisher and timer."""
+        self._node = node
+        self._ticker = ticker
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._timer = node.create_timer(_PERIOD, self._publish)
+
+    def _publish(self) -> None:
+        """Publish one report."""
+        ticker = self._ticker
+        self._publisher.publish(diagnose(
+            self._node.get_fully_qualified_name(), ticker.loop, ticker.store.samples,
+            ticker.log.last, ticker.statistics, self._node.get_clock().now()))
+
+    def close(self) -> None:
+        """Destroy publisher and timer."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)

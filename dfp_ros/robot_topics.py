@@ -1,0 +1,132 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The robot's topics: where commands go, and where samples come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
+
+from dfp_ros.control_loop import ControlLoop
+from dfp_ros.controller import Decision, State
+from dfp_ros.explain import explain
+from dfp_ros.observation import Sample
+from dfp_ros.qos import COMMAND_QOS, LOCKSTEP_QOS, SENSOR_QOS
+from dfp_ros.safety import Reason
+from dfp_ros.source_reader import SourceReader
+
+
+class CommandPublishers:
+    """
+    The publishers of a robot's command topics.
+
+    :param node: Where they are created.
+    :param loop: Has the robot's description; loops that follow it have the same.
+    """
+
+    def __init__(self, node: Node, loop: ControlLoop) -> None:
+        """Create them."""
+        self._node = node
+        self._publishers: list[Publisher] = [
+            node.create_publisher(writer.message_type, topic.topic, COMMAND_QOS)
+            for topic, writer in zip(loop.robot.commands, loop.writers, strict=True)]
+
+    def send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
+        """
+        Publish a decision's command, if it has one; a topic that fails costs no other its own.
+
+        :param loop: Its writers put the command into messages.
+        :param decision: The decision.
+        :param stamp: Stamp of the messages in ns.
+        :raises Exception: What the last topic that failed raised.
+        """
+        if decision.sent is None:
+            return
+        failed: Exception | None = None
+        for publisher, writer in zip(self._publishers, loop.writers, strict=True):
+            try:
+                publisher.publish(writer.write(decision.sent, stamp))
+            except Exception as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
+        """Publish a decision's command where there is nothing to fall back on."""
+        try:
+            self.send(loop, decision, stamp)
+        except Exception as error:
+            self._node.get_logger().error(
+                f'a command could not be sent: {explain(error)}', throttle_duration_sec=1.0)
+
+    def send_stop(self, loop: ControlLoop) -> None:
+        """Send zero to every command topic."""
+        stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.stop_command)
+        self.try_to_send(loop, stop, self.unasked_stamp())
+
+    def unasked_stamp(self) -> int:
+        """
+        Make the stamp of a command that answers no observation.
+
+        It is not quite now: where time is simulated, an observation may be stamped with this very
+        instant, and a robot that waits for its answer would take the command for it.
+        """
+        return max(0, self._node.get_clock().now().nanoseconds - 1)
+
+    def wait_until_arrived(self) -> None:
+        """Wait a moment for the last commands to arrive."""
+        for publisher in self._publishers:
+            publisher.wait_for_all_acked(Duration(seconds=0.5))
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+
+
+class SourceSubscriptions:
+    """
+    The subscriptions to a robot's sources.
+
+    :param node: Where they are created.
+    :param loop: Has the robot's description.
+    :param receive: Gets each sample with its source's name.
+    """
+
+    def __init__(
+            self, node: Node, loop: ControlLoop, receive: Callable[[str, Sample], None]) -> None:
+        """Create them."""
+        self._node = node
+        self._receive = receive
+        qos = LOCKSTEP_QOS if loop.settings.trigger == 'samples' else SENSOR_QOS
+        self._subscriptions: list[Subscription] = []
+        for source in loop.robot.sources.values():
+            reader = SourceReader(source, loop.robot)
+            self._subscriptions.append(node.create_subscription(
+                reader.message_type, source.topic, self._receiver(source.name, reader), qos))
+
+    def _receiver(self, name: str, reader: SourceReader) -> Callable[[object], None]:
+        """Make the callback of one source."""
+        def receive(message: object) -> None:
+            self._receive(name, reader.read(message, self._node.get_clock().now().nanoseconds))
+        return receive
+
+    def close(self) -> None:
+        """Destroy the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)

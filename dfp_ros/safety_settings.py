@@ -1,0 +1,52 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Settings of what stops the robot, slows it down, or is worth a warning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfp_ros.setting import setting
+
+_ANSWERS = ('ignore', 'warn', 'slow', 'hold')
+
+
+@dataclass(frozen=True)
+class SafetySettings:
+    """What the controller does about doubts; what is plainly wrong always stops the robot."""
+
+    envelope: str = setting(
+        'ignore', 'What to do while the observation is outside the range of the training data: '
+        'ignore, warn, slow or hold.', choices=_ANSWERS)
+    envelope_margin: float = setting(
+        0.1, 'How far outside that range an observation may be, as a fraction of the range.',
+        bounds=(0.0, 100.0))
+    spread: str = setting(
+        'ignore', 'What to do while the candidates that the policy drew disagree: ignore, warn, '
+        'slow or hold. With one candidate there is no disagreement.', choices=_ANSWERS)
+    spread_limit: float = setting(
+        0.5, 'Standard deviation of the candidates above which they disagree, in action units.',
+        bounds=(0.0, 2.0))
+    late_inference: str = setting(
+        'warn', 'What to do while inference is later than its deadline: warn or hold.',
+        choices=('warn', 'hold'))
+    inference_deadline: float = setting(
+        0.0, 'Fraction of the time between two ticks that inference may take; 0 is no deadline.',
+        bounds=(0.0, 100.0))
+    slow_speed: float = setting(
+        0.3, 'Share of the speed that is allowed while the answer to a doubt is slow.',
+        bounds=(0.01, 1.0))
+    clock_skew: float = setting(
+        0.1, 'Seconds by which the stamps of a source may be ahead of their arrival before that '
+        'is worth a warning; 0 is never.', bounds=(0.0, 3600.0))

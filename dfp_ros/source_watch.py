@@ -1,0 +1,146 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Whether the sources are there and fresh, and whether their clocks agree with ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dfp_ros.observation import Sample
+from dfp_ros.safety import conclude, Finding, finding, Reason
+from dfp_ros.source_description import Source
+
+# The smallest delay is that of the last one to two such runs of messages.
+_RUN = 100
+
+
+class SourceWatch:
+    """
+    Watches all sources of a robot.
+
+    Age is judged twice: by when the message arrived, which no publisher's clock can defeat, and by
+    its header stamp, which no queue on the way can defeat. Both are only as good as ``now``: where
+    that is set back, samples from before have to be forgotten first, as
+    :meth:`dfp_ros.sample_store.SampleStore.pass_time` does.
+
+    :param sources: All sources.
+    :param clock_skew: Seconds by which stamps may be ahead of their arrival; 0 for any.
+    """
+
+    def __init__(self, sources: Iterable[Source], clock_skew: float = 0.0) -> None:
+        """Start without having seen anything."""
+        self._clock_skew = clock_skew
+        self._sources = tuple(
+            (source, f'source {source.name!r} (topic {source.topic})', _Delay(),
+             getattr(source, 'when_stale', 'hold'))
+            for source in sources)
+
+    def reset(self) -> None:
+        """Forget what was measured of the clocks."""
+        for _, _, delay, _ in self._sources:
+            delay.reset()
+
+    def check(self, now: int, samples: Mapping[str, Sample | None]) -> list[Finding]:
+        """
+        Look at the newest samples.
+
+        :param now: Time in ns.
+        :param samples: Newest sample of each source by name, None or absent where none was seen.
+        :return: What is the matter with each source; empty where nothing is.
+        """
+        findings = []
+        for source, name, delay, when_stale in self._sources:
+            sample = samples.get(source.name)
+            if sample is None:
+                findings.append(finding(Reason.WAITING, f'{name}: no message yet'))
+                continue
+            if sample.stamp:
+                delay.add(sample.received, sample.stamp)
+            wrong = _judge(now, source, sample, delay)
+            if wrong is not None:
+                reason, text = wrong
+                findings.append(finding(reason, f'{name}: {text}', when_stale))
+            elif self._clock_skew and delay.smallest < -self._clock_skew * 1e9:
+                findings.append(finding(
+                    Reason.CLOCK_SKEW, f'{name}: {delay.describe()}; the clocks differ'))
+        return findings
+
+
+def check_sources(
+        now: int, sources: Iterable[Source],
+        samples: Mapping[str, Sample | None]) -> tuple[Reason, str]:
+    """
+    See once whether every source is there and fresh, without a memory of their clocks.
+
+    :return: :attr:`Reason.NONE`, or every reason that applies, and a text that names the sources.
+    """
+    reason, text, _ = conclude(SourceWatch(sources).check(now, samples))
+    return reason, text
+
+
+class _Delay:
+    """The smallest time that messages of a source took, as far as two clocks can tell, in ns."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start without a message."""
+        self.smallest = 0
+        self._last = (-1, -1)
+        self._count = 0
+        self._run = 0
+        self._before: int | None = None
+
+    def add(self, received: int, stamp: int) -> None:
+        """Note a message, if it is another one."""
+        if (received, stamp) == self._last:
+            return
+        self._last = received, stamp
+        if self._count == _RUN:
+            self._before, self._count = self._run, 0
+        self._run = received - stamp if not self._count else min(self._run, received - stamp)
+        self._count += 1
+        self.smallest = self._run if self._before is None else min(self._run, self._before)
+
+    def describe(self) -> str:
+        """Say what was measured."""
+        number = self._count + (0 if self._before is None else _RUN)
+        way = 'behind' if self.smallest >= 0 else 'ahead of'
+        least = 'at least' if self.smallest >= 0 else 'up to'
+        return (
+            f'its stamps are {least} {abs(self.smallest) * 1e-9:.3f} s {way} their arrival '
+            f'(messages: {number})')
+
+
+def _judge(now: int, source: Source, sample: Sample, delay: _Delay) -> tuple[Reason, str] | None:
+    """Judge the age of one sample."""
+    limit = f'maximum age {source.max_age:g} s'
+    silent = (now - sample.received) * 1e-9
+    if silent > source.max_age:
+        return Reason.STALE, f'nothing arrived for {silent:.3f} s, {limit}'
+    if sample.stamp == 0:
+        return Reason.STALE, 'header.stamp is empty, so its age is unknown; have it stamped'
+    age = (now - sample.time) * 1e-9
+    if age > source.max_age:
+        # Where the source fell silent, its stamps come of age a little before its arrivals.
+        doubt = f'; {delay.describe()}; do the clocks agree?' if silent < age / 2 else ''
+        return Reason.STALE, (
+            f'arrived {silent:.3f} s ago and stamped {age:.3f} s ago, {limit}{doubt}')
+    if min(age, silent) < -source.max_age:
+        return Reason.FUTURE, (
+            f'stamped {-min(age, silent):.3f} s in the future, {limit}; '
+            + (f'{delay.describe()}; do the clocks agree?' if silent > age else
+               'it arrived before the clock was set back'))
+    return None

@@ -1,0 +1,207 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""When a tick is due, at a deadline or with the samples, and what is done in it, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import time
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from dfp_ros.control_loop import ControlLoop
+from dfp_ros.controller import Decision, State
+from dfp_ros.decision_log import DecisionLog
+from dfp_ros.decision_publisher import DecisionPublisher
+from dfp_ros.loop_statistics import LoopStatistics
+from dfp_ros.observation import Sample
+from dfp_ros.robot_topics import CommandPublishers
+from dfp_ros.safety import Reason
+from dfp_ros.sample_store import Instant, SampleStore
+
+# With trigger `samples` a robot may think between samples; one that stays away is held all the
+# same, after this many seconds.
+_SAMPLES_TIMEOUT = 2.0
+
+
+class Ticker:
+    """
+    Runs a control loop between activation and deactivation.
+
+    Everything here happens on the thread that spins the node.
+
+    :param node: Has the clock, and creates the timer.
+    :param loop: The control loop.
+    :param commands: Send what is decided.
+    :param decisions: Publishes every decision; None where that is not asked for.
+
+    :ivar loop: What ticks work with; see :meth:`take_over`.
+    :ivar is_active: Whether it runs.
+    :ivar store: The newest samples since it started.
+    :ivar log: The log, with the last decision.
+    :ivar statistics: Figures since the timer was started.
+    """
+
+    def __init__(
+            self, node: Node, loop: ControlLoop, commands: CommandPublishers,
+            decisions: DecisionPublisher | None) -> None:
+        """Wait to be started."""
+        self.loop = loop
+        self.is_active = False
+        self.store = SampleStore(loop.robot.sources)
+        self.log = DecisionLog(node.get_logger(), time.monotonic)
+        self.statistics = LoopStatistics(None)
+        self._node = node
+        self._commands = commands
+        self._decisions = decisions
+        self._timer: Any = None
+        self._is_simulated_time = False
+        self._last_tick = 0.0
+        self._ticks = 0
+        # What the last tick decided, with the loop whose writers can put it into messages.
+        self._answer: tuple[ControlLoop, Decision] | None = None
+
+    def start(self) -> None:
+        """Begin an episode, from samples that arrive from now on."""
+        self.store = SampleStore(self.loop.robot.sources)
+        self.log.restart()
+        self._last_tick = time.monotonic()
+        self._answer = None
+        self.loop.controller.reset(self.loop.settings.noise_seed)
+        self.is_active = True
+        self._start_timer()
+
+    def stop(self) -> bool:
+        """
+        Stop ticking, and stop the robot; the command is sent whatever was sent before.
+
+        :return: Whether it was running.
+        """
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
+        was_active, self.is_active = self.is_active, False
+        if was_active:
+            self._commands.send_stop(self.loop)
+        self.log.restart()
+        return was_active
+
+    def reset(self) -> None:
+        """Stop the robot, and begin an episode: noise from its seed, samples from now on."""
+        self._commands.send_stop(self.loop)
+        self.loop.controller.reset(self.loop.settings.noise_seed)
+        self.store.clear()
+        self.log.restart()
+
+    def take_over(self, loop: ControlLoop) -> None:
+        """
+        Go on with another loop from the next tick on.
+
+        :param loop: For the same robot.
+        """
+        old, self.loop = self.loop, loop
+        if self.is_active:
+            loop.controller.take_over(old.controller)
+            if loop.tick != old.tick:
+                self._start_timer()
+
+    def receive(self, name: str, sample: Sample) -> None:
+        """Take a sample of a source; where ticks follow the samples, it may be time for one."""
+        if not self.is_active:
+            return
+        instant = self.store.add(name, sample)
+        if self.loop.settings.trigger == 'samples':
+            self._tick_on_samples(instant, sample.time)
+
+    def tick(self, now: int, samples: Mapping[str, Sample]) -> None:
+        """
+        Decide, send, and only then do what is not urgent.
+
+        :param now: Time in ns, on the clock of the samples.
+        :param samples: Newest samples by source.
+        """
+        self._last_tick = begin = time.monotonic()
+        loop = self.loop
+        try:
+            decision = loop.controller.step(now, samples)
+            self._commands.send(loop, decision, now)
+        except Exception as error:  # a defect must stop the robot, never leave it on its way
+            decision = loop.controller.fail(error)
+            self._commands.try_to_send(loop, decision, now)
+        self._answer = loop, decision
+        self.statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
+        self.statistics.add(decision.inference, decision.observation_age)
+        self.log.add(decision)
+        self._ticks += 1
+        if self._decisions is not None:
+            self._decisions.publish(self._ticks, now, decision, samples)
+
+    def _start_timer(self) -> None:
+        """Begin to tick at the rate that is set."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+        timed = self.loop.settings.trigger == 'timer'
+        self.statistics = LoopStatistics(self.loop.tick * 1e-9 if timed else None)
+        # Deadlines are those of the timer: absolute, and dropped when missed. A steady clock
+        # cannot be set; simulated time has to be followed, but may stand still for its samples.
+        self._is_simulated_time = timed and self._node.get_parameter('use_sim_time').value
+        clock = (
+            self._node.get_clock() if self._is_simulated_time
+            else Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = self._node.create_timer(
+            self.loop.tick * 1e-9, self._tick_on_timer if timed else self._watch_samples,
+            clock=clock)
+
+    def _tick_on_timer(self) -> None:
+        """Tick at a deadline."""
+        if self.is_active:
+            now = self._node.get_clock().now().nanoseconds
+            if self.store.pass_time(now):
+                self._node.get_logger().warning(
+                    'the clock was set back; only samples that arrive from now on count')
+            self.tick(now, self.store.samples)
+
+    def _tick_on_samples(self, instant: Instant, stamp: int) -> None:
+        """
+        Tick when the samples of an instant are complete.
+
+        Where they come again, their answer got lost: it is sent again, and nothing is decided.
+        """
+        if instant is Instant.REPEATED and self._answer is not None:
+            self._last_tick = time.monotonic()
+            self._commands.try_to_send(*self._answer, stamp)
+        elif instant is Instant.NEW:
+            # Time is the robot's here: it stands still while it waits for the command.
+            samples = {
+                name: Sample(sample.stamp, stamp, sample.values)
+                for name, sample in self.store.samples.items()}
+            self.tick(stamp, samples)
+
+    def _watch_samples(self) -> None:
+        """Hold a robot whose samples stay away, where ticks follow the samples."""
+        silent = time.monotonic() - self._last_tick
+        if not self.is_active or silent < _SAMPLES_TIMEOUT:
+            return
+        text = f'no complete set of samples with one stamp for {silent:.1f} s'
+        if self.store.missing:
+            text += f'; no message from {", ".join(self.store.missing)}'
+        if self.log.last is None or self.log.last.state is State.WAITING:
+            decision = Decision(State.WAITING, Reason.WAITING, text)
+        else:
+            decision = Decision(
+                State.HOLD, Reason.STALE, text, self.loop.controller.stop_command)
+        self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
+        self.log.add(decision)
