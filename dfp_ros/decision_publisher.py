@@ -40,7 +40,9 @@ class DecisionPublisher:
         spec = loop.policy.spec
         self._node = node
         self._is_lockstep = loop.settings.trigger == 'samples'
-        self._row = DecisionRow(loop.robot.sources, spec.observation_size, spec.action_size)
+        self._row = DecisionRow(
+            loop.robot.sources, spec.observation_size,
+            [(member.name, member.size) for member in spec.action])
         self._message = Float64MultiArray()
         self._message.layout.dim = [
             MultiArrayDimension(label=label, size=size, stride=size)

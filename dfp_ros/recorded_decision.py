@@ -34,9 +34,11 @@ from dfp_ros.safety import Reason
 # Times are split: a double holds no ns since 1970.
 _SECOND = 1_000_000_000
 _NEVER = (-1.0, 0.0)
-_SAMPLE = 'sample/'
+_SAMPLE = 'sample'
 _STATES = tuple(State)
-_NEEDED = {'number', 'stamp', 'lockstep', 'state', 'reason'}
+# Parts that every row has, and their sizes.
+_HEAD = {'number': 1, 'stamp': 2, 'lockstep': 1, 'state': 1, 'reason': 1}
+_COMMANDS = ('action', 'command', 'sent')
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ class RecordedDecision:
     :param reason: Why the command was not simply what the policy answered.
     :param samples: Times in ns of the samples that the step saw, by source.
     :param observation: Shape (obs_dim,), or None where there was none.
-    :param action: What the policy answered, shape (act_dim,), or None.
-    :param command: The same in SI units before any limit, shape (act_dim,), or None.
-    :param sent: What was sent, shape (act_dim,), SI units, or None.
+    :param action: What the policy answered, by name of the action field, or None.
+    :param command: The same in SI units before any limit, or None.
+    :param sent: What was sent, likewise, in SI units, or None.
     """
 
     number: int
@@ -64,9 +66,9 @@ class RecordedDecision:
     reason: Reason
     samples: Mapping[str, int]
     observation: NDArray[np.float64] | None
-    action: NDArray[np.float64] | None
-    command: NDArray[np.float64] | None
-    sent: NDArray[np.float64] | None
+    action: Mapping[str, NDArray[np.float64]] | None
+    command: Mapping[str, NDArray[np.float64]] | None
+    sent: Mapping[str, NDArray[np.float64]] | None
 
 
 class DecisionRow:
@@ -75,21 +77,23 @@ class DecisionRow:
 
     :param sources: Names of the robot's sources.
     :param observation_size: Length of the observation.
-    :param action_size: Length of the action.
+    :param action: Name and size of each field of the action, in the policy's order.
 
     :ivar parts: Label and size of each part of a row.
     """
 
     def __init__(
-            self, sources: Iterable[str], observation_size: int, action_size: int) -> None:
+            self, sources: Iterable[str], observation_size: int,
+            action: Sequence[tuple[str, int]]) -> None:
         """Lay out the row."""
         self._sources = tuple(sources)
+        action_size = sum(size for _, size in action)
         self._vectors = {
-            'observation': observation_size, 'action': action_size, 'command': action_size,
-            'sent': action_size}
+            'observation': observation_size, **dict.fromkeys(_COMMANDS, action_size)}
         self.parts: tuple[tuple[str, int], ...] = (
-            ('number', 1), ('stamp', 2), ('lockstep', 1), ('state', 1), ('reason', 1),
-            *((f'{_SAMPLE}{name}', 2) for name in self._sources), *self._vectors.items())
+            *_HEAD.items(), *((f'{_SAMPLE}/{name}', 2) for name in self._sources),
+            ('observation', observation_size),
+            *((f'{kind}/{name}', size) for kind in _COMMANDS for name, size in action))
 
     def write(
             self, number: int, stamp: int, lockstep: bool, decision: Decision,
@@ -123,33 +127,49 @@ def read_decision(
 
     :param parts: Label and size of each part.
     :param data: The row.
-    :raises ValueError: Where a part is missing, or the row is shorter than its parts.
+    :raises ValueError: Where a part is missing or not what it should be, or the row is shorter
+        than its parts.
     """
     numbers = np.asarray(data, np.float64)
     found: dict[str, NDArray[np.float64]] = {}
+    named: dict[str, dict[str, NDArray[np.float64]]] = {kind: {} for kind in (_SAMPLE, *_COMMANDS)}
     start = 0
     for label, size in parts:
-        found[label] = numbers[start:start + size]
+        kind, _, name = label.partition('/')
+        named.get(kind, found)[name if kind in named else label] = numbers[start:start + size]
         start += size
     if start != len(numbers):
         raise ValueError(f'found {len(numbers)} numbers, expected the {start} of the layout')
-    missing = sorted(_NEEDED - set(found))
-    if missing:
-        raise ValueError(f'the part {missing[0]!r} is missing; found {", ".join(found)}')
+    for label, size in _HEAD.items():
+        if label not in found:
+            raise ValueError(f'the part {label!r} is missing; found {", ".join(found)}')
+        _require_numbers(label, found[label], size)
+    for name, values in named[_SAMPLE].items():
+        _require_numbers(f'{_SAMPLE}/{name}', values, 2)
+    state = int(found['state'][0])
+    if not 0 <= state < len(_STATES):
+        raise ValueError(f'found the state {state}, expected 0 to {len(_STATES) - 1}')
+    observation = found.get('observation')
 
-    def vector(label: str) -> NDArray[np.float64] | None:
-        values = found.get(label)
-        return None if values is None or np.isnan(values).all() else values
+    def command(kind: str) -> Mapping[str, NDArray[np.float64]] | None:
+        there = not all(np.isnan(values).all() for values in named[kind].values())
+        return named[kind] if there else None
 
     return RecordedDecision(
         number=int(found['number'][0]), stamp=_time(found['stamp']),
-        lockstep=bool(found['lockstep'][0]), state=_STATES[int(found['state'][0])],
+        lockstep=bool(found['lockstep'][0]), state=_STATES[state],
         reason=Reason(int(found['reason'][0])),
         samples={
-            label.removeprefix(_SAMPLE): _time(values) for label, values in found.items()
-            if label.startswith(_SAMPLE) and values[0] >= 0},
-        observation=vector('observation'), action=vector('action'), command=vector('command'),
-        sent=vector('sent'))
+            name: _time(values) for name, values in named[_SAMPLE].items() if values[0] >= 0},
+        observation=(
+            None if observation is None or np.isnan(observation).all() else observation),
+        action=command('action'), command=command('command'), sent=command('sent'))
+
+
+def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None:
+    """See that a part has so many numbers."""
+    if len(values) != size or not np.isfinite(values).all():
+        raise ValueError(f'the part {label!r}: found {values.tolist()}, expected {size} numbers')
 
 
 def _time(parts: NDArray[np.float64]) -> int:

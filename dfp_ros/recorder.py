@@ -55,7 +55,7 @@ _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('storage', 'mcap', 'How the bag is stored: mcap or sqlite3.', None),
     ('policy_node', 'dfp_policy', 'Name of the policy node whose decisions are recorded; it '
      'publishes them with publish_decisions:=true.', None),
-    ('episodes', 0, 'End after so many marks of an end; 0 goes on until Ctrl-C.', (0, 1_000_000)),
+    ('episodes', 0, 'End after so many episodes; 0 goes on until Ctrl-C.', (0, 1_000_000)),
     ('joystick', '', 'Topic of sensor_msgs/Joy whose buttons mark episodes; empty for none.',
      None),
     ('button_start', -1, 'Index of the button that starts an episode; -1 for none.', (-1, 100)),
@@ -83,6 +83,8 @@ class RecorderNode(Node):
         self._last = 0
         self._reported = 0
         self._marked = {START: 0, SUCCESS: 0, FAILURE: 0}
+        self._has_begun = False
+        self._ended = 0
         self.failed = False
 
     def autostart(self) -> bool:
@@ -104,6 +106,9 @@ class RecorderNode(Node):
     def close(self) -> None:
         """End the bag, say what is in it, and destroy the node."""
         for subscription in self._subscriptions_made:
+            # What has arrived counts, though no callback took it before the signal.
+            while (taken := subscription.handle.take_message(subscription.msg_type, True)):
+                subscription.callback(taken[0])
             self.destroy_subscription(subscription)
         if self._bag is not None:
             self._bag.close()
@@ -186,9 +191,12 @@ class RecorderNode(Node):
                 f'found the mark {mark!r}, which ends up ignored; {nearest(mark, self._marked)}')
             return
         self._marked[mark] += 1
-        self.get_logger().info(f'mark: {mark}')
-        ended = self._marked[SUCCESS] + self._marked[FAILURE]
-        if mark != START and ended == self._settings['episodes']:
+        # An end that comes twice ends nothing.
+        ended = mark != START and self._has_begun
+        self._has_begun = mark == START
+        self._ended += ended
+        self.get_logger().info(f'mark: {mark}; episodes ended: {self._ended}')
+        if ended and self._ended == self._settings['episodes']:
             self.create_timer(1.0, self._end)
 
     def _look_after(self) -> None:

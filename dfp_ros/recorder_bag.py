@@ -19,12 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, Full, Queue
 import shutil
-import sqlite3
 import threading
 import time
 from typing import Any, Literal
 
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 STORAGES = {plugin.name.lower(): plugin for plugin in StoragePlugin}
@@ -116,8 +115,8 @@ class BagWriter:
                     writer.close()
         except BagError as error:
             self.failure = str(error)
-        except (OSError, WriterError, sqlite3.Error) as error:
-            self.failure = f'{self.path}: cannot be written: {error}'
+        except Exception as error:  # whatever it is: a thread that ends unnoticed loses all
+            self.failure = f'{self.path}: cannot be written: {type(error).__name__}: {error}'
         finally:
             self._open.set()
 

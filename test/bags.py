@@ -114,7 +114,8 @@ def decision(
     What was sent is half of what the policy answered.
     """
     robot = shipped_robot()
-    row = DecisionRow(robot.sources, 28, 5)
+    row = DecisionRow(robot.sources, 28, [
+        (entry.action, entry.size) for topic in robot.commands for entry in topic.entries])
     samples = {name: Sample(stamp, stamp, {}) for name in robot.sources}
     seen = observation(value)
     raw = np.full(5, action)
@@ -141,21 +142,28 @@ def observation(value: float) -> np.ndarray:
 
 def write_bag(
         path: Path, messages: Iterable[Message], storage: str = 'mcap',
-        types: dict[str, str] = TYPES) -> Path:
+        types: dict[str, str] = TYPES, ordered: bool = True) -> Path:
     """
     Write a bag.
 
     :param messages: Time of reception, topic, message.
     :param types: Message types by topic; all of them become connections.
+    :param ordered: Write them in the order of time.
     """
     with Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
-        connections = {
-            topic: writer.add_connection(topic, kind, typestore=STORE)
-            for topic, kind in types.items()}
-        for time, topic, message in sorted(messages, key=lambda item: item[0]):
-            writer.write(
-                connections[topic], time, STORE.serialize_cdr(message, types[topic]))
+        fill(
+            writer, sorted(messages, key=lambda each: each[0]) if ordered else messages, types)
     return path
+
+
+def fill(
+        writer: Writer, messages: Iterable[Message], types: dict[str, str] = TYPES) -> None:
+    """Write messages, in the order given; see :func:`write_bag`."""
+    connections = {
+        topic: writer.add_connection(topic, kind, typestore=STORE)
+        for topic, kind in types.items()}
+    for time, topic, message in messages:
+        writer.write(connections[topic], time, STORE.serialize_cdr(message, types[topic]))
 
 
 def demonstration(steps: int = 10, begin: int = START, end: str = 'success') -> list[Message]:

@@ -74,6 +74,15 @@ def test_says_what_is_wrong(
     assert not (tmp_path / 'x.npz').exists()
 
 
+def test_a_file_that_cannot_be_written(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2 and the reason."""
+    (tmp_path / 'file').write_text('no folder')
+    bag, out = write_bag(tmp_path / 'bag', demonstration(10)), tmp_path / 'file' / 'x.npz'
+    assert main([str(bag), '--robot', ROBOT, '--rate', '20', '--out', str(out)]) == 2
+    assert f'{out}: cannot be written' in capsys.readouterr().err
+
+
 def test_a_policy_learns_from_it(tmp_path: Path) -> None:
     """Without an environment, a robot's recording is all that training needs."""
     from training.train import main as train

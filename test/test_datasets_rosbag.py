@@ -15,14 +15,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bags import (
+    ARRAY,
+    array,
     command,
     decision,
     demonstration,
+    fill,
+    JOINTS,
     make,
     mark,
     MS,
@@ -37,10 +42,12 @@ from bags import (
 from hypothesis import given, settings, strategies
 import numpy as np
 import pytest
-from robot_samples import shipped_robot
+from robot_samples import ARM, shipped_robot
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from training.datasets.rosbag import convert, Options
 from training.datasets.rosbag_commands import ActionScale
+from training.datasets.rosbag_files import Bag
 from training.datasets.rosbag_report import Report
 from training.transitions import DataError, Transitions
 
@@ -107,6 +114,12 @@ def test_a_success_after_a_gap_is_not_taken_for_the_end_of_what_was_before(
     data, report = read(write_bag(tmp_path / 'bag', messages))
     assert report.counts['successes lost in a gap'] == 1
     assert (data.masks == 1).all()
+    # A single step after the gap is no transition.
+    messages = silent(demonstration(20), '/cube_0_pose', 10, 19)
+    data, report = read(write_bag(tmp_path / 'step', messages))
+    assert report.counts['successes lost in a gap'] == 1
+    assert (data.masks == 1).all()
+    assert report.counts['episodes solved'] == 0
 
 
 def test_stamps_that_go_back(tmp_path: Path) -> None:
@@ -147,6 +160,34 @@ def test_a_recording_that_pauses(tmp_path: Path) -> None:
     assert data.terminals.sum() == 2
     assert np.abs(data.next_observations - data.observations).max() < 0.11
     assert report.problems['source stale'] > 500
+
+
+def test_a_clock_that_is_set_forward(tmp_path: Path) -> None:
+    """From 1970 to now is no million of steps; and who is solved after it, nobody saw."""
+    messages = demonstration(10)
+    path = write_bag(tmp_path / 'bag', [
+        *[each for each in demonstration(10, 10**9) if each[0] < 10**9 + 9 * PERIOD],
+        *mark(START, 'success'), *messages])
+    data, report = read(path)
+    assert report.problems == {'nothing recorded': 1}
+    assert 'was the clock set?' in report.details['nothing recorded']
+    assert report.counts['successes lost in a gap'] == 1
+    assert data.terminals.sum() == 2
+    assert data.masks.sum() == len(data) - 1
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_clock_that_is_set_back(tmp_path: Path, storage: str) -> None:
+    """Sorted by time, two episodes would be one; a recorder's own disorder is no such thing."""
+    again = [each for time in (START, START + 5 * PERIOD) for each in demonstration(60, time)]
+    path = write_bag(tmp_path / 'back', again, storage, ordered=False)
+    with pytest.raises(DataError, match=r'back: .* clock that was set back by 2\.74') as caught:
+        read(path)
+    assert 'record again' in str(caught.value)
+    swapped = sorted(demonstration(60), key=lambda each: each[0])
+    swapped[100:140] = reversed(swapped[100:140])
+    whole, report = read(write_bag(tmp_path / 'disorder', swapped, storage, ordered=False))
+    assert (len(whole), report.problems) == (59, {})
 
 
 def test_a_robot_without_a_source_yet(tmp_path: Path) -> None:
@@ -215,6 +256,23 @@ def test_steps_of_the_node(tmp_path: Path) -> None:
     assert report.difference < 1e-6
     data, _ = read(path, action='raw')
     np.testing.assert_allclose(data.actions, 0.5, atol=1e-6)
+
+
+def test_steps_of_another_robot(tmp_path: Path) -> None:
+    """Fields of an action are told by name, whatever their order; other sizes are refused."""
+    path = write_bag(tmp_path / 'bag', decided())
+    other = replace(ROBOT, commands=ROBOT.commands[::-1])
+    for action, number in (('sent', 0.25), ('raw', 0.5)):
+        data, _ = convert(
+            [path], other, Options(0.05, ActionScale.of_robot(other), action=action))
+        assert [field.name for field in data.action_fields][0] == 'gripper_rate'
+        np.testing.assert_allclose(data.actions, number, atol=1e-6)
+    with pytest.raises(DataError, match='found observations of 28 numbers, expected the 26'):
+        convert([path], replace(ROBOT, observation=ROBOT.observation[:-1]), Options(0.05, SCALE))
+    entry = replace(ROBOT.commands[1].entries[0], action='finger_rate')
+    other = replace(ROBOT, commands=(replace(ROBOT.commands[1], entries=(entry,)),))
+    with pytest.raises(DataError, match=r'gripper_rate \(1\), expected finger_rate \(1\)'):
+        convert([path], other, Options(0.05, ActionScale.of_robot(other)))
 
 
 def test_lockstep_goes_by_steps_and_not_by_the_clock(tmp_path: Path) -> None:
@@ -286,8 +344,13 @@ def test_a_recording_that_was_cut_short(tmp_path: Path) -> None:
         each for i in range(120) for each in demonstration(10, START + 20 * i * PERIOD)])
     file = path / 'bag.mcap'
     whole = len(read(path)[0])
-    (path / 'metadata.yaml').unlink()
-    assert len(read(path)[0]) == whole, 'only metadata.yaml is missing'
+    metadata = path / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('version: 9', 'version: 99'))
+    assert len(read(path)[0]) == whole, 'metadata.yaml is of a later version'
+    metadata.unlink()
+    data, report = read(path)
+    assert len(data) == whole, 'only metadata.yaml is missing'
+    assert not report.counts['bytes lost at a cut end']
     file.write_bytes(file.read_bytes()[:-300_000])
     data, report = read(path)
     assert 0.4 * whole < len(data) < whole
@@ -295,6 +358,62 @@ def test_a_recording_that_was_cut_short(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(DataError, match='nothing of it can be read'):
         read(path)
+
+
+def test_disorder_in_a_recording_that_was_cut_short(tmp_path: Path) -> None:
+    """There is no index to sort by, so it is sorted here."""
+    messages = sorted(demonstration(400), key=lambda each: each[0])
+    for i in range(0, len(messages) - 7, 7):
+        messages[i], messages[i + 5] = messages[i + 5], messages[i]
+    path = write_bag(tmp_path / 'bag', messages, ordered=False)
+    whole = read(path)[0]
+    file = path / 'bag.mcap'
+    file.write_bytes(file.read_bytes()[:-4000])
+    np.testing.assert_array_equal(read(path)[0].observations, whole.observations)
+
+
+@pytest.mark.parametrize('mode', ['DELETE', 'WAL'])
+def test_a_database_that_was_not_closed(tmp_path: Path, mode: str) -> None:
+    """What was finished counts, what was not does not, by whatever journal, folder or file."""
+    import shutil
+    import sqlite3
+    path = write_bag(tmp_path / 'bag', demonstration(10), 'sqlite3')
+    file = path / 'bag.db3'
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(f'PRAGMA journal_mode={mode}')
+        # So small that what is not finished has to go to the file.
+        database.execute('PRAGMA cache_size=1')
+        if mode == 'WAL':
+            database.execute('UPDATE topics SET name = name || "_finished"')
+            database.commit()
+        database.execute('UPDATE messages SET data = zeroblob(5000)')
+        shutil.copytree(path, tmp_path / 'killed')
+    (tmp_path / 'killed' / 'metadata.yaml').unlink()
+    assert len(list((tmp_path / 'killed').iterdir())) > 1, 'a journal'
+    for name in ('killed', 'killed/bag.db3'):
+        with Bag(tmp_path / name) as bag:
+            topic = '/joint_states' + ('_finished' if mode == 'WAL' else '')
+            assert bag.count(topic) == 20
+            found = [message for _, _, message in bag.messages({topic: JOINTS})]
+            assert list(found[0].name) == list(ARM)
+
+
+@pytest.mark.parametrize(('storage', 'mode'), [
+    ('mcap', 'FILE'), ('mcap', 'MESSAGE'), ('mcap', 'STORAGE'), ('sqlite3', 'FILE'),
+    ('sqlite3', 'MESSAGE')])
+def test_compressed(tmp_path: Path, storage: str, mode: str) -> None:
+    """What rosbag2 compresses is read; without metadata.yaml a file has to be decompressed."""
+    plugin = StoragePlugin[storage.upper()]
+    path = tmp_path / 'bag'
+    writer = Writer(path, version=8, storage_plugin=plugin)
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    with writer:
+        fill(writer, demonstration(10))
+    assert len(read(path)[0]) == 9
+    if mode == 'FILE':
+        (path / 'metadata.yaml').unlink()
+        with pytest.raises(DataError, match='found a compressed file .* `zstd -d`'):
+            read(path)
 
 
 def test_what_is_no_bag(tmp_path: Path) -> None:
@@ -326,10 +445,39 @@ def test_topics_and_types_that_are_not_there(tmp_path: Path) -> None:
         read(write_bag(
             tmp_path / 'other', [(START, '/cube_0_pose', make('String', data='x'))],
             types={**TYPES, '/cube_0_pose': STRING}))
+    with pytest.raises(
+            DataError, match=r'/episode_marks: found std_msgs/msg/Float64MultiArray, expected '
+            r'std_msgs/msg/String, as the option --marks says'):
+        read(write_bag(
+            tmp_path / 'marks', [(START, '/episode_marks', array([1]))],
+            types={**TYPES, '/episode_marks': ARRAY}))
     with pytest.raises(DataError, match='topic /left/joint_states is missing'):
         read(write_bag(tmp_path / 'names', demonstration(10)), namespace='left')
     with pytest.raises(DataError, match='which --action raw is taken from'):
         read(tmp_path / 'names', action='raw')
+
+
+def test_two_robots_in_one_recording(tmp_path: Path) -> None:
+    """Each has its namespace, with its own marks."""
+    messages = [(time, f'/left{topic}', message) for time, topic, message in demonstration(10)]
+    messages += [(time, f'/right{topic}', message) for time, topic, message in demonstration(
+        20, START + 3 * PERIOD, end='failure')]
+    path = write_bag(tmp_path / 'bag', messages, types={
+        f'/{name}{topic}': kind for name in ('left', 'right') for topic, kind in TYPES.items()})
+    left, right = (read(path, namespace=name)[0] for name in ('left', '/right/'))
+    assert (len(left), left.masks.sum()) == (9, 8)
+    assert (len(right), right.masks.sum()) == (19, 19)
+    with pytest.raises(DataError, match="did you mean '/left/joint_states'.*--namespace"):
+        read(path)
+
+
+def test_a_recording_that_is_given_twice(tmp_path: Path) -> None:
+    """Under whatever name: its episodes would count twice."""
+    import shutil
+    path = write_bag(tmp_path / 'bag', demonstration(10))
+    copy = shutil.copytree(path, tmp_path / 'copy')
+    with pytest.raises(DataError, match='copy: found the same recording as bag; give it once'):
+        convert([path, copy], ROBOT, Options(0.05, SCALE))
 
 
 def test_a_type_that_nobody_knows(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from hypothesis import given, strategies
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import DecisionRow, read_decision
 from dfp_ros.safety import Reason
 
-ROW = DecisionRow(('arm', 'cube'), 3, 2)
+ROW = DecisionRow(('arm', 'cube'), 3, [('turn', 1), ('grip', 1)])
 
 
 @given(
@@ -45,12 +47,14 @@ def test_comes_back_whole(
     assert (found.number, found.stamp, found.lockstep) == (number, stamp, lockstep)
     assert (found.state, found.reason) == (state, reason)
     assert found.samples == {'cube': sample}, 'the arm was never seen'
-    for name in ('observation', 'action', 'command', 'sent'):
-        values = getattr(found, name)
-        if running:
-            np.testing.assert_array_equal(values, vectors[name])
-        else:
-            assert values is None
+    if not running:
+        assert (found.observation, found.action, found.command, found.sent) == (None,) * 4
+        return
+    assert found.observation is not None
+    np.testing.assert_array_equal(found.observation, vectors['observation'])
+    for name in ('action', 'command', 'sent'):
+        turn, grip = vectors[name].tolist()
+        assert getattr(found, name) == {'turn': [turn], 'grip': [grip]}
 
 
 def test_says_what_is_wrong() -> None:
@@ -58,5 +62,17 @@ def test_says_what_is_wrong() -> None:
     row = ROW.write(1, 2, False, Decision(State.WAITING, Reason.WAITING, ''), {})
     with pytest.raises(ValueError, match=f'found {len(row) - 1} numbers, expected the {len(row)}'):
         read_decision(ROW.parts, row[:-1])
-    with pytest.raises(ValueError, match="the part 'lockstep' is missing; found x"):
+    with pytest.raises(ValueError, match="the part 'number' is missing; found x"):
         read_decision([('x', len(row))], row)
+    first = {label: sum(size for _, size in ROW.parts[:i]) for i, (label, _) in
+             enumerate(ROW.parts)}
+    for label, number, message in (
+            ('state', len(State), f'found the state {len(State)}, expected 0 to'),
+            ('state', -1, 'found the state -1, expected 0 to'),
+            ('number', np.nan, r"'number': found \[nan\], expected 1 numbers"),
+            ('stamp', np.inf, r"'stamp': found \[inf, 2\.0\], expected 2 numbers"),
+            ('sample/arm', np.inf, "'sample/arm': found"), ('reason', 1e9, 'invalid value')):
+        bad = array('d', row)
+        bad[first[label]] = number
+        with pytest.raises(ValueError, match=message):
+            read_decision(ROW.parts, bad)

@@ -33,6 +33,8 @@ pytest.importorskip('rclpy')
 from bags import demonstration, STORE, TYPES
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
+from rclpy.duration import Duration
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from robot_samples import rest_messages
@@ -43,6 +45,7 @@ from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from dfp_ros.recorder import RecorderNode
 from dfp_ros.recorder_bag import BagError, BagWriter
 from dfp_ros.recorder_marks import Presses
 from dfp_ros.recorder_types import find_definitions
@@ -136,12 +139,30 @@ def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> No
 
 
 def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
-    """Two ends, of which one is a failure."""
+    """Of which one is a failure. An end without a start, or called twice, is no episode."""
     with recording(tmp_path / 'bag', episodes=2) as (process, peer):
-        for name in ('start_episode', 'end_success', 'start_episode', 'end_failure'):
+        for name in ('end_success', 'start_episode', 'end_success', 'end_success',
+                     'start_episode', 'end_failure'):
             peer.call(Trigger, f'dfp_recorder/{name}')
         assert process.wait() == 0, process.output
-    assert len(contents(tmp_path / 'bag')['/episode_marks']) == 4
+        assert 'mark: failure; episodes ended: 2' in process.output
+    assert len(contents(tmp_path / 'bag')['/episode_marks']) == 6
+
+
+def test_what_arrived_before_the_end_is_recorded(tmp_path: Path) -> None:
+    """Also what no callback has taken yet, such as a mark right before Ctrl-C."""
+    with Peer(free_domain()) as peer:
+        recorder = RecorderNode(context=peer.node.context, parameter_overrides=[
+            Parameter('robot', value='ur5e_cube'),
+            Parameter('out', value=str(tmp_path / 'bag'))])
+        assert recorder.autostart()
+        publisher = peer.node.create_publisher(JointState, 'joint_states', 100)
+        peer.wait_for(publisher.get_subscription_count)
+        for _ in range(50):
+            publisher.publish(JointState())
+        assert publisher.wait_for_all_acked(Duration(seconds=30))
+        recorder.close()
+    assert len(contents(tmp_path / 'bag')['/joint_states']) == 50
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
@@ -149,22 +170,25 @@ def test_a_recorder_that_is_killed(tmp_path: Path, storage: str) -> None:
     """As by a power cut: what was written until a moment before can be read."""
     out = tmp_path / 'bag'
     with recording(out, storage=storage) as (process, peer):
-        publisher = peer.node.create_publisher(String, 'episode_marks', 5)
+        publisher = peer.node.create_publisher(JointState, 'joint_states', 5)
         # The database has its tables before the first message.
         peer.wait_for(lambda: 'recording' in process.output)
-        before = sum(file.stat().st_size for file in out.iterdir())
 
-        def written() -> bool:
-            publisher.publish(String(data='start'))
-            return sum(file.stat().st_size for file in out.iterdir()) > before
+        def size() -> int:
+            return (out / f'bag.{"mcap" if storage == "mcap" else "db3"}').stat().st_size
 
-        peer.wait_for(written)
-        # Until what was handed over is in the file.
-        peer.wait_for(lambda: written() and not list(out.glob('*-journal')))
+        def grown() -> bool:
+            publisher.publish(JointState(name=['joint'] * 50))
+            return size() > before
+
+        # When the file grows for the second time, all of the first time is in it.
+        for _ in range(2):
+            before = size()
+            peer.wait_for(grown)
         process.stop(signal.SIGKILL)
     assert not (out / 'metadata.yaml').exists()
     with Bag(out) as bag:
-        assert bag.count('/episode_marks') > 0
+        assert bag.count('/joint_states') > 0
 
 
 def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
@@ -231,6 +255,14 @@ def test_a_disk_that_is_too_slow(tmp_path: Path) -> None:
     assert bag.written + bag.dropped == total
     with Bag(tmp_path / 'bag') as found:
         assert sum(found.count(topic) for topic in TYPES) == bag.written
+
+
+def test_a_message_that_cannot_be_written(tmp_path: Path) -> None:
+    """Whatever ends the writing is told, not only what a disk may do."""
+    bag = writer(tmp_path / 'bag')
+    bag.add(0, -1, b'before 1970')
+    bag.close()
+    assert f'{tmp_path / "bag"}: cannot be written: OverflowError' in bag.failure
 
 
 def test_a_folder_that_is_there(tmp_path: Path) -> None:

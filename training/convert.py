@@ -89,7 +89,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     source = {**transitions.source, 'robot_sha256': sha256(asked.robot)}
-    stored.save(asked.out, replace(transitions, source=source))
+    try:
+        stored.save(asked.out, replace(transitions, source=source))
+    except OSError as error:
+        print(f'{asked.out}: cannot be written: {error}', file=sys.stderr)
+        return 2
     print('\n'.join(report.lines()))
     print(f'{asked.out}: {len(transitions)} transitions')
     return 0

@@ -85,15 +85,22 @@ def convert(
     """
     report = Report()
     pieces: list[Piece] = []
-    sources = []
+    sources: list[dict[str, Any]] = []
+    marks = _resolve(options, options.marks)
     for path in paths:
         with Bag(path) as bag:
-            marked = options.unended == 'drop' or bool(
-                bag.count(_resolve(options, options.marks)))
+            digest = _hash(bag.files)
+            for source in sources:
+                if source['sha256'] == digest:
+                    raise DataError(
+                        f'{path}: found the same recording as {source["bag"]}; give it once')
+            if bag.count(marks):
+                bag.require(marks, STRING, 'the option --marks')
+            marked = options.unended == 'drop' or bool(bag.count(marks))
             pieces += cut(_steps(bag, robot, options), marked, options.unended, report)
             if bag.lost:
                 report.counts['bytes lost at a cut end'] += bag.lost
-            sources.append({'bag': path.name, 'sha256': _hash(bag.files)})
+            sources.append({'bag': path.name, 'sha256': digest})
     if not pieces:
         raise DataError(
             f'{", ".join(source["bag"] for source in sources)}: found nothing to learn from'

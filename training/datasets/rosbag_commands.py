@@ -77,7 +77,17 @@ class ActionScale:
         return scaled
 
     def join(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Put the parts of a command, by name, in order."""
+        """
+        Put the parts of a command, by name, in order.
+
+        :raises DataError: Where one is missing, or of another size.
+        """
+        for name, size, _ in self.fields:
+            if name not in parts or len(parts[name]) != size:
+                found = ', '.join(f'{name} ({len(values)})' for name, values in parts.items())
+                raise DataError(
+                    f'actions: found {found or "fields without names"}, expected {name} ({size}): '
+                    'robot description or policy are not those of the recording')
         return np.concatenate([parts[name] for name, _, _ in self.fields])
 
 

@@ -121,10 +121,16 @@ def _decided(
                 f'source {name!r}: the sample that the node saw is not in the recording'))
         found[name] = sample
     observation, problem, detail = observer.observe(decision.stamp, found)
-    action = decision.action if raw else (
-        None if decision.sent is None else scale.to_action(decision.sent))
-    if not problem and action is None:
-        problem = 'no action'
+    if observation is not None and decision.observation is not None and (
+            observation.shape != decision.observation.shape):
+        raise DataError(
+            f'decisions: found observations of {decision.observation.size} numbers, expected the '
+            f'{observation.size} of the robot description, which is not that of the recording; '
+            'give that one, or use --ticks grid')
+    parts = decision.action if raw else decision.sent
+    if parts is None:
+        return Tick(*where, problem or 'no action', detail=detail)
+    action = scale.join(parts) if raw else scale.to_action(scale.join(parts))
     return Tick(*where, problem, observation, action, decision.observation, detail)
 
 

@@ -50,8 +50,8 @@ def cut(
 
     def finish(success: bool) -> Iterator[Piece]:
         counts['episodes kept'] += 1
-        # A gap before the mark: nobody knows what led to the success.
-        reached = success and bool(pieces and pieces[-1])
+        # A gap before the mark, or all but one step of it: nobody knows what led to the success.
+        reached = success and bool(pieces and len(pieces[-1]) > 1)
         counts['episodes solved'] += reached
         counts['successes lost in a gap'] += success and not reached
         whole = [piece for piece in pieces or () if len(piece) > 1]

@@ -18,9 +18,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-import shutil
-import sqlite3
-import struct
 import tempfile
 from typing import Any
 
@@ -29,13 +26,11 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 
 from dfp_ros.yaml_section import nearest
+from training.datasets.rosbag_order import in_order, set_back
+from training.datasets.rosbag_repair import cut_to_records, is_left_open, roll_back
 from training.transitions import DataError
 
 ENDINGS = ('.mcap', '.db3')
-_MAGIC = b'\x89MCAP0\r\n'
-# A footer that says that there is no index: readers scan the records then.
-_END = b'\x02' + struct.pack('<QQQI', 20, 0, 0, 0) + _MAGIC
-_DATA_END, _FOOTER = 0x0f, 0x02
 
 
 class Bag:
@@ -43,7 +38,8 @@ class Bag:
     A recording, open for reading; a context manager.
 
     :param path: A rosbag2 folder, or one of its files.
-    :raises DataError: Where it is no bag, empty, or damaged beyond reading.
+    :raises DataError: Where it is no bag, empty, damaged beyond reading, or of a clock that was
+        set back.
 
     :ivar files: The files that it consists of.
     :ivar lost: Bytes at the end of a file cut short that could not be read.
@@ -56,11 +52,15 @@ class Bag:
         self.lost = 0
         with ExitStack() as stack:
             self._reader = self._open(stack)
+            self.connections: tuple[Connection, ...] = tuple(self._reader.connections)
+            if not self._reader.message_count:
+                raise DataError(f'{path}: found a bag without a message, expected a recording')
+            if back := set_back(self._reader):
+                raise DataError(
+                    f'{path}: found a clock that was set back by {back * 1e-9:.3f} s while it was '
+                    'recorded, so that messages of two times are mixed; record again, or write '
+                    'what is before and after into two bags')
             self._stack = stack.pop_all()
-        self.connections: tuple[Connection, ...] = tuple(self._reader.connections)
-        if not self._reader.message_count:
-            self._stack.close()
-            raise DataError(f'{path}: found a bag without a message, expected a recording')
 
     def __enter__(self) -> Bag:
         return self
@@ -106,7 +106,7 @@ class Bag:
         if not wanted:
             return
         try:
-            for connection, received, raw in self._reader.messages(wanted):
+            for connection, received, raw in in_order(self._reader, wanted):
                 yield (
                     connection.topic, received,
                     store.deserialize_cdr(raw, connection.msgtype))
@@ -137,30 +137,40 @@ class Bag:
 
     def _open(self, stack: ExitStack) -> Reader:
         """Open the recording as it is, or what can be read of it."""
-        whole = self.path.is_file() or (self.path / 'metadata.yaml').is_file()
-        try:
-            if whole:
-                return stack.enter_context(Reader(self.path))
-        except Exception as error:  # likewise
-            reason = f'{error}' or type(error).__name__
-        else:
-            reason = 'there is no metadata.yaml, so the recording was not ended'
-        if len(self.files) > 1:
+        file, reason = self.files[0], 'it was not closed'
+        if self.path.is_dir():
+            try:
+                reader = stack.enter_context(Reader(self.path))
+                # All that the folder adds to one file is whether it is compressed.
+                if len(self.files) > 1 or reader.compression_mode:
+                    return reader
+            except Exception as error:  # likewise
+                reason = f'{error}' or type(error).__name__
+                if len(self.files) > 1:
+                    raise DataError(
+                        f'{self.path}: cannot be read as a whole ({reason}); give its files one '
+                        f'by one: {", ".join(file.name for file in self.files)}') from error
+        if file.suffix not in ENDINGS:
             raise DataError(
-                f'{self.path}: cannot be read as a whole ({reason}); give its files one by one: '
-                f'{", ".join(file.name for file in self.files)}')
+                f'{file}: found a compressed file that cannot be read as part of its folder '
+                f'({reason}); decompress it with `zstd -d`, and give what comes out')
+        if not is_left_open(file):
+            try:
+                return stack.enter_context(Reader(file))
+            except Exception as error:  # likewise
+                reason = f'{error}' or type(error).__name__
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='dfp_bag_')))
-        file = self.files[0]
         try:
             if file.suffix == '.mcap':
-                copy, self.lost = _cut_to_records(file, folder)
+                copy, self.lost = cut_to_records(file, folder)
             else:
-                copy = _roll_back(file, folder)
+                copy = roll_back(file, folder)
             return stack.enter_context(Reader(copy))
         except Exception as error:  # likewise
+            remedy = f'; try `sqlite3 {file.name} .recover`' if file.suffix == '.db3' else ''
             raise DataError(
                 f'{file}: found a file that is damaged ({reason}), and nothing of it can be read: '
-                f'{error}') from error
+                f'{error}{remedy}') from error
 
 
 def _storage_files(path: Path) -> list[Path]:
@@ -192,42 +202,3 @@ def _types_from_idl(text: str) -> Any:
     for part in text.split(line)[1:]:
         found.update(get_types_from_idl(part.split('\n', 1)[1]))
     return found
-
-
-def _cut_to_records(file: Path, folder: Path) -> tuple[Path, int]:
-    """
-    Copy the whole records of an mcap file that was cut short, and end the copy properly.
-
-    :return: The copy, and how many bytes were left out.
-    """
-    copy = folder / file.name
-    with file.open('rb') as source, copy.open('wb') as target:
-        if source.read(len(_MAGIC)) != _MAGIC:
-            raise ValueError('it does not begin as an mcap file')
-        target.write(_MAGIC)
-        end = len(_MAGIC)
-        size = file.stat().st_size
-        while len(head := source.read(9)) == 9:
-            code, length = head[0], struct.unpack('<Q', head[1:])[0]
-            if code in (_DATA_END, _FOOTER) or end + 9 + length > size:
-                break
-            target.write(head)
-            target.write(source.read(length))
-            end += 9 + length
-        target.write(_END)
-    return copy, size - end
-
-
-def _roll_back(file: Path, folder: Path) -> Path:
-    """Copy a database with its journal, and undo what was not finished."""
-    copy = folder / file.name
-    shutil.copyfile(file, copy)
-    journal = Path(f'{file}-journal')
-    if journal.is_file():
-        shutil.copyfile(journal, f'{copy}-journal')
-    connection = sqlite3.connect(copy)
-    try:
-        connection.execute('SELECT count(*) FROM sqlite_master').fetchone()
-    finally:
-        connection.close()
-    return copy

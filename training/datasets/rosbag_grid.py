@@ -33,6 +33,10 @@ from dfp_ros.source_watch import check_sources
 from training.datasets.rosbag_commands import ActionScale
 from training.datasets.rosbag_ticks import Event, Observer, Step, Tick
 
+# Where nothing was recorded for longer, in ns, the grid begins anew: a clock that was set, from
+# 1970 for example, would have it go on for ever.
+_PAUSE = 60_000_000_000
+
 
 def grid_steps(
         events: Iterable[Event], robot: RobotDescription, scale: ActionScale, period: int,
@@ -60,6 +64,11 @@ def grid_steps(
 
     for event in events:
         due = event.time if due is None else due
+        if event.time - due > _PAUSE:
+            waiting.append((due, Tick(due, False, 'nothing recorded', detail=(
+                f'nothing for {(event.time - due) * 1e-9:.0f} s; did the recording pause, or was '
+                'the clock set?'))))
+            due, follows = event.time, False
         while due < event.time:
             waiting.append((due, _on_grid(due, follows, robot, store, observer)))
             follows, due = True, due + period
