@@ -52,8 +52,8 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
         if missing:
             raise DataError(
                 f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}, '
-                f'expected terminals, {", ".join(scene.widths)}; name the environment that the file '
-                'is for, or collect or copy it again')
+                f'expected terminals, {", ".join(scene.widths)}; name the environment that the '
+                'file is for, or collect or copy it again')
         ends = _ends(path, file)
         before, everything = ~ends, np.ones_like(ends)
         after = np.concatenate([[False], before[:-1]])
@@ -92,7 +92,8 @@ def _ends(path: Path, file: Archive) -> np.ndarray:
     if len(empty):
         raise DataError(
             f'{path}: terminals: found an episode of a single row, row {empty[0]}, expected at '
-            'least two: an action and where it led; leave it out, or collect or copy the file again')
+            'least two: an action and where it led; leave it out, or collect or copy the file '
+            'again')
     return ends
 
 
