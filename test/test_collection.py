@@ -56,6 +56,7 @@ class Numbers:
 
     def collect(self, env: Any, number: int) -> Episode | None:
         assert number <= self.last
+        (Path(self.folder).parent / f'begun-{number}').touch()
         end = time.monotonic() + SECONDS
         while number == self.late and not (Path(self.folder) / f'{number + 1:08d}.npz').exists():
             assert time.monotonic() < end, 'the next episode did not end'
@@ -84,7 +85,9 @@ def test_failed_episodes_are_left_out_and_replaced(tmp_path: Path) -> None:
 
 
 def test_no_more_episodes_than_asked_for_begin(tmp_path: Path) -> None:
-    assert collected(tmp_path, Budget(3), last=2) == [0, 1, 2]
+    assert collected(tmp_path, Budget(3)) == [0, 1, 2]
+    assert sorted(file.name for file in tmp_path.glob('begun-*')) == [
+        'begun-0', 'begun-1', 'begun-2']
 
 
 def test_order_is_of_the_numbers_where_an_earlier_episode_ends_later(tmp_path: Path) -> None:

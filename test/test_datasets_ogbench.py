@@ -78,8 +78,7 @@ def test_missing_key(arrays: dict, tmp_path: Path, key: str) -> None:
     del arrays[key]
     with pytest.raises(DataError, match=(
             rf"a\.npz: the key '{key}' is missing; found .*, expected terminals, observations, "
-            '.*; '
-            'name the environment that the file is for, or collect or copy it again')):
+            '.*; name the environment that the file is for, or collect or copy it again')):
         load(written(tmp_path / 'a.npz', arrays), TASK)
 
 

@@ -14,7 +14,7 @@
 """Numbered files: one in memory at a time, described as a whole, swapped by the step count."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 import tracemalloc
 
@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from training.config import NO_ENVIRONMENT, TrainConfig
+from training.datasets import numbered
 from training.datasets.numbered import Data, files
 from training.datasets.stored import save
 from training.transitions import action_fields, COLUMNS, DataError, observation_fields, Transitions
@@ -105,6 +106,72 @@ def test_description_is_of_all_files(folder: Path) -> None:
         assert read.source['steps'] == 150
         assert read.source['episodes'] == 15
         assert read.source['files'] == 3
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    reads = []
+    original = numbered.load_file
+
+    def counting(path: Path, config: TrainConfig) -> Transitions:
+        reads.append(path.name)
+        return original(path, config)
+
+    monkeypatch.setattr(numbered, 'load_file', counting)
+    return reads
+
+
+def same(one: Data, other: Data) -> bool:
+    first, second = one.load(0), other.load(0)
+    return asdict(one.statistics).keys() == asdict(other.statistics).keys() and all(
+        np.array_equal(value, getattr(other.statistics, name))
+        for name, value in vars(one.statistics).items()) and (
+        first.observation_fields, first.action_fields, first.source) == (
+        second.observation_fields, second.action_fields, second.source)
+
+
+def test_files_are_summarised_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = count_reads(monkeypatch)
+    first = Data(settings(folder))
+    assert len(reads) == 3
+    second = Data(settings(folder, seed=1, batch_size=4))
+    assert len(reads) == 3
+    assert same(first, Data(settings(folder)))
+    assert second.load(0).source['files'] == 3
+    # Other ways to read give other rewards: what is kept is not for them.
+    reads.clear()
+    Data(settings(folder, success_timing='post'))
+    assert len(reads) == 3
+
+
+@pytest.mark.parametrize('spoil', ['change', 'remove', 'cut', 'empty', 'version', 'folder'])
+def test_summary_of_other_files_or_damaged_is_not_used(
+        folder: Path, spoil: str, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture) -> None:
+    Data(settings(folder))
+    (summary,) = folder.glob('*.summary-*.json')
+    if spoil == 'change':
+        save(folder / 'reach-v0-001.npz', made(7, 60))
+    elif spoil == 'remove':
+        (folder / 'reach-v0-002.npz').unlink()
+    elif spoil == 'version':
+        monkeypatch.setattr('training.datasets.summary.VERSION', 2)
+    elif spoil == 'folder':
+        summary.unlink()
+        summary.mkdir()
+    else:
+        summary.write_text(summary.read_text()[:-40] if spoil == 'cut' else '{}')
+    reads = count_reads(monkeypatch)
+    data = Data(settings(folder))
+    assert len(reads) == len(data.files)
+    told = capsys.readouterr().err
+    assert str(summary) in told
+    assert 'reading' in told
+    if spoil == 'folder':
+        assert 'cannot be kept' in told
+        assert not list(folder.glob('.*'))
+        return
+    summary.unlink()
+    assert same(data, Data(settings(folder)))
 
 
 def test_file_of_another_kind_is_named(folder: Path) -> None:

@@ -16,7 +16,8 @@ A run's data in one file, or in numbered files of which one is in memory at a ti
 
 OGBench's data of 100 million steps are 100 such files. Which one is in follows from the number of
 updates alone, so that a resumed run goes on with the same one. What the policy says of its data,
-and the normaliser, are of all files: one pass reads each of them once before the first update.
+and the normaliser, are of all files: one pass reads each of them once before the first update, and
+what it found is kept beside them for the next run.
 
 At no time are more than two files' transitions in memory: the one that was in is let go before
 the next is read, and a reader takes at most one and a half times what it returns.
@@ -36,6 +37,7 @@ from tqdm import tqdm
 from dfp_ros.spec import ObservationField
 from training.config import TrainConfig
 from training.datasets.load import load_file, locate
+from training.datasets.summary import keep, kept, state, Summary
 from training.normalisation import measure
 from training.transitions import DataError, Transitions
 
@@ -55,13 +57,21 @@ class Data:
         self._config = config
         self.files = files(Path(config.data))
         self._orders: dict[int, np.ndarray] = {}
+        self._whole: Transitions | None = None
+        several = len(self.files) > 1
+        summary = kept(self.files, config) if several else None
+        if summary:
+            self.statistics, self._description = summary.statistics, summary.description
+            return
+        before = state(self.files) if several else []
         first = self._read(0)
         self.statistics, self._description = measure(first.observations), _description(first)
-        self._whole: Transitions | None = first
-        if len(self.files) > 1:
-            self._whole = None
+        if several:
             del first
             self._summarise()
+            keep(self.files, config, Summary(self.statistics, self._description), before)
+        else:
+            self._whole = first
 
     def index(self, step: int) -> int:
         """Tell which file is in memory for the update after ``step`` updates."""

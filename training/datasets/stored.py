@@ -79,8 +79,8 @@ def load(path: Path) -> Transitions:
         description = json.loads(str(text))
         version = description['version']
         if version == VERSION:
-            observing = _fields(ObservationField, description['observation_fields'])
-            acting = _fields(ActionField, description['action_fields'])
+            observing = read_fields(ObservationField, description['observation_fields'])
+            acting = read_fields(ActionField, description['action_fields'])
             period, source = float(description['period']), dict(description['source'])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -95,7 +95,8 @@ def load(path: Path) -> Transitions:
         source={**source, 'file': path.name, 'sha256': sha256(path)}).check(path)
 
 
-def _fields(kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
+def read_fields(kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
+    """Make fields of a kind from what JSON kept of them."""
     return tuple(
         kind(**{key: tuple(value) if isinstance(value, list) else value
                 for key, value in field.items()}) for field in given)
