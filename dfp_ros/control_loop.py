@@ -15,14 +15,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import hashlib
+import math
 import time
 
 from dfp_ros.chunk import NoiseStream
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.controller import Controller
+from dfp_ros.execution import ExecutionSettings
 from dfp_ros.limits import ActionScale, CommandLimiter, Limits
-from dfp_ros.planner import Planner
+from dfp_ros.planner import Planner, Policy
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.robot_description import load_robot_description, RobotDescription
 from dfp_ros.settings import Settings
@@ -36,10 +39,11 @@ class ControlLoop:
 
     :param settings: The parameters that it was made from.
     :param robot: The robot's description.
-    :param policy: The policy, warmed up.
+    :param policy: The policy.
     :param controller: Decides the commands.
     :param writers: Writers of the command topics, in the description's order.
     :param tick: Time between two ticks in ns.
+    :param latency: p99 of the policy's inference in s as measured, NaN where it was not.
     """
 
     settings: Settings
@@ -48,15 +52,18 @@ class ControlLoop:
     controller: Controller
     writers: tuple[CommandWriter, ...]
     tick: int
+    latency: float = math.nan
 
 
-def load_policy(name: str) -> OnnxPolicy:
+def load_policy(name: str, execution: ExecutionSettings | None = None) -> OnnxPolicy:
     """
     Load a policy by path or bare name.
 
+    :param name: The path or the name.
+    :param execution: What it runs on.
     :raises ValueError: Where it cannot be found or used.
     """
-    return OnnxPolicy(find_shared(name, 'models', '.onnx'))
+    return OnnxPolicy(find_shared(name, 'models', '.onnx'), execution)
 
 
 def load_robot(name: str) -> RobotDescription:
@@ -68,20 +75,41 @@ def load_robot(name: str) -> RobotDescription:
     return load_robot_description(find_shared(name, 'config', '.yaml'))
 
 
+def hash_robot(name: str) -> str:
+    """Hash a robot description's file: SHA-256, 64 hexadecimal digits."""
+    return hashlib.sha256(find_shared(name, 'config', '.yaml').read_bytes()).hexdigest()
+
+
+def make_planner(settings: Settings, policy: Policy) -> Planner:
+    """Make what asks a policy for chunks and plays them, with noise from the start."""
+    spec = policy.spec
+    noise = NoiseStream(
+        settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
+        settings.scale(spec))
+    return Planner(policy, noise, settings.tick(spec), time.perf_counter_ns)
+
+
 def make_control_loop(
         settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:
     """
-    Put a control loop together, and warm it up.
+    Put a control loop together; the policy is not asked anything.
 
     :raises ValueError: Where settings, robot and policy do not fit each other.
     """
     spec, tick = policy.spec, settings.tick(policy.spec)
-    candidates = settings.candidates or spec.candidates
-    noise = NoiseStream(settings.noise_seed, candidates, spec.noise_size, settings.scale(spec))
     scale = ActionScale(spec)
     limiter = CommandLimiter(Limits(scale.low, scale.high), tick, settings.limits.ramp_in)
-    planner = Planner(policy, noise, tick, time.perf_counter_ns)
+    planner = make_planner(settings, policy)
     controller = Controller(robot, spec, planner, limiter, settings.safety)
     writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
-    policy.warm_up(candidates)
     return ControlLoop(settings, robot, policy, controller, writers, tick)
+
+
+def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
+    """
+    Make a loop with the same policy, without a plan, and other settings.
+
+    :raises ValueError: Where they do not fit robot and policy.
+    """
+    made = make_control_loop(settings, loop.robot, loop.policy)
+    return replace(made, latency=loop.latency)

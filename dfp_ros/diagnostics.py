@@ -30,7 +30,7 @@ from dfp_ros.observation import Sample
 
 def diagnose(
         name: str, loop: ControlLoop, samples: Mapping[str, Sample], decision: Decision | None,
-        statistics: LoopStatistics, now: Time) -> DiagnosticArray:
+        statistics: LoopStatistics, facts: Mapping[str, str], now: Time) -> DiagnosticArray:
     """
     Write the diagnostics message.
 
@@ -39,6 +39,7 @@ def diagnose(
     :param samples: Newest samples by source.
     :param decision: The last decision, None while the node is not active.
     :param statistics: The loop's statistics; those since the last report are used up.
+    :param facts: More that is worth a line, by name.
     :param now: Time of the message.
     """
     figures = statistics.report()
@@ -62,7 +63,7 @@ def diagnose(
         values[f'source_{source}_age_ms'] = f'{age:.1f}'
     values |= {
         'rate_hz': f'{1e9 / loop.tick:g}', 'policy': loop.policy.spec.name,
-        'policy_file': loop.policy.path, 'policy_sha256': loop.policy.sha256}
+        'policy_file': loop.policy.path, 'policy_sha256': loop.policy.sha256, **facts}
     status = DiagnosticStatus(
         level=level, name=f'{name}: control loop', message=message, hardware_id=loop.robot.name,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])

@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
@@ -30,12 +32,15 @@ class DiagnosticsPublisher:
 
     :param node: Where publisher and timer are created.
     :param ticker: Is reported on.
+    :param facts: Lists more to report.
     """
 
-    def __init__(self, node: Node, ticker: Ticker) -> None:
+    def __init__(
+            self, node: Node, ticker: Ticker, facts: Callable[[], Mapping[str, str]]) -> None:
         """Create publisher and timer."""
         self._node = node
         self._ticker = ticker
+        self._facts = facts
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._timer = node.create_timer(_PERIOD, self._publish)
 
@@ -44,7 +49,7 @@ class DiagnosticsPublisher:
         ticker = self._ticker
         self._publisher.publish(diagnose(
             self._node.get_fully_qualified_name(), ticker.loop, ticker.store.samples,
-            ticker.log.last, ticker.statistics, self._node.get_clock().now()))
+            ticker.log.last, ticker.statistics, self._facts(), self._node.get_clock().now()))
 
     def close(self) -> None:
         """Destroy publisher and timer."""

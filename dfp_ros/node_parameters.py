@@ -15,12 +15,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+import functools
 from typing import Any
 
 from rclpy.node import Node
 
 from dfp_ros.declare_parameter import declare_parameter
+from dfp_ros.setting import SettingsError
 from dfp_ros.settings import describe, make_settings, Settings
 
 
@@ -49,20 +51,32 @@ def read_settings(node: Node, changes: Mapping[str, Any] | None = None) -> Setti
     return make_settings(values)
 
 
-def frozen_change(old: Settings, changes: Mapping[str, Any]) -> str | None:
+def read_values(settings: Settings, groups: Collection[str]) -> dict[str, Any]:
     """
-    Find a change that a configured node cannot follow.
+    List the values of some settings.
+
+    :param settings: The settings.
+    :param groups: Fields of the settings; of one that is a group, all that it has.
+    :return: Values by parameter.
+    """
+    values: dict[str, Any] = {}
+    for name, _, _ in describe():
+        if name.split('.')[0] in groups:
+            values[name] = functools.reduce(getattr, name.split('.'), settings)
+    return values
+
+
+def require_changeable(old: Settings, changes: Mapping[str, Any]) -> None:
+    """
+    See whether a configured node can follow a change.
 
     :param old: What the node was configured with.
     :param changes: New values by name.
-    :return: The first setting that would change though topics follow from it; None where none
-        would.
+    :raises SettingsError: At the first setting that would change though topics follow from it.
     """
     for name, _, meaning in describe():
-        if meaning.is_unconfigured_only and name in changes:
-            value: Any = old
-            for part in name.split('.'):
-                value = getattr(value, part)
-            if value != changes[name]:
-                return name
-    return None
+        if meaning.is_unconfigured_only and name in changes and (
+                changes[name] != functools.reduce(getattr, name.split('.'), old)):
+            raise SettingsError(
+                f'parameter {name}: can be set while the node is unconfigured; deactivate and '
+                'clean up first')

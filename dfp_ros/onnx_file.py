@@ -23,6 +23,8 @@ data would be fetched from another file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+import os
+from typing import BinaryIO
 
 
 class OnnxFileError(ValueError):
@@ -39,6 +41,8 @@ _NESTING = {
 _MODEL_FIELDS = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL_DATA = 13
+_GRAPH = 7 << 3 | _BYTES
+_LONGEST_HEAD = 20  # bytes: a tag and a length, or a number
 
 
 def read_metadata(content: bytes) -> dict[str, str]:
@@ -72,6 +76,38 @@ def read_metadata(content: bytes) -> dict[str, str]:
     return metadata
 
 
+def skim_metadata(file: BinaryIO) -> dict[str, str]:
+    """
+    Read a model's metadata alone, which takes the same time however large its weights are.
+
+    :param file: The file, open for reading.
+    :return: The model's ``metadata_props``.
+    :raises OnnxFileError: Where the file is empty, cut short, or not ONNX, as far as can be told
+        without looking into the graph.
+    """
+    size, position = file.seek(0, os.SEEK_END), 0
+    kept = bytearray()
+    while position < size:
+        file.seek(position)
+        head = memoryview(file.read(_LONGEST_HEAD))
+        tag, length = _varint(head, 0, 'model')
+        if tag >> 3 not in _MODEL_FIELDS or tag & 7 not in (_BYTES, _VARINT):
+            raise OnnxFileError('found bytes that are not an ONNX model')
+        value, length = _varint(head, length, 'model')
+        if tag & 7 == _BYTES:
+            length += value
+        if position + length > size:
+            raise OnnxFileError(_cut_short(position + length - size, size))
+        # The graph, which has the weights, is replaced by an empty one.
+        if tag == _GRAPH:
+            kept += bytes((_GRAPH, 0))
+        else:
+            file.seek(position)
+            kept += file.read(length)
+        position += length
+    return read_metadata(bytes(kept))
+
+
 def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryview]]:
     """Walk the fields of one protobuf message: field number and value."""
     position = 0
@@ -91,9 +127,7 @@ def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryv
         if position + length > len(view):
             # Only at the outermost level does the end of the message come from the file's size.
             if message == 'model' and number in _MODEL_FIELDS:
-                raise OnnxFileError(
-                    f'found a file that was cut short: {position + length - len(view)} bytes or '
-                    f'more are missing after the {len(view)} that are there')
+                raise OnnxFileError(_cut_short(position + length - len(view), len(view)))
             raise OnnxFileError('found bytes that are not an ONNX model')
         yield number, view[position:position + length]
         position += length
@@ -125,6 +159,13 @@ def _refuse_external_data(view: memoryview, message: str) -> None:
                     'save the model with save_as_external_data=False')
         elif (message, number) in _NESTING and not isinstance(value, int):
             _refuse_external_data(value, _NESTING[message, number])
+
+
+def _cut_short(missing: int, there: int) -> str:
+    """Say how much of a file is missing."""
+    return (
+        f'found a file that was cut short: {missing} bytes or more are missing after the {there} '
+        'that are there')
 
 
 def _text(value: int | memoryview | None) -> str:

@@ -19,56 +19,64 @@ This is the only module of the package that knows ONNX Runtime.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
+import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 import onnxruntime
 
 from dfp_ros.chunk import Chunk, FloatArray
-from dfp_ros.onnx_file import OnnxFileError, read_metadata
-from dfp_ros.spec import METADATA_KEY, PolicySpec, SpecError
+from dfp_ros.execution import ExecutionSettings, PROVIDERS
+from dfp_ros.policy_file import PolicyError, read_policy_file, REMEDY
+from dfp_ros.spec import PolicySpec
+
+# Who runs a policy catches its errors.
+__all__ = ('OnnxPolicy', 'PolicyError')
 
 _INPUTS = ('observation', 'noise')
 _OUTPUTS = ('action_chunk', 'value', 'spread')
-_REMEDY = 'export the policy again with `python -m training.export`'
-
-
-class PolicyError(ValueError):
-    """A policy file cannot be used, or was asked something that it cannot answer."""
 
 
 class OnnxPolicy:
     """
     A policy file in memory.
 
-    One thread, no spinning and no pool of threads, so that inference never competes with the
-    control loop that waits for it. Weights and metadata come from the one file that was hashed:
-    the file may change or vanish afterwards.
+    By default one thread, no spinning and no pool of threads, so that inference never competes
+    with the control loop that waits for it. Weights and metadata come from the one file that was
+    hashed: the file may change or vanish afterwards.
 
     :param path: The ONNX file.
+    :param execution: What it runs on.
     :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
         without a specification, of another version, or with inputs or outputs that do not fit
-        its own specification. Each has its own message.
+        its own specification; or where nothing that it may run on is there. Each has its own
+        message.
 
     :ivar path: Where the file was.
     :ivar sha256: Hash of the file, 64 hexadecimal digits.
     :ivar spec: The specification that the file carries.
+    :ivar execution: What it was to run on.
+    :ivar providers: What it runs on, by ONNX Runtime's names, first choice first.
     """
 
     path: Path
     sha256: str
     spec: PolicySpec
+    execution: ExecutionSettings
+    providers: tuple[str, ...]
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+            self, path: str | os.PathLike[str],
+            execution: ExecutionSettings | None = None) -> None:
         """Read, check and load the file."""
-        self.path = Path(path)
-        content = _read(self.path)
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        self.spec = self._read_spec(content)
-        self._session = self._open_session(content)
+        file = read_policy_file(path)
+        self.path, self.sha256, self.spec = file.path, file.sha256, file.spec
+        self.execution = ExecutionSettings() if execution is None else execution
+        self._session = self._open_session(file.content)
+        self.providers = tuple(self._session.get_providers())
         self._check_signature()
         self._self_test()
 
@@ -98,55 +106,52 @@ class OnnxPolicy:
             raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
         return Chunk(actions, float(value[0]), float(spread[0]))
 
-    def warm_up(self, candidates: int, calls: int = 20) -> None:
+    def warm_up(self, candidates: int, calls: int = 20) -> NDArray[np.float64]:
         """
         Run a few times as the control loop will, so that its first tick is no slower than others.
 
         :param candidates: Noise vectors a call.
         :param calls: How often.
+        :return: Seconds that each call took, shape (calls,).
         """
         observation = self._typical_observation()
         noise = np.zeros((candidates, self.spec.noise_size), np.float32)
-        for _ in range(calls):
+        seconds = np.empty(calls)
+        for i in range(calls):
+            begin = time.perf_counter()
             self.act(observation, noise)
-
-    def _read_spec(self, content: bytes) -> PolicySpec:
-        """Get the specification out of the file's metadata."""
-        try:
-            metadata = read_metadata(content)
-        except OnnxFileError as error:
-            raise PolicyError(
-                f'policy file {self.path}: {error}; copy it again, or {_REMEDY}') from error
-        if METADATA_KEY not in metadata:
-            raise PolicyError(
-                f'policy file {self.path}: found no {METADATA_KEY!r} in its metadata (keys: '
-                f'{", ".join(sorted(metadata)) or "none"}), so it does not say what its numbers '
-                f'mean; {_REMEDY}')
-        try:
-            return PolicySpec.from_json(metadata[METADATA_KEY])
-        except SpecError as error:
-            raise PolicyError(f'policy file {self.path}: {error}') from error
+            seconds[i] = time.perf_counter() - begin
+        return seconds
 
     def _open_session(self, content: bytes) -> Any:
         """Hand the model to ONNX Runtime with the options of a control loop."""
+        execution = self.execution
+        there = onnxruntime.get_available_providers()
+        providers = [
+            PROVIDERS[word] for word in execution.order if PROVIDERS[word] in there]
+        if not providers:
+            raise PolicyError(
+                f'parameter execution.providers: found {execution.providers}, this ONNX Runtime '
+                f'{onnxruntime.__version__} has {", ".join(there)}; add cpu at the end to fall '
+                'back on it, or install the ONNX Runtime for that hardware')
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = execution.threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.add_session_config_entry(
+            'session.intra_op.allow_spinning', '1' if execution.spinning else '0')
         options.add_session_config_entry('session.inter_op.allow_spinning', '0')
         # Neither was seen to make a call faster, and without them memory does not grow in steps.
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         options.log_severity_level = 4
         try:
-            return onnxruntime.InferenceSession(
-                content, options, providers=['CPUExecutionProvider'])
+            return onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise PolicyError(
                 f'policy file {self.path}: ONNX Runtime {onnxruntime.__version__} cannot load it: '
-                f'{error}; {_REMEDY}') from error
+                f'{error}; {REMEDY}') from error
 
     def _check_signature(self) -> None:
         """Compare the graph's inputs and outputs with the specification."""
@@ -162,7 +167,7 @@ class OnnxPolicy:
                 raise PolicyError(
                     f'policy file {self.path}: found the {kind}s '
                     f'{", ".join(sorted(node.name for node in nodes))}, expected '
-                    f'{", ".join(names)}; {_REMEDY}')
+                    f'{", ".join(names)}; {REMEDY}')
             found.update({node.name: (kind, node) for node in nodes})
         for name, shape in wanted.items():
             kind, node = found[name]
@@ -176,7 +181,7 @@ class OnnxPolicy:
                 raise PolicyError(
                     f'policy file {self.path}: {kind} {name!r} is {node.type} of shape '
                     f'{node.shape}, its specification asks for tensor(float) of shape '
-                    f'{expected}; {_REMEDY}')
+                    f'{expected}; {REMEDY}')
 
     def _self_test(self) -> None:
         """Run once, with one candidate and with two, and look at what comes out."""
@@ -188,11 +193,11 @@ class OnnxPolicy:
                 raise PolicyError(
                     f"policy file {self.path}: output 'action_chunk' came out with shape "
                     f'{chunk.actions.shape}, its specification asks for '
-                    f'({spec.horizon}, {spec.action_size}); {_REMEDY}')
+                    f'({spec.horizon}, {spec.action_size}); {REMEDY}')
             if not np.isfinite(chunk.actions).all():
                 raise PolicyError(
                     f'policy file {self.path}: the actions for the middle of the training data '
-                    f'are not finite, so its weights are broken; {_REMEDY} from a checkpoint '
+                    f'are not finite, so its weights are broken; {REMEDY} from a checkpoint '
                     'whose losses are finite')
 
     def _typical_observation(self) -> FloatArray:
@@ -202,14 +207,3 @@ class OnnxPolicy:
             for low, high in zip(member.low, member.high, strict=True)]
         return np.array(middle, np.float32)
 
-
-def _read(path: Path) -> bytes:
-    """Read a file, saying plainly why it cannot be read."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise PolicyError(
-            f'policy file {path}: there is no such file (looked in {path.absolute().parent}); '
-            'give the path of an exported .onnx file') from error
-    except OSError as error:
-        raise PolicyError(f'policy file {path}: cannot be read: {error.strerror}') from error

@@ -19,7 +19,9 @@ Node ``dfp_policy``: runs a policy file on a robot, at a fixed rate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+import contextlib
+from dataclasses import replace
 import gc
 import sys
 from typing import Any
@@ -27,18 +29,21 @@ from typing import Any
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.service import Service
-from std_srvs.srv import Trigger
 
-from dfp_ros.control_loop import ControlLoop, load_policy, load_robot, make_control_loop
+from dfp_ros.candidate import Candidate, load_control_loop, require_latency
+from dfp_ros.control_loop import ControlLoop, hash_robot, load_policy, load_robot
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.explain import explain
 from dfp_ros.node_main import run_node
-from dfp_ros.node_parameters import declare_parameters, frozen_change, read_settings
+from dfp_ros.node_parameters import declare_parameters, read_settings
+from dfp_ros.policy_file import PolicyError
+from dfp_ros.policy_status import PolicyStatus
+from dfp_ros.policy_swapper import PolicySwapper
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
-from dfp_ros.settings import SettingsError
+from dfp_ros.setting import SettingsError
 from dfp_ros.ticker import Ticker
+from dfp_ros.trigger_services import TriggerServices
 
 
 class PolicyNode(LifecycleNode):
@@ -55,9 +60,10 @@ class PolicyNode(LifecycleNode):
         # What exists while the node is configured.
         self._ticker: Ticker | None = None
         self._commands: CommandPublishers | None = None
-        self._reset_service: Service | None = None
+        self._swapper: PolicySwapper | None = None
         self._parts: list[Any] = []
-        self._prepared: ControlLoop | None = None
+        # What the node is doing while a transition is under way.
+        self._transition = ''
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
 
@@ -65,39 +71,41 @@ class PolicyNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load, check and warm up; a failure is logged, and leaves nothing behind."""
-        try:
-            settings = read_settings(self)
-            robot, policy = load_robot(settings.robot), load_policy(settings.policy)
-            loop = make_control_loop(settings, robot, policy)
-            self._open(loop)
-        except Exception as error:  # whatever it is, the operator is told, and the node lives on
-            self.get_logger().error(f'cannot configure: {explain(error)}')
-            self._close()
-            return TransitionCallbackReturn.FAILURE
-        self.get_logger().info(
-            f'policy {policy.spec.name!r} ({policy.path}, sha256 {policy.sha256[:12]}) on robot '
-            f'{robot.name!r} at {1e9 / loop.tick:g} Hz')
-        return TransitionCallbackReturn.SUCCESS
+        with self._changing('configuring'):
+            try:
+                loop = self._configure()
+            except Exception as error:  # whatever it is, the operator is told; the node lives on
+                self.get_logger().error(f'cannot configure: {explain(error)}')
+                self._close()
+                return TransitionCallbackReturn.FAILURE
+            self.get_logger().info(
+                f'policy {loop.policy.spec.name!r} ({loop.policy.path}, sha256 '
+                f'{loop.policy.sha256[:12]}) on robot {loop.robot.name!r} at '
+                f'{1e9 / loop.tick:g} Hz, running on {" ".join(loop.policy.providers)}')
+            return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start ticking, from samples that arrive from now on."""
         assert self._ticker is not None
-        self._ticker.start()
-        # What was loaded stays; without it, a collection is too short to be seen in the loop.
-        gc.collect()
-        gc.freeze()
-        return super().on_activate(state)
+        with self._changing('activating'):
+            self._ticker.start()
+            # What was loaded stays; without it, a collection is too short to be seen in the loop.
+            gc.collect()
+            gc.freeze()
+            return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop the robot, and stop ticking."""
-        self._stop()
-        return super().on_deactivate(state)
+        """Stop the robot, and stop ticking; what is being loaded takes over all the same."""
+        with self._changing('deactivating'):
+            self._stop()
+            return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the robot, should it be moving, and free everything."""
-        self._stop()
-        self._close()
-        return TransitionCallbackReturn.SUCCESS
+        with self._changing('cleaning up'):
+            self._stop()
+            self._close()
+            return TransitionCallbackReturn.SUCCESS
 
     # After a shutdown or a transition that failed there is nothing more, and nothing less, to do.
     on_shutdown = on_cleanup
@@ -121,26 +129,61 @@ class PolicyNode(LifecycleNode):
         self._close()
         self.destroy_node()
 
-    def _open(self, loop: ControlLoop) -> None:
+    @contextlib.contextmanager
+    def _changing(self, what: str) -> Iterator[None]:
+        """Mark a transition, so that nothing else changes meanwhile."""
+        self._transition = what
+        try:
+            yield
+        finally:
+            self._transition = ''
+
+    def _configure(self) -> ControlLoop:
+        """Load what the parameters name, and open the topics."""
+        settings = read_settings(self)
+        robot = load_robot(settings.robot)
+        loop = load_control_loop(Candidate(settings), robot)
+        try:
+            require_latency(loop)
+        except PolicyError as error:
+            self.get_logger().warning(explain(error))
+        left_out = loop.policy.execution.left_out(loop.policy.providers)
+        if left_out:
+            self.get_logger().warning(
+                f'the policy does not run on {", ".join(left_out)}: this ONNX Runtime, or this '
+                f'machine, has none; it runs on {" ".join(loop.policy.providers)}')
+        shadow = None
+        if settings.shadow:
+            shadow = load_control_loop(
+                Candidate(replace(settings, policy=settings.shadow)), robot)
+        self._open(loop, shadow)
+        return loop
+
+    def _open(self, loop: ControlLoop, shadow: ControlLoop | None) -> None:
         """Create publishers, then subscriptions, then what reports on them."""
-        self._commands = CommandPublishers(self, loop)
-        self._parts.append(self._commands)
-        decisions = None
-        if loop.settings.publish_decisions:
-            decisions = DecisionPublisher(self, loop)
-            self._parts.append(decisions)
+        def add(part: Any) -> Any:
+            self._parts.append(part)
+            return part
+
+        self._commands = add(CommandPublishers(self, loop))
+        decisions = add(DecisionPublisher(self, loop)) if loop.settings.publish_decisions else None
         self._ticker = Ticker(self, loop, self._commands, decisions)
-        self._parts.append(SourceSubscriptions(self, loop, self._ticker.receive))
-        self._reset_service = self.create_service(Trigger, '~/reset', self._on_reset)
-        self._parts.append(DiagnosticsPublisher(self, self._ticker))
+        add(SourceSubscriptions(self, loop, self._ticker.receive))
+        status = add(PolicyStatus(self, hash_robot(loop.settings.robot)))
+        self._swapper = add(PolicySwapper(self, self._ticker, status))
+        if shadow is not None:
+            self._swapper.take_shadow(shadow)
+        add(DiagnosticsPublisher(self, self._ticker, self._swapper.facts))
+        add(TriggerServices(self, {
+            '~/reset': self._ticker.reset, '~/rollback': self._swapper.rollback,
+            '~/promote': self._swapper.promote}))
 
     def _close(self) -> None:
         """Destroy what :meth:`_open` created."""
-        if self._reset_service is not None:
-            self.destroy_service(self._reset_service)
         for part in reversed(self._parts):
             part.close()
-        self._ticker, self._commands, self._reset_service, self._parts = None, None, None, []
+        self._parts = []
+        self._ticker = self._commands = self._swapper = None
 
     def _stop(self) -> None:
         """Stop ticking, and stop the robot."""
@@ -152,60 +195,30 @@ class PolicyNode(LifecycleNode):
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Accept or refuse new values; what follows from them is prepared, but not used yet."""
-        self._prepared = None
         changes = {parameter.name: parameter.value for parameter in parameters}
         try:
-            if self._ticker is not None:
-                self._prepared = self._prepare_changes(self._ticker.loop, changes)
-            elif changes.get('policy'):
-                load_policy(changes['policy'])
-            if self._ticker is None and changes.get('robot'):
-                load_robot(changes['robot'])
-        except Exception as error:  # likewise: a bad value must not end what is running
+            if self._swapper is not None:
+                if self._transition and not self._swapper.is_restoring:
+                    raise SettingsError(
+                        f'the node is {self._transition}, and takes no new values meanwhile; set '
+                        'them again afterwards')
+                self._swapper.check(changes)
+            else:
+                # Nothing ticks, so there is time to look closely.
+                if changes.get('policy'):
+                    load_policy(changes['policy'])
+                if changes.get('robot'):
+                    load_robot(changes['robot'])
+        except Exception as error:  # a bad value must not end what is running
             reason = explain(error)
             self.get_logger().warning(f'refused {", ".join(changes)}: {reason}')
             return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
-    def _prepare_changes(
-            self, loop: ControlLoop, changes: Mapping[str, Any]) -> ControlLoop | None:
-        """Make the loop that new values ask for; None where they do not concern it."""
-        settings = read_settings(self, changes)
-        frozen = frozen_change(loop.settings, changes)
-        if frozen is not None:
-            raise SettingsError(
-                f'parameter {frozen}: can be set while the node is unconfigured; deactivate and '
-                'clean up first')
-        if settings == loop.settings and 'policy' not in changes:
-            return None
-        policy = load_policy(settings.policy) if 'policy' in changes else loop.policy
-        return make_control_loop(settings, loop.robot, policy)
-
     def _apply_parameters(self, parameters: list[Parameter]) -> None:
         """Use what was prepared. Ticks run on this thread too, so this is between two of them."""
-        loop, self._prepared = self._prepared, None
-        if loop is None or self._ticker is None:
-            return
-        if loop.policy is not self._ticker.loop.policy:
-            self.get_logger().info(
-                f'policy {loop.policy.spec.name!r} ({loop.policy.path}, sha256 '
-                f'{loop.policy.sha256[:12]}) takes over')
-        self._ticker.take_over(loop)
-
-    # Services
-
-    def _on_reset(
-            self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Stop, and begin an episode: no chunk, noise from its seed, observations from now on."""
-        response.success = self._ticker is not None and self._ticker.is_active
-        if self._ticker is not None and self._ticker.is_active:
-            self._ticker.reset()
-            response.message = (
-                'chunk dropped, noise starts again at seed '
-                f'{self._ticker.loop.settings.noise_seed}')
-        else:
-            response.message = 'the node is not active; activate it first'
-        return response
+        if self._swapper is not None:
+            self._swapper.apply()
 
 
 def main(args: list[str] | None = None) -> int:

@@ -29,6 +29,9 @@ COMMAND_QOS = QoSProfile(
 # A recorder may fall behind for a moment, and wants all of them.
 DECISION_QOS = QoSProfile(
     depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+# Who comes later wants to know as well.
+STATUS_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def source_qos(reception: Reception, lockstep: bool = False) -> QoSProfile:

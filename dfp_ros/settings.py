@@ -21,9 +21,10 @@ settings gives parameters with a dot, for example ``planning.mode``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_type_hints, TypeVar
 
+from dfp_ros.execution import ExecutionSettings
 from dfp_ros.limits import LimitSettings
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.setting import Meaning, setting, SettingsError
@@ -31,6 +32,8 @@ from dfp_ros.spec import PolicySpec
 from dfp_ros.yaml_section import nearest
 
 TRIGGERS = ('timer', 'samples')
+#: Settings that ask for loading a policy or trying it out; the others can change at once.
+LOADED = ('policy', 'candidates', 'execution')
 SLOWEST, FASTEST = 1.0, 1000.0
 
 
@@ -43,11 +46,15 @@ class Settings:
     """
 
     policy: str = setting(
-        '', 'Policy file (.onnx), or the bare name of one in models. A new file is loaded and '
-        'checked when this is set, and takes over between two ticks.')
+        '', 'Policy file (.onnx), or the bare name of one in models. A new one is looked at when '
+        'this is set, loaded and tried out beside the control loop, and takes over between two '
+        'ticks; where it cannot, the parameter gets its old value back, and ~/policy says why.')
     robot: str = setting(
         '', 'Robot description (.yaml), or the bare name of one in config. Can be set while the '
         'node is unconfigured.', is_unconfigured_only=True)
+    shadow: str = setting(
+        '', 'Policy file that is asked too, after each command has been sent, and never commands: '
+        '~/shadow has what it would have done. Empty for none.')
     rate: float = setting(
         0.0, 'Control rate in Hz, 1 to 1000; 0 is the rate that the policy was trained for.',
         bounds=(0.0, FASTEST))
@@ -68,8 +75,12 @@ class Settings:
     publish_decisions: bool = setting(
         False, 'Publish every decision on ~/decision, for recordings: what the policy saw, what '
         'it answered, and what was sent. Used when the node is configured.')
+    latency_share: float = setting(
+        0.8, 'Share of a tick that the p99 of the inference of a new policy may take, as measured '
+        'before it takes over; one that takes longer is refused.', bounds=(0.01, 10.0))
     autostart: bool = setting(
         True, 'Configure and activate when the node starts.', is_fixed=True)
+    execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
 
@@ -86,6 +97,10 @@ class Settings:
             raise SettingsError(
                 f'parameter noise_scale: found {self.noise_scale}, expected 0 to 10, or -1 for '
                 "the policy's own scale")
+
+    def with_loaded(self, other: Settings) -> Settings:
+        """Replace the settings of :data:`LOADED` by another's."""
+        return replace(self, **{name: getattr(other, name) for name in LOADED})
 
     def tick(self, spec: PolicySpec) -> int:
         """Time between two ticks in ns."""

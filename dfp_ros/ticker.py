@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import math
 import time
 from typing import Any
 
@@ -31,10 +32,15 @@ from dfp_ros.observation import Sample
 from dfp_ros.robot_topics import CommandPublishers
 from dfp_ros.safety import Reason
 from dfp_ros.sample_store import Instant, SampleStore
+from dfp_ros.shadow_publisher import ShadowPublisher
 
 # With trigger `samples` a robot may think between samples; one that stays away is held all the
 # same, after this many seconds.
 _SAMPLES_TIMEOUT = 2.0
+
+
+class NotActiveError(ValueError):
+    """Something was asked for that takes an active node."""
 
 
 class Ticker:
@@ -49,6 +55,7 @@ class Ticker:
     :param decisions: Publishes every decision; None where that is not asked for.
 
     :ivar loop: What ticks work with; see :meth:`take_over`.
+    :ivar shadow: Is asked what it would have done; None for none.
     :ivar is_active: Whether it runs.
     :ivar store: The newest samples since it started.
     :ivar log: The log, with the last decision.
@@ -60,6 +67,7 @@ class Ticker:
             decisions: DecisionPublisher | None) -> None:
         """Wait to be started."""
         self.loop = loop
+        self.shadow: ShadowPublisher | None = None
         self.is_active = False
         self.store = SampleStore(loop.robot.sources)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
@@ -99,12 +107,21 @@ class Ticker:
         self.log.restart()
         return was_active
 
-    def reset(self) -> None:
-        """Stop the robot, and begin an episode: noise from its seed, samples from now on."""
+    def reset(self) -> str:
+        """
+        Stop the robot, and begin an episode: noise from its seed, samples from now on.
+
+        :return: What was done, for people.
+        :raises NotActiveError: Where the node is not active.
+        """
+        if not self.is_active:
+            raise NotActiveError('the node is not active; activate it first')
         self._commands.send_stop(self.loop)
         self.loop.controller.reset(self.loop.settings.noise_seed)
         self.store.clear()
         self.log.restart()
+        seed = self.loop.settings.noise_seed
+        return f'chunk dropped, noise starts again at seed {seed}'
 
     def take_over(self, loop: ControlLoop) -> None:
         """
@@ -113,10 +130,11 @@ class Ticker:
         :param loop: For the same robot.
         """
         old, self.loop = self.loop, loop
-        if self.is_active:
-            loop.controller.take_over(old.controller)
-            if loop.tick != old.tick:
-                self._start_timer()
+        loop.controller.take_over(old.controller)
+        if self.is_active and loop.tick != old.tick:
+            self._start_timer()
+        if self.shadow is not None:
+            self.shadow.follow(loop)
 
     def receive(self, name: str, sample: Sample) -> None:
         """Take a sample of a source; where ticks follow the samples, it may be time for one."""
@@ -148,6 +166,14 @@ class Ticker:
         self._ticks += 1
         if self._decisions is not None:
             self._decisions.publish(self._ticks, now, decision, samples)
+        if self.shadow is not None:
+            self.shadow.compare(self._ticks, now, decision, self._time_left())
+
+    def _time_left(self) -> float:
+        """Measure the seconds until the next tick."""
+        if self._timer is None or self.loop.settings.trigger == 'samples':
+            return math.inf
+        return float(self._timer.time_until_next_call() * 1e-9)
 
     def _start_timer(self) -> None:
         """Begin to tick at the rate that is set."""

@@ -1,0 +1,96 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy that is to take over: looked at in a moment, then loaded and tried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from dfp_ros.control_loop import ControlLoop, load_policy, make_control_loop
+from dfp_ros.policy import OnnxPolicy
+from dfp_ros.policy_file import PolicyError, read_spec
+from dfp_ros.robot_description import RobotDescription
+from dfp_ros.settings import Settings
+from dfp_ros.shared_files import find_shared
+from dfp_ros.spec import PolicySpec
+
+# A p99 needs some hundreds of calls; more, and a slow policy would take too long to try out.
+_CALLS, _FEWEST_CALLS, _SECONDS = 1000, 100, 0.2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """
+    What is to take over.
+
+    :param settings: The parameters that it is to run with.
+    :param policy: The policy, where it is loaded already; None where it has to be.
+    """
+
+    settings: Settings
+    policy: OnnxPolicy | None = None
+
+
+class _Unloaded:
+    """Stands for a policy of which no more is known than its specification."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        """Keep the specification."""
+        self.spec = spec
+
+
+def look_at(settings: Settings, robot: RobotDescription) -> None:
+    """
+    See whether a policy file can be what the settings want of it, in well under a tick.
+
+    The file is there and says what it is, and fits robot and settings; its weights are not read.
+
+    :raises ValueError: Where it cannot be.
+    """
+    spec = read_spec(find_shared(settings.policy, 'models', '.onnx'))
+    make_control_loop(settings, robot, cast(OnnxPolicy, _Unloaded(spec)))
+
+
+def load_control_loop(candidate: Candidate, robot: RobotDescription) -> ControlLoop:
+    """
+    Load a candidate, try it out, and measure how long it takes to answer.
+
+    :raises ValueError: Where it cannot be used.
+    """
+    settings = candidate.settings
+    policy = candidate.policy or load_policy(settings.policy, settings.execution)
+    loop = make_control_loop(settings, robot, policy)
+    candidates = settings.candidates or policy.spec.candidates
+    typical = float(np.median(policy.warm_up(candidates)))
+    calls = int(np.clip(_SECONDS / typical, _FEWEST_CALLS, _CALLS))
+    return replace(
+        loop, latency=float(np.percentile(policy.warm_up(candidates, calls), 99)))
+
+
+def require_latency(loop: ControlLoop) -> None:
+    """
+    See whether a policy answers fast enough for its ticks.
+
+    :raises PolicyError: Where it does not.
+    """
+    limit = loop.settings.latency_share * loop.tick * 1e-9
+    if loop.latency > limit:
+        raise PolicyError(
+            f'policy {loop.policy.spec.name!r} ({loop.policy.path}): its inference takes '
+            f'{loop.latency * 1e3:.3g} ms (p99), expected at most {limit * 1e3:.3g} ms, which is '
+            f'{loop.settings.latency_share:g} of a tick at {1e9 / loop.tick:g} Hz; lower rate or '
+            'candidates, or raise latency_share')

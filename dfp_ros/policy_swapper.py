@@ -1,0 +1,269 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Swapping policies as a transaction: looked at, loaded, tried out, switched between two ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+import functools
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from dfp_ros.candidate import Candidate, load_control_loop, require_latency
+from dfp_ros.control_loop import ControlLoop, remake_control_loop
+from dfp_ros.explain import explain
+from dfp_ros.node_parameters import read_settings, read_values, require_changeable
+from dfp_ros.policy_status import PolicyStatus, Refusal, Standing, time_now
+from dfp_ros.prepared_change import prepare_change, PreparedChange
+from dfp_ros.settings import LOADED
+from dfp_ros.shadow_publisher import ShadowPublisher
+from dfp_ros.ticker import Ticker
+from dfp_ros.worker import Job, Worker
+
+# The parameters that a failure gives their old values back, by what failed.
+_RESTORED = {'policy': LOADED, 'shadow': ('shadow',)}
+
+
+class SwapError(ValueError):
+    """There is nothing to swap."""
+
+
+class PolicySwapper:
+    """
+    Changes what a node runs, one change after the other.
+
+    Everything but loading happens on the thread that spins the node, so between two ticks. Where
+    two swaps are asked for at once, the later one counts.
+
+    :param node: Has the parameters.
+    :param ticker: Has the loop that runs.
+    :param status: Says what runs.
+
+    :ivar is_restoring: Whether parameters are just being set to what runs.
+    """
+
+    def __init__(self, node: Node, ticker: Ticker, status: PolicyStatus) -> None:
+        """Start with what the ticker runs."""
+        self.is_restoring = False
+        self._node = node
+        self._ticker = ticker
+        self._status = status
+        self._worker = Worker(node)
+        self._jobs: dict[str, tuple[Job, Candidate]] = {}
+        self._prepared = PreparedChange()
+        self._previous: ControlLoop | None = None
+        self._since = time_now()
+        self._refusal: Refusal | None = None
+        self._publish()
+
+    # Parameters
+
+    def check(self, changes: Mapping[str, Any]) -> None:
+        """
+        Accept new values of parameters; what follows from them is prepared, but not used yet.
+
+        :param changes: New values by name.
+        :raises ValueError: Where they are refused.
+        """
+        self._prepared = PreparedChange()
+        if self.is_restoring:
+            return
+        loop = self._ticker.loop
+        last = self._jobs['policy'][1] if 'policy' in self._jobs else Candidate(
+            loop.settings, loop.policy)
+        try:
+            wanted = read_settings(self._node, changes)
+            require_changeable(loop.settings, changes)
+            self._prepared = prepare_change(wanted, changes, loop, last)
+        except Exception as error:
+            for kind in _RESTORED:
+                if kind in changes:
+                    self._refuse(str(changes[kind]), error)
+            raise
+
+    def apply(self) -> None:
+        """Use what was prepared, or have it loaded."""
+        prepared, self._prepared = self._prepared, PreparedChange()
+        if prepared.loop is not None:
+            self._switch(prepared.loop)
+        if prepared.policy is not None:
+            self._load('policy', prepared.policy, self._take_over)
+        if prepared.shadow is not None:
+            self._load('shadow', prepared.shadow, self.take_shadow)
+        elif not self._node.get_parameter('shadow').value:
+            self._drop_shadow()
+
+    # Swaps
+
+    def _load(
+            self, kind: str, candidate: Candidate, use: Callable[[ControlLoop], None]) -> None:
+        """Have a candidate loaded, in place of one that is not loaded yet."""
+        self._cancel(kind)
+        robot = self._ticker.loop.robot
+
+        def done(loop: ControlLoop) -> None:
+            del self._jobs[kind]
+            try:
+                use(loop)
+            except Exception as error:
+                fail(error)
+
+        def fail(error: Exception) -> None:
+            self._jobs.pop(kind, None)
+            self._refuse(candidate.settings.policy, error)
+            self._restore(kind)
+            self._node.get_logger().error(
+                f'{kind} {candidate.settings.policy} was not taken, and the parameter has its old '
+                f'value again: {explain(error)}')
+
+        job = self._worker.submit(
+            functools.partial(load_control_loop, candidate, robot), done, fail)
+        self._jobs[kind] = job, candidate
+        self._publish()
+
+    def _take_over(self, loaded: ControlLoop) -> None:
+        """Switch to what was loaded, with the parameters of now."""
+        # One that ran before has a plan of then.
+        loop = remake_control_loop(
+            loaded, self._ticker.loop.settings.with_loaded(loaded.settings))
+        require_latency(loop)
+        self._switch(loop)
+
+    def _switch(self, loop: ControlLoop) -> None:
+        """Go on with another loop from the next tick on."""
+        old = self._ticker.loop
+        self._ticker.take_over(loop)
+        if loop.policy is not old.policy:
+            self._previous, self._since = old, time_now()
+            self._node.get_logger().info(
+                f'policy {loop.policy.spec.name!r} ({loop.policy.path}, sha256 '
+                f'{loop.policy.sha256[:12]}) takes over')
+        self._publish()
+
+    def rollback(self) -> str:
+        """
+        Go back to the previous policy, which is still loaded.
+
+        :return: What was done, for people.
+        :raises ValueError: Where there is none, or it does not fit the parameters of now.
+        """
+        if self._previous is None:
+            raise SwapError('there is no previous policy: none was swapped since the node was '
+                            'configured')
+        return self._revive(self._previous)
+
+    def promote(self) -> str:
+        """
+        Make the shadow the policy.
+
+        :return: What was done, for people.
+        :raises ValueError: Where there is none, or it does not fit the parameters of now.
+        """
+        if self._ticker.shadow is None:
+            raise SwapError('there is no shadow, or it is not loaded yet; set the parameter '
+                            'shadow first')
+        text = self._revive(self._ticker.shadow.loop)
+        self._drop_shadow()
+        self._restore('shadow')
+        return text
+
+    def _revive(self, loop: ControlLoop) -> str:
+        """Switch to a policy that is loaded; one that is being loaded is given up."""
+        self._take_over(loop)
+        self._cancel('policy')
+        self._restore('policy')
+        return f'policy {loop.policy.spec.name!r} ({loop.policy.path}) takes over'
+
+    def take_shadow(self, loop: ControlLoop) -> None:
+        """
+        Have a policy shadow the one that runs.
+
+        :param loop: What it was loaded as.
+        """
+        self._close_shadow()
+        self._ticker.shadow = ShadowPublisher(self._node, loop, self._ticker.loop)
+        self._note_shadow(loop.settings.policy)
+
+    def _drop_shadow(self) -> None:
+        """Go on without a shadow."""
+        self._cancel('shadow')
+        if self._ticker.shadow is not None:
+            self._close_shadow()
+            self._note_shadow('')
+
+    def _close_shadow(self) -> None:
+        """Destroy the shadow, if there is one."""
+        if self._ticker.shadow is not None:
+            self._ticker.shadow.close()
+            self._ticker.shadow = None
+
+    def _note_shadow(self, name: str) -> None:
+        """Write the shadow into the settings of the loop that runs."""
+        loop = self._ticker.loop
+        self._ticker.loop = replace(loop, settings=replace(loop.settings, shadow=name))
+        self._publish()
+
+    def _cancel(self, kind: str) -> None:
+        """Give up what is being loaded."""
+        if kind in self._jobs:
+            self._worker.cancel(self._jobs.pop(kind)[0])
+
+    def _restore(self, kind: str) -> None:
+        """Set the parameters to what runs."""
+        values = read_values(self._ticker.loop.settings, _RESTORED[kind])
+        self.is_restoring = True
+        try:
+            self._node.set_parameters([
+                Parameter(name, value=value) for name, value in values.items()
+                if self._node.get_parameter(name).value != value])
+        finally:
+            self.is_restoring = False
+
+    # Reports
+
+    @property
+    def standing(self) -> Standing:
+        """Return which policies there are."""
+        shadow = self._ticker.shadow
+        return Standing(
+            self._ticker.loop, self._since,
+            tuple(candidate.settings.policy for _, candidate in self._jobs.values()),
+            self._previous, None if shadow is None else shadow.loop, self._refusal)
+
+    def _publish(self) -> None:
+        """Say which policies there are."""
+        self._status.publish(self.standing)
+
+    def facts(self) -> dict[str, str]:
+        """List what is worth a line in diagnostics."""
+        shadow = self._ticker.shadow
+        return self.standing.facts() | ({} if shadow is None else shadow.facts())
+
+    def _refuse(self, policy: str, error: Exception) -> None:
+        """Keep in mind what was not taken, and publish it."""
+        self._refusal = Refusal(policy, explain(error), time_now())
+        self._publish()
+
+    def close(self) -> None:
+        """Give up what is being loaded, and say so; the shadow ends too."""
+        for kind, (_, candidate) in list(self._jobs.items()):
+            self._cancel(kind)
+            self._restore(kind)
+            self._node.get_logger().warning(
+                f'{kind} {candidate.settings.policy} was not taken: the node is cleaned up')
+        self._worker.close()
+        self._close_shadow()

@@ -1,0 +1,111 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A thread for what takes longer than a tick; its results come back between two ticks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+# How often results are looked for, in s, while there is work.
+_POLL = 0.01
+
+
+@dataclass
+class Job:
+    """
+    Work under way.
+
+    :param future: Its result.
+    :param done: Called with the result.
+    :param failed: Called with the error instead.
+    :param is_cancelled: Whether nobody wants the result any more.
+    """
+
+    future: Future[Any]
+    done: Callable[[Any], None]
+    failed: Callable[[Exception], None]
+    is_cancelled: bool = False
+
+
+class Worker:
+    """
+    Works through jobs one after the other.
+
+    A timer of the node looks for results: it needs no executor to be there yet, and whatever a
+    result leads to happens on the thread that ticks.
+
+    :param node: Creates the timer.
+    """
+
+    def __init__(self, node: Node) -> None:
+        """Start without work."""
+        self._node = node
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='worker')
+        self._jobs: deque[Job] = deque()
+        self._timer: Any = None
+
+    def submit(
+            self, work: Callable[[], Any], done: Callable[[Any], None],
+            failed: Callable[[Exception], None]) -> Job:
+        """
+        Take on a job.
+
+        :param work: Runs in the worker's thread.
+        :param done: Gets the result, in the node's thread.
+        :param failed: Gets the error, in the node's thread.
+        """
+        job = Job(self._thread.submit(work), done, failed)
+        self._jobs.append(job)
+        if self._timer is None:
+            self._timer = self._node.create_timer(
+                _POLL, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """Give up a job; one that has begun is finished, and its result is dropped."""
+        job.is_cancelled = True
+        job.future.cancel()
+
+    def close(self) -> None:
+        """Give up all jobs, and wait for the one that has begun."""
+        self._jobs.clear()
+        self._stop_looking()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _look(self) -> None:
+        """Hand over results that have come."""
+        while self._jobs and self._jobs[0].future.done():
+            job = self._jobs.popleft()
+            if job.is_cancelled:
+                continue
+            error = job.future.exception()
+            if error is None:
+                job.done(job.future.result())
+            elif isinstance(error, Exception):
+                job.failed(error)
+        if not self._jobs:
+            self._stop_looking()
+
+    def _stop_looking(self) -> None:
+        """Destroy the timer."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
