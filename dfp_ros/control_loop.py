@@ -77,11 +77,13 @@ def make_control_loop(
     """
     spec, tick = policy.spec, settings.tick(policy.spec)
     candidates = settings.candidates or spec.candidates
-    noise = NoiseStream(settings.noise_seed, candidates, spec.noise_size, settings.scale(spec))
+    noise = NoiseStream(
+        settings.noise_seed, candidates, spec.noise_size, settings.scale(spec),
+        settings.planning.noise)
     scale = ActionScale(spec)
     limiter = CommandLimiter(Limits(scale.low, scale.high), tick, settings.limits.ramp_in)
-    planner = Planner(policy, noise, tick, time.perf_counter_ns)
-    controller = Controller(robot, spec, planner, limiter, settings.safety)
+    planner = Planner(policy, noise, tick, time.perf_counter_ns, settings.planning)
+    controller = Controller(robot, spec, planner, limiter, settings.safety, tick)
     writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
     policy.warm_up(candidates)
     return ControlLoop(settings, robot, policy, controller, writers, tick)

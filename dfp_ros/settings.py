@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints, TypeVar
 
 from dfp_ros.limits import LimitSettings
+from dfp_ros.planner import PlanningSettings
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.setting import Meaning, setting, SettingsError
 from dfp_ros.spec import PolicySpec
@@ -70,6 +71,7 @@ class Settings:
         'it answered, and what was sent. Used when the node is configured.')
     autostart: bool = setting(
         True, 'Configure and activate when the node starts.', is_fixed=True)
+    planning: PlanningSettings = field(default_factory=PlanningSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
 
