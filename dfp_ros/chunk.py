@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float32]
 
 class NoiseStream:
     """
-    The noise that the policy turns into chunks, one draw a chunk, the same for the same seed.
+    The noise that the policy turns into chunks, the same for the same seed.
 
     The node and the offline evaluation draw from this one class, so that an episode over ROS can
     be compared with the same episode in the simulator, command by command.
@@ -34,24 +34,45 @@ class NoiseStream:
     :param candidates: Noise vectors in a draw, one a candidate chunk.
     :param size: Length of one noise vector, :attr:`dfp_ros.spec.PolicySpec.noise_size`.
     :param scale: Factor on the standard normal numbers.
+    :param mode: ``each_chunk`` draws for each chunk; ``held`` draws once, after a reset, and gives
+        that again; ``zero`` gives zeros.
+
+    :ivar draws: How often was drawn since the reset.
     """
 
-    def __init__(self, seed: int, candidates: int, size: int, scale: float = 1.0) -> None:
+    def __init__(
+            self, seed: int, candidates: int, size: int, scale: float = 1.0,
+            mode: str = 'each_chunk') -> None:
         """Start at the first draw."""
         self.shape = (candidates, size)
         self.scale = np.float32(scale)
+        self._mode = mode
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
         """Start again at the first draw of a seed."""
         self._generator = np.random.Generator(np.random.PCG64(seed))
+        self._held: FloatArray | None = None
+        self.draws = 0
 
     def next(self) -> FloatArray:
         """
-        Draw the noise of the next chunk.
+        Give the noise of the next chunk.
 
         :return: Shape (candidates, size), float32.
         """
+        if self._mode == 'zero':
+            return np.zeros(self.shape, np.float32)
+        if self._held is not None:
+            return self._held
+        noise = self._draw()
+        if self._mode == 'held':
+            self._held = noise
+        return noise
+
+    def _draw(self) -> FloatArray:
+        """Draw."""
+        self.draws += 1
         return self.scale * self._generator.standard_normal(self.shape, dtype=np.float32)
 
 
@@ -71,59 +92,72 @@ class Chunk:
     spread: float
 
 
+@dataclass(frozen=True)
+class Due:
+    """
+    Where in a chunk a tick is.
+
+    :param index: The action that is due.
+    :param fraction: How much of its time is over, 0 to 1; 0 where each tick plays another action.
+    """
+
+    index: int
+    fraction: float
+
+
 class ChunkPlayer:
     """
-    Plays chunks open loop: an action a period, and a new chunk once the last one is used up.
+    Plays a chunk: an action a period.
 
     Time is counted in ticks of the control loop, so that its jitter cannot play an action twice
     or leave one out. With one tick a period, actions follow each other tick by tick. With another
     rate, the time since the chunk's first action decides, rounded to whole ticks; ticks that were
     missed count, so that a late loop does not stretch the chunk.
 
+    :param chunk: The chunk.
+    :param start: When its first action is due, in ns.
     :param period: Time that one action is meant for, in ns.
     :param tick: Time between two ticks, in ns; the same for one tick a period.
     """
 
-    def __init__(self, period: int, tick: int) -> None:
-        """Start without a chunk."""
+    def __init__(self, chunk: Chunk, start: int, period: int, tick: int) -> None:
+        """Start at the first action."""
+        self.chunk = chunk
+        self._start = start
         self._period = period
         self._tick = tick
         # Rates are given in Hz; 1/3 s cannot be written in ns. A thousandth is no other rate.
         self._each_tick = abs(tick - period) * 1000 <= period
-        self.reset()
-
-    def reset(self) -> None:
-        """Drop the chunk, so that the next tick needs a new one."""
-        self._chunk: Chunk | None = None
-        self._start = 0
         self._played = 0
 
-    def start(self, chunk: Chunk, now: int) -> None:
+    def next(self, now: int) -> Due | None:
         """
-        Begin a chunk; its first action is due now.
-
-        :param chunk: The chunk.
-        :param now: Time in ns.
-        """
-        self._chunk = chunk
-        self._start = now
-        self._played = 0
-
-    def next(self, now: int) -> tuple[int, FloatArray] | None:
-        """
-        Get the action that is due at this tick; call once a tick.
+        Say which action is due at this tick; call once a tick.
 
         :param now: Time in ns.
-        :return: Index in the chunk and action, shape (act_dim,); None where a new chunk is due.
+        :return: None where the chunk is used up.
         """
-        if self._chunk is None:
-            return None
-        if self._each_tick:
-            index = self._played
-        else:
-            ticks = round((now - self._start) / self._tick)
-            index = (ticks * self._tick + self._tick // 1000) // self._period
-        if not 0 <= index < len(self._chunk.actions):
-            return None
+        due = self.peek(now)
         self._played += 1
-        return index, self._chunk.actions[index]
+        return due
+
+    def peek(self, now: int) -> Due | None:
+        """
+        Say which action will be due at the next tick.
+
+        :param now: Time of that tick in ns.
+        :return: None where the chunk is used up by then.
+        """
+        if self._each_tick:
+            index, rest = self._played, 0
+        else:
+            passed = round((now - self._start) / self._tick) * self._tick
+            index = (passed + self._tick // 1000) // self._period
+            rest = max(0, passed - index * self._period)
+        if not 0 <= index < len(self.chunk.actions):
+            return None
+        return Due(index, rest / self._period)
+
+    def skip(self) -> None:
+        """Leave out the action that is due at this tick."""
+        self._played += 1

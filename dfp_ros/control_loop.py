@@ -85,8 +85,9 @@ def make_planner(settings: Settings, policy: Policy) -> Planner:
     spec = policy.spec
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
-        settings.scale(spec))
-    return Planner(policy, noise, settings.tick(spec), time.perf_counter_ns)
+        settings.scale(spec), settings.planning.noise)
+    return Planner(
+        policy, noise, settings.tick(spec), time.perf_counter_ns, settings.planning)
 
 
 def make_control_loop(
@@ -100,7 +101,7 @@ def make_control_loop(
     scale = ActionScale(spec)
     limiter = CommandLimiter(Limits(scale.low, scale.high), tick, settings.limits.ramp_in)
     planner = make_planner(settings, policy)
-    controller = Controller(robot, spec, planner, limiter, settings.safety)
+    controller = Controller(robot, spec, planner, limiter, settings.safety, tick)
     writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
     return ControlLoop(settings, robot, policy, controller, writers, tick)
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.chunk import FloatArray
+from dfp_ros.doubts import Doubts
 from dfp_ros.limits import ActionScale, CommandLimiter
 from dfp_ros.observation import NotFiniteError, ObservationBuilder, ObservationError, Sample
 from dfp_ros.planner import Planner
@@ -60,6 +61,7 @@ class Decision:
     :param sent: Command to send, shape (act_dim,), float64, SI units; None for none.
     :param observation: Shape (obs_dim,), float32, or None where there was none.
     :param action: What the policy answered, shape (act_dim,), float32, or None.
+    :param joined: The same after averaging, interpolating and joining chunks, or None.
     :param command: What is asked for in SI units before any limit, shape (act_dim,), float64, or
         None.
     :param limited: The same within all limits, or None where the robot is stopped instead.
@@ -67,7 +69,7 @@ class Decision:
         period apart; None where nobody asked for it.
     :param response: The strongest response to what is the matter.
     :param chunk_index: Index of the action in its chunk, or None.
-    :param draw: How many chunks were planned since the reset, the action's own included.
+    :param draw: How often noise was drawn since the reset until its chunk was asked for.
     :param value: Value of the action's chunk by the critics, NaN where they were not asked.
     :param spread: How far the candidates of its chunk disagreed, in action units.
     :param inference: Seconds that the policy took, None in a step that did not ask it.
@@ -82,6 +84,7 @@ class Decision:
     observation: FloatArray | None = None
     action: FloatArray | None = None
     command: NDArray[np.float64] | None = None
+    joined: FloatArray | None = None
     limited: NDArray[np.float64] | None = None
     ahead: NDArray[np.float64] | None = None
     response: Response = Response.PASS
@@ -106,6 +109,7 @@ class Controller:
     :param planner: Plans with that policy.
     :param limiter: Keeps its commands within limits.
     :param settings: What is done about doubts.
+    :param tick: Time between two ticks in ns; the policy's control period by default.
     :param measure: Reads where the robot is from fresh samples, shape (act_dim,), NaN where that
         is unknown; None where nothing needs it.
     :param ahead: Whether the commands after the next are wanted.
@@ -117,6 +121,7 @@ class Controller:
     def __init__(
             self, robot: RobotDescription, spec: PolicySpec, planner: Planner,
             limiter: CommandLimiter, settings: SafetySettings | None = None,
+            tick: int | None = None,
             measure: Callable[[Mapping[str, Sample]], NDArray[np.float64]] | None = None,
             ahead: bool = False) -> None:
         """Check that policy and robot fit, and wait."""
@@ -132,6 +137,7 @@ class Controller:
         self._scale = ActionScale(spec)
         self._builder = ObservationBuilder(robot.observation)
         self._watch = SourceWatch(robot.sources.values(), settings.clock_skew)
+        self._doubts = Doubts(settings, spec, tick or self._period)
         self._last_step: int | None = None
         self._has_commanded = False
         self._stopped_by: str | None = None
@@ -141,6 +147,11 @@ class Controller:
     def stop_command(self) -> NDArray[np.float64] | None:
         """Return the command that stops the robot, shape (act_dim,), None where there is none."""
         return self._limiter.stop()
+
+    @property
+    def outside(self) -> dict[str, int]:
+        """Return in how many steps since the reset numbers were outside the training data's."""
+        return self._doubts.envelope.outside
 
     @property
     def is_stopped(self) -> bool:
@@ -169,8 +180,10 @@ class Controller:
         :param seed: Seed of the noise.
         """
         self._planner.restart(seed)
+        self._builder.reset()
         self._limiter.reset()
         self._watch.reset()
+        self._doubts.reset()
         self._last_step = None
         self._has_commanded = False
         self.counts.clear()
@@ -184,7 +197,19 @@ class Controller:
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
         self._stopped_by = other._stopped_by
+        self._builder = other._builder
         self._limiter.take_over(other._limiter)
+        self._planner.drop()
+        if other._planner.last is not None:
+            self._planner.join(self._scale.action(other._scale.command(other._planner.last)))
+
+    def prepare(self) -> None:
+        """
+        Think ahead, as far as ``planning.ahead`` says; call after each step, its command sent.
+
+        What goes wrong shows in the next step.
+        """
+        self._planner.prepare()
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
@@ -216,6 +241,9 @@ class Controller:
         except ObservationError as error:
             findings.append(finding(Reason.UNREADABLE, str(error)))
             return self._hold(findings, facts, measured)
+        findings += self._doubts.about_observation(observation)
+        if _strongest(findings) >= Response.HOLD:
+            return self._hold(findings, facts, measured)
         try:
             planned = self._planner.next(now, observation)
         except PolicyError as error:
@@ -223,17 +251,19 @@ class Controller:
             return self._hold(findings, facts, measured)
         facts.update(
             chunk_index=planned.index, action=planned.action, inference=planned.inference,
-            draw=planned.draw, value=planned.chunk.value, spread=planned.chunk.spread)
-        facts['command'] = command = self._scale.command(planned.action)
+            joined=planned.joined, draw=planned.draw, value=planned.chunk.value,
+            spread=planned.chunk.spread)
+        findings += self._doubts.about_answer(planned)
+        facts['command'] = command = self._scale.command(planned.joined)
         if not np.isfinite(command).all():
             findings.append(finding(
-                Reason.NOT_FINITE_ACTION, f'the policy answered {planned.action.tolist()}'))
+                Reason.NOT_FINITE_ACTION, f'the policy answered {planned.joined.tolist()}'))
         if (response := _strongest(findings)) >= Response.HOLD:
             return self._hold(findings, facts, measured)
         speed = self._settings.slow_speed if response is Response.SLOW else 1.0
         sent, limits = self._limiter.limit(command, measured, speed)
         if limits:
-            findings += _explain_limits(limits, planned.action, command, sent)
+            findings += _explain_limits(limits, planned.joined, command, sent)
             if sent is None or _strongest(findings) >= Response.HOLD:
                 return self._held(findings, facts, sent)
         if self._wants_ahead:
@@ -274,6 +304,9 @@ class Controller:
             sent: NDArray[np.float64] | None) -> Decision:
         """Plan anew from a fresh observation once it is over."""
         self._planner.drop()
+        if 'observation' not in facts:
+            # A tick is missing in what the observation remembers.
+            self._builder.reset()
         state = State.HOLD if self._has_commanded else State.WAITING
         if self._stopped_by is not None:
             state = State.STOPPED

@@ -84,6 +84,18 @@ class ActionScale:
         """
         return self.low + (action.astype(np.float64) + 1) / 2 * self._range
 
+    def action(self, command: Vector) -> NDArray[np.float32]:
+        """
+        Find the action of a command; 0 where the range has no width.
+
+        :param command: Shape (act_dim,), SI units.
+        :return: Shape (act_dim,), float32.
+        """
+        width = np.where(self._range > 0, self._range, np.inf)
+        action: NDArray[np.float32] = (
+            2 * (command - self.low) / width - (self._range > 0)).astype(np.float32)
+        return action
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -17,9 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 from typing import Protocol
 
-from dfp_ros.chunk import Chunk, ChunkPlayer, FloatArray, NoiseStream
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.chunk import Chunk, ChunkPlayer, Due, FloatArray, NoiseStream
+from dfp_ros.setting import setting
 from dfp_ros.spec import PolicySpec
 
 
@@ -34,19 +39,51 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True)
+class PlanningSettings:
+    """How chunks become actions."""
+
+    mode: str = setting(
+        'open_loop', 'open_loop: play each chunk to its end, as in the paper. receding: ask for '
+        'another after replan_every actions. ensemble: likewise, and average what all chunks say '
+        'of the same time.', choices=('open_loop', 'receding', 'ensemble'))
+    replan_every: int = setting(
+        1, 'Actions after which the policy is asked again, unless the mode is open_loop.',
+        bounds=(1, 1000))
+    ensemble_decay: float = setting(
+        0.01, 'How much less a chunk weighs than the one before it: weights are exp(-decay * i), '
+        'with i = 0 for the oldest.', bounds=(-10.0, 10.0))
+    join_jump: float = setting(
+        0.0, 'Largest jump between two chunks, in action units; what is beyond it is spread over '
+        'join_over actions. 0 is any jump.', bounds=(0.0, 2.0))
+    join_over: int = setting(
+        3, 'Actions over which a jump is spread.', bounds=(1, 1000))
+    interpolate: bool = setting(
+        False, 'Where ticks come faster than actions, move from each action to the next in a '
+        'straight line; positions only.')
+    ahead: bool = setting(
+        False, 'Ask the policy one tick before its chunk is due, after the command was sent: '
+        'commands come sooner, from observations that are a tick older.')
+    noise: str = setting(
+        'each_chunk', 'each_chunk: draw noise for each chunk. held: draw once after activation or '
+        '~/reset. zero: no noise.', choices=('each_chunk', 'held', 'zero'))
+
+
+@dataclass(frozen=True)
 class Planned:
     """
     What is planned for one tick.
 
-    :param action: The action that is due, shape (act_dim,), float32, in [-1, 1] as trained.
-    :param ahead: Actions after it, shape (m, act_dim), one a control period; m may be 0.
-    :param chunk: The chunk that they are from.
+    :param action: What the newest chunk says, shape (act_dim,), float32, in [-1, 1] as trained.
+    :param joined: The same after averaging, interpolating and joining, shape (act_dim,), float32.
+    :param ahead: What comes after that, shape (m, act_dim), one a control period; m may be 0.
+    :param chunk: The newest chunk.
     :param index: The action's index in it.
-    :param draw: How many chunks were asked for since the restart, this one included.
-    :param inference: Seconds that the policy took, None where it was not asked.
+    :param draw: How often noise was drawn until that chunk was asked for.
+    :param inference: Seconds that the policy took, None where no chunk is new.
     """
 
     action: FloatArray
+    joined: FloatArray
     ahead: FloatArray
     chunk: Chunk
     index: int
@@ -54,36 +91,84 @@ class Planned:
     inference: float | None
 
 
+class _Playing:
+    """A chunk that is played, and how it was made."""
+
+    def __init__(self, player: ChunkPlayer, draw: int, inference: float) -> None:
+        self.player = player
+        self.draw = draw
+        self.inference = inference
+        self.due: Due | None = None
+        self.first = 0.0
+
+    def move(self, now: int) -> bool:
+        """Go to a tick; tell whether the chunk still has an action for it."""
+        self.due = self.player.next(now)
+        return self.due is not None
+
+    @property
+    def place(self) -> float:
+        """How many actions of it are over, whole and part."""
+        assert self.due is not None, 'a chunk that is played has an action'
+        return self.due.index + self.due.fraction
+
+
 class Planner:
     """
-    Plans open loop, as the paper does: a chunk is played to its end, then comes the next.
+    Decides which action is due.
 
     :param policy: The policy.
     :param noise: The noise that its chunks start from.
     :param tick: Time between two ticks in ns.
     :param clock: Counts ns, for measuring inference only; no plan depends on it.
+    :param settings: How chunks become actions; open loop by default, as in the paper.
+    :param positions: Which numbers of an action are positions, shape (act_dim,), bool; none by
+        default.
+
+    :ivar last: The action of the last tick, joined, shape (act_dim,); None where there is no plan.
     """
 
     def __init__(
-            self, policy: Policy, noise: NoiseStream, tick: int, clock: Callable[[], int]) -> None:
+            self, policy: Policy, noise: NoiseStream, tick: int, clock: Callable[[], int],
+            settings: PlanningSettings | None = None,
+            positions: NDArray[np.bool_] | None = None) -> None:
         """Start without a chunk."""
         self._policy = policy
         self._noise = noise
+        self._tick = tick
         self._clock = clock
-        self._player = ChunkPlayer(round(policy.spec.period * 1e9), tick)
-        self._chunk: Chunk | None = None
-        self._draws = 0
+        self._settings = PlanningSettings() if settings is None else settings
+        self._period = round(policy.spec.period * 1e9)
+        self._replan_after = (
+            policy.spec.horizon if self._settings.mode == 'open_loop'
+            else self._settings.replan_every)
+        # Where a chunk is over within a tick, one that was prepared would be too old to be played.
+        self._ahead = self._settings.ahead and tick * 1.001 < self._period * policy.spec.horizon
+        self._moving = (
+            positions if self._settings.interpolate and positions is not None and positions.any()
+            else None)
+        self.drop()
 
     def restart(self, seed: int) -> None:
         """Begin as new, with the first noise of a seed."""
         self.drop()
-        self._draws = 0
         self._noise.reset(seed)
 
     def drop(self) -> None:
         """Drop what is planned, so that the next tick plans anew; the noise goes on."""
-        self._player.reset()
-        self._chunk = None
+        self._playing: list[_Playing] = []
+        self._prepared: _Playing | Exception | None = None
+        self._observed: tuple[int, FloatArray] | None = None
+        self._jump: FloatArray | None = None
+        self.last: FloatArray | None = None
+
+    def join(self, last: FloatArray) -> None:
+        """
+        Go on from an action that another planner planned.
+
+        :param last: Shape (act_dim,), in this policy's units.
+        """
+        self.last = last
 
     def next(self, now: int, observation: FloatArray) -> Planned:
         """
@@ -93,17 +178,113 @@ class Planner:
         :param observation: Shape (obs_dim,), float32, finite.
         :raises PolicyError: Where the policy was asked and failed; what was planned stands.
         """
-        inference = None
-        due = self._player.next(now)
-        if due is None:
-            begin = self._clock()
-            self._draws += 1
-            self._chunk = self._policy.act(observation, self._noise.next())
-            inference = (self._clock() - begin) * 1e-9
-            self._player.start(self._chunk, now)
-            due = self._player.next(now)
-        chunk = self._chunk
-        assert due is not None, 'a chunk has at least one action'
-        assert chunk is not None, 'an action has a chunk'
-        index, action = due
-        return Planned(action, chunk.actions[index + 1:], chunk, index, self._draws, inference)
+        self._observed = now, observation
+        self._playing = [playing for playing in self._playing if playing.move(now)]
+        new = self._renew(now, observation)
+        newest = self._playing[-1]
+        due, chunk = newest.due, newest.player.chunk
+        assert due is not None, 'a chunk that is played has an action'
+        rest = self._rest()
+        if new:
+            newest.first = newest.place
+            self._jump = self._find_jump(rest[0])
+        if self._jump is not None:
+            rest = self._join(rest, newest.place - newest.first)
+        self.last = rest[0]
+        return Planned(
+            chunk.actions[due.index], rest[0], rest[1:], chunk, due.index, newest.draw,
+            newest.inference if new else None)
+
+    def prepare(self) -> None:
+        """
+        Ask for the next chunk, where the next tick needs one and ``ahead`` is on.
+
+        Call it after the command of a tick was sent. The chunk starts from what that tick observed
+        and at its time, so the actions that are due before the next tick are left out. Where the
+        policy fails, the next tick raises what it raised.
+        """
+        if not self._ahead or self._observed is None or not self._playing:
+            return
+        (now, observation), newest = self._observed, self._playing[-1]
+        due = newest.player.peek(now + self._tick)
+        if due is not None and due.index + due.fraction - newest.first < self._replan_after:
+            return
+        try:
+            self._prepared = self._ask(now, observation)
+            self._prepared.player.skip()
+        except Exception as error:  # whatever it is, the tick that needs the chunk has to know
+            self._prepared = error
+
+    def _renew(self, now: int, observation: FloatArray) -> bool:
+        """See to it that there is a chunk to play; tell whether it is a new one."""
+        prepared, self._prepared = self._prepared, None
+        if isinstance(prepared, Exception):
+            raise prepared
+        if prepared is not None and prepared.move(now):
+            self._add(prepared)
+            return True
+        if self._playing:
+            newest = self._playing[-1]
+            if newest.place - newest.first < self._replan_after:
+                return False
+        asked = self._ask(now, observation)
+        asked.move(now)
+        self._add(asked)
+        return True
+
+    def _ask(self, now: int, observation: FloatArray) -> _Playing:
+        """Ask the policy for a chunk that starts now."""
+        begin = self._clock()
+        chunk = self._policy.act(observation, self._noise.next())
+        inference = (self._clock() - begin) * 1e-9
+        player = ChunkPlayer(chunk, now, self._period, self._tick)
+        return _Playing(player, self._noise.draws, inference)
+
+    def _add(self, playing: _Playing) -> None:
+        """Play a chunk, beside the others or instead of them."""
+        if self._settings.mode != 'ensemble':
+            self._playing.clear()
+        self._playing.append(playing)
+
+    def _rest(self) -> FloatArray:
+        """Put together what is planned from this tick on, a control period apart."""
+        if len(self._playing) == 1:
+            return self._remaining(self._playing[0])
+        # Temporal ensembling: https://arxiv.org/abs/2304.13705, algorithm 2.
+        newest = self._remaining(self._playing[-1])
+        total, weights = np.zeros_like(newest), np.zeros((len(newest), 1), np.float32)
+        for i, playing in enumerate(self._playing):
+            weight = np.float32(math.exp(-self._settings.ensemble_decay * i))
+            actions = self._remaining(playing)[:len(newest)]
+            total[:len(actions)] += weight * actions
+            weights[:len(actions)] += weight
+        return total / weights
+
+    def _remaining(self, playing: _Playing) -> FloatArray:
+        """Take what a chunk has for this tick and after it."""
+        assert playing.due is not None, 'a chunk that is played has an action'
+        index, fraction = playing.due.index, playing.due.fraction
+        actions = playing.player.chunk.actions[index:]
+        if self._moving is None or not fraction or len(actions) < 2:
+            return actions
+        between = actions.copy()
+        between[:-1] += np.float32(fraction) * (actions[1:] - actions[:-1]) * self._moving
+        return between
+
+    def _find_jump(self, action: FloatArray) -> FloatArray | None:
+        """Find by how much a new chunk jumps more than it may; None where it does not."""
+        most = self._settings.join_jump
+        if not most or self.last is None:
+            return None
+        jump = action - self.last
+        excess: FloatArray = jump - np.clip(jump, -most, most)
+        return excess if excess.any() and np.isfinite(excess).all() else None
+
+    def _join(self, rest: FloatArray, place: float) -> FloatArray:
+        """Take off what is left of the jump, less with each action."""
+        assert self._jump is not None, 'there is something to join'
+        left = 1 - (place + np.arange(len(rest))) / self._settings.join_over
+        if left[0] <= 0:
+            self._jump = None
+            return rest
+        return rest - np.maximum(left, 0).astype(np.float32)[:, None] * self._jump

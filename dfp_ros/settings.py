@@ -26,6 +26,7 @@ from typing import Any, get_type_hints, TypeVar
 
 from dfp_ros.execution import ExecutionSettings
 from dfp_ros.limits import LimitSettings
+from dfp_ros.planner import PlanningSettings
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.setting import Meaning, setting, SettingsError
 from dfp_ros.spec import PolicySpec
@@ -80,6 +81,7 @@ class Settings:
         'before it takes over; one that takes longer is refused.', bounds=(0.01, 10.0))
     autostart: bool = setting(
         True, 'Configure and activate when the node starts.', is_fixed=True)
+    planning: PlanningSettings = field(default_factory=PlanningSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 
 from dfp_ros.observation import Sample
 from dfp_ros.safety import conclude, Finding, finding, Reason
-from dfp_ros.source_description import Source
+from dfp_ros.source_description import HEADER, RECEIVE, Source
 
 # The smallest delay is that of the last one to two such runs of messages.
 _RUN = 100
@@ -29,9 +29,9 @@ class SourceWatch:
     """
     Watches all sources of a robot.
 
-    Age is judged twice: by when the message arrived, which no publisher's clock can defeat, and by
-    its header stamp, which no queue on the way can defeat. Both are only as good as ``now``: where
-    that is set back, samples from before have to be forgotten first, as
+    Age is judged twice, unless the source says otherwise: by when the message arrived, which no
+    publisher's clock can defeat, and by its header stamp, which no queue can defeat. Both are only
+    as good as ``now``: where that is set back, samples from before have to be forgotten first, as
     :meth:`dfp_ros.sample_store.SampleStore.pass_time` does.
 
     :param sources: All sources.
@@ -42,13 +42,12 @@ class SourceWatch:
         """Start without having seen anything."""
         self._clock_skew = clock_skew
         self._sources = tuple(
-            (source, f'source {source.name!r} (topic {source.topic})', _Delay(),
-             getattr(source, 'when_stale', 'hold'))
+            (source, f'source {source.name!r} (topic {source.topic})', _Delay())
             for source in sources)
 
     def reset(self) -> None:
         """Forget what was measured of the clocks."""
-        for _, _, delay, _ in self._sources:
+        for _, _, delay in self._sources:
             delay.reset()
 
     def check(self, now: int, samples: Mapping[str, Sample | None]) -> list[Finding]:
@@ -60,17 +59,17 @@ class SourceWatch:
         :return: What is the matter with each source; empty where nothing is.
         """
         findings = []
-        for source, name, delay, when_stale in self._sources:
+        for source, name, delay in self._sources:
             sample = samples.get(source.name)
             if sample is None:
                 findings.append(finding(Reason.WAITING, f'{name}: no message yet'))
                 continue
-            if sample.stamp:
+            if sample.stamp and source.time != RECEIVE:
                 delay.add(sample.received, sample.stamp)
             wrong = _judge(now, source, sample, delay)
             if wrong is not None:
                 reason, text = wrong
-                findings.append(finding(reason, f'{name}: {text}', when_stale))
+                findings.append(finding(reason, f'{name}: {text}', source.when_stale))
             elif self._clock_skew and delay.smallest < -self._clock_skew * 1e9:
                 findings.append(finding(
                     Reason.CLOCK_SKEW, f'{name}: {delay.describe()}; the clocks differ'))
@@ -125,22 +124,24 @@ class _Delay:
 
 
 def _judge(now: int, source: Source, sample: Sample, delay: _Delay) -> tuple[Reason, str] | None:
-    """Judge the age of one sample."""
+    """Judge the age of one sample, by the clocks that the source names."""
     limit = f'maximum age {source.max_age:g} s'
     silent = (now - sample.received) * 1e-9
-    if silent > source.max_age:
+    if silent > source.max_age and source.time != HEADER:
         return Reason.STALE, f'nothing arrived for {silent:.3f} s, {limit}'
-    if sample.stamp == 0:
+    if sample.stamp == 0 and source.time != RECEIVE:
         return Reason.STALE, 'header.stamp is empty, so its age is unknown; have it stamped'
-    age = (now - sample.time) * 1e-9
+    age = silent if source.time == RECEIVE else (now - sample.time) * 1e-9
     if age > source.max_age:
         # Where the source fell silent, its stamps come of age a little before its arrivals.
         doubt = f'; {delay.describe()}; do the clocks agree?' if silent < age / 2 else ''
         return Reason.STALE, (
             f'arrived {silent:.3f} s ago and stamped {age:.3f} s ago, {limit}{doubt}')
-    if min(age, silent) < -source.max_age:
+    if age < -source.max_age:
         return Reason.FUTURE, (
-            f'stamped {-min(age, silent):.3f} s in the future, {limit}; '
-            + (f'{delay.describe()}; do the clocks agree?' if silent > age else
-               'it arrived before the clock was set back'))
+            f'stamped {-age:.3f} s in the future, {limit}; {delay.describe()}; do the clocks '
+            'agree?')
+    if silent < -source.max_age and source.time != HEADER:
+        return Reason.FUTURE, (
+            f'arrived {-silent:.3f} s in the future, {limit}; was the clock set back?')
     return None

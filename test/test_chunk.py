@@ -16,7 +16,7 @@
 import numpy as np
 import pytest
 
-from dfp_ros.chunk import Chunk, ChunkPlayer, NoiseStream
+from dfp_ros.chunk import Chunk, ChunkPlayer, Due, NoiseStream
 
 PERIOD = 50_000_000
 
@@ -28,10 +28,9 @@ def chunk(horizon: int = 5) -> Chunk:
 
 def play(tick: int, times: list[int]) -> list[int | None]:
     """Play one chunk that starts at the first of some times; the index at each."""
-    player = ChunkPlayer(PERIOD, tick)
-    player.start(chunk(), times[0])
+    player = ChunkPlayer(chunk(), times[0], PERIOD, tick)
     due = [player.next(now) for now in times]
-    return [None if item is None else item[0] for item in due]
+    return [None if item is None else item.index for item in due]
 
 
 def test_noise_is_that_of_the_generator() -> None:
@@ -50,14 +49,18 @@ def test_noise_is_that_of_the_generator() -> None:
     assert first.dtype == np.float32
 
 
-def test_no_chunk_no_action() -> None:
-    """At the start, and after a reset, a chunk is due."""
-    player = ChunkPlayer(PERIOD, PERIOD)
-    assert player.next(0) is None
-    player.start(chunk(), 0)
-    assert player.next(0) is not None
-    player.reset()
-    assert player.next(PERIOD) is None
+@pytest.mark.parametrize('mode', ['held', 'zero'])
+def test_noise_that_does_not_change(mode: str) -> None:
+    """Held noise is the first draw of its seed, until a reset; zero noise is zero."""
+    stream = NoiseStream(7, 3, 4, 0.5, mode)
+    first = stream.next()
+    expected = NoiseStream(7, 3, 4, 0.5).next() if mode == 'held' else np.zeros((3, 4))
+    for _ in range(3):
+        np.testing.assert_array_equal(stream.next(), expected)
+    assert stream.draws == (mode == 'held')
+    stream.reset(8)
+    assert (stream.next() != first).any() == (mode == 'held')
+    assert first.dtype == np.float32
 
 
 def test_one_action_a_tick_whatever_the_jitter() -> None:
@@ -89,3 +92,16 @@ def test_missed_ticks_do_not_stretch_the_chunk() -> None:
 def test_clock_set_back_needs_a_new_chunk() -> None:
     """A chunk that begins in the future is not played."""
     assert play(PERIOD // 4, [10 * PERIOD, 5 * PERIOD]) == [0, None]
+
+
+def test_says_how_much_of_an_action_is_over() -> None:
+    """At four ticks an action, by quarters; and without the tick that is peeked at."""
+    player = ChunkPlayer(chunk(), 0, PERIOD, PERIOD // 4)
+    for i in range(20):
+        now, due = i * PERIOD // 4, Due(i // 4, i % 4 / 4)
+        assert player.peek(now) == due
+        assert player.next(now) == due
+    assert player.peek(5 * PERIOD) is None
+    each = ChunkPlayer(chunk(), 0, PERIOD, PERIOD)
+    each.skip()
+    assert each.peek(PERIOD) == each.next(PERIOD) == Due(1, 0)

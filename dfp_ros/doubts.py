@@ -1,0 +1,178 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Doubts: nothing is plainly wrong, but the policy may be out of its depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.chunk import FloatArray
+from dfp_ros.planner import Planned
+from dfp_ros.safety import Finding, finding, Reason
+from dfp_ros.safety_settings import SafetySettings
+from dfp_ros.spec import ObservationField, PolicySpec
+
+# A doubt is over when its figure was below this share of the limit so often in a row.
+_RELEASE, _CALM = 0.8, 3
+# Observations come at every tick, answers at every chunk; seconds without an outlier, then.
+_CALM_SECONDS = 0.5
+# What never changed in the training data may be off by rounding, as a share of its size.
+_ROUNDING = 1e-3
+
+
+class Doubt:
+    """
+    Whether a figure is above its limit, without flicker: at once when it is, until some calm.
+
+    :param limit: The limit.
+    :param calm: How many figures in a row have to be well below it.
+
+    :ivar is_on: Whether there is a doubt.
+    """
+
+    def __init__(self, limit: float, calm: int = _CALM) -> None:
+        """Start without a doubt."""
+        self._limit = limit
+        self._calm = calm
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin as new."""
+        self.is_on = False
+        self._below = 0
+
+    def judge(self, figure: float) -> bool:
+        """Judge a figure; one that is not a number is above any limit."""
+        self._below = self._below + 1 if figure <= _RELEASE * self._limit else 0
+        if self.is_on:
+            self.is_on = self._below < self._calm
+        else:
+            self.is_on = not figure <= self._limit
+        return self.is_on
+
+
+class Envelope:
+    """
+    The range of the training data.
+
+    :param fields: The observation's fields.
+    :param margin: How far outside an observation may be, as a fraction of the range.
+    :param calm: How many observations in a row have to be inside until all is well again.
+
+    :ivar counts: How often each number was outside since the reset, shape (obs_dim,).
+    """
+
+    def __init__(self, fields: Sequence[ObservationField], margin: float, calm: int) -> None:
+        """Put the ranges of all fields in a row."""
+        self._names = [f'{field.name}[{i}]' for field in fields for i in range(field.size)]
+        self._low = np.array([value for field in fields for value in field.low])
+        self._high = np.array([value for field in fields for value in field.high])
+        size = np.maximum(1, np.maximum(np.abs(self._low), np.abs(self._high)))
+        self._range = np.maximum(self._high - self._low, _ROUNDING * size)
+        self._margin = margin
+        self._doubt = Doubt(margin, calm)
+        self.counts = np.zeros(len(self._names), np.int64)
+
+    def reset(self) -> None:
+        """Begin as new."""
+        self._doubt.reset()
+        self.counts[:] = 0
+
+    @property
+    def outside(self) -> dict[str, int]:
+        """Return how often each number was outside, of those that were."""
+        return {
+            name: count for name, count in zip(self._names, self.counts.tolist(), strict=True)
+            if count}
+
+    def judge(self, observation: FloatArray) -> str:
+        """
+        Judge an observation.
+
+        :param observation: Shape (obs_dim,), finite.
+        :return: What is outside, for people; empty where there is no doubt.
+        """
+        beyond: NDArray[np.float64] = np.maximum(
+            self._low - observation, observation - self._high) / self._range
+        worst = int(beyond.argmax())
+        is_outside = beyond[worst] > self._margin
+        if is_outside:
+            self.counts += beyond > self._margin
+        if not self._doubt.judge(max(0.0, float(beyond[worst]))):
+            return ''
+        if not is_outside:
+            return 'the observation was outside the range of the training data a moment ago'
+        others = int((beyond > self._margin).sum()) - 1
+        return (
+            f'{self._names[worst]} is {observation[worst]:.4g}, the training data have '
+            f'{self._low[worst]:.4g} to {self._high[worst]:.4g}'
+            + (f'; {others} more outside' if others else ''))
+
+
+class Doubts:
+    """
+    All doubts of a controller.
+
+    :param settings: Limits, and what is done about them.
+    :param spec: The policy's specification.
+    :param tick: Time between two ticks in ns.
+
+    :ivar envelope: The range of the training data.
+    """
+
+    def __init__(self, settings: SafetySettings, spec: PolicySpec, tick: int) -> None:
+        """Start without a doubt."""
+        self._settings = settings
+        calm = max(_CALM, round(_CALM_SECONDS * 1e9 / tick))
+        self.envelope = Envelope(spec.observation, settings.envelope_margin, calm)
+        self._spread = Doubt(settings.spread_limit)
+        self._deadline = settings.inference_deadline * tick * 1e-9
+        self._late = Doubt(self._deadline)
+
+    def reset(self) -> None:
+        """Begin as new."""
+        self.envelope.reset()
+        self._spread.reset()
+        self._late.reset()
+
+    def about_observation(self, observation: FloatArray) -> list[Finding]:
+        """
+        Judge what the policy is to see.
+
+        :param observation: Shape (obs_dim,), finite.
+        """
+        text = self.envelope.judge(observation)
+        return [
+            finding(Reason.OUTSIDE_ENVELOPE, text, self._settings.envelope)] if text else []
+
+    def about_answer(self, planned: Planned) -> list[Finding]:
+        """Judge what the policy answered; a chunk is judged once, and the verdict stands."""
+        findings = []
+        if planned.inference is not None:
+            self._spread.judge(planned.chunk.spread)
+            if self._deadline:
+                self._late.judge(planned.inference)
+        if self._spread.is_on:
+            findings.append(finding(
+                Reason.DISAGREEMENT, f'the candidates disagree by {planned.chunk.spread:.3g}, the '
+                f'limit is {self._settings.spread_limit:g}', self._settings.spread))
+        if self._late.is_on:
+            took = '' if planned.inference is None else f' {planned.inference * 1e3:.2f} ms'
+            findings.append(finding(
+                Reason.LATE_INFERENCE, f'inference took{took or " too long"}, the deadline is '
+                f'{self._deadline * 1e3:.2f} ms', self._settings.late_inference))
+        return findings
