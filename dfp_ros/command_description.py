@@ -15,17 +15,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+import enum
+from types import MappingProxyType
 
+from dfp_ros.limit_description import FieldLimits, read_field_limits
+from dfp_ros.observation_description import ObservationEntry, read_observation
+from dfp_ros.rotation import ROTATIONS
 from dfp_ros.yaml_section import Section
 
-ZERO = 'zero'
+POINT, CHUNK = 'point', 'chunk'
+TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
+#: Messages whose arrays are in the order of a list of joint names.
+JOINT_NAMES = MappingProxyType({
+    TRAJECTORY: 'joint_names', 'sensor_msgs/msg/JointState': 'name'})
+
+
+class Stop(enum.Enum):
+    """What stops an output; its kind follows from it."""
+
+    #: A velocity: zero at once.
+    ZERO = 'zero'
+    #: A velocity: down to zero as fast as the acceleration allows.
+    RAMP = 'ramp'
+    #: A position: come to rest as fast as the acceleration allows, and stay there.
+    HOLD = 'hold'
+    #: Anything else, such as a gripper: go on with what was sent last.
+    KEEP = 'keep'
+
+    @property
+    def kind(self) -> str:
+        """What an output is that is stopped like this."""
+        return {Stop.HOLD: 'position', Stop.KEEP: 'other'}.get(self, 'velocity')
 
 
 @dataclass(frozen=True)
 class CommandEntry:
     """
-    Where a field of the action goes in a command message.
+    Where a field of the action goes in a command message, as ``value * scale + offset``.
 
     :param action: The action field's name, as in the policy's specification.
     :param unit: Its unit, as in the policy's specification.
@@ -35,6 +63,14 @@ class CommandEntry:
     :param where: File, line and key, for messages.
     :param limit: What an action of 1 commands, one a number; empty where the description leaves
         that to the policy. Recordings without a policy need it.
+    :param joints: Joints that its numbers are for, or empty.
+    :param rotation: What the numbers of a rotation are, one of
+        :data:`dfp_ros.rotation.ROTATIONS`, or empty.
+    :param scale: From the action's unit to the message's, one a number, or empty for 1.
+    :param offset: In the message's unit, one a number, or empty for 0.
+    :param limits: What it is kept within.
+    :param measured: Where the robot is in these numbers; None where nobody says so.
+    :param relative: Whether the action counts from where the robot is.
     """
 
     action: str
@@ -44,11 +80,24 @@ class CommandEntry:
     indices: tuple[int, ...]
     where: str
     limit: tuple[float, ...] = ()
+    joints: tuple[str, ...] = ()
+    rotation: str = ''
+    scale: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
+    limits: FieldLimits = FieldLimits()
+    measured: ObservationEntry | None = None
+    relative: bool = False
 
     @property
     def size(self) -> int:
         """How many numbers of the action it takes."""
-        return max(1, len(self.components), len(self.indices))
+        return ROTATIONS.get(
+            self.rotation, max(1, len(self.components), len(self.indices), len(self.joints)))
+
+    @property
+    def urdf_joints(self) -> tuple[str, ...]:
+        """Joints that its numbers are for, as far as the description says."""
+        return self.joints or (() if self.measured is None else self.measured.joints)
 
 
 @dataclass(frozen=True)
@@ -59,45 +108,124 @@ class CommandTopic:
     :param name: What the description calls it.
     :param topic: Topic name, relative unless it starts with a slash.
     :param type: Message type, for example ``geometry_msgs/msg/TwistStamped``.
-    :param frame_id: Frame of the command (REP-103), empty for a message without header.
-    :param stop: What stops the robot there; :data:`ZERO` is for velocities.
+    :param frame_id: Frame of the command (REP-103), empty for a message without one.
+    :param stop: What stops the robot there.
     :param entries: What goes where in the message.
     :param where: File, line and key, for messages.
+    :param fixed: What else is in the message, by path.
+    :param trajectory: Of a trajectory: :data:`POINT`, the next command only, or :data:`CHUNK`,
+        with those that the policy has planned after it.
+    :param time_from_start: When the robot is to be at a trajectory's first point, in s; None for
+        one control period of the policy.
+    :param is_stamped: Whether the header gets the time; else it stays zero, which means now.
     """
 
     name: str
     topic: str
     type: str
     frame_id: str
-    stop: str
+    stop: Stop
     entries: tuple[CommandEntry, ...]
     where: str
+    fixed: Mapping[str, str | bool | int | float] = field(default_factory=dict)
+    trajectory: str = POINT
+    time_from_start: float | None = None
+    is_stamped: bool = True
 
 
-def read_command(name: str, section: Section) -> CommandTopic:
+def read_command(name: str, section: Section, sources: Iterable[str]) -> CommandTopic:
     """
     Read one command topic.
 
     :param name: What the description calls it.
     :param section: Its keys.
+    :param sources: Names of the sources that there are.
     :raises DescriptionError: At the first thing that is wrong.
     """
-    keys = section.mapping(('topic', 'type', 'stop', 'fields'), ('frame_id',))
-    entries = []
-    for item in keys['fields'].items():
-        field = item.mapping(('action', 'unit', 'path'), ('components', 'indices', 'limit'))
-        item.at_most_one(field, ('components', 'indices'))
-        entry = CommandEntry(
-            field['action'].text(), field['unit'].text(), field['path'].text(),
-            field['components'].texts() if 'components' in field else (),
-            field['indices'].indices() if 'indices' in field else (), item.where)
-        if 'limit' in field:
-            limit = field['limit'].numbers(entry.size)
-            if min(limit) <= 0:
-                raise field['limit'].error(f'found {min(limit)}, expected numbers above 0')
-            entry = replace(entry, limit=limit)
-        entries.append(entry)
+    keys = section.mapping(('topic', 'type', 'stop', 'fields'), (
+        'kind', 'frame_id', 'fixed', 'trajectory', 'time_from_start', 'stamp'))
+    stop = Stop(keys['stop'].choice([member.value for member in Stop]))
+    if 'kind' in keys:
+        kind = keys['kind'].choice(('position', 'velocity', 'other'))
+        fitting = [member.value for member in Stop if member.kind == kind]
+        if stop.value not in fitting:
+            raise keys['stop'].error(
+                f'found {stop.value!r}, which does not stop an output of kind {kind!r}; expected '
+                + ' or '.join(fitting))
+    kind = keys['type'].text()
+    for key in ('trajectory', 'time_from_start'):
+        if key in keys and kind != TRAJECTORY:
+            raise keys[key].error(f'found this key with type {kind}; it is for {TRAJECTORY}')
     return CommandTopic(
-        name, keys['topic'].text(), keys['type'].text(),
-        keys['frame_id'].text() if 'frame_id' in keys else '', keys['stop'].choice([ZERO]),
-        tuple(entries), section.where)
+        name, keys['topic'].text(), kind,
+        keys['frame_id'].text() if 'frame_id' in keys else '', stop,
+        tuple(_read_entry(item, stop, sources) for item in keys['fields'].items()),
+        section.where,
+        MappingProxyType({
+            path: value.scalar() for path, value in keys['fixed'].entries().items()}
+            if 'fixed' in keys else {}),
+        keys['trajectory'].choice((POINT, CHUNK)) if 'trajectory' in keys else POINT,
+        keys['time_from_start'].positive() if 'time_from_start' in keys else None,
+        'stamp' not in keys or keys['stamp'].choice(('now', 'zero')) == 'now')
+
+
+def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> CommandEntry:
+    """Read where one field of the action goes."""
+    keys = section.mapping(('action', 'unit', 'path'), (
+        'components', 'indices', 'joints', 'rotation', 'scale', 'offset', 'limit', 'limits',
+        'measured', 'relative'))
+    section.at_most_one(keys, ('components', 'indices', 'joints', 'rotation'))
+    action, unit = keys['action'].text(), keys['unit'].text()
+    components = keys['components'].texts() if 'components' in keys else ()
+    indices = keys['indices'].indices() if 'indices' in keys else ()
+    joints = keys['joints'].texts() if 'joints' in keys else ()
+    rotation = keys['rotation'].choice(ROTATIONS) if 'rotation' in keys else ''
+    size = ROTATIONS.get(rotation, max(1, len(components), len(indices), len(joints)))
+    limit: tuple[float, ...] = ()
+    if 'limit' in keys:
+        limit = keys['limit'].numbers(size)
+        if min(limit) <= 0:
+            raise keys['limit'].error(f'found {min(limit)}, expected numbers above 0')
+    scale = keys['scale'].numbers(size) if 'scale' in keys else ()
+    if 0 in scale:
+        raise keys['scale'].error('found 0, by which nothing would be commanded')
+    measured = (
+        read_observation(keys['measured'], sources, action, unit) if 'measured' in keys else None)
+    if measured is not None and measured.size != size:
+        raise keys['measured'].error(f'found {measured.size} numbers, the action has {size}')
+    entry = CommandEntry(
+        action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
+        rotation, scale, keys['offset'].numbers(size) if 'offset' in keys else (),
+        read_field_limits(keys['limits'], size) if 'limits' in keys else FieldLimits(),
+        measured, 'relative' in keys and keys['relative'].truth())
+    _check_limits(section, entry, stop)
+    return entry
+
+
+def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
+    """See that what stops a field can stop it, and that its limits can be kept."""
+    limits = entry.limits
+    needed: list[tuple[str, bool, str]] = []
+    if stop.kind == 'position':
+        needed = [
+            ('measured', entry.measured is not None, 'positions start from where the robot is'),
+            ('limits.velocity', limits.velocity is not None, 'positions would jump')]
+    elif stop.kind == 'velocity' and limits.position is not None:
+        why = 'a velocity is kept within positions by braking in time'
+        needed = [
+            ('measured', entry.measured is not None, why),
+            ('limits.acceleration', limits.acceleration is not None, why)]
+    if stop is Stop.RAMP:
+        needed.append((
+            'limits.acceleration', limits.acceleration is not None,
+            'stop: ramp slows down by it'))
+    for key, is_there, why in needed:
+        if not is_there:
+            raise section.error(f'the key {key!r} is missing: {why}')
+    if entry.relative and stop.kind != 'position':
+        raise section.error(
+            f'found relative: true with stop: {stop.value}; it is for positions, which stop: hold '
+            'stops')
+    if limits.needs_urdf and not entry.urdf_joints:
+        raise section.error(
+            'found limits from the URDF, but no joint names; give joints, here or in measured')

@@ -15,17 +15,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
 
-from dfp_ros.command_description import CommandEntry, CommandTopic
-from dfp_ros.message_types import field_type, find_message_type, FLOATS, is_array
+from dfp_ros.command_description import CommandTopic, JOINT_NAMES, TRAJECTORY
+from dfp_ros.command_setters import by_index, joint_names, make_setters, parent
+from dfp_ros.message_types import field_type, find_message_type, FLOATS
+from dfp_ros.rotation import ROTATIONS
 from dfp_ros.spec import PolicySpec
+from dfp_ros.trajectory_points import TrajectoryPoints
 from dfp_ros.yaml_section import DescriptionError
 
 
@@ -36,8 +37,8 @@ class CommandWriter:
     :param topic: The topic.
     :param spec: The policy's specification, which says where in an action its fields are.
     :raises DescriptionError: Where the message type or a message field does not exist, takes no
-        floating-point numbers, is given twice, or is an array of which a part is left out; or
-        where a message of zeros cannot be sent.
+        numbers, is given twice, or is an array of which a part is left out; or where a message
+        cannot be sent.
     """
 
     def __init__(self, topic: CommandTopic, spec: PolicySpec) -> None:
@@ -45,118 +46,84 @@ class CommandWriter:
         self.message_type = find_message_type(topic.type, topic.where)
         self._message = self.message_type()
         self._header = getattr(self._message, 'header', None)
+        self._is_stamped = topic.is_stamped and self._header is not None
         if self._header is not None:
-            if not topic.frame_id:
+            # Joints are in no frame.
+            if not topic.frame_id and topic.type not in JOINT_NAMES:
                 raise DescriptionError(
                     f"{topic.where}: the key 'frame_id' is missing; {topic.type} has a header")
             self._header.frame_id = topic.frame_id
-        start, places = 0, {}
-        for member in spec.action:
-            places[member.name] = range(start, start + member.size)
-            start += member.size
-        self._setters = _setters(self._message, topic, places)
+        places = spec.action_slices
+        self._scale, self._offset = np.ones(spec.action_size), np.zeros(spec.action_size)
+        harmless = np.zeros(spec.action_size)
+        for entry in topic.entries:
+            place = places[entry.action]
+            if entry.scale:
+                self._scale[place] = entry.scale
+            if entry.offset:
+                self._offset[place] = entry.offset
+            if entry.rotation:
+                # Four or six zeros are no rotation.
+                harmless[place] = np.eye(ROTATIONS[entry.rotation])[0]
+        self._fix(topic)
+        names = joint_names(topic)
+        if names:
+            setattr(self._message, JOINT_NAMES[topic.type], list(names))
+        self._points: TrajectoryPoints | None = None
+        if topic.type == TRAJECTORY:
+            self._points = TrajectoryPoints(topic, places, spec.period)
+            self._setters = []
+        else:
+            entries = [by_index(entry, names) for entry in topic.entries]
+            self._setters = make_setters(self._message, topic, entries, topic.type, places)
         try:
             # Whatever would fail later, with the robot moving, fails now.
-            serialize_message(self.write(np.zeros(spec.action_size), 0))
+            serialize_message(self.write(harmless, 0))
         except Exception as error:
             raise DescriptionError(
                 f'{topic.where}: a {topic.type} of zeros cannot be sent: '
                 f'{type(error).__name__}: {error}') from error
 
-    def write(self, command: NDArray[np.float64], stamp: int) -> Any:
+    def write(
+            self, command: NDArray[np.float64], stamp: int,
+            ahead: NDArray[np.float64] | None = None) -> Any:
         """
         Fill in the message, which is the same object every time.
 
         :param command: Shape (act_dim,), SI units.
         :param stamp: Time for the header, in ns.
+        :param ahead: Commands that are planned after it, a control period apart, shape
+            (m, act_dim), SI units; None where there are none.
+        :raises ValueError: Where a rotation has no direction.
         """
-        if self._header is not None:
+        if self._is_stamped:
+            assert self._header is not None, 'only headers are stamped'
             self._header.stamp.sec, self._header.stamp.nanosec = divmod(stamp, 1_000_000_000)
-        numbers = command.tolist()
+        numbers = command * self._scale + self._offset
+        if self._points is not None:
+            if ahead is not None:
+                ahead = ahead * self._scale + self._offset
+            self._message.points = self._points.write(numbers, ahead)
+            return self._message
+        listed = numbers.tolist()
         for setter in self._setters:
-            setter(numbers)
+            setter(listed)
         return self._message
 
-
-def _setters(
-        message: Any, topic: CommandTopic, places: dict[str, range]
-) -> list[Callable[[list[float]], None]]:
-    """Compile one function a message field: it takes the whole command."""
-    setters: list[Callable[[list[float]], None]] = []
-    arrays: dict[str, dict[int, int]] = {}
-    kinds: dict[str, str] = {}
-    given: set[str] = set()
-    for entry in topic.entries:
-        place = places[entry.action]
-        if entry.indices:
-            kinds[entry.path] = _require_kind(message, topic, entry, entry.path, array=True)
-            array = arrays.setdefault(entry.path, {})
-            for index, source in zip(entry.indices, place, strict=True):
-                if index in array:
-                    raise DescriptionError(
-                        f'{entry.where}: {entry.path}[{index}] is given a second time')
-                array[index] = source
-            continue
-        leaves = [f'{entry.path}.{name}' for name in entry.components] or [entry.path]
-        for leaf, source in zip(leaves, place, strict=True):
-            _require_kind(message, topic, entry, leaf, array=False)
-            if leaf in given:
-                raise DescriptionError(f'{entry.where}: {leaf} is given a second time')
-            given.add(leaf)
-            setters.append(_number_setter(*_parent(message, leaf), source))
-    for path, array in arrays.items():
-        if sorted(array) != list(range(len(array))):
-            missing = min(set(range(max(array))) - set(array))
-            raise DescriptionError(
-                f'{topic.where}: {path}[{missing}] is given by no field, and must not be guessed')
-        _check_size(topic, path, kinds[path], len(array))
-        order = [array[index] for index in sorted(array)]
-        setters.append(_array_setter(*_parent(message, path), order))
-    return setters
-
-
-def _check_size(topic: CommandTopic, path: str, kind: str, found: int) -> None:
-    """
-    See that an array has as many numbers as ``double[9]`` or ``sequence<double, 3>`` want.
-
-    Nobody else does: of ``double[9]`` with two numbers, seven are sent from memory at random.
-    """
-    fixed, bounded = re.search(r'\[(\d+)\]$', kind), re.search(r', (\d+)>$', kind)
-    if fixed and found != int(fixed[1]):
-        raise DescriptionError(
-            f'{topic.where}: {path} is {kind}, but the fields give {found} numbers, expected '
-            f'{fixed[1]}; what is left out must not be guessed')
-    if bounded and found > int(bounded[1]):
-        raise DescriptionError(
-            f'{topic.where}: {path} is {kind}, but the fields give {found} numbers, expected at '
-            f'most {bounded[1]}')
-
-
-def _require_kind(
-        message: Any, topic: CommandTopic, entry: CommandEntry, path: str, *, array: bool) -> str:
-    """See that a message field takes a floating-point number, or an array of them."""
-    kind = field_type(type(message), topic.type, path, entry.where)
-    if not (is_array(kind, FLOATS) if array else kind in FLOATS):
-        expected = 'an array of floating-point numbers' if array else 'a floating-point number'
-        raise DescriptionError(
-            f'{entry.where}: {path} is {kind}, expected {expected}; use components for the '
-            'members of a message, indices for the elements of an array')
-    return kind
-
-
-def _parent(message: Any, path: str) -> tuple[Any, str]:
-    """Split a path into the object that holds its last name, and that name."""
-    *parents, name = path.split('.')
-    for parent in parents:
-        message = getattr(message, parent)
-    return message, name
-
-
-def _number_setter(holder: Any, name: str, source: int) -> Callable[[list[float]], None]:
-    """Set one number."""
-    return lambda numbers: setattr(holder, name, numbers[source])
-
-
-def _array_setter(holder: Any, name: str, order: list[int]) -> Callable[[list[float]], None]:
-    """Set one array."""
-    return lambda numbers: setattr(holder, name, [numbers[source] for source in order])
+    def _fix(self, topic: CommandTopic) -> None:
+        """Write what is the same in every message."""
+        taken = {
+            f'{entry.path}.{name}' for entry in topic.entries for name in entry.components}
+        taken |= {entry.path for entry in topic.entries}
+        for path, value in topic.fixed.items():
+            kind = field_type(self.message_type, topic.type, path, topic.where)
+            if path in taken:
+                raise DescriptionError(f'{topic.where}: fixed: {path} is given by a field, too')
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            holder, name = parent(self._message, path)
+            try:
+                setattr(holder, name, float(value) if is_number and kind in FLOATS else value)
+            except (AssertionError, TypeError, ValueError) as error:
+                raise DescriptionError(
+                    f'{topic.where}: fixed: found {value!r} for {path}, which is {kind}'
+                ) from error

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-import enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.braking import UNBOUNDED, Vector
+from dfp_ros.command_description import Stop
 from dfp_ros.position_limiter import PositionLimiter
 from dfp_ros.safety import Reason
 from dfp_ros.setting import setting
@@ -30,24 +30,6 @@ from dfp_ros.spec import PolicySpec
 from dfp_ros.velocity_limiter import VelocityLimiter
 
 Flags = NDArray[np.bool_]
-
-
-class Stop(enum.Enum):
-    """What stops an output; its kind follows from it."""
-
-    #: A velocity: zero at once.
-    ZERO = 'zero'
-    #: A velocity: down to zero as fast as the acceleration allows.
-    RAMP = 'ramp'
-    #: A position: come to rest as fast as the acceleration allows, and stay there.
-    HOLD = 'hold'
-    #: Anything else, such as a gripper: go on with what was sent last.
-    KEEP = 'keep'
-
-    @property
-    def kind(self) -> str:
-        """What an output is that is stopped like this."""
-        return {Stop.HOLD: 'position', Stop.KEEP: 'other'}.get(self, 'velocity')
 
 
 @dataclass(frozen=True)

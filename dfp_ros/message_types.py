@@ -25,9 +25,11 @@ from ament_index_python import get_resource, get_resources
 from dfp_ros.yaml_section import DescriptionError, nearest
 
 FLOATS = ('float', 'double')
-NUMBERS = (
-    *FLOATS, 'boolean', 'octet', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64',
-    'uint64')
+#: Whole numbers, with the smallest and the largest of each.
+WHOLE = {
+    **{f'int{bits}': (-2**(bits - 1), 2**(bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    **{f'uint{bits}': (0, 2**bits - 1) for bits in (8, 16, 32, 64)}}
+NUMBERS = (*FLOATS, 'boolean', 'octet', *WHOLE)
 
 
 def find_message_type(name: str, where: str) -> Any:

@@ -72,16 +72,20 @@ class ObservationEntry:
         return sorted(self.components) == sorted(_QUATERNION)
 
 
-def read_observation(section: Section, sources: Iterable[str]) -> ObservationEntry:
+def read_observation(
+        section: Section, sources: Iterable[str], name: str = '', unit: str = ''
+) -> ObservationEntry:
     """
     Read one field of the observation.
 
     :param section: Its keys.
     :param sources: Names of the sources that there are.
+    :param name: Its name, where the keys do not say it.
+    :param unit: Its unit, where the keys do not say it.
     :raises DescriptionError: At the first thing that is wrong.
     """
     keys = section.mapping(
-        ('name', 'unit', 'source', 'path'),
+        (('source', 'path') if name else ('name', 'unit', 'source', 'path')),
         ('components', 'joints', 'indices', 'transform', 'offset', 'scale'))
     section.at_most_one(keys, ('components', 'joints', 'indices', 'transform'))
     components = keys['components'].texts() if 'components' in keys else ()
@@ -96,6 +100,6 @@ def read_observation(section: Section, sources: Iterable[str]) -> ObservationEnt
     offset = keys['offset'].numbers(size) if 'offset' in keys else (0.0,) * size
     scale = keys['scale'].numbers(size) if 'scale' in keys else (1.0,) * size
     return ObservationEntry(
-        keys['name'].text(), keys['unit'].text(), keys['source'].choice(sources),
+        name or keys['name'].text(), unit or keys['unit'].text(), keys['source'].choice(sources),
         keys['path'].text(), components, joints, indices, transform, offset, scale,
         section.where)

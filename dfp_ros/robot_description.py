@@ -61,7 +61,9 @@ def load_robot_description(path: str | os.PathLike[str]) -> RobotDescription:
     sources = {
         name: read_source(name, section) for name, section in top['sources'].entries().items()}
     observation = tuple(read_observation(item, sources) for item in top['observation'].items())
-    commands = tuple(read_command(name, item) for name, item in top['commands'].entries().items())
+    commands = tuple(
+        read_command(name, item, sources)
+        for name, item in top['commands'].entries().items())
     for section, names in (
             (top['observation'], [entry.name for entry in observation]),
             (top['commands'], [entry.action for topic in commands for entry in topic.entries])):

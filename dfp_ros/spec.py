@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 import difflib
+from itertools import accumulate
 import json
 import math
 from typing import Any, TypeVar
@@ -138,6 +139,14 @@ class PolicySpec:
     def action_size(self) -> int:
         """Length of one action."""
         return sum(member.size for member in self.action)
+
+    @property
+    def action_slices(self) -> dict[str, slice]:
+        """Where in an action each of its fields is, by name."""
+        ends = accumulate(member.size for member in self.action)
+        return {
+            member.name: slice(end - member.size, end)
+            for member, end in zip(self.action, ends, strict=True)}
 
     @property
     def noise_size(self) -> int:

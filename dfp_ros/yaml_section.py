@@ -114,6 +114,18 @@ class Section:
                 f'found {value!r}, expected text (in quotes, where it looks like a number)')
         return value
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the value is text, not a number, a list or keys."""
+        return isinstance(self._node, yaml.ScalarNode) and isinstance(self._scalar(), str)
+
+    def scalar(self) -> str | bool | int | float:
+        """Take the value as text, as a truth value, or as a finite number."""
+        value = self._scalar()
+        if isinstance(value, bool | int):
+            return value
+        return self.text() if isinstance(value, str) else self.number()
+
     def choice(self, known: Iterable[str]) -> str:
         """Take the value as one of some known words."""
         value, known = self.text(), list(known)
@@ -139,6 +151,13 @@ class Section:
         value = self.number()
         if value <= 0:
             raise self.error(f'found {value}, expected a number above 0')
+        return value
+
+    def truth(self) -> bool:
+        """Take the value as true or false."""
+        value = self._scalar()
+        if not isinstance(value, bool):
+            raise self.error(f'found {value!r}, expected true or false')
         return value
 
     def index(self) -> int:

@@ -26,7 +26,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.serialization import deserialize_message, serialize_message
 
-from dfp_ros.command_description import CommandEntry, CommandTopic
+from dfp_ros.command_description import CommandEntry, CommandTopic, Stop
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.message_types import find_message_type
 from dfp_ros.spec import ActionField
@@ -58,10 +58,10 @@ def entry(action: str, path: str, *components: str, indices: tuple[int, ...] = (
     ('geometry_msgs/msg/Twist', '', [entry('effector_linear_velocity', 'liner', 'x', 'y', 'z')],
      "has no field 'liner'; did you mean 'linear'?"),
     ('geometry_msgs/msg/Twist', '', [entry('gripper_rate', 'linear')],
-     'linear is geometry_msgs/Vector3, expected a floating-point number'),
+     'linear is geometry_msgs/Vector3, expected a number'),
     ('std_msgs/msg/Float64MultiArray', '', [entry('gripper_rate', 'data')],
-     'data is sequence<double>, expected a floating-point number'),
-    ('std_msgs/msg/Int32', '', [entry('gripper_rate', 'data')], 'data is int32'),
+     'data is sequence<double>, expected a number'),
+    ('std_msgs/msg/Bool', '', [entry('gripper_rate', 'data')], 'data is boolean'),
     ('std_msgs/msg/Float64MultiArray', '', [entry('gripper_rate', 'data', indices=(2,))],
      r'data[0] is given by no field'),
     ('std_msgs/msg/Float64MultiArray', '', [
@@ -82,7 +82,8 @@ def entry(action: str, path: str, *components: str, indices: tuple[int, ...] = (
 def test_bad_command(
         kind: str, frame: str, entries: list[CommandEntry], message: str) -> None:
     """Commands that would end nowhere, or leave something to chance, are refused."""
-    topic = CommandTopic('c', 'c', kind, frame, 'zero', tuple(entries), 'robot.yaml:7: commands.c')
+    topic = CommandTopic(
+        'c', 'c', kind, frame, Stop.ZERO, tuple(entries), 'robot.yaml:7: commands.c')
     with pytest.raises(DescriptionError) as caught:
         CommandWriter(topic, cube_spec())
     assert message in str(caught.value)
@@ -91,7 +92,7 @@ def test_bad_command(
 
 def test_several_fields_in_one_array() -> None:
     """A forward controller takes all numbers in one array, in its own order."""
-    topic = CommandTopic('c', 'c', 'std_msgs/msg/Float64MultiArray', '', 'zero', (
+    topic = CommandTopic('c', 'c', 'std_msgs/msg/Float64MultiArray', '', Stop.ZERO, (
         entry('gripper_rate', 'data', indices=(1,)),
         entry('effector_linear_velocity', 'data', indices=(3, 0, 2))), 'robot.yaml:7')
     message = CommandWriter(topic, cube_spec()).write(np.array([1.0, 2, 3, 4, 5]), 0)
@@ -106,7 +107,7 @@ def test_arrays_of_limited_size() -> None:
         low, high = (-1.0,) * size, (1.0,) * size
         field = ActionField(action, size, 'm/s', low, high, low, high)
         topic = CommandTopic(
-            'c', 'c', kind, 'world' if 'Stamped' in kind else '', 'zero',
+            'c', 'c', kind, 'world' if 'Stamped' in kind else '', Stop.ZERO,
             (entry(action, path, indices=tuple(range(size))),), 'robot.yaml:7')
         numbers = np.arange(size, dtype=float)
         message = CommandWriter(topic, cube_spec(action=(field,))).write(numbers, 0)

@@ -21,7 +21,7 @@ import pytest
 MODULES = (
     'spec', 'policy', 'robot_description', 'observation', 'chunk', 'planner', 'limits', 'safety',
     'source_watch', 'controller', 'decision_log', 'settings', 'setting', 'braking',
-    'position_limiter', 'velocity_limiter')
+    'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf')
 PROGRAM = """
 import importlib, sys
 

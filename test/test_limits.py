@@ -22,7 +22,8 @@ import numpy as np
 from policies import cube_spec
 
 from dfp_ros.braking import UNBOUNDED
-from dfp_ros.limits import ActionScale, CommandLimiter, Limits, Stop
+from dfp_ros.command_description import Stop
+from dfp_ros.limits import ActionScale, CommandLimiter, Limits
 from dfp_ros.safety import Reason
 from dfp_ros.spec import PolicySpec
 
