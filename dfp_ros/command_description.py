@@ -97,7 +97,8 @@ class CommandEntry:
     @property
     def urdf_joints(self) -> tuple[str, ...]:
         """Joints that its numbers are for, as far as the description says."""
-        return self.joints or (() if self.measured is None else self.measured.joints)
+        reading = None if self.measured is None else self.measured.reading
+        return self.joints or (() if reading is None else reading.joints)
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 import hashlib
 import math
 import time
 
 from dfp_ros.chunk import NoiseStream
+from dfp_ros.command_description import CHUNK
+from dfp_ros.command_limits import make_limits
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.controller import Controller
 from dfp_ros.execution import ExecutionSettings
-from dfp_ros.limits import ActionScale, CommandLimiter, Limits
+from dfp_ros.limits import CommandLimiter
+from dfp_ros.measured import MeasuredReader
 from dfp_ros.planner import Planner, Policy
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.robot_description import load_robot_description, RobotDescription
 from dfp_ros.settings import Settings
 from dfp_ros.shared_files import find_shared
+from dfp_ros.urdf import JointLimits
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class ControlLoop:
     :param controller: Decides the commands.
     :param writers: Writers of the command topics, in the description's order.
     :param tick: Time between two ticks in ns.
+    :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
     :param latency: p99 of the policy's inference in s as measured, NaN where it was not.
     """
 
@@ -52,6 +58,7 @@ class ControlLoop:
     controller: Controller
     writers: tuple[CommandWriter, ...]
     tick: int
+    joints: Mapping[str, JointLimits] | None = None
     latency: float = math.nan
 
 
@@ -91,19 +98,24 @@ def make_planner(settings: Settings, policy: Policy) -> Planner:
 
 
 def make_control_loop(
-        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:
+        settings: Settings, robot: RobotDescription, policy: OnnxPolicy,
+        joints: Mapping[str, JointLimits] | None = None) -> ControlLoop:
     """
     Put a control loop together; the policy is not asked anything.
 
+    :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
     :raises ValueError: Where settings, robot and policy do not fit each other.
     """
     spec, tick = policy.spec, settings.tick(policy.spec)
-    scale = ActionScale(spec)
-    limiter = CommandLimiter(Limits(scale.low, scale.high), tick, settings.limits.ramp_in)
-    planner = make_planner(settings, policy)
-    controller = Controller(robot, spec, planner, limiter, settings.safety, tick)
+    limits = make_limits(robot, spec, joints, settings.limits.data_envelope)
+    measured = MeasuredReader(robot, spec)
+    controller = Controller(
+        robot, spec, make_planner(settings, policy),
+        CommandLimiter(limits, tick, settings.limits.ramp_in), settings.safety, tick,
+        measured.read if measured.is_needed else None,
+        any(topic.trajectory == CHUNK for topic in robot.commands))
     writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
-    return ControlLoop(settings, robot, policy, controller, writers, tick)
+    return ControlLoop(settings, robot, policy, controller, writers, tick, joints)
 
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
@@ -112,5 +124,5 @@ def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
 
     :raises ValueError: Where they do not fit robot and policy.
     """
-    made = make_control_loop(settings, loop.robot, loop.policy)
+    made = make_control_loop(settings, loop.robot, loop.policy, loop.joints)
     return replace(made, latency=loop.latency)

@@ -55,7 +55,8 @@ class MeasuredReader:
         measured = np.full(self._size, np.nan)
         for place, builder in self._builders:
             try:
-                measured[place] = builder.build(samples)
+                # The newest samples are all that counts, whatever the time.
+                measured[place] = builder.build(samples, 0)
             except (ObservationError, KeyError):
                 # What is wrong with it, the observation says; here it is unknown.
                 continue

@@ -174,13 +174,6 @@ class Section:
             raise self.error(f'found {value!r}, expected a whole number from {least} on')
         return value
 
-    def flag(self) -> bool:
-        """Take the value as yes or no."""
-        value = self._scalar()
-        if not isinstance(value, bool):
-            raise self.error(f'found {value!r}, expected true or false')
-        return value
-
     def texts(self) -> tuple[str, ...]:
         """Take the value as a list of different texts."""
         return tuple(self._distinct([(item, item.text()) for item in self.items()]))
@@ -189,12 +182,12 @@ class Section:
         """Take the value as a list of different indices."""
         return tuple(self._distinct([(item, item.index()) for item in self.items()]))
 
-    def numbers(self, size: int) -> tuple[float, ...]:
-        """Take the value as one number for all, or as a list of ``size`` numbers."""
+    def numbers(self, size: int | None = None) -> tuple[float, ...]:
+        """Take the value as one number for all, or as a list of ``size`` (any, by default)."""
         if isinstance(self._node, yaml.ScalarNode):
-            return (self.number(),) * size
+            return (self.number(),) * (size or 1)
         values = tuple(item.number() for item in self.items())
-        if len(values) != size:
+        if size is not None and len(values) != size:
             raise self.error(
                 f'found {len(values)} numbers, expected {size}, or one for all of them')
         return values
