@@ -88,8 +88,10 @@ class Recipe:
         :returns: ``actions``, ``rewards``, ``dones``, ``states``, ``obs/KEY``, ``next_obs/KEY``,
             one row a step, and :data:`ABOUT`.
         """
-        from training.robosuite_operators import OPERATORS, Script
+        from training.robosuite_operators import OPERATORS, Script, steady
         operator = OPERATORS[number % len(OPERATORS)]
+        if self.kind == 'joint':
+            operator = steady(operator)
         attempt = 0
         while True:
             generator = np.random.default_rng([self.seed, number, attempt])

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-# What an action of 1 asks of the effector a step, m and rad: as far as robosuite's own controller
-# of the effector moves its goal.
-STEP = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
+# What an action of 1 asks of the effector, m and rad. Robosuite's own controller of the effector
+# turns it by up to 0.5 rad, which would jerk the joints.
+STEP = np.array([0.05, 0.05, 0.05, 0.2, 0.2, 0.2])
 # Keeps the joints' steps finite where the arm is stretched out.
 DAMPING = 0.05
 # Share of the way back to the posture that episodes start in, a step, as far as that leaves the

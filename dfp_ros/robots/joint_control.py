@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
-# How stiff a joint is held, 1/s^2: robosuite's own number for its effector's controller.
-STIFFNESS = 150.0
+# How stiff a joint is held, 1/s^2: it comes two thirds closer to its target in 0.1 s.
+STIFFNESS = 400.0
 # Limits of the Panda's joints, rad, as in robosuite's model of it.
 PANDA_LOW = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
 PANDA_HIGH = (2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973)
