@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 import hashlib
 import math
@@ -87,14 +87,36 @@ def hash_robot(name: str) -> str:
     return hashlib.sha256(find_shared(name, 'config', '.yaml').read_bytes()).hexdigest()
 
 
-def make_planner(settings: Settings, policy: Policy) -> Planner:
+def make_planner(
+        settings: Settings, policy: Policy,
+        clock: Callable[[], int] = time.perf_counter_ns) -> Planner:
     """Make what asks a policy for chunks and plays them, with noise from the start."""
     spec = policy.spec
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)
-    return Planner(
-        policy, noise, settings.tick(spec), time.perf_counter_ns, settings.planning)
+    return Planner(policy, noise, settings.tick(spec), clock, settings.planning)
+
+
+def make_controller(
+        settings: Settings, robot: RobotDescription, policy: Policy,
+        joints: Mapping[str, JointLimits] | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns) -> Controller:
+    """
+    Make what decides; the policy is not asked anything.
+
+    :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
+    :param clock: Counts ns, for measuring inference.
+    :raises ValueError: Where settings, robot and policy do not fit each other.
+    """
+    spec, tick = policy.spec, settings.tick(policy.spec)
+    limits = make_limits(robot, spec, joints, settings.limits.data_envelope)
+    measured = MeasuredReader(robot, spec)
+    return Controller(
+        robot, spec, make_planner(settings, policy, clock),
+        CommandLimiter(limits, tick, settings.limits.ramp_in), settings.safety, tick,
+        measured.read if measured.is_needed else None,
+        any(topic.trajectory == CHUNK for topic in robot.commands))
 
 
 def make_control_loop(
@@ -106,16 +128,10 @@ def make_control_loop(
     :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
     :raises ValueError: Where settings, robot and policy do not fit each other.
     """
-    spec, tick = policy.spec, settings.tick(policy.spec)
-    limits = make_limits(robot, spec, joints, settings.limits.data_envelope)
-    measured = MeasuredReader(robot, spec)
-    controller = Controller(
-        robot, spec, make_planner(settings, policy),
-        CommandLimiter(limits, tick, settings.limits.ramp_in), settings.safety, tick,
-        measured.read if measured.is_needed else None,
-        any(topic.trajectory == CHUNK for topic in robot.commands))
-    writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
-    return ControlLoop(settings, robot, policy, controller, writers, tick, joints)
+    controller = make_controller(settings, robot, policy, joints)
+    writers = tuple(CommandWriter(topic, policy.spec) for topic in robot.commands)
+    return ControlLoop(
+        settings, robot, policy, controller, writers, settings.tick(policy.spec), joints)
 
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import enum
+import time
 
 
 class Failed(enum.IntEnum):
@@ -38,7 +39,7 @@ class Entry:
     """
     What one step had from outside.
 
-    :param loop: How many control loops had taken over since the node was configured.
+    :param loop: Which control loop decided: when it began, in microseconds since 1970.
     :param policy: The first 48 bits of the policy file's SHA-256.
     :param seed: Seed of the noise at the last reset.
     :param step: Counts the steps since the last reset; the first after it is 1.
@@ -71,7 +72,7 @@ class Journal:
 
     def __init__(self) -> None:
         """Start with the loop that the node was configured with."""
-        self.loop = 0
+        self.loop = _now()
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -82,7 +83,7 @@ class Journal:
 
     def take_over(self) -> None:
         """Note that another loop goes on."""
-        self.loop += 1
+        self.loop = max(_now(), self.loop + 1)
 
     def ask_for_stop(self) -> None:
         """Note that the controller is asked for the command that stops the robot."""
@@ -102,3 +103,8 @@ class Journal:
             self._stop_commands, failed)
         self._stop_commands = 0
         return entry
+
+
+def _now() -> int:
+    """Return the time in microseconds, which a double holds exactly."""
+    return time.time_ns() // 1000

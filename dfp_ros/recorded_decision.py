@@ -49,8 +49,8 @@ HEAD = (
     ('reason', 1, 'sum of the reasons why the command is not simply what the policy answered '
      '(`dfp_ros.safety.Reason`)'),
     ('response', 1, 'what is done about them (`dfp_ros.safety.Response`)'),
-    ('loop', 1, 'counts the swaps of the policy or its settings since the node was configured; '
-     '`~/policy` says what each loop is'),
+    ('loop', 1, 'which policy with which settings: when it took over, in microseconds since '
+     '1970; `~/policy` says what it is'),
     ('policy', 1, "first 48 bits of the policy file's SHA-256"),
     ('seed', 2, 'seed of the noise: high and low 32 bits'),
     ('step', 1, 'counts the steps since the last reset'),

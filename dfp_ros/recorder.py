@@ -27,7 +27,7 @@ import sys
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Float64MultiArray, String
 
@@ -139,6 +139,7 @@ class RecorderNode(Node):
         topics += [
             (f'{settings["policy_node"]}/decision', Float64MultiArray,
              'std_msgs/msg/Float64MultiArray'),
+            (f'{settings["policy_node"]}/policy', String, 'std_msgs/msg/String'),
             (TOPIC, String, 'std_msgs/msg/String')]
         # Two sources may share a topic.
         topics = list(dict.fromkeys(topics))
@@ -160,9 +161,13 @@ class RecorderNode(Node):
         reliability = (
             ReliabilityPolicy.BEST_EFFORT if index in self._best_effort
             else ReliabilityPolicy.RELIABLE)
+        # What runs was published before the recording began.
+        is_status = name == self.resolve_topic_name(f'{self._settings["policy_node"]}/policy')
+        durability = (
+            DurabilityPolicy.TRANSIENT_LOCAL if is_status else DurabilityPolicy.VOLATILE)
         return self.create_subscription(
-            kind, name, self._receiver(index), QoSProfile(depth=DEPTH, reliability=reliability),
-            raw=True)
+            kind, name, self._receiver(index),
+            QoSProfile(depth=DEPTH, reliability=reliability, durability=durability), raw=True)
 
     def _receiver(self, index: int) -> Callable[[bytes], None]:
         """Make the callback of one topic: nothing is decoded but marks."""

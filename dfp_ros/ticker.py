@@ -166,6 +166,7 @@ class Ticker:
         except Exception as error:  # a defect must stop the robot, never leave it on its way
             decision = loop.controller.fail(error)
             self._commands.try_to_send(loop, decision, now)
+        loop.controller.prepare()
         self._answer = loop, decision
         self.statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
         self.statistics.add(decision.inference, decision.observation_age)
