@@ -41,7 +41,7 @@ class Entry:
 
     :param loop: Which control loop decided: when it began, in microseconds since 1970.
     :param policy: The first 48 bits of the policy file's SHA-256.
-    :param seed: Seed of the noise at the last reset.
+    :param seed: Seed of the noise.
     :param step: Counts the steps since the last reset; the first after it is 1.
     :param is_stopped: Whether somebody had stopped the robot.
     :param stop_commands: How often the controller was asked, since the step before, for the
@@ -81,8 +81,9 @@ class Journal:
         self._step = 0
         self._stop_commands = 0
 
-    def take_over(self) -> None:
-        """Note that another loop goes on."""
+    def take_over(self, seed: int) -> None:
+        """Note that another loop goes on, with the first noise of a seed."""
+        self._seed = seed
         self.loop = max(_now(), self.loop + 1)
 
     def ask_for_stop(self) -> None:

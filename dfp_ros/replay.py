@@ -212,9 +212,13 @@ def _report(
 
 def _show(difference: Difference) -> list[str]:
     """Show a difference to the last digit."""
-    return [
+    lines = [
         f'  {difference.part}', f'    recorded {difference.recorded.tolist()}',
         f'    computed {difference.computed.tolist()}']
+    if not difference.is_certain:
+        lines.append('  not all is recorded since the last reset: what limits, a ramp-in or '
+                     'histories remember of it may explain the difference')
+    return lines
 
 
 def main(arguments: list[str] | None = None) -> int:

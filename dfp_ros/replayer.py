@@ -15,8 +15,9 @@
 Makes recorded decisions once more, from the same samples, and compares them bit for bit.
 
 A controller begins as new at a reset, so from there on all of its past is recorded. Where the
-recording begins later, or has a gap, its past is known again once a new chunk begins and the whole
-decision is as it was recorded: until then, decisions are made but not compared.
+recording begins later, or has a gap, decisions are compared again once a new chunk begins and the
+whole decision is as it was recorded. What limits, a ramp-in or histories remember of the time
+before may still differ then, so a difference before the next reset is marked as uncertain.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Difference:
     :param part: The first part of its row that differs.
     :param recorded: That part as it was recorded.
     :param computed: That part as it comes out now.
+    :param is_certain: Whether all of the past since the last reset is recorded.
     """
 
     number: int
@@ -72,6 +74,7 @@ class Difference:
     part: str
     recorded: Row
     computed: Row
+    is_certain: bool
 
 
 class Replayer:
@@ -106,7 +109,8 @@ class Replayer:
         self._controller: Controller | None = None
         self._loop = -1
         self._number = -1
-        self._is_known = False
+        # Whether the controller is as it was, as far as can be told, and for certain.
+        self._is_known = self._is_certain = False
 
     def step(self, step: RecordedStep, following: RecordedStep | None) -> Decision | None:
         """
@@ -143,6 +147,7 @@ class Replayer:
         if difference is not None:
             self.different += 1
             self.first = self.first or difference
+            self._is_known = self._is_certain
         return decision
 
     def _go_on(self, recorded: RecordedDecision, entry: Entry) -> None:
@@ -152,7 +157,7 @@ class Replayer:
             self._controller = self._make(entry.loop)
             if self._controller is not None:
                 self._controller.reset(entry.seed)
-            self._is_known = entry.step == 1
+            self._is_known = self._is_certain = entry.step == 1
         elif entry.loop != self._loop:
             for loop in self._between(self._loop, entry.loop):
                 old, self._controller = self._controller, self._make(loop)
@@ -210,6 +215,7 @@ class Replayer:
             if place < start + size:
                 part = slice(start, start + size)
                 return Difference(
-                    recorded.number, recorded.stamp, label, step.row[part], computed[part])
+                    recorded.number, recorded.stamp, label, step.row[part], computed[part],
+                    self._is_certain)
             start += size
         raise AssertionError('every number belongs to a part')

@@ -134,7 +134,7 @@ class Ticker:
         """
         old, self.loop = self.loop, loop
         loop.controller.take_over(old.controller)
-        self.journal.take_over()
+        self.journal.take_over(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
             self._start_timer()
         if self.shadow is not None:
