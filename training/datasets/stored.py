@@ -29,7 +29,7 @@ import zipfile
 import numpy as np
 
 from dfp_ros.spec import ActionField, ObservationField
-from training.datasets.npz import opened
+from training.datasets.npz import opened, UNREADABLE
 from training.provenance import atomic_path, sha256
 from training.transitions import COLUMNS, DataError, Transitions
 
@@ -57,7 +57,7 @@ def is_stored(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return f'{DESCRIPTION}.npy' in file.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except UNREADABLE:
         return False
 
 
