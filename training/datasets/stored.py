@@ -79,9 +79,11 @@ def load(path: Path) -> Transitions:
         description = json.loads(str(text))
         version = description['version']
         if version == VERSION:
-            observing = _fields(ObservationField, description['observation_fields'])
-            acting = _fields(ActionField, description['action_fields'])
+            observing = _fields(path, ObservationField, description['observation_fields'])
+            acting = _fields(path, ActionField, description['action_fields'])
             period, source = float(description['period']), dict(description['source'])
+    except DataError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f'{path}: {DESCRIPTION}: found other contents than training.convert writes '
@@ -95,7 +97,15 @@ def load(path: Path) -> Transitions:
         source={**source, 'file': path.name, 'sha256': sha256(path)}).check(path)
 
 
-def _fields(kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
+def _fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
+    for field in given:
+        name, size = field['name'], field['size']
+        ranges = [value for key, value in field.items() if key not in ('name', 'size', 'unit')]
+        if not isinstance(size, int) or any(len(values) != size for values in ranges):
+            raise DataError(
+                f'{path}: {DESCRIPTION}: found the field {name!r} of size {size!r} with ranges of '
+                'other sizes, expected one number of each for each of its numbers; convert the '
+                'recording again')
     return tuple(
         kind(**{key: tuple(value) if isinstance(value, list) else value
                 for key, value in field.items()}) for field in given)
