@@ -49,6 +49,8 @@ OBJECTS = {
     'NutAssemblySquare': [(f'SquareNut_{key}', size) for key, size in FROM_EFFECTOR + POSE],
 }
 ARM_ACTIONS = 7
+# Robosuite's control rate where nothing says another, Hz.
+RATE = 20
 
 
 def load(
@@ -76,7 +78,12 @@ def load(
             return _load(_File(path, file), environment, filter_key, keys)
     except DataError:
         raise
-    except (OSError, RuntimeError, KeyError) as error:
+    except MemoryError as error:
+        raise DataError(
+            f'{path}: found more than there is memory for ({error}); choose some of it with a '
+            'filter_key or with observation_keys') from error
+    # h5py raises TypeError and ValueError of types and names that damage has made.
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f'{path}: found a file that is damaged or not HDF5 ({error}); collect or copy it '
             'again') from error
@@ -93,28 +100,35 @@ class _File:
         """Open a group."""
         found = self._open(key)
         if not isinstance(found, h5py.Group):
-            raise DataError(f'{self.path}: {key}: found a data set, expected a group')
+            raise DataError(f'{self.path}: {key}: found a data set, expected a group; collect or '
+                'copy the file again')
         return found
 
     def numbers(self, key: str) -> h5py.Dataset:
         """Open a data set of numbers."""
         found = self._data(key)
-        if found.dtype.kind not in 'biuf':
-            raise DataError(f'{self.path}: {key}: found {found.dtype}, expected numbers')
+        if found.dtype.kind not in 'biuf' or not found.shape:
+            raise DataError(
+                f'{self.path}: {key}: found {found.dtype} of shape {found.shape}, expected '
+                'rows of numbers; collect or copy the file again')
         return found
 
     def names(self, key: str) -> list[str]:
         """Read a list of names."""
         found = self._data(key)
         if found.ndim != 1 or h5py.check_string_dtype(found.dtype) is None:
-            raise DataError(f'{self.path}: {key}: found {found.dtype}, expected a list of names')
+            raise DataError(
+                f'{self.path}: {key}: found {found.dtype}, expected a list of names; write them '
+                'as text, or name another filter_key')
         return [str(name) for name in found.asstr()[()]]
 
     def _data(self, key: str) -> h5py.Dataset:
         """Open a data set whose content lies in this very file."""
         found = self._open(key)
         if not isinstance(found, h5py.Dataset):
-            raise DataError(f'{self.path}: {key}: found a group, expected a data set')
+            raise DataError(
+                f'{self.path}: {key}: found a group, expected a data set; collect or '
+                'copy the file again')
         if found.external or found.is_virtual:
             raise DataError(
                 f'{self.path}: {key}: found data that lie in another file, which is not read; '
@@ -129,7 +143,8 @@ class _File:
             if link is None:
                 there = ', '.join(member) if isinstance(member, h5py.Group) else 'a data set'
                 raise DataError(
-                    f'{self.path}: the key {key!r} is missing; found {there or "nothing"}')
+                    f'{self.path}: the key {key!r} is missing; found {there or "nothing"}; '
+                    'collect or copy the file again, or name what it has with observation_keys')
             if not isinstance(link, h5py.HardLink):
                 raise DataError(
                     f'{self.path}: {key}: found a link to elsewhere, which is not followed; copy '
@@ -141,8 +156,7 @@ class _File:
 def _load(
         file: _File, environment: str, filter_key: str, keys: Sequence[str]) -> Transitions:
     env_args = _env_args(file, environment)
-    robots = robosuite_env.robot_names(env_args)
-    keys = tuple(keys) or robosuite_env.default_keys(len(robots))
+    keys = tuple(keys) or robosuite_env.default_keys(len(robosuite_env.robot_names(env_args)))
     names = _demonstrations(file, filter_key)
     lengths = [_length(file, name) for name in names]
     widths = {key: _width(file, f'data/{names[0]}/obs/{key}') for key in keys}
@@ -169,7 +183,7 @@ def _load(
         observations, actions, following, rewards + np.float32(REWARD_SHIFT), masks, terminals,
         observation_fields(_observation_layout(env_args, widths), observations),
         action_fields(_action_layout(env_args, act_dim), actions),
-        period=1 / float(env_args['env_kwargs'].get('control_freq', 20)),
+        period=1 / env_args['env_kwargs'].get('control_freq', RATE),
         source={
             'file': file.path.name, 'sha256': sha256(file.path), 'steps': size,
             'episodes': len(names), 'solved_steps': int((masks == 0).sum()),
@@ -182,11 +196,15 @@ def _env_args(file: _File, environment: str) -> dict[str, Any]:
     text = file.group('data').attrs.get('env_args')
     try:
         found = json.loads(text)
-        name, _ = found['env_name'], found['env_kwargs'].get
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise DataError(
-            f'{file.path}: data: env_args: found {text!r}, expected JSON text with env_name and '
-            'env_kwargs, as Robomimic writes it') from error
+        name, rate = found['env_name'], found['env_kwargs'].get('control_freq', RATE)
+        robots = robosuite_env.robot_names(found)
+        sound = 0 < rate < np.inf and robots and all(
+            isinstance(text, str) for text in (name, *robots))
+        _reach(found)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise _no_env_args(file, text) from error
+    if not sound:
+        raise _no_env_args(file, text)
     task = robosuite_env.find_task(environment)
     if environment != NO_ENVIRONMENT and (task is None or task.env_name != name):
         fitting = [key for key, task in robosuite_env.TASKS.items() if task.env_name == name]
@@ -197,12 +215,17 @@ def _env_args(file: _File, environment: str) -> dict[str, Any]:
     return dict(found)
 
 
+def _no_env_args(file: _File, text: object) -> DataError:
+    return DataError(
+        f'{file.path}: data: env_args: found {text!r}, expected JSON text with env_name and '
+        'env_kwargs, as Robomimic writes it; copy them from another file of the same robot')
+
+
 def _demonstrations(file: _File, filter_key: str) -> list[str]:
     """List the demonstrations wanted, by number: in the text's order 10 comes before 2."""
-    there = list(file.group('data'))
-    wanted = there
+    wanted = there = list(file.group('data'))
     if filter_key:
-        masks = list(file.group('mask')) if 'mask' in file.file else []
+        masks = list(file.group('mask')) if 'mask' in list(file.file) else []
         if filter_key not in masks:
             raise DataError(
                 f'{file.path}: filter_key: found {filter_key!r}, expected one of '
@@ -212,9 +235,11 @@ def _demonstrations(file: _File, filter_key: str) -> list[str]:
         if not re.fullmatch(r'demo_\d+', name) or name not in there:
             raise DataError(
                 f'{file.path}: found the demonstration {name!r}, expected demo_NUMBER, one of '
-                'those under data')
+                'those under data; choose others with a filter_key')
     if not wanted:
-        raise DataError(f'{file.path}: data: found no demonstration, expected at least one')
+        raise DataError(
+            f'{file.path}: data: found no demonstration, expected at least one; name another '
+            'filter_key, or collect some')
     return sorted(wanted, key=lambda name: int(name.removeprefix('demo_')))
 
 
@@ -222,9 +247,10 @@ def _length(file: _File, name: str) -> int:
     """Count a demonstration's steps."""
     steps = len(file.numbers(f'data/{name}/actions'))
     told = file.group(f'data/{name}').attrs.get('num_samples', steps)
-    if not steps or steps != told:
+    if not steps or not np.array_equal(steps, told):
         raise DataError(
-            f'{file.path}: data/{name}: found {steps} actions, expected {told or "at least one"}; '
+            f'{file.path}: data/{name}: found {steps} actions, expected '
+            f'{told if np.any(told) else "at least one"}; '
             'leave the demonstration out with a filter_key, or collect it again')
     return steps
 
@@ -234,7 +260,7 @@ def _width(file: _File, key: str) -> int:
     if len(shape) != 2:
         raise DataError(
             f'{file.path}: {key}: found shape {shape}, expected a row of numbers a step; pictures '
-            'are not read')
+            'are not read, so name other observation_keys')
     return int(shape[1])
 
 
@@ -244,8 +270,9 @@ def _read(file: _File, key: str, shape: tuple[int, ...]) -> np.ndarray:
     if found.shape != shape:
         raise DataError(
             f'{file.path}: {key}: found shape {found.shape}, expected {shape} as in the other '
-            'parts and demonstrations')
-    values = np.asarray(found[()], np.float32)
+            'parts and demonstrations; leave the demonstration out with a filter_key')
+    with np.errstate(over='ignore'):  # what float32 has no room for is found to be infinite
+        values = np.asarray(found[()], np.float32)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])
         raise DataError(
@@ -271,26 +298,32 @@ def _observation_layout(
     return layout
 
 
+def _reach(env_args: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Tell how far an action of 1 moves an arm's goal, m and rad, if it is a relative pose."""
+    config = robosuite_env.convert(env_args)['env_kwargs'].get('controller_configs') or {}
+    config = config if isinstance(config, Mapping) else config[0]
+    arm = config.get('body_parts', {}).get('right', {})
+    if arm.get('type') != 'OSC_POSE' or arm.get('input_type', 'delta') != 'delta':
+        return None
+    steps = np.broadcast_to(np.asarray(arm.get('output_max', np.nan), float), 6).tolist()
+    even = len(set(steps[:3])) == len(set(steps[3:])) == 1
+    return (steps[0], steps[3]) if even else None
+
+
 def _action_layout(
         env_args: Mapping[str, Any], act_dim: int) -> list[tuple[str, int, str, float]]:
     """Name, size, unit and bound of each part, where the arms' controllers tell them."""
-    settings = robosuite_env.convert(env_args)['env_kwargs']
-    rate = float(settings.get('control_freq', 20))
+    rate = env_args['env_kwargs'].get('control_freq', RATE)
     arms = robosuite_env.robot_names(env_args)
-    config = (settings.get('controller_configs') or {})
-    config = config if isinstance(config, Mapping) else config[0]
-    arm = config.get('body_parts', {}).get('right', {})
-    steps = np.broadcast_to(np.asarray(arm.get('output_max', np.nan), float), 6)
-    relative = arm.get('type') == 'OSC_POSE' and arm.get('input_type', 'delta') == 'delta'
-    even = len(set(steps[:3])) == len(set(steps[3:])) == 1
-    if act_dim != ARM_ACTIONS * len(arms) or not (relative and even):
+    reach = _reach(env_args)
+    if reach is None or act_dim != ARM_ACTIONS * len(arms):
         return [('action', act_dim, '1', 1.0)]
     layout: list[tuple[str, int, str, float]] = []
     for i in range(len(arms)):
         prefix = f'robot{i}_' if len(arms) > 1 else ''
         layout += [
-            (f'{prefix}effector_linear_velocity', 3, 'm/s', float(steps[0]) * rate),
-            (f'{prefix}effector_angular_velocity', 3, 'rad/s', float(steps[3]) * rate),
+            (f'{prefix}effector_linear_velocity', 3, 'm/s', reach[0] * rate),
+            (f'{prefix}effector_angular_velocity', 3, 'rad/s', reach[1] * rate),
             # Robosuite's grippers go by its sign alone: positive closes.
             (f'{prefix}gripper_direction', 1, '1', 1.0)]
     return layout
