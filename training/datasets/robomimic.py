@@ -21,18 +21,17 @@ is 1 on every step that solves the task, and often on no other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 import json
 from pathlib import Path
 import re
 from typing import Any
 
-import h5py
 import numpy as np
 
 from dfp_ros.robots import robosuite_env
 from dfp_ros.robots.robosuite_env import OBJECT_KEY, REWARD_SHIFT
 from training.config import NO_ENVIRONMENT
+from training.datasets.hdf5 import File, opened
 from training.provenance import sha256
 from training.transitions import action_fields, DataError, observation_fields, Transitions
 
@@ -60,7 +59,7 @@ def load(
     Load a file of demonstrations.
 
     Rewards are the file's, 0 or 1 after each step, with -1 added; masks are 0 where they are 0
-    then.
+    then, or the file's own where it has some.
 
     :param path: An ``.hdf5`` in Robomimic's format.
     :param environment: For example ``lift-mh-low_dim``; ``none`` for any.
@@ -73,88 +72,12 @@ def load(
         raise DataError(
             f'{path}: found no such file; make one with `python -m training.collect_robosuite`, '
             "or copy Robomimic's there")
-    try:
-        with h5py.File(path, 'r') as file:
-            return _load(_File(path, file), environment, filter_key, keys)
-    except DataError:
-        raise
-    except MemoryError as error:
-        raise DataError(
-            f'{path}: found more than there is memory for ({error}); choose some of it with a '
-            'filter_key or with observation_keys') from error
-    # h5py raises TypeError and ValueError of types and names that damage has made.
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f'{path}: found a file that is damaged or not HDF5 ({error}); collect or copy it '
-            'again') from error
-
-
-@dataclass(frozen=True)
-class _File:
-    """An open file whose members are looked at before they are opened."""
-
-    path: Path
-    file: h5py.File
-
-    def group(self, key: str) -> h5py.Group:
-        """Open a group."""
-        found = self._open(key)
-        if not isinstance(found, h5py.Group):
-            raise DataError(f'{self.path}: {key}: found a data set, expected a group; collect or '
-                'copy the file again')
-        return found
-
-    def numbers(self, key: str) -> h5py.Dataset:
-        """Open a data set of numbers."""
-        found = self._data(key)
-        if found.dtype.kind not in 'biuf' or not found.shape:
-            raise DataError(
-                f'{self.path}: {key}: found {found.dtype} of shape {found.shape}, expected '
-                'rows of numbers; collect or copy the file again')
-        return found
-
-    def names(self, key: str) -> list[str]:
-        """Read a list of names."""
-        found = self._data(key)
-        if found.ndim != 1 or h5py.check_string_dtype(found.dtype) is None:
-            raise DataError(
-                f'{self.path}: {key}: found {found.dtype}, expected a list of names; write them '
-                'as text, or name another filter_key')
-        return [str(name) for name in found.asstr()[()]]
-
-    def _data(self, key: str) -> h5py.Dataset:
-        """Open a data set whose content lies in this very file."""
-        found = self._open(key)
-        if not isinstance(found, h5py.Dataset):
-            raise DataError(
-                f'{self.path}: {key}: found a group, expected a data set; collect or '
-                'copy the file again')
-        if found.external or found.is_virtual:
-            raise DataError(
-                f'{self.path}: {key}: found data that lie in another file, which is not read; '
-                'copy them into this one')
-        return found
-
-    def _open(self, key: str) -> Any:
-        """Go down to a member, never along a link that leaves the file."""
-        member: Any = self.file
-        for name in key.split('/'):
-            link = member.get(name, getlink=True) if isinstance(member, h5py.Group) else None
-            if link is None:
-                there = ', '.join(member) if isinstance(member, h5py.Group) else 'a data set'
-                raise DataError(
-                    f'{self.path}: the key {key!r} is missing; found {there or "nothing"}; '
-                    'collect or copy the file again, or name what it has with observation_keys')
-            if not isinstance(link, h5py.HardLink):
-                raise DataError(
-                    f'{self.path}: {key}: found a link to elsewhere, which is not followed; copy '
-                    'what it points to into the file')
-            member = member[name]
-        return member
+    with opened(path) as file:
+        return _load(file, environment, filter_key, keys)
 
 
 def _load(
-        file: _File, environment: str, filter_key: str, keys: Sequence[str]) -> Transitions:
+        file: File, environment: str, filter_key: str, keys: Sequence[str]) -> Transitions:
     env_args = _env_args(file, environment)
     keys = tuple(keys) or robosuite_env.default_keys(len(robosuite_env.robot_names(env_args)))
     names = _demonstrations(file, filter_key)
@@ -164,7 +87,8 @@ def _load(
     size, obs_dim = sum(lengths), sum(widths.values())
     observations, following = (np.empty((size, obs_dim), np.float32) for _ in range(2))
     actions = np.empty((size, act_dim), np.float32)
-    rewards, terminals = np.empty(size, np.float32), np.zeros(size, np.float32)
+    rewards, masks = (np.empty(size, np.float32) for _ in range(2))
+    terminals = np.zeros(size, np.float32)
     start = 0
     for name, length in zip(names, lengths, strict=True):
         rows = slice(start, start + length)
@@ -175,12 +99,16 @@ def _load(
                     file, f'data/{name}/{part}/{key}', (length, width))
                 column += width
         actions[rows] = _read(file, f'data/{name}/actions', (length, act_dim))
-        rewards[rows] = _read(file, f'data/{name}/rewards', (length,))
+        given = _read(file, f'data/{name}/rewards', (length,), np.float64)
+        # In float64, where shifting and shifting back is exact.
+        rewards[rows] = given + REWARD_SHIFT
+        # Of files that training.write made.
+        told = 'masks' in list(file.group(f'data/{name}'))
+        masks[rows] = _read(file, f'data/{name}/masks', (length,)) if told else given < 1
         start += length
         terminals[start - 1] = 1
-    masks = (rewards < 1).astype(np.float32)
     return Transitions(
-        observations, actions, following, rewards + np.float32(REWARD_SHIFT), masks, terminals,
+        observations, actions, following, rewards, masks, terminals,
         observation_fields(_observation_layout(env_args, widths), observations),
         action_fields(_action_layout(env_args, act_dim), actions),
         period=1 / env_args['env_kwargs'].get('control_freq', RATE),
@@ -191,7 +119,7 @@ def _load(
             'env_args': env_args}).check(file.path)
 
 
-def _env_args(file: _File, environment: str) -> dict[str, Any]:
+def _env_args(file: File, environment: str) -> dict[str, Any]:
     """Read what the file says of its environment, and see whether it is the one wanted."""
     text = file.group('data').attrs.get('env_args')
     try:
@@ -215,13 +143,13 @@ def _env_args(file: _File, environment: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _no_env_args(file: _File, text: object) -> DataError:
+def _no_env_args(file: File, text: object) -> DataError:
     return DataError(
         f'{file.path}: data: env_args: found {text!r}, expected JSON text with env_name and '
         'env_kwargs, as Robomimic writes it; copy them from another file of the same robot')
 
 
-def _demonstrations(file: _File, filter_key: str) -> list[str]:
+def _demonstrations(file: File, filter_key: str) -> list[str]:
     """List the demonstrations wanted, by number: in the text's order 10 comes before 2."""
     wanted = there = list(file.group('data'))
     if filter_key:
@@ -243,7 +171,7 @@ def _demonstrations(file: _File, filter_key: str) -> list[str]:
     return sorted(wanted, key=lambda name: int(name.removeprefix('demo_')))
 
 
-def _length(file: _File, name: str) -> int:
+def _length(file: File, name: str) -> int:
     """Count a demonstration's steps."""
     steps = len(file.numbers(f'data/{name}/actions'))
     told = file.group(f'data/{name}').attrs.get('num_samples', steps)
@@ -255,7 +183,7 @@ def _length(file: _File, name: str) -> int:
     return steps
 
 
-def _width(file: _File, key: str) -> int:
+def _width(file: File, key: str) -> int:
     shape = file.numbers(key).shape
     if len(shape) != 2:
         raise DataError(
@@ -264,7 +192,8 @@ def _width(file: _File, key: str) -> int:
     return int(shape[1])
 
 
-def _read(file: _File, key: str, shape: tuple[int, ...]) -> np.ndarray:
+def _read(
+        file: File, key: str, shape: tuple[int, ...], kind: type = np.float32) -> np.ndarray:
     """Read numbers of a shape, all of them finite."""
     found = file.numbers(key)
     if found.shape != shape:
@@ -272,7 +201,7 @@ def _read(file: _File, key: str, shape: tuple[int, ...]) -> np.ndarray:
             f'{file.path}: {key}: found shape {found.shape}, expected {shape} as in the other '
             'parts and demonstrations; leave the demonstration out with a filter_key')
     with np.errstate(over='ignore'):  # what float32 has no room for is found to be infinite
-        values = np.asarray(found[()], np.float32)
+        values: np.ndarray = np.asarray(found[()], kind)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])
         raise DataError(
