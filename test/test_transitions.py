@@ -146,3 +146,11 @@ def test_a_file_of_which_bytes_have_changed_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=r'recorded\.npz: found a file that is damaged'):
         load(TrainConfig(data=str(path)))
+
+
+@pytest.mark.parametrize('name', ['recorded.mcap', 'recorded'])
+def test_a_file_of_another_kind_is_refused_with_a_remedy(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=(
+            rf'{name}: found .*, expected \.npz or \.hdf5; convert recordings with `python -m')):
+        load(TrainConfig(data=str(tmp_path / name)))

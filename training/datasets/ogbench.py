@@ -81,17 +81,17 @@ def _ends(path: Path, file: Archive) -> np.ndarray:
     if terminals.ndim != 1 or not np.isin(terminals, (0, 1)).all():
         raise DataError(
             f'{path}: terminals: found {terminals.dtype} of shape {terminals.shape}, expected one '
-            'column of 0 and 1')
+            'column of 0 and 1; collect or copy the file again')
     ends = terminals.astype(bool)
     if not ends[-1:].any():
         raise DataError(
             f'{path}: terminals: found no end of an episode on the last of {len(ends)} rows; the '
-            'file may be cut off')
+            'file may be cut off; collect or copy it again')
     empty = np.flatnonzero(ends & np.concatenate([[True], ends[:-1]]))
     if len(empty):
         raise DataError(
             f'{path}: terminals: found an episode of a single row, row {empty[0]}, expected at '
-            'least two: an action and where it led')
+            'least two: an action and where it led; leave it out')
     return ends
 
 
@@ -106,6 +106,10 @@ def _rows(
     """
     (*shape,), kind = file.header(key)
     expected = [count, scene.widths[key]]
+    if shape[1:] == expected[1:] and shape != expected:
+        raise DataError(
+            f'{path}: {key}: found {shape[0]} rows, expected {count} as in terminals; collect or '
+            'copy the file again')
     if shape != expected:
         raise DataError(
             f'{path}: {key} has shape {tuple(shape)}, the environment needs {tuple(expected)}; '
