@@ -69,8 +69,9 @@ class File:
         """Open a group."""
         found = self._open(key)
         if not isinstance(found, h5py.Group):
-            raise DataError(f'{self.path}: {key}: found a data set, expected a group; collect or '
-                'copy the file again')
+            raise DataError(
+                f'{self.path}: {key}: found a data set, expected a group; collect or copy '
+                'the file again')
         return found
 
     def numbers(self, key: str) -> h5py.Dataset:
