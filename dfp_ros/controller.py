@@ -269,7 +269,8 @@ class Controller:
         if self._wants_ahead:
             facts['ahead'] = self._limiter.ahead(
                 self._scale.command(planned.ahead), measured, self._period)
-        return self._decide(State.RUNNING, findings, sent, {**facts, 'limited': sent})
+        facts['limited'] = sent
+        return self._decide(State.RUNNING, findings, sent, facts)
 
     def fail(self, error: Exception) -> Decision:
         """
@@ -316,15 +317,16 @@ class Controller:
             self, state: State, findings: list[Finding], sent: NDArray[np.float64] | None,
             facts: dict[str, Any]) -> Decision:
         """Write down a decision, and count its reasons."""
-        reason, text, response = (
-            conclude(findings) if findings else (Reason.NONE, '', Response.PASS))
+        if not findings:
+            return Decision(state, Reason.NONE, '', sent, **facts)
+        reason, text, response = conclude(findings)
         self.counts.update({found.reason for found in findings})
         return Decision(state, reason, text, sent, response=response, **facts)
 
 
 def _strongest(findings: list[Finding]) -> Response:
     """Find the strongest response."""
-    return max((found.response for found in findings), default=Response.PASS)
+    return max(found.response for found in findings) if findings else Response.PASS
 
 
 def _explain_limits(
