@@ -299,7 +299,7 @@ def test_each_source_has_its_own_response(
     assert decisions[5].state is state
     assert decisions[5].reason == Reason.STALE
     assert decisions[5].response is response
-    assert ramps == [] if state is State.RUNNING else [response is Response.RAMP]
+    assert ramps == ([] if state is State.RUNNING else [response is Response.RAMP])
 
 
 @pytest.mark.parametrize(('answer', 'share'), [('ignore', 1.0), ('warn', 1.0), ('slow', 0.25)])
