@@ -31,6 +31,7 @@ from policies import cube_spec
 import pytest
 from robot_samples import rest_samples, shipped_robot
 
+from dfp_ros.braking import UNBOUNDED
 from dfp_ros.chunk import Chunk, FloatArray, NoiseStream
 from dfp_ros.controller import Controller, Decision, State
 from dfp_ros.limits import ActionScale, CommandLimiter, Limits, Stop
@@ -49,6 +50,7 @@ SPEC = cube_spec()
 SCALE = ActionScale(SPEC)
 # One output of each kind: a velocity cut off, two that are slowed down, a position, a gripper.
 STOPS = (Stop.ZERO, Stop.RAMP, Stop.RAMP, Stop.HOLD, Stop.KEEP)
+POSITIONS = np.array([stop is Stop.HOLD for stop in STOPS])
 VELOCITY, ACCELERATION = np.full(5, 4.0), np.full(5, 3.0)
 WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
 
@@ -147,11 +149,14 @@ SETUPS = strategies.builds(
 def make(setup: Setup, policy: Moody) -> Controller:
     """Put a controller together."""
     noise = NoiseStream(5, 1, SPEC.noise_size, mode=setup.planning.noise)
-    positions = np.array([stop is Stop.HOLD for stop in STOPS])
     planner = Planner(
-        policy, noise, setup.tick, lambda: policy.time, setup.planning, positions)
+        policy, noise, setup.tick, lambda: policy.time, setup.planning, POSITIONS)
     limiter = CommandLimiter(
-        Limits(SCALE.low, SCALE.high, STOPS, VELOCITY, ACCELERATION), setup.tick)
+        Limits(
+            SCALE.low, SCALE.high, STOPS, VELOCITY, ACCELERATION,
+            np.where(POSITIONS, SCALE.low, -UNBOUNDED),
+            np.where(POSITIONS, SCALE.high, UNBOUNDED)),
+        setup.tick)
     measured = np.full(5, 0.25 if setup.is_measured else np.nan)
     return Controller(
         ROBOTS[setup.when_stale], SPEC, planner, limiter, setup.safety, lambda samples: measured,
