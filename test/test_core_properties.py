@@ -159,8 +159,8 @@ def make(setup: Setup, policy: Moody) -> Controller:
         setup.tick)
     measured = np.full(5, 0.25 if setup.is_measured else np.nan)
     return Controller(
-        ROBOTS[setup.when_stale], SPEC, planner, limiter, setup.safety, lambda samples: measured,
-        ahead=True, tick=setup.tick)
+        ROBOTS[setup.when_stale], SPEC, planner, limiter, setup.safety, setup.tick,
+        lambda samples: measured, ahead=True)
 
 
 def befall(fate: str, name: str, now: int, last: Sample | None) -> Sample | None:
