@@ -53,6 +53,14 @@ def with_source(name: str = 'effector', **changes: Any) -> RobotDescription:
     return replace(robot, sources=sources)
 
 
+def with_derivative() -> RobotDescription:
+    """Describe a robot whose joint velocities are the change of what it says they are."""
+    robot = shipped_robot()
+    return replace(robot, observation=tuple(
+        replace(entry, derivative=entry.name == 'joint_velocities')
+        for entry in robot.observation))
+
+
 def controller(
         policy: Policy, seed: int = 3, candidates: int = 2,
         robot: RobotDescription | None = None, planning: PlanningSettings | None = None,
@@ -114,6 +122,34 @@ def test_waits_for_every_source(policy: OnnxPolicy) -> None:
         assert 'cube_0_pose' in decision.text
     np.testing.assert_array_equal(
         decisions[3].sent, run(controller(policy), 1)[0].sent)  # type: ignore[arg-type]
+
+
+def test_waits_until_there_is_a_first_observation(policy: OnnxPolicy) -> None:
+    """A derivative needs two ticks; before it has them, and after a gap, no policy is asked."""
+    robot = with_derivative()
+
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        if 3 <= i < 5:
+            samples['arm'] = rest_samples(START - S)['arm']
+
+    decisions = run(controller(policy, robot=robot), 8, change)
+    assert [decision.state for decision in decisions] == [
+        State.WAITING, *[State.RUNNING] * 2, *[State.HOLD] * 3, *[State.RUNNING] * 2]
+    for decision in (decisions[0], decisions[5]):
+        assert decision.reason == Reason.WAITING
+        assert decision.text.startswith('joint_velocities needs more ticks')
+    assert decisions[0].sent is None
+    assert not decisions[5].sent.any()  # type: ignore[union-attr]
+
+
+def test_a_swap_goes_on_with_what_the_observation_remembers(policy: OnnxPolicy) -> None:
+    """A derivative is known at the first tick of the policy that takes over."""
+    robot = with_derivative()
+    old, new = controller(policy, robot=robot), controller(policy, robot=robot)
+    run(old, 2)
+    new.take_over(old)
+    now = START + 2 * TICK
+    assert new.step(now, rest_samples(now - 1000, now)).state is State.RUNNING
 
 
 def test_a_source_that_is_lost_afterwards_is_a_stop(policy: OnnxPolicy) -> None:
