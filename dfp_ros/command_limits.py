@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfp_ros.braking import UNBOUNDED, Vector
 from dfp_ros.command_description import CommandEntry, Stop
@@ -82,6 +83,15 @@ def make_limits(
             _require_range(entry, low[where], high[where])
     return Limits(
         low, high, tuple(stops), velocity, acceleration, place_low, place_high, relative)
+
+
+def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool_]:
+    """Find which numbers of an action are positions, shape (act_dim,)."""
+    found = np.zeros(spec.action_size, np.bool_)
+    for topic in robot.commands:
+        for entry in topic.entries:
+            found[spec.action_slices[entry.action]] = topic.stop.kind == 'position'
+    return found
 
 
 def _velocity(entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> Vector:

@@ -23,7 +23,7 @@ import time
 
 from dfp_ros.chunk import NoiseStream
 from dfp_ros.command_description import CHUNK
-from dfp_ros.command_limits import make_limits
+from dfp_ros.command_limits import find_positions, make_limits
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.controller import Controller
 from dfp_ros.execution import ExecutionSettings
@@ -87,14 +87,15 @@ def hash_robot(name: str) -> str:
     return hashlib.sha256(find_shared(name, 'config', '.yaml').read_bytes()).hexdigest()
 
 
-def make_planner(settings: Settings, policy: Policy) -> Planner:
+def make_planner(settings: Settings, policy: Policy, robot: RobotDescription) -> Planner:
     """Make what asks a policy for chunks and plays them, with noise from the start."""
     spec = policy.spec
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)
     return Planner(
-        policy, noise, settings.tick(spec), time.perf_counter_ns, settings.planning)
+        policy, noise, settings.tick(spec), time.perf_counter_ns, settings.planning,
+        find_positions(robot, spec))
 
 
 def make_control_loop(
@@ -110,7 +111,7 @@ def make_control_loop(
     limits = make_limits(robot, spec, joints, settings.limits.data_envelope)
     measured = MeasuredReader(robot, spec)
     controller = Controller(
-        robot, spec, make_planner(settings, policy),
+        robot, spec, make_planner(settings, policy, robot),
         CommandLimiter(limits, tick, settings.limits.ramp_in), settings.safety, tick,
         measured.read if measured.is_needed else None,
         any(topic.trajectory == CHUNK for topic in robot.commands))
