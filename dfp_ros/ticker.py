@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import math
 import time
 from typing import Any
@@ -56,6 +56,7 @@ class Ticker:
 
     :ivar loop: What ticks work with; see :meth:`take_over`.
     :ivar shadow: Is asked what it would have done; None for none.
+    :ivar after_tick: What else there is to do, called when there is most time until the next tick.
     :ivar is_active: Whether it runs.
     :ivar store: The newest samples since it started.
     :ivar log: The log, with the last decision.
@@ -68,6 +69,7 @@ class Ticker:
         """Wait to be started."""
         self.loop = loop
         self.shadow: ShadowPublisher | None = None
+        self.after_tick: Callable[[], None] = _nothing
         self.is_active = False
         self.store = SampleStore(loop.robot.sources)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
@@ -81,6 +83,11 @@ class Ticker:
         self._ticks = 0
         # What the last tick decided, with the loop whose writers can put it into messages.
         self._answer: tuple[ControlLoop, Decision] | None = None
+
+    @property
+    def is_timed(self) -> bool:
+        """Return whether ticks come by themselves just now."""
+        return self.is_active and self.loop.settings.trigger == 'timer'
 
     def start(self) -> None:
         """Begin an episode, from samples that arrive from now on."""
@@ -166,6 +173,7 @@ class Ticker:
         self._ticks += 1
         if self._decisions is not None:
             self._decisions.publish(self._ticks, now, decision, samples)
+        self.after_tick()
         if self.shadow is not None:
             self.shadow.compare(self._ticks, now, decision, self._time_left())
 
@@ -231,3 +239,7 @@ class Ticker:
                 State.HOLD, Reason.STALE, text, self.loop.controller.stop_command)
         self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
         self.log.add(decision)
+
+
+def _nothing() -> None:
+    """Do nothing."""
