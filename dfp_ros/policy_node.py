@@ -168,6 +168,7 @@ class PolicyNode(LifecycleNode):
         self._commands = add(CommandPublishers(self, loop))
         decisions = add(DecisionPublisher(self, loop)) if loop.settings.publish_decisions else None
         self._ticker = Ticker(self, loop, self._commands, decisions)
+        self._ticker.deactivate = self.trigger_deactivate
         add(SourceSubscriptions(self, loop, self._ticker.receive))
         status = add(PolicyStatus(self, hash_robot(loop.settings.robot)))
         self._swapper = add(PolicySwapper(self, self._ticker, status))
@@ -175,7 +176,8 @@ class PolicyNode(LifecycleNode):
             self._swapper.take_shadow(shadow)
         add(DiagnosticsPublisher(self, self._ticker, self._swapper.facts))
         add(TriggerServices(self, {
-            '~/reset': self._ticker.reset, '~/rollback': self._swapper.rollback,
+            '~/reset': self._ticker.reset, '~/stop': self._ticker.hold,
+            '~/resume': self._ticker.resume, '~/rollback': self._swapper.rollback,
             '~/promote': self._swapper.promote}))
 
     def _close(self) -> None:
