@@ -33,14 +33,12 @@ class LimitError(ValueError):
 
 
 def make_limits(
-        robot: RobotDescription, spec: PolicySpec,
-        joints: Mapping[str, JointLimits] | None = None, data_envelope: bool = False) -> Limits:
+        robot: RobotDescription, spec: PolicySpec, data_envelope: bool = False) -> Limits:
     """
     Intersect what the policy file, the robot's description, its URDF and the data allow.
 
     :param robot: The robot's description.
     :param spec: The policy's specification; they fit.
-    :param joints: Limits out of the URDF by joint name; None where there is no URDF.
     :param data_envelope: Whether commands stay within those of the training data.
     :raises LimitError: Where nothing is left of a range, or limits of a URDF are wanted and there
         is none.
@@ -66,8 +64,8 @@ def make_limits(
             relative[where] = entry.relative
             if entry.limits.acceleration is not None:
                 acceleration[where] = entry.limits.acceleration
-            fastest = _velocity(entry, joints)
-            lowest, highest = _position(entry, joints)
+            fastest = _velocity(entry, robot.joints)
+            lowest, highest = _position(entry, robot.joints)
             if topic.stop.kind == 'velocity':
                 # Whatever the range, the robot may stand still.
                 low[where] = np.minimum(np.maximum(low[where], -fastest), 0)

@@ -42,6 +42,9 @@ class LimitSettings:
     data_envelope: bool = setting(
         False, 'Keep commands within the smallest and largest of the data that the policy was '
         'trained with, where those are narrower than the other limits.')
+    urdf_wait: float = setting(
+        5.0, 'Seconds to wait for a URDF on robot_description, where the robot description takes '
+        'limits from it. Used when the node is configured.', bounds=(0.0, 60.0))
 
 
 class ActionScale:
@@ -211,6 +214,21 @@ class CommandLimiter:
         sent[self._velocities] = self._velocity.stop(ramp)
         if not np.isfinite(sent).all():
             return None
+        self._sent = sent
+        return sent
+
+    def halt(self) -> Vector | None:
+        """
+        Stop with a single command, the last before silence: no velocity may stay above zero.
+
+        :return: The command to send, shape (act_dim,), or None where nothing was sent yet.
+        """
+        if self._sent is None:
+            return self.stop()
+        self._position.stay()
+        self._velocity.start()
+        sent = self._sent.copy()
+        sent[self._velocities] = 0
         self._sent = sent
         return sent
 

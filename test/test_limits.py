@@ -182,6 +182,21 @@ def test_each_output_stops_in_its_own_way() -> None:
         np.testing.assert_array_equal(limiter.stop(HERE), stopped)
 
 
+def test_the_last_command_before_silence_is_a_stop() -> None:
+    """No velocity outlives it, however it stops; positions stay at what was sent."""
+    limiter = CommandLimiter(ROBOT, ROBOT_TICK)
+    assert limiter.halt() is None
+    for _ in range(5):
+        sent, _ = limiter.limit(np.array([1.0, 0, 1, 1, 0.7]), HERE)
+    assert sent is not None
+    last = limiter.halt()
+    np.testing.assert_array_equal(last, [sent[0], sent[1], 0, 0, sent[4]])
+    np.testing.assert_array_equal(limiter.halt(), last)
+    np.testing.assert_array_equal(limiter.stop(HERE), last)
+    velocities = CommandLimiter(Limits(-np.ones(2), np.ones(2), Stop.RAMP), ROBOT_TICK)
+    np.testing.assert_array_equal(velocities.halt(), [0, 0])
+
+
 def test_ramps_in() -> None:
     """The speed that is allowed grows with the time since the reset, and anew after the next."""
     free = replace(ROBOT, acceleration=UNBOUNDED)
