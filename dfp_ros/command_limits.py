@@ -56,6 +56,7 @@ def make_limits(
     place_low, place_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
     relative = np.zeros(size, np.bool_)
     stops = [Stop.KEEP] * size
+    rotations: list[tuple[slice, str]] = []
     places = spec.action_slices
     for topic in robot.commands:
         for entry in topic.entries:
@@ -72,14 +73,18 @@ def make_limits(
                 high[where] = np.maximum(np.minimum(high[where], fastest), 0)
             else:
                 velocity[where] = fastest
-            if topic.stop.kind == 'other' or (topic.stop is Stop.HOLD and not entry.relative):
+            is_turn = bool(entry.rotation) and topic.stop is Stop.HOLD
+            if is_turn:
+                rotations.append((where, entry.rotation))
+            elif topic.stop.kind == 'other' or (topic.stop is Stop.HOLD and not entry.relative):
                 low[where] = np.maximum(low[where], lowest)
                 high[where] = np.minimum(high[where], highest)
                 lowest, highest = low[where], high[where]
             place_low[where], place_high[where] = lowest, highest
             _require_range(entry, low[where], high[where])
     return Limits(
-        low, high, tuple(stops), velocity, acceleration, place_low, place_high, relative)
+        low, high, tuple(stops), velocity, acceleration, place_low, place_high, relative,
+        tuple(rotations))
 
 
 def _velocity(entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> Vector:

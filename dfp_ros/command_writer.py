@@ -24,7 +24,7 @@ from rclpy.serialization import serialize_message
 from dfp_ros.command_description import CommandTopic, JOINT_NAMES, TRAJECTORY
 from dfp_ros.command_setters import by_index, joint_names, make_setters, parent
 from dfp_ros.message_types import field_type, find_message_type, FLOATS, WHOLE
-from dfp_ros.rotation import ROTATIONS
+from dfp_ros.rotation import NO_TURN
 from dfp_ros.spec import PolicySpec
 from dfp_ros.trajectory_points import TrajectoryPoints
 from dfp_ros.yaml_section import DescriptionError
@@ -64,7 +64,7 @@ class CommandWriter:
                 self._offset[place] = entry.offset
             if entry.rotation:
                 # Four or six zeros are no rotation.
-                harmless[place] = np.eye(ROTATIONS[entry.rotation])[0]
+                harmless[place] = NO_TURN[entry.rotation]
         self._fix(topic)
         names = joint_names(topic)
         if names:

@@ -20,10 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 from policies import cube_spec
+import pytest
+from scipy.spatial.transform import Rotation
 
 from dfp_ros.braking import UNBOUNDED
 from dfp_ros.command_description import Stop
 from dfp_ros.limits import ActionScale, CommandLimiter, Limits
+from dfp_ros.rotation import to_quaternion
 from dfp_ros.safety import Reason
 from dfp_ros.spec import PolicySpec
 
@@ -226,6 +229,29 @@ def test_relative_positions_are_from_where_the_robot_is() -> None:
     sent, reason = limiter.limit(np.zeros(5), np.full(5, np.nan))
     assert sent is not None
     assert (sent[1], reason) == (0.4, Reason.UNMEASURED)
+
+
+@pytest.mark.parametrize(('rotation', 'here', 'asked'), [
+    ('quaternion_xyzw', [0, 0, 0, 1], [0, 0, -0.1, -0.995]),
+    ('axis_angle', [0, 0, 3.1], [0, 0, -3.1])])
+def test_a_rotation_goes_the_short_way(
+        rotation: str, here: list[float], asked: list[float]) -> None:
+    """Numbers that are far apart may be rotations that are near."""
+    size = len(here)
+    limiter = CommandLimiter(Limits(
+        np.full(size, -np.pi), np.full(size, np.pi), Stop.HOLD, velocity=1.0,
+        rotations=((slice(0, size), rotation),)), ROBOT_TICK)
+    last = Rotation.from_quat(to_quaternion(rotation, here))
+    goal = Rotation.from_quat(to_quaternion(rotation, asked))
+    far = (goal * last.inv()).magnitude()
+    for _ in range(10):
+        sent, _ = limiter.limit(np.array(asked), np.array(here))
+        assert sent is not None
+        turn = Rotation.from_quat(to_quaternion(rotation, sent.tolist()))
+        left = (goal * turn.inv()).magnitude()
+        assert left <= far
+        far = left
+    assert far < 1e-6
 
 
 def test_a_look_ahead_is_limited_and_changes_nothing() -> None:
