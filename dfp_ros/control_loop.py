@@ -15,14 +15,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 import hashlib
 import math
 import time
 
 from dfp_ros.chunk import NoiseStream
-from dfp_ros.command_description import CHUNK
 from dfp_ros.command_limits import find_positions, make_limits
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.controller import Controller
@@ -31,10 +29,9 @@ from dfp_ros.limits import CommandLimiter
 from dfp_ros.measured import MeasuredReader
 from dfp_ros.planner import Planner, Policy
 from dfp_ros.policy import OnnxPolicy
-from dfp_ros.robot_description import load_robot_description, RobotDescription
+from dfp_ros.robot_description import load_robot_description, require_fit, RobotDescription
 from dfp_ros.settings import Settings
 from dfp_ros.shared_files import find_shared
-from dfp_ros.urdf import JointLimits
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,6 @@ class ControlLoop:
     :param controller: Decides the commands.
     :param writers: Writers of the command topics, in the description's order.
     :param tick: Time between two ticks in ns.
-    :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
     :param latency: p99 of the policy's inference in s as measured, NaN where it was not.
     """
 
@@ -58,7 +54,6 @@ class ControlLoop:
     controller: Controller
     writers: tuple[CommandWriter, ...]
     tick: int
-    joints: Mapping[str, JointLimits] | None = None
     latency: float = math.nan
 
 
@@ -99,24 +94,27 @@ def make_planner(settings: Settings, policy: Policy, robot: RobotDescription) ->
 
 
 def make_control_loop(
-        settings: Settings, robot: RobotDescription, policy: OnnxPolicy,
-        joints: Mapping[str, JointLimits] | None = None) -> ControlLoop:
+        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:
     """
     Put a control loop together; the policy is not asked anything.
 
-    :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
+    :param settings: The node's parameters.
+    :param robot: The robot's description.
+    :param policy: The policy.
     :raises ValueError: Where settings, robot and policy do not fit each other.
     """
     spec, tick = policy.spec, settings.tick(policy.spec)
-    limits = make_limits(robot, spec, joints, settings.limits.data_envelope)
+    # A policy for another robot is refused before its limits are looked for.
+    require_fit(spec, robot)
+    limits = make_limits(robot, spec, settings.limits.data_envelope)
+    limiter = CommandLimiter(limits, tick, settings.limits.ramp_in)
+    planner = make_planner(settings, policy, robot)
     measured = MeasuredReader(robot, spec)
     controller = Controller(
-        robot, spec, make_planner(settings, policy, robot),
-        CommandLimiter(limits, tick, settings.limits.ramp_in), settings.safety, tick,
-        measured.read if measured.is_needed else None,
-        any(topic.trajectory == CHUNK for topic in robot.commands))
+        robot, spec, planner, limiter, settings.safety, tick,
+        measured.read if measured.is_needed else None, robot.wants_ahead)
     writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
-    return ControlLoop(settings, robot, policy, controller, writers, tick, joints)
+    return ControlLoop(settings, robot, policy, controller, writers, tick)
 
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
@@ -125,5 +123,5 @@ def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
 
     :raises ValueError: Where they do not fit robot and policy.
     """
-    made = make_control_loop(settings, loop.robot, loop.policy, loop.joints)
+    made = make_control_loop(settings, loop.robot, loop.policy)
     return replace(made, latency=loop.latency)

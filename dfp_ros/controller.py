@@ -146,8 +146,8 @@ class Controller:
 
     @property
     def stop_command(self) -> NDArray[np.float64] | None:
-        """Return the command that stops the robot, shape (act_dim,), None where there is none."""
-        return self._limiter.stop()
+        """Return the last command before silence, shape (act_dim,), None where there is none."""
+        return self._limiter.halt()
 
     @property
     def outside(self) -> dict[str, int]:

@@ -44,6 +44,8 @@ from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.setting import SettingsError
 from dfp_ros.ticker import Ticker
 from dfp_ros.trigger_services import TriggerServices
+from dfp_ros.urdf import read_joint_limits
+from dfp_ros.urdf_topic import wait_for_urdf
 
 
 class PolicyNode(LifecycleNode):
@@ -142,6 +144,9 @@ class PolicyNode(LifecycleNode):
         """Load what the parameters name, and open the topics."""
         settings = read_settings(self)
         robot = load_robot(settings.robot)
+        if robot.needs_urdf:
+            urdf = wait_for_urdf(self, settings.limits.urdf_wait)
+            robot = replace(robot, joints=read_joint_limits(urdf))
         loop = load_control_loop(Candidate(settings), robot)
         try:
             require_latency(loop)
