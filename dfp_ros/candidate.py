@@ -29,7 +29,7 @@ from dfp_ros.shared_files import find_shared
 from dfp_ros.spec import PolicySpec
 
 # A p99 needs some hundreds of calls; more, and a slow policy would take too long to try out.
-_CALLS, _FEWEST_CALLS, _SECONDS = 1000, 100, 0.2
+_CALLS, _FEWEST_CALLS, _SECONDS = 500, 100, 0.1
 
 
 @dataclass(frozen=True)

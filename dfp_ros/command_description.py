@@ -176,6 +176,9 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
         'components', 'indices', 'joints', 'rotation', 'scale', 'offset', 'limit', 'limits',
         'measured', 'relative'))
     section.at_most_one(keys, ('components', 'indices', 'joints', 'rotation'))
+    for key in ('scale', 'offset'):
+        if 'rotation' in keys and key in keys:
+            raise keys[key].error('found this key with rotation, which has no unit')
     action, unit = keys['action'].text(), keys['unit'].text()
     components = keys['components'].texts() if 'components' in keys else ()
     indices = keys['indices'].indices() if 'indices' in keys else ()
@@ -227,6 +230,10 @@ def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
         raise section.error(
             f'found relative: true with stop: {stop.value}; it is for positions, which stop: hold '
             'stops')
+    if entry.rotation and (entry.relative or limits.position is not None):
+        raise section.error(
+            'found a rotation with relative or limits.position, which it cannot have number by '
+            'number; command an absolute rotation, or angular velocities')
     if limits.needs_urdf and not entry.urdf_joints:
         raise section.error(
             'found limits from the URDF, but no joint names; give joints, here or in measured')

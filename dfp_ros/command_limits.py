@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfp_ros.braking import UNBOUNDED, Vector
 from dfp_ros.command_description import CommandEntry, Stop
@@ -33,14 +34,12 @@ class LimitError(ValueError):
 
 
 def make_limits(
-        robot: RobotDescription, spec: PolicySpec,
-        joints: Mapping[str, JointLimits] | None = None, data_envelope: bool = False) -> Limits:
+        robot: RobotDescription, spec: PolicySpec, data_envelope: bool = False) -> Limits:
     """
     Intersect what the policy file, the robot's description, its URDF and the data allow.
 
     :param robot: The robot's description.
     :param spec: The policy's specification; they fit.
-    :param joints: Limits out of the URDF by joint name; None where there is no URDF.
     :param data_envelope: Whether commands stay within those of the training data.
     :raises LimitError: Where nothing is left of a range, or limits of a URDF are wanted and there
         is none.
@@ -58,6 +57,7 @@ def make_limits(
     place_low, place_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
     relative = np.zeros(size, np.bool_)
     stops = [Stop.KEEP] * size
+    rotations: list[tuple[slice, str]] = []
     places = spec.action_slices
     for topic in robot.commands:
         for entry in topic.entries:
@@ -66,22 +66,35 @@ def make_limits(
             relative[where] = entry.relative
             if entry.limits.acceleration is not None:
                 acceleration[where] = entry.limits.acceleration
-            fastest = _velocity(entry, joints)
-            lowest, highest = _position(entry, joints)
+            fastest = _velocity(entry, robot.joints)
+            lowest, highest = _position(entry, robot.joints)
             if topic.stop.kind == 'velocity':
                 # Whatever the range, the robot may stand still.
                 low[where] = np.minimum(np.maximum(low[where], -fastest), 0)
                 high[where] = np.maximum(np.minimum(high[where], fastest), 0)
             else:
                 velocity[where] = fastest
-            if topic.stop.kind == 'other' or (topic.stop is Stop.HOLD and not entry.relative):
+            is_turn = bool(entry.rotation) and topic.stop is Stop.HOLD
+            if is_turn:
+                rotations.append((where, entry.rotation))
+            elif topic.stop.kind == 'other' or (topic.stop is Stop.HOLD and not entry.relative):
                 low[where] = np.maximum(low[where], lowest)
                 high[where] = np.minimum(high[where], highest)
                 lowest, highest = low[where], high[where]
             place_low[where], place_high[where] = lowest, highest
             _require_range(entry, low[where], high[where])
     return Limits(
-        low, high, tuple(stops), velocity, acceleration, place_low, place_high, relative)
+        low, high, tuple(stops), velocity, acceleration, place_low, place_high, relative,
+        tuple(rotations))
+
+
+def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool_]:
+    """Find which numbers of an action are positions, shape (act_dim,)."""
+    found = np.zeros(spec.action_size, np.bool_)
+    for topic in robot.commands:
+        for entry in topic.entries:
+            found[spec.action_slices[entry.action]] = topic.stop.kind == 'position'
+    return found
 
 
 def _velocity(entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> Vector:

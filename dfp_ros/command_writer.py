@@ -23,8 +23,8 @@ from rclpy.serialization import serialize_message
 
 from dfp_ros.command_description import CommandTopic, JOINT_NAMES, TRAJECTORY
 from dfp_ros.command_setters import by_index, joint_names, make_setters, parent
-from dfp_ros.message_types import field_type, find_message_type, FLOATS
-from dfp_ros.rotation import ROTATIONS
+from dfp_ros.message_types import field_type, find_message_type, FLOATS, WHOLE
+from dfp_ros.rotation import NO_TURN
 from dfp_ros.spec import PolicySpec
 from dfp_ros.trajectory_points import TrajectoryPoints
 from dfp_ros.yaml_section import DescriptionError
@@ -64,7 +64,7 @@ class CommandWriter:
                 self._offset[place] = entry.offset
             if entry.rotation:
                 # Four or six zeros are no rotation.
-                harmless[place] = np.eye(ROTATIONS[entry.rotation])[0]
+                harmless[place] = NO_TURN[entry.rotation]
         self._fix(topic)
         names = joint_names(topic)
         if names:
@@ -119,11 +119,18 @@ class CommandWriter:
             kind = field_type(self.message_type, topic.type, path, topic.where)
             if path in taken:
                 raise DescriptionError(f'{topic.where}: fixed: {path} is given by a field, too')
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            holder, name = parent(self._message, path)
-            try:
-                setattr(holder, name, float(value) if is_number and kind in FLOATS else value)
-            except (AssertionError, TypeError, ValueError) as error:
+            if not _is_of(kind, value):
                 raise DescriptionError(
-                    f'{topic.where}: fixed: found {value!r} for {path}, which is {kind}'
-                ) from error
+                    f'{topic.where}: fixed: found {value!r} for {path}, which is {kind}')
+            holder, name = parent(self._message, path)
+            setattr(holder, name, float(value) if kind in FLOATS else value)
+
+
+def _is_of(kind: str, value: str | bool | int | float) -> bool:
+    """Tell whether a value is of a message field's type; messages do not always see to it."""
+    if kind in WHOLE:
+        low, high = WHOLE[kind]
+        return type(value) is int and low <= value <= high
+    if kind in FLOATS:
+        return type(value) in (int, float)
+    return type(value) is {'string': str, 'boolean': bool}.get(kind)

@@ -15,15 +15,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 import hashlib
 import math
 import time
 
 from dfp_ros.chunk import NoiseStream
-from dfp_ros.command_description import CHUNK
-from dfp_ros.command_limits import make_limits
+from dfp_ros.command_limits import find_positions, make_limits
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.controller import Controller
 from dfp_ros.execution import ExecutionSettings
@@ -31,10 +30,9 @@ from dfp_ros.limits import CommandLimiter
 from dfp_ros.measured import MeasuredReader
 from dfp_ros.planner import Planner, Policy
 from dfp_ros.policy import OnnxPolicy
-from dfp_ros.robot_description import load_robot_description, RobotDescription
+from dfp_ros.robot_description import load_robot_description, require_fit, RobotDescription
 from dfp_ros.settings import Settings
 from dfp_ros.shared_files import find_shared
-from dfp_ros.urdf import JointLimits
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,6 @@ class ControlLoop:
     :param controller: Decides the commands.
     :param writers: Writers of the command topics, in the description's order.
     :param tick: Time between two ticks in ns.
-    :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
     :param latency: p99 of the policy's inference in s as measured, NaN where it was not.
     """
 
@@ -58,7 +55,6 @@ class ControlLoop:
     controller: Controller
     writers: tuple[CommandWriter, ...]
     tick: int
-    joints: Mapping[str, JointLimits] | None = None
     latency: float = math.nan
 
 
@@ -88,50 +84,55 @@ def hash_robot(name: str) -> str:
 
 
 def make_planner(
-        settings: Settings, policy: Policy,
+        settings: Settings, policy: Policy, robot: RobotDescription,
         clock: Callable[[], int] = time.perf_counter_ns) -> Planner:
     """Make what asks a policy for chunks and plays them, with noise from the start."""
     spec = policy.spec
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)
-    return Planner(policy, noise, settings.tick(spec), clock, settings.planning)
+    return Planner(
+        policy, noise, settings.tick(spec), clock, settings.planning, find_positions(robot, spec))
 
 
 def make_controller(
         settings: Settings, robot: RobotDescription, policy: Policy,
-        joints: Mapping[str, JointLimits] | None = None,
         clock: Callable[[], int] = time.perf_counter_ns) -> Controller:
     """
     Make what decides; the policy is not asked anything.
 
-    :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
+    :param settings: The node's parameters.
+    :param robot: The robot's description.
+    :param policy: The policy.
     :param clock: Counts ns, for measuring inference.
     :raises ValueError: Where settings, robot and policy do not fit each other.
     """
     spec, tick = policy.spec, settings.tick(policy.spec)
-    limits = make_limits(robot, spec, joints, settings.limits.data_envelope)
+    # A policy for another robot is refused before its limits are looked for.
+    require_fit(spec, robot)
+    limits = make_limits(robot, spec, settings.limits.data_envelope)
+    limiter = CommandLimiter(limits, tick, settings.limits.ramp_in)
+    planner = make_planner(settings, policy, robot, clock)
     measured = MeasuredReader(robot, spec)
     return Controller(
-        robot, spec, make_planner(settings, policy, clock),
-        CommandLimiter(limits, tick, settings.limits.ramp_in), settings.safety, tick,
-        measured.read if measured.is_needed else None,
-        any(topic.trajectory == CHUNK for topic in robot.commands))
+        robot, spec, planner, limiter, settings.safety, tick,
+        measured.read if measured.is_needed else None, robot.wants_ahead)
 
 
 def make_control_loop(
-        settings: Settings, robot: RobotDescription, policy: OnnxPolicy,
-        joints: Mapping[str, JointLimits] | None = None) -> ControlLoop:
+        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:
     """
     Put a control loop together; the policy is not asked anything.
 
-    :param joints: Limits out of the robot's URDF by joint name; None where there is no URDF.
+    :param settings: The node's parameters.
+    :param robot: The robot's description.
+    :param policy: The policy.
     :raises ValueError: Where settings, robot and policy do not fit each other.
     """
-    controller = make_controller(settings, robot, policy, joints)
+    controller = make_controller(settings, robot, policy)
     writers = tuple(CommandWriter(topic, policy.spec) for topic in robot.commands)
     return ControlLoop(
-        settings, robot, policy, controller, writers, settings.tick(policy.spec), joints)
+        settings, robot, policy, controller, writers, settings.tick(policy.spec))
 
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
@@ -140,5 +141,5 @@ def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
 
     :raises ValueError: Where they do not fit robot and policy.
     """
-    made = make_control_loop(settings, loop.robot, loop.policy, loop.joints)
+    made = make_control_loop(settings, loop.robot, loop.policy)
     return replace(made, latency=loop.latency)

@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from dfp_ros.chunk import FloatArray
 from dfp_ros.doubts import Doubts
 from dfp_ros.limits import ActionScale, CommandLimiter
-from dfp_ros.observation import NotFiniteError, ObservationBuilder, ObservationError, Sample
+from dfp_ros.observation import NotFiniteError, NotReadyError, ObservationBuilder, Sample
 from dfp_ros.planner import Planner
 from dfp_ros.policy import PolicyError
+from dfp_ros.reading import ObservationError
 from dfp_ros.robot_description import require_fit, RobotDescription
 from dfp_ros.safety import conclude, Finding, finding, Reason, Response
 from dfp_ros.safety_settings import SafetySettings
@@ -145,8 +146,8 @@ class Controller:
 
     @property
     def stop_command(self) -> NDArray[np.float64] | None:
-        """Return the command that stops the robot, shape (act_dim,), None where there is none."""
-        return self._limiter.stop()
+        """Return the last command before silence, shape (act_dim,), None where there is none."""
+        return self._limiter.halt()
 
     @property
     def outside(self) -> dict[str, int]:
@@ -197,7 +198,7 @@ class Controller:
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
         self._stopped_by = other._stopped_by
-        self._builder = other._builder
+        self._builder.take_over(other._builder)
         self._limiter.take_over(other._limiter)
         self._planner.drop()
         if other._planner.last is not None:
@@ -233,6 +234,7 @@ class Controller:
             findings.append(finding(Reason.OPERATOR_STOP, self._stopped_by))
         seen = {name: sample for name, sample in samples.items() if sample is not None}
         facts: dict[str, Any] = {}
+        had_commanded = self._has_commanded
         if all(name in seen for name in self._robot.sources):
             times = [seen[name].time for name in self._robot.sources]
             facts['observation_age'] = (now - min(times)) * 1e-9
@@ -240,10 +242,17 @@ class Controller:
             # From here on something is sent, if only a stop.
             self._has_commanded |= self._stopped_by is None
         if _strongest(findings) >= Response.HOLD:
+            # What the observation remembers would lack this tick.
+            self._builder.reset()
             return self._hold(findings, facts)
         measured = None if self._measure is None else self._measure(seen)
         try:
             facts['observation'] = observation = self._builder.build(seen, now)
+        except NotReadyError as error:
+            # Before the first observation there is nothing to stop.
+            self._has_commanded = had_commanded
+            findings.append(finding(Reason.WAITING, str(error)))
+            return self._hold(findings, facts, measured)
         except NotFiniteError as error:
             findings.append(finding(Reason.NOT_FINITE_OBSERVATION, str(error)))
             return self._hold(findings, facts, measured)
@@ -278,7 +287,8 @@ class Controller:
         if self._wants_ahead:
             facts['ahead'] = self._limiter.ahead(
                 self._scale.command(planned.ahead), measured, self._period)
-        return self._decide(State.RUNNING, findings, sent, {**facts, 'limited': sent})
+        facts['limited'] = sent
+        return self._decide(State.RUNNING, findings, sent, facts)
 
     def fail(self, error: Exception) -> Decision:
         """
@@ -289,6 +299,7 @@ class Controller:
         :param error: What was raised.
         """
         text = f'{type(error).__name__}: {error}'
+        self._builder.reset()
         return self._hold([finding(Reason.INTERNAL_ERROR, text)], {})
 
     def _watch_clock(self, now: int) -> list[Finding]:
@@ -313,9 +324,6 @@ class Controller:
             sent: NDArray[np.float64] | None) -> Decision:
         """Plan anew from a fresh observation once it is over."""
         self._planner.drop()
-        if 'observation' not in facts:
-            # A tick is missing in what the observation remembers.
-            self._builder.reset()
         state = State.HOLD if self._has_commanded else State.WAITING
         if self._stopped_by is not None:
             state = State.STOPPED
@@ -325,15 +333,16 @@ class Controller:
             self, state: State, findings: list[Finding], sent: NDArray[np.float64] | None,
             facts: dict[str, Any]) -> Decision:
         """Write down a decision, and count its reasons."""
-        reason, text, response = (
-            conclude(findings) if findings else (Reason.NONE, '', Response.PASS))
+        if not findings:
+            return Decision(state, Reason.NONE, '', sent, **facts)
+        reason, text, response = conclude(findings)
         self.counts.update({found.reason for found in findings})
         return Decision(state, reason, text, sent, response=response, **facts)
 
 
 def _strongest(findings: list[Finding]) -> Response:
     """Find the strongest response."""
-    return max((found.response for found in findings), default=Response.PASS)
+    return max(found.response for found in findings) if findings else Response.PASS
 
 
 def _explain_limits(

@@ -82,7 +82,8 @@ class Envelope:
         self._low = np.array([value for field in fields for value in field.low])
         self._high = np.array([value for field in fields for value in field.high])
         size = np.maximum(1, np.maximum(np.abs(self._low), np.abs(self._high)))
-        self._range = np.maximum(self._high - self._low, _ROUNDING * size)
+        self._middle = (self._low + self._high) / 2
+        self._per_range = 1 / np.maximum(self._high - self._low, _ROUNDING * size)
         self._margin = margin
         self._doubt = Doubt(margin, calm)
         self.counts = np.zeros(len(self._names), np.int64)
@@ -106,17 +107,18 @@ class Envelope:
         :param observation: Shape (obs_dim,), finite.
         :return: What is outside, for people; empty where there is no doubt.
         """
-        beyond: NDArray[np.float64] = np.maximum(
-            self._low - observation, observation - self._high) / self._range
+        beyond: NDArray[np.float64] = observation - self._middle
+        np.abs(beyond, out=beyond)
+        beyond *= self._per_range
         worst = int(beyond.argmax())
-        is_outside = beyond[worst] > self._margin
-        if is_outside:
-            self.counts += beyond > self._margin
-        if not self._doubt.judge(max(0.0, float(beyond[worst]))):
+        most = float(beyond[worst]) - 0.5
+        if not self._doubt.judge(max(0.0, most)):
             return ''
-        if not is_outside:
+        if most <= self._margin:
             return 'the observation was outside the range of the training data a moment ago'
-        others = int((beyond > self._margin).sum()) - 1
+        outside = beyond > self._margin + 0.5
+        self.counts += outside
+        others = int(outside.sum()) - 1
         return (
             f'{self._names[worst]} is {observation[worst]:.4g}, the training data have '
             f'{self._low[worst]:.4g} to {self._high[worst]:.4g}'
@@ -156,8 +158,9 @@ class Doubts:
         :param observation: Shape (obs_dim,), finite.
         """
         text = self.envelope.judge(observation)
-        return [
-            finding(Reason.OUTSIDE_ENVELOPE, text, self._settings.envelope)] if text else []
+        if not text:
+            return []
+        return [finding(Reason.OUTSIDE_ENVELOPE, text, self._settings.envelope)]
 
     def about_answer(self, planned: Planned) -> list[Finding]:
         """Judge what the policy answered; a chunk is judged once, and the verdict stands."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from dfp_ros.braking import UNBOUNDED, Vector
 from dfp_ros.command_description import Stop
 from dfp_ros.position_limiter import PositionLimiter
+from dfp_ros.rotation import nearest_form
 from dfp_ros.safety import Reason
 from dfp_ros.setting import setting
 from dfp_ros.spec import PolicySpec
@@ -42,6 +43,9 @@ class LimitSettings:
     data_envelope: bool = setting(
         False, 'Keep commands within the smallest and largest of the data that the policy was '
         'trained with, where those are narrower than the other limits.')
+    urdf_wait: float = setting(
+        5.0, 'Seconds to wait for a URDF on robot_description, where the robot description takes '
+        'limits from it. Used when the node is configured.', bounds=(0.0, 60.0))
 
 
 class ActionScale:
@@ -95,6 +99,7 @@ class Limits:
     :param place_low: Lowest position that commands may lead to, shape (act_dim,).
     :param place_high: Highest position that commands may lead to, shape (act_dim,).
     :param relative: Where a position is given from where the robot is, shape (act_dim,).
+    :param rotations: Which of the numbers are a rotation, and of what form.
     """
 
     low: Vector
@@ -105,6 +110,7 @@ class Limits:
     place_low: Vector | float = -UNBOUNDED
     place_high: Vector | float = UNBOUNDED
     relative: Flags | bool = False
+    rotations: tuple[tuple[slice, str], ...] = ()
 
 
 class CommandLimiter:
@@ -130,6 +136,7 @@ class CommandLimiter:
         self._low, self._high = limits.low, limits.high
         # Rounding may put an action of 1 a last digit above the bound.
         self._slack = 1e-9 * (limits.high - limits.low)
+        self._rotations = limits.rotations
         self._relative = np.broadcast_to(limits.relative, shape)
         velocity, acceleration, place_low, place_high = (
             np.clip(np.broadcast_to(bound, shape), -UNBOUNDED, UNBOUNDED) for bound in (
@@ -181,6 +188,9 @@ class CommandLimiter:
         wanted = np.clip(asked, self._low, self._high)
         reason = Reason.CLIPPED if (np.abs(asked - wanted) > self._slack).any() else Reason.NONE
         wanted += base
+        for place, rotation in self._rotations:
+            here = measured if self._sent is None else self._sent
+            wanted[place] = nearest_form(rotation, wanted[place], here[place])
         sent = wanted.copy()
         if len(self._positions):
             sent[self._positions] = self._position.move(wanted[self._positions], share)
@@ -211,6 +221,21 @@ class CommandLimiter:
         sent[self._velocities] = self._velocity.stop(ramp)
         if not np.isfinite(sent).all():
             return None
+        self._sent = sent
+        return sent
+
+    def halt(self) -> Vector | None:
+        """
+        Stop with a single command, the last before silence: no velocity may stay above zero.
+
+        :return: The command to send, shape (act_dim,), or None where nothing was sent yet.
+        """
+        if self._sent is None:
+            return self.stop()
+        self._position.stay()
+        self._velocity.start()
+        sent = self._sent.copy()
+        sent[self._velocities] = 0
         self._sent = sent
         return sent
 

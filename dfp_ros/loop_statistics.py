@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 # before, over twelve decades. A report costs microseconds, however long the run.
 _SMALLEST, _BINS = 1e-6, 2778
 _STEP = math.log(1.01)
+# By how much of a period a tick may seem to be before its deadline, as the first was late.
+_EARLY = 0.25
 
 
 class Series:
@@ -127,7 +129,8 @@ class LoopStatistics:
         else:
             self._series['period'].add((time - self._last_time) * 1e3)
             if self._period is not None:
-                slot = round((time - self._start) / self._period)
+                # A tick belongs to the last deadline before it, however late it is.
+                slot = math.floor((time - self._start) / self._period + _EARLY)
                 if slot <= self._last_slot:
                     # The first tick was late, and this one is not: put the grid where it belongs.
                     slot = self._last_slot + 1

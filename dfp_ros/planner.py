@@ -117,6 +117,9 @@ class Planner:
     """
     Decides which action is due.
 
+    What a policy answers may be huge: what becomes of that here may be infinite, or no number, and
+    is for the controller to see.
+
     :param policy: The policy.
     :param noise: The noise that its chunks start from.
     :param tick: Time between two ticks in ns.
@@ -267,7 +270,8 @@ class Planner:
         for i, playing in enumerate(self._playing):
             weight = np.float32(math.exp(-self._settings.ensemble_decay * i))
             actions = self._remaining(playing)[:len(newest)]
-            total[:len(actions)] += weight * actions
+            with np.errstate(over='ignore', invalid='ignore'):
+                total[:len(actions)] += weight * actions
             weights[:len(actions)] += weight
         return total / weights
 
@@ -279,7 +283,8 @@ class Planner:
         if self._moving is None or not fraction or len(actions) < 2:
             return actions
         between = actions.copy()
-        between[:-1] += np.float32(fraction) * (actions[1:] - actions[:-1]) * self._moving
+        with np.errstate(over='ignore', invalid='ignore'):
+            between[:-1] += np.float32(fraction) * (actions[1:] - actions[:-1]) * self._moving
         return between
 
     def _find_jump(self, action: FloatArray) -> FloatArray | None:
@@ -287,8 +292,9 @@ class Planner:
         most = self._settings.join_jump
         if not most or self.last is None:
             return None
-        jump = action - self.last
-        excess: FloatArray = jump - np.clip(jump, -most, most)
+        with np.errstate(over='ignore', invalid='ignore'):
+            jump = action - self.last
+            excess: FloatArray = jump - np.clip(jump, -most, most)
         return excess if excess.any() and np.isfinite(excess).all() else None
 
     def _join(self, rest: FloatArray, place: float) -> FloatArray:
@@ -298,4 +304,7 @@ class Planner:
         if left[0] <= 0:
             self._jump = None
             return rest
-        return rest - np.maximum(left, 0).astype(np.float32)[:, None] * self._jump
+        with np.errstate(over='ignore', invalid='ignore'):
+            joined: FloatArray = (
+                rest - np.maximum(left, 0).astype(np.float32)[:, None] * self._jump)
+        return joined

@@ -44,6 +44,8 @@ from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.setting import SettingsError
 from dfp_ros.ticker import Ticker
 from dfp_ros.trigger_services import TriggerServices
+from dfp_ros.urdf import read_joint_limits
+from dfp_ros.urdf_topic import wait_for_urdf
 
 
 class PolicyNode(LifecycleNode):
@@ -142,6 +144,9 @@ class PolicyNode(LifecycleNode):
         """Load what the parameters name, and open the topics."""
         settings = read_settings(self)
         robot = load_robot(settings.robot)
+        if robot.needs_urdf:
+            urdf = wait_for_urdf(self, settings.limits.urdf_wait)
+            robot = replace(robot, joints=read_joint_limits(urdf))
         loop = load_control_loop(Candidate(settings), robot)
         try:
             require_latency(loop)
@@ -168,6 +173,7 @@ class PolicyNode(LifecycleNode):
         self._commands = add(CommandPublishers(self, loop))
         decisions = add(DecisionPublisher(self, loop)) if loop.settings.publish_decisions else None
         self._ticker = Ticker(self, loop, self._commands, decisions)
+        self._ticker.deactivate = self.trigger_deactivate
         add(SourceSubscriptions(self, loop, self._ticker.receive))
         status = add(PolicyStatus(self, hash_robot(loop.settings.robot)))
         self._swapper = add(PolicySwapper(self, self._ticker, status))
@@ -175,7 +181,8 @@ class PolicyNode(LifecycleNode):
             self._swapper.take_shadow(shadow)
         add(DiagnosticsPublisher(self, self._ticker, self._swapper.facts))
         add(TriggerServices(self, {
-            '~/reset': self._ticker.reset, '~/rollback': self._swapper.rollback,
+            '~/reset': self._ticker.reset, '~/stop': self._ticker.hold,
+            '~/resume': self._ticker.resume, '~/rollback': self._swapper.rollback,
             '~/promote': self._swapper.promote}))
 
     def _close(self) -> None:

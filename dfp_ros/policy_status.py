@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 import json
@@ -86,8 +87,8 @@ class Standing:
             **describe_policy(loop), 'loop': self.number, 'since': self.since,
             'spec': json.loads(loop.policy.spec.to_json()), 'settings': asdict(loop.settings),
             'robot': {'name': loop.robot.name, 'sha256': robot_sha256},
-            'joints': loop.joints and {
-                name: asdict(limits) for name, limits in loop.joints.items()},
+            'joints': loop.robot.joints and {
+                name: asdict(limits) for name, limits in loop.robot.joints.items()},
             'loading': self.loading,
             'previous': self.previous and describe_policy(self.previous),
             'shadow': self.shadow and describe_policy(self.shadow),
@@ -117,11 +118,18 @@ class PolicyStatus:
         self._node = node
         self._robot_sha256 = robot_sha256
         self._publisher = node.create_publisher(String, '~/policy', STATUS_QOS)
+        # Writing all that down takes as long as a tick.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='status')
 
     def publish(self, standing: Standing) -> None:
-        """Publish."""
+        """Publish, in a thread of its own."""
+        self._thread.submit(self._publish, standing)
+
+    def _publish(self, standing: Standing) -> None:
+        """Write it down and publish it."""
         self._publisher.publish(String(data=standing.to_json(self._robot_sha256)))
 
     def close(self) -> None:
-        """Destroy the publisher."""
+        """Publish what there is to publish, and destroy the publisher."""
+        self._thread.shutdown(wait=True)
         self._node.destroy_publisher(self._publisher)

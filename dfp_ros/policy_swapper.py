@@ -62,7 +62,8 @@ class PolicySwapper:
         self._node = node
         self._ticker = ticker
         self._status = status
-        self._worker = Worker(node)
+        self._worker = Worker(node, lambda: ticker.is_timed)
+        ticker.after_tick = self._worker.look
         self._jobs: dict[str, tuple[Job, Candidate]] = {}
         self._prepared = PreparedChange()
         self._previous: ControlLoop | None = None
@@ -137,9 +138,8 @@ class PolicySwapper:
 
     def _take_over(self, loaded: ControlLoop) -> None:
         """Switch to what was loaded, with the parameters of now."""
-        # One that ran before has a plan of then.
-        loop = remake_control_loop(
-            loaded, self._ticker.loop.settings.with_loaded(loaded.settings))
+        settings = self._ticker.loop.settings.with_loaded(loaded.settings)
+        loop = loaded if loaded.settings == settings else remake_control_loop(loaded, settings)
         require_latency(loop)
         self._switch(loop)
 
@@ -148,7 +148,9 @@ class PolicySwapper:
         old = self._ticker.loop
         self._ticker.take_over(loop)
         if loop.policy is not old.policy:
+            dropped = [self._previous]
             self._previous, self._since = old, time_now()
+            self._worker.release(dropped)
             self._node.get_logger().info(
                 f'policy {loop.policy.spec.name!r} ({loop.policy.path}, sha256 '
                 f'{loop.policy.sha256[:12]}) takes over')
@@ -183,7 +185,11 @@ class PolicySwapper:
 
     def _revive(self, loop: ControlLoop) -> str:
         """Switch to a policy that is loaded; one that is being loaded is given up."""
-        self._take_over(loop)
+        # Its plan and its settings are those of then.
+        settings = self._ticker.loop.settings.with_loaded(loop.settings)
+        loop = remake_control_loop(loop, settings)
+        require_latency(loop)
+        self._switch(loop)
         self._cancel('policy')
         self._restore('policy')
         return f'policy {loop.policy.spec.name!r} ({loop.policy.path}) takes over'

@@ -96,6 +96,11 @@ class PositionLimiter:
         self._asked = sent
         return sent
 
+    def stay(self) -> None:
+        """Take it that the robot comes to rest at what was sent last, by itself."""
+        if self.position is not None:
+            self.start(self.position)
+
     @property
     def _start(self) -> Vector:
         """Where the next command starts from."""

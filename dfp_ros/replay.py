@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 import hashlib
 from pathlib import Path
@@ -77,11 +78,11 @@ class RecordedLoops:
             return None
         settings = recorded_settings(known)
         policy = self._other or self.find_policy(known['sha256'])
-        joints = known.get('joints')
+        joints = known['joints']
+        robot = replace(self._robot, joints=joints and {
+            name: JointLimits(**limits) for name, limits in joints.items()})
         return make_controller(
-            settings, self._robot, ReplayedPolicy(policy, self.conditions),
-            joints and {name: JointLimits(**limits) for name, limits in joints.items()},
-            self.conditions.clock)
+            settings, robot, ReplayedPolicy(policy, self.conditions), self.conditions.clock)
 
     def between(self, before: int, until: int) -> list[int]:
         """List the loops that took over after one and until another, that one included."""

@@ -26,11 +26,12 @@ from dataclasses import dataclass
 import os
 from types import MappingProxyType
 
-from dfp_ros.command_description import CommandTopic, read_command
+from dfp_ros.command_description import CHUNK, CommandTopic, read_command
 from dfp_ros.observation_description import ObservationEntry, read_observation
 from dfp_ros.reading import Reading
 from dfp_ros.source_description import read_source, Source
 from dfp_ros.spec import PolicySpec, require_equal_fields, SpecMismatch
+from dfp_ros.urdf import JointLimits
 from dfp_ros.yaml_section import read_yaml
 
 
@@ -43,18 +44,32 @@ class RobotDescription:
     :param sources: Sources by name.
     :param observation: Fields of the observation, in order.
     :param commands: Command topics.
+    :param joints: What its joints can do, by name, out of its URDF; None where nobody gave one.
     """
 
     name: str
     sources: Mapping[str, Source]
     observation: tuple[ObservationEntry, ...]
     commands: tuple[CommandTopic, ...]
+    joints: Mapping[str, JointLimits] | None = None
+
+    @property
+    def needs_urdf(self) -> bool:
+        """Whether some limits are those of the URDF."""
+        return any(
+            entry.limits.needs_urdf for topic in self.commands for entry in topic.entries)
+
+    @property
+    def wants_ahead(self) -> bool:
+        """Whether some topic takes commands after the next."""
+        return any(topic.trajectory == CHUNK for topic in self.commands)
 
     def readings(self, source: str) -> list[Reading]:
-        """List everything that is read of a source."""
+        """List everything that is read of a source: for observations, and where the robot is."""
+        measured = [entry.measured for topic in self.commands for entry in topic.entries]
         return [
-            reading for entry in self.observation for reading in entry.readings
-            if reading.source == source]
+            reading for entry in (*self.observation, *measured) if entry is not None
+            for reading in entry.readings if reading.source == source]
 
 
 def load_robot_description(path: str | os.PathLike[str]) -> RobotDescription:

@@ -19,9 +19,17 @@ from collections.abc import Sequence
 import math
 from types import MappingProxyType
 
-XYZW, WXYZ, AXIS_ANGLE, SIX_D = 'quaternion_xyzw', 'quaternion_wxyz', 'axis_angle', 'six_d'
+import numpy as np
+
+from dfp_ros.braking import Vector
+
+XYZW, WXYZ, AXIS_ANGLE, SIX_D = 'quaternion_xyzw', 'quaternion_wxyz', 'axis_angle', 'rotation_6d'
+#: What the numbers of a rotation may be, and what they are where nothing is turned.
+NO_TURN = MappingProxyType({
+    XYZW: (0.0, 0.0, 0.0, 1.0), WXYZ: (1.0, 0.0, 0.0, 0.0), AXIS_ANGLE: (0.0, 0.0, 0.0),
+    SIX_D: (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)})
 #: How many numbers a rotation has, by what they are.
-ROTATIONS = MappingProxyType({XYZW: 4, WXYZ: 4, AXIS_ANGLE: 3, SIX_D: 6})
+ROTATIONS = MappingProxyType({name: len(numbers) for name, numbers in NO_TURN.items()})
 
 Quaternion = tuple[float, float, float, float]
 # Below this length, there is no direction.
@@ -56,6 +64,29 @@ def to_quaternion(rotation: str, numbers: Sequence[float]) -> Quaternion:
         first[1] * second[2] - first[2] * second[1], first[2] * second[0] - first[0] * second[2],
         first[0] * second[1] - first[1] * second[0]]
     return _from_columns(first, second, third)
+
+
+def nearest_form(rotation: str, numbers: Vector, reference: Vector) -> Vector:
+    """
+    Write a rotation in the form that is nearest to another, so that the way there is short.
+
+    A quaternion is the same with the other sign; axis and angle are the same with the angle the
+    other way round.
+
+    :param rotation: One of :data:`ROTATIONS`.
+    :param numbers: The rotation.
+    :param reference: The other one.
+    :return: The rotation, of the same shape.
+    """
+    other = numbers
+    if rotation in (XYZW, WXYZ):
+        other = -numbers
+    elif rotation == AXIS_ANGLE:
+        angle = float(np.linalg.norm(numbers))
+        if angle > _NOTHING:
+            other = numbers * (1 - 2 * math.pi / angle)
+    is_nearer = np.linalg.norm(other - reference) < np.linalg.norm(numbers - reference)
+    return other if is_nearer else numbers
 
 
 def _direction(numbers: Sequence[float]) -> list[float]:

@@ -101,7 +101,7 @@ class Shadow:
             self._planner.drop()
             return None
         try:
-            theirs = self._scale.command(self._planner.next(now, observation).action)
+            theirs = self._scale.command(self._planner.next(now, observation).joined)
         except PolicyError:
             self.failed += 1
             return None

@@ -59,7 +59,8 @@ class ShadowPublisher:
             self.loop.policy.spec,
             # Its candidates are those that it was tried out with.
             make_planner(
-                running.settings.with_loaded(self.loop.settings), self.loop.policy),
+                running.settings.with_loaded(self.loop.settings), self.loop.policy,
+                running.robot),
             running.policy.spec, _MARGIN * self.loop.latency)
         parts = [('number', 1), ('stamp', 2), ('command', running.policy.spec.action_size)]
         parts += [(f'disagreement/{member.name}', 1) for member in action] + [('rms', 1)]

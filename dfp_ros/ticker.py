@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import math
 import time
 from typing import Any
@@ -31,7 +31,7 @@ from dfp_ros.journal import Failed, Journal
 from dfp_ros.loop_statistics import LoopStatistics
 from dfp_ros.observation import Sample
 from dfp_ros.robot_topics import CommandPublishers
-from dfp_ros.safety import Reason
+from dfp_ros.safety import Reason, Response
 from dfp_ros.sample_store import Instant, SampleStore
 from dfp_ros.shadow_publisher import ShadowPublisher
 
@@ -42,6 +42,10 @@ _SAMPLES_TIMEOUT = 2.0
 
 class NotActiveError(ValueError):
     """Something was asked for that takes an active node."""
+
+
+class NotStoppedError(ValueError):
+    """Something was asked for that takes a robot that somebody stopped."""
 
 
 class Ticker:
@@ -57,6 +61,8 @@ class Ticker:
 
     :ivar loop: What ticks work with; see :meth:`take_over`.
     :ivar shadow: Is asked what it would have done; None for none.
+    :ivar after_tick: What else there is to do, called when there is most time until the next tick.
+    :ivar deactivate: Deactivates the node, where a decision asks for that.
     :ivar is_active: Whether it runs.
     :ivar store: The newest samples since it started.
     :ivar log: The log, with the last decision.
@@ -70,6 +76,8 @@ class Ticker:
         """Wait to be started."""
         self.loop = loop
         self.shadow: ShadowPublisher | None = None
+        self.after_tick: Callable[[], None] = _nothing
+        self.deactivate: Callable[[], object] = _nothing
         self.is_active = False
         self.store = SampleStore(loop.robot.sources)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
@@ -84,6 +92,11 @@ class Ticker:
         self._ticks = 0
         # What the last tick decided, with the loop whose writers can put it into messages.
         self._answer: tuple[ControlLoop, Decision] | None = None
+
+    @property
+    def is_timed(self) -> bool:
+        """Return whether ticks come by themselves just now."""
+        return self.is_active and self.loop.settings.trigger == 'timer'
 
     def start(self) -> None:
         """Begin an episode, from samples that arrive from now on."""
@@ -126,6 +139,27 @@ class Ticker:
         seed = self.loop.settings.noise_seed
         return f'chunk dropped, noise starts again at seed {seed}'
 
+    def hold(self) -> str:
+        """
+        Stop the robot at the next tick, and keep it stopped, whatever else happens.
+
+        :return: What was done, for people.
+        """
+        self.loop.controller.stop('stopped by ~/stop; call ~/resume to go on')
+        return 'stopped until ~/resume is called; reset, activation and swaps do not end it'
+
+    def resume(self) -> str:
+        """
+        Let the robot go on after :meth:`hold`.
+
+        :return: What was done, for people.
+        :raises NotStoppedError: Where it was not stopped.
+        """
+        if not self.loop.controller.is_stopped:
+            raise NotStoppedError('nobody stopped the robot; there is nothing to resume')
+        self.loop.controller.resume()
+        return 'goes on with a plan from what is observed now'
+
     def take_over(self, loop: ControlLoop) -> None:
         """
         Go on with another loop from the next tick on.
@@ -166,7 +200,6 @@ class Ticker:
         except Exception as error:  # a defect must stop the robot, never leave it on its way
             decision = loop.controller.fail(error)
             self._commands.try_to_send(loop, decision, now)
-        loop.controller.prepare()
         self._answer = loop, decision
         self.statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
         self.statistics.add(decision.inference, decision.observation_age)
@@ -175,8 +208,12 @@ class Ticker:
         if self._decisions is not None:
             entry = self.journal.step(loop.policy.sha256, is_stopped, failed)
             self._decisions.publish(self._ticks, now, decision, samples, entry)
+        loop.controller.prepare()
+        self.after_tick()
         if self.shadow is not None:
             self.shadow.compare(self._ticks, now, decision, self._time_left())
+        if decision.response is Response.DEACTIVATE:
+            self.deactivate()
 
     def _reset_controller(self) -> None:
         """Have the controller begin as new."""
@@ -247,3 +284,7 @@ class Ticker:
             self.journal.ask_for_stop()
         self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
         self.log.add(decision)
+
+
+def _nothing() -> None:
+    """Do nothing."""

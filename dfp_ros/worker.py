@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+import sys
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -26,6 +27,9 @@ from rclpy.node import Node
 
 # How often results are looked for, in s, while there is work.
 _POLL = 0.01
+# How long the worker may keep the interpreter from a tick that is due, in s; Python's own 5 ms are
+# a whole tick at 200 Hz.
+_SWITCH_INTERVAL = 0.0001
 
 
 @dataclass
@@ -49,18 +53,23 @@ class Worker:
     """
     Works through jobs one after the other.
 
-    A timer of the node looks for results: it needs no executor to be there yet, and whatever a
-    result leads to happens on the thread that ticks.
+    Results are looked for right after a tick, when there is most time until the next. While there
+    are no ticks, a timer of the node looks for them: it needs no executor to be there yet. Either
+    way, whatever a result leads to happens on the thread that ticks.
 
     :param node: Creates the timer.
+    :param is_ticking: Says whether :meth:`look` is called after ticks.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, is_ticking: Callable[[], bool]) -> None:
         """Start without work."""
         self._node = node
+        self._is_ticking = is_ticking
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='worker')
         self._jobs: deque[Job] = deque()
         self._timer: Any = None
+        self._switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL)
 
     def submit(
             self, work: Callable[[], Any], done: Callable[[Any], None],
@@ -76,7 +85,7 @@ class Worker:
         self._jobs.append(job)
         if self._timer is None:
             self._timer = self._node.create_timer(
-                _POLL, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+                _POLL, self._look_without_ticks, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return job
 
     def cancel(self, job: Job) -> None:
@@ -89,8 +98,22 @@ class Worker:
         self._jobs.clear()
         self._stop_looking()
         self._thread.shutdown(wait=True, cancel_futures=True)
+        sys.setswitchinterval(self._switch_interval)
 
-    def _look(self) -> None:
+    def release(self, box: list[Any]) -> None:
+        """
+        Free in the worker's thread what takes long to free.
+
+        :param box: Holds it, and nobody else does; it is emptied.
+        """
+        self._thread.submit(box.clear)
+
+    def _look_without_ticks(self) -> None:
+        """Look for results where no tick does."""
+        if not self._is_ticking():
+            self.look()
+
+    def look(self) -> None:
         """Hand over results that have come."""
         while self._jobs and self._jobs[0].future.done():
             job = self._jobs.popleft()

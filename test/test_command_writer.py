@@ -13,7 +13,9 @@
 # limitations under the License.
 """From commands to messages: real message types, and descriptions that do not fit them."""
 
+from dataclasses import replace
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from policies import cube_spec
@@ -22,14 +24,14 @@ from robot_samples import shipped_robot
 
 pytest.importorskip('rclpy')
 
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.serialization import deserialize_message, serialize_message
 
-from dfp_ros.command_description import CommandEntry, CommandTopic, Stop
+from dfp_ros.command_description import CHUNK, CommandEntry, CommandTopic, Stop, TRAJECTORY
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.message_types import find_message_type
-from dfp_ros.spec import ActionField
+from dfp_ros.spec import ActionField, PolicySpec
 from dfp_ros.yaml_section import DescriptionError
 
 
@@ -118,3 +120,138 @@ def test_arrays_of_limited_size() -> None:
 def test_finds_message_types_of_any_package() -> None:
     """Whatever is installed can be named."""
     assert find_message_type('diagnostic_msgs/msg/DiagnosticStatus', '') is DiagnosticStatus
+
+
+def spec_of(**fields: int) -> PolicySpec:
+    """Describe a policy by the sizes of its action fields; its period is 0.05 s."""
+    return cube_spec(action=tuple(
+        ActionField(name, size, '', *((bound,) * size for bound in (-9.0, 9.0, -1.0, 1.0)))
+        for name, size in fields.items()))
+
+
+def to(action: str, path: str, **changes: Any) -> CommandEntry:
+    """Make a command entry with more keys."""
+    return replace(entry(action, path), **changes)
+
+
+def topic_of(kind: str, *entries: CommandEntry, **changes: Any) -> CommandTopic:
+    """Make a topic."""
+    return replace(
+        CommandTopic('c', 'c', kind, '', Stop.HOLD, entries, 'robot.yaml:7: commands.c'),
+        **changes)
+
+
+def sent(writer: CommandWriter, *arguments: Any) -> Any:
+    """Write a message, and read it back as a robot does."""
+    return deserialize_message(
+        serialize_message(writer.write(*arguments)), writer.message_type)
+
+
+ARM_AND_FINGER = (
+    to('arm', 'points.positions', joints=('elbow', 'wrist'), scale=(2.0, 2.0)),
+    to('finger', 'points.positions', joints=('finger',), offset=(0.5,)))
+
+
+def test_a_trajectory_of_one_point() -> None:
+    """The next command, by joint name, in the interface's unit, a control period ahead."""
+    writer = CommandWriter(topic_of(TRAJECTORY, *ARM_AND_FINGER), spec_of(finger=1, arm=2))
+    message = sent(writer, np.array([0.1, 1.0, 2.0]), 3_000_000_004, np.ones((4, 3)))
+    assert message.joint_names == ['elbow', 'wrist', 'finger']
+    assert message.header.stamp == Time(sec=3, nanosec=4)
+    point, = message.points
+    assert list(point.positions) == [2.0, 4.0, 0.6]
+    assert list(point.velocities) == []
+    assert point.time_from_start == Duration(sec=0, nanosec=50_000_000)
+
+
+def test_a_trajectory_of_the_rest_of_the_chunk() -> None:
+    """A point a period, with the velocities of the way and rest at its end; then fewer again."""
+    writer = CommandWriter(
+        topic_of(TRAJECTORY, *ARM_AND_FINGER, trajectory=CHUNK, time_from_start=1.2,
+                 is_stamped=False), spec_of(finger=1, arm=2))
+    ahead = np.array([[0.2, 1.1, 2.0], [0.3, 1.3, 2.0]])
+    message = sent(writer, np.array([0.1, 1.0, 2.0]), 3_000_000_004, ahead)
+    assert message.header.stamp == Time()
+    np.testing.assert_allclose(
+        [point.positions for point in message.points],
+        [[2.0, 4.0, 0.6], [2.2, 4.0, 0.7], [2.6, 4.0, 0.8]])
+    np.testing.assert_allclose(
+        [point.velocities for point in message.points],
+        [[4, 0, 2], [6, 0, 2], [0, 0, 0]], atol=1e-12)
+    assert [point.time_from_start for point in message.points] == [
+        Duration(sec=1, nanosec=nanoseconds * 10**6) for nanoseconds in (200, 250, 300)]
+    for none in (None, ahead[:0]):
+        point, = sent(writer, np.array([0.1, 1.0, 2.0]), 0, none).points
+        assert list(point.velocities) == [0, 0, 0]
+
+
+def test_joint_states_by_name() -> None:
+    """Positions and velocities of the same joints, each in the order of the names."""
+    writer = CommandWriter(topic_of(
+        'sensor_msgs/msg/JointState', to('p', 'position', joints=('a', 'b')),
+        to('v', 'velocity', joints=('b', 'a'))), spec_of(p=2, v=2))
+    message = sent(writer, np.array([1.0, 2, 3, 4]), 0)
+    assert message.name == ['a', 'b']
+    assert (list(message.position), list(message.velocity)) == ([1, 2], [4, 3])
+
+
+def test_a_pose_with_a_rotation() -> None:
+    """A position, and a rotation that is always one."""
+    writer = CommandWriter(topic_of(
+        'geometry_msgs/msg/PoseStamped',
+        to('place', 'pose.position', components=('x', 'y', 'z')),
+        to('turn', 'pose.orientation', rotation='quaternion_wxyz'), frame_id='base'),
+        spec_of(place=3, turn=4))
+    message = sent(writer, np.array([1.0, 2, 3, 0, 0, 0, -4]), 0)
+    place, turn = message.pose.position, message.pose.orientation
+    assert (message.header.frame_id, place.x, place.y, place.z) == ('base', 1, 2, 3)
+    assert (turn.x, turn.y, turn.z, turn.w) == (0, 0, -1, 0)
+    with pytest.raises(ValueError, match='no direction'):
+        writer.write(np.zeros(7), 0)
+
+
+def test_whole_numbers_and_what_is_fixed() -> None:
+    """A gripper that takes a byte, in a message with a mode, a name and a force."""
+    writer = CommandWriter(
+        topic_of('std_msgs/msg/UInt8', to('grip', 'data', scale=(255.0,))), spec_of(grip=1))
+    for value, expected in ((0.0, 0), (0.5, 128), (1.0, 255), (1.2, 255), (-0.1, 0)):
+        assert sent(writer, np.array([value]), 0).data == expected
+    writer = CommandWriter(topic_of(
+        'sensor_msgs/msg/BatteryState', to('grip', 'voltage'), frame_id='hand',
+        fixed={'location': 'left', 'current': 2, 'present': True, 'power_supply_health': 3}),
+        spec_of(grip=1))
+    message = sent(writer, np.array([0.5]), 0)
+    assert (message.location, message.current, message.present, message.power_supply_health) == (
+        'left', 2.0, True, 3)
+    assert message.voltage == 0.5
+
+
+@pytest.mark.parametrize(('topic', 'message'), [
+    (topic_of(TRAJECTORY, to('p', 'positions', joints=('a', 'b'))),
+     "found the path 'positions' and 2 joints, expected points.positions"),
+    (topic_of(TRAJECTORY, to('p', 'points.positions', indices=(0, 1))), 'and no joints'),
+    (topic_of(TRAJECTORY, to('p', 'points.position', joints=('a', 'b'))),
+     "has no field 'position'; did you mean 'positions'?"),
+    (topic_of('std_msgs/msg/Float64MultiArray', to('p', 'data', joints=('a', 'b'))),
+     'has no list of joint names; use indices'),
+    (topic_of('sensor_msgs/msg/JointState', to('p', 'position', joints=('a', 'b')),
+              to('q', 'velocity', joints=('b',))), 'velocity[0] is given by no field'),
+    (topic_of('geometry_msgs/msg/Pose', to('r', 'position', rotation='axis_angle')),
+     "has no field 'w'"),
+    (topic_of('std_msgs/msg/Float64', to('q', 'data'), fixed={'data': 1.0}),
+     'fixed: data is given by a field, too'),
+    (topic_of('std_msgs/msg/Header', to('q', 'stamp.sec'), fixed={'frame_id': 4}),
+     'fixed: found 4 for frame_id, which is string'),
+    (topic_of('std_msgs/msg/Header', to('q', 'stamp.nanosec'), fixed={'stamp.sec': True}),
+     'fixed: found True for stamp.sec, which is int32'),
+    (topic_of('std_msgs/msg/Header', to('q', 'stamp.nanosec'), fixed={'stamp.sec': 2**31}),
+     'fixed: found 2147483648 for stamp.sec'),
+    (topic_of('std_msgs/msg/Header', to('q', 'stamp.sec'), fixed={'frame': 'a'}),
+     "has no field 'frame'; did you mean 'frame_id'?"),
+])
+def test_more_that_cannot_be(topic: CommandTopic, message: str) -> None:
+    """Joints, rotations and fixed values that have no place are refused."""
+    with pytest.raises(DescriptionError) as caught:
+        CommandWriter(topic, spec_of(p=2, q=1, r=3))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith('robot.yaml:')

@@ -27,10 +27,11 @@ from dfp_ros.chunk import Chunk, FloatArray, NoiseStream
 from dfp_ros.controller import Controller, Decision, State
 from dfp_ros.limits import ActionScale, CommandLimiter, Limits
 from dfp_ros.observation import ObservationBuilder, Sample
-from dfp_ros.planner import Planner, Policy
+from dfp_ros.planner import Planner, PlanningSettings, Policy
 from dfp_ros.policy import OnnxPolicy, PolicyError
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.safety import Reason, Response
+from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.sample_store import SampleStore
 from dfp_ros.spec import PolicySpec, SpecMismatch
 
@@ -52,16 +53,26 @@ def with_source(name: str = 'effector', **changes: Any) -> RobotDescription:
     return replace(robot, sources=sources)
 
 
+def with_derivative() -> RobotDescription:
+    """Describe a robot whose joint velocities are the change of what it says they are."""
+    robot = shipped_robot()
+    return replace(robot, observation=tuple(
+        replace(entry, derivative=entry.name == 'joint_velocities')
+        for entry in robot.observation))
+
+
 def controller(
         policy: Policy, seed: int = 3, candidates: int = 2,
-        robot: RobotDescription | None = None, **more: Any) -> Controller:
+        robot: RobotDescription | None = None, planning: PlanningSettings | None = None,
+        **more: Any) -> Controller:
     """Put a controller together; a call of its policy takes 1 ms."""
     times = iter(range(0, 10**12, 1_000_000))
     spec = policy.spec
     noise = NoiseStream(seed, candidates, spec.noise_size)
     scale = ActionScale(spec)
     return Controller(
-        robot or shipped_robot(), spec, Planner(policy, noise, TICK, lambda: next(times)),
+        robot or shipped_robot(), spec,
+        Planner(policy, noise, TICK, lambda: next(times), planning),
         CommandLimiter(Limits(scale.low, scale.high), TICK), **more)
 
 
@@ -111,6 +122,34 @@ def test_waits_for_every_source(policy: OnnxPolicy) -> None:
         assert 'cube_0_pose' in decision.text
     np.testing.assert_array_equal(
         decisions[3].sent, run(controller(policy), 1)[0].sent)  # type: ignore[arg-type]
+
+
+def test_waits_until_there_is_a_first_observation(policy: OnnxPolicy) -> None:
+    """A derivative needs two ticks; before it has them, and after a gap, no policy is asked."""
+    robot = with_derivative()
+
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        if 3 <= i < 5:
+            samples['arm'] = rest_samples(START - S)['arm']
+
+    decisions = run(controller(policy, robot=robot), 8, change)
+    assert [decision.state for decision in decisions] == [
+        State.WAITING, *[State.RUNNING] * 2, *[State.HOLD] * 3, *[State.RUNNING] * 2]
+    for decision in (decisions[0], decisions[5]):
+        assert decision.reason == Reason.WAITING
+        assert decision.text.startswith('joint_velocities needs more ticks')
+    assert decisions[0].sent is None
+    assert not decisions[5].sent.any()  # type: ignore[union-attr]
+
+
+def test_a_swap_goes_on_with_what_the_observation_remembers(policy: OnnxPolicy) -> None:
+    """A derivative is known at the first tick of the policy that takes over."""
+    robot = with_derivative()
+    old, new = controller(policy, robot=robot), controller(policy, robot=robot)
+    run(old, 2)
+    new.take_over(old)
+    now = START + 2 * TICK
+    assert new.step(now, rest_samples(now - 1000, now)).state is State.RUNNING
 
 
 def test_a_source_that_is_lost_afterwards_is_a_stop(policy: OnnxPolicy) -> None:
@@ -296,7 +335,57 @@ def test_each_source_has_its_own_response(
     assert decisions[5].state is state
     assert decisions[5].reason == Reason.STALE
     assert decisions[5].response is response
-    assert ramps == [] if state is State.RUNNING else [response is Response.RAMP]
+    assert ramps == ([] if state is State.RUNNING else [response is Response.RAMP])
+
+
+@pytest.mark.parametrize(('answer', 'share'), [('ignore', 1.0), ('warn', 1.0), ('slow', 0.25)])
+def test_outside_the_training_envelope_the_robot_slows_down(
+        policy: OnnxPolicy, answer: str, share: float) -> None:
+    """What the policy never saw is told, counted, and answered as the settings say."""
+    settings = SafetySettings(envelope=answer, slow_speed=0.25)
+    usual, robot = controller(Broken(1.0), 0, 1), controller(Broken(1.0), 0, 1, settings=settings)
+    decision = run(robot, 1)[0]
+    np.testing.assert_allclose(
+        decision.sent, share * run(usual, 1)[0].sent)  # type: ignore[operator]
+    assert decision.state is State.RUNNING
+    assert Reason.OUTSIDE_ENVELOPE in decision.reason or answer == 'ignore'
+    assert ('effector_position[2] is 2' in decision.text) == (answer != 'ignore')
+    assert robot.outside == {'effector_position[2]': 1, 'cube_0_position[2]': 1}
+
+
+def test_a_doubt_that_holds_does_not_ask_the_policy() -> None:
+    """What the policy never saw is not shown to it; a chunk that is doubtful is not played."""
+    unseen = Broken(0.5)
+    decision = run(controller(unseen, settings=SafetySettings(envelope='hold')), 2)[-1]
+    assert decision.state is State.HOLD
+    assert decision.reason == Reason.OUTSIDE_ENVELOPE
+    assert unseen.calls == 0
+    late = controller(Broken(0.5), settings=SafetySettings(
+        late_inference='hold', inference_deadline=0.015))
+    decisions = run(late, 3)
+    assert {decision.state for decision in decisions} == {State.HOLD}
+    assert {decision.reason for decision in decisions} == {Reason.LATE_INFERENCE}
+    assert [decision.draw for decision in decisions] == [1, 2, 3], 'measured until it is better'
+    assert [decision.sent.any() for decision in decisions] == [False] * 3  # type: ignore[union-attr]
+
+
+def test_a_swap_joins_in_the_units_of_the_robot() -> None:
+    """The last command, not the last action, is what the next policy goes on from."""
+    half = cube_spec()
+    half = replace(half, action=tuple(
+        replace(member, low=tuple(value / 2 for value in member.low),
+                high=tuple(value / 2 for value in member.high)) for member in half.action))
+    old, new = Broken(0.25), Broken(1.0)
+    new.spec = half
+    settings = PlanningSettings(join_jump=0.125, join_over=2)
+    first, second = controller(old, planning=settings), controller(new, planning=settings)
+    last = run(first, 1)[0]
+    second.take_over(first)
+    decision = run(second, 1)[0]
+    assert decision.joined is not None
+    np.testing.assert_allclose(decision.joined, 0.5 + 0.125)
+    np.testing.assert_array_equal(decision.action, np.ones(5))
+    np.testing.assert_allclose(decision.sent, last.sent * 1.25)  # type: ignore[operator]
 
 
 def test_says_everything_about_a_step(policy: OnnxPolicy) -> None:

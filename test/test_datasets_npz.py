@@ -28,7 +28,9 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from training.config import TrainConfig
 from training.datasets import ogbench
+from training.datasets.load import load
 from training.datasets.npz import BLOCK, opened
 from training.datasets.ogbench_scenes import SCENES
 from training.transitions import COLUMNS, DataError
@@ -94,11 +96,64 @@ def test_an_array_shorter_than_it_says_is_refused(
 
 
 def test_what_is_no_array_is_refused(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / 'a.npz', 'w') as archive:
-        archive.writestr('values.npy', b'no header at all')
+    member(tmp_path / 'a.npz', 'values', b'no header at all')
     with opened(tmp_path / 'a.npz') as file, pytest.raises(
             DataError, match=r'a\.npz: values: found contents that are not plain arrays'):
         file.header('values')
+
+
+def member(path: Path, key: str, content: bytes) -> None:
+    """Write an archive of one member, whatever is in it."""
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr(f'{key}.npy', content)
+
+
+@pytest.mark.parametrize(('kind', 'shape'), [
+    ('|b1', (-1,)), ('|b1', (True,)), ('|V4', (2,)), ('|V0', (10**15,)), ('<U0', (10**12,)),
+    ('<c8', (2,)), ('<M8[s]', (2,)), ([('a', '<f4')], (2,)), (('<f4', (2,)), (2,))])
+def test_what_is_no_array_of_plain_numbers_is_refused(
+        tmp_path: Path, kind: Any, shape: tuple[int, ...]) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {'descr': kind, 'fortran_order': False, 'shape': shape})
+    member(tmp_path / 'a.npz', 'values', header.getvalue() + b'\0' * 64)
+    with opened(tmp_path / 'a.npz') as file, pytest.raises(
+            DataError, match=r'a\.npz: values: found .* expected plain numbers; write them'):
+        file.array('values')
+
+
+def test_a_header_that_does_not_end_is_refused(tmp_path: Path) -> None:
+    member(tmp_path / 'a.npz', 'values', b'\x93NUMPY\x02\x00\x00\x20\x00\x00' + b'(' * 8192)
+    with opened(tmp_path / 'a.npz') as file, pytest.raises(
+            DataError, match=r'a\.npz: values: found contents that are not plain arrays'):
+        file.array('values')
+
+
+def test_a_directory_that_lies_of_sizes_takes_no_memory(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {'descr': '|b1', 'fortran_order': False, 'shape': (2**50,)})
+    with zipfile.ZipFile(tmp_path / 'a.npz', 'w') as archive:
+        archive.writestr('values.npy', header.getvalue())
+        archive.getinfo('values.npy').file_size = 2**51
+    with pytest.raises(DataError, match=r'a\.npz: found more than there is memory for'), opened(
+            tmp_path / 'a.npz') as file:
+        file.array('values')
+
+
+@pytest.mark.parametrize(('offset', 'value', 'message'), [
+    (8, 1, 'encrypted'), (6, 128, 'zip file version')])
+def test_archives_of_a_kind_that_is_not_read_are_refused(
+        tmp_path: Path, demonstrations: Path, offset: int, value: int, message: str) -> None:
+    content = bytearray(demonstrations.read_bytes())
+    # In the directory at the end, whose entries begin so.
+    place = -1
+    while (place := content.find(b'PK\x01\x02', place + 1)) >= 0:
+        content[place + offset] |= value
+    path = tmp_path / demonstrations.name
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf'v0\.npz: found a file that is damaged .*{message}'):
+        load(TrainConfig(data=str(path)))
 
 
 def test_one_byte_changed_in_an_unpacked_array_is_found(tmp_path: Path) -> None:

@@ -262,8 +262,15 @@ def test_same_transitions_as_ogbenchs_own_loader(demonstrations: Path) -> None:
 @pytest.mark.parametrize(('key', 'change', 'message'), [
     ('observations', lambda a: a.astype(np.int64), 'observations: found int64, expected float32'),
     ('terminals', lambda a: a * 2, 'terminals: found int64 of shape .* of 0 and 1; write 1 where'),
+    ('terminals', lambda a: a[:, None], 'terminals: found bool of shape .* of 0 and 1; write 1'),
+    *((key, lambda a: a[:-1], rf'{key}: found \d+ rows, expected \d+ as in terminals; collect or')
+      for key in ('observations', 'actions', 'qpos', 'qvel')),
+    *((key, lambda a, odd=value: np.where(np.arange(len(a))[:, None] == 5, odd, a),
+       f'{key} holds a number that is not finite, in row 5; leave its episode out')
+      for key in ('observations', 'actions', 'qpos', 'qvel')
+      for value in (np.nan, np.inf, -np.inf, 1e39)),
     ('terminals', lambda a: a | (np.arange(len(a)) == len(a) - 2),
-     'terminals: found an episode of a single row.*; leave it out, or collect')])
+     'terminals: found an episode of a single row, row .*; leave it out, or collect')])
 def test_wrong_types_and_empty_episodes(
         arrays: dict, tmp_path: Path, key: str, change: Callable, message: str) -> None:
     arrays[key] = change(arrays[key])

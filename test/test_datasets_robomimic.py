@@ -164,6 +164,12 @@ def test_actions_have_the_controllers_ranges(tmp_path: Path) -> None:
         **OLD_ARGS['env_kwargs'], 'controller_configs': absolute}}
     data = load(written(tmp_path / 'b.hdf5', {0: 3}, env_args), TASK)
     assert [(field.name, field.size) for field in data.action_fields] == [('action', 7)]
+    # A step of a position alone, and of seven joints.
+    for kind, reach in (('OSC_POSITION', [0.05] * 3), ('JOINT_POSITION', [0.05] * 7)):
+        other = {**OLD_CONTROLLER, 'type': kind, 'output_max': reach, 'output_min': reach}
+        env_args['env_kwargs']['controller_configs'] = other
+        data = load(written(tmp_path / f'{kind}.hdf5', {0: 3}, env_args, act_dim=4), TASK)
+        assert [(field.name, field.size) for field in data.action_fields] == [('action', 4)]
 
 
 def test_objects_of_robosuite_1_4_come_in_its_order(tmp_path: Path) -> None:
@@ -232,6 +238,28 @@ def _env_args(text: str) -> Callable[[h5py.File], None]:
     return change
 
 
+def _attribute(key: str, name: str, value: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[key].attrs[name] = value
+    return change
+
+
+def _scalar(file: h5py.File) -> None:
+    del file['data/demo_1/actions']
+    file['data/demo_1/actions'] = 0.5
+
+
+def _vast(file: h5py.File) -> None:
+    del file['data/demo_1/actions']
+    # No chunk of it is written, so that the file stays small.
+    file.create_dataset('data/demo_1/actions', (2**45, 7), 'f4', chunks=(4, 7))
+    file['data/demo_1'].attrs['num_samples'] = 2**45
+
+
+def _bytes(file: h5py.File) -> None:
+    file['data'][b'demo_\xff'] = 1
+
+
 def _none(file: h5py.File) -> None:
     for name in ('demo_0', 'demo_1'):
         del file['data'][name]
@@ -255,9 +283,20 @@ def _none(file: h5py.File) -> None:
     (_link('data/demo_0/obs', h5py.SoftLink('/data/demo_1/obs')), 'found a link to elsewhere'),
     (_external, 'found data that lie in another file, which is not read'),
     (_virtual, 'found data that lie in another file, which is not read'),
-    (_object, 'data/demo_0/rewards: found object, expected numbers'),
+    (_object, 'data/demo_0/rewards: found object of shape .* expected rows of numbers'),
     (_env_args('{'), "env_args: found '{', expected JSON text with env_name and env_kwargs"),
     (_env_args('[]'), 'expected JSON text with env_name'),
+    *((_env_args(json.dumps({**OLD_ARGS, 'env_kwargs': {
+        **OLD_ARGS['env_kwargs'], key: value}})), r'env_args: found .*; copy them from another')
+      for key, value in (
+          ('control_freq', 0), ('control_freq', None), ('robots', []), ('robots', [1]),
+          ('robots', None), ('controller_configs', 'x'), ('controller_configs', ['x']),
+          ('controller_configs', {'type': 'BASIC', 'body_parts': []}))),
+    (_attribute('data/demo_1', 'num_samples', np.array([4, 4])), 'found 4 actions, expected .4 4'),
+    (_scalar, r'data/demo_1/actions: found float64 of shape \(\), expected rows of numbers'),
+    (_vast, r'found more than there is memory for .*; choose some of it with a filter_key'),
+    (_bytes, r'found a file that is damaged or not HDF5'),
+    (_replace('data/demo_1/obs/object', np.full((4, 10), 1e39)), 'not finite, in row 0'),
     (_env_args(json.dumps({'env_name': 'PickPlaceCan', 'env_kwargs': {}})),
      "found data of 'PickPlaceCan', .* environment 'lift-mh-low_dim'; name 'can-mh-low_dim'"),
 ])

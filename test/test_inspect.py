@@ -232,6 +232,27 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
     assert '3 in 1 episode of 3 steps' in captured.out
 
 
+def test_a_folder_of_numbered_files_is_told_file_by_file(
+        tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = tmp_path / 'numbered-100m-v0'
+    folder.mkdir()
+    for i, lengths in enumerate([[3], [4, 5]]):
+        stored.save(folder / f'numbered-v0-{i:03d}.npz', drawn(lengths))
+    (folder / 'numbered-v0-000-val.npz').touch()
+    given = [str(folder), str(folder / 'numbered-v0.npz')]
+    for one in given:
+        assert main([one, '--preset', 'cpu']) == 0
+        told = capsys.readouterr().out
+        assert re.findall(r'numbered-v0-(\d+)\.npz\n', told) == ['000', '001']
+        assert '3 in 1 episode of 3 steps' in told
+        assert '9 in 2 episodes of 4 to 5 steps' in told
+    (tmp_path / 'empty').mkdir()
+    assert main([str(tmp_path / 'empty'), given[0], '--preset', 'cpu']) == 2
+    captured = capsys.readouterr()
+    assert 'empty: found a folder without numbered files' in captured.err
+    assert '9 in 2 episodes' in captured.out
+
+
 def test_the_module_does_not_stand_in_for_pythons_own(tmp_path: Path) -> None:
     stored.save(tmp_path / 'data.npz', drawn([3]))
     done = subprocess.run(

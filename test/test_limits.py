@@ -20,10 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 from policies import cube_spec
+import pytest
+from scipy.spatial.transform import Rotation
 
 from dfp_ros.braking import UNBOUNDED
 from dfp_ros.command_description import Stop
 from dfp_ros.limits import ActionScale, CommandLimiter, Limits
+from dfp_ros.rotation import to_quaternion
 from dfp_ros.safety import Reason
 from dfp_ros.spec import PolicySpec
 
@@ -182,6 +185,21 @@ def test_each_output_stops_in_its_own_way() -> None:
         np.testing.assert_array_equal(limiter.stop(HERE), stopped)
 
 
+def test_the_last_command_before_silence_is_a_stop() -> None:
+    """No velocity outlives it, however it stops; positions stay at what was sent."""
+    limiter = CommandLimiter(ROBOT, ROBOT_TICK)
+    assert limiter.halt() is None
+    for _ in range(5):
+        sent, _ = limiter.limit(np.array([1.0, 0, 1, 1, 0.7]), HERE)
+    assert sent is not None
+    last = limiter.halt()
+    np.testing.assert_array_equal(last, [sent[0], sent[1], 0, 0, sent[4]])
+    np.testing.assert_array_equal(limiter.halt(), last)
+    np.testing.assert_array_equal(limiter.stop(HERE), last)
+    velocities = CommandLimiter(Limits(-np.ones(2), np.ones(2), Stop.RAMP), ROBOT_TICK)
+    np.testing.assert_array_equal(velocities.halt(), [0, 0])
+
+
 def test_ramps_in() -> None:
     """The speed that is allowed grows with the time since the reset, and anew after the next."""
     free = replace(ROBOT, acceleration=UNBOUNDED)
@@ -211,6 +229,29 @@ def test_relative_positions_are_from_where_the_robot_is() -> None:
     sent, reason = limiter.limit(np.zeros(5), np.full(5, np.nan))
     assert sent is not None
     assert (sent[1], reason) == (0.4, Reason.UNMEASURED)
+
+
+@pytest.mark.parametrize(('rotation', 'here', 'asked'), [
+    ('quaternion_xyzw', [0, 0, 0, 1], [0, 0, -0.1, -0.995]),
+    ('axis_angle', [0, 0, 3.1], [0, 0, -3.1])])
+def test_a_rotation_goes_the_short_way(
+        rotation: str, here: list[float], asked: list[float]) -> None:
+    """Numbers that are far apart may be rotations that are near."""
+    size = len(here)
+    limiter = CommandLimiter(Limits(
+        np.full(size, -np.pi), np.full(size, np.pi), Stop.HOLD, velocity=1.0,
+        rotations=((slice(0, size), rotation),)), ROBOT_TICK)
+    last = Rotation.from_quat(to_quaternion(rotation, here))
+    goal = Rotation.from_quat(to_quaternion(rotation, asked))
+    far = (goal * last.inv()).magnitude()
+    for _ in range(10):
+        sent, _ = limiter.limit(np.array(asked), np.array(here))
+        assert sent is not None
+        turn = Rotation.from_quat(to_quaternion(rotation, sent.tolist()))
+        left = (goal * turn.inv()).magnitude()
+        assert left <= far
+        far = left
+    assert far < 1e-6
 
 
 def test_a_look_ahead_is_limited_and_changes_nothing() -> None:

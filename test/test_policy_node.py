@@ -320,12 +320,12 @@ class FailingOnce:
         self.message_type = writer.message_type
         self._calls = 0
 
-    def write(self, command: NDArray[np.float64], stamp: int) -> Any:
+    def write(self, command: NDArray[np.float64], stamp: int, *ahead: Any) -> Any:
         """Fail, or write."""
         self._calls += 1
         if self._calls == 1:
             raise OverflowError('does not fit')
-        return self._writer.write(command, stamp)
+        return self._writer.write(command, stamp, *ahead)
 
 
 @pytest.mark.parametrize('broken', [0, 1])

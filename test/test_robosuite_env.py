@@ -96,10 +96,11 @@ def test_the_observation_is_what_is_asked_for() -> None:
         make_env(LIFT, {'data': {'observation_keys': ('camera',)}})
 
 
-def test_names_mean_tasks_and_their_limits() -> None:
+def test_names_mean_tasks_and_their_limits(env: RobosuiteEnv) -> None:
     limits = {task: find_task(f'{task}-ph-low_dim').limit for task in TASKS}
     assert limits == {
         'lift': 300, 'can': 300, 'square': 400, 'transport': 800, 'tool_hang': 1000}
+    assert env.limit == limits['lift']
     assert find_task('cube-single-singletask-task2-v0') is None
     with pytest.raises(ValueError, match=r"found 'stack-mh-low_dim', expected TASK-KIND-low_dim"):
         make_env('stack-mh-low_dim')

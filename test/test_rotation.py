@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dfp_ros.rotation import AXIS_ANGLE, SIX_D, to_quaternion, WXYZ, XYZW
+from dfp_ros.rotation import AXIS_ANGLE, nearest_form, SIX_D, to_quaternion, WXYZ, XYZW
 
 VECTORS = st.lists(st.floats(-3, 3), min_size=3, max_size=3)
 
@@ -59,3 +59,18 @@ def test_no_direction(kind: str, numbers: list[float]) -> None:
     """Numbers that are no rotation are refused, not sent as one."""
     with pytest.raises(ValueError, match='has no direction'):
         to_quaternion(kind, numbers)
+
+
+@given(VECTORS, VECTORS)
+def test_the_nearest_form_is_the_same_rotation(vector: list[float], other: list[float]) -> None:
+    """In numbers that are no further away, and never the long way round."""
+    numbers, reference = np.array(vector), np.array(other)
+    near = nearest_form(AXIS_ANGLE, numbers, reference)
+    assert np.linalg.norm(near - reference) <= np.linalg.norm(numbers - reference)
+    same(to_quaternion(AXIS_ANGLE, near.tolist()), Rotation.from_rotvec(vector))
+    quaternion, here = Rotation.from_rotvec([vector, other]).as_quat()
+    for sign in (1, -1):
+        near = nearest_form(XYZW, sign * quaternion, here)
+        assert near @ here >= 0
+        same(tuple(near), Rotation.from_rotvec(vector))
+    np.testing.assert_array_equal(nearest_form(SIX_D, np.ones(6), -np.ones(6)), np.ones(6))

@@ -15,7 +15,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+import json
 from pathlib import Path
 import tempfile
 
@@ -71,6 +72,10 @@ def test_what_is_stored_is_read_again(lengths: list[int], observation: int, acti
     ({'masks': np.zeros(3)}, 'masks: found float64'),
     ({'observations': np.zeros((3, 4), np.float32)}, r'observations: .*expected .*\(3, 3\)'),
     ({'terminals': np.array([1, 0, 0], np.float32)}, 'terminals: .* last of 3 steps'),
+    ({'terminals': np.array([0, 0.5, 1], np.float32)}, 'terminals: found 0.5 in row 1, expected'),
+    ({'masks': np.array([0, 1, 2], np.float32)}, 'masks: found 2 in row 2, expected 0 or 1'),
+    ({'period': 0.0}, 'period: found 0 s, expected a time above 0'),
+    ({'period': float('nan')}, 'period: found nan s'),
     ({'actions': np.array([[0, 0], [0, 1.5], [0, 0]], np.float32)}, 'actions: found 1.5 in row 1'),
     ({name: getattr(drawn([3]), name)[:0] for name in COLUMNS}, 'actions: found no step'),
 ])
@@ -83,6 +88,15 @@ def columns(**changes: object) -> dict:
     """Make what a file of three steps holds, but for some of it."""
     given = {name: getattr(drawn([3]), name) for name in COLUMNS} | changes
     return {name: values for name, values in given.items() if values is not None}
+
+
+def described(**changes: object) -> np.ndarray:
+    """Make the description of :func:`columns`, but for some of its first field."""
+    field = {'name': 'state', 'size': 3, 'unit': 'm', 'low': [0] * 3, 'high': [1] * 3}
+    acting = [asdict(field) for field in drawn([3]).action_fields]
+    return np.array(json.dumps({
+        'version': 1, 'period': 0.05, 'source': {}, 'action_fields': acting,
+        'observation_fields': [field | changes]}))
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
@@ -98,6 +112,10 @@ def columns(**changes: object) -> dict:
     ({'description': np.array('{"version": 2}')}, 'description: found version 2, expected 1'),
     ({'description': np.array('{"version": 1')}, 'description: found other contents than'),
     ({'description': np.array('[]')}, 'description: found other contents than'),
+    ({'description': described(size='3')}, "description: found the field 'state' of size '3'"),
+    ({'description': described(size=-3)}, "description: found the field 'state' of size -3"),
+    ({'description': described(low=[0])}, "description: found the field 'state' of size 3 with"),
+    ({'description': described(low=3)}, 'description: found other contents than'),
 ])
 def test_a_bad_file_is_refused_by_name_key_and_remedy(
         changes: dict, message: str, tmp_path: Path) -> None:
@@ -128,3 +146,11 @@ def test_a_file_of_which_bytes_have_changed_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=r'recorded\.npz: found a file that is damaged'):
         load(TrainConfig(data=str(path)))
+
+
+@pytest.mark.parametrize('name', ['recorded.mcap', 'recorded'])
+def test_a_file_of_another_kind_is_refused_with_a_remedy(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=(
+            rf'{name}: found .*, expected \.npz or \.hdf5; convert recordings with `python -m')):
+        load(TrainConfig(data=str(tmp_path / name)))

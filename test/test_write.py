@@ -110,6 +110,19 @@ def test_robomimic_reads_what_was_written(data: Transitions) -> None:
     np.testing.assert_array_equal(dones == 1, (data.masks == 0) | (data.terminals == 1))
 
 
+@settings(max_examples=20, deadline=None)
+@given(transitions())
+def test_what_was_written_for_robomimic_is_read_here_too(data: Transitions) -> None:
+    names = tuple(field.name for field in data.observation_fields)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'written.hdf5'
+        write_robomimic.write(path, data)
+        found = load(TrainConfig(data=str(path), environment='none', observation_keys=names))
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
+    assert found.period == data.period
+
+
 def test_ogbenchs_format_has_no_room_for_a_gap(tmp_path: Path) -> None:
     data = drawn([2, 3])
     inner = np.flatnonzero(data.terminals[:-1] == 0)

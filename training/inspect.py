@@ -19,7 +19,8 @@ Say what is in data files, and which presets can train on them.
 
 Whatever ``training.train`` reads is read, and refused with the same words. OGBench's files say by
 their name which environment they are for; ``--environment`` says it for other names, and for
-another task. The page needs no other file and no network.
+another task. Of a folder of numbered files each is told. The page needs no other file and no
+network.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ import numpy as np
 
 from training import environments
 from training.config import ConfigError, NO_ENVIRONMENT, PRESETS, TrainConfig
-from training.datasets import stored
+from training.datasets import numbered, stored
 from training.datasets.file_kind import environment_of, is_ogbench
 from training.datasets.load import load
 from training.inspect_facts import Dimension, Facts, gather, summary
@@ -215,11 +216,16 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument('--png', type=Path, metavar='FILE', help="draw the first file's plots there")
     asked = made.parse_args(arguments)
     environments.headless()
-    found, status = [], 0
+    found: list[Inspected] = []
+    status = 0
     for path in asked.files:
         try:
-            found.append(inspect(path, asked.environment, tuple(asked.preset or PRESETS)))
-            print(terminal(found[-1]), end='\n\n')
+            for file in numbered.files(path):
+                one = inspect(file, asked.environment, tuple(asked.preset or PRESETS))
+                print(terminal(one), end='\n\n')
+                # Numbered files do not fit into memory together.
+                if asked.html or (asked.png and not found):
+                    found.append(one)
         except ValueError as error:
             print(error, file=sys.stderr)
             status = 2

@@ -97,6 +97,17 @@ class Transitions:
                 raise DataError(
                     f'{where}: {name}: found a number that is not finite, in row {row}; leave its '
                     'episode out')
+        if not 0 < self.period < np.inf:
+            raise DataError(
+                f'{where}: period: found {self.period:g} s, expected a time above 0; collect or '
+                'convert the data again')
+        for name in ('masks', 'terminals'):
+            values = getattr(self, name)
+            odd = np.flatnonzero((values != 0) & (values != 1))
+            if len(odd):
+                raise DataError(
+                    f'{where}: {name}: found {values[odd[0]]:g} in row {odd[0]}, expected 0 or 1; '
+                    'collect or convert the data again')
         if not size:
             raise DataError(
                 f'{where}: actions: found no step, expected at least one episode; collect or '

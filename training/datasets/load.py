@@ -64,4 +64,6 @@ def load_file(path: Path, config: TrainConfig) -> Transitions:
         from training.datasets import robomimic
         return robomimic.load(
             path, config.environment, config.filter_key, config.observation_keys)
-    raise DataError(f'{path}: found {path.suffix or "no ending"}, expected .npz or .hdf5')
+    raise DataError(
+        f'{path}: found {path.suffix or "no ending"}, expected .npz or .hdf5; convert recordings '
+        'with `python -m training.convert`')

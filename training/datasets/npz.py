@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import math
 from pathlib import Path
+from tokenize import TokenError
 import zipfile
 import zlib
 
@@ -34,6 +35,10 @@ from training.transitions import DataError
 
 # Rows unpacked at a time.
 BLOCK = 16_384
+# What zipfile raises of an archive that is damaged, encrypted, or of no kind that it knows.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeDecodeError)
+# Kinds of numpy's types that are read: truth, whole numbers, floats and text.
+PLAIN = 'biufU'
 
 
 @contextmanager
@@ -51,7 +56,11 @@ def opened(path: Path) -> Iterator[Archive]:
                     'numpy.savez, or collect or copy the file again')
         with zipfile.ZipFile(path) as archive:
             yield Archive(path, archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+    except MemoryError as error:
+        raise DataError(
+            f'{path}: found more than there is memory for ({error}); spread its episodes over '
+            'numbered files, of which one is in memory at a time') from error
+    except UNREADABLE as error:
         raise DataError(
             f'{path}: found a file that is damaged or not .npz ({error}); '
             'collect or copy it again') from error
@@ -125,7 +134,7 @@ class Archive:
         try:
             version = npy.read_magic(stream)
             shape, by_columns, kind = readers[version](stream)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TokenError) as error:
             raise DataError(
                 f'{self._path}: {key}: found contents that are not plain arrays ({error}); write '
                 'the file with numpy.savez, or copy it again') from error
@@ -133,6 +142,11 @@ class Archive:
             raise DataError(
                 f'{self._path}: {key}: found contents that are not plain arrays but pickled '
                 'objects, which are never loaded; write them as numbers')
+        if kind.kind not in PLAIN or not kind.itemsize or any(
+                isinstance(size, bool) or size < 0 for size in shape):
+            raise DataError(
+                f'{self._path}: {key}: found {kind} of shape {shape}, expected plain numbers; '
+                'write them as such with numpy.savez, or copy the file again')
         there = self._archive.getinfo(f'{key}.npy').file_size
         if there < math.prod(shape) * kind.itemsize:
             raise EOFError(f'{key} has {there} bytes, too few for {kind} of shape {shape}')

@@ -108,6 +108,10 @@ def _rows(
     """
     (*shape,), kind = file.header(key)
     expected = [count, scene.widths[key]]
+    if shape[1:] == expected[1:] and shape != expected:
+        raise DataError(
+            f'{path}: {key}: found {shape[0]} rows, expected {count} as in terminals; collect or '
+            'copy the file again')
     if shape != expected:
         raise DataError(
             f'{path}: {key} has shape {tuple(shape)}, the environment needs {tuple(expected)}; '

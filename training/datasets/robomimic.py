@@ -21,20 +21,19 @@ is 1 on every step that solves the task, and often on no other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 import json
 from pathlib import Path
 import re
 from typing import Any
 
-import h5py
 import numpy as np
 
 from dfp_ros.robots import robosuite_env
 from dfp_ros.robots.joint_control import joint_range, JointRange
 from dfp_ros.robots.robosuite_env import REWARD_SHIFT
 from training.config import NO_ENVIRONMENT
-from training.datasets.robomimic_layout import action_layout, observation_layout
+from training.datasets.hdf5 import File, opened
+from training.datasets.robomimic_layout import action_layout, observation_layout, RATE, reach
 from training.provenance import sha256
 from training.transitions import action_fields, DataError, observation_fields, Transitions
 
@@ -46,7 +45,7 @@ def load(
     Load a file of demonstrations.
 
     Rewards are the file's, 0 or 1 after each step, with -1 added; masks are 0 where they are 0
-    then.
+    then, or the file's own where it has some.
 
     :param path: An ``.hdf5`` in Robomimic's format.
     :param environment: For example ``lift-mh-low_dim``; ``none`` for any.
@@ -59,78 +58,14 @@ def load(
         raise DataError(
             f'{path}: found no such file; make one with `python -m training.collect --scene lift` '
             "or `--scene can`, or copy Robomimic's there")
-    try:
-        with h5py.File(path, 'r') as file:
-            return _load(_File(path, file), environment, filter_key, keys)
-    except DataError:
-        raise
-    except (OSError, RuntimeError, KeyError) as error:
-        raise DataError(
-            f'{path}: found a file that is damaged or not HDF5 ({error}); collect or copy it '
-            'again') from error
-
-
-@dataclass(frozen=True)
-class _File:
-    """An open file whose members are looked at before they are opened."""
-
-    path: Path
-    file: h5py.File
-
-    def group(self, key: str) -> h5py.Group:
-        """Open a group."""
-        found = self._open(key)
-        if not isinstance(found, h5py.Group):
-            raise DataError(f'{self.path}: {key}: found a data set, expected a group')
-        return found
-
-    def numbers(self, key: str) -> h5py.Dataset:
-        """Open a data set of numbers."""
-        found = self._data(key)
-        if found.dtype.kind not in 'biuf':
-            raise DataError(f'{self.path}: {key}: found {found.dtype}, expected numbers')
-        return found
-
-    def names(self, key: str) -> list[str]:
-        """Read a list of names."""
-        found = self._data(key)
-        if found.ndim != 1 or h5py.check_string_dtype(found.dtype) is None:
-            raise DataError(f'{self.path}: {key}: found {found.dtype}, expected a list of names')
-        return [str(name) for name in found.asstr()[()]]
-
-    def _data(self, key: str) -> h5py.Dataset:
-        """Open a data set whose content lies in this very file."""
-        found = self._open(key)
-        if not isinstance(found, h5py.Dataset):
-            raise DataError(f'{self.path}: {key}: found a group, expected a data set')
-        if found.external or found.is_virtual:
-            raise DataError(
-                f'{self.path}: {key}: found data that lie in another file, which is not read; '
-                'copy them into this one')
-        return found
-
-    def _open(self, key: str) -> Any:
-        """Go down to a member, never along a link that leaves the file."""
-        member: Any = self.file
-        for name in key.split('/'):
-            link = member.get(name, getlink=True) if isinstance(member, h5py.Group) else None
-            if link is None:
-                there = ', '.join(member) if isinstance(member, h5py.Group) else 'a data set'
-                raise DataError(
-                    f'{self.path}: the key {key!r} is missing; found {there or "nothing"}')
-            if not isinstance(link, h5py.HardLink):
-                raise DataError(
-                    f'{self.path}: {key}: found a link to elsewhere, which is not followed; copy '
-                    'what it points to into the file')
-            member = member[name]
-        return member
+    with opened(path) as file:
+        return _load(file, environment, filter_key, keys)
 
 
 def _load(
-        file: _File, environment: str, filter_key: str, keys: Sequence[str]) -> Transitions:
+        file: File, environment: str, filter_key: str, keys: Sequence[str]) -> Transitions:
     env_args = _env_args(file, environment)
-    robots = robosuite_env.robot_names(env_args)
-    keys = tuple(keys) or robosuite_env.default_keys(len(robots))
+    keys = tuple(keys) or robosuite_env.default_keys(len(robosuite_env.robot_names(env_args)))
     names = _demonstrations(file, filter_key)
     lengths = [_length(file, name) for name in names]
     widths = {key: _width(file, f'data/{names[0]}/obs/{key}') for key in keys}
@@ -139,7 +74,8 @@ def _load(
     size, obs_dim = sum(lengths), sum(widths.values())
     observations, following = (np.empty((size, obs_dim), np.float32) for _ in range(2))
     actions = np.empty((size, act_dim), np.float32)
-    rewards, terminals = np.empty(size, np.float32), np.zeros(size, np.float32)
+    rewards, masks = (np.empty(size, np.float32) for _ in range(2))
+    terminals = np.zeros(size, np.float32)
     start = 0
     for name, length in zip(names, lengths, strict=True):
         rows = slice(start, start + length)
@@ -152,15 +88,19 @@ def _load(
         actions[rows] = _read(file, f'data/{name}/actions', (length, act_dim))
         if joints:
             actions[rows] = joints.actions(actions[rows])
-        rewards[rows] = _read(file, f'data/{name}/rewards', (length,))
+        given = _read(file, f'data/{name}/rewards', (length,), np.float64)
+        # In float64, where shifting and shifting back is exact.
+        rewards[rows] = given + REWARD_SHIFT
+        # Of files that training.write made.
+        told = 'masks' in list(file.group(f'data/{name}'))
+        masks[rows] = _read(file, f'data/{name}/masks', (length,)) if told else given < 1
         start += length
         terminals[start - 1] = 1
-    masks = (rewards < 1).astype(np.float32)
     return Transitions(
-        observations, actions, following, rewards + np.float32(REWARD_SHIFT), masks, terminals,
+        observations, actions, following, rewards, masks, terminals,
         observation_fields(observation_layout(env_args, widths), observations),
         action_fields(action_layout(env_args, act_dim), actions),
-        period=1 / float(env_args['env_kwargs'].get('control_freq', 20)),
+        period=1 / env_args['env_kwargs'].get('control_freq', RATE),
         source={
             'file': file.path.name, 'sha256': sha256(file.path), 'steps': size,
             'episodes': len(names), 'solved_steps': int((masks == 0).sum()),
@@ -168,16 +108,20 @@ def _load(
             'env_args': env_args}).check(file.path)
 
 
-def _env_args(file: _File, environment: str) -> dict[str, Any]:
+def _env_args(file: File, environment: str) -> dict[str, Any]:
     """Read what the file says of its environment, and see whether it is the one wanted."""
     text = file.group('data').attrs.get('env_args')
     try:
         found = json.loads(text)
-        name, _ = found['env_name'], found['env_kwargs'].get
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise DataError(
-            f'{file.path}: data: env_args: found {text!r}, expected JSON text with env_name and '
-            'env_kwargs, as Robomimic writes it') from error
+        name, rate = found['env_name'], found['env_kwargs'].get('control_freq', RATE)
+        robots = robosuite_env.robot_names(found)
+        sound = 0 < rate < np.inf and robots and all(
+            isinstance(text, str) for text in (name, *robots))
+        reach(found)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise _no_env_args(file, text) from error
+    if not sound:
+        raise _no_env_args(file, text)
     task = robosuite_env.find_task(environment)
     if environment != NO_ENVIRONMENT and (task is None or task.env_name != name):
         fitting = [key for key, task in robosuite_env.TASKS.items() if task.env_name == name]
@@ -188,7 +132,13 @@ def _env_args(file: _File, environment: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _joints(file: _File, env_args: Mapping[str, Any], act_dim: int) -> JointRange | None:
+def _no_env_args(file: File, text: object) -> DataError:
+    return DataError(
+        f'{file.path}: data: env_args: found {text!r}, expected JSON text with env_name and '
+        'env_kwargs, as Robomimic writes it; copy them from another file of the same robot')
+
+
+def _joints(file: File, env_args: Mapping[str, Any], act_dim: int) -> JointRange | None:
     """Tell the range of the actions where they are targets of joints."""
     try:
         found = joint_range(robosuite_env.convert(env_args))
@@ -197,16 +147,15 @@ def _joints(file: _File, env_args: Mapping[str, Any], act_dim: int) -> JointRang
     if found and len(found.low) != act_dim:
         raise DataError(
             f'{file.path}: data: found {act_dim} actions, expected {len(found.low)} as env_args '
-            'have joints and gripper')
+            'have joints and gripper; collect or copy the file again')
     return found
 
 
-def _demonstrations(file: _File, filter_key: str) -> list[str]:
+def _demonstrations(file: File, filter_key: str) -> list[str]:
     """List the demonstrations wanted, by number: in the text's order 10 comes before 2."""
-    there = list(file.group('data'))
-    wanted = there
+    wanted = there = list(file.group('data'))
     if filter_key:
-        masks = list(file.group('mask')) if 'mask' in file.file else []
+        masks = list(file.group('mask')) if 'mask' in list(file.file) else []
         if filter_key not in masks:
             raise DataError(
                 f'{file.path}: filter_key: found {filter_key!r}, expected one of '
@@ -216,40 +165,45 @@ def _demonstrations(file: _File, filter_key: str) -> list[str]:
         if not re.fullmatch(r'demo_\d+', name) or name not in there:
             raise DataError(
                 f'{file.path}: found the demonstration {name!r}, expected demo_NUMBER, one of '
-                'those under data')
+                'those under data; choose others with a filter_key')
     if not wanted:
-        raise DataError(f'{file.path}: data: found no demonstration, expected at least one')
+        raise DataError(
+            f'{file.path}: data: found no demonstration, expected at least one; name another '
+            'filter_key, or collect some')
     return sorted(wanted, key=lambda name: int(name.removeprefix('demo_')))
 
 
-def _length(file: _File, name: str) -> int:
+def _length(file: File, name: str) -> int:
     """Count a demonstration's steps."""
     steps = len(file.numbers(f'data/{name}/actions'))
     told = file.group(f'data/{name}').attrs.get('num_samples', steps)
-    if not steps or steps != told:
+    if not steps or not np.array_equal(steps, told):
         raise DataError(
-            f'{file.path}: data/{name}: found {steps} actions, expected {told or "at least one"}; '
+            f'{file.path}: data/{name}: found {steps} actions, expected '
+            f'{told if np.any(told) else "at least one"}; '
             'leave the demonstration out with a filter_key, or collect it again')
     return steps
 
 
-def _width(file: _File, key: str) -> int:
+def _width(file: File, key: str) -> int:
     shape = file.numbers(key).shape
     if len(shape) != 2:
         raise DataError(
             f'{file.path}: {key}: found shape {shape}, expected a row of numbers a step; pictures '
-            'are not read')
+            'are not read, so name other observation_keys')
     return int(shape[1])
 
 
-def _read(file: _File, key: str, shape: tuple[int, ...]) -> np.ndarray:
+def _read(
+        file: File, key: str, shape: tuple[int, ...], kind: type = np.float32) -> np.ndarray:
     """Read numbers of a shape, all of them finite."""
     found = file.numbers(key)
     if found.shape != shape:
         raise DataError(
             f'{file.path}: {key}: found shape {found.shape}, expected {shape} as in the other '
-            'parts and demonstrations')
-    values = np.asarray(found[()], np.float32)
+            'parts and demonstrations; leave the demonstration out with a filter_key')
+    with np.errstate(over='ignore'):  # what float32 has no room for is found to be infinite
+        values: np.ndarray = np.asarray(found[()], kind)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])
         raise DataError(

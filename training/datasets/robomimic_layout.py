@@ -38,6 +38,8 @@ OBJECTS = {
     'NutAssemblySquare': [(f'SquareNut_{key}', size) for key, size in FROM_EFFECTOR + POSE],
 }
 ARM_ACTIONS = 7
+# Robosuite's control rate where nothing says another, Hz.
+RATE = 20
 # Robosuite's grippers go by its sign alone: positive closes.
 GRIPPER: tuple[str, int, str, Bound] = ('gripper_direction', 1, '1', 1.0)
 
@@ -64,6 +66,23 @@ def observation_layout(
     return layout
 
 
+def reach(env_args: Mapping[str, Any]) -> tuple[float, float] | None:
+    """
+    Tell how far an action of 1 moves an arm's goal, m and rad, if it is a relative pose.
+
+    :param env_args: As the file has them.
+    :return: None where it is something else.
+    """
+    config = robosuite_env.convert(env_args)['env_kwargs'].get('controller_configs') or {}
+    config = config if isinstance(config, Mapping) else config[0]
+    arm = config.get('body_parts', {}).get('right', {})
+    if arm.get('type') != 'OSC_POSE' or arm.get('input_type', 'delta') != 'delta':
+        return None
+    steps = np.broadcast_to(np.asarray(arm.get('output_max', np.nan), float), 6).tolist()
+    even = len(set(steps[:3])) == len(set(steps[3:])) == 1
+    return (steps[0], steps[3]) if even else None
+
+
 def action_layout(
         env_args: Mapping[str, Any], act_dim: int) -> list[tuple[str, int, str, Bound]]:
     """
@@ -77,22 +96,16 @@ def action_layout(
     if joints:
         return [
             ('joint_positions', ARM_ACTIONS, 'rad', (joints.low[:-1], joints.high[:-1])), GRIPPER]
-    settings = converted['env_kwargs']
-    rate = float(settings.get('control_freq', 20))
+    rate = converted['env_kwargs'].get('control_freq', RATE)
     arms = robosuite_env.robot_names(env_args)
-    config = (settings.get('controller_configs') or {})
-    config = config if isinstance(config, Mapping) else config[0]
-    arm = config.get('body_parts', {}).get('right', {})
-    steps = np.broadcast_to(np.asarray(arm.get('output_max', np.nan), float), 6)
-    relative = arm.get('type') == 'OSC_POSE' and arm.get('input_type', 'delta') == 'delta'
-    even = len(set(steps[:3])) == len(set(steps[3:])) == 1
-    if act_dim != ARM_ACTIONS * len(arms) or not (relative and even):
+    steps = reach(env_args)
+    if steps is None or act_dim != ARM_ACTIONS * len(arms):
         return [('action', act_dim, '1', 1.0)]
     layout: list[tuple[str, int, str, Bound]] = []
     for i in range(len(arms)):
         prefix = f'robot{i}_' if len(arms) > 1 else ''
         layout += [
-            (f'{prefix}effector_linear_velocity', 3, 'm/s', float(steps[0]) * rate),
-            (f'{prefix}effector_angular_velocity', 3, 'rad/s', float(steps[3]) * rate),
+            (f'{prefix}effector_linear_velocity', 3, 'm/s', steps[0] * rate),
+            (f'{prefix}effector_angular_velocity', 3, 'rad/s', steps[1] * rate),
             (f'{prefix}{GRIPPER[0]}', *GRIPPER[1:])]
     return layout

@@ -15,17 +15,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from dfp_ros.command_description import CommandTopic
+from dfp_ros.command_description import CommandEntry, CommandTopic, JOINT_NAMES, TRAJECTORY
 from dfp_ros.robot_description import RobotDescription
+from dfp_ros.rotation import AXIS_ANGLE, SIX_D, WXYZ, XYZW
 from dfp_ros.spec import PolicySpec
+from dfp_ros.transforms import TRANSFORMS
 from training.transitions import DataError
+
+# From a quaternion w x y z.
+_ROTATIONS: Mapping[str, Callable[[tuple[float, float, float, float]], Sequence[float]]] = {
+    WXYZ: lambda quaternion: quaternion,
+    XYZW: lambda quaternion: (*quaternion[1:], quaternion[0]),
+    AXIS_ANGLE: TRANSFORMS['axis_angle'].compute,
+    SIX_D: TRANSFORMS['rotation_6d'].compute}
 
 
 @dataclass(frozen=True)
@@ -95,21 +104,43 @@ def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
     """
     Take the parts of a command out of the message that carries them.
 
+    Of a trajectory, that is its first point.
+
     :return: By name of the action field, SI units.
-    :raises DataError: Where the message has no such field or too few numbers.
+    :raises DataError: Where the message has no such field, joint or too few numbers, or does not
+        say what the action was.
     """
     parts = {}
     for entry in topic.entries:
+        if entry.relative:
+            raise DataError(
+                f'{entry.where}: {entry.action} counts from where the robot was, which '
+                f'{topic.topic} does not say; record ~/decision (publish_decisions: true)')
         try:
-            if entry.indices:
-                array = attrgetter(entry.path)(message)
-                numbers = [array[index] for index in entry.indices]
-            else:
-                leaves = [f'{entry.path}.{name}' for name in entry.components] or [entry.path]
-                numbers = [attrgetter(leaf)(message) for leaf in leaves]
-        except (AttributeError, IndexError) as error:
+            numbers = np.array(_read_numbers(topic, entry, message), np.float64)
+        except (AttributeError, IndexError, ValueError) as error:
             raise DataError(
                 f'{entry.where}: cannot be read from {topic.type} on {topic.topic}: {error}'
             ) from error
-        parts[entry.action] = np.array(numbers, np.float64)
+        parts[entry.action] = (numbers - (entry.offset or 0)) / (entry.scale or 1)
     return parts
+
+
+def _read_numbers(topic: CommandTopic, entry: CommandEntry, message: Any) -> Sequence[float]:
+    """Take the numbers of one field, in the message's units."""
+    if entry.rotation:
+        quaternion = attrgetter(entry.path)(message)
+        x, y, z, w = (getattr(quaternion, name) for name in 'xyzw')
+        return _ROTATIONS[entry.rotation]((w, x, y, z))
+    indices = entry.indices
+    if entry.joints:
+        names = list(getattr(message, JOINT_NAMES[topic.type]))
+        indices = tuple(names.index(joint) for joint in entry.joints)
+    if indices:
+        holder, path = message, entry.path
+        if topic.type == TRAJECTORY:
+            holder, path = message.points[0], path.removeprefix('points.')
+        array = attrgetter(path)(holder)
+        return [array[index] for index in indices]
+    leaves = [f'{entry.path}.{name}' for name in entry.components] or [entry.path]
+    return [attrgetter(leaf)(message) for leaf in leaves]

@@ -29,7 +29,7 @@ import zipfile
 import numpy as np
 
 from dfp_ros.spec import ActionField, ObservationField
-from training.datasets.npz import opened
+from training.datasets.npz import opened, UNREADABLE
 from training.provenance import atomic_path, sha256
 from training.transitions import COLUMNS, DataError, Transitions
 
@@ -57,7 +57,7 @@ def is_stored(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return f'{DESCRIPTION}.npy' in file.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except UNREADABLE:
         return False
 
 
@@ -79,9 +79,11 @@ def load(path: Path) -> Transitions:
         description = json.loads(str(text))
         version = description['version']
         if version == VERSION:
-            observing = read_fields(ObservationField, description['observation_fields'])
-            acting = read_fields(ActionField, description['action_fields'])
+            observing = read_fields(path, ObservationField, description['observation_fields'])
+            acting = read_fields(path, ActionField, description['action_fields'])
             period, source = float(description['period']), dict(description['source'])
+    except DataError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f'{path}: {DESCRIPTION}: found other contents than training.convert writes '
@@ -95,8 +97,23 @@ def load(path: Path) -> Transitions:
         source={**source, 'file': path.name, 'sha256': sha256(path)}).check(path)
 
 
-def read_fields(kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
-    """Make fields of a kind from what JSON kept of them."""
+def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
+    """
+    Make fields of a kind from what JSON kept of them.
+
+    :param path: Where they are from, for errors.
+    :param kind: The kind.
+    :param given: What was kept.
+    :raises DataError: Where a field's ranges are not of its size.
+    """
+    for field in given:
+        name, size = field['name'], field['size']
+        ranges = [value for key, value in field.items() if key not in ('name', 'size', 'unit')]
+        if not isinstance(size, int) or any(len(values) != size for values in ranges):
+            raise DataError(
+                f'{path}: {DESCRIPTION}: found the field {name!r} of size {size!r} with ranges of '
+                'other sizes, expected one number of each for each of its numbers; convert the '
+                'recording again')
     return tuple(
         kind(**{key: tuple(value) if isinstance(value, list) else value
                 for key, value in field.items()}) for field in given)

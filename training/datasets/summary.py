@@ -61,8 +61,9 @@ def kept(files: list[Path], config: TrainConfig) -> Summary | None:
         count, *columns = content['statistics']
         return Summary(
             Statistics(int(count), *(np.array(column, np.float64) for column in columns)), {
-                'observation_fields': read_fields(ObservationField, content['observation_fields']),
-                'action_fields': read_fields(ActionField, content['action_fields']),
+                'observation_fields': read_fields(
+                    path, ObservationField, content['observation_fields']),
+                'action_fields': read_fields(path, ActionField, content['action_fields']),
                 'source': dict(content['source'])})
     except FileNotFoundError:
         return None

@@ -1,0 +1,138 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What swapping policies costs the control loop: missed ticks, late ticks, memory.
+
+    python bench/swap.py models/cube_single.onnx --rate 200 --swaps 50
+
+A policy node in a process of its own, a robot at rest that publishes, and three kinds of runs that
+take turns, of equal length: *none* without any swap, *swaps* between the policy and a copy of it
+with another name, and *refused* ones: a file that was cut short, one of another size, one that is
+not there, in turn. A tick is missed where a deadline passed without one. The runs without swaps
+are the yardstick of what else the machine was doing; where that is much, ``--fifo`` keeps it away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+import sys
+import tempfile
+import time
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'test'))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from machine import machine
+import onnx
+from policy_cell import Cell
+
+from dfp_ros.spec import METADATA_KEY, PolicySpec
+
+
+def write_variants(policy: Path, folder: Path) -> tuple[list[Path], list[Path]]:
+    """Write two policies that can take over from each other, and three files that cannot."""
+    model = onnx.load(policy)
+    spec = PolicySpec.from_json(
+        next(prop.value for prop in model.metadata_props if prop.key == METADATA_KEY))
+    good = []
+    for name in ('one', 'two'):
+        text = json.loads(spec.to_json())
+        text['name'] = name
+        onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(text)})
+        good.append(folder / f'{name}.onnx')
+        onnx.save(model, good[-1])
+    text['observation'] = text['observation'][:-1]
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(text)})
+    onnx.save(model, folder / 'other.onnx')
+    (folder / 'cut.onnx').write_bytes(policy.read_bytes()[:-100])
+    return good, [folder / 'other.onnx', folder / 'cut.onnx', folder / 'none.onnx']
+
+
+def run(cell: Cell, kind: str, swaps: int, interval: float, good: list[Path],
+        bad: list[Path]) -> dict[str, Any]:
+    """Swap every so often, and report what the loop says of the time."""
+    _, before = cell.report()
+    taken = 0
+    answers = []
+    for i in range(swaps):
+        due = time.monotonic() + interval
+        if kind != 'none':
+            path = (good[i % 2] if kind == 'swaps' else bad[i % 3])
+            begin = time.monotonic()
+            accepted, _ = cell.set('policy', str(path))
+            answers.append(time.monotonic() - begin)
+            assert accepted == (kind == 'swaps')
+            taken += accepted
+        while time.monotonic() < due:
+            cell.peer.wait_for(lambda due=due: time.monotonic() >= due)
+    _, after = cell.report()
+    return {
+        'kind': kind, 'swaps': swaps if kind != 'none' else 0,
+        'ticks': int(after['run_ticks']) - int(before['run_ticks']),
+        'missed': int(after['run_missed_ticks']) - int(before['run_missed_ticks']),
+        'late_p99_ms': float(after['period_p99_ms']), 'max_ms': float(after['period_max_ms']),
+        'answer_ms': 1e3 * sum(answers) / max(1, len(answers)),
+        'resident_mb': _resident(cell.process.process.pid)}
+
+
+def _resident(pid: int) -> float:
+    """Read the memory that a process takes from the kernel, in MB."""
+    line = next(line for line in Path(f'/proc/{pid}/status').read_text().splitlines()
+                if line.startswith('VmRSS'))
+    return int(line.split()[1]) / 1024
+
+
+def main() -> int:
+    """Print a table, and write the same as JSON where asked."""
+    made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('policy', type=Path)
+    made.add_argument('--rate', type=float, default=200.0, help='Hz')
+    made.add_argument('--swaps', type=int, default=50, help='in a run')
+    made.add_argument('--interval', type=float, default=0.2, help='seconds between two')
+    made.add_argument('--rounds', type=int, default=3)
+    made.add_argument(
+        '--fifo', action='store_true',
+        help="real-time priority for the node, against the machine's other load")
+    made.add_argument('--json', type=Path, help='write the figures there')
+    asked = made.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        good, bad = write_variants(asked.policy, Path(folder))
+        with Cell(good[1], rate=asked.rate) as cell:
+            cell.wait_for_motion()
+            if asked.fifo:
+                # Those that start later inherit it; the worker must not be kept from giving the
+                # interpreter back either.
+                for thread in Path(f'/proc/{cell.process.process.pid}/task').iterdir():
+                    os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(50))
+            for _ in range(asked.rounds):
+                for kind in ('none', 'swaps', 'refused'):
+                    rows.append(run(cell, kind, asked.swaps, asked.interval, good, bad))
+                    print(', '.join(
+                        f'{key} {value:.2f}' if isinstance(value, float) else f'{key} {value}'
+                        for key, value in rows[-1].items()), flush=True)
+    described = machine()
+    print(', '.join(f'{key} {value}' for key, value in described.items()))
+    if asked.json:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.write_text(json.dumps({'machine': described, 'rows': rows}, indent=2) + '\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,62 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The URDF that ``robot_state_publisher`` publishes on ``robot_description``."""
+
+from __future__ import annotations
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
+from std_msgs.msg import String
+
+from dfp_ros.urdf import UrdfError
+
+TOPIC = 'robot_description'
+
+
+def wait_for_urdf(node: Node, seconds: float) -> str:
+    """
+    Wait for the URDF; it may have been published long ago.
+
+    A node of its own listens, so that this may be called while the given node handles a call.
+
+    :param node: The node that wants it; its namespace and its remappings count.
+    :param seconds: How long to wait.
+    :raises UrdfError: Where none came by then.
+    """
+    topic = node.resolve_topic_name(TOPIC)
+    listener = Node(
+        f'{node.get_name()}_urdf', context=node.context, use_global_arguments=False,
+        start_parameter_services=False)
+    executor = SingleThreadedExecutor(context=node.context)
+    arrived: Future = Future(executor=executor)
+
+    def receive(message: String) -> None:
+        if not arrived.done():
+            arrived.set_result(message.data)
+
+    try:
+        listener.create_subscription(String, topic, receive, QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        executor.add_node(listener)
+        executor.spin_until_future_complete(arrived, seconds)
+    finally:
+        executor.shutdown()
+        listener.destroy_node()
+    if not arrived.done():
+        raise UrdfError(
+            f'topic {topic}: no URDF came within {seconds:g} s; start robot_state_publisher, '
+            f'remap {TOPIC}, or give limits as numbers in the robot description')
+    return str(arrived.result())

@@ -1,0 +1,152 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A robot with joint trajectories, limits from its URDF, and a node that commands it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import threading
+
+import numpy as np
+from policies import cube_spec, write_policy
+import pytest
+
+pytest.importorskip('rclpy')
+
+from policy_cell import arguments
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros_processes import NodeProcess, Peer
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
+
+from dfp_ros.robots.domain import free_domain
+from dfp_ros.spec import ActionField, ObservationField
+
+ROBOT = """
+robot: joints
+sources:
+  arm: {topic: joint_states, type: sensor_msgs/msg/JointState, max_age: 0.3}
+observation:
+  - {name: joints, unit: rad, source: arm, path: position, joints: [a, b]}
+commands:
+  arm:
+    topic: arm/joint_trajectory
+    type: trajectory_msgs/msg/JointTrajectory
+    trajectory: chunk
+    stop: hold
+    fields:
+      - action: targets
+        unit: rad
+        path: points.positions
+        joints: [a, b]
+        measured: {source: arm, path: position, joints: [a, b]}
+        limits: {position: urdf, velocity: urdf, acceleration: 4.0}
+"""
+URDF = """
+<robot name="joints">
+  <link name="base"/><link name="upper"/><link name="tool"/>
+  <joint name="a" type="revolute">
+    <parent link="base"/><child link="upper"/>
+    <limit lower="-2" upper="0.9" velocity="0.5" effort="1"/>
+  </joint>
+  <joint name="b" type="revolute">
+    <parent link="upper"/><child link="tool"/>
+    <limit lower="0.5" upper="2" velocity="1.0" effort="1"/>
+  </joint>
+</robot>
+"""
+HERE = np.array([0.8, 1.5])
+TICK = 0.05
+
+
+@pytest.fixture(name='files', scope='module')
+def robot_and_policy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Write a description, and a policy that asks for anything between -3 and 3."""
+    folder = tmp_path_factory.mktemp('joints')
+    (folder / 'robot.yaml').write_text(ROBOT)
+    spec = cube_spec(
+        observation=(ObservationField('joints', 2, 'rad', (-1.0,) * 2, (1.0,) * 2),),
+        action=(ActionField(
+            'targets', 2, 'rad', (-3.0,) * 2, (3.0,) * 2, (-1.0,) * 2, (1.0,) * 2),))
+    return {'policy': write_policy(folder / 'small.onnx', spec, gain=2.0),
+            'robot': folder / 'robot.yaml'}
+
+
+class Arm:
+    """An arm that stands still, its URDF, and ears for its trajectories."""
+
+    def __init__(self, domain: int) -> None:
+        """Publish from a thread at 50 Hz."""
+        self.peer = Peer(domain)
+        self.trajectories: list[JointTrajectory] = self.peer.collect(
+            JointTrajectory, 'arm/joint_trajectory')
+        self._states = self.peer.node.create_publisher(JointState, 'joint_states', 5)
+        self.peer.node.create_publisher(String, 'robot_description', QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)).publish(String(data=URDF))
+        self._ended, self.silent = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+        self._thread.start()
+
+    def _publish(self) -> None:
+        while not self._ended.wait(0.02):
+            message = JointState(name=['b', 'a'], position=HERE[::-1].tolist())
+            message.header.stamp = self.peer.node.get_clock().now().to_msg()
+            if not self.silent.is_set():
+                self._states.publish(message)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        self._thread.join()
+        self.peer.__exit__()
+
+    def positions(self) -> np.ndarray:
+        """Return the first point of every trajectory so far, shape (n, 2)."""
+        return np.array([message.points[0].positions for message in list(self.trajectories)])
+
+
+def test_starts_where_the_arm_is_and_stays_where_it_was(files: dict[str, Path]) -> None:
+    """From its measured position at most at the URDF's speed; a lost source holds, never zero."""
+    domain = free_domain()
+    arm = Arm(domain)
+    try:
+        with NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(**files)) as node:
+            arm.peer.wait_for(lambda: len(arm.trajectories) > 20)
+            arm.silent.set()
+            arm.peer.wait_for(lambda: len(arm.trajectories) > 40 and not np.ptp(
+                arm.positions()[-5:], axis=0).any())
+            node.stop()
+    finally:
+        arm.close()
+    path = np.concatenate([HERE[None], arm.positions()])
+    steps = np.diff(path, axis=0) / TICK
+    assert (np.abs(steps) <= np.array([0.5, 1.0]) + 1e-6).all()
+    assert (np.abs(np.diff(steps, axis=0)) <= 4 * TICK + 1e-6).all()
+    assert np.abs(steps).max() > 0.4, 'the arm was never moved'
+    assert (path <= [0.9, 2.0]).all()
+    assert (path >= [-2.0, 0.5]).all()
+    message = arm.trajectories[0]
+    assert message.joint_names == ['a', 'b']
+    assert max(len(each.points) for each in arm.trajectories) == 5
+    assert len(arm.trajectories[-1].points) == 1
+
+
+def test_without_a_urdf_it_does_not_start(files: dict[str, Path]) -> None:
+    """The node says what is missing, and ends."""
+    with NodeProcess('dfp_ros.policy_node', free_domain(), '--ros-args', *arguments(
+            **files, **{'limits.urdf_wait': 0.5})) as node:
+        assert node.wait() == 1
+        assert ('cannot configure: topic /robot_description: no URDF came within 0.5 s; start '
+                'robot_state_publisher') in node.output

@@ -1,0 +1,94 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What was sent is read back as the command that it was, whatever message carries it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from policies import cube_spec
+import pytest
+
+pytest.importorskip('rclpy')
+
+from dfp_ros.command_description import CHUNK, CommandEntry, CommandTopic, Stop, TRAJECTORY
+from dfp_ros.command_writer import CommandWriter
+from dfp_ros.rotation import ROTATIONS
+from dfp_ros.spec import ActionField
+from training.datasets.rosbag_commands import read_command
+from training.transitions import DataError
+
+
+def entry(action: str, path: str, **changes: Any) -> CommandEntry:
+    """Make a command entry."""
+    return replace(CommandEntry(action, '', path, (), (), 'robot.yaml:9'), **changes)
+
+
+def topic(kind: str, *entries: CommandEntry, **changes: Any) -> CommandTopic:
+    """Make a topic."""
+    return replace(
+        CommandTopic('c', 'c', kind, 'base', Stop.HOLD, entries, 'robot.yaml:7'), **changes)
+
+
+TOPICS = [
+    topic(TRAJECTORY, entry('one', 'points.positions', joints=('c',), offset=(0.5,)),
+          entry('three', 'points.positions', joints=('d', 'a', 'b'), scale=(2.0, 3.0, -1.0)),
+          trajectory=CHUNK),
+    topic('sensor_msgs/msg/JointState', entry('one', 'position', joints=('c',)),
+          entry('three', 'position', joints=('d', 'a', 'b'))),
+    topic('std_msgs/msg/Float64MultiArray', entry('three', 'data', indices=(0, 3, 2)),
+          entry('one', 'data', indices=(1,), scale=(1000.0,))),
+    topic('geometry_msgs/msg/TwistStamped', entry('one', 'twist.angular.z'),
+          entry('three', 'twist.linear', components=('z', 'x', 'y'))),
+    *(topic('geometry_msgs/msg/PoseStamped', entry('turn', 'pose.orientation', rotation=rotation))
+      for rotation in ROTATIONS)]
+
+
+@pytest.mark.parametrize('described', TOPICS)
+def test_back_from_the_message(described: CommandTopic) -> None:
+    """Every part of the command, in the action's own unit."""
+    random = np.random.default_rng(0)
+    sizes = {each.action: each.size for each in described.entries}
+    spec = cube_spec(action=tuple(
+        ActionField(name, size, '', *((bound,) * size for bound in (-9.0, 9.0, -1.0, 1.0)))
+        for name, size in sizes.items()))
+    command = random.uniform(-1, 1, spec.action_size)
+    if 'turn' in sizes and sizes['turn'] == 4:
+        command *= np.sign(command[0]) / np.linalg.norm(command)
+    if sizes.get('turn') == 6:
+        command[:3] /= np.linalg.norm(command[:3])
+        command[3:] -= command[:3] * (command[:3] @ command[3:])
+        command[3:] /= np.linalg.norm(command[3:])
+    message = CommandWriter(described, spec).write(command, 0, command[None] + 1)
+    found = read_command(described, message)
+    for name, place in spec.action_slices.items():
+        np.testing.assert_allclose(found[name], command[place], atol=1e-9)
+
+
+def test_what_the_message_does_not_say() -> None:
+    """Another joint's command, an empty trajectory, and one that counts from where it was."""
+    described = TOPICS[0]
+    message = CommandWriter(described, cube_spec(action=tuple(
+        ActionField(name, size, '', (-9.0,) * size, (9.0,) * size, (-1.0,) * size, (1.0,) * size)
+        for name, size in (('one', 1), ('three', 3))))).write(np.zeros(4), 0)
+    relative = replace(described, entries=tuple(
+        replace(each, relative=True) for each in described.entries))
+    with pytest.raises(DataError, match='counts from where the robot was'):
+        read_command(relative, message)
+    message.joint_names = ['c', 'd', 'a', 'e']
+    with pytest.raises(DataError, match="robot.yaml:9: cannot be read from .*'b' is not in list"):
+        read_command(described, message)
+    message.points = []
+    with pytest.raises(DataError, match='cannot be read'):
+        read_command(described, message)
