@@ -55,7 +55,7 @@ class MeasuredReader:
         measured = np.full(self._size, np.nan)
         for place, builder in self._builders:
             try:
-                measured[place] = builder.build(samples)
+                measured[place] = builder.build(samples, 0)
             except (ObservationError, KeyError):
                 # What is wrong with it, the observation says; here it is unknown.
                 continue

@@ -18,10 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 import importlib
+import re
 from typing import Any
 
 from ament_index_python import get_resource, get_resources
 
+from dfp_ros.message_path import parse_path
 from dfp_ros.yaml_section import DescriptionError, nearest
 
 FLOATS = ('float', 'double')
@@ -29,7 +31,12 @@ FLOATS = ('float', 'double')
 WHOLE = {
     **{f'int{bits}': (-2**(bits - 1), 2**(bits - 1) - 1) for bits in (8, 16, 32, 64)},
     **{f'uint{bits}': (0, 2**bits - 1) for bits in (8, 16, 32, 64)}}
-NUMBERS = (*FLOATS, 'boolean', 'octet', *WHOLE)
+NUMBERS = (*FLOATS, 'boolean', *WHOLE)
+
+
+# sequence<double>, sequence<double, 5> and double[6].
+_ARRAY = re.compile(
+    r'sequence<(?P<sequence>[^,>]+)(, (?P<bound>\d+))?>|(?P<element>[^\[]+)\[(?P<size>\d+)\]')
 
 
 def find_message_type(name: str, where: str) -> Any:
@@ -71,20 +78,37 @@ def field_type(message_type: Any, type_name: str, path: str, where: str) -> str:
     :raises DescriptionError: Where there is no such field.
     """
     kind = type_name
-    for name in path.split('.'):
-        if '/' not in kind or kind.startswith('sequence') or '[' in kind:
+    for step in parse_path(path):
+        if isinstance(step, int):
+            kind = _element(kind, step, path, where)
+            continue
+        if '/' not in kind or _ARRAY.fullmatch(kind):
             raise DescriptionError(
-                f'{where}: found the path {path!r}, but {kind} before {name!r} has no fields')
+                f'{where}: found the path {path!r}, but {kind} before {step!r} has no fields')
         if kind != type_name:
             package, member = kind.split('/')[0], kind.split('/')[-1]
             message_type = getattr(importlib.import_module(f'{package}.msg'), member)
         fields = message_type.get_fields_and_field_types()
-        if name not in fields:
+        if step not in fields:
             raise DescriptionError(
-                f'{where}: found the path {path!r}, but {kind} has no field {name!r}; '
-                f'{nearest(name, fields)}')
-        kind = fields[name]
+                f'{where}: found the path {path!r}, but {kind} has no field {step!r}; '
+                f'{nearest(step, fields)}')
+        kind = fields[step]
     return str(kind)
+
+
+def _element(kind: str, index: int, path: str, where: str) -> str:
+    """Give the type of an array's elements."""
+    array = _ARRAY.fullmatch(kind)
+    if array is None:
+        raise DescriptionError(
+            f'{where}: found the path {path!r}, but {kind} before [{index}] is no array')
+    size = array['size'] or array['bound']
+    if size and index >= int(size):
+        raise DescriptionError(
+            f'{where}: found the path {path!r}, but {kind} has no element {index}; they are '
+            'counted from 0')
+    return array['sequence'] or array['element']
 
 
 def is_array(kind: str, numbers: Sequence[str]) -> bool:

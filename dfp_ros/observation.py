@@ -16,155 +16,155 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-import math
+import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.observation_description import ObservationEntry
-from dfp_ros.yaml_section import nearest
+from dfp_ros.observation_field import NotFiniteError, ObservationField, Sample
+from dfp_ros.reading import ObservationError
 
-# How far a rotation may be from length 1. Drivers that publish float32 are within 1e-6; a message
-# that nobody filled in is at 0.
-_QUATERNION_TOLERANCE = 0.01
-
-
-class ObservationError(ValueError):
-    """The samples do not give an observation; the message names field and source."""
+__all__ = ['NotFiniteError', 'NotReadyError', 'ObservationBuilder', 'ObservationError', 'Sample']
 
 
-class NotFiniteError(ObservationError):
-    """A number of the observation is NaN or infinite; the message names it."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """
-    The newest message of a source, as plain data.
-
-    :param stamp: Header stamp in ns, None for a message without header.
-    :param received: When it arrived, in ns of the same clock.
-    :param values: Message fields by path: numbers, arrays of numbers, lists of names.
-    """
-
-    stamp: int | None
-    received: int
-    values: Mapping[str, Any]
-
-    @property
-    def time(self) -> int:
-        """When it was measured, as far as is known, in ns."""
-        return self.received if self.stamp is None else self.stamp
+class NotReadyError(ObservationError):
+    """A derivative or a history needs more ticks first; the message names it."""
 
 
 class ObservationBuilder:
     """
-    Compute observations of one robot.
+    Compute observations of one robot, at one control tick after the other.
 
     :param entries: The observation's fields, in order.
     """
 
     def __init__(self, entries: Sequence[ObservationEntry]) -> None:
         """Lay out the vector."""
-        self._layout: list[tuple[ObservationEntry, slice]] = []
-        start = 0
-        for entry in entries:
-            self._layout.append((entry, slice(start, start + entry.size)))
-            start += entry.size
-        self._raw = np.zeros(start)
+        self._entries = tuple(entries)
+        self._fields = [ObservationField(entry) for entry in entries]
+        self._places = _places([entry.width for entry in entries])
+        self._raw = np.zeros(sum(entry.width for entry in entries))
         self._offset = np.array([value for entry in entries for value in entry.offset])
         self._scale = np.array([value for entry in entries for value in entry.scale])
-        # Joint order is looked up when a message comes with other names than the last one had.
-        self._joint_order: dict[str, tuple[list[str], NDArray[np.intp]]] = {}
+        self._bounds = _bounds(entries)
+        self._has_history = any(entry.history > 1 for entry in entries)
+        self._now = 0
 
     def reset(self) -> None:
-        """Forget what was before: call it where ticks were left out, or time began anew."""
+        """Forget what was before: for where ticks were left out, or an episode begins."""
+        for field in self._fields:
+            field.reset()
+
+    def take_over(self, other: ObservationBuilder) -> None:
+        """Go on with what another builder of the same robot remembers."""
+        if self._entries == other._entries:
+            self._fields = copy.deepcopy(other._fields)
+            self._now = other._now
 
     def build(self, samples: Mapping[str, Sample], now: int) -> NDArray[np.float32]:
         """
-        Compute the observation.
+        Compute the observation of the next tick.
+
+        After an error other than :class:`NotReadyError`, and where time went back, what was before
+        is forgotten.
 
         :param samples: The sample of every source that this tick takes.
         :param now: Time of the tick in ns.
         :return: Shape (obs_dim,), float32, a new array; all of it finite.
         :raises NotFiniteError: Where a number is NaN or infinite.
+        :raises NotReadyError: Where a derivative or a history needs more ticks.
         :raises ObservationError: Where a joint or an array element is not in the message, or a
             quaternion is no rotation.
         """
-        for entry, place in self._layout:
-            self._raw[place] = self._read(entry, samples[entry.source].values)
+        if now < self._now:
+            self.reset()
+        self._now = now
+        try:
+            waiting = self._read(samples)
+            observation = self._scaled()
+        except ObservationError:
+            self.reset()
+            raise
+        if self._has_history:
+            observation = self._with_history(observation, waiting)
+        if waiting:
+            raise NotReadyError(
+                f'{waiting[0]} needs more ticks, or a newer message, for its derivative or its '
+                'history')
+        return observation
+
+    def _read(self, samples: Mapping[str, Sample]) -> list[str]:
+        """Read all numbers; give the names of fields that are not ready."""
+        waiting = []
+        for field, place in zip(self._fields, self._places, strict=True):
+            try:
+                numbers: Any = field.read(samples)
+                self._raw[place] = 0.0 if numbers is None else numbers
+            except ObservationError:
+                raise
+            except (TypeError, ValueError, OverflowError) as error:
+                entry = field.entry
+                raise ObservationError(f'{entry.name}: {_origin(entry)}: {error}') from error
+            if numbers is None:
+                waiting.append(field.entry.name)
+        return waiting
+
+    def _scaled(self) -> NDArray[np.float32]:
+        """Apply offset, scale and bounds."""
         with np.errstate(over='ignore', invalid='ignore'):
-            observation: NDArray[np.float32] = (
-                (self._raw + self._offset) * self._scale).astype(np.float32)
+            numbers = (self._raw + self._offset) * self._scale
+            if self._bounds is not None:
+                numbers = np.clip(numbers, *self._bounds)
+            observation: NDArray[np.float32] = numbers.astype(np.float32)
         if not np.isfinite(observation).all():
             raise NotFiniteError(self._describe_not_finite(observation))
         return observation
 
-    def _read(self, entry: ObservationEntry, values: Mapping[str, Any]) -> Sequence[float] | Any:
-        """Take one field's numbers out of a sample, in the message's units."""
-        if entry.components:
-            numbers = [values[leaf] for leaf in entry.leaves]
-            if entry.is_quaternion:
-                _check_rotation(entry, numbers)
-            return _yaw_cosine_sine(*numbers) if entry.transform else numbers
-        value = values[entry.path]
-        if entry.joints:
-            return _take(entry, value, self._joint_indices(entry, values['name']))
-        if entry.indices:
-            return _take(entry, value, entry.indices)
-        return value
-
-    def _joint_indices(self, entry: ObservationEntry, names: list[str]) -> NDArray[np.intp]:
-        """Find where a message has the joints of a field."""
-        known = self._joint_order.get(entry.name)
-        if known is not None and known[0] == names:
-            return known[1]
-        for joint in entry.joints:
-            if joint not in names:
-                raise ObservationError(
-                    f'{entry.where}: joint {joint!r} is not in the messages of source '
-                    f'{entry.source!r}; {nearest(joint, names)}')
-        order = np.array([names.index(joint) for joint in entry.joints], np.intp)
-        self._joint_order[entry.name] = (list(names), order)
-        return order
+    def _with_history(
+            self, current: NDArray[np.float32], waiting: list[str]) -> NDArray[np.float32]:
+        """Put earlier ticks before this one; add the names of fields that lack some."""
+        parts = []
+        for field, place in zip(self._fields, self._places, strict=True):
+            part: NDArray[np.float32] | None = current[place]
+            if field.history is not None and field.entry.name not in waiting:
+                part = field.history.add(current[place])
+            if part is None:
+                waiting.append(field.entry.name)
+            else:
+                parts.append(part)
+        return np.concatenate(parts) if parts else current
 
     def _describe_not_finite(self, observation: NDArray[np.float32]) -> str:
         """Name the first number that is not finite."""
         first = int(np.flatnonzero(~np.isfinite(observation))[0])
-        for entry, place in self._layout:
-            if place.start <= first < place.stop:
+        for entry, place in zip(self._entries, self._places, strict=True):
+            if first < place.stop:
                 return (
-                    f'{entry.name}[{first - place.start}] is {observation[first]} (source '
-                    f'{entry.source!r}, {entry.path})')
+                    f'{entry.name}[{first - place.start}] is {observation[first]} '
+                    f'({_origin(entry)})')
         raise AssertionError('every number belongs to a field')
 
 
-def _take(
-        entry: ObservationEntry, array: Sequence[float],
-        order: Sequence[int] | NDArray[np.intp]) -> Any:
-    """Pick elements of a message's array."""
-    if max(order) >= len(array):
-        raise ObservationError(
-            f'{entry.where}: {entry.path} of source {entry.source!r} has {len(array)} numbers, '
-            f'expected at least {max(order) + 1}; this source does not publish them')
-    return np.asarray(array)[np.asarray(order)]
+def _places(widths: Sequence[int]) -> list[slice]:
+    """Lay parts of a vector out one after the other."""
+    ends = np.cumsum(widths).tolist()
+    return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
 
 
-def _check_rotation(entry: ObservationEntry, quaternion: Sequence[float]) -> None:
-    """Refuse four numbers that are no rotation, such as a message that nobody filled in."""
-    length = math.sqrt(sum(value * value for value in quaternion))
-    if not math.isfinite(length):
-        raise NotFiniteError(
-            f'{entry.name}: {entry.path} of source {entry.source!r} is {list(quaternion)}')
-    if abs(length - 1) > _QUATERNION_TOLERANCE:
-        raise ObservationError(
-            f'{entry.name}: {entry.path} of source {entry.source!r} is a quaternion of length '
-            f'{length:.4g}, expected 1')
+def _bounds(
+        entries: Sequence[ObservationEntry],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Put the bounds of all fields together, infinite where there are none."""
+    if not any(entry.low for entry in entries):
+        return None
+    return (
+        np.concatenate([entry.low or (-np.inf,) * entry.width for entry in entries]),
+        np.concatenate([entry.high or (np.inf,) * entry.width for entry in entries]))
 
 
-def _yaw_cosine_sine(w: float, x: float, y: float, z: float) -> tuple[float, float]:
-    """Rotation about the vertical axis (Z-Y-X angles, REP-103), as a point on the unit circle."""
-    yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-    return math.cos(yaw), math.sin(yaw)
+def _origin(entry: ObservationEntry) -> str:
+    """Say where a field's numbers come from."""
+    return ', '.join(
+        f'source {reading.source!r}, {reading.path}' for reading in entry.readings) or 'a constant'

@@ -15,65 +15,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from dfp_ros.reading import KEYS, PICKS, QUATERNION, read_path, read_reading, Reading
+from dfp_ros.transforms import TRANSFORMS
 from dfp_ros.yaml_section import Section
 
-YAW = 'yaw_cosine_sine'
-_QUATERNION = ('w', 'x', 'y', 'z')
+WAIT, FILL = 'wait', 'fill'
+_POINT = ('x', 'y', 'z')
+_OPTIONAL = (
+    *KEYS, 'transform', 'minus', 'relative_to', 'derivative', 'offset', 'scale', 'clip',
+    'history', 'at_start')
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    A pose that a point or a rotation is seen from.
+
+    :param orientation: Its rotation, w x y z.
+    :param position: Its origin, x y z; None where a rotation is seen from it.
+    """
+
+    orientation: Reading
+    position: Reading | None
 
 
 @dataclass(frozen=True)
 class ObservationEntry:
     """
-    A field of the observation: ``(what the message has + offset) * scale``.
+    A field of the observation: ``(what is read + offset) * scale``, clipped.
 
     :param name: The field's name, as in the policy's specification.
     :param unit: The field's unit after scaling, as in the policy's specification.
-    :param source: Name of the source.
-    :param path: Message field, dotted, for example ``pose.position``.
-    :param components: Members of that message field in the order wanted, or empty.
-    :param joints: Joint names in the order wanted, or empty.
-    :param indices: Elements of that array in the order wanted, or empty.
-    :param transform: Empty, or :data:`YAW` for (cos, sin) of a quaternion's yaw.
-    :param offset: One a number, in the message's unit.
-    :param scale: One a number.
     :param where: File, line and key, for messages.
+    :param offset: One a number, in the message's unit; of a constant, the constant.
+    :param scale: One a number.
+    :param reading: What is read; None for a constant.
+    :param order: Order in which numbers are taken of what was computed; empty for all as they are.
+    :param transform: Empty, or one of :data:`dfp_ros.transforms.TRANSFORMS`.
+    :param minus: What is subtracted, or None.
+    :param frame: What it is seen from, or None.
+    :param derivative: Whether its change a second is meant.
+    :param low: Lower bounds, one a number; empty where it is not clipped.
+    :param high: Upper bounds.
+    :param history: At how many ticks it is taken, this one included; the oldest comes first.
+    :param at_start: While earlier ticks are missing, :data:`WAIT`, or :data:`FILL` with a
+        derivative of 0 and with repetitions of the first.
     """
 
     name: str
     unit: str
-    source: str
-    path: str
-    components: tuple[str, ...]
-    joints: tuple[str, ...]
-    indices: tuple[int, ...]
-    transform: str
+    where: str
     offset: tuple[float, ...]
     scale: tuple[float, ...]
-    where: str
+    reading: Reading | None = None
+    order: tuple[int, ...] = ()
+    transform: str = ''
+    minus: Reading | None = None
+    frame: Frame | None = None
+    derivative: bool = False
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    history: int = 1
+    at_start: str = WAIT
 
     @property
-    def size(self) -> int:
-        """How many numbers the field has."""
+    def width(self) -> int:
+        """How many numbers it has at one tick."""
         return len(self.offset)
 
     @property
-    def leaves(self) -> tuple[str, ...]:
-        """Message fields that are read, down to numbers, arrays and lists of names."""
-        if self.components:
-            return tuple(f'{self.path}.{component}' for component in self.components)
-        return ('name', self.path) if self.joints else (self.path,)
+    def size(self) -> int:
+        """How many numbers it has in the observation."""
+        return self.width * self.history
 
     @property
-    def is_quaternion(self) -> bool:
-        """Whether what is read is a rotation, which must have length 1."""
-        return sorted(self.components) == sorted(_QUATERNION)
+    def readings(self) -> tuple[Reading, ...]:
+        """Everything that is read for it."""
+        frame = (self.frame.orientation, self.frame.position) if self.frame else ()
+        return tuple(
+            reading for reading in (self.reading, self.minus, *frame) if reading is not None)
 
 
 def read_observation(
-        section: Section, sources: Iterable[str], name: str = '', unit: str = ''
+        section: Section, sources: Iterable[str], name: str = '', unit: str = '',
 ) -> ObservationEntry:
     """
     Read one field of the observation.
@@ -84,22 +111,96 @@ def read_observation(
     :param unit: Its unit, where the keys do not say it.
     :raises DescriptionError: At the first thing that is wrong.
     """
-    keys = section.mapping(
-        (('source', 'path') if name else ('name', 'unit', 'source', 'path')),
-        ('components', 'joints', 'indices', 'transform', 'offset', 'scale'))
-    section.at_most_one(keys, ('components', 'joints', 'indices', 'transform'))
-    components = keys['components'].texts() if 'components' in keys else ()
-    joints = keys['joints'].texts() if 'joints' in keys else ()
-    indices = keys['indices'].indices() if 'indices' in keys else ()
-    transform = keys['transform'].choice([YAW]) if 'transform' in keys else ''
-    if transform:
-        components = _QUATERNION
-        size = 2
-    else:
-        size = max(1, len(components), len(joints), len(indices))
-    offset = keys['offset'].numbers(size) if 'offset' in keys else (0.0,) * size
-    scale = keys['scale'].numbers(size) if 'scale' in keys else (1.0,) * size
+    said = () if name else ('name', 'unit')
+    if 'constant' in section.entries():
+        keys = section.mapping((*said, 'constant'))
+        constant = keys['constant'].numbers()
+        return ObservationEntry(
+            name or keys['name'].text(), unit or keys['unit'].text(), section.where, constant,
+            (1.0,) * len(constant))
+    sources = tuple(sources)
+    keys = section.mapping((*said, 'source', 'path'), (*_OPTIONAL, 'constant'))
+    section.at_most_one(keys, (*PICKS, 'transform'))
+    section.at_most_one(keys, ('minus', 'relative_to', 'derivative'))
+    reading = read_reading(keys, section, sources)
+    transform = ''
+    order: tuple[int, ...] = ()
+    if 'transform' in keys:
+        transform = keys['transform'].choice(TRANSFORMS)
+        reading = replace(reading, components=QUATERNION)
+    size = TRANSFORMS[transform].size if transform else reading.size
+    minus = _read_minus(keys['minus'], sources, reading) if 'minus' in keys else None
+    frame = None
+    if 'relative_to' in keys:
+        reading, order = _in_full(keys['relative_to'], reading)
+        frame = _read_frame(keys['relative_to'], sources, reading)
+    derivative = 'derivative' in keys and keys['derivative'].flag()
+    if derivative and reading.is_quaternion and (
+            not transform or TRANSFORMS[transform].jumps):
+        smooth = ' or '.join(name for name, each in TRANSFORMS.items() if not each.jumps)
+        raise keys['derivative'].error(
+            f'found the derivative of numbers that jump between near rotations; use {smooth}, or '
+            'a message with angular velocity')
+    low, high = _read_clip(keys['clip'], size) if 'clip' in keys else ((), ())
+    history = keys['history'].count(2) if 'history' in keys else 1
+    if 'at_start' in keys and not derivative and history == 1:
+        raise keys['at_start'].error(
+            'found this without derivative or history; nothing else has to wait for earlier ticks')
     return ObservationEntry(
-        name or keys['name'].text(), unit or keys['unit'].text(), keys['source'].choice(sources),
-        keys['path'].text(), components, joints, indices, transform, offset, scale,
-        section.where)
+        name or keys['name'].text(), unit or keys['unit'].text(), section.where,
+        keys['offset'].numbers(size) if 'offset' in keys else (0.0,) * size,
+        keys['scale'].numbers(size) if 'scale' in keys else (1.0,) * size,
+        reading, order, transform, minus, frame, derivative, low, high, history,
+        keys['at_start'].choice((WAIT, FILL)) if 'at_start' in keys else WAIT)
+
+
+def _read_minus(section: Section, sources: Iterable[str], reading: Reading) -> Reading:
+    """Read what is subtracted; which numbers of it are the same ones, unless it is said."""
+    keys = section.mapping(('source', 'path'), KEYS)
+    if reading.is_quaternion:
+        raise section.error(
+            'found a difference of rotations, which is none; relative_to turns one into the other')
+    minus = read_reading(keys, section, sources)
+    if not any(pick in keys for pick in PICKS):
+        minus = replace(
+            minus, components=reading.components, joints=reading.joints, indices=reading.indices)
+    if minus.size != reading.size:
+        raise section.error(f'found {minus.size} numbers to subtract, expected {reading.size}')
+    return minus
+
+
+def _in_full(section: Section, reading: Reading) -> tuple[Reading, tuple[int, ...]]:
+    """Read all components of a point or a rotation, and tell which of them were asked for."""
+    whole = QUATERNION if reading.is_quaternion else _POINT
+    if not reading.components or not set(reading.components) <= set(whole):
+        raise section.error(
+            'found neither a point nor a rotation to see from there; expected components of '
+            '[x, y, z], all of [w, x, y, z], or a transform')
+    order = tuple(whole.index(component) for component in reading.components)
+    return replace(reading, components=whole), order
+
+
+def _read_frame(section: Section, sources: Iterable[str], reading: Reading) -> Frame:
+    """Read a pose that something is seen from."""
+    keys: Mapping[str, Section] = section.mapping(
+        ('source', 'orientation') if reading.is_quaternion
+        else ('source', 'position', 'orientation'))
+
+    def part(key: str, components: tuple[str, ...]) -> Reading:
+        return Reading(
+            keys['source'].choice(sources), read_path(keys[key]), components, (), (),
+            section.where)
+
+    return Frame(
+        part('orientation', QUATERNION), part('position', _POINT) if 'position' in keys else None)
+
+
+def _read_clip(section: Section, size: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Read bounds: the lower and the upper one, for all numbers or one a number."""
+    bounds = section.items()
+    if len(bounds) != 2:
+        raise section.error(f'found {len(bounds)} bounds, expected the lower and the upper one')
+    low, high = (bound.numbers(size) for bound in bounds)
+    if any(upper <= lower for lower, upper in zip(low, high, strict=True)):
+        raise section.error('found an upper bound that is not above the lower one')
+    return low, high

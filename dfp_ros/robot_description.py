@@ -28,6 +28,7 @@ from types import MappingProxyType
 
 from dfp_ros.command_description import CommandTopic, read_command
 from dfp_ros.observation_description import ObservationEntry, read_observation
+from dfp_ros.reading import Reading
 from dfp_ros.source_description import read_source, Source
 from dfp_ros.spec import PolicySpec, require_equal_fields, SpecMismatch
 from dfp_ros.yaml_section import read_yaml
@@ -48,6 +49,12 @@ class RobotDescription:
     sources: Mapping[str, Source]
     observation: tuple[ObservationEntry, ...]
     commands: tuple[CommandTopic, ...]
+
+    def readings(self, source: str) -> list[Reading]:
+        """List everything that is read of a source."""
+        return [
+            reading for entry in self.observation for reading in entry.readings
+            if reading.source == source]
 
 
 def load_robot_description(path: str | os.PathLike[str]) -> RobotDescription:

@@ -16,26 +16,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
 from typing import Any
 
+from dfp_ros.message_path import path_getter
 from dfp_ros.observation import Sample
-from dfp_ros.observation_description import ObservationEntry
+from dfp_ros.reading import Reading
 
 
 class SampleReader:
     """
-    Takes what observations need out of the messages of one source.
+    Takes what is read of one source out of its messages.
 
-    :param entries: Fields of the observation that this source gives.
-    :param stamped: Whether its messages have a header.
+    :param readings: Everything that is read of this source.
+    :param stamped: Whether its messages have a header, and that counts.
     """
 
-    def __init__(self, entries: Iterable[ObservationEntry], stamped: bool) -> None:
+    def __init__(self, readings: Iterable[Reading], stamped: bool) -> None:
         """Look everything up once, so that a message costs a few attribute accesses."""
-        self._leaves = tuple(dict.fromkeys(leaf for entry in entries for leaf in entry.leaves))
-        # A getter of one name returns the value itself, one of several names a tuple.
-        self._get = attrgetter(*self._leaves) if len(self._leaves) > 1 else None
+        self._getters = {
+            leaf: path_getter(leaf) for reading in readings for leaf in reading.leaves}
         self._stamped = stamped
 
     def read(self, message: Any, received: int) -> Sample:
@@ -49,7 +48,5 @@ class SampleReader:
         if self._stamped:
             header_stamp = message.header.stamp
             stamp = header_stamp.sec * 1_000_000_000 + header_stamp.nanosec
-        values = (
-            self._get(message) if self._get is not None
-            else tuple(attrgetter(leaf)(message) for leaf in self._leaves))
-        return Sample(stamp, received, dict(zip(self._leaves, values, strict=True)))
+        return Sample(
+            stamp, received, {leaf: get(message) for leaf, get in self._getters.items()})

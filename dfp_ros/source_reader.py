@@ -19,10 +19,10 @@ from typing import Any
 
 from dfp_ros.message_types import field_type, find_message_type, is_array, NUMBERS
 from dfp_ros.observation import Sample
-from dfp_ros.observation_description import ObservationEntry
+from dfp_ros.reading import Reading
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.sample_reader import SampleReader
-from dfp_ros.source_description import Source
+from dfp_ros.source_description import HEADER, RECEIVE, Source
 from dfp_ros.yaml_section import DescriptionError
 
 
@@ -39,11 +39,15 @@ class SourceReader:
     def __init__(self, source: Source, robot: RobotDescription) -> None:
         """Look everything up once, so that a message costs a few attribute accesses."""
         self.message_type = find_message_type(source.type, source.where)
-        entries = [entry for entry in robot.observation if entry.source == source.name]
-        for entry in entries:
-            _check_observation_entry(self.message_type, source.type, entry)
-        self._reader = SampleReader(
-            entries, 'header' in self.message_type.get_fields_and_field_types())
+        readings = robot.readings(source.name)
+        for reading in readings:
+            _check_reading(self.message_type, source.type, reading)
+        has_header = 'header' in self.message_type.get_fields_and_field_types()
+        if source.time == HEADER and not has_header:
+            raise DescriptionError(
+                f'{source.where}: found time: header, but {source.type} has no header; use '
+                'time: receive')
+        self._reader = SampleReader(readings, has_header and source.time != RECEIVE)
 
     def read(self, message: Any, received: int) -> Sample:
         """
@@ -55,19 +59,20 @@ class SourceReader:
         return self._reader.read(message, received)
 
 
-def _check_observation_entry(message_type: Any, type_name: str, entry: ObservationEntry) -> None:
-    """See that a field of the observation can be read from a message type."""
-    kinds = [field_type(message_type, type_name, leaf, entry.where) for leaf in entry.leaves]
-    if entry.joints and kinds[0] != 'sequence<string>':
+def _check_reading(message_type: Any, type_name: str, reading: Reading) -> None:
+    """See that numbers can be read from a message type."""
+    kinds = [field_type(message_type, type_name, leaf, reading.where) for leaf in reading.leaves]
+    if reading.joints and kinds[0] != 'sequence<string>':
         raise DescriptionError(
-            f'{entry.where}: {type_name} has no list of joint names; use indices')
-    if entry.joints or entry.indices:
+            f'{reading.where}: {reading.names} is {kinds[0]}, expected a list of joint names; say '
+            'where they are with names, or use indices')
+    if reading.joints or reading.indices:
         if not is_array(kinds[-1], NUMBERS):
             raise DescriptionError(
-                f'{entry.where}: {entry.path} is {kinds[-1]}, expected an array of numbers')
+                f'{reading.where}: {reading.path} is {kinds[-1]}, expected an array of numbers')
         return
-    for leaf, kind in zip(entry.leaves, kinds, strict=True):
+    for leaf, kind in zip(reading.leaves, kinds, strict=True):
         if kind not in NUMBERS:
             raise DescriptionError(
-                f'{entry.where}: {leaf} is {kind}, expected a number; say which of its numbers '
+                f'{reading.where}: {leaf} is {kind}, expected a number; say which of its numbers '
                 'with components, joints or indices')

@@ -189,12 +189,12 @@ class Section:
         """Take the value as a list of different indices."""
         return tuple(self._distinct([(item, item.index()) for item in self.items()]))
 
-    def numbers(self, size: int) -> tuple[float, ...]:
-        """Take the value as one number for all, or as a list of ``size`` numbers."""
+    def numbers(self, size: int | None = None) -> tuple[float, ...]:
+        """Take the value as one number for all, or as a list of ``size`` (any, by default)."""
         if isinstance(self._node, yaml.ScalarNode):
-            return (self.number(),) * size
+            return (self.number(),) * (size or 1)
         values = tuple(item.number() for item in self.items())
-        if len(values) != size:
+        if size is not None and len(values) != size:
             raise self.error(
                 f'found {len(values)} numbers, expected {size}, or one for all of them')
         return values

@@ -21,7 +21,8 @@ import pytest
 MODULES = (
     'spec', 'policy', 'robot_description', 'observation', 'chunk', 'planner', 'limits', 'safety',
     'source_watch', 'controller', 'decision_log', 'settings', 'setting', 'braking',
-    'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf')
+    'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf',
+    'transforms', 'reading', 'observation_field', 'sample_store', 'sample_reader')
 PROGRAM = """
 import importlib, sys
 

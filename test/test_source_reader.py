@@ -38,8 +38,10 @@ def robot_with(source: str, kind: str = '', **changes: Any) -> RobotDescription:
     if kind:
         sources[source] = replace(sources[source], type=kind)
     entries = list(robot.observation)
-    first = next(i for i, entry in enumerate(entries) if entry.source == source)
-    entries[first] = replace(entries[first], **changes)
+    first = next(
+        i for i, entry in enumerate(entries)
+        if entry.reading is not None and entry.reading.source == source)
+    entries[first] = replace(entries[first], reading=replace(entries[first].reading, **changes))
     return replace(robot, sources=sources, observation=tuple(entries))
 
 
@@ -90,7 +92,7 @@ def test_reads_a_single_field_without_header() -> None:
         indices=(0, 1, 2))
     entries = [
         entry for entry in robot.observation
-        if entry.source != 'effector' or entry.path == 'data']
+        if entry.reading.source != 'effector' or entry.reading.path == 'data']
     robot = replace(robot, observation=tuple(entries))
     sample = SourceReader(robot.sources['effector'], robot).read(
         Float64MultiArray(data=[1.0, 2.0, 3.0]), 7)

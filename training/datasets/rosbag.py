@@ -33,6 +33,7 @@ from dfp_ros.episode_marks import TOPIC
 from dfp_ros.recorded_decision import read_decision
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.sample_reader import SampleReader
+from dfp_ros.source_description import RECEIVE
 from dfp_ros.spec import ActionField
 from training.datasets.rosbag_commands import ActionScale, read_command
 from training.datasets.rosbag_decisions import decision_steps
@@ -155,8 +156,8 @@ def _events(
         if topic in sources:
             for i, (name, reader) in enumerate(sources[topic]):
                 if reader is None:
-                    entries = [entry for entry in robot.observation if entry.source == name]
-                    reader = SampleReader(entries, hasattr(message, 'header'))
+                    stamped = hasattr(message, 'header') and robot.sources[name].time != RECEIVE
+                    reader = SampleReader(robot.readings(name), stamped)
                     sources[topic][i] = name, reader
                 try:
                     yield Event('sample', name, time, reader.read(message, time))

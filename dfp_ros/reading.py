@@ -1,0 +1,172 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Numbers of one source: which they are, and how they are found in its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dfp_ros.message_path import parse_path
+from dfp_ros.yaml_section import nearest, Section
+
+#: Keys that say which numbers of a message field are meant, one of them at most.
+PICKS = ('components', 'joints', 'indices')
+KEYS = (*PICKS, 'names')
+QUATERNION = ('w', 'x', 'y', 'z')
+
+
+class ObservationError(ValueError):
+    """The samples do not give an observation; the message names field and source."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """
+    Numbers of one source.
+
+    :param source: Name of the source.
+    :param path: Message field, dotted, for example ``pose.position`` or ``poses[2].position``.
+    :param components: Members of that message field in the order wanted, or empty.
+    :param joints: Joint names in the order wanted, or empty.
+    :param indices: Elements of that array in the order wanted, or empty.
+    :param where: File, line and key, for messages.
+    :param names: Message field with the names of the joints.
+    """
+
+    source: str
+    path: str
+    components: tuple[str, ...]
+    joints: tuple[str, ...]
+    indices: tuple[int, ...]
+    where: str
+    names: str = 'name'
+
+    @property
+    def size(self) -> int:
+        """How many numbers they are."""
+        return max(1, len(self.components), len(self.joints), len(self.indices))
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Message fields that are read, down to numbers, arrays and lists of names."""
+        if self.components:
+            return tuple(f'{self.path}.{component}' for component in self.components)
+        return (self.names, self.path) if self.joints else (self.path,)
+
+    @property
+    def is_quaternion(self) -> bool:
+        """Whether what is read is a rotation, which must have length 1."""
+        return sorted(self.components) == sorted(QUATERNION)
+
+
+def read_reading(
+        keys: Mapping[str, Section], section: Section, sources: Iterable[str]) -> Reading:
+    """
+    Read which numbers are meant.
+
+    :param keys: Keys ``source`` and ``path``, and those of :data:`KEYS` that are there.
+    :param section: What the keys belong to.
+    :param sources: Names of the sources that there are.
+    :raises DescriptionError: At the first thing that is wrong.
+    """
+    section.at_most_one(keys, PICKS)
+    if 'names' in keys and 'joints' not in keys:
+        raise keys['names'].error('found names without joints; say which joints are meant')
+    return Reading(
+        keys['source'].choice(sources), read_path(keys['path']),
+        keys['components'].texts() if 'components' in keys else (),
+        keys['joints'].texts() if 'joints' in keys else (),
+        keys['indices'].indices() if 'indices' in keys else (), section.where,
+        read_path(keys['names']) if 'names' in keys else 'name')
+
+
+def read_path(section: Section) -> str:
+    """
+    Read the path of a message field.
+
+    :raises DescriptionError: Where it is none.
+    """
+    path = section.text()
+    try:
+        parse_path(path)
+    except ValueError as error:
+        raise section.error(str(error)) from error
+    return path
+
+
+class NumberReader:
+    """
+    Finds the numbers of a reading in samples.
+
+    :param reading: Which numbers they are.
+    :param name: Whose they are, for messages.
+
+    :ivar reading: Which numbers they are.
+    :ivar is_quaternion: Whether they are a rotation.
+    """
+
+    def __init__(self, reading: Reading, name: str) -> None:
+        """Start without a message."""
+        self.reading = reading
+        self.is_quaternion = reading.is_quaternion
+        self._name = name
+        self._leaves = reading.leaves
+        # Joint order is looked up when a message comes with other names than the last one had.
+        self._joint_names: list[str] | None = None
+        self._joint_order: tuple[int, ...] = ()
+
+    def read(self, values: Mapping[str, Any]) -> Sequence[float] | Any:
+        """
+        Take the numbers out of a sample.
+
+        :param values: The sample's values.
+        :return: Numbers in the order wanted, in the message's units; one of them may be alone.
+        :raises ObservationError: Where the message does not have them.
+        """
+        reading = self.reading
+        found: list[Any] = [values.get(leaf) for leaf in self._leaves]
+        for leaf, value in zip(self._leaves, found, strict=True):
+            if value is None:
+                raise ObservationError(
+                    f'{self._name}: {leaf} is not in the message of source {reading.source!r}')
+        if reading.components:
+            return found
+        if reading.joints:
+            return self._take(found[1], self._joint_indices(found[0]))
+        return self._take(found[0], reading.indices) if reading.indices else found[0]
+
+    def _joint_indices(self, names: list[str]) -> tuple[int, ...]:
+        """Find where a message has the joints."""
+        if names != self._joint_names:
+            for joint in self.reading.joints:
+                if joint not in names:
+                    raise ObservationError(
+                        f'{self.reading.where}: joint {joint!r} is not in the messages of source '
+                        f'{self.reading.source!r}; {nearest(joint, names)}')
+            self._joint_order = tuple(names.index(joint) for joint in self.reading.joints)
+            self._joint_names = list(names)
+        return self._joint_order
+
+    def _take(self, array: Sequence[float], order: Sequence[int]) -> list[float]:
+        """Pick elements of a message's array."""
+        try:
+            return [array[i] for i in order]
+        except IndexError as error:
+            reading = self.reading
+            raise ObservationError(
+                f'{reading.where}: {reading.path} of source {reading.source!r} has {len(array)} '
+                f'numbers, expected at least {max(order) + 1}; this source does not publish them'
+            ) from error
