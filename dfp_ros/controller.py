@@ -27,7 +27,13 @@ from numpy.typing import NDArray
 from dfp_ros.chunk import FloatArray
 from dfp_ros.doubts import Doubts
 from dfp_ros.limits import ActionScale, CommandLimiter
-from dfp_ros.observation import NotFiniteError, ObservationBuilder, ObservationError, Sample
+from dfp_ros.observation import (
+    NotFiniteError,
+    NotReadyError,
+    ObservationBuilder,
+    ObservationError,
+    Sample,
+)
 from dfp_ros.planner import Planner
 from dfp_ros.policy import PolicyError
 from dfp_ros.robot_description import require_fit, RobotDescription
@@ -231,10 +237,14 @@ class Controller:
             # From here on something is sent, if only a stop.
             self._has_commanded |= self._stopped_by is None
         if _strongest(findings) >= Response.HOLD:
+            self._builder.reset()
             return self._hold(findings, facts)
         measured = None if self._measure is None else self._measure(seen)
         try:
             facts['observation'] = observation = self._builder.build(seen, now)
+        except NotReadyError as error:
+            findings.append(finding(Reason.WAITING, str(error)))
+            return self._hold(findings, facts, measured)
         except NotFiniteError as error:
             findings.append(finding(Reason.NOT_FINITE_OBSERVATION, str(error)))
             return self._hold(findings, facts, measured)
@@ -279,6 +289,7 @@ class Controller:
 
         :param error: What was raised.
         """
+        self._builder.reset()
         text = f'{type(error).__name__}: {error}'
         return self._hold([finding(Reason.INTERNAL_ERROR, text)], {})
 

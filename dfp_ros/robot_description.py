@@ -51,9 +51,12 @@ class RobotDescription:
     commands: tuple[CommandTopic, ...]
 
     def readings(self, source: str) -> list[Reading]:
-        """List everything that is read of a source."""
+        """List everything that is read of a source, for the observation and for commands."""
+        measured = [
+            entry.measured for topic in self.commands for entry in topic.entries
+            if entry.measured is not None]
         return [
-            reading for entry in self.observation for reading in entry.readings
+            reading for entry in (*self.observation, *measured) for reading in entry.readings
             if reading.source == source]
 
 

@@ -108,7 +108,8 @@ RULES = (
     Rule(Reason.CLOCK_RESET, Response.HOLD,
          'The clock was set back since the last tick; how old the samples are is unknown.'),
     Rule(Reason.WAITING, Response.HOLD,
-         'A source was never seen since activation. Nothing is sent before all were seen once.'),
+         'A source was never seen since activation, or a derivative or a history needs more '
+         'ticks. Nothing is sent before all sources were seen once.'),
     Rule(Reason.STALE, Response.HOLD,
          'A source is older than its `max_age`, by its header stamp or by its arrival, or its '
          'stamps are empty.', '`when_stale` of the source'),

@@ -198,7 +198,7 @@ class Ticker:
             if self.store.pass_time(now):
                 self._node.get_logger().warning(
                     'the clock was set back; only samples that arrive from now on count')
-            self.tick(now, self.store.samples)
+            self.tick(now, self.store.at(now))
 
     def _tick_on_samples(self, instant: Instant, stamp: int) -> None:
         """
