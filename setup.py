@@ -48,6 +48,7 @@ setup(
             'mark_episodes = dfp_ros.mark_episodes:main',
             'policy_node = dfp_ros.policy_node:main',
             'recorder = dfp_ros.recorder:main',
+            'replay = dfp_ros.replay:main',
             'sim_node = dfp_ros.robots.sim_node:main',
             'demo = dfp_ros.robots.demo:main',
         ],

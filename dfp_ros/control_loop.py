@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 import hashlib
 import math
@@ -82,15 +83,40 @@ def hash_robot(name: str) -> str:
     return hashlib.sha256(find_shared(name, 'config', '.yaml').read_bytes()).hexdigest()
 
 
-def make_planner(settings: Settings, policy: Policy, robot: RobotDescription) -> Planner:
+def make_planner(
+        settings: Settings, policy: Policy, robot: RobotDescription,
+        clock: Callable[[], int] = time.perf_counter_ns) -> Planner:
     """Make what asks a policy for chunks and plays them, with noise from the start."""
     spec = policy.spec
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)
     return Planner(
-        policy, noise, settings.tick(spec), time.perf_counter_ns, settings.planning,
-        find_positions(robot, spec))
+        policy, noise, settings.tick(spec), clock, settings.planning, find_positions(robot, spec))
+
+
+def make_controller(
+        settings: Settings, robot: RobotDescription, policy: Policy,
+        clock: Callable[[], int] = time.perf_counter_ns) -> Controller:
+    """
+    Make what decides; the policy is not asked anything.
+
+    :param settings: The node's parameters.
+    :param robot: The robot's description.
+    :param policy: The policy.
+    :param clock: Counts ns, for measuring inference.
+    :raises ValueError: Where settings, robot and policy do not fit each other.
+    """
+    spec, tick = policy.spec, settings.tick(policy.spec)
+    # A policy for another robot is refused before its limits are looked for.
+    require_fit(spec, robot)
+    limits = make_limits(robot, spec, settings.limits.data_envelope)
+    limiter = CommandLimiter(limits, tick, settings.limits.ramp_in)
+    planner = make_planner(settings, policy, robot, clock)
+    measured = MeasuredReader(robot, spec)
+    return Controller(
+        robot, spec, planner, limiter, settings.safety, tick,
+        measured.read if measured.is_needed else None, robot.wants_ahead)
 
 
 def make_control_loop(
@@ -103,18 +129,10 @@ def make_control_loop(
     :param policy: The policy.
     :raises ValueError: Where settings, robot and policy do not fit each other.
     """
-    spec, tick = policy.spec, settings.tick(policy.spec)
-    # A policy for another robot is refused before its limits are looked for.
-    require_fit(spec, robot)
-    limits = make_limits(robot, spec, settings.limits.data_envelope)
-    limiter = CommandLimiter(limits, tick, settings.limits.ramp_in)
-    planner = make_planner(settings, policy, robot)
-    measured = MeasuredReader(robot, spec)
-    controller = Controller(
-        robot, spec, planner, limiter, settings.safety, tick,
-        measured.read if measured.is_needed else None, robot.wants_ahead)
-    writers = tuple(CommandWriter(topic, spec) for topic in robot.commands)
-    return ControlLoop(settings, robot, policy, controller, writers, tick)
+    controller = make_controller(settings, robot, policy)
+    writers = tuple(CommandWriter(topic, policy.spec) for topic in robot.commands)
+    return ControlLoop(
+        settings, robot, policy, controller, writers, settings.tick(policy.spec))
 
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:

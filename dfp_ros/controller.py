@@ -204,6 +204,15 @@ class Controller:
         if other._planner.last is not None:
             self._planner.join(self._scale.action(other._scale.command(other._planner.last)))
 
+    def seek(self, seed: int, draws: int) -> None:
+        """
+        Plan anew, with the noise that comes after so many draws; for replays that begin midway.
+
+        :param seed: Seed of the noise.
+        :param draws: How often noise was drawn since the reset.
+        """
+        self._planner.seek(seed, draws)
+
     def prepare(self) -> None:
         """
         Think ahead, as far as ``planning.ahead`` says; call after each step, its command sent.

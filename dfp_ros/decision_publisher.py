@@ -22,6 +22,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.controller import Decision
+from dfp_ros.journal import Entry
 from dfp_ros.observation import Sample
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.recorded_decision import DecisionRow
@@ -51,7 +52,7 @@ class DecisionPublisher:
 
     def publish(
             self, number: int, stamp: int, decision: Decision,
-            samples: Mapping[str, Sample]) -> None:
+            samples: Mapping[str, Sample], entry: Entry) -> None:
         """
         Publish one decision.
 
@@ -59,9 +60,10 @@ class DecisionPublisher:
         :param stamp: Time of the decision in ns.
         :param decision: The decision.
         :param samples: The samples that it was made from, by source.
+        :param entry: What else it had from outside.
         """
         self._message.data = self._row.write(
-            number, stamp, self._is_lockstep, decision, samples)
+            number, stamp, self._is_lockstep, decision, samples, entry)
         self._publisher.publish(self._message)
 
     def close(self) -> None:

@@ -157,6 +157,17 @@ class Planner:
         self.drop()
         self._noise.reset(seed)
 
+    def seek(self, seed: int, draws: int) -> None:
+        """
+        Drop what is planned, and go on as if noise had been drawn so often.
+
+        :param seed: Seed of the noise.
+        :param draws: How often, since the restart.
+        """
+        self.restart(seed)
+        while self._noise.draws < draws:
+            self._noise.next()
+
     def drop(self) -> None:
         """Drop what is planned, so that the next tick plans anew; the noise goes on."""
         self._playing: list[_Playing] = []

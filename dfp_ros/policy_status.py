@@ -64,6 +64,7 @@ class Standing:
     Which policies there are, and what became of the last one that was to run.
 
     :param loop: What runs.
+    :param number: Which loop that is, in the rows of ~/decision.
     :param since: When its policy took over.
     :param loading: What is being loaded, as it was asked for.
     :param previous: What ~/rollback would go back to, or None.
@@ -72,6 +73,7 @@ class Standing:
     """
 
     loop: ControlLoop
+    number: int
     since: str
     loading: tuple[str, ...]
     previous: ControlLoop | None
@@ -82,9 +84,12 @@ class Standing:
         """Write all of it, with the specification and the settings."""
         loop = self.loop
         return json.dumps({
-            **describe_policy(loop), 'since': self.since,
+            **describe_policy(loop), 'loop': self.number, 'since': self.since,
             'spec': json.loads(loop.policy.spec.to_json()), 'settings': asdict(loop.settings),
-            'robot': {'name': loop.robot.name, 'sha256': robot_sha256}, 'loading': self.loading,
+            'robot': {'name': loop.robot.name, 'sha256': robot_sha256},
+            'joints': loop.robot.joints and {
+                name: asdict(limits) for name, limits in loop.robot.joints.items()},
+            'loading': self.loading,
             'previous': self.previous and describe_policy(self.previous),
             'shadow': self.shadow and describe_policy(self.shadow),
             'last_refusal': self.refusal and asdict(self.refusal)})

@@ -246,7 +246,7 @@ class PolicySwapper:
         """Return which policies there are."""
         shadow = self._ticker.shadow
         return Standing(
-            self._ticker.loop, self._since,
+            self._ticker.loop, self._ticker.journal.loop, self._since,
             tuple(candidate.settings.policy for _, candidate in self._jobs.values()),
             self._previous, None if shadow is None else shadow.loop, self._refusal)
 

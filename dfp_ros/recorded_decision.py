@@ -15,30 +15,70 @@
 A decision as a row of numbers that says what they are, for a topic and back from a recording.
 
 The row is the ``data`` of a std_msgs/Float64MultiArray, whose ``layout.dim`` has a label and a
-size for each part, in order.
+size for each part, in order. ``python -m dfp_ros.recorded_decision`` prints what the parts are.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.controller import Decision, State
+from dfp_ros.journal import Entry, Failed
 from dfp_ros.observation import Sample
 from dfp_ros.safety import Reason
 
-# Times are split: a double holds no ns since 1970.
-_SECOND = 1_000_000_000
+# Times and seeds are split: a double holds no ns since 1970, and no 63 bits.
+_SECOND, _HALF = 1_000_000_000, 2**32
 _NEVER = (-1.0, 0.0)
-_SAMPLE = 'sample'
 _STATES = tuple(State)
-# Parts that every row has, and their sizes.
-_HEAD = {'number': 1, 'stamp': 2, 'lockstep': 1, 'state': 1, 'reason': 1}
-_COMMANDS = ('action', 'command', 'sent')
+_TIMES = ('sample', 'received')
+_COMMANDS = ('action', 'command', 'limited', 'sent')
+
+#: Label, size and meaning of the parts that every row begins with.
+HEAD = (
+    ('number', 1, 'counts the steps of the node; one that is missing was not recorded'),
+    ('stamp', 2, 'time of the step: seconds, nanoseconds'),
+    ('lockstep', 1, '1 where the robot waits for each command'),
+    ('state', 1, ', '.join(f'{i} {state.value}' for i, state in enumerate(State))),
+    ('reason', 1, 'sum of the reasons why the command is not simply what the policy answered '
+     '(`dfp_ros.safety.Reason`)'),
+    ('response', 1, 'what is done about them (`dfp_ros.safety.Response`)'),
+    ('loop', 1, 'which policy with which settings: when it took over, in microseconds since '
+     '1970; `~/policy` says what it is'),
+    ('policy', 1, "first 48 bits of the policy file's SHA-256"),
+    ('seed', 2, 'seed of the noise: high and low 32 bits'),
+    ('step', 1, 'counts the steps since the last reset'),
+    ('stopped', 1, '1 where somebody called `~/stop`'),
+    ('stop_commands', 1, 'stops sent since the step before, because samples stayed away'),
+    ('failed', 1, ', '.join(f'{each.value} {each.name.lower()}' for each in Failed)),
+    ('draw', 1, "how often noise was drawn since the reset, for the action's chunk included"),
+    ('chunk_index', 1, 'index of the action in its chunk'),
+    ('value', 1, "value of the chunk by the policy's critics"),
+    ('spread', 1, 'how far the candidates disagreed, in action units'),
+    ('inference', 1, 'seconds that the policy took, in a step that asked it'),
+    ('observation_age', 1, 'age of the oldest source in seconds'),
+    ('observation_stamp', 2, 'time of the newest source: seconds, nanoseconds'),
+)
+#: The parts that follow, which depend on robot and policy.
+REST = (
+    ('sample/SOURCE', '2', "the sample's time: its header stamp, or else when it was received"),
+    ('received/SOURCE', '2', 'when the sample was received'),
+    ('observation', 'n', 'what the policy saw'),
+    ('action/FIELD', 'n', 'what it answered, in [-1, 1]'),
+    ('command/FIELD', 'n', 'what is asked for in SI units, before any limit'),
+    ('limited/FIELD', 'n', 'the same within all limits; none where the robot is stopped instead'),
+    ('sent/FIELD', 'n', 'what was sent, in SI units'),
+)
+# Parts that rows of the first layout had too.
+_NEEDED = {label: size for label, size, _ in HEAD[:5]}
+
+Vectors = Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +97,10 @@ class RecordedDecision:
     :param action: What the policy answered, by name of the action field, or None.
     :param command: The same in SI units before any limit, or None.
     :param sent: What was sent, likewise, in SI units, or None.
+    :param received: When these samples were received, in ns, by source.
+    :param entry: What else the step had from outside; None in recordings that do not have it.
+    :param draw: How often noise was drawn, or None.
+    :param inference: Seconds that the policy took, None where it was not asked.
     """
 
     number: int
@@ -66,9 +110,13 @@ class RecordedDecision:
     reason: Reason
     samples: Mapping[str, int]
     observation: NDArray[np.float64] | None
-    action: Mapping[str, NDArray[np.float64]] | None
-    command: Mapping[str, NDArray[np.float64]] | None
-    sent: Mapping[str, NDArray[np.float64]] | None
+    action: Vectors | None
+    command: Vectors | None
+    sent: Vectors | None
+    received: Mapping[str, int] = field(default_factory=dict)
+    entry: Entry | None = None
+    draw: int | None = None
+    inference: float | None = None
 
 
 class DecisionRow:
@@ -91,28 +139,41 @@ class DecisionRow:
         self._vectors = {
             'observation': observation_size, **dict.fromkeys(_COMMANDS, action_size)}
         self.parts: tuple[tuple[str, int], ...] = (
-            *_HEAD.items(), *((f'{_SAMPLE}/{name}', 2) for name in self._sources),
+            *((label, size) for label, size, _ in HEAD),
+            *((f'{kind}/{name}', 2) for kind in _TIMES for name in self._sources),
             ('observation', observation_size),
             *((f'{kind}/{name}', size) for kind in _COMMANDS for name, size in action))
 
     def write(
             self, number: int, stamp: int, lockstep: bool, decision: Decision,
-            samples: Mapping[str, Sample]) -> array[float]:
+            samples: Mapping[str, Sample], entry: Entry | None = None) -> array[float]:
         """
-        Write a decision; vectors that it has not are not numbers.
+        Write a decision; what it has not is not a number.
 
         :param number: Counts the steps.
         :param stamp: Time of the step in ns.
         :param lockstep: Whether the robot waits for each command.
         :param decision: The decision.
         :param samples: The samples that it was made from, by source.
+        :param entry: What else it had from outside.
         """
+        entry = Entry() if entry is None else entry
         row = array('d', (
             number, *divmod(stamp, _SECOND), lockstep, _STATES.index(decision.state),
-            decision.reason.value))
+            decision.reason.value, decision.response, entry.loop, entry.policy,
+            *divmod(entry.seed, _HALF), entry.step, entry.is_stopped, entry.stop_commands,
+            entry.failed))
+        row.extend(
+            math.nan if value is None else value for value in (
+                decision.draw, decision.chunk_index, decision.value, decision.spread,
+                decision.inference, decision.observation_age))
+        row.extend(_split(decision.observation_stamp))
         for name in self._sources:
             sample = samples.get(name)
-            row.extend(_NEVER if sample is None else divmod(sample.time, _SECOND))
+            row.extend(_split(None if sample is None else sample.time))
+        for name in self._sources:
+            sample = samples.get(name)
+            row.extend(_split(None if sample is None else sample.received))
         for name, size in self._vectors.items():
             vector = getattr(decision, name)
             row.extend((np.nan,) * size if vector is None else vector.tolist())
@@ -130,9 +191,48 @@ def read_decision(
     :raises ValueError: Where a part is missing or not what it should be, or the row is shorter
         than its parts.
     """
-    numbers = np.asarray(data, np.float64)
+    found, named = _take_apart(parts, np.asarray(data, np.float64))
+    for label, size in _NEEDED.items():
+        if label not in found:
+            raise ValueError(f'the part {label!r} is missing; found {", ".join(found)}')
+        _require_numbers(label, found[label], size)
+    for kind in _TIMES:
+        for name, values in named[kind].items():
+            _require_numbers(f'{kind}/{name}', values, 2)
+    state = int(found['state'][0])
+    if not 0 <= state < len(_STATES):
+        raise ValueError(f'found the state {state}, expected 0 to {len(_STATES) - 1}')
+    observation = found.get('observation')
+
+    def vectors(kind: str) -> Vectors | None:
+        there = not all(np.isnan(values).all() for values in named[kind].values())
+        return named[kind] if there else None
+
+    def times(kind: str) -> Mapping[str, int]:
+        return {name: _time(values) for name, values in named[kind].items() if values[0] >= 0}
+
+    def number(label: str) -> float | None:
+        return float(found[label][0]) if label in found and found[label][0] >= 0 else None
+
+    draw = number('draw')
+    return RecordedDecision(
+        number=int(found['number'][0]), stamp=_time(found['stamp']),
+        lockstep=bool(found['lockstep'][0]), state=_STATES[state],
+        reason=Reason(int(found['reason'][0])), samples=times('sample'),
+        observation=(
+            None if observation is None or np.isnan(observation).all() else observation),
+        action=vectors('action'), command=vectors('command'), sent=vectors('sent'),
+        received=times('received'), entry=_read_entry(found),
+        draw=None if draw is None else int(draw), inference=number('inference'))
+
+
+def _take_apart(
+        parts: Iterable[tuple[str, int]], numbers: NDArray[np.float64],
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, dict[str, NDArray[np.float64]]]]:
+    """Find each part: by its label, or by kind and name."""
     found: dict[str, NDArray[np.float64]] = {}
-    named: dict[str, dict[str, NDArray[np.float64]]] = {kind: {} for kind in (_SAMPLE, *_COMMANDS)}
+    named: dict[str, dict[str, NDArray[np.float64]]] = {
+        kind: {} for kind in (*_TIMES, *_COMMANDS)}
     start = 0
     for label, size in parts:
         kind, _, name = label.partition('/')
@@ -140,30 +240,23 @@ def read_decision(
         start += size
     if start != len(numbers):
         raise ValueError(f'found {len(numbers)} numbers, expected the {start} of the layout')
-    for label, size in _HEAD.items():
-        if label not in found:
-            raise ValueError(f'the part {label!r} is missing; found {", ".join(found)}')
-        _require_numbers(label, found[label], size)
-    for name, values in named[_SAMPLE].items():
-        _require_numbers(f'{_SAMPLE}/{name}', values, 2)
-    state = int(found['state'][0])
-    if not 0 <= state < len(_STATES):
-        raise ValueError(f'found the state {state}, expected 0 to {len(_STATES) - 1}')
-    observation = found.get('observation')
+    return found, named
 
-    def command(kind: str) -> Mapping[str, NDArray[np.float64]] | None:
-        there = not all(np.isnan(values).all() for values in named[kind].values())
-        return named[kind] if there else None
 
-    return RecordedDecision(
-        number=int(found['number'][0]), stamp=_time(found['stamp']),
-        lockstep=bool(found['lockstep'][0]), state=_STATES[state],
-        reason=Reason(int(found['reason'][0])),
-        samples={
-            name: _time(values) for name, values in named[_SAMPLE].items() if values[0] >= 0},
-        observation=(
-            None if observation is None or np.isnan(observation).all() else observation),
-        action=command('action'), command=command('command'), sent=command('sent'))
+def _read_entry(found: Vectors) -> Entry | None:
+    """Read what a step had from outside, where it was recorded."""
+    sizes = {'loop': 1, 'policy': 1, 'seed': 2, 'step': 1, 'stopped': 1, 'stop_commands': 1,
+             'failed': 1}
+    if 'loop' not in found:
+        return None
+    for label, size in sizes.items():
+        _require_numbers(label, found.get(label, np.zeros(0)), size)
+    loop, policy, step, stopped, stop_commands, failed = (
+        int(found[label][0]) for label in sizes if label != 'seed')
+    high, low = found['seed']
+    return Entry(
+        loop, policy, int(high) * _HALF + int(low), step, bool(stopped), stop_commands,
+        Failed(failed))
 
 
 def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None:
@@ -172,6 +265,23 @@ def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None
         raise ValueError(f'the part {label!r}: found {values.tolist()}, expected {size} numbers')
 
 
+def _split(time: int | None) -> tuple[float, float]:
+    """Take a time apart."""
+    return _NEVER if time is None else divmod(time, _SECOND)
+
+
 def _time(parts: NDArray[np.float64]) -> int:
     """Put a time together."""
     return int(parts[0]) * _SECOND + int(parts[1])
+
+
+def table() -> str:
+    """Write the table of the parts for the documentation."""
+    rows = [*((label, str(size), meaning) for label, size, meaning in HEAD), *REST]
+    return '\n'.join([
+        '| part | numbers | meaning |', '| --- | --- | --- |',
+        *(f'| `{label}` | {size} | {meaning} |' for label, size, meaning in rows)])
+
+
+if __name__ == '__main__':
+    print(table())

@@ -144,6 +144,7 @@ class RecorderNode(Node):
         topics += [
             (f'{settings["policy_node"]}/decision', Float64MultiArray,
              'std_msgs/msg/Float64MultiArray'),
+            (f'{settings["policy_node"]}/policy', String, 'std_msgs/msg/String'),
             (TOPIC, String, 'std_msgs/msg/String')]
         # Two sources may share a topic.
         topics = list(dict.fromkeys(topics))
@@ -166,8 +167,10 @@ class RecorderNode(Node):
         reliability = (
             ReliabilityPolicy.BEST_EFFORT if index in self._best_effort
             else ReliabilityPolicy.RELIABLE)
+        # What runs was published before the recording began.
+        is_status = name == self.resolve_topic_name(f'{self._settings["policy_node"]}/policy')
         durability = (
-            DurabilityPolicy.TRANSIENT_LOCAL if index in self._latched
+            DurabilityPolicy.TRANSIENT_LOCAL if is_status or index in self._latched
             else DurabilityPolicy.VOLATILE)
         return self.create_subscription(
             kind, name, self._receiver(index),

@@ -27,6 +27,7 @@ from dfp_ros.control_loop import ControlLoop
 from dfp_ros.controller import Decision, State
 from dfp_ros.decision_log import DecisionLog
 from dfp_ros.decision_publisher import DecisionPublisher
+from dfp_ros.journal import Failed, Journal
 from dfp_ros.loop_statistics import LoopStatistics
 from dfp_ros.observation import Sample
 from dfp_ros.robot_topics import CommandPublishers
@@ -66,6 +67,7 @@ class Ticker:
     :ivar store: The newest samples since it started.
     :ivar log: The log, with the last decision.
     :ivar statistics: Figures since the timer was started.
+    :ivar journal: What enters the controller from outside, for replays.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Ticker:
         self.store = SampleStore(loop.robot.sources)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
         self.statistics = LoopStatistics(None)
+        self.journal = Journal()
         self._node = node
         self._commands = commands
         self._decisions = decisions
@@ -101,7 +104,7 @@ class Ticker:
         self.log.restart()
         self._last_tick = time.monotonic()
         self._answer = None
-        self.loop.controller.reset(self.loop.settings.noise_seed)
+        self._reset_controller()
         self.is_active = True
         self._start_timer()
 
@@ -130,7 +133,7 @@ class Ticker:
         if not self.is_active:
             raise NotActiveError('the node is not active; activate it first')
         self._commands.send_stop(self.loop)
-        self.loop.controller.reset(self.loop.settings.noise_seed)
+        self._reset_controller()
         self.store.clear()
         self.log.restart()
         seed = self.loop.settings.noise_seed
@@ -165,6 +168,7 @@ class Ticker:
         """
         old, self.loop = self.loop, loop
         loop.controller.take_over(old.controller)
+        self.journal.take_over(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
             self._start_timer()
         if self.shadow is not None:
@@ -187,9 +191,12 @@ class Ticker:
         """
         self._last_tick = begin = time.monotonic()
         loop = self.loop
+        is_stopped, failed = loop.controller.is_stopped, Failed.DECIDING
         try:
             decision = loop.controller.step(now, samples)
+            failed = Failed.SENDING
             self._commands.send(loop, decision, now)
+            failed = Failed.NOTHING
         except Exception as error:  # a defect must stop the robot, never leave it on its way
             decision = loop.controller.fail(error)
             self._commands.try_to_send(loop, decision, now)
@@ -199,13 +206,20 @@ class Ticker:
         self.log.add(decision)
         self._ticks += 1
         if self._decisions is not None:
-            self._decisions.publish(self._ticks, now, decision, samples)
+            entry = self.journal.step(loop.policy.sha256, is_stopped, failed)
+            self._decisions.publish(self._ticks, now, decision, samples, entry)
         loop.controller.prepare()
         self.after_tick()
         if self.shadow is not None:
             self.shadow.compare(self._ticks, now, decision, self._time_left())
         if decision.response is Response.DEACTIVATE:
             self.deactivate()
+
+    def _reset_controller(self) -> None:
+        """Have the controller begin as new."""
+        seed = self.loop.settings.noise_seed
+        self.loop.controller.reset(seed)
+        self.journal.reset(seed)
 
     def _time_left(self) -> float:
         """Measure the seconds until the next tick."""
@@ -267,6 +281,7 @@ class Ticker:
         else:
             decision = Decision(
                 State.HOLD, Reason.STALE, text, self.loop.controller.stop_command)
+            self.journal.ask_for_stop()
         self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
         self.log.add(decision)
 

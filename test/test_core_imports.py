@@ -23,7 +23,8 @@ MODULES = (
     'source_watch', 'controller', 'decision_log', 'settings', 'setting', 'braking',
     'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf',
     'transforms', 'reading', 'observation_field', 'sample_store', 'sample_reader',
-    'transform_reader')
+    'transform_reader', 'journal', 'recorded_decision', 'replayed_policy', 'replayer',
+    'policy_difference')
 PROGRAM = """
 import importlib, sys
 

@@ -1,0 +1,223 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a recording has of a policy node: its decisions, their samples, and what ran."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import get_typestore, Stores
+
+from dfp_ros.observation import Sample
+from dfp_ros.recorded_decision import read_decision
+from dfp_ros.replayer import RecordedStep
+from dfp_ros.robot_description import RobotDescription
+from dfp_ros.sample_reader import SampleReader
+from dfp_ros.source_description import RECEIVE, Source
+from dfp_ros.yaml_section import nearest
+
+_ARRAY, _STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
+_DECISION = '/decision'
+# Node and recorder do not receive a message at the same time, but within this, in ns.
+_JITTER = 20_000_000
+
+
+class RecordingError(ValueError):
+    """A recording cannot be read, or lacks what is needed; the message says what."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """
+    What a policy node published.
+
+    :param node: The node's name in full.
+    :param parts: Label and size of each part of a decision's row.
+    :param steps: The decisions in order, without their samples.
+    :param loops: What each loop was, by its number: the JSON of ``~/policy``.
+    """
+
+    node: str
+    parts: tuple[tuple[str, int], ...]
+    steps: tuple[RecordedStep, ...]
+    loops: Mapping[int, Mapping[str, Any]]
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the node, ending in a slash."""
+        return self.node.rpartition('/')[0] + '/'
+
+
+class RecordedBag:
+    """
+    A recording, open for reading; a context manager.
+
+    :param path: A rosbag2 folder, or one of its files.
+    :raises RecordingError: Where it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it."""
+        self._path = path
+        try:
+            self._reader = AnyReader(
+                [path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+            self._reader.open()
+        except Exception as error:  # rosbags fails in as many ways as files can be damaged
+            raise RecordingError(f'{path}: cannot be read: {error}') from error
+        self._types = {each.topic: each.msgtype for each in self._reader.connections}
+
+    def __enter__(self) -> RecordedBag:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    def read(self, node: str = '') -> Recording:
+        """
+        Read what a node published.
+
+        :param node: Its name; may be empty where there is only one.
+        :raises RecordingError: Where it is not in the recording.
+        """
+        topic = self._find_decisions(node)
+        steps: list[RecordedStep] = []
+        loops: dict[int, Mapping[str, Any]] = {}
+        parts: tuple[tuple[str, int], ...] = ()
+        status = f'{topic[:-len(_DECISION)]}/policy'
+        for name, message in self._messages((topic, status)):
+            if name == status:
+                content = json.loads(message.data)
+                if 'loop' in content:
+                    loops[content['loop']] = content
+                continue
+            found = tuple((part.label, part.size) for part in message.layout.dim)
+            parts = parts or found
+            if found != parts:
+                raise RecordingError(
+                    f'{self._path}: {topic}: found two layouts of decisions: the node was started '
+                    'with another robot; record into another bag then')
+            row = np.asarray(message.data, np.float64)
+            try:
+                steps.append(RecordedStep(read_decision(parts, row), row, {}))
+            except ValueError as error:
+                raise RecordingError(f'{self._path}: {topic}: {error}') from error
+        if not steps:
+            raise RecordingError(
+                f'{self._path}: {topic} has no message; run the node with '
+                'publish_decisions:=true')
+        return Recording(topic[:-len(_DECISION)], parts, tuple(steps), loops)
+
+    def with_samples(
+            self, recording: Recording, robot: RobotDescription) -> tuple[RecordedStep, ...]:
+        """
+        Find the samples that each decision was made from.
+
+        :raises RecordingError: Where a source's topic is missing or of another type.
+        """
+        found = {
+            source.name: self._find_samples(recording, source, robot)
+            for source in robot.sources.values()}
+        steps = []
+        for step in recording.steps:
+            decision, samples, missing = step.decision, {}, []
+            for name, time in decision.samples.items():
+                sample = found[name].get(time) if name in found else None
+                if sample is None:
+                    missing.append(name)
+                else:
+                    samples[name] = replace(sample, received=decision.received[name])
+            steps.append(replace(step, samples=samples, missing=tuple(missing)))
+        return tuple(steps)
+
+    def _find_decisions(self, node: str) -> str:
+        """Find the topic of the decisions."""
+        there = sorted(
+            topic for topic, kind in self._types.items()
+            if topic.endswith(_DECISION) and kind == _ARRAY)
+        if node:
+            topic = f'/{node.strip("/")}{_DECISION}'
+            if topic not in there:
+                raise RecordingError(
+                    f'{self._path}: the topic {topic} is missing; {nearest(topic, self._types)}')
+            return topic
+        if len(there) != 1:
+            raise RecordingError(
+                f'{self._path}: found {", ".join(there) or "no topic that ends in " + _DECISION}'
+                ', expected the decisions of one node; '
+                + ('say whose with --node' if there else
+                   'run the node with publish_decisions:=true'))
+        return there[0]
+
+    def _find_samples(
+            self, recording: Recording, source: Source,
+            robot: RobotDescription) -> Mapping[int, Sample]:
+        """Find the samples of one source that decisions were made from, by their time."""
+        topic = source.topic if source.topic.startswith('/') else (
+            recording.namespace + source.topic)
+        if self._types.get(topic) != source.type:
+            raise RecordingError(
+                f'{self._path}: {topic}: found {self._types.get(topic, "no such topic")}, '
+                f'expected {source.type}, as {source.where} says')
+        wanted = sorted({
+            step.decision.samples[source.name] for step in recording.steps
+            if source.name in step.decision.samples})
+        reader: SampleReader | None = None
+        found: dict[int, tuple[int, Sample]] = {}
+        for _, received, message in self._timed((topic,)):
+            if reader is None:
+                reader = SampleReader(
+                    robot.readings(source.name),
+                    hasattr(message, 'header') and source.time != RECEIVE)
+            sample = reader.read(message, received)
+            time = _match(wanted, sample)
+            off = 0 if time is None else abs(sample.time - time)
+            if time is not None and (time not in found or off < found[time][0]):
+                found[time] = off, sample
+        return {time: sample for time, (_, sample) in found.items()}
+
+    def _messages(self, topics: Iterable[str]) -> Iterable[tuple[str, Any]]:
+        """Read messages in order: topic and content."""
+        return ((topic, message) for topic, _, message in self._timed(topics))
+
+    def _timed(self, topics: Iterable[str]) -> Iterable[tuple[str, int, Any]]:
+        """Read messages in order: topic, time of reception in ns, content."""
+        wanted = [each for each in self._reader.connections if each.topic in topics]
+        if not wanted:
+            return
+        try:
+            for connection, received, raw in self._reader.messages(wanted):
+                yield (
+                    connection.topic, received,
+                    self._reader.deserialize(raw, connection.msgtype))
+        except Exception as error:  # likewise
+            raise RecordingError(
+                f'{self._path}: found damaged messages: {error}') from error
+
+
+def _match(wanted: list[int], sample: Sample) -> int | None:
+    """Find which of the times a sample is of: its stamp, or else about when it was received."""
+    place = bisect_left(wanted, sample.time)
+    near = wanted[max(0, place - 1):place + 1]
+    time = min(near, key=lambda time: abs(time - sample.time), default=None)
+    if time is None or abs(time - sample.time) > (_JITTER if sample.stamp is None else 0):
+        return None
+    return time

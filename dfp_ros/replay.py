@@ -1,0 +1,247 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Makes the decisions of a recording once more, and reports the first that comes out differently.
+
+``ros2 run dfp_ros replay bags/monday``
+``ros2 run dfp_ros replay bags/monday --policy another.onnx``
+
+Exit status 0 means that all decisions are equal, bit for bit; 1 that one is not, or that none
+could be made again; 2 that the recording, the policy or the robot's description cannot be used.
+With another policy than the recorded one, a table says how its decisions differ, and the status
+is 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+import hashlib
+from pathlib import Path
+import sys
+from typing import Any
+
+from dfp_ros.control_loop import hash_robot, load_policy, load_robot, make_controller
+from dfp_ros.controller import Controller
+from dfp_ros.policy import OnnxPolicy
+from dfp_ros.policy_difference import PolicyDifference
+from dfp_ros.recorded_bag import RecordedBag, Recording, RecordingError
+from dfp_ros.recorded_decision import DecisionRow
+from dfp_ros.replayed_policy import Conditions, ReplayedPolicy
+from dfp_ros.replayer import Difference, RecordedStep, Replayer
+from dfp_ros.robot_description import RobotDescription
+from dfp_ros.settings import describe, make_settings, Settings
+from dfp_ros.shared_files import find_shared
+from dfp_ros.urdf import JointLimits
+
+
+class RecordedLoops:
+    """
+    Makes the controllers that decided, from what the recording says of them.
+
+    :param recording: The recording.
+    :param robot: The robot's description.
+    :param policies: Policy files to look among, before those that the recording names.
+    :param other: A policy to ask in place of all others; None for those recorded.
+
+    :ivar conditions: The conditions that the policies are asked under.
+    """
+
+    def __init__(
+            self, recording: Recording, robot: RobotDescription, policies: Mapping[str, str],
+            other: OnnxPolicy | None) -> None:
+        """Load nothing yet."""
+        self.conditions = Conditions()
+        self._recording = recording
+        self._robot = robot
+        self._policies = policies
+        self._other = other
+        self.find_policy = cache(self._find_policy)
+
+    def make(self, loop: int) -> Controller | None:
+        """Make the controller of a loop, None where what it was is not recorded."""
+        known = self._recording.loops.get(loop)
+        if known is None:
+            return None
+        settings = recorded_settings(known)
+        policy = self._other or self.find_policy(known['sha256'])
+        joints = known.get('joints')
+        robot = self._robot if joints is None else replace(self._robot, joints={
+            name: JointLimits(**limits) for name, limits in joints.items()})
+        return make_controller(
+            settings, robot, ReplayedPolicy(policy, self.conditions), self.conditions.clock)
+
+    def between(self, before: int, until: int) -> list[int]:
+        """List the loops that took over after one and until another, that one included."""
+        loops = sorted({*self._recording.loops, until})
+        return [loop for loop in loops if before < loop <= until]
+
+    def _find_policy(self, sha256: str) -> OnnxPolicy:
+        """Find the policy file of a hash, and load it as it was."""
+        known = next(each for each in self._recording.loops.values() if each['sha256'] == sha256)
+        execution = recorded_settings(known).execution
+        tried = []
+        for name in (self._policies.get(sha256, ''), known['path'], known['parameter']):
+            try:
+                path = find_shared(name, 'models', '.onnx') if name else None
+                found = path and hashlib.sha256(path.read_bytes()).hexdigest()
+            except (OSError, ValueError):
+                tried.append(f'{name}: not there')
+                continue
+            if found == sha256:
+                return load_policy(str(path), execution)
+            if name:
+                tried.append(f'{name}: sha256 {str(found)[:12]}')
+        raise RecordingError(
+            f'found no policy file {known["name"]!r} with sha256 {sha256[:12]} (tried '
+            f'{"; ".join(tried)}); say where it is with --policy')
+
+
+def recorded_settings(known: Mapping[str, Any]) -> Settings:
+    """
+    Read the settings of a loop.
+
+    :param known: What ``~/policy`` said of it.
+    :raises SettingsError: Where a value cannot be.
+    """
+    values = {name: default for name, default, _ in describe()}
+    flat = dict(_flatten(known['settings']))
+    values.update({name: value for name, value in flat.items() if name in values})
+    return make_settings(values)
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = '') -> Sequence[tuple[str, Any]]:
+    """Name settings as parameters are named."""
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found += _flatten(value, f'{prefix}{name}.')
+        else:
+            found.append((f'{prefix}{name}', value))
+    return found
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """
+    Replay a recording, and print what comes of it.
+
+    :return: The exit status.
+    :raises ValueError: Where it cannot be replayed.
+    """
+    with RecordedBag(arguments.bag) as bag:
+        recording = bag.read(arguments.node)
+        if not recording.loops:
+            raise RecordingError(
+                f'{arguments.bag}: found nothing on {recording.node}/policy, which says what ran; '
+                'record that topic too')
+        some = next(iter(recording.loops.values()))
+        robot_file = arguments.robot or some['settings']['robot']
+        robot = load_robot(robot_file)
+        if hash_robot(robot_file) != some['robot']['sha256']:
+            print(f'note: {robot_file} is not the file that was recorded', file=sys.stderr)
+        steps = bag.with_samples(recording, robot)
+    policies, other = _given_policy(arguments.policy, recording)
+    loops = RecordedLoops(recording, robot, policies, other)
+    spec = (other or loops.find_policy(some['sha256'])).spec
+    row = DecisionRow(
+        robot.sources, spec.observation_size,
+        [(member.name, member.size) for member in spec.action])
+    if row.parts != recording.parts:
+        raise RecordingError(
+            f'{arguments.bag}: found decisions with the parts '
+            f'{" ".join(label for label, _ in recording.parts)}, expected '
+            f'{" ".join(label for label, _ in row.parts)}; robot and version of this package have '
+            'to be those of the recording')
+    replayer = Replayer(row, loops.make, loops.between, loops.conditions, other is None)
+    differences = PolicyDifference(spec)
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        decision = replayer.step(step, following)
+        if decision is not None and other is not None:
+            differences.add(step.decision, decision)
+    lines = _report(steps, recording, replayer)
+    if other is not None:
+        lines += ['', f'policy {spec.name!r} ({other.path}) instead:', *differences.lines()]
+    print('\n'.join(lines))
+    return 0 if replayer.replayed and not replayer.different else 1
+
+
+def _given_policy(
+        name: str | None, recording: Recording) -> tuple[dict[str, str], OnnxPolicy | None]:
+    """Tell whether a policy file is one of the recording, or another."""
+    if name is None:
+        return {}, None
+    path = find_shared(name, 'models', '.onnx')
+    found = load_policy(str(path))
+    if any(found.sha256 == each['sha256'] for each in recording.loops.values()):
+        return {found.sha256: str(path)}, None
+    return {}, found
+
+
+def _report(
+        steps: Sequence[RecordedStep], recording: Recording, replayer: Replayer) -> list[str]:
+    """Say how it went."""
+    span = (steps[-1].decision.stamp - steps[0].decision.stamp) * 1e-9
+    lines = [f'{recording.node}: {len(steps)} decisions in {span:.1f} s']
+    lines += [
+        f'  {known["name"]} (sha256 {known["sha256"][:12]}) from {known["since"]} on'
+        for known in recording.loops.values()]
+    lines += [
+        f'not replayed: {count}, {reason}' for reason, count in replayer.left_out.most_common()]
+    if replayer.first is not None:
+        lines += [
+            f'{replayer.different} of {replayer.replayed} decisions differ; the first is '
+            f'number {replayer.first.number}, at {replayer.first.stamp * 1e-9:.3f} s:',
+            *_show(replayer.first)]
+    else:
+        lines.append(f'{replayer.replayed} decisions, all equal' if replayer.replayed else
+                     'no decision could be replayed')
+    return lines
+
+
+def _show(difference: Difference) -> list[str]:
+    """Show a difference to the last digit."""
+    lines = [
+        f'  {difference.part}', f'    recorded {difference.recorded.tolist()}',
+        f'    computed {difference.computed.tolist()}']
+    if not difference.is_certain:
+        lines.append('  not all is recorded since the last reset: what limits, a ramp-in or '
+                     'histories remember of it may explain the difference')
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Run the command.
+
+    :return: The exit status, as the module says.
+    """
+    parser = argparse.ArgumentParser(
+        prog='replay', description='Make the decisions of a recording once more, and compare.')
+    add = parser.add_argument
+    add('bag', type=Path, help='rosbag2 folder, or one of its files')
+    add('--policy', help='where the recorded policy file is; or another, to see what it would '
+                         'have done')
+    add('--robot', help="robot description; the recorded name's without it")
+    add('--node', default='', help='whose decisions, where there are those of several nodes')
+    try:
+        return replay(parser.parse_args(arguments))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())
