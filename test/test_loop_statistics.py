@@ -121,7 +121,7 @@ def test_report() -> None:
 
 
 def test_late_is_not_missed() -> None:
-    """A tick that comes just before the next deadline was late; one that comes after it is lost."""
+    """A tick that comes before the next deadline was late; one that comes after it is lost."""
     assert missed(0, 1.8, 2, 3) == 0
     assert missed(0, 1, 3.8, 4, 5) == 1
     assert missed(0, 1, 3.8, 4.7, 5) == 1
