@@ -24,7 +24,7 @@ MODULES = (
     'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf',
     'transforms', 'reading', 'observation_field', 'sample_store', 'sample_reader',
     'transform_reader', 'journal', 'recorded_decision', 'replayed_policy', 'replayer',
-    'policy_difference')
+    'policy_difference', 'execution', 'policy_file', 'shadow')
 PROGRAM = """
 import importlib, sys
 
