@@ -198,6 +198,7 @@ class Controller:
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
         self._stopped_by = other._stopped_by
+        self.counts.update(other.counts)
         self._builder = other._builder
         self._limiter.take_over(other._limiter)
         self._planner.drop()
