@@ -26,7 +26,7 @@ from dfp_ros.control_loop import ControlLoop
 from dfp_ros.controller import Decision, State
 from dfp_ros.explain import explain
 from dfp_ros.observation import Sample
-from dfp_ros.qos import COMMAND_QOS, LOCKSTEP_QOS, SENSOR_QOS
+from dfp_ros.qos import COMMAND_QOS, source_qos
 from dfp_ros.safety import Reason
 from dfp_ros.source_reader import SourceReader
 
@@ -113,12 +113,13 @@ class SourceSubscriptions:
         """Create them."""
         self._node = node
         self._receive = receive
-        qos = LOCKSTEP_QOS if loop.settings.trigger == 'samples' else SENSOR_QOS
+        lockstep = loop.settings.trigger == 'samples'
         self._subscriptions: list[Subscription] = []
         for source in loop.robot.sources.values():
             reader = SourceReader(source, loop.robot)
             self._subscriptions.append(node.create_subscription(
-                reader.message_type, source.topic, self._receiver(source.name, reader), qos))
+                reader.message_type, source.topic, self._receiver(source.name, reader),
+                source_qos(source.qos, lockstep)))
 
     def _receiver(self, name: str, reader: SourceReader) -> Callable[[object], None]:
         """Make the callback of one source."""
