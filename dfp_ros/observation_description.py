@@ -92,6 +92,11 @@ class ObservationEntry:
         return self.width * self.history
 
     @property
+    def joints(self) -> tuple[str, ...]:
+        """Joints that its numbers are of, or empty."""
+        return () if self.reading is None else self.reading.joints
+
+    @property
     def readings(self) -> tuple[Reading, ...]:
         """Everything that is read for it."""
         frame = (self.frame.orientation, self.frame.position) if self.frame else ()
