@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dfp_ros.reading import KEYS, PICKS, QUATERNION, read_path, read_reading, Reading
@@ -189,9 +189,10 @@ def _in_full(section: Section, reading: Reading) -> tuple[Reading, tuple[int, ..
 
 def _read_frame(section: Section, sources: Iterable[str], reading: Reading) -> Frame:
     """Read a pose that something is seen from."""
-    keys: Mapping[str, Section] = section.mapping(
-        ('source', 'orientation') if reading.is_quaternion
-        else ('source', 'position', 'orientation'))
+    needed = ('source', 'position', 'orientation')
+    # A rotation needs no origin; it may be there, so that fields can share a frame in YAML.
+    keys = section.mapping(*(
+        (needed[::2], needed[1:2]) if reading.is_quaternion else (needed,)))
 
     def part(key: str, components: tuple[str, ...]) -> Reading:
         return Reading(
@@ -199,7 +200,8 @@ def _read_frame(section: Section, sources: Iterable[str], reading: Reading) -> F
             section.where)
 
     return Frame(
-        part('orientation', QUATERNION), part('position', _POINT) if 'position' in keys else None)
+        part('orientation', QUATERNION),
+        None if reading.is_quaternion else part('position', _POINT))
 
 
 def _read_clip(section: Section, size: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
