@@ -62,6 +62,17 @@ def pose(sample: Sample | None) -> tuple[np.ndarray, Rotation]:
     return place, Rotation.from_quat(turn)
 
 
+def in_base(links: dict[str, tuple[str, np.ndarray, Rotation]], frame: str) -> np.ndarray:
+    """Multiply the matrices from a frame up to the base."""
+    whole = np.eye(4)
+    while frame != 'base':
+        above, position, rotation = links[frame]
+        link = np.eye(4)
+        link[:3, :3], link[:3, 3] = rotation.as_matrix(), position
+        whole, frame = link @ whole, above
+    return whole
+
+
 def test_a_chain_up_one_branch_and_down_another() -> None:
     """The pose of a tool in a camera's frame, both in trees of links, is scipy's."""
     random = np.random.default_rng(0)
@@ -77,16 +88,7 @@ def test_a_chain_up_one_branch_and_down_another() -> None:
             for frame in order]
         assert samples[:3] == [None] * 3
 
-        def in_base(frame: str) -> np.ndarray:
-            whole = np.eye(4)
-            while frame != 'base':
-                above, position, rotation = links[frame]
-                link = np.eye(4)
-                link[:3, :3], link[:3, 3] = rotation.as_matrix(), position
-                whole, frame = link @ whole, above
-            return whole
-
-        expected = np.linalg.inv(in_base('camera')) @ in_base('tool')
+        expected = np.linalg.inv(in_base(links, 'camera')) @ in_base(links, 'tool')
         position, rotation = pose(samples[-1])
         np.testing.assert_allclose(position, expected[:3, 3], atol=1e-12)
         np.testing.assert_allclose(rotation.as_matrix(), expected[:3, :3], atol=1e-12)
