@@ -36,8 +36,8 @@ observation:
   - {name: joints, unit: rad, source: arm, path: position, joints: [b, a], scale: [2, 1.0e+30]}
   - {name: speed, unit: rad/s, source: arm, path: position, joints: [a], derivative: true}
   - {name: some, unit: m, source: arm, path: position, indices: [1], clip: [-1, 1], history: 2}
-  - {name: turn, unit: '1', source: tool, path: pose.orientation, transform: six_d, history: 3,
-     at_start: fill}
+  - {name: turn, unit: '1', source: tool, path: pose.orientation, transform: rotation_6d,
+     history: 3, at_start: fill}
   - {name: quaternion, unit: '1', source: tool, path: pose.orientation, components: [x, y, z, w]}
   - {name: seen, unit: m, source: poses, path: 'poses[1].position', components: [x, y, z],
      relative_to: {source: tool, position: pose.position, orientation: pose.orientation}}
