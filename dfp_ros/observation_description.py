@@ -24,9 +24,9 @@ from dfp_ros.yaml_section import Section
 
 WAIT, FILL = 'wait', 'fill'
 _POINT = ('x', 'y', 'z')
-_OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip')
+OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip')
 # What needs samples of earlier ticks as well.
-_EARLIER = ('derivative', 'history', 'at_start')
+EARLIER = ('derivative', 'history', 'at_start')
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ def read_observation(
             (1.0,) * len(constant))
     sources = tuple(sources)
     keys = (
-        section.mapping(('source', 'path'), _OPTIONAL) if name else section.mapping(
-            ('name', 'unit', 'source', 'path'), (*_OPTIONAL, *_EARLIER, 'constant')))
+        section.mapping(('source', 'path'), OPTIONAL) if name else section.mapping(
+            ('name', 'unit', 'source', 'path'), (*OPTIONAL, *EARLIER, 'constant')))
     section.at_most_one(keys, (*PICKS, 'transform'))
     section.at_most_one(keys, ('minus', 'relative_to', 'derivative'))
     reading = read_reading(keys, section, sources)

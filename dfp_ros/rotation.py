@@ -23,7 +23,7 @@ import numpy as np
 
 from dfp_ros.braking import Vector
 
-XYZW, WXYZ, AXIS_ANGLE, SIX_D = 'quaternion_xyzw', 'quaternion_wxyz', 'axis_angle', 'six_d'
+XYZW, WXYZ, AXIS_ANGLE, SIX_D = 'quaternion_xyzw', 'quaternion_wxyz', 'axis_angle', 'rotation_6d'
 #: What the numbers of a rotation may be, and what they are where nothing is turned.
 NO_TURN = MappingProxyType({
     XYZW: (0.0, 0.0, 0.0, 1.0), WXYZ: (1.0, 0.0, 0.0, 0.0), AXIS_ANGLE: (0.0, 0.0, 0.0),

@@ -24,7 +24,7 @@ NEWEST, BEFORE_TICK = 'newest', 'before_tick'
 WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
 #: The type that stands for transforms between two frames, and that of their messages.
 TF, TF_MESSAGE = 'tf', 'tf2_msgs/msg/TFMessage'
-_OPTIONAL = ('qos', 'time', 'sampling', 'when_stale')
+OPTIONAL = ('qos', 'time', 'sampling', 'when_stale')
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def read_source(name: str, section: Section) -> Source:
     """
     is_tf = 'type' in (found := section.entries()) and found['type'].text() == TF
     needed, optional = (
-        (('type', 'parent', 'child', 'max_age'), ('topic', *_OPTIONAL)) if is_tf
-        else (('topic', 'type', 'max_age'), _OPTIONAL))
+        (('type', 'parent', 'child', 'max_age'), ('topic', *OPTIONAL)) if is_tf
+        else (('topic', 'type', 'max_age'), OPTIONAL))
     keys = section.mapping(needed, optional)
     qos = _TF_RECEPTION if is_tf else Reception()
     source = Source(

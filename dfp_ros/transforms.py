@@ -74,7 +74,7 @@ def _axis_angle(quaternion: Quaternion) -> Vector:
 TRANSFORMS: Mapping[str, Transform] = MappingProxyType({
     'yaw': Transform(1, lambda quaternion: (_yaw(quaternion),), is_angle=True),
     'yaw_cosine_sine': Transform(2, _yaw_cosine_sine),
-    'six_d': Transform(6, _six_d),
+    'rotation_6d': Transform(6, _six_d),
     'axis_angle': Transform(3, _axis_angle, jumps=True)})
 
 

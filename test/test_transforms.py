@@ -47,7 +47,7 @@ def test_forms_of_a_rotation(sign: int) -> None:
             assert found[name].shape == (transform.size,)
         matrix = expected.as_matrix()
         np.testing.assert_allclose(
-            found['six_d'], np.concatenate([matrix[:, 0], matrix[:, 1]]), atol=1e-12)
+            found['rotation_6d'], np.concatenate([matrix[:, 0], matrix[:, 1]]), atol=1e-12)
         np.testing.assert_allclose(
             Rotation.from_rotvec(found['axis_angle']).as_matrix(), matrix, atol=1e-12)
         assert np.linalg.norm(found['axis_angle']) <= np.pi + 1e-12
@@ -89,7 +89,7 @@ def test_a_length_that_is_a_little_off(length: float, which: int) -> None:
         np.testing.assert_allclose(
             TRANSFORMS[name].compute(quaternion),
             TRANSFORMS[name].compute(tuple(QUATERNIONS[which])), atol=1e-9)
-    columns = np.reshape(TRANSFORMS['six_d'].compute(quaternion), (2, 3))
+    columns = np.reshape(TRANSFORMS['rotation_6d'].compute(quaternion), (2, 3))
     np.testing.assert_allclose(columns @ columns.T, np.eye(2), atol=1e-12)
     moved = point_in_frame((1.0, 2.0, 3.0), (0.0, 0.0, 0.0), quaternion)
     assert np.linalg.norm(moved) == pytest.approx(np.sqrt(14), rel=1e-12)

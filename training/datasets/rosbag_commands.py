@@ -34,7 +34,7 @@ _ROTATIONS: Mapping[str, Callable[[tuple[float, float, float, float]], Sequence[
     WXYZ: lambda quaternion: quaternion,
     XYZW: lambda quaternion: (*quaternion[1:], quaternion[0]),
     AXIS_ANGLE: TRANSFORMS['axis_angle'].compute,
-    SIX_D: TRANSFORMS['six_d'].compute}
+    SIX_D: TRANSFORMS['rotation_6d'].compute}
 
 
 @dataclass(frozen=True)
