@@ -22,7 +22,8 @@ MODULES = (
     'spec', 'policy', 'robot_description', 'observation', 'chunk', 'planner', 'limits', 'safety',
     'source_watch', 'controller', 'decision_log', 'settings', 'setting', 'braking',
     'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf',
-    'transforms', 'reading', 'observation_field', 'sample_store', 'sample_reader')
+    'transforms', 'reading', 'observation_field', 'sample_store', 'sample_reader',
+    'preflight_figures', 'preflight_verdict', 'preflight_report')
 PROGRAM = """
 import importlib, sys
 
