@@ -108,7 +108,7 @@ class PreflightNode(Node):
             self._loop.policy.execution.left_out(self._loop.policy.providers),
             find_sources(
                 self, self._loop.robot, self._subscriptions_made, self._arrivals, self._end),
-            find_commands(self, self._loop.robot, COMMAND_QOS))
+            find_commands(self, self._loop.robot))
 
     def close(self) -> None:
         """Destroy everything."""

@@ -20,7 +20,6 @@ from dataclasses import replace
 import platform
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from dfp_ros.command_description import CommandEntry, CommandTopic
@@ -72,18 +71,21 @@ def find_sources(
     return tuple(found)
 
 
-def find_commands(
-        node: Node, robot: RobotDescription, offered: QoSProfile) -> tuple[CommandFigures, ...]:
+def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, ...]:
     """
     Look at the command topics, on which this node does not publish.
 
-    :param node: Looks around.
+    :param node: Looks around, and publishes on :func:`private_topics` as the policy node would.
     :param robot: The robot's description.
-    :param offered: Quality of service that commands are offered with.
     """
     found = []
-    for command in robot.commands:
+    for command, private in zip(
+            robot.commands, private_topics(robot).commands, strict=True):
         topic = node.resolve_topic_name(command.topic)
+        # What the middleware says of it, as of the others: in our own words, a deadline that
+        # nobody asked for differs from one that nobody offers.
+        offered = node.get_publishers_info_by_topic(
+            node.resolve_topic_name(private.topic))[0].qos_profile
         found.append(CommandFigures(
             command.name, topic, command.type,
             subscribers_of(node, topic, command.type, offered),
