@@ -43,7 +43,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--seconds', type=float, default=10.0, help='how long to measure')
     parser.add_argument(
-        '--wait', type=float, default=5.0, help='seconds to wait for the robot at the start')
+        '--wait', type=float, default=10.0, help='seconds to wait for the robot at the start')
     parser.add_argument('--json', type=Path, help='write the report there too')
     words = remove_ros_args(sys.argv if arguments is None else ['preflight', *arguments])
     asked = parser.parse_args(words[1:])

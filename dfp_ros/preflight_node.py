@@ -33,10 +33,12 @@ from dfp_ros.controller import Decision, State
 from dfp_ros.node_parameters import declare_parameters, read_settings
 from dfp_ros.observation import Sample
 from dfp_ros.preflight_figures import Arrivals, Figures, PARTS, Percentiles, WakeUps
-from dfp_ros.preflight_robot import find_commands, find_sources, private_topics, subject
+from dfp_ros.preflight_robot import find_commands, find_sources, private_topics
+from dfp_ros.preflight_subject import subject
 from dfp_ros.qos import COMMAND_QOS
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.sample_store import SampleStore
+from dfp_ros.urdf_topic import with_urdf
 
 _POLL = 0.05  # s
 
@@ -63,7 +65,8 @@ class PreflightNode(Node):
         super().__init__('dfp_preflight', **kwargs)
         declare_parameters(self)
         settings = read_settings(self)
-        self._loop = load_control_loop(Candidate(settings), load_robot(settings.robot))
+        self._loop = load_control_loop(Candidate(settings), with_urdf(
+            self, load_robot(settings.robot), settings.limits.urdf_wait))
         self.subject = subject(self._loop)
         self.ended = Future()
         self._seconds = seconds

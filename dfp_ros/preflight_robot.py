@@ -17,25 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-import platform
 
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from dfp_ros.command_description import CommandEntry, CommandTopic
-from dfp_ros.control_loop import ControlLoop, hash_robot
 from dfp_ros.endpoints import publishers_of, subscribers_of
 from dfp_ros.preflight_figures import Arrivals, CommandFigures, SourceFigures
-from dfp_ros.preflight_report import Subject
 from dfp_ros.robot_description import RobotDescription
-
-
-def subject(loop: ControlLoop) -> Subject:
-    """Say what a preflight of a control loop is about."""
-    policy, settings = loop.policy, loop.settings
-    return Subject(
-        policy.spec.name, policy.sha256, loop.robot.name, hash_robot(settings.robot),
-        1e9 / loop.tick, settings.candidates or policy.spec.candidates, platform.node())
 
 
 def private_topics(robot: RobotDescription) -> RobotDescription:

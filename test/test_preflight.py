@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,19 @@ pytest.importorskip('rclpy')
 
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from policy_cell import arguments, SHIPPED
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_processes import NodeProcess, Peer
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
+from test_preflight_verdict import good
 
+from dfp_ros.policy_node import PolicyNode
+from dfp_ros.preflight_report import write_report
+from dfp_ros.preflight_subject import subject
+from dfp_ros.preflight_verdict import judge
 from dfp_ros.robots.domain import free_domain
 
 MODULE = 'dfp_ros.preflight'
@@ -148,6 +157,34 @@ def test_a_robot_of_which_nothing_is_right(policy: Path, domain: int, tmp_path: 
     assert failed['command effector'].startswith('nobody listens to it')
     assert failed['command gripper'].startswith(
         'nothing gets to /peer: requested reliable, transient_local, offered reliable, volatile')
+
+
+def test_an_activation_can_require_it(
+        policy: Path, domain: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No report, no activation; one of another rate is none either; what passed is enough."""
+    report = tmp_path / 'preflight.json'
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = PolicyNode(context=context, parameter_overrides=[
+        Parameter(name, value=value) for name, value in {
+            'policy': str(policy), 'robot': str(SHIPPED), 'rate': 50.0,
+            'require_preflight': str(report)}.items()])
+    try:
+        assert not node.autostart()
+        assert f'cannot activate: preflight report {report}: cannot be read' in capfd.readouterr(
+            ).err
+        assert node._ticker is not None
+        assert not node._ticker.is_active
+        mine = subject(node._ticker.loop)
+        write_report(report, replace(mine, rate=20.0), good(), judge(good()))
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert 'is about rate 20.0, here it is 50.0' in capfd.readouterr().err
+        write_report(report, mine, good(), judge(good()))
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert node._ticker.is_active
+    finally:
+        node.close()
+        rclpy.shutdown(context=context)
 
 
 @pytest.mark.parametrize(('words', 'message'), [
