@@ -47,6 +47,7 @@ setup(
         'console_scripts': [
             'mark_episodes = dfp_ros.mark_episodes:main',
             'policy_node = dfp_ros.policy_node:main',
+            'preflight = dfp_ros.preflight:main',
             'recorder = dfp_ros.recorder:main',
             'replay = dfp_ros.replay:main',
             'sim_node = dfp_ros.robots.sim_node:main',

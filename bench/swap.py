@@ -81,6 +81,8 @@ def run(cell: Cell, kind: str, swaps: int, interval: float, good: list[Path],
         while time.monotonic() < due:
             cell.peer.wait_for(lambda due=due: time.monotonic() >= due)
     _, after = cell.report()
+    wanted = {'none': after['policy'], 'swaps': good[(swaps - 1) % 2].stem}
+    assert after['policy'] == wanted.get(kind, before['policy']), after['last_refusal']
     return {
         'kind': kind, 'swaps': swaps if kind != 'none' else 0,
         'ticks': int(after['run_ticks']) - int(before['run_ticks']),

@@ -198,7 +198,8 @@ class Controller:
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
         self._stopped_by = other._stopped_by
-        self._builder.take_over(other._builder)
+        self.counts.update(other.counts)
+        self._builder = other._builder
         self._limiter.take_over(other._limiter)
         self._planner.drop()
         if other._planner.last is not None:

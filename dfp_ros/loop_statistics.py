@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 _SMALLEST, _BINS = 1e-6, 2778
 _STEP = math.log(1.01)
 # By how much of a period a tick may seem to be before its deadline, as the first was late.
-_EARLY = 0.25
+_EARLY = 0.1
 
 
 class Series:

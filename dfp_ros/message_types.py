@@ -33,7 +33,6 @@ WHOLE = {
     **{f'uint{bits}': (0, 2**bits - 1) for bits in (8, 16, 32, 64)}}
 NUMBERS = (*FLOATS, 'boolean', *WHOLE)
 
-
 # sequence<double>, sequence<double, 5> and double[6].
 _ARRAY = re.compile(
     r'sequence<(?P<sequence>[^,>]+)(, (?P<bound>\d+))?>|(?P<element>[^\[]+)\[(?P<size>\d+)\]')

@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import copy
 from typing import Any
 
 import numpy as np
@@ -56,12 +55,6 @@ class ObservationBuilder:
         """Forget what was before: for where ticks were left out, or an episode begins."""
         for field in self._fields:
             field.reset()
-
-    def take_over(self, other: ObservationBuilder) -> None:
-        """Go on with what another builder of the same robot remembers."""
-        if self._entries == other._entries:
-            self._fields = copy.deepcopy(other._fields)
-            self._now = other._now
 
     def build(self, samples: Mapping[str, Sample], now: int) -> NDArray[np.float32]:
         """

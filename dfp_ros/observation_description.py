@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dfp_ros.reading import KEYS, PICKS, QUATERNION, read_path, read_reading, Reading
@@ -24,9 +24,9 @@ from dfp_ros.yaml_section import Section
 
 WAIT, FILL = 'wait', 'fill'
 _POINT = ('x', 'y', 'z')
-_OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip')
+OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip')
 # What needs samples of earlier ticks as well.
-_EARLIER = ('derivative', 'history', 'at_start')
+EARLIER = ('derivative', 'history', 'at_start')
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,11 @@ class ObservationEntry:
         return self.width * self.history
 
     @property
+    def joints(self) -> tuple[str, ...]:
+        """Joints that its numbers are of, or empty."""
+        return () if self.reading is None else self.reading.joints
+
+    @property
     def readings(self) -> tuple[Reading, ...]:
         """Everything that is read for it."""
         frame = (self.frame.orientation, self.frame.position) if self.frame else ()
@@ -100,7 +105,7 @@ class ObservationEntry:
 
 
 def read_observation(
-        section: Section, sources: Iterable[str], name: str = '', unit: str = ''
+        section: Section, sources: Iterable[str], name: str = '', unit: str = '',
 ) -> ObservationEntry:
     """
     Read one field of the observation.
@@ -120,8 +125,8 @@ def read_observation(
             (1.0,) * len(constant))
     sources = tuple(sources)
     keys = (
-        section.mapping(('source', 'path'), _OPTIONAL) if name else section.mapping(
-            ('name', 'unit', 'source', 'path'), (*_OPTIONAL, *_EARLIER, 'constant')))
+        section.mapping(('source', 'path'), OPTIONAL) if name else section.mapping(
+            ('name', 'unit', 'source', 'path'), (*OPTIONAL, *EARLIER, 'constant')))
     section.at_most_one(keys, (*PICKS, 'transform'))
     section.at_most_one(keys, ('minus', 'relative_to', 'derivative'))
     reading = read_reading(keys, section, sources)
@@ -184,9 +189,10 @@ def _in_full(section: Section, reading: Reading) -> tuple[Reading, tuple[int, ..
 
 def _read_frame(section: Section, sources: Iterable[str], reading: Reading) -> Frame:
     """Read a pose that something is seen from."""
-    keys: Mapping[str, Section] = section.mapping(
-        ('source', 'orientation') if reading.is_quaternion
-        else ('source', 'position', 'orientation'))
+    needed = ('source', 'position', 'orientation')
+    # A rotation needs no origin; it may be there, so that fields can share a frame in YAML.
+    keys = section.mapping(*(
+        (needed[::2], needed[1:2]) if reading.is_quaternion else (needed,)))
 
     def part(key: str, components: tuple[str, ...]) -> Reading:
         return Reading(
@@ -194,7 +200,8 @@ def _read_frame(section: Section, sources: Iterable[str], reading: Reading) -> F
             section.where)
 
     return Frame(
-        part('orientation', QUATERNION), part('position', _POINT) if 'position' in keys else None)
+        part('orientation', QUATERNION),
+        None if reading.is_quaternion else part('position', _POINT))
 
 
 def _read_clip(section: Section, size: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

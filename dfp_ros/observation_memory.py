@@ -96,5 +96,5 @@ class History:
         :return: Shape (ticks * width,), the oldest first, or None where ticks are missing.
         """
         missing = self._length - len(self._ticks)
-        self._ticks.extend([numbers.copy()] * (missing if self._fill and missing else 1))
+        self._ticks.extend([numbers] * (missing if self._fill and missing else 1))
         return np.concatenate(self._ticks) if len(self._ticks) == self._length else None

@@ -40,12 +40,13 @@ from dfp_ros.node_parameters import declare_parameters, read_settings
 from dfp_ros.policy_file import PolicyError
 from dfp_ros.policy_status import PolicyStatus
 from dfp_ros.policy_swapper import PolicySwapper
+from dfp_ros.preflight_report import PreflightError
+from dfp_ros.preflight_subject import require_preflight
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.setting import SettingsError
 from dfp_ros.ticker import Ticker
 from dfp_ros.trigger_services import TriggerServices
-from dfp_ros.urdf import read_joint_limits
-from dfp_ros.urdf_topic import wait_for_urdf
+from dfp_ros.urdf_topic import with_urdf
 
 
 class PolicyNode(LifecycleNode):
@@ -90,6 +91,11 @@ class PolicyNode(LifecycleNode):
         """Start ticking, from samples that arrive from now on."""
         assert self._ticker is not None
         with self._changing('activating'):
+            try:
+                require_preflight(self._ticker.loop)
+            except PreflightError as error:
+                self.get_logger().error(f'cannot activate: {explain(error)}')
+                return TransitionCallbackReturn.FAILURE
             self._ticker.start()
             # What was loaded stays; without it, a collection is too short to be seen in the loop.
             gc.collect()
@@ -143,10 +149,7 @@ class PolicyNode(LifecycleNode):
     def _configure(self) -> ControlLoop:
         """Load what the parameters name, and open the topics."""
         settings = read_settings(self)
-        robot = load_robot(settings.robot)
-        if robot.needs_urdf:
-            urdf = wait_for_urdf(self, settings.limits.urdf_wait)
-            robot = replace(robot, joints=read_joint_limits(urdf))
+        robot = with_urdf(self, load_robot(settings.robot), settings.limits.urdf_wait)
         loop = load_control_loop(Candidate(settings), robot)
         try:
             require_latency(loop)

@@ -20,9 +20,6 @@ from dfp_ros.source_description import Reception
 # What sensors publish matches this, reliable or not.
 SENSOR_QOS = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
-# Lockstep waits for every sample, so none may be lost; its publishers must be reliable.
-LOCKSTEP_QOS = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 # Controllers subscribe reliably, and only the newest command is worth having.
 COMMAND_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
@@ -39,7 +36,8 @@ def source_qos(reception: Reception, lockstep: bool = False) -> QoSProfile:
     Make the quality of service that a source is subscribed with.
 
     :param reception: What the description says.
-    :param lockstep: Whether a sample that gets lost would be waited for.
+    :param lockstep: Whether every sample is waited for, so that none may be lost; its publisher
+        must be reliable then.
     """
     return QoSProfile(
         depth=reception.depth, durability=DurabilityPolicy[reception.durability.upper()],

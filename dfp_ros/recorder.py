@@ -80,6 +80,7 @@ class RecorderNode(Node):
         self._subscriptions_made: list[Any] = []
         self._topics: list[tuple[str, Any]] = []
         self._best_effort: set[int] = set()
+        self._latched: set[int] = set()
         self._last = 0
         self._reported = 0
         self._marked = {START: 0, SUCCESS: 0, FAILURE: 0}
@@ -131,8 +132,12 @@ class RecorderNode(Node):
                 f'{nearest(settings["storage"], STORAGES)}')
         robot = load_robot(settings['robot'])
         topics = [
-            (source.topic, SourceReader(source, robot).message_type, source.type)
-            for source in robot.sources.values()]
+            (topic, SourceReader(source, robot).message_type, source.type)
+            for source in robot.sources.values()
+            for topic in (source.topic, source.static_topic) if topic]
+        latched = {source.static_topic for source in robot.sources.values()} | {
+            source.topic for source in robot.sources.values()
+            if source.qos.durability == 'transient_local'}
         topics += [
             (topic.topic, find_message_type(topic.type, topic.where), topic.type)
             for topic in robot.commands]
@@ -144,6 +149,7 @@ class RecorderNode(Node):
         # Two sources may share a topic.
         topics = list(dict.fromkeys(topics))
         self._topics = [(self.resolve_topic_name(name), kind) for name, kind, _ in topics]
+        self._latched = {i for i, (name, _, _) in enumerate(topics) if name in latched}
         self._bag = BagWriter(
             Path(settings['out']).expanduser(), settings['storage'],
             [(name, text) for (name, _), (_, _, text) in zip(self._topics, topics, strict=True)],
@@ -156,7 +162,7 @@ class RecorderNode(Node):
         self.create_timer(0.5, self._look_after)
 
     def _subscribe(self, index: int) -> Any:
-        """Subscribe to a topic, reliably unless its publisher is not."""
+        """Subscribe to a topic, reliably unless its publisher is not, from before where asked."""
         name, kind = self._topics[index]
         reliability = (
             ReliabilityPolicy.BEST_EFFORT if index in self._best_effort
@@ -164,7 +170,8 @@ class RecorderNode(Node):
         # What runs was published before the recording began.
         is_status = name == self.resolve_topic_name(f'{self._settings["policy_node"]}/policy')
         durability = (
-            DurabilityPolicy.TRANSIENT_LOCAL if is_status else DurabilityPolicy.VOLATILE)
+            DurabilityPolicy.TRANSIENT_LOCAL if is_status or index in self._latched
+            else DurabilityPolicy.VOLATILE)
         return self.create_subscription(
             kind, name, self._receiver(index),
             QoSProfile(depth=DEPTH, reliability=reliability, durability=durability), raw=True)

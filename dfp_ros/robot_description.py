@@ -65,11 +65,13 @@ class RobotDescription:
         return any(topic.trajectory == CHUNK for topic in self.commands)
 
     def readings(self, source: str) -> list[Reading]:
-        """List everything that is read of a source: for observations, and where the robot is."""
-        measured = [entry.measured for topic in self.commands for entry in topic.entries]
+        """List everything that is read of a source, for the observation and for commands."""
+        measured = [
+            entry.measured for topic in self.commands for entry in topic.entries
+            if entry.measured is not None]
         return [
-            reading for entry in (*self.observation, *measured) if entry is not None
-            for reading in entry.readings if reading.source == source]
+            reading for entry in (*self.observation, *measured) for reading in entry.readings
+            if reading.source == source]
 
 
 def load_robot_description(path: str | os.PathLike[str]) -> RobotDescription:

@@ -26,8 +26,9 @@ from dfp_ros.control_loop import ControlLoop
 from dfp_ros.controller import Decision, State
 from dfp_ros.explain import explain
 from dfp_ros.observation import Sample
-from dfp_ros.qos import COMMAND_QOS, LOCKSTEP_QOS, SENSOR_QOS
+from dfp_ros.qos import COMMAND_QOS, source_qos
 from dfp_ros.safety import Reason
+from dfp_ros.source_description import STATIC_RECEPTION
 from dfp_ros.source_reader import SourceReader
 
 
@@ -113,17 +114,27 @@ class SourceSubscriptions:
         """Create them."""
         self._node = node
         self._receive = receive
-        qos = LOCKSTEP_QOS if loop.settings.trigger == 'samples' else SENSOR_QOS
+        lockstep = loop.settings.trigger == 'samples'
         self._subscriptions: list[Subscription] = []
         for source in loop.robot.sources.values():
             reader = SourceReader(source, loop.robot)
             self._subscriptions.append(node.create_subscription(
-                reader.message_type, source.topic, self._receiver(source.name, reader), qos))
+                reader.message_type, source.topic, self._receiver(source.name, reader.read),
+                source_qos(source.qos, lockstep)))
+            if source.static_topic:
+                self._subscriptions.append(node.create_subscription(
+                    reader.message_type, source.static_topic,
+                    self._receiver(source.name, reader.read_static),
+                    source_qos(STATIC_RECEPTION)))
 
-    def _receiver(self, name: str, reader: SourceReader) -> Callable[[object], None]:
-        """Make the callback of one source."""
+    def _receiver(
+            self, name: str, read: Callable[[object, int], Sample | None],
+    ) -> Callable[[object], None]:
+        """Make the callback of one topic of a source."""
         def receive(message: object) -> None:
-            self._receive(name, reader.read(message, self._node.get_clock().now().nanoseconds))
+            sample = read(message, self._node.get_clock().now().nanoseconds)
+            if sample is not None:
+                self._receive(name, sample)
         return receive
 
     def close(self) -> None:

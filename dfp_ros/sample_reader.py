@@ -45,7 +45,7 @@ class SampleReader:
         :param received: When it arrived, in ns.
         """
         stamp = None
-        if self._stamped:
+        if self._stamped and message.header is not None:
             header_stamp = message.header.stamp
             stamp = header_stamp.sec * 1_000_000_000 + header_stamp.nanosec
         return Sample(

@@ -79,6 +79,12 @@ class Settings:
     latency_share: float = setting(
         0.8, 'Share of a tick that the p99 of the inference of a new policy may take, as measured '
         'before it takes over; one that takes longer is refused.', bounds=(0.01, 10.0))
+    require_preflight: str = setting(
+        '', 'Report of a preflight, written by `ros2 run dfp_ros preflight --json FILE`, without '
+        'which the node is not activated: passed, on this machine, and of this policy file, '
+        'robot description, rate and number of candidates. Empty for none.')
+    preflight_hours: float = setting(
+        24.0, 'Hours that the report of a preflight may be old.', bounds=(0.0, 8760.0))
     autostart: bool = setting(
         True, 'Configure and activate when the node starts.', is_fixed=True)
     planning: PlanningSettings = field(default_factory=PlanningSettings)

@@ -15,13 +15,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dfp_ros.yaml_section import Section
 
 BOTH, HEADER, RECEIVE = 'both', 'header', 'receive'
 NEWEST, BEFORE_TICK = 'newest', 'before_tick'
 WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
+#: The type that stands for transforms between two frames, and that of their messages.
+TF, TF_MESSAGE = 'tf', 'tf2_msgs/msg/TFMessage'
+OPTIONAL = ('qos', 'time', 'sampling', 'when_stale')
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Reception:
     depth: int = 5
 
 
+# Transforms come from many publishers at once; this is what tf2 listens with.
+_TF_RECEPTION = Reception('reliable', depth=100)
+#: How transforms that never change are asked for, as they are published once.
+STATIC_RECEPTION = Reception('reliable', 'transient_local', 100)
+
+
 @dataclass(frozen=True)
 class Source:
     """
@@ -57,6 +66,8 @@ class Source:
     :param sampling: Which message a tick takes: the :data:`NEWEST`, or the newest that was
         measured :data:`BEFORE_TICK`.
     :param when_stale: What happens above the maximum age, one of :data:`WHEN_STALE`.
+    :param parent: Of transforms: the frame that poses are given in; empty for any other type.
+    :param child: Of transforms: the frame whose pose is meant.
     """
 
     name: str
@@ -68,6 +79,13 @@ class Source:
     time: str = BOTH
     sampling: str = NEWEST
     when_stale: str = 'hold'
+    parent: str = ''
+    child: str = ''
+
+    @property
+    def static_topic(self) -> str:
+        """Topic of transforms that never change; empty where none are needed."""
+        return f'{self.topic}_static' if self.child else ''
 
 
 def read_source(name: str, section: Section) -> Source:
@@ -78,21 +96,30 @@ def read_source(name: str, section: Section) -> Source:
     :param section: Its keys.
     :raises DescriptionError: At the first thing that is wrong.
     """
-    keys = section.mapping(
-        ('topic', 'type', 'max_age'), ('qos', 'time', 'sampling', 'when_stale'))
-    return Source(
-        name, keys['topic'].text(), keys['type'].text(), keys['max_age'].positive(),
-        section.where,
-        _read_reception(keys['qos']) if 'qos' in keys else Reception(),
+    is_tf = 'type' in (found := section.entries()) and found['type'].text() == TF
+    needed, optional = (
+        (('type', 'parent', 'child', 'max_age'), ('topic', *OPTIONAL)) if is_tf
+        else (('topic', 'type', 'max_age'), OPTIONAL))
+    keys = section.mapping(needed, optional)
+    qos = _TF_RECEPTION if is_tf else Reception()
+    source = Source(
+        name, keys['topic'].text() if 'topic' in keys else '/tf', keys['type'].text(),
+        keys['max_age'].positive(), section.where,
+        _read_reception(keys['qos'], qos) if 'qos' in keys else qos,
         keys['time'].choice((BOTH, HEADER, RECEIVE)) if 'time' in keys else BOTH,
         keys['sampling'].choice((NEWEST, BEFORE_TICK)) if 'sampling' in keys else NEWEST,
         keys['when_stale'].choice(WHEN_STALE) if 'when_stale' in keys else 'hold')
+    if not is_tf:
+        return source
+    parent, child = (keys[key].text().lstrip('/') for key in ('parent', 'child'))
+    if parent == child:
+        raise keys['child'].error(f'found {child!r} for both frames, expected two')
+    return replace(source, type=TF_MESSAGE, parent=parent, child=child)
 
 
-def _read_reception(section: Section) -> Reception:
+def _read_reception(section: Section, usual: Reception) -> Reception:
     """Read how messages are asked for; what is not said stays as it is."""
     keys = section.mapping((), ('reliability', 'durability', 'depth'))
-    usual = Reception()
     return Reception(
         keys['reliability'].choice(('best_effort', 'reliable'))
         if 'reliability' in keys else usual.reliability,

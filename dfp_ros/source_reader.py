@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from dfp_ros.message_types import field_type, find_message_type, is_array, NUMBERS
@@ -23,7 +25,11 @@ from dfp_ros.reading import Reading
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.sample_reader import SampleReader
 from dfp_ros.source_description import HEADER, RECEIVE, Source
+from dfp_ros.transform_reader import TransformReader
 from dfp_ros.yaml_section import DescriptionError
+
+#: What transforms between two frames are read like.
+TRANSFORM = 'geometry_msgs/msg/TransformStamped'
 
 
 class SourceReader:
@@ -32,31 +38,60 @@ class SourceReader:
 
     :param source: The source.
     :param robot: The description that it is from, which says what is read.
+
+    :ivar message_type: Class of its messages.
+    :ivar read_static: As :meth:`read`, for transforms that never change.
+
     :raises DescriptionError: Where the message type or a message field does not exist, or is not
         made of numbers.
     """
 
     def __init__(self, source: Source, robot: RobotDescription) -> None:
         """Look everything up once, so that a message costs a few attribute accesses."""
-        self.message_type = find_message_type(source.type, source.where)
         readings = robot.readings(source.name)
-        for reading in readings:
-            _check_reading(self.message_type, source.type, reading)
+        stamped = source.time != RECEIVE
+        if source.child:
+            self.message_type = _find_transforms(source)
+            _check_readings(TRANSFORM, source.where, readings)
+            transforms = TransformReader(source.parent, source.child, readings, stamped)
+            self._read: Callable[[Any, int], Sample | None] = transforms.read
+            self.read_static = partial(transforms.read, is_static=True)
+            return
+        self.message_type = find_message_type(source.type, source.where)
+        _check_readings(source.type, source.where, readings)
         has_header = 'header' in self.message_type.get_fields_and_field_types()
         if source.time == HEADER and not has_header:
             raise DescriptionError(
                 f'{source.where}: found time: header, but {source.type} has no header; use '
                 'time: receive')
-        self._reader = SampleReader(readings, has_header and source.time != RECEIVE)
+        self._read = SampleReader(readings, has_header and stamped).read
 
-    def read(self, message: Any, received: int) -> Sample:
+    def read(self, message: Any, received: int) -> Sample | None:
         """
         Convert a message.
 
         :param message: Message of this source's type.
         :param received: When it arrived, in ns.
+        :return: A sample; None where transforms came that do not matter.
         """
-        return self._reader.read(message, received)
+        return self._read(message, received)
+
+
+def _find_transforms(source: Source) -> Any:
+    """Find the type of messages with transforms, which is not part of every installation."""
+    try:
+        return find_message_type(source.type, source.where)
+    except DescriptionError as error:
+        raise DescriptionError(
+            f'{source.where}: found type: tf, which needs the package tf2_msgs; install it '
+            '(ros-<distribution>-tf2-msgs)') from error
+
+
+def _check_readings(type_name: str, where: str, readings: Iterable[Reading]) -> None:
+    """See that everything can be read from a message type."""
+    message_type = find_message_type(type_name, where)
+    for reading in readings:
+        _check_reading(message_type, type_name, reading)
 
 
 def _check_reading(message_type: Any, type_name: str, reading: Reading) -> None:

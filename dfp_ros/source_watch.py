@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dfp_ros.observation import Sample
-from dfp_ros.safety import conclude, Finding, finding, Reason
+from dfp_ros.safety import conclude, Finding, finding, Reason, Response
 from dfp_ros.source_description import HEADER, RECEIVE, Source
 
 # The smallest delay is that of the last one to two such runs of messages.
@@ -82,10 +82,11 @@ def check_sources(
     """
     See once whether every source is there and fresh, without a memory of their clocks.
 
-    :return: :attr:`Reason.NONE`, or every reason that applies, and a text that names the sources.
+    :return: :attr:`Reason.NONE` where the robot may go on, or every reason that applies, and a
+        text that names the sources.
     """
-    reason, text, _ = conclude(SourceWatch(sources).check(now, samples))
-    return reason, text
+    reason, text, response = conclude(SourceWatch(sources).check(now, samples))
+    return (reason, text) if response >= Response.HOLD else (Reason.NONE, '')
 
 
 class _Delay:

@@ -54,7 +54,7 @@ def _yaw_cosine_sine(quaternion: Quaternion) -> tuple[float, float]:
     return math.cos(yaw), math.sin(yaw)
 
 
-def _rotation_6d(quaternion: Quaternion) -> tuple[float, ...]:
+def _six_d(quaternion: Quaternion) -> tuple[float, ...]:
     """First two columns of the rotation matrix, one after the other (Zhou et al. 2019)."""
     w, x, y, z = _unit(quaternion)
     return (
@@ -74,7 +74,7 @@ def _axis_angle(quaternion: Quaternion) -> Vector:
 TRANSFORMS: Mapping[str, Transform] = MappingProxyType({
     'yaw': Transform(1, lambda quaternion: (_yaw(quaternion),), is_angle=True),
     'yaw_cosine_sine': Transform(2, _yaw_cosine_sine),
-    'rotation_6d': Transform(6, _rotation_6d),
+    'rotation_6d': Transform(6, _six_d),
     'axis_angle': Transform(3, _axis_angle, jumps=True)})
 
 

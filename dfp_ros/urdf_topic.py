@@ -15,15 +15,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from std_msgs.msg import String
 
-from dfp_ros.urdf import UrdfError
+from dfp_ros.robot_description import RobotDescription
+from dfp_ros.urdf import read_joint_limits, UrdfError
 
 TOPIC = 'robot_description'
+
+
+def with_urdf(node: Node, robot: RobotDescription, seconds: float) -> RobotDescription:
+    """
+    Add the limits of the robot's URDF, where its description asks for them.
+
+    :param node: The node that wants them; see :func:`wait_for_urdf`.
+    :param robot: The robot's description.
+    :param seconds: How long to wait for the URDF.
+    :raises UrdfError: Where none came by then, or it is none.
+    """
+    if not robot.needs_urdf:
+        return robot
+    return replace(robot, joints=read_joint_limits(wait_for_urdf(node, seconds)))
 
 
 def wait_for_urdf(node: Node, seconds: float) -> str:

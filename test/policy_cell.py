@@ -119,6 +119,11 @@ class Cell:
         self.peer.wait_for(lambda: self.twists and speed(self.twists[-1]) == 0 and self.grips
                            and self.grips[-1].data[0] == 0)
 
+    def wait_for_no_motion(self) -> None:
+        """Wait until the last command is zero on both topics, whenever it was sent."""
+        self.peer.wait_for(lambda: self.twists and speed(self.twists[-1]) == 0 and self.grips
+                           and self.grips[-1].data[0] == 0)
+
     def report(self, **expected: str) -> tuple[DiagnosticStatus, dict[str, str]]:
         """Wait for diagnostics with certain values, from now on."""
         self._reports.clear()

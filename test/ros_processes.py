@@ -90,6 +90,7 @@ class Peer:
         self.node = Node('peer', context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
+        self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Peer:
         return self
@@ -119,7 +120,10 @@ class Peer:
 
     def call(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
         """Call a service."""
-        client = self.node.create_client(kind, name)
+        # Each client is known to the whole domain, so there is one a service.
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, name)
+        client = self._clients[name]
         self.wait_for(client.service_is_ready, timeout)
         future = client.call_async(kind.Request() if request is None else request)
         self.wait_for(future.done, timeout)

@@ -309,6 +309,7 @@ def test_an_operator_s_stop_latches(policy: OnnxPolicy) -> None:
     other = controller(policy)
     other.take_over(robot)
     assert other.is_stopped
+    assert other.counts[Reason.OPERATOR_STOP] == 1
     assert run(other, 1)[-1].state is State.STOPPED
     other.resume()
     assert [decision.chunk_index for decision in run(other, 2)] == [0, 1]

@@ -58,8 +58,8 @@ def test_a_step_is_kept_where_the_node_would_have_run(tmp_path: Path, seed: int)
     data, report = convert([path], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))
 
     node = controller(OnnxPolicy(write_policy(tmp_path / 'policy.onnx')))
-    readers = {f'/{source.topic}': (name, SampleReader(
-        [entry for entry in ROBOT.observation if entry.source == name], stamped=True))
+    readers = {
+        f'/{source.topic}': (name, SampleReader(ROBOT.readings(name), stamped=True))
         for name, source in ROBOT.sources.items()}
     arrivals = sorted((each for each in messages if each[1] in readers), key=lambda each: each[0])
     samples: dict[str, Sample] = {}

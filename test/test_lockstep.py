@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+import re
 
 import numpy as np
 from policies import cube_spec, write_policy
@@ -24,6 +25,7 @@ from ros_processes import NodeProcess
 
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.robots.domain import free_domain
+from dfp_ros.robots.joint_control import joint_range
 from dfp_ros.robots.recording import load
 from dfp_ros.shared_files import find_shared
 from training.environments import start
@@ -56,6 +58,19 @@ def test_lift_over_ros_is_lift_in_the_evaluation(tmp_path: Path) -> None:
     assert expected.success > 0
 
 
+def test_joint_targets_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
+    """A JointTrajectory a step, its targets in rad; the evaluation has no limits of speed."""
+    text = find_shared('panda_joint', 'config', '.yaml').read_text()
+    for key in ('velocity', 'acceleration'):
+        text, changed = re.subn(rf'{key}: \[.*\]', f'{key}: 1.0e+6', text)
+        assert changed == 1
+    robot = tmp_path / 'panda_joint.yaml'
+    robot.write_text(text)
+    expected = compare(
+        find_shared('lift_joint', 'models', '.onnx'), 2, tmp_path / 'episodes', str(robot))
+    assert expected.success > 0
+
+
 def compare(
         path: Path, episodes: int, folder: Path, robot: str = 'ur5e_cube') -> Evaluation:
     """
@@ -79,13 +94,17 @@ def compare(
         assert brain.stop() == 0, brain.output
 
     with closing(start(
-            policy.spec.environment, 1, policy.spec.provenance.get('data'))) as environments:
+            policy.spec.environment, 1, policy.spec.provenance)) as environments:
         expected = evaluate(
             environments, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, SEED)
+    env_args = policy.spec.provenance.get('data', {}).get('env_args')
+    # Of joints the robot records targets in rad, of which the policy's actions are shares.
+    joints = joint_range(env_args) if env_args else None
     for episode in expected.episodes:
         recording = load(folder / f'episode_{episode.seed}.npz')
         assert recording.actions.shape == episode.actions.shape
-        assert np.abs(recording.actions - episode.actions).max() <= 1e-5
+        actions = joints.actions(recording.actions) if joints else recording.actions
+        assert np.abs(actions - episode.actions).max() <= 1e-5
         assert recording.result.success == episode.success
         assert recording.result.steps == episode.steps
         assert recording.result.total_reward == episode.total_reward

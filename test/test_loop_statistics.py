@@ -118,3 +118,10 @@ def test_report() -> None:
     assert (second['run_ticks'], second['run_missed_ticks']) == (4, 1)
     assert math.isnan(second['inference_p50_ms'])
     assert second['run_inference_max_ms'] == pytest.approx(3)
+
+
+def test_late_is_not_missed() -> None:
+    """A tick that comes before the next deadline was late; one that comes after it is lost."""
+    assert missed(0, 1.8, 2, 3) == 0
+    assert missed(0, 1, 3.8, 4, 5) == 1
+    assert missed(0, 1, 3.8, 4.7, 5) == 1

@@ -135,6 +135,23 @@ def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message
     assert message in text
 
 
+@pytest.mark.parametrize(('keys', 'place', 'message'), [
+    ('type: tf, parent: a, chld: b', '.chld', "did you mean 'child'?"),
+    ('type: tf, parent: a', '', "the key 'child' is missing"),
+    ('type: tf, parent: a, child: /a', '.child', "found 'a' for both frames"),
+    ('type: tff, parent: a, child: b', '.parent', 'unknown key'),
+    ('type: tf, parent: a, child: b, qos: {dept: 1}', '.qos.dept', "did you mean 'depth'?"),
+])
+def test_bad_frames(tmp_path: Path, keys: str, place: str, message: str) -> None:
+    """What is wrong with a source of transforms."""
+    path = description(
+        tmp_path, 'sources:\n', f'sources:\n  tool: {{max_age: 1.0, {keys}}}\n')
+    with pytest.raises(DescriptionError) as caught:
+        load_robot_description(path)
+    assert f': sources.tool{place}: ' in str(caught.value)
+    assert message in str(caught.value)
+
+
 def test_how_a_source_is_taken(tmp_path: Path) -> None:
     """What is not said is as for sensors; what is said is kept."""
     robot = load_robot_description(description(

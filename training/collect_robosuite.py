@@ -34,7 +34,7 @@ import numpy as np
 
 from training.collection import Episode
 from training.environments import headless
-from training.joint_targets import JointTargets
+from training.joint_targets import JointTargets, wander
 
 KINDS = ('mh', 'joint')
 # Operators are slow rather than hasty: they may take longer than a policy.
@@ -88,15 +88,18 @@ class Recipe:
         :returns: ``actions``, ``rewards``, ``dones``, ``states``, ``obs/KEY``, ``next_obs/KEY``,
             one row a step, and :data:`ABOUT`.
         """
-        from training.robosuite_operators import OPERATORS, Script, steady
+        from training.robosuite_operators import at_joints, OPERATORS, Script
         operator = OPERATORS[number % len(OPERATORS)]
         if self.kind == 'joint':
-            operator = steady(operator)
+            operator = at_joints(operator)
         attempt = 0
         while True:
             generator = np.random.default_rng([self.seed, number, attempt])
             env.reset(seed=int(generator.integers(2**31)))
-            columns = _attempt(env, Script(env, operator, generator))
+            script = Script(env, operator, generator)
+            if self.kind == 'joint':
+                wander(env, generator)
+            columns = _attempt(env, script)
             if columns is not None:
                 about = operator.name, operator.skill, env.suite.sim.model.get_xml()
                 return columns | {

@@ -27,6 +27,25 @@ DAMPING = 0.05
 # Share of the way back to the posture that episodes start in, a step, as far as that leaves the
 # effector where it is.
 RETURN = 0.2
+# How far from their posture joints begin, rad, and in how many steps they go there.
+ASIDE, STEPS_ASIDE = 0.2, 12
+
+
+def wander(env: Any, generator: np.random.Generator) -> None:
+    """
+    Let joints go somewhere near, before a demonstration begins.
+
+    A policy that saw only straight ways from one posture would not find back to them: its targets
+    are places, and go on wherever it errs.
+
+    :param env: What :class:`JointTargets` takes.
+    :param generator: Decides where to.
+    """
+    joints = env.parts['robot0_joint_pos']
+    target = joints + generator.uniform(-ASIDE, ASIDE, len(joints))
+    for _ in range(STEPS_ASIDE):
+        # The gripper stays open.
+        env.step(env.joints.actions(np.append(target, -1.0)))
 
 
 class JointTargets:

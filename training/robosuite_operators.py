@@ -67,13 +67,13 @@ OPERATORS = (
 )
 
 
-def steady(operator: Operator) -> Operator:
+def at_joints(operator: Operator) -> Operator:
     """
     Have somebody drive the joints, which follow what a controller of the effector smooths.
 
-    :returns: Somebody who trembles a quarter as much, and does not rest.
+    :returns: Somebody who trembles half as much, and does not rest.
     """
-    return replace(operator, noise=operator.noise / 4, pause=0.0)
+    return replace(operator, noise=operator.noise / 2, pause=0.0)
 
 
 @dataclass(frozen=True)

@@ -21,20 +21,23 @@ it is never filled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from dfp_ros.episode_marks import TOPIC
+from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import read_decision
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.sample_reader import SampleReader
 from dfp_ros.source_description import RECEIVE
 from dfp_ros.spec import ActionField
+from dfp_ros.transform_reader import TransformReader
 from training.datasets.rosbag_commands import ActionScale, read_command
 from training.datasets.rosbag_decisions import decision_steps
 from training.datasets.rosbag_episodes import cut, Piece
@@ -44,6 +47,7 @@ from training.datasets.rosbag_report import Report
 from training.datasets.rosbag_ticks import Event, Step
 from training.transitions import DataError, observation_fields, Transitions
 
+Reader: TypeAlias = Callable[[Any, int], Sample | None]
 ARRAY, STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
 
 
@@ -138,12 +142,23 @@ def _events(
         bag: Bag, robot: RobotDescription, options: Options, decided: bool) -> Iterator[Event]:
     """Go through the messages that matter, decoded as the node decodes them."""
     types: dict[str, str] = {}
-    sources: dict[str, list[tuple[str, SampleReader | None]]] = {}
+    # What reads a source is known once a message shows whether it has a header.
+    sources: dict[str, list[tuple[str, Reader | None]]] = {}
     for source in robot.sources.values():
         topic = _resolve(options, source.topic)
         bag.require(topic, source.type, source.where)
         types[topic] = source.type
-        sources.setdefault(topic, []).append((source.name, None))
+        if not source.child:
+            sources.setdefault(topic, []).append((source.name, None))
+            continue
+        reader = TransformReader(
+            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE)
+        sources.setdefault(topic, []).append((source.name, reader.read))
+        static = _resolve(options, source.static_topic)
+        if bag.count(static):
+            types[static] = source.type
+            sources.setdefault(static, []).append(
+                (source.name, partial(reader.read, is_static=True)))
     commands = {}
     for command in () if decided else robot.commands:
         topic = _resolve(options, command.topic)
@@ -154,16 +169,18 @@ def _events(
     types |= {marks: STRING} | ({decisions: ARRAY} if decided else {})
     for topic, time, message in bag.messages(types):
         if topic in sources:
-            for i, (name, reader) in enumerate(sources[topic]):
-                if reader is None:
+            for i, (name, read) in enumerate(sources[topic]):
+                if read is None:
                     stamped = hasattr(message, 'header') and robot.sources[name].time != RECEIVE
-                    reader = SampleReader(robot.readings(name), stamped)
-                    sources[topic][i] = name, reader
+                    read = SampleReader(robot.readings(name), stamped).read
+                    sources[topic][i] = name, read
                 try:
-                    yield Event('sample', name, time, reader.read(message, time))
+                    sample = read(message, time)
                 except AttributeError as error:
                     raise DataError(
                         f'{bag.path}: {topic}: {robot.sources[name].where}: {error}') from error
+                if sample is not None:
+                    yield Event('sample', name, time, sample)
         elif topic in commands:
             yield Event(
                 'command', commands[topic].name, time, read_command(commands[topic], message))

@@ -29,6 +29,7 @@ from dfp_ros.controller import State
 from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import RecordedDecision
 from dfp_ros.robot_description import RobotDescription
+from dfp_ros.safety import Reason
 from training.datasets.rosbag_commands import ActionScale
 from training.datasets.rosbag_ticks import Event, Observer, Step, Tick
 from training.transitions import DataError
@@ -109,17 +110,22 @@ def _decided(
         raw: bool) -> Tick:
     """Make the step of a decision."""
     where = decision.stamp, follows
+    if not follows:
+        observer.reset()
     if problem:
         return Tick(*where, problem)
+    found, missing = _samples(decision, samples)
+    # Where the node computed an observation, it counts for later ones, whatever came of it.
+    observed = decision.observation is not None or decision.reason is Reason.WAITING
+    if missing or not observed:
+        observer.reset()
     if decision.state is not State.RUNNING:
+        if observed and not missing:
+            observer.observe(decision.stamp, found)
         return Tick(*where, f'node {decision.state.value}: {decision.reason.words}')
-    found = {}
-    for name, seen in samples.items():
-        sample = _find(seen, decision.samples.get(name, -1))
-        if sample is None:
-            return Tick(*where, 'sample not recorded', detail=(
-                f'source {name!r}: the sample that the node saw is not in the recording'))
-        found[name] = sample
+    if missing:
+        return Tick(*where, 'sample not recorded', detail=(
+            f'source {missing!r}: the sample that the node saw is not in the recording'))
     observation, problem, detail = observer.observe(decision.stamp, found)
     if observation is not None and decision.observation is not None and (
             observation.shape != decision.observation.shape):
@@ -132,6 +138,19 @@ def _decided(
         return Tick(*where, problem or 'no action', detail=detail)
     action = scale.join(parts) if raw else scale.to_action(scale.join(parts))
     return Tick(*where, problem, observation, action, decision.observation, detail)
+
+
+def _samples(
+        decision: RecordedDecision, samples: dict[str, dict[int, Sample]],
+) -> tuple[dict[str, Sample], str]:
+    """Find the samples that a decision was made from; name a source whose sample is missing."""
+    found: dict[str, Sample] = {}
+    for name, seen in samples.items():
+        sample = _find(seen, decision.samples.get(name, -1))
+        if sample is None:
+            return found, name
+        found[name] = sample
+    return found, ''
 
 
 def _find(seen: dict[int, Sample], time: int) -> Sample | None:

@@ -88,9 +88,12 @@ def _on_grid(
         now: int, follows: bool, robot: RobotDescription, store: SampleStore,
         observer: Observer) -> Tick:
     """Make a step of the grid, as yet without an action."""
+    if not follows:
+        observer.reset()
     samples = store.at(now)
     reason, text = check_sources(now, robot.sources.values(), samples)
     if reason:
+        observer.reset()
         return Tick(now, follows, f'source {reason.words}', detail=text)
     observation, problem, detail = observer.observe(now, samples)
     return Tick(now, follows, problem, observation, detail=detail)

@@ -21,7 +21,13 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from dfp_ros.observation import NotFiniteError, ObservationBuilder, ObservationError, Sample
+from dfp_ros.observation import (
+    NotFiniteError,
+    NotReadyError,
+    ObservationBuilder,
+    ObservationError,
+    Sample,
+)
 from dfp_ros.robot_description import RobotDescription
 
 
@@ -81,6 +87,10 @@ class Observer:
         self._builder = ObservationBuilder(robot.observation)
         self._times: dict[str, int] = {}
 
+    def reset(self) -> None:
+        """Forget what was before: for where steps were left out, or an episode begins."""
+        self._builder.reset()
+
     def observe(
             self, now: int, samples: Mapping[str, Sample],
             ) -> tuple[np.ndarray | None, str, str]:
@@ -95,11 +105,14 @@ class Observer:
         back = [name for name, time in times.items() if time < self._times.get(name, time)]
         before, self._times = self._times, times
         if back:
+            self.reset()
             return None, 'stamps out of order', (
                 f'source {back[0]!r}: a message stamped {times[back[0]]} ns came after one '
                 f'stamped {before[back[0]]} ns')
         try:
             return self._builder.build(samples, now), '', ''
+        except NotReadyError as error:
+            return None, 'earlier steps missing', str(error)
         except NotFiniteError as error:
             return None, 'number not finite', str(error)
         except ObservationError as error:

@@ -1,0 +1,83 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Who is at the other end of a topic, and whether anything gets from one to the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
+
+from dfp_ros.preflight_figures import Endpoint
+
+_REMEDY = {
+    True: 'change qos of the source in the robot description, or what the publisher offers',
+    False: 'have the subscriber ask for less; commands are offered reliable and volatile'}
+
+
+def publishers_of(
+        node: Node, topic: str, type_name: str, requested: QoSProfile) -> tuple[Endpoint, ...]:
+    """
+    List who publishes on a topic.
+
+    :param node: Looks around.
+    :param topic: The topic's full name.
+    :param type_name: Message type that is subscribed to.
+    :param requested: Quality of service that is asked for.
+    """
+    return tuple(
+        Endpoint(_name(info), _problem(info, type_name, info.qos_profile, requested, True))
+        for info in node.get_publishers_info_by_topic(topic))
+
+
+def subscribers_of(
+        node: Node, topic: str, type_name: str, offered: QoSProfile) -> tuple[Endpoint, ...]:
+    """
+    List who subscribes to a topic.
+
+    :param node: Looks around.
+    :param topic: The topic's full name.
+    :param type_name: Message type that is published.
+    :param offered: Quality of service that is offered.
+    """
+    return tuple(
+        Endpoint(_name(info), _problem(info, type_name, offered, info.qos_profile, False))
+        for info in node.get_subscriptions_info_by_topic(topic))
+
+
+def describe_qos(qos: QoSProfile) -> str:
+    """Write the part of a quality of service that decides who gets what."""
+    return f'{qos.reliability.name.lower()}, {qos.durability.name.lower()}'
+
+
+def _problem(
+        info: Any, type_name: str, offered: QoSProfile, requested: QoSProfile,
+        is_source: bool) -> str:
+    """Say what is between two ends of a topic; empty where nothing is."""
+    if info.topic_type != type_name:
+        return (
+            f'its type is {info.topic_type}, the robot description says {type_name}; correct '
+            'the description, or remap the topic')
+    compatibility, reason = qos_check_compatible(offered, requested)
+    if compatibility != QoSCompatibility.ERROR:
+        return ''
+    return (
+        f'requested {describe_qos(requested)}, offered {describe_qos(offered)} '
+        f'({reason.removeprefix("ERROR: ").rstrip("; ")}); {_REMEDY[is_source]}')
+
+
+def _name(info: Any) -> str:
+    """Write a node's full name."""
+    return f'{info.node_namespace.rstrip("/")}/{info.node_name}'

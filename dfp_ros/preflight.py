@@ -1,0 +1,94 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+See whether this machine, this policy and this robot are ready, without commanding anything.
+
+``ros2 run dfp_ros preflight --ros-args -p policy:=cube_single -p robot:=ur5e_cube``
+
+The parameters are those of the policy node. The exit status is 0 where nothing failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.utilities import remove_ros_args
+
+from dfp_ros.explain import explain
+from dfp_ros.node_main import keep_spinning, make_executor
+from dfp_ros.preflight_node import PreflightNode
+from dfp_ros.preflight_report import format_report, write_report
+from dfp_ros.preflight_verdict import judge
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='preflight', description=(__doc__ or '').strip().splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--seconds', type=float, default=10.0, help='how long to measure')
+    parser.add_argument(
+        '--wait', type=float, default=10.0, help='seconds to wait for the robot at the start')
+    parser.add_argument('--json', type=Path, help='write the report there too')
+    words = remove_ros_args(sys.argv if arguments is None else ['preflight', *arguments])
+    asked = parser.parse_args(words[1:])
+    for name in ('seconds', 'wait'):
+        if not 0 < getattr(asked, name) <= 3600:
+            parser.error(f'--{name}: found {getattr(asked, name)}, expected 0 to 3600 s')
+    if asked.json is not None and not asked.json.absolute().parent.is_dir():
+        parser.error(f'--json: there is no folder {asked.json.absolute().parent}')
+    return asked
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Measure, judge, report.
+
+    :return: The exit status: 0 where nothing failed.
+    """
+    asked = parse(args)
+    rclpy.init(args=args)
+    node: PreflightNode | None = None
+    try:
+        node = PreflightNode(asked.seconds, asked.wait)
+        executor = make_executor()
+        executor.add_node(node)
+        keep_spinning(executor, node, node.ended)
+        executor.remove_node(node)
+        if not node.ended.done():
+            return 1
+        figures = node.figures()
+        verdict = judge(figures)
+        print(format_report(node.subject, figures, verdict), flush=True)
+        if asked.json is not None:
+            write_report(asked.json, node.subject, figures, verdict)
+        return 0 if verdict.passed else 1
+    except (ValueError, OSError, ParameterException) as error:
+        print(f'preflight: cannot start: {explain(error)}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('preflight: interrupted', file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            node.close()
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

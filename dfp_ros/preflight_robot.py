@@ -1,0 +1,99 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a preflight looks at of a robot: its topics as they are described, and as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+from dfp_ros.command_description import CommandEntry, CommandTopic
+from dfp_ros.endpoints import publishers_of, subscribers_of
+from dfp_ros.preflight_figures import Arrivals, CommandFigures, SourceFigures
+from dfp_ros.robot_description import RobotDescription
+
+
+def private_topics(robot: RobotDescription) -> RobotDescription:
+    """Give each command topic a name under the node's own, where no robot listens."""
+    return replace(robot, commands=tuple(
+        replace(topic, topic=f'~/command_{i}') for i, topic in enumerate(robot.commands)))
+
+
+def find_sources(
+        node: Node, robot: RobotDescription, subscriptions: Iterable[Subscription],
+        arrivals: Mapping[str, Arrivals], end: int) -> tuple[SourceFigures, ...]:
+    """
+    Look at the sources.
+
+    :param node: Looks around.
+    :param robot: The robot's description.
+    :param subscriptions: Those to its sources.
+    :param arrivals: What came of each source.
+    :param end: When the measuring ended, in ns.
+    """
+    found = []
+    for source in robot.sources.values():
+        topic = node.resolve_topic_name(source.topic)
+        publishers = tuple(
+            end_point for made in subscriptions if made.topic_name == topic
+            for end_point in publishers_of(node, topic, source.type, made.qos_profile))
+        found.append(SourceFigures(
+            source.name, topic, source.type, source.max_age, publishers=publishers,
+            similar=_similar(node, topic, source.type),
+            **arrivals[source.name].figures(end, [
+                (joint, reading.names) for reading in robot.readings(source.name)
+                for joint in reading.joints])))
+    return tuple(found)
+
+
+def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, ...]:
+    """
+    Look at the command topics, on which this node does not publish.
+
+    :param node: Looks around, and publishes on :func:`private_topics` as the policy node would.
+    :param robot: The robot's description.
+    """
+    found = []
+    for command, private in zip(
+            robot.commands, private_topics(robot).commands, strict=True):
+        topic = node.resolve_topic_name(command.topic)
+        # What the middleware says of it, as of the others: in our own words, a deadline that
+        # nobody asked for differs from one that nobody offers.
+        offered = node.get_publishers_info_by_topic(
+            node.resolve_topic_name(private.topic))[0].qos_profile
+        found.append(CommandFigures(
+            command.name, topic, command.type,
+            subscribers_of(node, topic, command.type, offered),
+            tuple(end.node for end in publishers_of(node, topic, command.type, offered)),
+            tuple(text for entry in command.entries for text in unlimited(command, entry))))
+    return tuple(found)
+
+
+def unlimited(command: CommandTopic, entry: CommandEntry) -> Iterable[str]:
+    """List what a robot description does not limit, of what a field can have limits of."""
+    kind, limits = command.stop.kind, entry.limits
+    if kind == 'position' and limits.velocity is None:
+        yield f'the velocity of {entry.action}'
+    if kind in ('position', 'velocity') and limits.acceleration is None:
+        yield f'the acceleration of {entry.action}'
+
+
+def _similar(node: Node, topic: str, type_name: str) -> tuple[str, ...]:
+    """List other topics of a type on which somebody publishes."""
+    return tuple(
+        name for name, types in node.get_topic_names_and_types()
+        if type_name in types and name != topic and node.count_publishers(name))

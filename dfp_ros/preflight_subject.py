@@ -1,0 +1,44 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a preflight of a control loop is about, and whether the loop has had one."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+import platform
+
+from dfp_ros.control_loop import ControlLoop, hash_robot
+from dfp_ros.preflight_report import require_passed, Subject
+
+
+def subject(loop: ControlLoop) -> Subject:
+    """Say what a preflight of a control loop is about."""
+    policy, settings = loop.policy, loop.settings
+    return Subject(
+        policy.spec.name, policy.sha256, loop.robot.name, hash_robot(settings.robot),
+        1e9 / loop.tick, settings.candidates or policy.spec.candidates, platform.node())
+
+
+def require_preflight(loop: ControlLoop) -> None:
+    """
+    See that a control loop has passed a preflight, where its settings ask for that.
+
+    :raises PreflightError: Where it has not.
+    """
+    settings = loop.settings
+    if settings.require_preflight:
+        require_passed(
+            Path(settings.require_preflight).expanduser(), subject(loop),
+            settings.preflight_hours, datetime.datetime.now(datetime.timezone.utc))
