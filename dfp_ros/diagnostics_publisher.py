@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from dfp_ros.diagnostics import diagnose
+from dfp_ros.diagnostics import diagnose, Situation
 from dfp_ros.ticker import Ticker
 
 _PERIOD = 1.0  # s
@@ -47,9 +47,9 @@ class DiagnosticsPublisher:
     def _publish(self) -> None:
         """Publish one report."""
         ticker = self._ticker
-        self._publisher.publish(diagnose(
-            self._node.get_fully_qualified_name(), ticker.loop, ticker.store.samples,
-            ticker.log.last, ticker.statistics, self._facts(), self._node.get_clock().now()))
+        self._publisher.publish(diagnose(self._node.get_fully_qualified_name(), Situation(
+            ticker.loop, ticker.store.samples, ticker.log.last, ticker.statistics.report(),
+            self._facts(), self._node.get_clock().now().nanoseconds)))
 
     def close(self) -> None:
         """Destroy publisher and timer."""
