@@ -30,7 +30,6 @@ from fault_groups import GROUPS
 from fault_robots import FaultRobot, ROBOTS
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('name', GROUPS)
 @pytest.mark.parametrize('robot', ROBOTS, ids=lambda robot: robot.name)
 def test_faults(robot: FaultRobot, name: str, tmp_path: Path) -> None:
