@@ -39,7 +39,7 @@ def diagnose(
     :param samples: Newest samples by source.
     :param decision: The last decision, None while the node is not active.
     :param statistics: The loop's statistics; those since the last report are used up.
-    :param facts: More that is worth a line, by name.
+    :param facts: More that is worth a line, by name; ``unheard`` is worth a warning.
     :param now: Time of the message.
     """
     figures = statistics.report()
@@ -54,6 +54,9 @@ def diagnose(
         elif figures['missed_ticks']:
             level = DiagnosticStatus.WARN
             message = f'{state}, {figures["missed_ticks"]} ticks missed since the last report'
+        if facts.get('unheard'):
+            level = max(level, DiagnosticStatus.WARN)
+            message += f'; nobody listens to {facts["unheard"]}'
     values: dict[str, Any] = {'state': state, 'reason': reason}
     for key, value in figures.items():
         values[key] = value if isinstance(value, int) else f'{value:.4f}'
