@@ -49,7 +49,7 @@ class Situation:
     :param samples: Newest samples by source.
     :param decision: The last decision, None while the node is not active.
     :param figures: The loop's statistics since the last report and since the beginning.
-    :param facts: More to say of the policy, by name.
+    :param facts: More to say, by name; ``unheard`` is worth a warning.
     :param now: The time in ns.
     """
 
@@ -101,6 +101,8 @@ def _control_loop(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
         verdict.compare(
             missed / max(1, missed + figures['ticks']), limits.missed_warn, limits.missed_error,
             f'{state}, {missed:.0f} ticks missed since the last report')
+        if situation.facts.get('unheard'):
+            verdict.add(Level.WARN, f'nobody listens to {situation.facts["unheard"]}')
     return verdict, {
         'state': 'inactive' if decision is None else state,
         'reason': 'none' if decision is None else decision.reason.words,

@@ -183,12 +183,18 @@ class PolicyNode(LifecycleNode):
         self._swapper = add(PolicySwapper(self, self._ticker, status))
         if shadow is not None:
             self._swapper.take_shadow(shadow)
-        add(DiagnosticsPublisher(self, self._ticker, self._swapper.facts))
+        add(DiagnosticsPublisher(self, self._ticker, self._facts))
         add(StatisticsPublisher(self, self._ticker))
         add(TriggerServices(self, {
             '~/reset': self._ticker.reset, '~/stop': self._ticker.hold,
             '~/resume': self._ticker.resume, '~/rollback': self._swapper.rollback,
             '~/promote': self._swapper.promote}))
+
+    def _facts(self) -> dict[str, str]:
+        """List what is worth a line in diagnostics, besides the ticks."""
+        assert self._swapper is not None
+        assert self._commands is not None
+        return {**self._swapper.facts(), **self._commands.facts()}
 
     def _close(self) -> None:
         """Destroy what :meth:`_open` created."""
@@ -201,13 +207,15 @@ class PolicyNode(LifecycleNode):
         """Stop ticking, and stop the robot."""
         if self._ticker is not None and self._ticker.stop():
             gc.unfreeze()
-            self.get_logger().info('stopped: sent zero to every command topic')
+            self.get_logger().info('stopped: sent a stop to every command topic')
 
     # Parameters
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Accept or refuse new values; what follows from them is prepared, but not used yet."""
         changes = {parameter.name: parameter.value for parameter in parameters}
+        if self._ticker is not None:
+            self._ticker.keep_up()
         try:
             if self._swapper is not None:
                 if self._transition and not self._swapper.is_restoring:

@@ -78,8 +78,8 @@ class RecordedLoops:
             return None
         settings = recorded_settings(known)
         policy = self._other or self.find_policy(known['sha256'])
-        joints = known.get('joints')
-        robot = self._robot if joints is None else replace(self._robot, joints={
+        joints = known['joints']
+        robot = replace(self._robot, joints=joints and {
             name: JointLimits(**limits) for name, limits in joints.items()})
         return make_controller(
             settings, robot, ReplayedPolicy(policy, self.conditions), self.conditions.clock)

@@ -76,7 +76,7 @@ class CommandPublishers:
                 f'a command could not be sent: {explain(error)}', throttle_duration_sec=1.0)
 
     def send_stop(self, loop: ControlLoop) -> None:
-        """Send zero to every command topic."""
+        """Send a stop to every command topic."""
         stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.stop_command)
         self.try_to_send(loop, stop, self.unasked_stamp())
 
@@ -88,6 +88,12 @@ class CommandPublishers:
         instant, and a robot that waits for its answer would take the command for it.
         """
         return max(0, self._node.get_clock().now().nanoseconds - 1)
+
+    def facts(self) -> dict[str, str]:
+        """List what is worth a line in diagnostics: the topics that nobody listens to."""
+        return {'unheard': ' '.join(
+            publisher.topic_name for publisher in self._publishers
+            if not publisher.get_subscription_count())}
 
     def wait_until_arrived(self) -> None:
         """Wait a moment for the last commands to arrive."""

@@ -89,6 +89,7 @@ class Ticker:
         self._timer: Any = None
         self._is_simulated_time = False
         self._last_tick = 0.0
+        self._has_kept_up = False
         self._ticks = 0
         # What the last tick decided, with the loop whose writers can put it into messages.
         self._answer: tuple[ControlLoop, Decision] | None = None
@@ -221,6 +222,19 @@ class Ticker:
         self.loop.controller.reset(seed)
         self.journal.reset(seed)
 
+    def keep_up(self) -> None:
+        """
+        Tick if it is time, before something else that may come many times in a row.
+
+        The executor takes all that waits of one kind before it looks at its timers: hundreds of
+        new parameters would keep a robot on its way without a decision. Where time is simulated,
+        it waits with them.
+        """
+        late = time.monotonic() - self._last_tick - self.loop.tick * 1e-9
+        if self.is_timed and not self._is_simulated_time and late >= 0:
+            self._tick_now()
+            self._has_kept_up = True
+
     def _time_left(self) -> float:
         """Measure the seconds until the next tick."""
         if self._timer is None or self.loop.settings.trigger == 'samples':
@@ -244,13 +258,19 @@ class Ticker:
             clock=clock)
 
     def _tick_on_timer(self) -> None:
-        """Tick at a deadline."""
-        if self.is_active:
-            now = self._node.get_clock().now().nanoseconds
-            if self.store.pass_time(now):
-                self._node.get_logger().warning(
-                    'the clock was set back; only samples that arrive from now on count')
-            self.tick(now, self.store.at(now))
+        """Tick at a deadline, unless that was done while the timer had to wait."""
+        had_kept_up, self._has_kept_up = self._has_kept_up, False
+        waited = time.monotonic() - self._last_tick
+        if self.is_active and not (had_kept_up and waited < self.loop.tick * 0.5e-9):
+            self._tick_now()
+
+    def _tick_now(self) -> None:
+        """Tick, with the samples that have arrived."""
+        now = self._node.get_clock().now().nanoseconds
+        if self.store.pass_time(now):
+            self._node.get_logger().warning(
+                'the clock was set back; only samples that arrive from now on count')
+        self.tick(now, self.store.at(now))
 
     def _tick_on_samples(self, instant: Instant, stamp: int) -> None:
         """

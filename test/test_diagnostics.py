@@ -85,6 +85,8 @@ def test_all_is_well(loop: ControlLoop) -> None:
     assert values(found['policy'])['a'] == 'b'
     assert values(found['control loop'])['state'] == 'running'
     assert values(found['source arm'])['source_arm_age_ms'] == '10.0'
+    unheard = statuses(loop, facts={'unheard': '/twist_command'})['control loop']
+    assert (unheard.level, unheard.message) == (WARN, 'nobody listens to /twist_command')
     assert {status.level for status in statuses(
         loop, decision=None, samples={}).values()} == {OK}, 'nothing is wrong while inactive'
 

@@ -1,0 +1,98 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""That whatever a robot was sent is finite, within its bounds, and not too sudden."""
+
+from __future__ import annotations
+
+from fault_cell import Command, FaultCell, joined, Seen
+from fault_robots import FaultRobot, Vector
+import numpy as np
+
+# Rounding of a difference of positions.
+_ROUNDING = 1e-9
+
+
+def check_commands(cell: FaultCell, commands: list[Command], seen: list[Seen]) -> None:
+    """
+    Check commands.
+
+    :param cell: Where they were heard.
+    :param commands: All that the robot got, in order.
+    :param seen: The decisions of the same time, in order.
+    :raises AssertionError: At the first that should not have been sent; it names it.
+    """
+    robot = cell.robot
+    for command in commands:
+        place = robot.commands[command.topic].place
+        low, high = robot.low[place], robot.high[place]
+        assert command.numbers.shape == low.shape, f'another size: {command}'
+        assert np.isfinite(command.numbers).all(), f'not finite: {command}'
+        assert (command.numbers >= low - _ROUNDING).all(), f'below {low}: {command}'
+        assert (command.numbers <= high + _ROUNDING).all(), f'above {high}: {command}'
+        if robot.measured is not None:
+            assert command.numbers.any(), f'zeros for positions: {command}'
+    decided = {each.row.stamp: each.row.sent for each in seen}
+    for command in commands:
+        if command.stamp in decided:
+            sent = decided[command.stamp]
+            assert sent is not None, f'nobody decided to send {command}'
+            place = robot.commands[command.topic].place
+            np.testing.assert_array_equal(command.numbers, joined(sent)[place], str(command))
+    if robot.measured is not None:
+        _check_steps(robot, commands)
+
+
+def _check_steps(robot: FaultRobot, commands: list[Command]) -> None:
+    """
+    See that positions go in steps that velocity and acceleration allow.
+
+    A command that got lost on its way would make its neighbours look far apart; the node does not
+    send more than one a tick, so the time between two says how many may be missing.
+    """
+    speeds: list[Vector] = []
+    for before, after in zip(commands, commands[1:], strict=False):
+        step = after.numbers - before.numbers
+        between = (after.stamp or 0) - (before.stamp or 0)
+        ticks = max(1, round(between * 1e-9 / robot.tick)) if between > 0 else 1
+        assert (np.abs(step) <= ticks * robot.velocity * robot.tick + _ROUNDING).all(), (
+            f'faster than {robot.velocity}: {before}, then {after}')
+        speeds.append(step / robot.tick)
+        if len(speeds) > 1 and ticks == 1:
+            change = np.abs(speeds[-1] - speeds[-2])
+            assert (change <= robot.acceleration * robot.tick + _ROUNDING / robot.tick).all(), (
+                f'harder than {robot.acceleration}: {before}, then {after}')
+
+
+def check_stop(robot: FaultRobot, before: Seen | None, held: list[Seen]) -> None:
+    """
+    Check what was sent while the robot was to stand still.
+
+    :param robot: The robot.
+    :param before: The last decision before, None where there was none.
+    :param held: The decisions, in order.
+    :raises AssertionError: Where it is no stop.
+    """
+    sent = [joined(each.row.sent) for each in held if each.row.sent is not None]
+    assert len(sent) == len(held), 'nothing was sent in a hold'
+    if robot.measured is None:
+        assert not np.any(sent), f'not zero in a hold: {sent}'
+        return
+    assert before is not None, 'positions are held from where they were'
+    assert before.row.sent is not None, 'positions are held from where they were'
+    path = np.array([joined(before.row.sent), *sent])
+    speeds = np.abs(np.diff(path, axis=0))
+    slower = np.diff(speeds, axis=0)
+    assert (slower <= _ROUNDING).all(), f'not slower and slower: {path}'
+    limit = robot.velocity**2 / (2 * robot.acceleration) + robot.velocity * robot.tick
+    assert (np.abs(path[-1] - path[0]) <= limit).all(), f'too far to be a stop: {path}'
