@@ -150,7 +150,8 @@ PLANS = (
     PlanningSettings(mode='ensemble', replan_every=2), PlanningSettings(ahead=True),
     PlanningSettings(noise='held'))
 EVENTS: Mapping[str, Callable[[Node], None]] = {
-    'tick': Node.tick, 'wait': lambda node: node.tick(waits=True), 'late': lambda node: node.tick(inference=0.03),
+    'tick': Node.tick, 'wait': lambda node: node.tick(waits=True),
+    'late': lambda node: node.tick(inference=0.03),
     'prepared late': lambda node: node.tick(prepared=0.03),
     'failure': lambda node: node.tick(fails=True), 'stale': lambda node: node.tick(stale=True),
     'not sent': lambda node: node.tick(sending_fails=True),
