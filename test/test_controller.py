@@ -132,7 +132,11 @@ def test_waits_until_there_is_a_first_observation(policy: OnnxPolicy) -> None:
         if 3 <= i < 5:
             samples['arm'] = rest_samples(START - S)['arm']
 
-    decisions = run(controller(policy, robot=robot), 8, change)
+    derives = controller(policy, robot=robot)
+    decisions = run(derives, 8, change)
+    derives.reset(3)
+    now = START + 8 * TICK
+    assert derives.step(now, rest_samples(now)).state is State.WAITING, 'another episode'
     assert [decision.state for decision in decisions] == [
         State.WAITING, *[State.RUNNING] * 2, *[State.HOLD] * 3, *[State.RUNNING] * 2]
     for decision in (decisions[0], decisions[5]):
