@@ -101,6 +101,28 @@ def test_a_path_within_the_limits_is_sent_as_it_is() -> None:
         np.testing.assert_array_equal(made.move(asked, 1), asked)
 
 
+def test_what_moves_on_to_a_bound_is_not_followed_beyond_braking() -> None:
+    """A path that ends at a bound at half the speed: the robot brakes before it, gently."""
+    made, last, speed = limiter(), np.zeros(2), np.zeros(2)
+    for i in range(80):
+        sent = made.move(np.full(2, 0.5 * i * TICK), 1)
+        new = (sent - last) / TICK
+        assert (np.abs(new - speed) <= ACCELERATION * TICK + SLACK).all()
+        last, speed = sent, new
+    np.testing.assert_array_equal(last, HIGH)
+
+
+def test_bounds_that_narrow_under_way_hold() -> None:
+    """Where another limiter takes over with a bound close ahead, that comes before all else."""
+    old = limiter()
+    for _ in range(12):
+        at = old.move(np.array([1.0, 0.0]), 1)
+    new = PositionLimiter(LOW, np.array([at[0] + 0.02, 0.5]), VELOCITY, ACCELERATION, TICK)
+    new.take_over(old)
+    for _ in range(12):
+        assert at[0] <= new.move(np.array([1.0, 0.0]), 1)[0] <= at[0] + 0.02
+
+
 def test_the_share_slows_down() -> None:
     """Half the share is half the speed; where it shrinks under way, the robot brakes to it."""
     made, at, speeds = limiter(), np.zeros(2), []
