@@ -51,7 +51,7 @@ STEPS = st.lists(
     min_size=1, max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(STEPS, st.sampled_from([0.2, 2.0, 1000.0, UNBOUNDED]))
 def test_whatever_is_asked(steps: list[Step], acceleration: float) -> None:
     """Bounds hold exactly, velocity and acceleration to rounding, whatever the order."""

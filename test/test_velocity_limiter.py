@@ -45,7 +45,7 @@ STEPS = st.lists(
               st.floats(0.01, 1)), min_size=1, max_size=100)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(STEPS, st.booleans(), st.integers(0, 1), st.sampled_from([0.5, 3.0, 100.0]))
 def test_whatever_is_asked(
         steps: list, ramps: bool, late: int, acceleration: float) -> None:
