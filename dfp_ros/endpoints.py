@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rclpy.node import Node
@@ -55,6 +56,22 @@ def subscribers_of(
     return tuple(
         Endpoint(_name(info), _problem(info, type_name, offered, info.qos_profile, False))
         for info in node.get_subscriptions_info_by_topic(topic))
+
+
+def own_qos(node: Node, ends: Iterable[Any]) -> QoSProfile | None:
+    """
+    Find a node's own quality of service among the ends of a topic.
+
+    It is what the middleware says of it, as of the others: in our own words, a deadline that
+    nobody asked for differs from one that nobody offers.
+
+    :param node: The node.
+    :param ends: What the node sees.
+    :return: None where the node is not among them, or not yet.
+    """
+    whose = node.get_name(), node.get_namespace()
+    return next(
+        (end.qos_profile for end in ends if (end.node_name, end.node_namespace) == whose), None)
 
 
 def describe_qos(qos: QoSProfile) -> str:
