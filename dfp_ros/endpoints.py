@@ -23,6 +23,8 @@ from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 
 from dfp_ros.preflight_figures import Endpoint
 
+# What the middleware says while it does not know.
+_UNKNOWN = '_NODE_NAME_UNKNOWN_'
 _REMEDY = {
     True: 'change qos of the source in the robot description, or what the publisher offers',
     False: 'have the subscriber ask for less; commands are offered reliable and volatile'}
@@ -96,5 +98,7 @@ def _problem(
 
 
 def _name(info: Any) -> str:
-    """Write a node's full name."""
+    """Write a node's full name; an end may be seen before the node that it belongs to."""
+    if info.node_name == _UNKNOWN:
+        return 'somebody'
     return f'{info.node_namespace.rstrip("/")}/{info.node_name}'
