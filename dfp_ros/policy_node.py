@@ -36,7 +36,7 @@ from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.explain import explain
 from dfp_ros.node_main import run_node
-from dfp_ros.node_parameters import declare_parameters, read_settings
+from dfp_ros.node_parameters import call_after_set, declare_parameters, read_settings
 from dfp_ros.policy_file import PolicyError
 from dfp_ros.policy_status import PolicyStatus
 from dfp_ros.policy_swapper import PolicySwapper
@@ -68,8 +68,8 @@ class PolicyNode(LifecycleNode):
         self._parts: list[Any] = []
         # What the node is doing while a transition is under way.
         self._transition = ''
+        call_after_set(self, self._apply_parameters)
         self.add_on_set_parameters_callback(self._check_parameters)
-        self.add_post_set_parameters_callback(self._apply_parameters)
 
     # Transitions
 
