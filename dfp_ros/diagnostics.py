@@ -11,11 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the node says of itself once a second on ``/diagnostics`` (REP-107)."""
+"""
+What the node says of itself once a second on ``/diagnostics`` (REP-107), a status a concern.
+
+Not with diagnostic_updater: its publisher, its timer and its parameter cannot be destroyed, which
+a node that is cleaned up has to, and its frequency task counts ticks instead of missed deadlines.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 import math
 from typing import Any
 
@@ -24,52 +30,138 @@ from rclpy.time import Time
 
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.controller import Decision, State
-from dfp_ros.loop_statistics import LoopStatistics
 from dfp_ros.observation import Sample
+from dfp_ros.safety import Reason, Response
+from dfp_ros.source_description import Source
+from dfp_ros.status_level import Level, Verdict
+
+# The figures that belong to a status, by what their names contain.
+_INFERENCE = 'inference'
+_STATES = {State.HOLD: Level.ERROR, State.STOPPED: Level.WARN, State.WAITING: Level.WARN}
 
 
-def diagnose(
-        name: str, loop: ControlLoop, samples: Mapping[str, Sample], decision: Decision | None,
-        statistics: LoopStatistics, facts: Mapping[str, str], now: Time) -> DiagnosticArray:
+@dataclass(frozen=True)
+class Situation:
+    """
+    What is reported on.
+
+    :param loop: The control loop.
+    :param samples: Newest samples by source.
+    :param decision: The last decision, None while the node is not active.
+    :param figures: The loop's statistics since the last report and since the beginning.
+    :param facts: More to say, by name; ``unheard`` is worth a warning.
+    :param now: The time in ns.
+    """
+
+    loop: ControlLoop
+    samples: Mapping[str, Sample]
+    decision: Decision | None
+    figures: Mapping[str, float]
+    facts: Mapping[str, str]
+    now: int
+
+
+def diagnose(name: str, situation: Situation) -> DiagnosticArray:
     """
     Write the diagnostics message.
 
     :param name: The node's name.
-    :param loop: The control loop.
-    :param samples: Newest samples by source.
-    :param decision: The last decision, None while the node is not active.
-    :param statistics: The loop's statistics; those since the last report are used up.
-    :param facts: More that is worth a line, by name; ``unheard`` is worth a warning.
-    :param now: Time of the message.
+    :param situation: What is reported on.
     """
-    figures = statistics.report()
-    level, message, state, reason = DiagnosticStatus.OK, 'not active', 'inactive', 'none'
-    if decision is not None:
-        state, reason = decision.state.value, decision.reason.words
-        message = decision.text or state
-        if decision.state is State.HOLD:
-            level = DiagnosticStatus.ERROR
-        elif decision.reason:
-            level = DiagnosticStatus.WARN
-        elif figures['missed_ticks']:
-            level = DiagnosticStatus.WARN
-            message = f'{state}, {figures["missed_ticks"]} ticks missed since the last report'
-        if facts.get('unheard'):
-            level = max(level, DiagnosticStatus.WARN)
-            message += f'; nobody listens to {facts["unheard"]}'
-    values: dict[str, Any] = {'state': state, 'reason': reason}
-    for key, value in figures.items():
-        values[key] = value if isinstance(value, int) else f'{value:.4f}'
-    for source in loop.robot.sources:
-        age = (
-            (now.nanoseconds - samples[source].time) * 1e-6 if source in samples else math.nan)
-        values[f'source_{source}_age_ms'] = f'{age:.1f}'
-    values |= {
-        'rate_hz': f'{1e9 / loop.tick:g}', 'policy': loop.policy.spec.name,
-        'policy_file': loop.policy.path, 'policy_sha256': loop.policy.sha256, **facts}
-    status = DiagnosticStatus(
-        level=level, name=f'{name}: control loop', message=message, hardware_id=loop.robot.name,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
-    array = DiagnosticArray(status=[status])
-    array.header.stamp = now.to_msg()
+    statuses = {
+        'control loop': _control_loop(situation), 'policy': _policy(situation),
+        'safety': _safety(situation),
+        **{f'source {source.name}': _source(situation, source)
+           for source in situation.loop.robot.sources.values()}}
+    array = DiagnosticArray(status=[
+        DiagnosticStatus(
+            level=bytes([verdict.level]), name=f'{name}: {concern}', message=verdict.message,
+            hardware_id=situation.loop.robot.name,
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+        for concern, (verdict, values) in statuses.items()])
+    array.header.stamp = Time(nanoseconds=situation.now).to_msg()
     return array
+
+
+def _control_loop(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
+    """Say what the controller does, and whether it does it in time."""
+    loop, decision, figures = situation.loop, situation.decision, situation.figures
+    limits, tick = loop.settings.diagnostics, loop.tick * 1e-6
+    state = 'not active' if decision is None else decision.state.value
+    verdict = Verdict(state)
+    if decision is not None:
+        level = _STATES.get(decision.state, Level.WARN if decision.reason else Level.OK)
+        verdict.add(level, decision.text or state)
+        if loop.settings.trigger == 'timer':
+            error = figures['period_error_p99_ms']
+            verdict.compare(
+                error / tick, limits.period_warn, limits.period_error,
+                f'periods are off by up to {error:.1f} ms (p99) of {tick:g} ms')
+        missed = figures['missed_ticks']
+        verdict.compare(
+            missed / max(1, missed + figures['ticks']), limits.missed_warn, limits.missed_error,
+            f'{state}, {missed:.0f} ticks missed since the last report')
+        if situation.facts.get('unheard'):
+            verdict.add(Level.WARN, f'nobody listens to {situation.facts["unheard"]}')
+    return verdict, {
+        'state': 'inactive' if decision is None else state,
+        'reason': 'none' if decision is None else decision.reason.words,
+        'rate_hz': f'{1e9 / loop.tick:g}',
+        **_format({key: value for key, value in figures.items() if _INFERENCE not in key})}
+
+
+def _policy(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
+    """Say what runs, and whether it answers in time."""
+    loop, figures = situation.loop, situation.figures
+    limits, tick = loop.settings.diagnostics, loop.tick * 1e-6
+    verdict = Verdict(loop.policy.spec.name)
+    took = figures['inference_p99_ms']
+    verdict.compare(
+        took / tick, limits.inference_warn, limits.inference_error,
+        f'inference takes {took:.1f} ms (p99), the ticks are {tick:g} ms apart')
+    return verdict, {
+        'policy': loop.policy.spec.name, 'policy_file': loop.policy.path,
+        'policy_sha256': loop.policy.sha256, **situation.facts,
+        **_format({key: value for key, value in figures.items() if _INFERENCE in key})}
+
+
+def _safety(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
+    """Say what is done for safety's sake, and how often each reason applied."""
+    controller, decision = situation.loop.controller, situation.decision
+    response = Response.PASS if decision is None else decision.response
+    verdict = Verdict('commands are sent as they are')
+    if decision is not None and response is not Response.PASS:
+        is_error = response >= Response.HOLD and decision.state is State.HOLD
+        verdict.add(Level.ERROR if is_error else Level.WARN, (
+            f'{response.name.lower()}: {decision.text}'))
+    counts = {
+        f'steps_{str(reason.name).lower()}': controller.counts[reason]
+        for reason in Reason if reason.value}
+    return verdict, {
+        'response': response.name.lower(), 'stopped_by_operator': controller.is_stopped, **counts,
+        **{f'steps_outside_{name}': count for name, count in controller.outside.items()}}
+
+
+def _source(situation: Situation, source: Source) -> tuple[Verdict, dict[str, Any]]:
+    """Say how fresh a source is."""
+    sample, limits = situation.samples.get(source.name), situation.loop.settings.diagnostics
+    is_active = situation.decision is not None
+    age = math.nan if sample is None else (situation.now - sample.time) * 1e-9
+    verdict = Verdict('fresh' if is_active else 'not active')
+    if is_active and sample is None:
+        verdict.add(Level.WARN, f'no message on {source.topic} yet')
+    # Where the robot waits for each command, its time may stand still.
+    elif is_active and situation.loop.settings.trigger == 'timer':
+        verdict.compare(
+            age / source.max_age, limits.age_warn, limits.age_error,
+            f'{age:.3f} s old, the maximum is {source.max_age:g} s')
+    return verdict, {
+        f'source_{source.name}_age_ms': f'{age * 1e3:.1f}', 'topic': source.topic,
+        'max_age_ms': f'{source.max_age * 1e3:g}', 'when_stale': source.when_stale}
+
+
+def _format(figures: Mapping[str, float]) -> dict[str, str]:
+    """Write figures: counts as they are, others to four digits after the point."""
+    return {
+        key: str(value) if isinstance(value, int) else f'{value:.4f}'
+        for key, value in figures.items()}

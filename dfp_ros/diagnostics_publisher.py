@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from dfp_ros.diagnostics import diagnose
+from dfp_ros.diagnostics import diagnose, Situation
 from dfp_ros.qos_watch import QosWatch
 from dfp_ros.ticker import Ticker
 
@@ -51,9 +51,9 @@ class DiagnosticsPublisher:
     def _publish(self) -> None:
         """Publish one report."""
         ticker, name = self._ticker, self._node.get_fully_qualified_name()
-        report = diagnose(
-            name, ticker.loop, ticker.store.samples, ticker.log.last, ticker.statistics,
-            self._facts(), self._node.get_clock().now())
+        report = diagnose(name, Situation(
+            ticker.loop, ticker.store.samples, ticker.log.last, ticker.statistics.report(),
+            self._facts(), self._node.get_clock().now().nanoseconds))
         report.status.append(self._watch.status(name))
         self._publisher.publish(report)
 

@@ -99,7 +99,8 @@ class LoopStatistics:
     """
 
     _REPORTED = (
-        ('period', ('mean', 'std', 'p99', 'max')), ('inference', ('p50', 'p99', 'max')),
+        ('period', ('mean', 'std', 'p99', 'max')), ('period_error', ('p99', 'max')),
+        ('inference', ('p50', 'p99', 'max')),
         ('observation_age', ('p50', 'max')))
 
     def __init__(self, period: float | None) -> None:
@@ -108,6 +109,7 @@ class LoopStatistics:
         self.missed_ticks = 0
         self._period = period
         self._series = {name: Series() for name, _ in self._REPORTED}
+        self._peaks: dict[str, float] = {}
         self._start = 0.0
         self._last_time: float | None = None
         self._last_slot = 0
@@ -127,7 +129,9 @@ class LoopStatistics:
             self._start = time
             self._last_slot = 0
         else:
-            self._series['period'].add((time - self._last_time) * 1e3)
+            self._add('period', (time - self._last_time) * 1e3)
+            if self._period is not None:
+                self._add('period_error', abs(time - self._last_time - self._period) * 1e3)
             if self._period is not None:
                 # A tick belongs to the last deadline before it, however late it is.
                 slot = math.floor((time - self._start) / self._period + _EARLY)
@@ -142,9 +146,19 @@ class LoopStatistics:
     def add(self, inference: float | None, observation_age: float | None) -> None:
         """Note what a tick found, both in s; None where there was none."""
         if inference is not None:
-            self._series['inference'].add(inference * 1e3)
+            self._add('inference', inference * 1e3)
         if observation_age is not None:
-            self._series['observation_age'].add(observation_age * 1e3)
+            self._add('observation_age', observation_age * 1e3)
+
+    def peaks(self) -> dict[str, float]:
+        """Largest of each kind since the last call, in ms; those that there are."""
+        peaks, self._peaks = self._peaks, {}
+        return peaks
+
+    def _add(self, name: str, value: float) -> None:
+        """Add a number in ms."""
+        self._series[name].add(value)
+        self._peaks[name] = max(value, self._peaks.get(name, value))
 
     def report(self) -> dict[str, float]:
         """Figures since the last report, and with the prefix ``run_`` since the beginning."""

@@ -45,6 +45,7 @@ from dfp_ros.preflight_subject import require_preflight
 from dfp_ros.qos_watch import QosWatch
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.setting import SettingsError
+from dfp_ros.statistics_publisher import StatisticsPublisher
 from dfp_ros.ticker import Ticker
 from dfp_ros.trigger_services import TriggerServices
 from dfp_ros.urdf_topic import with_urdf
@@ -185,6 +186,7 @@ class PolicyNode(LifecycleNode):
         if shadow is not None:
             self._swapper.take_shadow(shadow)
         add(DiagnosticsPublisher(self, self._ticker, self._facts, watch))
+        add(StatisticsPublisher(self, self._ticker))
         add(TriggerServices(self, {
             '~/reset': self._ticker.reset, '~/stop': self._ticker.hold,
             '~/resume': self._ticker.resume, '~/rollback': self._swapper.rollback,

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_type_hints, TypeVar
 
+from dfp_ros.diagnostics_settings import DiagnosticsSettings
 from dfp_ros.execution import ExecutionSettings
 from dfp_ros.limits import LimitSettings
 from dfp_ros.planner import PlanningSettings
@@ -91,6 +92,7 @@ class Settings:
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    diagnostics: DiagnosticsSettings = field(default_factory=DiagnosticsSettings)
 
     def __post_init__(self) -> None:
         """Check what a range cannot say."""

@@ -125,17 +125,19 @@ class Cell:
                            and self.grips[-1].data[0] == 0)
 
     def report(self, **expected: str) -> tuple[DiagnosticStatus, dict[str, str]]:
-        """Wait for diagnostics with certain values, from now on."""
+        """Wait for certain values in diagnostics; the first status, and the values of all."""
         self._reports.clear()
 
-        def fitting() -> list[DiagnosticStatus]:
+        def values(array: DiagnosticArray) -> dict[str, str]:
+            return {item.key: item.value for status in array.status for item in status.values}
+
+        def fitting() -> list[DiagnosticArray]:
             return [
-                array.status[0] for array in self._reports
-                if expected.items() <= {(item.key, item.value) for item in array.status[0].values}]
+                array for array in self._reports if expected.items() <= values(array).items()]
 
         self.peer.wait_for(fitting)
-        status = fitting()[-1]
-        return status, {item.key: item.value for item in status.values}
+        array = fitting()[-1]
+        return array.status[0], values(array)
 
     def set(self, name: str, value: Any) -> tuple[bool, str]:
         """Set a parameter of the node; whether it was accepted, and why not."""

@@ -24,7 +24,8 @@ MODULES = (
     'source_watch', 'controller', 'decision_log', 'settings', 'setting', 'braking',
     'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf',
     'transforms', 'reading', 'observation_field', 'sample_store', 'sample_reader',
-    'transform_reader', 'journal', 'recorded_decision', 'replayed_policy', 'replayer',
+    'transform_reader', 'diagnostics_settings', 'status_level', 'statistics_row', 'journal',
+    'recorded_decision', 'replayed_policy', 'replayer',
     'policy_difference', 'execution', 'policy_file', 'shadow', 'preflight_figures',
     'preflight_verdict', 'preflight_report')
 PROGRAM = """

@@ -119,9 +119,11 @@ class Listener:
         """Keep the policy's figures, but not those of the time after the last episode."""
         if len(self._report.episodes) >= self._report.asked:
             return
-        for status in message.status:
-            if 'dfp_policy' in status.name:
-                self._report.take_diagnostics({pair.key: pair.value for pair in status.values})
+        values = {
+            pair.key: pair.value for status in message.status if 'dfp_policy' in status.name
+            for pair in status.values}
+        if values:
+            self._report.take_diagnostics(values)
 
 
 class Launched:

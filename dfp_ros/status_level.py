@@ -1,0 +1,59 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Levels of diagnostics, worst first told, without ROS."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Level(enum.IntEnum):
+    """As in diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+class Verdict:
+    """
+    The worst of several findings, and what they say.
+
+    :param message: What to say while all is well.
+
+    :ivar level: The worst level.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Start with all well."""
+        self.level = Level.OK
+        self._message = message
+        self._problems: list[tuple[Level, str]] = []
+
+    def add(self, level: Level, message: str) -> None:
+        """Add a finding; one that is well says nothing."""
+        if level is not Level.OK:
+            self.level = max(self.level, level)
+            self._problems.append((level, message))
+
+    def compare(self, figure: float, warn: float, error: float, message: str) -> None:
+        """Add a finding where a figure is above a threshold; one that is not a number is not."""
+        self.add(
+            Level.ERROR if figure > error else Level.WARN if figure > warn else Level.OK, message)
+
+    @property
+    def message(self) -> str:
+        """Say what is the matter, the worst first."""
+        found = sorted(self._problems, key=lambda problem: -problem[0])
+        return '; '.join(message for _, message in found) or self._message
