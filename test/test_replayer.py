@@ -108,13 +108,15 @@ class Node:
 
     def tick(
             self, inference: float = 0.001, fails: bool = False, stale: bool = False,
-            sending_fails: bool = False, prepared: float = 0.001) -> None:
+            sending_fails: bool = False, prepared: float = 0.001, waits: bool = False) -> None:
         """Tick once, under conditions."""
         self.now += PERIOD + int(self._random.integers(-10**6, 10**6))
         samples = rest_samples(self.now - (10**9 if stale else 10**6), self.now - 10**5)
         values = samples['arm'].values
         samples['arm'] = Sample(samples['arm'].stamp, samples['arm'].received, {
             **values, 'position': self._random.normal(size=6).tolist()})
+        if waits:
+            del samples['cube_0']
         self.conditions.inference, self.conditions.fails = inference, fails
         is_stopped, failed = self.controller.is_stopped, Failed.NOTHING
         decision = self.controller.step(self.now, samples)
@@ -148,7 +150,7 @@ PLANS = (
     PlanningSettings(mode='ensemble', replan_every=2), PlanningSettings(ahead=True),
     PlanningSettings(noise='held'))
 EVENTS: Mapping[str, Callable[[Node], None]] = {
-    'tick': Node.tick, 'late': lambda node: node.tick(inference=0.03),
+    'tick': Node.tick, 'wait': lambda node: node.tick(waits=True), 'late': lambda node: node.tick(inference=0.03),
     'prepared late': lambda node: node.tick(prepared=0.03),
     'failure': lambda node: node.tick(fails=True), 'stale': lambda node: node.tick(stale=True),
     'not sent': lambda node: node.tick(sending_fails=True),
@@ -212,6 +214,15 @@ def test_goes_on_after_a_gap(policy: OnnxPolicy) -> None:
     # Ticks 0 to 5, then from the next chunk until the second gap, then all after the reset.
     assert gone.replayed == 6 + (20 - 2 * horizon) + 10
     assert gone.left_out == {'its past is not in the recording': 2 * horizon - 8}
+
+
+def test_begins_while_the_node_waits(policy: OnnxPolicy) -> None:
+    """Nothing was done by then that would have to be known."""
+    node = Node(policy)
+    for i in range(20):
+        node.tick(waits=i < 10)
+    replayer = replay(node.steps[4:], policy)
+    assert (replayer.replayed, replayer.different) == (16, 0)
 
 
 def test_what_is_not_certain_is_marked(policy: OnnxPolicy) -> None:
