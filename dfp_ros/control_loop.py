@@ -30,6 +30,7 @@ from dfp_ros.limits import CommandLimiter
 from dfp_ros.measured import MeasuredReader
 from dfp_ros.planner import Planner, Policy
 from dfp_ros.policy import OnnxPolicy
+from dfp_ros.punctual_policy import PunctualPolicy
 from dfp_ros.robot_description import load_robot_description, require_fit, RobotDescription
 from dfp_ros.settings import Settings
 from dfp_ros.shared_files import find_shared
@@ -86,8 +87,15 @@ def hash_robot(name: str) -> str:
 def make_planner(
         settings: Settings, policy: Policy, robot: RobotDescription,
         clock: Callable[[], int] = time.perf_counter_ns) -> Planner:
-    """Make what asks a policy for chunks and plays them, with noise from the start."""
+    """
+    Make what asks a policy for chunks and plays them, with noise from the start.
+
+    Where a late answer stops the robot, it is not waited for.
+    """
     spec = policy.spec
+    deadline = settings.safety.inference_deadline * settings.tick(spec) * 1e-9
+    if deadline and settings.safety.late_inference == 'hold' and isinstance(policy, OnnxPolicy):
+        policy = PunctualPolicy(policy, deadline)
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)

@@ -29,7 +29,7 @@ from dfp_ros.doubts import Doubts
 from dfp_ros.limits import ActionScale, CommandLimiter
 from dfp_ros.observation import NotFiniteError, NotReadyError, ObservationBuilder, Sample
 from dfp_ros.planner import Planner
-from dfp_ros.policy import PolicyError
+from dfp_ros.policy_file import LateError, PolicyError
 from dfp_ros.reading import ObservationError
 from dfp_ros.robot_description import require_fit, RobotDescription
 from dfp_ros.safety import conclude, Finding, finding, Reason, Response
@@ -265,6 +265,9 @@ class Controller:
             return self._hold(findings, facts, measured)
         try:
             planned = self._planner.next(now, observation)
+        except LateError as error:
+            findings.append(finding(Reason.LATE_INFERENCE, str(error), 'hold'))
+            return self._hold(findings, facts, measured)
         except PolicyError as error:
             findings.append(finding(Reason.INFERENCE_FAILED, str(error)))
             return self._hold(findings, facts, measured)

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -23,7 +24,8 @@ from rclpy.node import Node
 
 def declare_parameter(
         node: Node, name: str, default: Any, sentence: str,
-        bounds: tuple[float, float] | None = None, read_only: bool = True) -> Any:
+        bounds: tuple[float, float] | None = None, read_only: bool = True,
+        choices: Sequence[str] = ()) -> Any:
     """
     Declare one parameter.
 
@@ -33,11 +35,14 @@ def declare_parameter(
     :param sentence: What `ros2 param describe` says.
     :param bounds: Smallest and largest value of a number.
     :param read_only: Whether it is fixed from the start on.
+    :param choices: The words that it may be; empty where it is anything. Who declares it checks.
     :returns: Its value.
     :raises rclpy.exceptions.ParameterException: Where the value given is of another type or out
         of range.
     """
-    descriptor = ParameterDescriptor(description=sentence, read_only=read_only)
+    descriptor = ParameterDescriptor(
+        description=sentence, read_only=read_only,
+        additional_constraints=f'one of {", ".join(choices)}' if choices else '')
     if bounds is not None and isinstance(default, float):
         descriptor.floating_point_range = [
             FloatingPointRange(from_value=bounds[0], to_value=bounds[1])]

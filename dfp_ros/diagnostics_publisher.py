@@ -21,6 +21,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from dfp_ros.diagnostics import diagnose, Situation
+from dfp_ros.qos_watch import QosWatch
 from dfp_ros.ticker import Ticker
 
 _PERIOD = 1.0  # s
@@ -33,23 +34,28 @@ class DiagnosticsPublisher:
     :param node: Where publisher and timer are created.
     :param ticker: Is reported on.
     :param facts: Lists more to report.
+    :param watch: Knows which topics do not match.
     """
 
     def __init__(
-            self, node: Node, ticker: Ticker, facts: Callable[[], Mapping[str, str]]) -> None:
+            self, node: Node, ticker: Ticker, facts: Callable[[], Mapping[str, str]],
+            watch: QosWatch) -> None:
         """Create publisher and timer."""
         self._node = node
         self._ticker = ticker
         self._facts = facts
+        self._watch = watch
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._timer = node.create_timer(_PERIOD, self._publish)
 
     def _publish(self) -> None:
         """Publish one report."""
-        ticker = self._ticker
-        self._publisher.publish(diagnose(self._node.get_fully_qualified_name(), Situation(
+        ticker, name = self._ticker, self._node.get_fully_qualified_name()
+        report = diagnose(name, Situation(
             ticker.loop, ticker.store.samples, ticker.log.last, ticker.statistics.report(),
-            self._facts(), self._node.get_clock().now().nanoseconds)))
+            self._facts(), self._node.get_clock().now().nanoseconds))
+        report.status.append(self._watch.status(name))
+        self._publisher.publish(report)
 
     def close(self) -> None:
         """Destroy publisher and timer."""

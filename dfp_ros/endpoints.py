@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rclpy.node import Node
@@ -22,6 +23,8 @@ from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 
 from dfp_ros.preflight_figures import Endpoint
 
+# What the middleware says while it does not know.
+_UNKNOWN = '_NODE_NAME_UNKNOWN_'
 _REMEDY = {
     True: 'change qos of the source in the robot description, or what the publisher offers',
     False: 'have the subscriber ask for less; commands are offered reliable and volatile'}
@@ -57,6 +60,22 @@ def subscribers_of(
         for info in node.get_subscriptions_info_by_topic(topic))
 
 
+def own_qos(node: Node, ends: Iterable[Any]) -> QoSProfile | None:
+    """
+    Find a node's own quality of service among the ends of a topic.
+
+    It is what the middleware says of it, as of the others: in our own words, a deadline that
+    nobody asked for differs from one that nobody offers.
+
+    :param node: The node.
+    :param ends: What the node sees.
+    :return: None where the node is not among them, or not yet.
+    """
+    whose = node.get_name(), node.get_namespace()
+    return next(
+        (end.qos_profile for end in ends if (end.node_name, end.node_namespace) == whose), None)
+
+
 def describe_qos(qos: QoSProfile) -> str:
     """Write the part of a quality of service that decides who gets what."""
     return f'{qos.reliability.name.lower()}, {qos.durability.name.lower()}'
@@ -79,5 +98,7 @@ def _problem(
 
 
 def _name(info: Any) -> str:
-    """Write a node's full name."""
+    """Write a node's full name; an end may be seen before the node that it belongs to."""
+    if info.node_name == _UNKNOWN:
+        return 'somebody'
     return f'{info.node_namespace.rstrip("/")}/{info.node_name}'

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.braking import UNBOUNDED, Vector
+from dfp_ros.braking import bounded, UNBOUNDED, Vector
 from dfp_ros.command_description import Stop
 from dfp_ros.position_limiter import PositionLimiter
 from dfp_ros.rotation import nearest_form
@@ -185,7 +185,7 @@ class CommandLimiter:
             return self.stop(measured), Reason.UNMEASURED
         self._share = min(1.0, self._share + self._share_each_tick)
         share = self._share * speed
-        wanted = np.clip(asked, self._low, self._high)
+        wanted = bounded(asked, self._low, self._high)
         reason = Reason.CLIPPED if (np.abs(asked - wanted) > self._slack).any() else Reason.NONE
         wanted += base
         for place, rotation in self._rotations:

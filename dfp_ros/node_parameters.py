@@ -15,11 +15,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 import functools
 from typing import Any
 
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from dfp_ros.declare_parameter import declare_parameter
 from dfp_ros.setting import SettingsError
@@ -35,7 +38,34 @@ def declare_parameters(node: Node) -> None:
     """
     for name, default, meaning in describe():
         declare_parameter(
-            node, name, default, meaning.sentence, meaning.bounds, meaning.is_fixed)
+            node, name, default, meaning.sentence, meaning.bounds, meaning.is_fixed,
+            meaning.choices)
+
+
+def call_after_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:
+    """
+    Have a callback called when parameters have been set.
+
+    Where a distribution has nothing of the kind (Humble), it is called by a timer at once after
+    that; call this before ``add_on_set_parameters_callback``, for what is added later is asked
+    first, and what it refuses gets no further.
+
+    :param node: The node.
+    :param callback: Gets what was set.
+    """
+    if hasattr(node, 'add_post_set_parameters_callback'):
+        node.add_post_set_parameters_callback(callback)
+        return
+
+    def call_soon(parameters: list[Parameter]) -> SetParametersResult:
+        def call() -> None:
+            node.destroy_timer(timer)
+            callback(parameters)
+
+        timer = node.create_timer(0.0, call, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(call_soon)
 
 
 def read_settings(node: Node, changes: Mapping[str, Any] | None = None) -> Settings:

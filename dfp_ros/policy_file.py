@@ -32,6 +32,10 @@ class PolicyError(ValueError):
     """A policy file cannot be used, or was asked something that it cannot answer."""
 
 
+class LateError(PolicyError):
+    """A policy has not answered by its deadline."""
+
+
 @dataclass(frozen=True)
 class PolicyFile:
     """

@@ -36,12 +36,13 @@ from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.explain import explain
 from dfp_ros.node_main import run_node
-from dfp_ros.node_parameters import declare_parameters, read_settings
+from dfp_ros.node_parameters import call_after_set, declare_parameters, read_settings
 from dfp_ros.policy_file import PolicyError
 from dfp_ros.policy_status import PolicyStatus
 from dfp_ros.policy_swapper import PolicySwapper
 from dfp_ros.preflight_report import PreflightError
 from dfp_ros.preflight_subject import require_preflight
+from dfp_ros.qos_watch import QosWatch
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.setting import SettingsError
 from dfp_ros.statistics_publisher import StatisticsPublisher
@@ -68,8 +69,8 @@ class PolicyNode(LifecycleNode):
         self._parts: list[Any] = []
         # What the node is doing while a transition is under way.
         self._transition = ''
+        call_after_set(self, self._apply_parameters)
         self.add_on_set_parameters_callback(self._check_parameters)
-        self.add_post_set_parameters_callback(self._apply_parameters)
 
     # Transitions
 
@@ -174,16 +175,17 @@ class PolicyNode(LifecycleNode):
             self._parts.append(part)
             return part
 
-        self._commands = add(CommandPublishers(self, loop))
+        watch = QosWatch(self)
+        self._commands = add(CommandPublishers(self, loop, watch))
         decisions = add(DecisionPublisher(self, loop)) if loop.settings.publish_decisions else None
         self._ticker = Ticker(self, loop, self._commands, decisions)
         self._ticker.deactivate = self.trigger_deactivate
-        add(SourceSubscriptions(self, loop, self._ticker.receive))
+        add(SourceSubscriptions(self, loop, self._ticker.receive, watch))
         status = add(PolicyStatus(self, hash_robot(loop.settings.robot)))
         self._swapper = add(PolicySwapper(self, self._ticker, status))
         if shadow is not None:
             self._swapper.take_shadow(shadow)
-        add(DiagnosticsPublisher(self, self._ticker, self._facts))
+        add(DiagnosticsPublisher(self, self._ticker, self._facts, watch))
         add(StatisticsPublisher(self, self._ticker))
         add(TriggerServices(self, {
             '~/reset': self._ticker.reset, '~/stop': self._ticker.hold,

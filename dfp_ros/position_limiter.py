@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dfp_ros.braking import braking_speed, Vector
+from dfp_ros.braking import bounded, braking_speed, Vector
 
 # Distances below this are rounding.
 _ROUNDING = 1e-12
@@ -75,11 +75,11 @@ class PositionLimiter:
         :param share: Share of the largest velocity that may be used, in (0, 1].
         :return: Shape (n,).
         """
-        asked = np.clip(asked, self._low, self._high)
+        asked = bounded(asked, self._low, self._high)
         fastest = self._velocity * share
         # What is asked for moves by itself: fall in with its speed, and close the distance to it
         # at a speed from which one can still fall in with it.
-        drift = np.clip((asked - self._asked) / self.tick, -fastest, fastest)
+        drift = bounded((asked - self._asked) / self.tick, -fastest, fastest)
         distance = asked - drift * self.tick - self._start
         closing = np.sign(distance) * braking_speed(
             np.abs(distance), self._acceleration, self.tick)
@@ -115,9 +115,9 @@ class PositionLimiter:
         highest = np.minimum(fastest, self._braking_speed(high - start))
         reach = self._acceleration * self.tick
         # Acceleration comes last: from what was allowed before, braking is enough.
-        speed = np.clip(
-            np.clip(speed, lowest, highest), self._speed - reach, self._speed + reach)
-        sent = np.clip(start + speed * self.tick, low, high)
+        speed = bounded(
+            bounded(speed, lowest, highest), self._speed - reach, self._speed + reach)
+        sent = bounded(start + speed * self.tick, low, high)
         if asked is not None:
             sent = np.where(
                 np.abs(sent - asked) <= _ROUNDING * np.maximum(1, np.abs(asked)), asked, sent)

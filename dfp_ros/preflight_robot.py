@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from dfp_ros.command_description import CommandEntry, CommandTopic
-from dfp_ros.endpoints import publishers_of, subscribers_of
+from dfp_ros.endpoints import own_qos, publishers_of, subscribers_of
 from dfp_ros.preflight_figures import Arrivals, CommandFigures, SourceFigures
 from dfp_ros.robot_description import RobotDescription
 
@@ -48,9 +48,10 @@ def find_sources(
     found = []
     for source in robot.sources.values():
         topic = node.resolve_topic_name(source.topic)
-        publishers = tuple(
-            end_point for made in subscriptions if made.topic_name == topic
-            for end_point in publishers_of(node, topic, source.type, made.qos_profile))
+        # Several sources may come on one topic, as transforms do.
+        publishers = tuple(dict.fromkeys(
+            end for made in subscriptions if made.topic_name == topic
+            for end in publishers_of(node, topic, source.type, made.qos_profile)))
         found.append(SourceFigures(
             source.name, topic, source.type, source.max_age, publishers=publishers,
             similar=_similar(node, topic, source.type),
@@ -71,10 +72,9 @@ def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, 
     for command, private in zip(
             robot.commands, private_topics(robot).commands, strict=True):
         topic = node.resolve_topic_name(command.topic)
-        # What the middleware says of it, as of the others: in our own words, a deadline that
-        # nobody asked for differs from one that nobody offers.
-        offered = node.get_publishers_info_by_topic(
-            node.resolve_topic_name(private.topic))[0].qos_profile
+        offered = own_qos(node, node.get_publishers_info_by_topic(
+            node.resolve_topic_name(private.topic)))
+        assert offered is not None
         found.append(CommandFigures(
             command.name, topic, command.type,
             subscribers_of(node, topic, command.type, offered),

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from dfp_ros.chunk import Chunk, FloatArray
 from dfp_ros.planner import Policy
-from dfp_ros.policy_file import PolicyError
+from dfp_ros.policy_file import LateError, PolicyError
 
 
 @dataclass
@@ -29,11 +29,13 @@ class Conditions:
 
     :param inference: Seconds that the policy takes.
     :param fails: Whether it fails.
+    :param is_late: Whether its answer is not waited for.
     :param now: The clock in ns, which stands still but for the policy.
     """
 
     inference: float | None = None
     fails: bool = False
+    is_late: bool = False
     now: int = 0
 
     def clock(self) -> int:
@@ -58,6 +60,8 @@ class ReplayedPolicy:
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
         """Answer as the policy does, or fail as it did."""
         self._conditions.now += round((self._conditions.inference or 0.0) * 1e9)
+        if self._conditions.is_late:
+            raise LateError('the policy was late when it was recorded')
         if self._conditions.fails:
             raise PolicyError('the policy failed when it was recorded')
         return self._policy.act(observation, noise)

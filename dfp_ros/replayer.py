@@ -201,6 +201,8 @@ class Replayer:
         """Set the conditions of a decision."""
         self._conditions.inference = recorded.inference
         self._conditions.fails = Reason.INFERENCE_FAILED in recorded.reason
+        self._conditions.is_late = (
+            Reason.LATE_INFERENCE in recorded.reason and recorded.action is None)
 
     def _compare(
             self, step: RecordedStep, entry: Entry, decision: Decision) -> Difference | None:

@@ -27,6 +27,7 @@ from dfp_ros.controller import Decision, State
 from dfp_ros.explain import explain
 from dfp_ros.observation import Sample
 from dfp_ros.qos import COMMAND_QOS, source_qos
+from dfp_ros.qos_watch import QosWatch
 from dfp_ros.safety import Reason
 from dfp_ros.source_description import STATIC_RECEPTION
 from dfp_ros.source_reader import SourceReader
@@ -38,13 +39,17 @@ class CommandPublishers:
 
     :param node: Where they are created.
     :param loop: Has the robot's description; loops that follow it have the same.
+    :param watch: Hears of subscribers that get nothing.
     """
 
-    def __init__(self, node: Node, loop: ControlLoop) -> None:
+    def __init__(self, node: Node, loop: ControlLoop, watch: QosWatch | None = None) -> None:
         """Create them."""
         self._node = node
+        watch = watch or QosWatch(node)
         self._publishers: list[Publisher] = [
-            node.create_publisher(writer.message_type, topic.topic, COMMAND_QOS)
+            node.create_publisher(
+                writer.message_type, topic.topic, COMMAND_QOS,
+                event_callbacks=watch.of_command(topic.topic, topic.type))
             for topic, writer in zip(loop.robot.commands, loop.writers, strict=True)]
 
     def send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
@@ -113,25 +118,30 @@ class SourceSubscriptions:
     :param node: Where they are created.
     :param loop: Has the robot's description.
     :param receive: Gets each sample with its source's name.
+    :param watch: Hears of publishers from which nothing comes.
     """
 
     def __init__(
-            self, node: Node, loop: ControlLoop, receive: Callable[[str, Sample], None]) -> None:
+            self, node: Node, loop: ControlLoop, receive: Callable[[str, Sample], None],
+            watch: QosWatch | None = None) -> None:
         """Create them."""
         self._node = node
         self._receive = receive
+        watch = watch or QosWatch(node)
         lockstep = loop.settings.trigger == 'samples'
         self._subscriptions: list[Subscription] = []
         for source in loop.robot.sources.values():
             reader = SourceReader(source, loop.robot)
             self._subscriptions.append(node.create_subscription(
                 reader.message_type, source.topic, self._receiver(source.name, reader.read),
-                source_qos(source.qos, lockstep)))
+                source_qos(source.qos, lockstep),
+                event_callbacks=watch.of_source(source.topic, source.type)))
             if source.static_topic:
                 self._subscriptions.append(node.create_subscription(
                     reader.message_type, source.static_topic,
                     self._receiver(source.name, reader.read_static),
-                    source_qos(STATIC_RECEPTION)))
+                    source_qos(STATIC_RECEPTION),
+                    event_callbacks=watch.of_source(source.static_topic, source.type)))
 
     def _receiver(
             self, name: str, read: Callable[[object, int], Sample | None],

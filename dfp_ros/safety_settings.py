@@ -39,7 +39,8 @@ class SafetySettings:
         0.5, 'Standard deviation of the candidates above which they disagree, in action units.',
         bounds=(0.0, 2.0))
     late_inference: str = setting(
-        'warn', 'What to do while inference is later than its deadline: warn or hold.',
+        'warn', 'What to do while inference is later than its deadline: warn, or hold, which '
+        'does not wait for the answer.',
         choices=('warn', 'hold'))
     inference_deadline: float = setting(
         0.0, 'Fraction of the time between two ticks that inference may take; 0 is no deadline.',

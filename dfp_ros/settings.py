@@ -72,8 +72,8 @@ class Settings:
     trigger: str = setting(
         'timer', 'timer: tick at the control rate. samples: tick when every source has a new '
         'sample and all have one stamp, for robots that wait for each command: max_age is not '
-        'judged, and zero is sent once no complete set came for 2 s. Can be set while the node is '
-        'unconfigured.', choices=TRIGGERS, is_unconfigured_only=True)
+        'judged, and the robot stopped once no complete set came for 2 s. Can be set while the '
+        'node is unconfigured.', choices=TRIGGERS, is_unconfigured_only=True)
     publish_decisions: bool = setting(
         False, 'Publish every decision on ~/decision, for recordings: what the policy saw, what '
         'it answered, and what was sent. Used when the node is configured.')

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.braking import braking_speed, UNBOUNDED, Vector
+from dfp_ros.braking import bounded, braking_speed, UNBOUNDED, Vector
 
 
 class VelocityLimiter:
@@ -72,7 +72,7 @@ class VelocityLimiter:
             position = np.where(self._has_wall, position, 0)
             lowest = np.maximum(lowest, -self._to_wall(position - self._wall_low, -self.velocity))
             highest = np.minimum(highest, self._to_wall(self._wall_high - position, self.velocity))
-        return self._send(np.clip(asked, lowest, highest))
+        return self._send(bounded(asked, lowest, highest))
 
     def stop(self, ramp: bool) -> Vector:
         """
@@ -96,5 +96,5 @@ class VelocityLimiter:
     def _send(self, velocity: Vector) -> Vector:
         """Change to a velocity as far as the acceleration allows."""
         reach = self._acceleration * self.tick
-        self.velocity = np.clip(velocity, self.velocity - reach, self.velocity + reach)
+        self.velocity = bounded(velocity, self.velocity - reach, self.velocity + reach)
         return self.velocity

@@ -16,7 +16,8 @@ The policy node, for any robot that a description file describes.
 
 ``ros2 launch dfp_ros policy.launch.py policy:=cube_single robot:=ur5e_cube``
 
-An argument that is not given leaves the value of the parameter file.
+Every parameter of the node is an argument (``--show-args`` lists them); one that is not given
+leaves the value of the parameter file. two_robots.launch.py runs several with it.
 """
 
 from launch import LaunchContext, LaunchDescription
@@ -26,18 +27,11 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from dfp_ros.launch_arguments import given
+from dfp_ros.settings import describe
 
-# Name, type, sentence.
-PARAMETERS = (
-    ('rate', float, 'Control rate in Hz; 0 is the rate that the policy was trained for.'),
-    ('candidates', int, 'Chunks to choose from; 0 is what the policy was evaluated with.'),
-    ('noise_seed', int, 'Seed of the noise.'),
-    ('noise_scale', float, 'Factor on the noise; -1 is what the policy was evaluated with.'),
-    ('trigger', str, 'timer, or samples for a robot that waits for each command.'),
-    ('publish_decisions', bool, 'Publish every decision on ~/decision, for recordings.'),
-    ('autostart', bool, 'Configure and activate at the start.'),
-    ('use_sim_time', bool, 'Follow the clock of a simulation.'),
-)
+REQUIRED = ('policy', 'robot')
+OPTIONAL = tuple(
+    (name, default, meaning) for name, default, meaning in describe() if name not in REQUIRED)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -48,8 +42,11 @@ def generate_launch_description() -> LaunchDescription:
             'policy', description='Policy file (.onnx), or the bare name of one in models.'),
         DeclareLaunchArgument(
             'robot', description='Robot description (.yaml), or the bare name of one in config.'),
-        *(DeclareLaunchArgument(name, default_value='', description=sentence)
-          for name, _, sentence in PARAMETERS),
+        *(DeclareLaunchArgument(
+            name, default_value='', description=f'{meaning.sentence} Default: {default!r}.')
+          for name, default, meaning in OPTIONAL),
+        DeclareLaunchArgument(
+            'use_sim_time', default_value='', description='Follow the clock of a simulation.'),
         DeclareLaunchArgument(
             'params', default_value=params, description='Parameter file of the node.'),
         DeclareLaunchArgument('name', default_value='dfp_policy', description='Node name.'),
@@ -61,7 +58,9 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list[Node]:
     """Make the node, now that the arguments have values."""
-    wanted = [('policy', str), ('robot', str), *((name, kind) for name, kind, _ in PARAMETERS)]
+    wanted = [
+        *((name, str) for name in REQUIRED), ('use_sim_time', bool),
+        *((name, type(default)) for name, default, _ in OPTIONAL)]
     return [Node(
         package='dfp_ros', executable='policy_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),

@@ -262,6 +262,7 @@ class FaultCell:
 
         self.node.create_subscription(
             Float64MultiArray, 'dfp_policy/decision', self._announcing(decided), DECISION_QOS)
+
         def stands(message: String) -> None:
             self.standing = json.loads(message.data)
 

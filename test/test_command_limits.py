@@ -76,7 +76,7 @@ def action(name: str, unit: str, low: float, high: float, size: int = 1) -> Acti
 SPEC = PolicySpec(
     'test', 'test', (ObservationField('joints', 2, 'rad', (-1.0,) * 2, (1.0,) * 2),),
     (action('grip', '1', 0.0, 1.0), action('joint_targets', 'rad', -2.0, 2.0, 2),
-     action('base_speed', 'm/s', -1.0, 3.0)), 0.1, 4)
+     action('base_speed', 'm/s', -1.0, 7.0)), 0.1, 4)
 
 
 def robot(tmp_path: Path, *changes: tuple[str, str]) -> RobotDescription:

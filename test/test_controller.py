@@ -132,7 +132,11 @@ def test_waits_until_there_is_a_first_observation(policy: OnnxPolicy) -> None:
         if 3 <= i < 5:
             samples['arm'] = rest_samples(START - S)['arm']
 
-    decisions = run(controller(policy, robot=robot), 8, change)
+    derives = controller(policy, robot=robot)
+    decisions = run(derives, 8, change)
+    derives.reset(3)
+    now = START + 8 * TICK
+    assert derives.step(now, rest_samples(now)).state is State.WAITING, 'another episode'
     assert [decision.state for decision in decisions] == [
         State.WAITING, *[State.RUNNING] * 2, *[State.HOLD] * 3, *[State.RUNNING] * 2]
     for decision in (decisions[0], decisions[5]):
@@ -352,6 +356,33 @@ def test_outside_the_training_envelope_the_robot_slows_down(
     assert Reason.OUTSIDE_ENVELOPE in decision.reason or answer == 'ignore'
     assert ('effector_position[2] is 2' in decision.text) == (answer != 'ignore')
     assert robot.outside == {'effector_position[2]': 1, 'cube_0_position[2]': 1}
+
+
+def test_a_reset_ends_doubts_and_forgets_clocks(policy: OnnxPolicy) -> None:
+    """An episode begins without what was found out in the one before."""
+    def unseen(i: int, samples: dict[str, Sample]) -> None:
+        for name, place in (('effector', 2.0), ('cube_0', 0.0)):
+            values = {**samples[name].values, 'pose.position.z': place if i == 0 else 0.0}
+            samples[name] = replace(samples[name], values=values)
+        if i == 0:
+            samples['gripper'] = replace(samples['gripper'], stamp=START + S // 8)
+
+    robot = controller(policy, settings=SafetySettings(envelope='warn'))
+    both = Reason.OUTSIDE_ENVELOPE | Reason.CLOCK_SKEW
+    assert [decision.reason for decision in run(robot, 2, unseen)] == [both, both]
+    robot.reset(3)
+    assert not robot.outside
+    assert not robot.counts
+    first = run(robot, 2, lambda i, samples: unseen(i + 1, samples))[0]
+    assert first.reason == Reason.NONE
+
+
+def test_a_swap_notices_that_the_clock_was_set_back(policy: OnnxPolicy) -> None:
+    """The last tick of the old policy is the one before the first of the new."""
+    old, new = controller(policy), controller(policy)
+    run(old, 3)
+    new.take_over(old)
+    assert new.step(START, rest_samples(START)).reason == Reason.CLOCK_RESET
 
 
 def test_a_doubt_that_holds_does_not_ask_the_policy() -> None:

@@ -19,6 +19,7 @@ import sys
 import pytest
 
 MODULES = (
+    'preflight_figures', 'preflight_verdict', 'preflight_report',
     'spec', 'policy', 'robot_description', 'observation', 'chunk', 'planner', 'limits', 'safety',
     'source_watch', 'controller', 'decision_log', 'settings', 'setting', 'braking',
     'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf',

@@ -45,6 +45,11 @@ import pytest
 from robot_samples import ARM, shipped_robot
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
+from dfp_ros.controller import Decision, State
+from dfp_ros.observation import Sample
+from dfp_ros.recorded_decision import DecisionRow
+from dfp_ros.robot_description import RobotDescription
+from dfp_ros.safety import Reason
 from training.datasets.rosbag import convert, Options
 from training.datasets.rosbag_commands import ActionScale
 from training.datasets.rosbag_files import Bag
@@ -149,6 +154,58 @@ def test_samples_of_after_the_step(tmp_path: Path, sampling: str) -> None:
         Options(0.05, SCALE))
     expected = np.arange(9) / 100 + (0.005 if sampling == 'newest' else 0)
     np.testing.assert_allclose(data.observations[:, 0], expected, atol=1e-6)
+
+
+def with_history() -> RobotDescription:
+    """Describe the robot with its joints' positions at two ticks, and their change a second."""
+    first, second, *rest = ROBOT.observation
+    return replace(ROBOT, observation=(
+        replace(first, history=2), replace(second, reading=first.reading, derivative=True), *rest))
+
+
+def test_steps_that_need_earlier_ones(tmp_path: Path) -> None:
+    """A history goes over no gap, and no episode's beginning; a derivative goes by stamps."""
+    messages = silent(demonstration(20), '/cube_0_pose', 10, 15)
+    data, report = convert(
+        [write_bag(tmp_path / 'bag', messages)], with_history(), Options(0.05, SCALE))
+    assert report.problems['earlier steps missing'] == 2
+    assert report.problems['source stale'] > 0
+    before, now, speed = (data.observations[:, run] for run in np.split(np.arange(18), 3))
+    np.testing.assert_allclose(now - before, 0.01, atol=1e-6)
+    np.testing.assert_allclose(speed[:, 0], 0.01 / 0.05, rtol=0.01)
+
+
+def test_steps_of_a_node_that_needs_earlier_ones(tmp_path: Path) -> None:
+    """
+    What the node remembered is what is remembered here, step by step.
+
+    It waits at first, fails to answer once and remembers that step all the same, and loses all
+    that it remembers to a source that is stale.
+    """
+    robot = with_history()
+    row = DecisionRow(robot.sources, 34, [
+        (entry.action, entry.size) for topic in robot.commands for entry in topic.entries])
+    held = {0: Reason.WAITING, 4: Reason.INFERENCE_FAILED, 7: Reason.STALE, 8: Reason.WAITING}
+    messages = mark(START - 5 * MS, 'start')
+    for i in range(14):
+        at = START + i * PERIOD
+        messages += state(at - 2 * MS, i / 100, at - 3 * MS)
+        seen = np.concatenate([
+            observation((i - 1) / 100)[:6], observation(i / 100)[:6], np.full(6, 0.2),
+            observation(i / 100)[12:]]).astype(np.float32)
+        reason = held.get(i, Reason.NONE)
+        found = Decision(
+            State.HOLD if reason else State.RUNNING, reason, '', np.zeros(5),
+            seen if reason in (Reason.NONE, Reason.INFERENCE_FAILED) else None)
+        samples = {name: Sample(at - 3 * MS, at - 2 * MS, {}) for name in robot.sources}
+        messages += [(at, '/dfp_policy/decision', array(
+            row.write(i + 1, at, False, found, samples), row.parts))]
+    messages += mark(START + 14 * PERIOD, 'success')
+    _, report = convert([write_bag(tmp_path / 'bag', messages)], robot, Options(0.05, SCALE))
+    assert report.problems == {
+        'node hold: waiting': 2, 'node hold: inference_failed': 1, 'node hold: stale': 1}
+    assert report.difference is not None
+    assert report.difference < 1e-5
 
 
 def test_a_recording_that_pauses(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ EVENTS = st.lists(st.one_of(
 ), min_size=1, max_size=60)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(EVENTS, st.sampled_from([0.0, 1.0]), st.booleans())
 def test_whatever_happens(
         events: list[tuple[str, Any, float]], ramp_in: float, known: bool) -> None:

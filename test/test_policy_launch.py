@@ -22,6 +22,7 @@ pytest.importorskip('launch_ros')
 
 from diagnostic_msgs.msg import DiagnosticArray
 from launched import launch
+from rcl_interfaces.srv import GetParameters
 from ros_processes import Peer
 
 from dfp_ros.robots.domain import free_domain
@@ -30,18 +31,24 @@ FILE = 'policy.launch.py'
 
 
 def test_forwards_its_arguments() -> None:
-    """Policy, robot, rate, name and namespace reach the node, and Ctrl-C ends it cleanly."""
+    """Parameters, groups and all, name and namespace reach it, and Ctrl-C ends it cleanly."""
     domain = free_domain()
     with Peer(domain) as peer:
         reports: list[Any] = peer.collect(DiagnosticArray, '/diagnostics')
         process = launch(
             FILE, domain, 'policy:=cube_single', 'robot:=ur5e_cube', 'rate:=100', 'name:=pilot',
-            'namespace:=left')
+            'namespace:=left', 'planning.mode:=receding', 'safety.slow_speed:=0.5',
+            'publish_decisions:=true')
         try:
             peer.wait_for(lambda: reports)
             status = reports[-1].status[0]
             assert status.name == '/left/pilot: control loop'
             assert {item.key: item.value for item in status.values}['rate_hz'] == '100'
+            values = peer.call(GetParameters, '/left/pilot/get_parameters', GetParameters.Request(
+                names=['planning.mode', 'safety.slow_speed', 'publish_decisions'])).values
+            assert values[0].string_value == 'receding'
+            assert values[1].double_value == 0.5
+            assert values[2].bool_value is True
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=60)
         finally:
@@ -63,3 +70,25 @@ def test_says_what_is_wrong(arguments: list[str], message: str) -> None:
     finally:
         process.kill()
     assert message.lower() in output.lower(), output
+
+
+def test_two_robots() -> None:
+    """One launch, two nodes, each in its namespace with its own topics."""
+    domain = free_domain()
+    with Peer(domain) as peer:
+        process = launch(
+            'two_robots.launch.py', domain, 'policy:=cube_single', 'robot:=ur5e_cube')
+        try:
+            def commanders(name: str) -> list[tuple[str, str]]:
+                return [
+                    (end.node_namespace, end.node_name)
+                    for end in peer.node.get_publishers_info_by_topic(f'/{name}/twist_command')]
+
+            peer.wait_for(lambda: all(
+                commanders(name) == [(f'/{name}', 'dfp_policy')] for name in ('left', 'right')))
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert output.count('process has finished cleanly') == 2
+    assert 'Traceback' not in output

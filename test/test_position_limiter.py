@@ -51,7 +51,7 @@ STEPS = st.lists(
     min_size=1, max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(STEPS, st.sampled_from([0.2, 2.0, 1000.0, UNBOUNDED]))
 def test_whatever_is_asked(steps: list[Step], acceleration: float) -> None:
     """Bounds hold exactly, velocity and acceleration to rounding, whatever the order."""
@@ -99,6 +99,28 @@ def test_a_path_within_the_limits_is_sent_as_it_is() -> None:
         # Speed 0.4 * 1.5 = 0.6, acceleration 0.4 * 1.5**2 = 0.9, and 0 of each at the start.
         asked = np.full(2, 0.2 * (1 - np.cos(1.5 * i * TICK)))
         np.testing.assert_array_equal(made.move(asked, 1), asked)
+
+
+def test_what_moves_on_to_a_bound_is_not_followed_beyond_braking() -> None:
+    """A path that ends at a bound at half the speed: the robot brakes before it, gently."""
+    made, last, speed = limiter(), np.zeros(2), np.zeros(2)
+    for i in range(80):
+        sent = made.move(np.full(2, 0.5 * i * TICK), 1)
+        new = (sent - last) / TICK
+        assert (np.abs(new - speed) <= ACCELERATION * TICK + SLACK).all()
+        last, speed = sent, new
+    np.testing.assert_array_equal(last, HIGH)
+
+
+def test_bounds_that_narrow_under_way_hold() -> None:
+    """Where another limiter takes over with a bound close ahead, that comes before all else."""
+    old = limiter()
+    for _ in range(12):
+        at = old.move(np.array([1.0, 0.0]), 1)
+    new = PositionLimiter(LOW, np.array([at[0] + 0.02, 0.5]), VELOCITY, ACCELERATION, TICK)
+    new.take_over(old)
+    for _ in range(12):
+        assert at[0] <= new.move(np.array([1.0, 0.0]), 1)[0] <= at[0] + 0.02
 
 
 def test_the_share_slows_down() -> None:

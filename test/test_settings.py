@@ -14,9 +14,11 @@
 """The policy node's settings: what they may be, and that each says what it means."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dfp_ros.settings import describe, make_settings, SettingsError
 
@@ -52,3 +54,21 @@ def test_what_cannot_be(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         make_settings(defaults(**changes))
     assert message in str(caught.value)
+
+
+def test_the_shipped_file_has_every_parameter_with_its_default() -> None:
+    """config/policy.yaml says what a node without a file does, and leaves nothing out."""
+    file = Path(__file__).parent.parent / 'config' / 'policy.yaml'
+    values = yaml.safe_load(file.read_text())['/**']['ros__parameters']
+    assert flatten(values) == {
+        name: default for name, default, _ in describe() if name not in ('policy', 'robot')}
+
+
+def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+    """Write groups with dots, as ROS does."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= (
+            flatten(value, f'{prefix}{name}.') if isinstance(value, dict)
+            else {f'{prefix}{name}': value})
+    return flat

@@ -85,6 +85,26 @@ def test_without_header_the_arrival_counts() -> None:
     assert check_sources(NOW, SOURCES, samples)[0] == Reason.STALE
 
 
+@pytest.mark.parametrize(('time', 'stamp', 'received', 'reason'), [
+    ('header', 0.0, -9.0, Reason.NONE), ('header', 0.0, 9.0, Reason.NONE),
+    ('header', -0.3, 0.0, Reason.STALE), ('header', 0.3, 0.0, Reason.FUTURE),
+    ('receive', -9.0, 0.0, Reason.NONE), ('receive', 9.0, 0.0, Reason.NONE),
+    # 1000 s ago is an empty stamp.
+    ('receive', -1000.0, 0.0, Reason.NONE), ('receive', 0.0, -0.3, Reason.STALE),
+    ('receive', 0.0, 0.3, Reason.FUTURE)])
+def test_a_source_may_name_its_clock(
+        time: str, stamp: float, received: float, reason: Reason) -> None:
+    """Only the stamp or only the arrival counts, however wrong the other is."""
+    sources = {**shipped_robot().sources}
+    sources['arm'] = replace(sources['arm'], time=time)
+    samples = rest_samples(NOW)
+    samples['arm'] = replace(
+        samples['arm'], stamp=NOW + round(stamp * S), received=NOW + round(received * S))
+    findings = SourceWatch(sources.values(), clock_skew=20.0 if time == 'header' else 0.1).check(
+        NOW, samples)
+    assert [found.reason for found in findings] == ([reason] if reason else [])
+
+
 def test_measures_how_far_clocks_differ() -> None:
     """Of many messages, the one that was fastest tells most; another clock's error is named."""
     watch = SourceWatch(SOURCES, clock_skew=0.05)

@@ -44,8 +44,8 @@ def wander(env: Any, generator: np.random.Generator) -> None:
     joints = env.parts['robot0_joint_pos']
     target = joints + generator.uniform(-ASIDE, ASIDE, len(joints))
     for _ in range(STEPS_ASIDE):
-        # The gripper stays open.
-        env.step(env.joints.actions(np.append(target, -1.0)))
+        # The fingers stay as they are when episodes start: open, they would tell the two apart.
+        env.step(env.joints.actions(np.append(target, 0.0)))
 
 
 class JointTargets:

@@ -1,0 +1,64 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+A policy node inside a program of one's own, with an executor of one's own.
+
+``python examples/own_executor.py cube_single ur5e_cube --seconds 10 --ros-args -r __ns:=/left``
+
+The node is an ordinary lifecycle node: other nodes may share its executor, as long as their
+callbacks are short, for its ticks run there too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.utilities import remove_ros_args
+
+from dfp_ros.policy_node import PolicyNode
+
+
+def main() -> int:
+    """Run a policy for some seconds, and stop the robot."""
+    parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    parser.add_argument('policy')
+    parser.add_argument('robot')
+    parser.add_argument('--seconds', type=float, default=10.0)
+    asked = parser.parse_args(remove_ros_args(sys.argv)[1:])
+    rclpy.init()
+    node = PolicyNode(parameter_overrides=[
+        Parameter('policy', value=asked.policy), Parameter('robot', value=asked.robot)])
+    try:
+        # Configures and activates; where that fails, the reason has been logged.
+        if not node.autostart():
+            return 1
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        end = time.monotonic() + asked.seconds
+        while time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.1)
+        return 0
+    finally:
+        # Stops the robot, whatever happened, and destroys the node.
+        node.close()
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,44 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Two robots, ``left`` and ``right``, each with a policy node of its own in its namespace.
+
+``ros2 launch dfp_ros two_robots.launch.py policy:=cube_single robot:=ur5e_cube``
+
+Topics of a robot description are relative, so ``/left/dfp_policy`` listens to
+``/left/joint_states`` and commands ``/left/twist_command``.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.substitutions import FindPackageShare
+
+ARGUMENTS = ('policy', 'robot')
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the processes."""
+    file = PathJoinSubstitution([FindPackageShare('dfp_ros'), 'launch', 'policy.launch.py'])
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, description=f'As of policy.launch.py: {name}.')
+          for name in ARGUMENTS),
+        # A group of its own, for what one include sets would be there for the next one too.
+        *(GroupAction([IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(file), launch_arguments={
+                **{name: LaunchConfiguration(name) for name in ARGUMENTS},
+                'namespace': namespace}.items())])
+          for namespace in ('left', 'right')),
+    ])
