@@ -24,7 +24,7 @@ KILTED_TESTS := $(addprefix test/test_, $(addsuffix .py, policy_node qos_watch c
 .PHONY: help build env sweep-env demo test test-all test-kilted lint train clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # colcon runs in the environment's Python, whichever it was installed for: the nodes' commands get
 # the interpreter of colcon.
