@@ -227,6 +227,7 @@ def _refusal(cell: FaultCell, policy: Path, says: str) -> str:
 def _storm(cell: FaultCell) -> str:
     """Set hundreds of parameters, some to what they cannot be, while nobody waits for answers."""
     generator = np.random.default_rng(0)
+    first, begun = len(cell.decisions), time.monotonic()
     asked = []
     for _ in range(60):
         asked += [(cell.ask_to_set(**values), accepted) for values, accepted in (
@@ -240,6 +241,9 @@ def _storm(cell: FaultCell) -> str:
     for future, accepted in asked:
         results = cell.answer(future).results
         assert all(result.successful is accepted for result in results), results
+    # The node went on deciding: however slow the machine, not a few decisions for all of them.
+    decided, due = len(cell.decisions) - first, (time.monotonic() - begun) / cell.robot.tick
+    assert decided > due / 5, f'{decided} decisions, {due:.0f} were due'
     refused = sum(not accepted for _, accepted in asked)
     return f'{len(asked)} answers, {refused} of them refusals'
 
