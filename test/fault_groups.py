@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 import os
 from pathlib import Path
 import time
@@ -86,8 +87,11 @@ def qos_mismatch(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
         'QoS mismatch', lambda cell: cell.replace_publisher('joint_states', SENSOR_QOS),
         Reason.STALE, "source 'arm' (topic joint_states)", AGE, mend)
     with FaultCell(robot, _policy(robot, folder), description=description) as cell:
-        yield try_fault(cell, fault)
-        assert 'RELIABILITY' in cell.process.output
+        outcome = try_fault(cell, fault)
+        said = 'topic /joint_states: '
+        assert said in cell.process.output
+        line = cell.process.output.split(said, 1)[1].splitlines()[0]
+        yield replace(outcome, said=f'{said}{line}')
 
 
 def killed(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:

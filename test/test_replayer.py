@@ -108,7 +108,8 @@ class Node:
 
     def tick(
             self, inference: float = 0.001, fails: bool = False, stale: bool = False,
-            sending_fails: bool = False, prepared: float = 0.001, waits: bool = False) -> None:
+            sending_fails: bool = False, prepared: float = 0.001, waits: bool = False,
+            given_up: bool = False) -> None:
         """Tick once, under conditions."""
         self.now += PERIOD + int(self._random.integers(-10**6, 10**6))
         samples = rest_samples(self.now - (10**9 if stale else 10**6), self.now - 10**5)
@@ -118,11 +119,13 @@ class Node:
         if waits:
             del samples['cube_0']
         self.conditions.inference, self.conditions.fails = inference, fails
+        self.conditions.is_late = given_up
         is_stopped, failed = self.controller.is_stopped, Failed.NOTHING
         decision = self.controller.step(self.now, samples)
         if sending_fails:
             decision, failed = self.controller.fail(OSError('x')), Failed.SENDING
         self.conditions.inference, self.conditions.fails = prepared, False
+        self.conditions.is_late = False
         self.controller.prepare()
         row = np.array(ROW.write(
             len(self.steps) + 1, self.now, False, decision, samples,
@@ -150,7 +153,9 @@ PLANS = (
     PlanningSettings(mode='ensemble', replan_every=2), PlanningSettings(ahead=True),
     PlanningSettings(noise='held'))
 EVENTS: Mapping[str, Callable[[Node], None]] = {
-    'tick': Node.tick, 'wait': lambda node: node.tick(waits=True), 'late': lambda node: node.tick(inference=0.03),
+    'tick': Node.tick, 'wait': lambda node: node.tick(waits=True),
+    'late': lambda node: node.tick(inference=0.03),
+    'given up': lambda node: node.tick(given_up=True),
     'prepared late': lambda node: node.tick(prepared=0.03),
     'failure': lambda node: node.tick(fails=True), 'stale': lambda node: node.tick(stale=True),
     'not sent': lambda node: node.tick(sending_fails=True),
