@@ -258,7 +258,8 @@ def _report_on(cell: FaultCell, topic: str) -> str:
     report = cell.wait_for(lambda: next((
         report for report in cell.reports if report.arrived > begun
         and f'nobody listens to /{topic}' in report.message), None), f'a word about {topic}')
-    return str(report.message)
+    message = str(report.message)
+    return message[message.index('nobody listens'):]
 
 
 def _policy_node_killed(cell: FaultCell) -> Outcome:
