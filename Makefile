@@ -12,7 +12,7 @@ PYTHON ?= python3
 ENTER := set +u; . env/setup.bash; set -u
 # `make train SET="..."` adds settings; `python -m training.train small-clone --help` lists them.
 SET ?=
-# `make demo ROBOT=lift` runs robosuite's Lift.
+# `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded.
 ROBOT ?= cube
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
