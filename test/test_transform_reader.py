@@ -180,7 +180,7 @@ def test_the_transforms_that_a_decision_was_made_from(tmp_path: Path) -> None:
     messages = [(START - 9 * MS, '/tf_static', message(transform('world', 'table', 0, (1, 0, 0))))]
     for i in range(3):
         at = START + i * PERIOD
-        messages += [each for each in state(at, 0.0) if each[1] != '/cube_0_pose']
+        messages += [each for each in state(at, 0.0, at) if each[1] != '/cube_0_pose']
         messages += [(at, '/tf', message(transform('table', 'cube', at, (0, i, 0))))]
         messages += decision(i + 1, at + 5 * MS, at, 0.0)
     types = {**TYPES, '/tf': TF, '/tf_static': TF}
