@@ -200,8 +200,9 @@ class PolicySwapper:
 
         :param loop: What it was loaded as.
         """
+        made = ShadowPublisher(self._node, loop, self._ticker.loop)
         self._close_shadow()
-        self._ticker.shadow = ShadowPublisher(self._node, loop, self._ticker.loop)
+        self._ticker.shadow = made
         self._note_shadow(loop.settings.policy)
 
     def _drop_shadow(self) -> None:

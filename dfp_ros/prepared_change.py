@@ -22,6 +22,7 @@ from typing import Any
 from dfp_ros.candidate import Candidate, look_at, require_latency
 from dfp_ros.control_loop import ControlLoop, remake_control_loop
 from dfp_ros.settings import Settings
+from dfp_ros.spec import require_same_fields
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _find_policy(
         found = Candidate(wanted, last.policy)
     else:
         return None
-    look_at(wanted, loop.robot)
+    require_same_fields(look_at(wanted, loop.robot), loop.policy.spec)
     return found
 
 
@@ -88,5 +89,5 @@ def _find_shadow(
     if not changes.get('shadow'):
         return None
     candidate = Candidate(replace(wanted, policy=wanted.shadow))
-    look_at(candidate.settings, loop.robot)
+    require_same_fields(look_at(candidate.settings, loop.robot), loop.policy.spec)
     return candidate

@@ -48,9 +48,9 @@ class ShadowPublisher:
         """Create the publisher."""
         self.loop = loop
         self._node = node
-        self._publisher = node.create_publisher(Float64MultiArray, '~/shadow', DECISION_QOS)
         self._message = Float64MultiArray()
         self.follow(running)
+        self._publisher = node.create_publisher(Float64MultiArray, '~/shadow', DECISION_QOS)
 
     def follow(self, running: ControlLoop) -> None:
         """Compare with another loop from now on, for example one with another rate."""

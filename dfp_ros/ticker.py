@@ -167,8 +167,10 @@ class Ticker:
 
         :param loop: For the same robot.
         """
-        old, self.loop = self.loop, loop
+        old = self.loop
+        # Where it cannot take over, the one that runs goes on.
         loop.controller.take_over(old.controller)
+        self.loop = loop
         self.journal.take_over(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
             self._start_timer()

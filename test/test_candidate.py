@@ -58,6 +58,18 @@ def test_a_look_refuses_what_does_not_fit(tmp_path: Path) -> None:
         look_at(settings(path), ROBOT)
 
 
+def test_an_action_in_another_order(loop: ControlLoop, tmp_path: Path) -> None:
+    """It fits the robot, but can neither follow nor shadow what runs."""
+    spec = cube_spec()
+    path = str(write_policy(tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
+    look_at(replace(loop.settings, policy=path), ROBOT)
+    running = Candidate(loop.settings, loop.policy)
+    for name in ('policy', 'shadow'):
+        changes = {name: path}
+        with pytest.raises(SpecMismatch, match='action field 0'):
+            prepare_change(replace(loop.settings, **changes), changes, loop, running)
+
+
 def test_what_only_loading_can_tell(tmp_path: Path) -> None:
     """A file that looks well but cannot run is refused when it is tried out."""
     model = policy_model(cube_spec())

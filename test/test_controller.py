@@ -478,6 +478,16 @@ def test_refuses_a_policy_for_another_robot(tmp_path: Path) -> None:
         controller(other)
 
 
+def test_no_swap_to_an_action_in_another_order(policy: OnnxPolicy, tmp_path: Path) -> None:
+    """Both fit the robot, but what was sent last would be taken for other numbers."""
+    spec = cube_spec()
+    other = OnnxPolicy(write_policy(
+        tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
+    new, old = controller(other), controller(policy)
+    with pytest.raises(SpecMismatch, match='action field 0'):
+        new.take_over(old)
+
+
 def test_whatever_arrives_commands_are_bounded(policy: OnnxPolicy) -> None:
     """Random samples and times: always a bounded command, a zero with a reason, or nothing."""
     random = np.random.default_rng(0)
