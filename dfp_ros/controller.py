@@ -293,7 +293,7 @@ class Controller:
                 return self._held(findings, facts, sent)
         if self._wants_ahead:
             facts['ahead'] = self._limiter.ahead(
-                self._scale.command(planned.ahead), measured, self._period)
+                self._scale.command(planned.ahead), measured, self._period, speed)
         facts['limited'] = sent
         return self._decide(State.RUNNING, findings, sent, facts)
 

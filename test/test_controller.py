@@ -348,10 +348,11 @@ def test_outside_the_training_envelope_the_robot_slows_down(
         policy: OnnxPolicy, answer: str, share: float) -> None:
     """What the policy never saw is told, counted, and answered as the settings say."""
     settings = SafetySettings(envelope=answer, slow_speed=0.25)
-    usual, robot = controller(Broken(1.0), 0, 1), controller(Broken(1.0), 0, 1, settings=settings)
+    usual = run(controller(Broken(1.0), 0, 1, ahead=True), 1)[0]
+    robot = controller(Broken(1.0), 0, 1, settings=settings, ahead=True)
     decision = run(robot, 1)[0]
-    np.testing.assert_allclose(
-        decision.sent, share * run(usual, 1)[0].sent)  # type: ignore[operator]
+    for slowed, full in ((decision.sent, usual.sent), (decision.ahead, usual.ahead)):
+        np.testing.assert_allclose(slowed, share * full)  # type: ignore[arg-type, operator]
     assert decision.state is State.RUNNING
     assert Reason.OUTSIDE_ENVELOPE in decision.reason or answer == 'ignore'
     assert ('effector_position[2] is 2' in decision.text) == (answer != 'ignore')
