@@ -165,9 +165,13 @@ class Ticker:
         """
         Go on with another loop from the next tick on.
 
-        :param loop: For the same robot.
+        :param loop: For the same robot; where its controller is the one that runs, nothing that
+            is decided changes.
         """
         old = self.loop
+        if loop.controller is old.controller:
+            self.loop = loop
+            return
         # Where it cannot take over, the one that runs goes on.
         loop.controller.take_over(old.controller)
         self.loop = loop

@@ -27,6 +27,7 @@ pytest.importorskip('rclpy')
 
 from dfp_ros.candidate import Candidate, load_control_loop, look_at, require_latency
 from dfp_ros.control_loop import ControlLoop, load_robot
+from dfp_ros.diagnostics_settings import DiagnosticsSettings
 from dfp_ros.policy_file import PolicyError
 from dfp_ros.prepared_change import prepare_change
 from dfp_ros.settings import describe, make_settings, Settings
@@ -121,6 +122,19 @@ def test_what_follows_from_a_change(loop: ControlLoop, tmp_path: Path) -> None:
     assert shadow.shadow.settings.policy == other
     assert shadow.loop is shadow.policy is None
     assert prepare(shadow='').shadow is None
+
+
+def test_a_plan_goes_on_where_no_command_depends_on_what_changed(loop: ControlLoop) -> None:
+    """Other thresholds of diagnostics must not show in what a robot does."""
+    running = Candidate(loop.settings, loop.policy)
+    quiet = DiagnosticsSettings(age_warn=0.5)
+    for wanted, is_kept in (
+            (replace(loop.settings, diagnostics=quiet, latency_share=0.9), True),
+            (replace(loop.settings, diagnostics=quiet, noise_seed=4), False)):
+        found = prepare_change(wanted, {}, loop, running).loop
+        assert found is not None
+        assert found.settings == wanted
+        assert (found.controller is loop.controller) == is_kept
 
 
 def test_a_rate_that_the_policy_cannot_keep(loop: ControlLoop) -> None:

@@ -71,6 +71,16 @@ def test_what_is_not_urgent_keeps_nothing_from_being_deactivated(failing: str) -
     assert scene.done[-1] == 'deactivate'
 
 
+def test_the_same_controller_goes_on() -> None:
+    """Nothing takes over where only what is said of it changes, and a replay sees no change."""
+    scene = Scene(Response.HOLD)
+    number = scene.ticker.journal.loop
+    other: Any = SimpleNamespace(controller=scene.loop.controller, tick=scene.loop.tick)
+    scene.ticker.take_over(other)
+    assert scene.ticker.loop is other
+    assert scene.ticker.journal.loop == number
+
+
 def test_a_loop_that_cannot_take_over_does_not() -> None:
     """The one that runs goes on."""
     scene = Scene(Response.HOLD)
