@@ -54,16 +54,18 @@ class _Unloaded:
         self.spec = spec
 
 
-def look_at(settings: Settings, robot: RobotDescription) -> None:
+def look_at(settings: Settings, robot: RobotDescription) -> PolicySpec:
     """
     See whether a policy file can be what the settings want of it, in well under a tick.
 
     The file is there and says what it is, and fits robot and settings; its weights are not read.
 
+    :return: Its specification.
     :raises ValueError: Where it cannot be.
     """
     spec = read_spec(find_shared(settings.policy, 'models', '.onnx'))
     make_control_loop(settings, robot, cast(OnnxPolicy, _Unloaded(spec)))
+    return spec
 
 
 def load_control_loop(candidate: Candidate, robot: RobotDescription) -> ControlLoop:

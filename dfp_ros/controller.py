@@ -35,7 +35,7 @@ from dfp_ros.robot_description import require_fit, RobotDescription
 from dfp_ros.safety import conclude, Finding, finding, Reason, Response
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.source_watch import SourceWatch
-from dfp_ros.spec import PolicySpec
+from dfp_ros.spec import PolicySpec, require_same_fields
 
 
 class State(enum.Enum):
@@ -129,6 +129,7 @@ class Controller:
         require_fit(spec, robot)
         settings = SafetySettings() if settings is None else settings
         self._robot = robot
+        self._spec = spec
         self._planner = planner
         self._limiter = limiter
         self._settings = settings
@@ -194,7 +195,9 @@ class Controller:
         Go on where another controller of the same robot was, with a chunk of one's own.
 
         :param other: The controller that decided until now; it must not decide any more.
+        :raises SpecMismatch: Where their actions or observations are laid out differently.
         """
+        require_same_fields(self._spec, other._spec)
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
         self._stopped_by = other._stopped_by
@@ -290,7 +293,7 @@ class Controller:
                 return self._held(findings, facts, sent)
         if self._wants_ahead:
             facts['ahead'] = self._limiter.ahead(
-                self._scale.command(planned.ahead), measured, self._period)
+                self._scale.command(planned.ahead), measured, self._period, speed)
         facts['limited'] = sent
         return self._decide(State.RUNNING, findings, sent, facts)
 

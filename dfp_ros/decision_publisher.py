@@ -18,11 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rclpy.node import Node
-from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.controller import Decision
 from dfp_ros.journal import Entry
+from dfp_ros.labelled_row import make_row
 from dfp_ros.observation import Sample
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.recorded_decision import DecisionRow
@@ -44,10 +45,7 @@ class DecisionPublisher:
         self._row = DecisionRow(
             loop.robot.sources, spec.observation_size,
             [(member.name, member.size) for member in spec.action])
-        self._message = Float64MultiArray()
-        self._message.layout.dim = [
-            MultiArrayDimension(label=label, size=size, stride=size)
-            for label, size in self._row.parts]
+        self._message = make_row(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
 
     def publish(

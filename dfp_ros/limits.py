@@ -239,20 +239,23 @@ class CommandLimiter:
         self._sent = sent
         return sent
 
-    def ahead(self, commands: Vector, measured: Vector | None, period: int) -> Vector:
+    def ahead(
+            self, commands: Vector, measured: Vector | None, period: int, speed: float = 1.0
+    ) -> Vector:
         """
         See what would be sent if nothing else came; nothing changes by it.
 
         :param commands: What is asked for next, shape (m, act_dim), SI units.
         :param measured: Where the robot is, as for :meth:`limit`.
         :param period: Time between them in ns.
+        :param speed: As for :meth:`limit`.
         :return: Shape (n, act_dim); n is less than m where a command cannot be sent.
         """
         future = copy.copy(self)
         future._position, future._velocity = copy.copy(self._position), copy.copy(self._velocity)
         future._position.tick = future._velocity.tick = period * 1e-9
         commands = commands[np.logical_and.accumulate(np.isfinite(commands).all(1))]
-        sent = [future.limit(command, measured)[0] for command in commands]
+        sent = [future.limit(command, measured, speed)[0] for command in commands]
         # There is nothing to send for any of them, or for none.
         return np.array([command for command in sent if command is not None]).reshape(
             -1, len(self._low))

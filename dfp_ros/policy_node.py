@@ -216,7 +216,9 @@ class PolicyNode(LifecycleNode):
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Accept or refuse new values; what follows from them is prepared, but not used yet."""
         changes = {parameter.name: parameter.value for parameter in parameters}
-        if self._ticker is not None:
+        # What is restored may be so within a tick, which must not begin another.
+        if self._swapper is not None and not self._swapper.is_restoring:
+            assert self._ticker is not None
             self._ticker.keep_up()
         try:
             if self._swapper is not None:

@@ -200,8 +200,9 @@ class PolicySwapper:
 
         :param loop: What it was loaded as.
         """
+        made = ShadowPublisher(self._node, loop, self._ticker.loop)
         self._close_shadow()
-        self._ticker.shadow = ShadowPublisher(self._node, loop, self._ticker.loop)
+        self._ticker.shadow = made
         self._note_shadow(loop.settings.policy)
 
     def _drop_shadow(self) -> None:
@@ -220,7 +221,7 @@ class PolicySwapper:
     def _note_shadow(self, name: str) -> None:
         """Write the shadow into the settings of the loop that runs."""
         loop = self._ticker.loop
-        self._ticker.loop = replace(loop, settings=replace(loop.settings, shadow=name))
+        self._ticker.take_over(replace(loop, settings=replace(loop.settings, shadow=name)))
         self._publish()
 
     def _cancel(self, kind: str) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 
 from dfp_ros.candidate import Candidate, look_at, require_latency
 from dfp_ros.control_loop import ControlLoop, remake_control_loop
-from dfp_ros.settings import Settings
+from dfp_ros.settings import ASIDE, Settings
+from dfp_ros.spec import require_same_fields
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ def _change_at_once(wanted: Settings, loop: ControlLoop) -> ControlLoop | None:
     settings = replace(wanted.with_loaded(loop.settings), shadow=loop.settings.shadow)
     if settings == loop.settings:
         return None
+    if settings == replace(
+            loop.settings, **{name: getattr(settings, name) for name in ASIDE}):
+        return replace(loop, settings=settings)
     changed = remake_control_loop(loop, settings)
     if changed.tick < loop.tick:
         require_latency(changed)
@@ -78,7 +82,7 @@ def _find_policy(
         found = Candidate(wanted, last.policy)
     else:
         return None
-    look_at(wanted, loop.robot)
+    require_same_fields(look_at(wanted, loop.robot), loop.policy.spec)
     return found
 
 
@@ -88,5 +92,5 @@ def _find_shadow(
     if not changes.get('shadow'):
         return None
     candidate = Candidate(replace(wanted, policy=wanted.shadow))
-    look_at(candidate.settings, loop.robot)
+    require_same_fields(look_at(candidate.settings, loop.robot), loop.policy.spec)
     return candidate

@@ -19,23 +19,11 @@ import concurrent.futures
 from concurrent.futures import Future
 from queue import SimpleQueue
 import threading
-from typing import Protocol
 import weakref
 
 from dfp_ros.chunk import Chunk, FloatArray
+from dfp_ros.planner import Policy
 from dfp_ros.policy_file import LateError
-from dfp_ros.spec import PolicySpec
-
-
-class Policy(Protocol):
-    """What is asked of a policy."""
-
-    spec: PolicySpec
-
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
-        """Answer one observation with a chunk, or raise PolicyError."""
-        ...  # pragma: no cover
-
 
 _Call = tuple[FloatArray, FloatArray, 'Future[Chunk]']
 

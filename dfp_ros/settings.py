@@ -36,6 +36,10 @@ from dfp_ros.yaml_section import nearest
 TRIGGERS = ('timer', 'samples')
 #: Settings that ask for loading a policy or trying it out; the others can change at once.
 LOADED = ('policy', 'candidates', 'execution')
+#: Settings that no command depends on; a plan goes on when they change.
+ASIDE = (
+    'shadow', 'publish_decisions', 'latency_share', 'require_preflight', 'preflight_hours',
+    'diagnostics')
 SLOWEST, FASTEST = 1.0, 1000.0
 
 

@@ -25,7 +25,7 @@ from dfp_ros.chunk import FloatArray
 from dfp_ros.limits import ActionScale
 from dfp_ros.planner import Planner
 from dfp_ros.policy_file import PolicyError
-from dfp_ros.spec import PolicySpec
+from dfp_ros.spec import PolicySpec, require_same_fields
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Shadow:
     :param planner: Plans with it.
     :param running: Specification of the policy that commands, for the same robot.
     :param latency: Seconds that the shadow takes to answer, with room to spare.
+    :raises SpecMismatch: Where the two lay actions or observations out differently.
 
     :ivar asked: Steps in which it was asked.
     :ivar skipped: Steps in which there was no time for it.
@@ -63,15 +64,14 @@ class Shadow:
             self, spec: PolicySpec, planner: Planner, running: PolicySpec,
             latency: float) -> None:
         """Start without a plan."""
+        require_same_fields(spec, running)
         self.asked = self.skipped = self.failed = 0
         self._planner = planner
         self._scale = ActionScale(spec)
         self._latency = latency
-        self._half_range = (ActionScale(running).high - ActionScale(running).low) / 2
-        ends = np.cumsum([member.size for member in running.action])
-        self._fields = [
-            slice(end - member.size, end)
-            for member, end in zip(running.action, ends, strict=True)]
+        scale = ActionScale(running)
+        self._half_range = (scale.high - scale.low) / 2
+        self._fields = tuple(running.action_slices.values())
         self._squares = 0.0
 
     @property

@@ -16,10 +16,11 @@
 from __future__ import annotations
 
 from rclpy.node import Node
-from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.control_loop import ControlLoop, make_planner
 from dfp_ros.controller import Decision
+from dfp_ros.labelled_row import make_row
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.shadow import Shadow
 
@@ -48,9 +49,8 @@ class ShadowPublisher:
         """Create the publisher."""
         self.loop = loop
         self._node = node
-        self._publisher = node.create_publisher(Float64MultiArray, '~/shadow', DECISION_QOS)
-        self._message = Float64MultiArray()
         self.follow(running)
+        self._publisher = node.create_publisher(Float64MultiArray, '~/shadow', DECISION_QOS)
 
     def follow(self, running: ControlLoop) -> None:
         """Compare with another loop from now on, for example one with another rate."""
@@ -64,8 +64,7 @@ class ShadowPublisher:
             running.policy.spec, _MARGIN * self.loop.latency)
         parts = [('number', 1), ('stamp', 2), ('command', running.policy.spec.action_size)]
         parts += [(f'disagreement/{member.name}', 1) for member in action] + [('rms', 1)]
-        self._message.layout.dim = [
-            MultiArrayDimension(label=label, size=size, stride=size) for label, size in parts]
+        self._message = make_row(parts)
 
     def compare(self, number: int, stamp: int, decision: Decision, time_left: float) -> None:
         """

@@ -211,6 +211,23 @@ def require_equal_fields(
                     f'{kind} field {i}: policy {spec.name!r} has {wanted}, {whose} has {found}')
 
 
+def require_same_fields(spec: PolicySpec, running: PolicySpec) -> None:
+    """
+    See that two policies mean the same by each number of observation and action.
+
+    A robot's description finds action fields by name, whatever their order; what one policy sent
+    last is the other's beginning number by number.
+
+    :param spec: Specification of the policy that is to follow or to be compared.
+    :param running: Specification of the policy that runs.
+    :raises SpecMismatch: At the first field that differs.
+    """
+    require_equal_fields(
+        spec, [(member.name, member.size) for member in running.observation],
+        [(member.name, member.size) for member in running.action],
+        f'the policy that runs, {running.name!r},')
+
+
 _T = TypeVar('_T')
 
 

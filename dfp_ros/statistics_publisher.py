@@ -22,8 +22,9 @@ understood by one tool, and not by another.
 from __future__ import annotations
 
 from rclpy.node import Node
-from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+from std_msgs.msg import Float64MultiArray
 
+from dfp_ros.labelled_row import make_row
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.statistics_row import StatisticsRow
 from dfp_ros.ticker import Ticker
@@ -47,10 +48,7 @@ class StatisticsPublisher:
         self._row = StatisticsRow(
             loop.robot.sources,
             [(member.name, member.size) for member in loop.policy.spec.action])
-        self._message = Float64MultiArray()
-        self._message.layout.dim = [
-            MultiArrayDimension(label=label, size=size, stride=size)
-            for label, size in self._row.parts]
+        self._message = make_row(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/statistics', DECISION_QOS)
         self._timer = node.create_timer(_PERIOD, self._publish)
 

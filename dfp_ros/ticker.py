@@ -165,10 +165,16 @@ class Ticker:
         """
         Go on with another loop from the next tick on.
 
-        :param loop: For the same robot.
+        :param loop: For the same robot; where its controller is the one that runs, nothing that
+            is decided changes.
         """
-        old, self.loop = self.loop, loop
+        old = self.loop
+        if loop.controller is old.controller:
+            self.loop = loop
+            return
+        # Where it cannot take over, the one that runs goes on.
         loop.controller.take_over(old.controller)
+        self.loop = loop
         self.journal.take_over(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
             self._start_timer()
@@ -202,25 +208,21 @@ class Ticker:
             decision = loop.controller.fail(error)
             self._commands.try_to_send(loop, decision, now)
         self._answer = loop, decision
-        self.statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
-        self.statistics.add(decision.inference, decision.observation_age)
-        self.log.add(decision)
-        self._ticks += 1
-        if self._decisions is not None:
-            entry = self.journal.step(loop.policy.sha256, is_stopped, failed)
-            self._decisions.publish(self._ticks, now, decision, samples, entry)
-        loop.controller.prepare()
-        self.after_tick()
-        if self.shadow is not None:
-            self.shadow.compare(self._ticks, now, decision, self._time_left())
-        if decision.response is Response.DEACTIVATE:
-            self.deactivate()
-
-    def _reset_controller(self) -> None:
-        """Have the controller begin as new."""
-        seed = self.loop.settings.noise_seed
-        self.loop.controller.reset(seed)
-        self.journal.reset(seed)
+        try:
+            self.statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
+            self.statistics.add(decision.inference, decision.observation_age)
+            self.log.add(decision)
+            self._ticks += 1
+            if self._decisions is not None:
+                entry = self.journal.step(loop.policy.sha256, is_stopped, failed)
+                self._decisions.publish(self._ticks, now, decision, samples, entry)
+            loop.controller.prepare()
+            self.after_tick()
+            if self.shadow is not None:
+                self.shadow.compare(self._ticks, now, decision, self._time_left())
+        finally:
+            if decision.response is Response.DEACTIVATE:
+                self.deactivate()
 
     def keep_up(self) -> None:
         """
@@ -234,6 +236,12 @@ class Ticker:
         if self.is_timed and not self._is_simulated_time and late >= 0:
             self._tick_now()
             self._has_kept_up = True
+
+    def _reset_controller(self) -> None:
+        """Have the controller begin as new."""
+        seed = self.loop.settings.noise_seed
+        self.loop.controller.reset(seed)
+        self.journal.reset(seed)
 
     def _time_left(self) -> float:
         """Measure the seconds until the next tick."""

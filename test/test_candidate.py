@@ -27,6 +27,7 @@ pytest.importorskip('rclpy')
 
 from dfp_ros.candidate import Candidate, load_control_loop, look_at, require_latency
 from dfp_ros.control_loop import ControlLoop, load_robot
+from dfp_ros.diagnostics_settings import DiagnosticsSettings
 from dfp_ros.policy_file import PolicyError
 from dfp_ros.prepared_change import prepare_change
 from dfp_ros.settings import describe, make_settings, Settings
@@ -56,6 +57,18 @@ def test_a_look_refuses_what_does_not_fit(tmp_path: Path) -> None:
     path = write_policy(tmp_path / 'other.onnx', replace(spec, observation=spec.observation[:-1]))
     with pytest.raises(SpecMismatch, match='observation field 8'):
         look_at(settings(path), ROBOT)
+
+
+def test_an_action_in_another_order(loop: ControlLoop, tmp_path: Path) -> None:
+    """It fits the robot, but can neither follow nor shadow what runs."""
+    spec = cube_spec()
+    path = str(write_policy(tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
+    look_at(replace(loop.settings, policy=path), ROBOT)
+    running = Candidate(loop.settings, loop.policy)
+    for name in ('policy', 'shadow'):
+        changes = {name: path}
+        with pytest.raises(SpecMismatch, match='action field 0'):
+            prepare_change(replace(loop.settings, **changes), changes, loop, running)
 
 
 def test_what_only_loading_can_tell(tmp_path: Path) -> None:
@@ -109,6 +122,19 @@ def test_what_follows_from_a_change(loop: ControlLoop, tmp_path: Path) -> None:
     assert shadow.shadow.settings.policy == other
     assert shadow.loop is shadow.policy is None
     assert prepare(shadow='').shadow is None
+
+
+def test_a_plan_goes_on_where_no_command_depends_on_what_changed(loop: ControlLoop) -> None:
+    """Other thresholds of diagnostics must not show in what a robot does."""
+    running = Candidate(loop.settings, loop.policy)
+    quiet = DiagnosticsSettings(age_warn=0.5)
+    for wanted, is_kept in (
+            (replace(loop.settings, diagnostics=quiet, latency_share=0.9), True),
+            (replace(loop.settings, diagnostics=quiet, noise_seed=4), False)):
+        found = prepare_change(wanted, {}, loop, running).loop
+        assert found is not None
+        assert found.settings == wanted
+        assert (found.controller is loop.controller) == is_kept
 
 
 def test_a_rate_that_the_policy_cannot_keep(loop: ControlLoop) -> None:

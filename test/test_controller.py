@@ -348,10 +348,11 @@ def test_outside_the_training_envelope_the_robot_slows_down(
         policy: OnnxPolicy, answer: str, share: float) -> None:
     """What the policy never saw is told, counted, and answered as the settings say."""
     settings = SafetySettings(envelope=answer, slow_speed=0.25)
-    usual, robot = controller(Broken(1.0), 0, 1), controller(Broken(1.0), 0, 1, settings=settings)
+    usual = run(controller(Broken(1.0), 0, 1, ahead=True), 1)[0]
+    robot = controller(Broken(1.0), 0, 1, settings=settings, ahead=True)
     decision = run(robot, 1)[0]
-    np.testing.assert_allclose(
-        decision.sent, share * run(usual, 1)[0].sent)  # type: ignore[operator]
+    for slowed, full in ((decision.sent, usual.sent), (decision.ahead, usual.ahead)):
+        np.testing.assert_allclose(slowed, share * full)  # type: ignore[arg-type, operator]
     assert decision.state is State.RUNNING
     assert Reason.OUTSIDE_ENVELOPE in decision.reason or answer == 'ignore'
     assert ('effector_position[2] is 2' in decision.text) == (answer != 'ignore')
@@ -476,6 +477,16 @@ def test_refuses_a_policy_for_another_robot(tmp_path: Path) -> None:
     other = OnnxPolicy(write_policy(tmp_path / 'other.onnx', spec))
     with pytest.raises(SpecMismatch, match='observation field 8'):
         controller(other)
+
+
+def test_no_swap_to_an_action_in_another_order(policy: OnnxPolicy, tmp_path: Path) -> None:
+    """Both fit the robot, but what was sent last would be taken for other numbers."""
+    spec = cube_spec()
+    other = OnnxPolicy(write_policy(
+        tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
+    new, old = controller(other), controller(policy)
+    with pytest.raises(SpecMismatch, match='action field 0'):
+        new.take_over(old)
 
 
 def test_whatever_arrives_commands_are_bounded(policy: OnnxPolicy) -> None:

@@ -262,6 +262,9 @@ def test_a_look_ahead_is_limited_and_changes_nothing() -> None:
     seen = limiter.ahead(commands, HERE, ROBOT_TICK)
     sent = [limiter.limit(command, HERE)[0] for command in commands]
     np.testing.assert_array_equal(seen, sent)
+    seen = limiter.ahead(commands, HERE, ROBOT_TICK, 0.3)
+    sent = [limiter.limit(command, HERE, 0.3)[0] for command in commands]
+    np.testing.assert_array_equal(seen, sent)
     commands[2, 0] = np.nan
     assert limiter.ahead(commands, HERE, ROBOT_TICK).shape == (2, 5)
     assert limiter.ahead(commands[:0], HERE, ROBOT_TICK).shape == (0, 5)

@@ -26,7 +26,7 @@ from dfp_ros.command_description import CHUNK, CommandEntry, CommandTopic, Stop,
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.rotation import ROTATIONS
 from dfp_ros.spec import ActionField
-from training.datasets.rosbag_commands import read_command
+from training.datasets.rosbag_commands import ActionScale, read_command
 from training.transitions import DataError
 
 
@@ -53,6 +53,15 @@ TOPICS = [
           entry('three', 'twist.linear', components=('z', 'x', 'y'))),
     *(topic('geometry_msgs/msg/PoseStamped', entry('turn', 'pose.orientation', rotation=rotation))
       for rotation in ROTATIONS)]
+
+
+def test_an_action_of_a_range_without_width_is_nothing() -> None:
+    """As the policy node has it: a number that is always the same says nothing."""
+    spec = cube_spec()
+    fixed = replace(spec.action[1], low=(2.0,), high=(2.0,), data_low=(2.0,), data_high=(2.0,))
+    scale = ActionScale.of_policy(replace(spec, action=(spec.action[0], fixed, *spec.action[2:])))
+    action = scale.to_action(np.array([0.5, -1.0, 1.0, 2.0, 0.0]))
+    np.testing.assert_array_equal(action, [0.5, -1, 1, 0, 0])
 
 
 @pytest.mark.parametrize('described', TOPICS)

@@ -28,7 +28,7 @@ from dfp_ros.limits import ActionScale
 from dfp_ros.planner import Planner
 from dfp_ros.policy_file import PolicyError
 from dfp_ros.shadow import Shadow
-from dfp_ros.spec import PolicySpec
+from dfp_ros.spec import PolicySpec, SpecMismatch
 
 SPEC = cube_spec()
 SEEN = np.zeros(SPEC.observation_size, np.float32)
@@ -74,6 +74,16 @@ def test_disagreement_by_field() -> None:
     assert same.rms == 0
     assert shadow.asked == 2
     assert shadow.rms == pytest.approx(found.rms / math.sqrt(2))
+
+
+def test_an_action_in_another_order() -> None:
+    """There is nothing to compare, number by number."""
+    other = replace(SPEC, action=SPEC.action[::-1])
+    policy = Steady(other, np.zeros(5, np.float32))
+    planner = Planner(
+        policy, NoiseStream(0, 1, other.noise_size), round(other.period * 1e9), lambda: 0)
+    with pytest.raises(SpecMismatch, match='action field 0'):
+        Shadow(other, planner, SPEC, 0.001)
 
 
 def test_its_own_scale() -> None:

@@ -80,9 +80,12 @@ class ActionScale:
         Scale a command back.
 
         :param command: Shape (act_dim,), SI units.
-        :return: Shape (act_dim,); within [-1, 1] where the command was within its bounds.
+        :return: Shape (act_dim,); within [-1, 1] where the command was within its bounds, and 0
+            where these have no width.
         """
-        scaled: np.ndarray = (command - self.low) / (self.high - self.low) * 2 - 1
+        has_width = self.high > self.low
+        width = np.where(has_width, self.high - self.low, np.inf)
+        scaled: np.ndarray = (command - self.low) / width * 2 - has_width
         return scaled
 
     def join(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
