@@ -12,7 +12,7 @@ PYTHON ?= python3
 ENTER := set +u; . env/setup.bash; set -u
 # `make train SET="..."` adds settings; `python -m training.train small-clone --help` lists them.
 SET ?=
-# `make demo ROBOT=lift` runs robosuite's Lift.
+# `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded.
 ROBOT ?= cube
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
@@ -24,7 +24,7 @@ KILTED_TESTS := $(addprefix test/test_, $(addsuffix .py, policy_node qos_watch c
 .PHONY: help build env sweep-env demo test test-all test-kilted lint train clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # colcon runs in the environment's Python, whichever it was installed for: the nodes' commands get
 # the interpreter of colcon.

@@ -99,7 +99,7 @@ def main() -> int:
     outcomes.sort(key=lambda each: order.index(each.fault))
     described = machine()
     text = tables(outcomes) + '\n\n' + ', '.join(
-        f'{key} {value}' for key, value in described.items())
+        f'{key} {value}' for key, value in described.items() if key != 'system')
     print(text)
     if asked.docs:
         before, _, rest = asked.docs.read_text().partition(BEGIN)

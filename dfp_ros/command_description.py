@@ -46,7 +46,7 @@ class Stop(enum.Enum):
 
     @property
     def kind(self) -> str:
-        """What an output is that is stopped like this."""
+        """Tell what an output is that is stopped like this."""
         return {Stop.HOLD: 'position', Stop.KEEP: 'other'}.get(self, 'velocity')
 
 

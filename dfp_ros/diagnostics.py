@@ -14,8 +14,8 @@
 """
 What the node says of itself once a second on ``/diagnostics`` (REP-107), a status a concern.
 
-Not with diagnostic_updater: its publisher, its timer and its parameter cannot be destroyed, which
-a node that is cleaned up has to, and its frequency task counts ticks instead of missed deadlines.
+Not with diagnostic_updater: it declares its parameter each time it is made, which fails in a node
+that is configured twice, and its frequency task counts ticks instead of missed deadlines.
 """
 
 from __future__ import annotations

@@ -206,4 +206,3 @@ class OnnxPolicy:
             (low + high) / 2 for member in self.spec.observation
             for low, high in zip(member.low, member.high, strict=True)]
         return np.array(middle, np.float32)
-

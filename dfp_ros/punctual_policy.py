@@ -59,8 +59,8 @@ class PunctualPolicy:
         """
         if self._last is not None and not self._last.done():
             raise LateError(
-                'inference of an earlier observation still goes on, the deadline is '
-                f'{self._deadline * 1e3:.2f} ms')
+                'inference was given up at once: that of an earlier observation still goes on; '
+                f'the deadline is {self._deadline * 1e3:.2f} ms')
         if self._thread is None:
             self._thread = threading.Thread(
                 target=_answer, args=(self._policy, self._calls), name='inference', daemon=True)

@@ -32,6 +32,7 @@ from dfp_ros.replayer import RecordedStep
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.sample_reader import SampleReader
 from dfp_ros.source_description import RECEIVE, Source
+from dfp_ros.transform_reader import TransformReader
 from dfp_ros.yaml_section import nearest
 
 _ARRAY, _STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
@@ -180,14 +181,22 @@ class RecordedBag:
         wanted = sorted({
             step.decision.samples[source.name] for step in recording.steps
             if source.name in step.decision.samples})
-        reader: SampleReader | None = None
+        static = recording.namespace + source.static_topic if (
+            source.child and not source.topic.startswith('/')) else source.static_topic
+        read: Any = None if not source.child else TransformReader(
+            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE).read
         found: dict[int, tuple[int, Sample]] = {}
-        for _, received, message in self._timed((topic,)):
-            if reader is None:
-                reader = SampleReader(
+        for each, received, message in self._timed((topic, static)):
+            if read is None:
+                # Whether it has a header, a message shows.
+                read = SampleReader(
                     robot.readings(source.name),
-                    hasattr(message, 'header') and source.time != RECEIVE)
-            sample = reader.read(message, received)
+                    hasattr(message, 'header') and source.time != RECEIVE).read
+            sample = (
+                read(message, received, is_static=True) if each == static
+                else read(message, received))
+            if sample is None:
+                continue
             time = _match(wanted, sample)
             off = 0 if time is None else abs(sample.time - time)
             if time is not None and (time not in found or off < found[time][0]):

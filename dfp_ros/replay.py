@@ -94,17 +94,17 @@ class RecordedLoops:
         known = next(each for each in self._recording.loops.values() if each['sha256'] == sha256)
         execution = recorded_settings(known).execution
         tried = []
-        for name in (self._policies.get(sha256, ''), known['path'], known['parameter']):
+        places = (self._policies.get(sha256, ''), known['path'], known['parameter'], known['name'])
+        for name in dict.fromkeys(place for place in places if place):
             try:
-                path = find_shared(name, 'models', '.onnx') if name else None
-                found = path and hashlib.sha256(path.read_bytes()).hexdigest()
+                path = find_shared(name, 'models', '.onnx')
+                found = hashlib.sha256(path.read_bytes()).hexdigest()
             except (OSError, ValueError):
                 tried.append(f'{name}: not there')
                 continue
             if found == sha256:
                 return load_policy(str(path), execution)
-            if name:
-                tried.append(f'{name}: sha256 {str(found)[:12]}')
+            tried.append(f'{name}: sha256 {found[:12]}')
         raise RecordingError(
             f'found no policy file {known["name"]!r} with sha256 {sha256[:12]} (tried '
             f'{"; ".join(tried)}); say where it is with --policy')
@@ -195,9 +195,10 @@ def _report(
     """Say how it went."""
     span = (steps[-1].decision.stamp - steps[0].decision.stamp) * 1e-9
     lines = [f'{recording.node}: {len(steps)} decisions in {span:.1f} s']
-    lines += [
+    # Loops that differ in their settings only are the same policy.
+    lines += dict.fromkeys(
         f'  {known["name"]} (sha256 {known["sha256"][:12]}) from {known["since"]} on'
-        for known in recording.loops.values()]
+        for known in recording.loops.values())
     lines += [
         f'not replayed: {count}, {reason}' for reason, count in replayer.left_out.most_common()]
     if replayer.first is not None:

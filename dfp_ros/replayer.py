@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.controller import Controller, Decision
+from dfp_ros.controller import Controller, Decision, State
 from dfp_ros.journal import Entry, Failed
 from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import DecisionRow, RecordedDecision
@@ -157,7 +157,9 @@ class Replayer:
             self._controller = self._make(entry.loop)
             if self._controller is not None:
                 self._controller.reset(entry.seed)
-            self._is_known = self._is_certain = entry.step == 1
+            # One that waits has done nothing since the reset that a new one would not.
+            self._is_known = self._is_certain = (
+                entry.step == 1 or recorded.state is State.WAITING)
         elif entry.loop != self._loop:
             for loop in self._between(self._loop, entry.loop):
                 old, self._controller = self._controller, self._make(loop)

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 import os
 from pathlib import Path
 import time
@@ -86,8 +87,11 @@ def qos_mismatch(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
         'QoS mismatch', lambda cell: cell.replace_publisher('joint_states', SENSOR_QOS),
         Reason.STALE, "source 'arm' (topic joint_states)", AGE, mend)
     with FaultCell(robot, _policy(robot, folder), description=description) as cell:
-        yield try_fault(cell, fault)
-        assert 'RELIABILITY' in cell.process.output
+        outcome = try_fault(cell, fault)
+        said = 'topic /joint_states: '
+        assert said in cell.process.output
+        line = cell.process.output.split(said, 1)[1].splitlines()[0]
+        yield replace(outcome, said=f'{said}{line}')
 
 
 def killed(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
@@ -227,6 +231,7 @@ def _refusal(cell: FaultCell, policy: Path, says: str) -> str:
 def _storm(cell: FaultCell) -> str:
     """Set hundreds of parameters, some to what they cannot be, while nobody waits for answers."""
     generator = np.random.default_rng(0)
+    first, begun = len(cell.decisions), time.monotonic()
     asked = []
     for _ in range(60):
         asked += [(cell.ask_to_set(**values), accepted) for values, accepted in (
@@ -240,6 +245,9 @@ def _storm(cell: FaultCell) -> str:
     for future, accepted in asked:
         results = cell.answer(future).results
         assert all(result.successful is accepted for result in results), results
+    # The node went on deciding: however slow the machine, not a few decisions for all of them.
+    decided, due = len(cell.decisions) - first, (time.monotonic() - begun) / cell.robot.tick
+    assert decided > due / 5, f'{decided} decisions, {due:.0f} were due'
     refused = sum(not accepted for _, accepted in asked)
     return f'{len(asked)} answers, {refused} of them refusals'
 
@@ -250,7 +258,8 @@ def _report_on(cell: FaultCell, topic: str) -> str:
     report = cell.wait_for(lambda: next((
         report for report in cell.reports if report.arrived > begun
         and f'nobody listens to /{topic}' in report.message), None), f'a word about {topic}')
-    return str(report.message)
+    message = str(report.message)
+    return message[message.index('nobody listens'):]
 
 
 def _policy_node_killed(cell: FaultCell) -> Outcome:

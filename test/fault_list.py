@@ -122,4 +122,5 @@ def slow(number: float) -> Fault:
             cell.robot.slow(message, number)
             return message
         return cell.disturb({cell.robot.slow_topic: change})
-    return Fault('slow inference', begin, Reason.LATE_INFERENCE, 'inference', INFERENCE)
+    return Fault(
+        'slow inference', begin, Reason.LATE_INFERENCE, 'inference was given up', INFERENCE)

@@ -399,7 +399,8 @@ def test_a_doubt_that_holds_does_not_ask_the_policy() -> None:
     assert {decision.state for decision in decisions} == {State.HOLD}
     assert {decision.reason for decision in decisions} == {Reason.LATE_INFERENCE}
     assert [decision.draw for decision in decisions] == [1, 2, 3], 'measured until it is better'
-    assert [decision.sent.any() for decision in decisions] == [False] * 3  # type: ignore[union-attr]
+    assert all(
+        decision.sent is not None and not decision.sent.any() for decision in decisions)
 
 
 def test_a_swap_joins_in_the_units_of_the_robot() -> None:

@@ -26,7 +26,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = [str(ROOT / name)
-        for name in ('dfp_ros', 'training', 'launch', 'test', 'bench', 'env', 'setup.py')
+        for name in (
+            'dfp_ros', 'training', 'launch', 'test', 'bench', 'env', 'examples', 'setup.py')
         if (ROOT / name).exists()]
 
 pytestmark = pytest.mark.linter

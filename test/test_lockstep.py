@@ -21,7 +21,6 @@ import re
 
 import numpy as np
 from policies import cube_spec, write_policy
-import pytest
 from ros_processes import NodeProcess
 
 from dfp_ros.policy import OnnxPolicy
@@ -34,9 +33,6 @@ from training.environments import start
 from training.evaluate import evaluate, Evaluation
 
 SEED = 700
-joint_policy = pytest.mark.skipif(
-    not (Path(__file__).parents[1] / 'models' / 'lift_joint.onnx').exists(),
-    reason='models/lift_joint.onnx is not made yet')
 
 
 def test_commands_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
@@ -63,7 +59,6 @@ def test_lift_over_ros_is_lift_in_the_evaluation(tmp_path: Path) -> None:
     assert expected.success > 0
 
 
-@joint_policy
 def test_joint_targets_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
     """A JointTrajectory a step, its targets in rad; the evaluation has no limits of speed."""
     text = find_shared('panda_joint', 'config', '.yaml').read_text()
@@ -77,7 +72,6 @@ def test_joint_targets_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> N
     assert expected.success > 0
 
 
-@joint_policy
 def test_targets_keep_to_what_the_joints_give(tmp_path: Path) -> None:
     """As its description has it, from where the arm stands on; and the cube is lifted."""
     fly(find_shared('lift_joint', 'models', '.onnx'), 3, tmp_path, 'panda_joint')

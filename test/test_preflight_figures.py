@@ -81,6 +81,14 @@ def test_arrivals() -> None:
     assert figures['empty_stamps'] == 0
 
 
+def test_a_source_that_is_late_at_the_start() -> None:
+    """The time until its first message is a gap like others."""
+    arrivals = Arrivals(0)
+    for received in (400, 410):
+        arrivals.add(sample(received * MS, None))
+    assert arrivals.figures(420 * MS, [])['longest_gap'] == pytest.approx(0.4)
+
+
 def test_stamps_that_are_empty_or_none() -> None:
     """An empty stamp is counted; a message without one has no offset."""
     arrivals = Arrivals(0)

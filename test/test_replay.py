@@ -202,6 +202,7 @@ def test_says_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_real_time_and_a_swap(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ticks by a timer, sources that fall silent at the end, and another policy midway."""

@@ -108,19 +108,24 @@ class Node:
 
     def tick(
             self, inference: float = 0.001, fails: bool = False, stale: bool = False,
-            sending_fails: bool = False, prepared: float = 0.001) -> None:
+            sending_fails: bool = False, prepared: float = 0.001, waits: bool = False,
+            given_up: bool = False) -> None:
         """Tick once, under conditions."""
         self.now += PERIOD + int(self._random.integers(-10**6, 10**6))
         samples = rest_samples(self.now - (10**9 if stale else 10**6), self.now - 10**5)
         values = samples['arm'].values
         samples['arm'] = Sample(samples['arm'].stamp, samples['arm'].received, {
             **values, 'position': self._random.normal(size=6).tolist()})
+        if waits:
+            del samples['cube_0']
         self.conditions.inference, self.conditions.fails = inference, fails
+        self.conditions.is_late = given_up
         is_stopped, failed = self.controller.is_stopped, Failed.NOTHING
         decision = self.controller.step(self.now, samples)
         if sending_fails:
             decision, failed = self.controller.fail(OSError('x')), Failed.SENDING
         self.conditions.inference, self.conditions.fails = prepared, False
+        self.conditions.is_late = False
         self.controller.prepare()
         row = np.array(ROW.write(
             len(self.steps) + 1, self.now, False, decision, samples,
@@ -148,7 +153,9 @@ PLANS = (
     PlanningSettings(mode='ensemble', replan_every=2), PlanningSettings(ahead=True),
     PlanningSettings(noise='held'))
 EVENTS: Mapping[str, Callable[[Node], None]] = {
-    'tick': Node.tick, 'late': lambda node: node.tick(inference=0.03),
+    'tick': Node.tick, 'wait': lambda node: node.tick(waits=True),
+    'late': lambda node: node.tick(inference=0.03),
+    'given up': lambda node: node.tick(given_up=True),
     'prepared late': lambda node: node.tick(prepared=0.03),
     'failure': lambda node: node.tick(fails=True), 'stale': lambda node: node.tick(stale=True),
     'not sent': lambda node: node.tick(sending_fails=True),
@@ -214,6 +221,15 @@ def test_goes_on_after_a_gap(policy: OnnxPolicy) -> None:
     assert gone.left_out == {'its past is not in the recording': 2 * horizon - 8}
 
 
+def test_begins_while_the_node_waits(policy: OnnxPolicy) -> None:
+    """Nothing was done by then that would have to be known."""
+    node = Node(policy)
+    for i in range(20):
+        node.tick(waits=i < 10)
+    replayer = replay(node.steps[4:], policy)
+    assert (replayer.replayed, replayer.different) == (16, 0)
+
+
 def test_what_is_not_certain_is_marked(policy: OnnxPolicy) -> None:
     """A ramp-in that began before the recording did: compared, but not held against anybody."""
     node = Node(policy, ramp_in=2.0)
@@ -265,10 +281,11 @@ def test_conditions(policy: OnnxPolicy) -> None:
 def test_the_node_of_this_test_does_what_it_says(policy: OnnxPolicy) -> None:
     """Each event shows in the decisions, so that replaying them means something."""
     node = Node(policy)
-    for name in ('tick', 'late', 'stale', 'failure', 'not sent', 'tick', 'stop', 'tick'):
+    for name in ('tick', 'late', 'stale', 'failure', 'not sent', 'given up', 'stop', 'tick'):
         EVENTS[name](node)
     reasons = [step.decision.reason for step in node.steps]
     assert Reason.STALE in reasons[2]
     assert Reason.INFERENCE_FAILED in reasons[3]
     assert Reason.INTERNAL_ERROR in reasons[4]
+    assert Reason.LATE_INFERENCE in reasons[5]
     assert node.steps[-1].decision.state is State.STOPPED

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import json
 from pathlib import Path
+import threading
 from typing import Any
 
 import onnx
@@ -35,6 +36,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
+from dfp_ros.candidate import load_control_loop
 from dfp_ros.policy_node import PolicyNode
 from dfp_ros.robots.domain import free_domain
 
@@ -270,6 +272,36 @@ def test_no_swap_in_a_transition(node: PolicyNode, files: dict[str, Path]) -> No
     executor.remove_node(node)
     assert node._ticker.loop.policy.spec.name == 'second'
     assert node.trigger_activate() == success
+
+
+def test_ticks_go_on_while_a_policy_loads(
+        node: PolicyNode, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes: here until some ticks have been."""
+    has_ticked = threading.Event()
+
+    def load(*arguments: Any) -> Any:
+        if not has_ticked.wait(20):
+            raise TimeoutError('nothing ticks while this loads')
+        return load_control_loop(*arguments)
+
+    monkeypatch.setattr('dfp_ros.policy_swapper.load_control_loop', load)
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    ticker = node._ticker
+    assert ticker is not None
+    executor = rclpy.executors.SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    assert node.set_parameters([Parameter('policy', value=str(files['second']))])[0].successful
+    before = ticker._ticks
+    for _ in range(3000):
+        executor.spin_once(0.02)
+        if ticker._ticks >= before + 5:
+            assert has_ticked.is_set() or ticker.loop.policy.spec.name == 'first'
+            has_ticked.set()
+        if ticker.loop.policy.spec.name == 'second':
+            break
+    executor.remove_node(node)
+    assert ticker.loop.policy.spec.name == 'second'
 
 
 def test_cleaning_up_gives_a_swap_up(node: PolicyNode, files: dict[str, Path]) -> None:

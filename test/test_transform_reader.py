@@ -17,13 +17,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bags import command, header, make, mark, MS, PERIOD, START, state, STORE, TYPES, write_bag
+from bags import (
+    command,
+    decision,
+    header,
+    make,
+    mark,
+    MS,
+    PERIOD,
+    START,
+    state,
+    STORE,
+    TYPES,
+    write_bag,
+)
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from dfp_ros.observation import ObservationBuilder, Sample
 from dfp_ros.reading import Reading
+from dfp_ros.recorded_bag import RecordedBag
 from dfp_ros.robot_description import load_robot_description, RobotDescription
 from dfp_ros.transform_reader import TransformReader
 from training.datasets.rosbag import convert, Options
@@ -159,6 +173,23 @@ def test_transforms_out_of_a_recording(tmp_path: Path) -> None:
     place = sum(entry.size for entry in robot.observation[:6])
     expected = np.stack([np.full(9, -0.25), np.arange(9) / 10, np.zeros(9)], axis=1)
     np.testing.assert_allclose(data.observations[:, place:place + 3], expected, atol=1e-6)
+
+
+def test_the_transforms_that_a_decision_was_made_from(tmp_path: Path) -> None:
+    """A replay finds them in a recording, the one that is for ever included."""
+    messages = [(START - 9 * MS, '/tf_static', message(transform('world', 'table', 0, (1, 0, 0))))]
+    for i in range(3):
+        at = START + i * PERIOD
+        messages += [each for each in state(at, 0.0, at) if each[1] != '/cube_0_pose']
+        messages += [(at, '/tf', message(transform('table', 'cube', at, (0, i, 0))))]
+        messages += decision(i + 1, at + 5 * MS, at, 0.0)
+    types = {**TYPES, '/tf': TF, '/tf_static': TF}
+    with RecordedBag(write_bag(tmp_path / 'bag', messages, types=types)) as bag:
+        steps = bag.with_samples(bag.read(), robot_with_frames(tmp_path))
+    assert [step.missing for step in steps] == [()] * 3
+    places = [step.samples['cube_0'].values for step in steps]
+    assert [each['transform.translation.x'] for each in places] == [1, 1, 1]
+    assert [each['transform.translation.y'] for each in places] == [0, 1, 2]
 
 
 def test_transforms_where_their_messages_are_not_installed(tmp_path: Path) -> None:
