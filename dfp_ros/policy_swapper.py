@@ -80,9 +80,9 @@ class PolicySwapper:
         :param changes: New values by name.
         :raises ValueError: Where they are refused.
         """
-        self._prepared = PreparedChange()
         if self.is_restoring:
             return
+        self.apply()
         loop = self._ticker.loop
         last = self._jobs['policy'][1] if 'policy' in self._jobs else Candidate(
             loop.settings, loop.policy)
@@ -97,7 +97,12 @@ class PolicySwapper:
             raise
 
     def apply(self) -> None:
-        """Use what was prepared, or have it loaded."""
+        """
+        Use what was prepared, or have it loaded.
+
+        Where that comes some time after parameters were set (Humble), it is called before anything
+        else changes too: what was prepared is for what runs now.
+        """
         prepared, self._prepared = self._prepared, PreparedChange()
         if prepared.loop is not None:
             self._switch(prepared.loop)
@@ -138,6 +143,7 @@ class PolicySwapper:
 
     def _take_over(self, loaded: ControlLoop) -> None:
         """Switch to what was loaded, with the parameters of now."""
+        self.apply()
         settings = self._ticker.loop.settings.with_loaded(loaded.settings)
         loop = loaded if loaded.settings == settings else remake_control_loop(loaded, settings)
         require_latency(loop)
@@ -185,6 +191,7 @@ class PolicySwapper:
 
     def _revive(self, loop: ControlLoop) -> str:
         """Switch to a policy that is loaded; one that is being loaded is given up."""
+        self.apply()
         # Its plan and its settings are those of then.
         settings = self._ticker.loop.settings.with_loaded(loop.settings)
         loop = remake_control_loop(loop, settings)

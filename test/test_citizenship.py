@@ -158,8 +158,8 @@ def test_remapping(policy: Path) -> None:
 
 
 def test_without_what_humble_does_not_have(
-        policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parameters that are set take effect, and those that are refused have none."""
+        policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parameters that are set take effect, all of them, and those that are refused have none."""
     monkeypatch.delattr(Node, 'add_post_set_parameters_callback')
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=free_domain())
@@ -173,10 +173,15 @@ def test_without_what_humble_does_not_have(
         assert ticker is not None
         assert not node.set_parameters([RclpyParameter('rate', value=0.5)])[0].successful
         assert node.set_parameters([RclpyParameter('rate', value=100.0)])[0].successful
+        other = write_policy(tmp_path / 'other.onnx')
+        assert node.set_parameters([RclpyParameter('policy', value=str(other))])[0].successful
+        assert node.set_parameters([RclpyParameter('noise_seed', value=5)])[0].successful
         deadline = time.monotonic() + 30
-        while ticker.loop.tick != 10_000_000:
-            assert time.monotonic() < deadline
+        while ticker.loop.policy.path != other:
+            assert time.monotonic() < deadline, 'the policy was not taken'
             executor.spin_once(0.1)
+        assert ticker.loop.tick == 10_000_000
+        assert ticker.loop.settings.noise_seed == 5
     finally:
         executor.shutdown()
         node.close()
