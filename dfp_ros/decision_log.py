@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 
 # How long a source may be missing, in s, before that is worth a warning, and between warnings.
 PATIENCE, REPEAT = 3.0, 5.0

@@ -21,7 +21,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.control_loop import ControlLoop
-from dfp_ros.controller import Decision
+from dfp_ros.decision import Decision
 from dfp_ros.journal import Entry
 from dfp_ros.labelled_row import make_row
 from dfp_ros.observation import Sample

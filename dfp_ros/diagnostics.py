@@ -29,7 +29,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.time import Time
 
 from dfp_ros.control_loop import ControlLoop
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.observation import Sample
 from dfp_ros.safety import Reason, Response
 from dfp_ros.source_description import Source

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.controller import Decision
+from dfp_ros.decision import Decision
 from dfp_ros.recorded_decision import RecordedDecision
 from dfp_ros.spec import PolicySpec
 

@@ -29,7 +29,7 @@ from rclpy.task import Future
 from dfp_ros.candidate import Candidate, load_control_loop
 from dfp_ros.chunk import NoiseStream
 from dfp_ros.control_loop import ControlLoop, load_robot
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.node_parameters import declare_parameters, read_settings
 from dfp_ros.observation import Sample
 from dfp_ros.preflight_figures import Arrivals, Figures, PARTS, Percentiles, WakeUps

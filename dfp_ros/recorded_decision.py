@@ -28,7 +28,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.journal import Entry, Failed
 from dfp_ros.observation import Sample
 from dfp_ros.safety import Reason

@@ -29,7 +29,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.controller import Controller, Decision, State
+from dfp_ros.controller import Controller
+from dfp_ros.decision import Decision, State
 from dfp_ros.journal import Entry, Failed
 from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import DecisionRow, RecordedDecision

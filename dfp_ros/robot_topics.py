@@ -23,7 +23,7 @@ from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 
 from dfp_ros.control_loop import ControlLoop
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.explain import explain
 from dfp_ros.observation import Sample
 from dfp_ros.qos import COMMAND_QOS, source_qos

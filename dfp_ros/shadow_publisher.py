@@ -19,7 +19,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.control_loop import ControlLoop, make_planner
-from dfp_ros.controller import Decision
+from dfp_ros.decision import Decision
 from dfp_ros.labelled_row import make_row
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.shadow import Shadow

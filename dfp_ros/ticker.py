@@ -24,7 +24,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dfp_ros.control_loop import ControlLoop
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.decision_log import DecisionLog
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.journal import Failed, Journal

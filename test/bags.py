@@ -24,7 +24,7 @@ from robot_samples import ARM, shipped_robot
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
 
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.observation import ObservationBuilder, Sample
 from dfp_ros.recorded_decision import DecisionRow
 from dfp_ros.safety import Reason

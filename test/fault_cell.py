@@ -39,7 +39,7 @@ from ros_processes import NodeProcess
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray, String
 
-from dfp_ros.controller import State
+from dfp_ros.decision import State
 from dfp_ros.qos import DECISION_QOS, STATUS_QOS
 from dfp_ros.recorded_decision import read_decision, RecordedDecision
 from dfp_ros.robots.domain import free_domain

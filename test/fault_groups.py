@@ -35,7 +35,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_processes import NodeProcess
 from slow_policy import rounds_in, write_slow_policy
 
-from dfp_ros.controller import State
+from dfp_ros.decision import State
 from dfp_ros.qos import SENSOR_QOS
 from dfp_ros.safety import Reason
 

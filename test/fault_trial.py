@@ -23,7 +23,7 @@ from fault_bounds import check_commands, check_stop
 from fault_cell import Command, FaultCell, joined, Report, Seen
 import numpy as np
 
-from dfp_ros.controller import State
+from dfp_ros.decision import State
 from dfp_ros.recorded_decision import RecordedDecision
 from dfp_ros.safety import Reason
 

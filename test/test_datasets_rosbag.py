@@ -45,7 +45,7 @@ import pytest
 from robot_samples import ARM, shipped_robot
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import DecisionRow
 from dfp_ros.robot_description import RobotDescription

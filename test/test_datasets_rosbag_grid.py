@@ -25,7 +25,7 @@ import pytest
 from robot_samples import shipped_robot
 from test_controller import controller
 
-from dfp_ros.controller import State
+from dfp_ros.decision import State
 from dfp_ros.observation import Sample
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.sample_reader import SampleReader

@@ -13,7 +13,7 @@
 # limitations under the License.
 """What reaches the log: changes once, what goes on for long now and then."""
 
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.decision_log import DecisionLog, PATIENCE, REPEAT
 from dfp_ros.safety import Reason
 

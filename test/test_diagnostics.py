@@ -29,7 +29,7 @@ from policies import write_policy
 from robot_samples import rest_samples, shipped_robot
 
 from dfp_ros.control_loop import ControlLoop, load_policy, make_control_loop
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.diagnostics import diagnose, Situation
 from dfp_ros.diagnostics_settings import DiagnosticsSettings
 from dfp_ros.loop_statistics import LoopStatistics

@@ -41,7 +41,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from dfp_ros.command_writer import CommandWriter
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.policy_node import PolicyNode
 from dfp_ros.robots.domain import free_domain
 from dfp_ros.safety import Reason

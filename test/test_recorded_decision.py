@@ -22,7 +22,7 @@ from hypothesis import given, strategies
 import numpy as np
 import pytest
 
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.journal import Entry, Failed, Journal
 from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import DecisionRow, HEAD, read_decision, REST, table

@@ -28,7 +28,8 @@ from robot_samples import rest_samples, shipped_robot
 
 from dfp_ros.chunk import NoiseStream
 from dfp_ros.command_limits import make_limits
-from dfp_ros.controller import Controller, State
+from dfp_ros.controller import Controller
+from dfp_ros.decision import State
 from dfp_ros.journal import Failed, Journal
 from dfp_ros.limits import CommandLimiter, Stop
 from dfp_ros.observation import Sample

@@ -22,7 +22,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from dfp_ros.controller import Decision, State
+from dfp_ros.decision import Decision, State
 from dfp_ros.safety import Reason, Response
 from dfp_ros.ticker import Ticker
 

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from dfp_ros.controller import State
+from dfp_ros.decision import State
 from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import RecordedDecision
 from dfp_ros.robot_description import RobotDescription
