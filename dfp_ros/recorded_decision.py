@@ -202,6 +202,10 @@ def read_decision(
     state = int(found['state'][0])
     if not 0 <= state < len(_STATES):
         raise ValueError(f'found the state {state}, expected 0 to {len(_STATES) - 1}')
+    # Some releases of Python drop bits that mean nothing, and others refuse them.
+    reason, known = int(found['reason'][0]), sum(member.value for member in Reason)
+    if reason != reason & known:
+        raise ValueError(f'found the reasons {reason}, expected 0 to {known}')
     observation = found.get('observation')
 
     def vectors(kind: str) -> Vectors | None:
@@ -218,7 +222,7 @@ def read_decision(
     return RecordedDecision(
         number=int(found['number'][0]), stamp=_time(found['stamp']),
         lockstep=bool(found['lockstep'][0]), state=_STATES[state],
-        reason=Reason(int(found['reason'][0])), samples=times('sample'),
+        reason=Reason(reason), samples=times('sample'),
         observation=(
             None if observation is None or np.isnan(observation).all() else observation),
         action=vectors('action'), command=vectors('command'), sent=vectors('sent'),

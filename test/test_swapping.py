@@ -124,6 +124,7 @@ def test_a_failure_after_acceptance_is_taken_back(files: dict[str, Path]) -> Non
         _, values = cell.report(state='running')
         assert 'cannot load it' in values['last_refusal']
         # One that takes too long for a share of a tick that is too small.
+        assert cell.set('rate', 200.0) == (True, '')
         assert cell.set('latency_share', 0.01) == (True, '')
         assert cell.set('candidates', 1024) == (True, '')
         status.wait_for(lambda said: 'its inference takes' in said['last_refusal']['reason'])
