@@ -30,8 +30,6 @@ from fault_groups import GROUPS
 from fault_robots import FaultRobot, ROBOTS
 
 
-# A machine that stalls for longer than a source may be old stops the robot, and rightly so.
-@pytest.mark.flaky(reruns=1)
 @pytest.mark.parametrize('name', GROUPS)
 @pytest.mark.parametrize('robot', ROBOTS, ids=lambda robot: robot.name)
 def test_faults(robot: FaultRobot, name: str, tmp_path: Path) -> None:
