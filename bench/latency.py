@@ -24,12 +24,11 @@ with the figures; compare figures of one run only.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 import sys
 import time
 
-from machine import machine
+from machine import finish
 import numpy as np
 
 from dfp_ros.chunk import NoiseStream
@@ -94,11 +93,7 @@ def main() -> int:
                         (str(p) for p in PERCENTILES), figures, strict=True))})
                 print(f'{path.name}, {candidates}, {rhythm}: '
                       + ', '.join(f'{figure:.0f}' for figure in figures), flush=True)
-    described = machine()
-    print(', '.join(f'{key} {value}' for key, value in described.items()))
-    if asked.json:
-        asked.json.parent.mkdir(parents=True, exist_ok=True)
-        asked.json.write_text(json.dumps({'machine': described, 'rows': rows}, indent=2) + '\n')
+    finish(rows, asked.json)
     return 0
 
 

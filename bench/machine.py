@@ -15,9 +15,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 import platform
+from typing import Any
 
 
 def machine() -> dict[str, str | int]:
@@ -31,3 +33,17 @@ def machine() -> dict[str, str | int]:
                 break
     return {'processor': model, 'cores': os.cpu_count() or 0, 'system': platform.platform(),
             'load': ' '.join(f'{value:.1f}' for value in os.getloadavg())}
+
+
+def finish(rows: list[dict[str, Any]], file: Path | None) -> None:
+    """
+    Print where figures were taken, and keep them.
+
+    :param rows: The figures.
+    :param file: Where to keep them as JSON, with the machine; None for nowhere.
+    """
+    described = machine()
+    print(', '.join(f'{key} {value}' for key, value in described.items()))
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({'machine': described, 'rows': rows}, indent=2) + '\n')

@@ -37,7 +37,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'test'))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from machine import machine
+from machine import finish
 import onnx
 from policy_cell import Cell
 
@@ -128,11 +128,7 @@ def main() -> int:
                     print(', '.join(
                         f'{key} {value:.2f}' if isinstance(value, float) else f'{key} {value}'
                         for key, value in rows[-1].items()), flush=True)
-    described = machine()
-    print(', '.join(f'{key} {value}' for key, value in described.items()))
-    if asked.json:
-        asked.json.parent.mkdir(parents=True, exist_ok=True)
-        asked.json.write_text(json.dumps({'machine': described, 'rows': rows}, indent=2) + '\n')
+    finish(rows, asked.json)
     return 0
 
 
