@@ -83,7 +83,9 @@ class RecordedBag:
                 [path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
             self._reader.open()
         except Exception as error:  # rosbags fails in as many ways as files can be damaged
-            raise RecordingError(f'{path}: cannot be read: {error}') from error
+            raise RecordingError(
+                f'{path}: cannot be read: {error}; expected a rosbag2 folder, or one of its files'
+            ) from error
         self._types = {each.topic: each.msgtype for each in self._reader.connections}
 
     def __enter__(self) -> RecordedBag:
