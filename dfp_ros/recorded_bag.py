@@ -84,7 +84,7 @@ class RecordedBag:
             self._reader.open()
         except Exception as error:  # rosbags fails in as many ways as files can be damaged
             raise RecordingError(
-                f'{path}: cannot be read: {error}; expected a rosbag2 folder, or one of its files'
+                f'{path}: cannot be read ({error}); expected a rosbag2 folder, or one of its files'
             ) from error
         self._types = {each.topic: each.msgtype for each in self._reader.connections}
 
