@@ -35,7 +35,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_parameters
 from rclpy.time import Time
-from ros_processes import NodeProcess
+from ros_processes import NodeProcess, wait_until_known
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray, String
 
@@ -328,12 +328,17 @@ class FaultCell:
 
     def ask(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service of the node, and return what will be the answer."""
-        if name not in self._clients:
+        is_new = name not in self._clients
+        if is_new:
             # Hundreds of answers may wait at once.
             self._clients[name] = self.node.create_client(
                 kind, f'dfp_policy/{name}', qos_profile=qos_profile_parameters)
         client = self._clients[name]
         self.wait_for(client.service_is_ready, f'service {name}')
+        if is_new:
+            wait_until_known(
+                self.node, f'dfp_policy/{name}',
+                lambda condition, seconds: self.wait_for(condition, f'service {name}', seconds))
         future = client.call_async(request)
         with self._news:
             future.add_done_callback(lambda _: self._executor.wake())

@@ -24,6 +24,7 @@ import tempfile
 import time
 from typing import Any
 
+from rcl_interfaces.srv import GetParameters
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -121,10 +122,42 @@ class Peer:
     def call(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
         """Call a service."""
         # Each client is known to the whole domain, so there is one a service.
-        if name not in self._clients:
+        is_new = name not in self._clients
+        if is_new:
             self._clients[name] = self.node.create_client(kind, name)
         client = self._clients[name]
         self.wait_for(client.service_is_ready, timeout)
+        if is_new:
+            wait_until_known(self.node, name, self.wait_for, timeout)
         future = client.call_async(kind.Request() if request is None else request)
         self.wait_for(future.done, timeout)
         return future.result()
+
+
+def wait_until_known(
+        node: Node, service: str, wait: Callable[[Callable[[], object], float], object],
+        timeout: float = 60.0) -> None:
+    """
+    Wait until the node of a service knows the client that was made for it last.
+
+    A client knows its service before the service knows it, and an answer that comes between the
+    two is lost. What a participant makes is announced in order, so whoever answers a younger
+    client, asked for nothing until it is answered, knows the older one too.
+
+    :param node: Made the client.
+    :param service: Name of the service, that of its node included.
+    :param wait: Waits until a condition holds, for so many seconds at most.
+    :raises TimeoutError: Where it does not come to know it.
+    """
+    probe = node.create_client(GetParameters, f'{service.rpartition("/")[0]}/get_parameters')
+    deadline = time.monotonic() + timeout
+    wait(probe.service_is_ready, timeout)
+    while True:
+        future = probe.call_async(GetParameters.Request())
+        try:
+            wait(future.done, 2.0)
+            break
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise
+    node.destroy_client(probe)

@@ -16,7 +16,7 @@
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import numpy as np
 from policies import cube_spec
@@ -99,6 +99,9 @@ EVENTS = st.lists(st.one_of(
 ), min_size=1, max_size=60)
 
 
+@example(
+    [('limit', np.zeros(5), 1.0), ('limit', np.eye(5)[2], 1.0), ('ramp', np.full(5, np.nan), 1.0)],
+    0.0, True)
 @settings(max_examples=100, deadline=None)
 @given(EVENTS, st.sampled_from([0.0, 1.0]), st.booleans())
 def test_whatever_happens(
@@ -109,7 +112,8 @@ def test_whatever_happens(
     place = HERE.copy() if known else HERE * np.nan
     last, speed = None, np.zeros(2)
     for event, asked, share in events:
-        sudden = event in ('stop', 'lost') or not np.isfinite(asked).all()
+        sudden = event in ('stop', 'lost') or (
+            event == 'limit' and not np.isfinite(asked).all())
         if event == 'swap':
             old, limiter = limiter, CommandLimiter(ROBOT, ROBOT_TICK, ramp_in)
             limiter.take_over(old)
