@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""When a tick is due, at a deadline or with the samples, and what is done in it, in order."""
+"""When a tick is due, and what is done in it, in order."""
 
 from __future__ import annotations
 
@@ -24,20 +24,16 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dfp_ros.control_loop import ControlLoop
-from dfp_ros.decision import Decision, State
 from dfp_ros.decision_log import DecisionLog
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.journal import Failed, Journal
+from dfp_ros.lockstep import Lockstep
 from dfp_ros.loop_statistics import LoopStatistics
 from dfp_ros.observation import Sample
 from dfp_ros.robot_topics import CommandPublishers
-from dfp_ros.safety import Reason, Response
-from dfp_ros.sample_store import Instant, SampleStore
+from dfp_ros.safety import Response
+from dfp_ros.sample_store import SampleStore
 from dfp_ros.shadow_publisher import ShadowPublisher
-
-# With trigger `samples` a robot may think between samples; one that stays away is held all the
-# same, after this many seconds.
-_SAMPLES_TIMEOUT = 2.0
 
 
 class NotActiveError(ValueError):
@@ -91,8 +87,7 @@ class Ticker:
         self._last_tick = 0.0
         self._has_kept_up = False
         self._ticks = 0
-        # What the last tick decided, with the loop whose writers can put it into messages.
-        self._answer: tuple[ControlLoop, Decision] | None = None
+        self._lockstep = Lockstep(commands, self.tick)
 
     @property
     def is_timed(self) -> bool:
@@ -104,7 +99,7 @@ class Ticker:
         self.store = SampleStore(self.loop.robot.sources)
         self.log.restart()
         self._last_tick = time.monotonic()
-        self._answer = None
+        self._lockstep.start()
         self._reset_controller()
         self.is_active = True
         self._start_timer()
@@ -187,7 +182,7 @@ class Ticker:
             return
         instant = self.store.add(name, sample)
         if self.loop.settings.trigger == 'samples':
-            self._tick_on_samples(instant, sample.time)
+            self._lockstep.receive(instant, sample.time, self.store.samples)
 
     def tick(self, now: int, samples: Mapping[str, Sample]) -> None:
         """
@@ -207,7 +202,7 @@ class Ticker:
         except Exception as error:  # a defect must stop the robot, never leave it on its way
             decision = loop.controller.fail(error)
             self._commands.try_to_send(loop, decision, now)
-        self._answer = loop, decision
+        self._lockstep.keep(loop, decision)
         try:
             self.statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
             self.statistics.add(decision.inference, decision.observation_age)
@@ -265,6 +260,11 @@ class Ticker:
             self.loop.tick * 1e-9, self._tick_on_timer if timed else self._watch_samples,
             clock=clock)
 
+    def _watch_samples(self) -> None:
+        """Hold a robot whose samples stay away, where ticks follow the samples."""
+        if self.is_active:
+            self._lockstep.watch(self.loop, self.store.missing, self.log, self.journal)
+
     def _tick_on_timer(self) -> None:
         """Tick at a deadline, unless that was done while the timer had to wait."""
         had_kept_up, self._has_kept_up = self._has_kept_up, False
@@ -279,39 +279,6 @@ class Ticker:
             self._node.get_logger().warning(
                 'the clock was set back; only samples that arrive from now on count')
         self.tick(now, self.store.at(now))
-
-    def _tick_on_samples(self, instant: Instant, stamp: int) -> None:
-        """
-        Tick when the samples of an instant are complete.
-
-        Where they come again, their answer got lost: it is sent again, and nothing is decided.
-        """
-        if instant is Instant.REPEATED and self._answer is not None:
-            self._last_tick = time.monotonic()
-            self._commands.try_to_send(*self._answer, stamp)
-        elif instant is Instant.NEW:
-            # Time is the robot's here: it stands still while it waits for the command.
-            samples = {
-                name: Sample(sample.stamp, stamp, sample.values)
-                for name, sample in self.store.samples.items()}
-            self.tick(stamp, samples)
-
-    def _watch_samples(self) -> None:
-        """Hold a robot whose samples stay away, where ticks follow the samples."""
-        silent = time.monotonic() - self._last_tick
-        if not self.is_active or silent < _SAMPLES_TIMEOUT:
-            return
-        text = f'no complete set of samples with one stamp for {silent:.1f} s'
-        if self.store.missing:
-            text += f'; no message from {", ".join(self.store.missing)}'
-        if self.log.last is None or self.log.last.state is State.WAITING:
-            decision = Decision(State.WAITING, Reason.WAITING, text)
-        else:
-            decision = Decision(
-                State.HOLD, Reason.STALE, text, self.loop.controller.stop_command)
-            self.journal.ask_for_stop()
-        self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
-        self.log.add(decision)
 
 
 def _nothing() -> None:
