@@ -85,11 +85,6 @@ class Controller:
         self.counts: Counter[Reason] = Counter()
 
     @property
-    def stop_command(self) -> NDArray[np.float64] | None:
-        """Return the last command before silence, shape (act_dim,), None where there is none."""
-        return self._limiter.halt()
-
-    @property
     def outside(self) -> dict[str, int]:
         """Return in how many steps since the reset numbers were outside the training data's."""
         return self._doubts.envelope.outside
@@ -111,11 +106,22 @@ class Controller:
         """Let the robot go on after a stop, with a plan from what is observed then."""
         self._stopped_by = None
 
+    def halt(self) -> NDArray[np.float64] | None:
+        """
+        Stop with a single command, the last before silence; what was planned is dropped.
+
+        :return: The command, shape (act_dim,), None where there is none.
+        """
+        self._planner.drop()
+        # What the observation remembers is from before the silence.
+        self._builder.reset()
+        return self._limiter.halt()
+
     def reset(self, seed: int) -> None:
         """
         Begin as new, as at the start of an episode: nothing is commanded before all is there.
 
-        The robot has to stand still by then: send :attr:`stop_command` first if it may not. One
+        The robot has to stand still by then: send what :meth:`halt` gives first if it may not. One
         that somebody stopped stays stopped.
 
         :param seed: Seed of the noise.

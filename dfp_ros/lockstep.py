@@ -36,6 +36,9 @@ class Lockstep:
     """
     One tick for each instant; its answer is sent again where it got lost.
 
+    What was decided before a stop is never sent after it: an instant that comes again then is
+    decided anew.
+
     :param commands: Send what is decided.
     :param tick: Decides and sends, at a time in ns, on samples by source.
     """
@@ -59,21 +62,28 @@ class Lockstep:
         """Keep what a tick decided, should it have to be sent again."""
         self._answer = loop, decision
 
-    def receive(self, instant: Instant, stamp: int, samples: Mapping[str, Sample]) -> None:
+    def receive(
+            self, loop: ControlLoop, instant: Instant, stamp: int, samples: Mapping[str, Sample],
+    ) -> None:
         """
         Tick when the samples of an instant are complete.
 
         Where they come again, their answer got lost: it is sent again, and nothing is decided.
+        Only where the robot was stopped since, or let go on, that answer is not true any more.
 
+        :param loop: The control loop that runs.
         :param instant: What the sample that arrived completes.
         :param stamp: Its time in ns.
         :param samples: Newest samples by source.
         """
-        if instant is Instant.REPEATED and self._answer is not None:
-            self._last_tick = time.monotonic()
-            self._commands.try_to_send(*self._answer, stamp)
-        elif instant is Instant.NEW:
-            self._last_tick = time.monotonic()
+        if instant is Instant.INCOMPLETE:
+            return
+        self._last_tick = time.monotonic()
+        answer = self._answer if instant is Instant.REPEATED else None
+        if answer is not None and (
+                answer[1].state is State.STOPPED) == loop.controller.is_stopped:
+            self._commands.try_to_send(*answer, stamp)
+        else:
             # Time is the robot's here: it stands still while it waits for the command.
             self._tick(stamp, {
                 name: Sample(sample.stamp, stamp, sample.values)
@@ -99,7 +109,8 @@ class Lockstep:
         if log.last is None or log.last.state is State.WAITING:
             decision = Decision(State.WAITING, Reason.WAITING, text)
         else:
-            decision = Decision(State.HOLD, Reason.STALE, text, loop.controller.stop_command)
+            decision = Decision(State.HOLD, Reason.STALE, text, loop.controller.halt())
             journal.ask_for_stop()
+            self._answer = None
         self._commands.try_to_send(loop, decision, self._commands.unasked_stamp())
         log.add(decision)

@@ -174,7 +174,7 @@ class Replayer:
         """Tell the controller all that it was told, and have it decide."""
         recorded = step.decision
         for _ in range(entry.stop_commands):
-            _ = controller.stop_command
+            controller.halt()
         if entry.is_stopped and not controller.is_stopped:
             controller.stop('as recorded')
         elif controller.is_stopped and not entry.is_stopped:

@@ -82,7 +82,7 @@ class CommandPublishers:
 
     def send_stop(self, loop: ControlLoop) -> None:
         """Send a stop to every command topic."""
-        stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.stop_command)
+        stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.halt())
         self.try_to_send(loop, stop, self.unasked_stamp())
 
     def unasked_stamp(self) -> int:

@@ -130,6 +130,7 @@ class Ticker:
             raise NotActiveError('the node is not active; activate it first')
         self._commands.send_stop(self.loop)
         self._reset_controller()
+        self._lockstep.start()
         self.store.clear()
         self.log.restart()
         seed = self.loop.settings.noise_seed
@@ -182,7 +183,7 @@ class Ticker:
             return
         instant = self.store.add(name, sample)
         if self.loop.settings.trigger == 'samples':
-            self._lockstep.receive(instant, sample.time, self.store.samples)
+            self._lockstep.receive(self.loop, instant, sample.time, self.store.samples)
 
     def tick(self, now: int, samples: Mapping[str, Sample]) -> None:
         """

@@ -11,126 +11,111 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The whole loop over ROS in lockstep against the same episodes with no ROS in them."""
+"""Ticks that follow the samples of a robot that waits for the answer to each of them."""
 
 from __future__ import annotations
 
-from contextlib import closing
-from pathlib import Path
-import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-from policies import cube_spec, write_policy
-from ros_processes import NodeProcess
+import pytest
 
-from dfp_ros.policy import OnnxPolicy
-from dfp_ros.robot_description import load_robot_description
-from dfp_ros.robots.domain import free_domain
-from dfp_ros.robots.joint_control import joint_range
-from dfp_ros.robots.recording import load
-from dfp_ros.shared_files import find_shared
-from training.environments import start
-from training.evaluate import evaluate, Evaluation
+pytest.importorskip('rclpy')
 
-SEED = 700
+from dfp_ros import lockstep
+from dfp_ros.decision import Decision, State
+from dfp_ros.decision_log import DecisionLog
+from dfp_ros.journal import Journal
+from dfp_ros.lockstep import Lockstep
+from dfp_ros.observation import Sample
+from dfp_ros.safety import Reason
+from dfp_ros.sample_store import Instant
 
-
-def test_commands_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
-    """
-    Five seeds: commands agree to 1e-5 in action units, and the episodes end alike.
-
-    Nothing gets lost on the way through messages, scaling, and back.
-    """
-    expected = compare(find_shared('cube_single', 'models', '.onnx'), 5, tmp_path)
-    # Episodes without a solution would make the comparison a weak one.
-    assert expected.success > 0.5
+STAMP = 1000
 
 
-def test_chunks_and_candidates_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
-    """A policy of random weights with chunks of five, the best of four candidates."""
-    path = tmp_path / 'chunks.onnx'
-    write_policy(path, cube_spec(horizon=5, candidates=4, noise_scale=0.7))
-    compare(path, 1, tmp_path)
+class Robot:
+    """One that sends an instant again and again, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        """Begin an episode."""
+        self.decided: list[Decision] = []
+        self.told: list[Decision] = []
+        self.controller = SimpleNamespace(
+            is_stopped=False, halt=lambda: np.zeros(1))
+        self.loop: Any = SimpleNamespace(controller=self.controller)
+        self.commands: Any = SimpleNamespace(
+            try_to_send=lambda loop, decision, stamp: self.told.append(decision),
+            unasked_stamp=lambda: STAMP - 1)
+        self.lockstep = Lockstep(self.commands, self._tick)
+        self.lockstep.start()
+
+    def _tick(self, now: int, samples: object) -> None:
+        state = State.STOPPED if self.controller.is_stopped else State.RUNNING
+        self.decided.append(Decision(state, Reason.NONE, '', np.array([1.0 + len(self.decided)])))
+        self.told.append(self.decided[-1])
+        self.lockstep.keep(self.loop, self.decided[-1])
+
+    def send(self, instant: Instant) -> None:
+        """Send an instant."""
+        samples = {'arm': Sample(STAMP, STAMP, {})}
+        self.lockstep.receive(self.loop, instant, STAMP, samples)
+
+    def fall_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Say nothing for longer than is allowed."""
+        logger: Any = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
+        log = DecisionLog(logger, lambda: 0.0)
+        log.add(self.decided[-1])
+        monkeypatch.setattr(lockstep, '_TIMEOUT', 0.0)
+        self.lockstep.watch(self.loop, [], log, Journal())
 
 
-def test_lift_over_ros_is_lift_in_the_evaluation(tmp_path: Path) -> None:
-    """Another robot, another physics, six rates of the effector: two seeds, both solved."""
-    expected = compare(find_shared('lift', 'models', '.onnx'), 2, tmp_path, 'panda_lift')
-    assert expected.success > 0
+def test_an_answer_that_got_lost_is_sent_again() -> None:
+    """Nothing is decided for it, however often it is asked for."""
+    robot = Robot()
+    robot.send(Instant.NEW)
+    robot.send(Instant.INCOMPLETE)
+    for _ in range(3):
+        robot.send(Instant.REPEATED)
+    assert len(robot.decided) == 1
+    assert robot.told == [robot.decided[0]] * 4
 
 
-def test_joint_targets_over_ros_are_those_of_the_evaluation(tmp_path: Path) -> None:
-    """A JointTrajectory a step, its targets in rad; the evaluation has no limits of speed."""
-    text = find_shared('panda_joint', 'config', '.yaml').read_text()
-    for key in ('velocity', 'acceleration'):
-        text, changed = re.subn(rf'{key}: \[.*\]', f'{key}: 1.0e+6', text)
-        assert changed == 1
-    robot = tmp_path / 'panda_joint.yaml'
-    robot.write_text(text)
-    expected = compare(
-        find_shared('lift_joint', 'models', '.onnx'), 2, tmp_path / 'episodes', str(robot))
-    assert expected.success > 0
+def _reset(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    robot.lockstep.start()
 
 
-def test_targets_keep_to_what_the_joints_give(tmp_path: Path) -> None:
-    """As its description has it, from where the arm stands on; and the cube is lifted."""
-    fly(find_shared('lift_joint', 'models', '.onnx'), 3, tmp_path, 'panda_joint')
-    limits = load_robot_description(
-        find_shared('panda_joint', 'config', '.yaml')).commands[0].entries[0].limits
-    solved = 0
-    for seed in range(SEED, SEED + 3):
-        recording = load(tmp_path / f'episode_{seed}.npz')
-        targets = np.concatenate([recording.pictures[:1, :7], recording.actions[:, :7]])
-        speeds = np.diff(targets, axis=0, prepend=targets[:1]) / recording.period
-        changes = np.diff(speeds, axis=0) / recording.period
-        # What is recorded has the precision of float32.
-        assert (np.abs(speeds) <= np.array(limits.velocity) + 1e-4).all()
-        assert (np.abs(changes) <= np.array(limits.acceleration) + 1e-2).all()
-        assert np.abs(speeds).max() > 0.5
-        solved += recording.result.success
-    assert solved > 0
+def _stop(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    robot.controller.is_stopped = True
 
 
-def compare(
-        path: Path, episodes: int, folder: Path, robot: str = 'ur5e_cube') -> Evaluation:
-    """
-    Run a policy's episodes over ROS and without, and hold them against each other.
-
-    :param path: The policy file.
-    :param episodes: How many.
-    :param folder: Where the robot's recordings go.
-    :param robot: Its description.
-    :return: The episodes without ROS.
-    """
-    policy = OnnxPolicy(path)
-    fly(path, episodes, folder, robot)
-    with closing(start(
-            policy.spec.environment, 1, policy.spec.provenance)) as environments:
-        expected = evaluate(
-            environments, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, SEED)
-    env_args = policy.spec.provenance.get('data', {}).get('env_args')
-    # Of joints the robot records targets in rad, of which the policy's actions are shares.
-    joints = joint_range(env_args) if env_args else None
-    for episode in expected.episodes:
-        recording = load(folder / f'episode_{episode.seed}.npz')
-        assert recording.actions.shape == episode.actions.shape
-        actions = joints.actions(recording.actions) if joints else recording.actions
-        assert np.abs(actions - episode.actions).max() <= 1e-5
-        assert recording.result.success == episode.success
-        assert recording.result.steps == episode.steps
-        assert recording.result.total_reward == episode.total_reward
-    return expected
+def _fall_silent(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    robot.fall_silent(monkeypatch)
 
 
-def fly(path: Path, episodes: int, folder: Path, robot: str) -> None:
-    """Run a policy's episodes over ROS; of the parameters :func:`compare` tells."""
-    environment = OnnxPolicy(path).spec.environment
-    domain = free_domain()
-    with NodeProcess(
-            'dfp_ros.policy_node', domain, '--ros-args', '-p', f'policy:={path}', '-p',
-            f'robot:={robot}', '-p', 'trigger:=samples') as brain, NodeProcess(
-            'dfp_ros.robots.sim_node', domain, '--ros-args', '-p', 'mode:=lockstep', '-p',
-            f'seed:={SEED}', '-p', f'episodes:={episodes}', '-p', 'policy_node:=dfp_policy', '-p',
-            f'environment:={environment}', '-p', f'record:={folder}') as cell:
-        assert cell.wait(240) == 0, cell.output + brain.output
-        assert brain.stop() == 0, brain.output
+@pytest.mark.parametrize('change', [_reset, _stop, _fall_silent])
+def test_what_was_decided_before_a_stop_is_not_sent_after_it(
+        change: Callable[[Robot, pytest.MonkeyPatch], None],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instant is decided anew, and that is what is sent again from then on."""
+    robot = Robot()
+    robot.send(Instant.NEW)
+    change(robot, monkeypatch)
+    robot.send(Instant.REPEATED)
+    robot.send(Instant.REPEATED)
+    assert len(robot.decided) == 2
+    assert robot.told[-2:] == [robot.decided[1]] * 2
+
+
+def test_one_that_may_go_on_is_not_stopped_by_what_was_decided_before() -> None:
+    """What stopped it is not sent once it was resumed."""
+    robot = Robot()
+    robot.controller.is_stopped = True
+    robot.send(Instant.NEW)
+    robot.send(Instant.REPEATED)
+    robot.controller.is_stopped = False
+    robot.send(Instant.REPEATED)
+    assert [decision.state for decision in robot.told] == [
+        State.STOPPED, State.STOPPED, State.RUNNING]

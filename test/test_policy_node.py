@@ -213,7 +213,7 @@ def test_lifecycle_and_reset(policy: Path) -> None:
 
 
 def test_ticks_with_the_samples(policy: Path) -> None:
-    """One decision an instant, sent again when asked again; zero where samples stay away."""
+    """One decision an instant, sent again when asked again; none from before a stop."""
     with Cell(policy, trigger='samples') as cell:
         cell.wait_for_motion()
         topics = set(rest_messages(cell.now()))
@@ -226,19 +226,26 @@ def test_ticks_with_the_samples(policy: Path) -> None:
         stamp = instant['joint_states'].header.stamp
         first = ask(cell, instant)
         assert speed(first.twist) > 0
+        assert ask(cell, instant) == first
         # What is sent while nobody asks is no answer.
         cell.wait_for_stop()
         assert all(twist.header.stamp != stamp for twist in cell.twists)
-        assert ask(cell, instant) == first
         _, after = cell.report(state='hold')
         assert int(after['run_ticks']) == int(before['run_ticks']) + 1
+        # Once the robot was stopped, what was decided before is not true any more.
+        assert speed(ask(cell, instant).twist) > 0
+        assert cell.peer.call(Trigger, 'dfp_policy/stop').success
+        assert speed(ask(cell, instant, moves=False).twist) == 0
+        assert cell.peer.call(Trigger, 'dfp_policy/resume').success
+        assert speed(ask(cell, instant).twist) > 0
         assert cell.peer.call(Trigger, 'dfp_policy/reset').success
-        assert ask(cell, instant) == first
+        assert speed(ask(cell, instant).twist) > 0
         # The robot starts again, and its time with it.
+        assert cell.peer.call(Trigger, 'dfp_policy/reset').success
         again = rest_messages(Time(seconds=5).to_msg())
         assert speed(ask(cell, again).twist) > 0
         _, after = cell.report(state='running')
-        assert int(after['run_ticks']) == int(before['run_ticks']) + 2
+        assert int(after['run_ticks']) == int(before['run_ticks']) + 6
         cell.silent.clear()
         cell.wait_for_motion()
         cell.end()
@@ -252,8 +259,13 @@ class Answer(NamedTuple):
     grip: Float64MultiArray
 
 
-def ask(cell: Cell, instant: dict[str, Any]) -> Answer:
-    """Publish the messages of one instant, and wait for the command that has its stamp."""
+def ask(cell: Cell, instant: dict[str, Any], moves: bool = True) -> Answer:
+    """
+    Publish the messages of one instant, and wait for the command that has its stamp.
+
+    :param moves: Whether the answer moves the robot; a zero that was sent unasked may be on its
+        way as well.
+    """
     cell.twists.clear()
     cell.grips.clear()
     cell.publish(instant)
@@ -262,8 +274,8 @@ def ask(cell: Cell, instant: dict[str, Any]) -> Answer:
     def answers() -> list[TwistStamped]:
         return [twist for twist in cell.twists if twist.header.stamp == stamp]
 
-    # A reset's zero may be on its way as well; the answers of these tests are not zero.
-    cell.peer.wait_for(lambda: answers() and cell.grips and cell.grips[-1].data[0] != 0)
+    cell.peer.wait_for(
+        lambda: answers() and cell.grips and (cell.grips[-1].data[0] != 0) == moves)
     return Answer(answers()[-1], cell.grips[-1])
 
 

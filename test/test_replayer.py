@@ -104,7 +104,7 @@ class Node:
 
     def ask_for_stop(self) -> None:
         """Stop because samples stay away."""
-        _ = self.controller.stop_command
+        self.controller.halt()
         self.journal.ask_for_stop()
 
     def tick(
