@@ -35,15 +35,17 @@ def machine() -> dict[str, str | int]:
             'load': ' '.join(f'{value:.1f}' for value in os.getloadavg())}
 
 
-def finish(rows: list[dict[str, Any]], file: Path | None) -> None:
+def finish(rows: list[dict[str, Any]], file: Path | None, **others: Any) -> None:
     """
     Print where figures were taken, and keep them.
 
     :param rows: The figures.
     :param file: Where to keep them as JSON, with the machine; None for nowhere.
+    :param others: What else to keep there.
     """
     described = machine()
     print(', '.join(f'{key} {value}' for key, value in described.items()))
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({'machine': described, 'rows': rows}, indent=2) + '\n')
+        file.write_text(json.dumps(
+            {'machine': described, 'rows': rows, **others}, indent=2) + '\n')

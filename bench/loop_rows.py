@@ -1,0 +1,140 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""From the times of ticks to the rows of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distribution import distribution
+import loop_record as record
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.loop_statistics import LoopStatistics
+
+Times = NDArray[np.float64]
+# Bins of the period's histogram: 10 us each, from 1 ms too short to 1 ms too long, and beyond.
+_BIN_US, _BINS = 10, 100
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """
+    What a process did in a stretch of time.
+
+    :param ticks: Rows of its record, see :mod:`loop_record`.
+    :param cpu: Seconds of the processor that the process took, all of its threads.
+    """
+
+    ticks: Times
+    cpu: float
+
+
+def stretch(rows: Times, begin: float, end: float, cpu: float) -> Stretch:
+    """Cut out of a record what began between two times, in ns."""
+    return Stretch(rows[(rows[:, record.BEGAN] >= begin) & (rows[:, record.BEGAN] < end)], cpu)
+
+
+def summarise(
+        stretches: Sequence[Stretch], period: float, arrivals: Times | None = None,
+        timed: bool = True) -> dict[str, Any]:
+    """
+    Summarise what one process did, in one stretch or in several.
+
+    A tick is missed as the node itself counts it: each one belongs to the last deadline before it,
+    or to the next where it is less than a tenth of a period away, and deadlines without a tick are
+    missed. The time from a deadline to its tick (``wakeup``) is there for other definitions.
+
+    :param stretches: What it did; there is a tick in each.
+    :param period: Time between two ticks, in ns.
+    :param arrivals: Rows of the robot's record; None where nothing is sent.
+    :param timed: Whether ticks have deadlines.
+    """
+    ticks = np.concatenate([each.ticks for each in stretches])
+    row: dict[str, Any] = {
+        'seconds': float(sum(np.ptp(each.ticks[:, record.BEGAN]) for each in stretches)) / 1e9,
+        'ticks': len(ticks), 'missed': sum(_missed(each.ticks, period) for each in stretches),
+        'cpu_us_per_tick': 1e6 * sum(each.cpu for each in stretches) / len(ticks)}
+    periods = np.concatenate([np.diff(each.ticks[:, record.SENT]) for each in stretches])
+    row['period_error'] = distribution(np.abs(periods - period) / 1e9)
+    row['period_histogram'] = _histogram((periods - period) / 1e3)
+    if timed:
+        late = np.concatenate([wakeups(each.ticks, period) for each in stretches])
+        row['wakeup'] = distribution(late / 1e9)
+        row['late_half_a_period'] = int(np.sum(late > period / 2))
+        row['late_a_period'] = int(np.sum(late > period))
+    asked = ticks[np.isfinite(ticks[:, record.INFERENCE])]
+    if len(asked):
+        row['inference'] = distribution(asked[:, record.INFERENCE])
+        row['inference_mean_us'] = 1e6 * float(asked[:, record.INFERENCE].mean())
+        row['observation_to_command'] = distribution(
+            (asked[:, record.SENT] - asked[:, record.STAMP]) / 1e9)
+        if timed:
+            # What is left when the observation's wait for its deadline does not count.
+            taken = np.concatenate([
+                (each.ticks[:, record.SENT] - each.ticks[:, record.BEGAN])[1:]
+                for each in stretches])
+            row['deadline_to_command'] = distribution((late + taken) / 1e9)
+    if arrivals is not None:
+        received = arrival_times(ticks, arrivals)
+        there = np.isfinite(received)
+        row['not_received'] = int(np.sum(~there))
+        if there.any():
+            row['command_to_reception'] = distribution(
+                (received - ticks[:, record.SENT])[there].clip(0) / 1e9)
+        there &= np.isfinite(ticks[:, record.STAMP])
+        if there.any():
+            row['observation_to_reception'] = distribution(
+                (received - ticks[:, record.STAMP])[there] / 1e9)
+    return row
+
+
+def wakeups(ticks: Times, period: float) -> Times:
+    """
+    Find how long after its deadline each tick but the first began, shape (ticks - 1,), in ns.
+
+    The deadline is what the timer named after the tick before. Where nothing named any, the tick
+    that came earliest in its period is taken for punctual.
+    """
+    began, named = ticks[1:, record.BEGAN], ticks[:-1, record.NEXT_DEADLINE]
+    if np.isfinite(named).all():
+        return began - named
+    offset = (began - began[0] + period / 2) % period
+    return offset - offset.min()
+
+
+def arrival_times(ticks: Times, arrivals: Times) -> Times:
+    """Find when the robot had each tick's command, in ns; NaN where it did not get it."""
+    when = {command.tobytes(): row[record.ARRIVED] for row, command in zip(
+        arrivals, np.ascontiguousarray(arrivals[:, record.ARRIVED_COMMAND:]), strict=True)}
+    commands = np.ascontiguousarray(ticks[:, record.COMMAND:])
+    return np.array([when.get(command.tobytes(), np.nan) for command in commands])
+
+
+def _missed(ticks: Times, period: float) -> int:
+    """Count the deadlines without a tick."""
+    statistics = LoopStatistics(period / 1e9)
+    for began in ticks[:, record.BEGAN]:
+        statistics.tick(began / 1e9)
+    return statistics.missed_ticks
+
+
+def _histogram(microseconds: Times) -> dict[str, list[float]]:
+    """Count periods by what they are too long; the first and the last bin are open."""
+    edges = np.arange(-_BINS, _BINS + 1) * _BIN_US
+    counts = np.histogram(microseconds.clip(edges[0], edges[-1]), edges)[0]
+    return {'edges_us': edges.tolist(), 'counts': counts.tolist()}

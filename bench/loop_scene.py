@@ -1,0 +1,225 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The processes of one measurement: robot, witness, load, and in turn what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+import contextlib
+import ctypes
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import signal
+import time
+
+from loop_condition import Condition, LOADS
+from loop_policy import parameters
+from loop_record import read, room
+from loop_rows import Stretch, stretch, Times
+from ros_processes import NodeProcess
+
+from dfp_ros.robots.domain import free_domain
+
+_FOLDER = Path(__file__).resolve().parent
+_PATH = os.pathsep.join(
+    [str(_FOLDER), str(_FOLDER.parent), os.environ.get('PYTHONPATH', '')]).rstrip(os.pathsep)
+_PRIORITY = 50
+#: Ticks and seconds after the start that are not measured.
+_FIRST_TICKS, SETTLE = 5, 0.5
+_START_TIMEOUT = 60.0
+_LIBC = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    What all measurements have in common.
+
+    :param folder: In memory; records are made there.
+    :param robot: The robot description.
+    :param message: What the robot publishes, as JSON.
+    :param command: Numbers of a command.
+    :param candidates: Chunks that the policy draws.
+    """
+
+    folder: Path
+    robot: Path
+    message: Path
+    command: int
+    candidates: int
+
+
+class Scene:
+    """
+    A robot that publishes, a loop that sleeps, a load; in a ROS domain of its own.
+
+    The robot's rate is a trifle higher than what is measured: the time from an observation to the
+    next tick takes on all values. Where ticks follow observations it is the same.
+
+    :param cell: What all measurements have in common.
+    :param condition: What is measured.
+    """
+
+    def __init__(self, cell: Cell, condition: Condition) -> None:
+        """Name the records; see :meth:`__enter__`."""
+        self._cell, self._condition = cell, condition
+        self._domain = free_domain()
+        self._stack = contextlib.ExitStack()
+        self._rows = room(condition.rate, condition.seconds + condition.floor_seconds)
+        self._count = 0
+        self._windows: list[tuple[float, float, float]] = []
+
+    def __enter__(self) -> Scene:
+        """Start the robot, the witness and the load."""
+        condition, cell = self._condition, self._cell
+        sweep = 1e9 * max(1.0, condition.seconds / 6)
+        period = condition.period if condition.trigger == 'samples' else (
+            condition.period / (1 + condition.period / sweep))
+        with contextlib.ExitStack() as stack:
+            robot = stack.enter_context(self._start(
+                'loop_robot', self._path('robot'), cell.message, '--capacity', self._rows,
+                '--command', cell.command, '--period', round(period)))
+            self._witness = stack.enter_context(self._start(
+                'loop_sleep', self._path('sleep'), '--capacity', self._rows,
+                '--rate', condition.rate))
+            wait_for(self._path('robot').exists, robot)
+            wait_for(lambda: len(read(self._path('sleep'))) > _FIRST_TICKS, self._witness)
+            if condition.fifo:
+                for process in (robot, self._witness):
+                    be_first(process)
+            for name in LOADS[condition.load]:
+                stack.enter_context(self._start('loop_load', name))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all."""
+        self._stack.close()
+
+    def measure_timer(self, seconds: float, listens: bool = False) -> Stretch:
+        """Measure the bare timer."""
+        return self._measure(
+            'loop_timer', seconds, ['--rate', self._condition.rate, *['--listen'] * listens])
+
+    def measure_node(
+            self, policy: Path, seconds: float,
+            meanwhile: Callable[[int, float], object] | None = None) -> Stretch:
+        """
+        Measure the policy node.
+
+        :param policy: What it runs.
+        :param seconds: How long.
+        :param meanwhile: Called with the ROS domain and the time of time.monotonic when it has to
+            return; None to wait.
+        """
+        arguments: list[object] = ['--images'] * (self._condition.load == 'images')
+        arguments += parameters(**{
+            'policy': policy, 'robot': self._cell.robot, 'candidates': self._cell.candidates,
+            'trigger': self._condition.trigger, 'planning.mode': 'receding'})
+        return self._measure('loop_node', seconds, arguments, meanwhile)
+
+    def witness(self) -> Stretch:
+        """Return what the sleeping loop did while something was measured, the last time."""
+        begin, end, cpu = self._windows[-1]
+        return stretch(read(self._path('sleep')), begin, end, cpu)
+
+    def arrivals(self) -> Times:
+        """Return what arrived at the robot."""
+        return read(self._path('robot'))
+
+    def _measure(
+            self, module: str, seconds: float, arguments: Iterable[object],
+            meanwhile: Callable[[int, float], object] | None = None) -> Stretch:
+        """Run a process, and look at it once it runs well."""
+        self._count += 1
+        path = self._path(f'measured_{self._count}')
+        with self._start(
+                module, path, '--capacity', self._rows, '--command', self._cell.command,
+                *arguments) as process:
+            wait_for(lambda: len(read(path)) > _FIRST_TICKS, process)
+            if self._condition.fifo:
+                be_first(process)
+            time.sleep(SETTLE)
+            clocks = [processor_clock(each) for each in (process, self._witness)]
+            begin, used = time.monotonic_ns(), [time.clock_gettime(clock) for clock in clocks]
+            until = time.monotonic() + seconds
+            if meanwhile is not None:
+                meanwhile(self._domain, until)
+            time.sleep(max(0.0, until - time.monotonic()))
+            end = time.monotonic_ns()
+            cpu, witness = (
+                time.clock_gettime(clock) - before
+                for clock, before in zip(clocks, used, strict=True))
+            self._windows.append((begin, end, witness))
+            status = process.stop(signal.SIGTERM)
+            if status:
+                raise RuntimeError(f'{module} ended with status {status}:\n{process.output}')
+        found = stretch(read(path), begin, end, cpu)
+        path.unlink()
+        if len(found.ticks) < 2:
+            raise RuntimeError(f'{module}: found no ticks in {seconds:g} s:\n{process.output}')
+        return found
+
+    def _path(self, name: str) -> Path:
+        """Name a record."""
+        return self._cell.folder / f'{self._domain}_{name}.npy'
+
+    @contextlib.contextmanager
+    def _start(self, module: str, *arguments: object) -> Iterator[NodeProcess]:
+        """Run a module of this folder until the end of the block."""
+        with NodeProcess(module, self._domain, *map(str, arguments), PYTHONPATH=_PATH) as process:
+            yield process
+
+
+def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
+    """
+    Wait for what a process is to do first.
+
+    :raises RuntimeError: Where it ends, or does not do it in time; with what it printed.
+    """
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not condition():
+        if process.process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f'{process.process.args} did not start:\n{process.output}')
+        time.sleep(0.02)
+
+
+def be_first(process: NodeProcess) -> None:
+    """
+    Give all threads of a process real-time priority; those that it starts later inherit it.
+
+    :raises PermissionError: Where the system does not grant it.
+    """
+    for thread in Path(f'/proc/{process.process.pid}/task').iterdir():
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(_PRIORITY))
+
+
+def processor_clock(process: NodeProcess) -> int:
+    """Find the clock that counts the processor time of a process and all of its threads."""
+    clock = ctypes.c_int()
+    error = _LIBC.clock_getcpuclockid(process.process.pid, ctypes.byref(clock))
+    if error:
+        raise OSError(error, os.strerror(error))
+    return clock.value
+
+
+def grants_fifo() -> bool:
+    """Tell whether the system lets this user have real-time priority."""
+    with contextlib.suppress(PermissionError):
+        policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+        os.sched_setscheduler(0, policy, parameter)
+        return True
+    return False

@@ -1,0 +1,70 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A loop that sleeps until absolute deadlines, by the C library; a process of bench/loop.py."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import math
+import os
+from pathlib import Path
+import time
+
+from loop_record import COMMAND, Record
+
+_MONOTONIC, _ABSOLUTE = 1, 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (('seconds', ctypes.c_long), ('nanoseconds', ctypes.c_long))
+
+
+def sleep_until(deadline: int) -> None:
+    """
+    Sleep until a time of CLOCK_MONOTONIC in ns, with ``clock_nanosleep``.
+
+    :raises OSError: Where that fails.
+    """
+    until = _Timespec(*divmod(deadline, 1_000_000_000))
+    while True:
+        error = _LIBC.clock_nanosleep(_MONOTONIC, _ABSOLUTE, ctypes.byref(until), None)
+        if not error:
+            return
+        if error != 4:  # EINTR
+            raise OSError(error, os.strerror(error))
+
+
+def main() -> None:
+    """Run until a signal; deadlines that are over are left out, as a timer does."""
+    made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('record', type=Path)
+    made.add_argument('--capacity', type=int, required=True)
+    made.add_argument('--rate', type=float, required=True, help='Hz')
+    asked = made.parse_args()
+    period = round(1e9 / asked.rate)
+    record = Record(asked.record, COMMAND, asked.capacity)
+    gc.freeze()
+    deadline = time.monotonic_ns() + period
+    while True:
+        sleep_until(deadline)
+        began = time.monotonic_ns()
+        deadline += period * max(1, (began - deadline) // period + 1)
+        record.add(began, began, deadline, math.nan, math.nan)
+
+
+if __name__ == '__main__':
+    main()
