@@ -14,6 +14,8 @@ ENTER := set +u; . env/setup.bash; set -u
 SET ?=
 # `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded.
 ROBOT ?= cube
+# `make soak SOAK="--minutes 10 --interval 10"` is a shorter one; --fifo asks for real-time priority.
+SOAK ?=
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
 
@@ -21,7 +23,7 @@ PYTEST ?=
 KILTED_TESTS := $(addprefix test/test_, $(addsuffix .py, policy_node qos_watch citizenship \
   preflight node_main source_reader command_writer settings))
 
-.PHONY: help build env sweep-env demo test test-all test-kilted lint train clean distclean
+.PHONY: help build env sweep-env demo test test-all test-kilted lint train soak clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +71,10 @@ train: build ## collect demonstrations, clone them, export and evaluate (a quart
 	python -m training.export runs/cube_single --out runs/cube_single/policy.onnx; \
 	python -m training.evaluate runs/cube_single/policy.onnx; \
 	python -m training.report runs/cube_single
+
+soak: build ## an hour of the node with a fault every minute; fails where something leaks
+	@$(ENTER); exec python bench/soak.py $(SOAK) --json bench/results/soak.json \
+	  --png docs/performance-soak.png
 
 clean: ## remove what colcon built
 	rm -rf build install log

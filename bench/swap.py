@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 import sys
 import tempfile
@@ -40,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from machine import finish
 import onnx
 from policy_cell import Cell
+from process import make_real_time, resident_kb
 
 from dfp_ros.spec import METADATA_KEY, PolicySpec
 
@@ -89,14 +89,7 @@ def run(cell: Cell, kind: str, swaps: int, interval: float, good: list[Path],
         'missed': int(after['run_missed_ticks']) - int(before['run_missed_ticks']),
         'late_p99_ms': float(after['period_p99_ms']), 'max_ms': float(after['period_max_ms']),
         'answer_ms': 1e3 * sum(answers) / max(1, len(answers)),
-        'resident_mb': _resident(cell.process.process.pid)}
-
-
-def _resident(pid: int) -> float:
-    """Read the memory that a process takes from the kernel, in MB."""
-    line = next(line for line in Path(f'/proc/{pid}/status').read_text().splitlines()
-                if line.startswith('VmRSS'))
-    return int(line.split()[1]) / 1024
+        'resident_mb': resident_kb(cell.process.process.pid) / 1024}
 
 
 def main() -> int:
@@ -118,10 +111,7 @@ def main() -> int:
         with Cell(good[1], rate=asked.rate) as cell:
             cell.wait_for_motion()
             if asked.fifo:
-                # Those that start later inherit it; the worker must not be kept from giving the
-                # interpreter back either.
-                for thread in Path(f'/proc/{cell.process.process.pid}/task').iterdir():
-                    os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(50))
+                make_real_time(cell.process.process.pid)
             for _ in range(asked.rounds):
                 for kind in ('none', 'swaps', 'refused'):
                     rows.append(run(cell, kind, asked.swaps, asked.interval, good, bad))

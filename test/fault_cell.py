@@ -113,6 +113,7 @@ class FaultCell:
     :ivar standing: What ~/policy said last.
     :ivar faulty: Stamps of the messages that were changed, in ns.
     :ivar first_faulty: When the first of them was published, by the node's clock in ns.
+    :ivar silent: Whether the robot says nothing, as somebody else does.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class FaultCell:
         self.jump, self.robot_jump = 0.0, 0.0
         self._simulated = simulated
         self._time = 1000.0
-        self._silent = silent
+        self.silent = silent
         self._changes: dict[str, Change] = {}
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -230,7 +231,7 @@ class FaultCell:
                 now = self.now()
                 if self._simulated:
                     self._clock.publish(Clock(clock=Time(nanoseconds=now).to_msg()))
-                if self._silent:
+                if self.silent:
                     continue
                 stamp = now + round((self.robot_jump - self.jump) * 1e9)
                 messages = self.robot.messages(Time(nanoseconds=stamp).to_msg())
@@ -246,6 +247,11 @@ class FaultCell:
                     self._publishers[topic].publish(message)
 
     # What is heard
+
+    def forget(self) -> None:
+        """Forget all but the last decision, all commands and reports: a long run has many."""
+        with self._news:
+            del self.decisions[:-1], self.commands[:], self.reports[:]
 
     def _listen(self) -> None:
         """Subscribe to everything that the node sends."""
@@ -289,6 +295,10 @@ class FaultCell:
     def turn_a_deaf_ear(self, topic: str) -> None:
         """End the subscription to a command topic."""
         self.node.destroy_subscription(self._ears.pop(topic))
+
+    def listen_again(self, topic: str) -> None:
+        """Subscribe to a command topic after :meth:`turn_a_deaf_ear`."""
+        self._ears[topic] = self.hear(topic)
 
     def _announcing(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
         """Tell those who wait when there is something new."""

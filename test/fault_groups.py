@@ -124,13 +124,13 @@ def killed(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
 def unmoved(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
     """Try what must not stop it: policies that cannot be, parameters, and nobody listening."""
     with FaultCell(robot, _policy(robot, folder)) as cell:
-        for name, policy, says in _bad_policies(robot, folder):
-            yield _goes_on(cell, name, lambda policy=policy, says=says: _refusal(  # type: ignore
+        for name, policy, says in bad_policies(robot, folder):
+            yield goes_on(cell, name, lambda policy=policy, says=says: refusal(  # type: ignore
                 cell, policy, says))
-        yield _goes_on(cell, 'parameter storm', lambda: _storm(cell))
+        yield goes_on(cell, 'parameter storm', lambda: storm(cell))
         topic = list(robot.commands)[-1]
         cell.turn_a_deaf_ear(topic)
-        yield _goes_on(cell, 'nobody listens', lambda: _report_on(cell, topic))
+        yield goes_on(cell, 'nobody listens', lambda: report_on(cell, topic))
 
 
 def swaps(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
@@ -155,7 +155,7 @@ GROUPS: dict[str, Callable[[FaultRobot, Path], Iterator[Outcome]]] = {
     'swaps': swaps}
 
 
-def _goes_on(cell: FaultCell, name: str, meet: Callable[[], str]) -> Outcome:
+def goes_on(cell: FaultCell, name: str, meet: Callable[[], str]) -> Outcome:
     """See that a running robot is not stopped by something."""
     cell.wait_for_motion()
     first, first_command = len(cell.decisions), len(cell.commands)
@@ -189,10 +189,10 @@ def _joints_in_another_order(cell: FaultCell) -> Outcome:
         assert same_commands(before, after), 'other commands for another order'
         return 'the commands are the same'
 
-    return _goes_on(cell, 'joints reordered', turn_around)
+    return goes_on(cell, 'joints reordered', turn_around)
 
 
-def _bad_policies(robot: FaultRobot, folder: Path) -> Iterator[tuple[str, Path, str]]:
+def bad_policies(robot: FaultRobot, folder: Path) -> Iterator[tuple[str, Path, str]]:
     """Make policies that cannot take over, and what is said of each."""
     good = _policy(robot, folder)
     cut = folder / 'cut_short.onnx'
@@ -214,7 +214,7 @@ def _bad_policies(robot: FaultRobot, folder: Path) -> Iterator[tuple[str, Path, 
     ), 'its inference takes'
 
 
-def _refusal(cell: FaultCell, policy: Path, says: str) -> str:
+def refusal(cell: FaultCell, policy: Path, says: str) -> str:
     """Ask for a policy, and wait for its refusal, at once or after loading."""
     result = cell.set(policy=str(policy))
     if not result.successful:
@@ -228,7 +228,7 @@ def _refusal(cell: FaultCell, policy: Path, says: str) -> str:
     return str(reason)
 
 
-def _storm(cell: FaultCell) -> str:
+def storm(cell: FaultCell) -> str:
     """Set hundreds of parameters, some to what they cannot be, while nobody waits for answers."""
     generator = np.random.default_rng(0)
     first, begun = len(cell.decisions), time.monotonic()
@@ -252,7 +252,7 @@ def _storm(cell: FaultCell) -> str:
     return f'{len(asked)} answers, {refused} of them refusals'
 
 
-def _report_on(cell: FaultCell, topic: str) -> str:
+def report_on(cell: FaultCell, topic: str) -> str:
     """Wait for diagnostics that say that nobody listens."""
     begun = time.monotonic()
     report = cell.wait_for(lambda: next((
