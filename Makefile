@@ -23,7 +23,7 @@ PYTEST ?=
 KILTED_TESTS := $(addprefix test/test_, $(addsuffix .py, policy_node qos_watch citizenship \
   preflight node_main source_reader command_writer settings))
 
-.PHONY: help build env sweep-env demo test test-all test-kilted lint train soak clean distclean
+.PHONY: help build env sweep-env demo test test-all test-kilted lint train bench bench-quick soak clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,9 +72,26 @@ train: build ## collect demonstrations, clone them, export and evaluate (a quart
 	python -m training.evaluate runs/cube_single/policy.onnx; \
 	python -m training.report runs/cube_single
 
+# $(call bench,FOLDER,OPTIONS): each benchmark, one after the other, with its figures in FOLDER.
+define bench
+	@$(ENTER); set -x; \
+	python bench/latency.py $(2) --json $(1)/latency.json; \
+	python bench/loop.py $(2) --json $(1)/loop.json; \
+	python bench/wakeup.py $(or $(2),--seconds 1) --json $(1)/wakeup.json; \
+	python bench/tick.py $(or $(2),--seconds 3) --json $(1)/tick.json; \
+	python bench/swap.py models/cube_single.onnx --fifo --interval 0.1 $(2) --json $(1)/swap.json; \
+	python bench/performance.py --results $(1) $(3)
+endef
+
+bench: build ## measure everything that docs/performance.md and the README quote, half an hour
+	$(call bench,bench/results,,)
+
+bench-quick: build ## the shape of it in 3 minutes, into build/bench-quick
+	$(call bench,build/bench-quick,--quick,--out build/bench-quick)
+
 soak: build ## an hour of the node with a fault every minute; fails where something leaks
-	@$(ENTER); exec python bench/soak.py $(SOAK) --json bench/results/soak.json \
-	  --png docs/performance-soak.png
+	@$(ENTER); found=0; python bench/soak.py $(SOAK) --json bench/results/soak.json || found=$$?; \
+	python bench/performance.py; exit $$found
 
 clean: ## remove what colcon built
 	rm -rf build install log

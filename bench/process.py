@@ -17,27 +17,29 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import sys
 
 _PRIORITY = 50
 
 
-def make_real_time(pid: int) -> None:
+def make_real_time(pid: int) -> bool:
     """
     Give all threads of a process real-time priority (``SCHED_FIFO``).
 
     Those that start later inherit it. The worker has it too, as it must not be kept from giving
     the interpreter back.
 
-    :raises PermissionError: Where this is not allowed; it says what would allow it.
+    :return: Whether that was granted; where it was not, what would grant it is printed.
     """
     try:
         for thread in Path(f'/proc/{pid}/task').iterdir():
             os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(_PRIORITY))
-    except PermissionError as error:
-        raise PermissionError(
-            f'real-time priority {_PRIORITY} was refused: found ulimit -r without it, expected '
-            f'{_PRIORITY} or more (rtprio in /etc/security/limits.conf), or CAP_SYS_NICE; '
-            'leave out --fifo to go on without') from error
+    except PermissionError:
+        print(f'real-time priority {_PRIORITY} was refused, and is left out: it takes rtprio '
+              f'{_PRIORITY} in /etc/security/limits.conf (`ulimit -r`), or CAP_SYS_NICE',
+              file=sys.stderr)
+        return False
+    return True
 
 
 def resident_kb(pid: int) -> int:

@@ -214,8 +214,7 @@ def soak(
         policy = SoakFaults.first_policy(robot, Path(name))
         with FaultCell(robot, policy) as cell:
             cell.wait_for_motion()
-            if fifo:
-                make_real_time(cell.process.process.pid)
+            fifo = fifo and make_real_time(cell.process.process.pid)
             with Watch(cell, every) as watch:
                 made = Soak(cell, Path(name), watch)
                 try:

@@ -103,18 +103,21 @@ def main() -> int:
     made.add_argument(
         '--fifo', action='store_true',
         help="real-time priority for the node, against the machine's other load")
+    made.add_argument('--quick', action='store_true', help='the shape of it, in seconds')
     made.add_argument('--json', type=Path, help='write the figures there')
     asked = made.parse_args()
+    if asked.quick:
+        asked.swaps, asked.interval, asked.rounds = 10, 0.1, 1
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         good, bad = write_variants(asked.policy, Path(folder))
         with Cell(good[1], rate=asked.rate) as cell:
             cell.wait_for_motion()
-            if asked.fifo:
-                make_real_time(cell.process.process.pid)
+            fifo = asked.fifo and make_real_time(cell.process.process.pid)
             for _ in range(asked.rounds):
                 for kind in ('none', 'swaps', 'refused'):
-                    rows.append(run(cell, kind, asked.swaps, asked.interval, good, bad))
+                    rows.append({
+                        **run(cell, kind, asked.swaps, asked.interval, good, bad), 'fifo': fifo})
                     print(', '.join(
                         f'{key} {value:.2f}' if isinstance(value, float) else f'{key} {value}'
                         for key, value in rows[-1].items()), flush=True)

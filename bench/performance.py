@@ -1,0 +1,164 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What the benchmarks left, as a page with its pictures, and as the table of the README.
+
+    python bench/performance.py
+
+Reads the JSON files of bench/results, and puts tables between the markers of docs/performance.md
+and README.md, and pictures beside the page. What there is no file of is said, with the command
+that makes it; `make bench` makes all of them. With ``--out build/bench-quick`` the page is written
+there instead, and the tables are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+import json
+from pathlib import Path
+import re
+import sys
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from performance_figures import FIGURES
+from performance_tables import SECTIONS
+
+from training.provenance import atomic_path
+
+ROOT = Path(__file__).resolve().parent.parent
+#: What makes each file; the soak, an hour long, is not a part of `make bench`.
+MADE_BY = {
+    'latency': 'python bench/latency.py', 'loop': 'python bench/loop.py',
+    'wakeup': 'python bench/wakeup.py', 'tick': 'python bench/tick.py',
+    'swap': 'python bench/swap.py models/cube_single.onnx --fifo',
+    'soak': 'make soak'}
+
+
+class ResultError(ValueError):
+    """A file is not what a benchmark leaves."""
+
+
+def read(folder: Path) -> dict[str, dict[str, Any] | None]:
+    """
+    Read what benchmarks left.
+
+    :param folder: Has the JSON files.
+    :return: By name of the benchmark; None where there is no file.
+    :raises ResultError: Where a file has no rows.
+    """
+    found: dict[str, dict[str, Any] | None] = {}
+    for name in MADE_BY:
+        file = folder / f'{name}.json'
+        found[name] = None
+        if not file.exists():
+            continue
+        try:
+            made = json.loads(file.read_text())
+            assert made['rows']
+            assert made['machine']
+        except (ValueError, KeyError, TypeError, AssertionError) as error:
+            raise ResultError(
+                f'{file}: found no JSON with rows and a machine ({error!r}), expected what '
+                f'`{command(name, folder)}` writes; run that again') from error
+        found[name] = made
+    return found
+
+
+def command(name: str, folder: Path = Path('bench/results')) -> str:
+    """Name the command that makes a file."""
+    made_by = MADE_BY[name]
+    return made_by if made_by.startswith('make') else f'{made_by} --json {folder}/{name}.json'
+
+
+def write_section(page: str, name: str, text: str, where: str) -> str:
+    """
+    Put text between two markers.
+
+    :param page: The page.
+    :param name: Name of the markers.
+    :param text: What comes there, instead of what was there.
+    :param where: The page's file, for the error.
+    :return: The page.
+    :raises ResultError: Where the page has no such markers.
+    """
+    begin, end = f'<!-- {name} begins -->', f'<!-- {name} ends -->'
+    before, found, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise ResultError(
+            f'{where}: found no text between `{begin}` and `{end}`, which `bench/performance.py` '
+            'writes to; put the two lines back')
+    return f'{before}{begin}\n\n{text}\n\n{end}{after}'
+
+
+def section(name: str, results: Mapping[str, dict[str, Any] | None]) -> str:
+    """Write a section, or say what is missing for it."""
+    need, write = SECTIONS[name]
+    missing = [each for each in need if results[each] is None]
+    if missing:
+        return '\n'.join(
+            f'Not measured: there is no `{each}.json`; `{command(each)}` makes it.'
+            for each in missing)
+    pictures = [f'![{figure.words}]({figure.file})\n\n' for figure in FIGURES
+                if figure.section == name and results[figure.source] is not None]
+    return ''.join(pictures) + write(results)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the page, its pictures and the table of the README."""
+    made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('--results', type=Path, default=ROOT / 'bench' / 'results',
+                      help='folder with the JSON files')
+    made.add_argument('--page', type=Path, default=ROOT / 'docs' / 'performance.md',
+                      help='has the text, and the markers')
+    made.add_argument('--readme', type=Path, default=ROOT / 'README.md', help='likewise')
+    made.add_argument('--out', type=Path,
+                      help='write the page and its pictures there, and print the tables')
+    asked = made.parse_args(arguments)
+    try:
+        results = read(asked.results)
+        page, readme = asked.page.read_text(), asked.readme.read_text()
+        for name in SECTIONS:
+            if name == 'headline':
+                readme = write_section(readme, name, section(name, results), str(asked.readme))
+            else:
+                page = write_section(page, name, section(name, results), str(asked.page))
+    except ResultError as error:
+        print(error, file=sys.stderr)
+        return 1
+    folder = asked.out or asked.page.parent
+    for figure in FIGURES:
+        found = results[figure.source]
+        if found is not None:
+            figure.draw(found['rows'], folder / figure.file)
+    if asked.out:
+        print(re.sub(r'<!--.*?-->\n*', '', page, flags=re.DOTALL))
+        _write(asked.out / 'performance.md', page)
+    else:
+        _write(asked.page, page)
+        _write(asked.readme, readme)
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file in one piece."""
+    with atomic_path(path) as partial:
+        partial.write_text(text)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
