@@ -59,13 +59,13 @@ def _tails(axes: Any, curves: Sequence[tuple[str, str, str, Row]], what: str) ->
     for label, color, line, found in curves:
         fractions, values = np.array(found['tail']).T
         fewest = min(fewest, fractions[-1])
-        axes.loglog(values.clip(0.1), fractions, line, color=color, linewidth=1.7, label=label)
+        axes.loglog(values.clip(1.0), fractions, line, color=color, linewidth=1.7, label=label)
     axes.set(xlabel=what, ylim=(fewest / 1.5, 1.3))
     for fraction, name in ((0.5, 'p50'), (0.01, 'p99'), (0.001, 'p99.9')):
         if fraction > fewest:
             axes.axhline(fraction, color='0.75', linewidth=0.8, zorder=0)
-            axes.text(0.995, fraction * 1.06, name, transform=axes.get_yaxis_transform(),
-                      ha='right', fontsize=8, color=GREY)
+            axes.text(1.005, fraction, name, transform=axes.get_yaxis_transform(),
+                      va='center', fontsize=8, color=GREY)
     axes.xaxis.set_major_formatter('{x:g}')
     axes.legend(fontsize=8.5, frameon=False, loc='lower left')
 
@@ -119,8 +119,8 @@ def draw_loop(rows: Sequence[Row], path: Path) -> None:
                  row['period_error']) for kind, (name, color, line) in _LOOPS.items()
                 if (row := _unloaded(rows, kind, rate))], 'error of the period, us')
             each.axvline(1e6 / rate, color=GREY, linewidth=0.8)
-            each.text(1e6 / rate, 1.0, ' a period', fontsize=8, color=GREY, rotation=90,
-                      ha='right', va='top')
+            each.text(1e6 / rate, 0.02, 'a period ', transform=each.get_xaxis_transform(),
+                      fontsize=8, color=GREY, rotation=90, ha='right', va='bottom')
             each.set_title(f'{rate:,} Hz, no load', fontsize=10.5, loc='left')
         np.atleast_1d(axes)[0].set_ylabel('fraction that is larger')
 

@@ -149,7 +149,7 @@ def _cell(value: object) -> str:
 
 def _condition(row: Row) -> str:
     """Name the condition that the loop ran under."""
-    return (f'{row["rate"]:g} Hz' + (f', {row["load"]}' if row['load'] != 'none' else '')
+    return (f'{row["rate"]:,g} Hz' + (f', {row["load"]}' if row['load'] != 'none' else '')
             + ', SCHED_FIFO' * row['fifo']
             + ', ticks on samples' * (row.get('trigger') == 'samples'))
 
