@@ -119,8 +119,8 @@ def draw_loop(rows: Sequence[Row], path: Path) -> None:
                  row['period_error']) for kind, (name, color, line) in _LOOPS.items()
                 if (row := _unloaded(rows, kind, rate))], 'error of the period, us')
             each.axvline(1e6 / rate, color=GREY, linewidth=0.8)
-            each.text(1e6 / rate, 0.02, 'a period ', transform=each.get_xaxis_transform(),
-                      fontsize=8, color=GREY, rotation=90, ha='right', va='bottom')
+            each.text(1e6 / rate, 0.99, 'a period ', transform=each.get_xaxis_transform(),
+                      fontsize=8, color=GREY, rotation=90, ha='right', va='top')
             each.set_title(f'{rate:,} Hz, no load', fontsize=10.5, loc='left')
         np.atleast_1d(axes)[0].set_ylabel('fraction that is larger')
 
