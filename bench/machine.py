@@ -47,5 +47,10 @@ def finish(rows: list[dict[str, Any]], file: Path | None, **others: Any) -> None
     print(', '.join(f'{key} {value}' for key, value in described.items()))
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(
-            {'machine': described, 'rows': rows, **others}, indent=2) + '\n')
+        # A row a line: what is kept is compared by people.
+        parts = [f'{json.dumps(key)}: {json.dumps(value)}'
+                 for key, value in {'machine': described, **others}.items()]
+        lines = ',\n'.join(json.dumps(row) for row in rows)
+        partial = file.with_name(f'.{file.name}.partial')
+        partial.write_text('{' + ',\n'.join([*parts, f'"rows": [\n{lines}\n]']) + '}\n')
+        partial.replace(file)
