@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 import numpy as np
 from palette import BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW
-from performance_tables import busy, find, one_each, Row
+from performance_goals import find, Row
+from performance_tables import busy, evaluations, policy_name
 import soak_figure
 
 from training.provenance import atomic_path
@@ -36,7 +38,8 @@ _LOOPS = {
     'node': ('policy node', BLUE, '-'), 'timer': ('bare rclpy timer', ORANGE, '--'),
     'sleep': ('clock_nanosleep', GREY, ':')}
 _LOADS = ('none', 'one core busy', 'both cores busy', 'memory', 'swaps', 'images')
-_CYCLE = (BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, GREY)
+_CYCLE = (BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, GREY, 'black')
+_STYLES = tuple(zip(_CYCLE, ('-', '--', '-.', ':') * 2, strict=True))
 
 
 @contextmanager
@@ -53,13 +56,15 @@ def _picture(path: Path, width: float, height: float, columns: int = 1) -> Itera
     plt.close(figure)
 
 
-def _tails(axes: Any, curves: Sequence[tuple[str, str, str, Row]], what: str) -> None:
-    """Draw which fraction is slower than what, on logarithmic axes."""
+def _tails(
+        axes: Any, curves: Sequence[tuple[str, str, str, Row]], what: str,
+        least: float = 1) -> None:
+    """Draw which fraction is slower than what, on logarithmic axes from so many us on."""
     fewest = 1.0
     for label, color, line, found in curves:
         fractions, values = np.array(found['tail']).T
         fewest = min(fewest, fractions[-1])
-        axes.loglog(values.clip(1.0), fractions, line, color=color, linewidth=1.7, label=label)
+        axes.loglog(values.clip(least), fractions, line, color=color, linewidth=1.7, label=label)
     axes.set(xlabel=what, ylim=(fewest / 1.5, 1.3))
     for fraction, name in ((0.5, 'p50'), (0.01, 'p99'), (0.001, 'p99.9')):
         if fraction > fewest:
@@ -67,44 +72,65 @@ def _tails(axes: Any, curves: Sequence[tuple[str, str, str, Row]], what: str) ->
             axes.text(1.005, fraction, name, transform=axes.get_yaxis_transform(),
                       va='center', fontsize=8, color=GREY)
     axes.xaxis.set_major_formatter('{x:g}')
-    axes.legend(fontsize=8.5, frameon=False, loc='lower left')
+    axes.legend(fontsize=8.5, frameon=False, loc='upper left', bbox_to_anchor=(-0.03, -0.14),
+                ncols=1 + (len(curves) > 3))
 
 
 def draw_latency(rows: Sequence[Row], path: Path) -> None:
-    """Draw the tails of inference: tight and at the control rate."""
-    rhythms = [rhythm for rhythm in ('tight', 'paced') if find(rows, rhythm=rhythm)]
-    with _picture(path, 9.5, 4.0, len(rhythms)) as axes:
-        for each, rhythm in zip(np.atleast_1d(axes), rhythms, strict=True):
-            here = [row for row in rows if row['rhythm'] == rhythm and 'inference' in row
-                    and row.get('policy') == rows[0].get('policy')
-                    and row.get('runtime') == rows[0].get('runtime')]
-            _tails(each, [
-                (f'{row["candidates"]} candidate' + 's' * (row['candidates'] > 1), color, '-',
-                 row['inference']) for row, color in zip(here, _CYCLE, strict=False)],
-                'time of an answer, us')
-            each.set_title({'tight': 'one after the other', 'paced': 'once a control period'}[
-                rhythm], fontsize=10.5, loc='left')
+    """Draw the tails of inference: one call after the other, and at the control rate."""
+    tight = [row for row in rows if row['part'] == 'candidates' and row['policy'] == 'paper'
+             and row['runtime'] == 'onnxruntime']
+    paced = [row for row in rows if row['part'] == 'paced' and row['runtime'] != 'products']
+    panels = [
+        (title, here) for title, here in (
+            ("paper's size, one call after the other", tight),
+            (f'at {paced[0]["rate"]:g} Hz' if paced else '', paced)) if here]
+    with _picture(path, 9.5, 4.6, max(1, len(panels))) as axes:
+        for each, (title, here) in zip(np.atleast_1d(axes), panels, strict=True):
+            _tails(each, [(
+                ('' if here is tight else f'{row["policy"]}, ')
+                + f'{row["candidates"]} candidate' + 's' * (row['candidates'] > 1)
+                + row['runtime'].replace('onnxruntime', '').replace('torch', ', torch'),
+                color, line, row['inference'])
+                for row, (color, line) in zip(here, itertools.cycle(_STYLES), strict=False)],
+                'time of an answer, us', 10)
+            each.set_title(title, fontsize=10.5, loc='left')
         np.atleast_1d(axes)[0].set_ylabel('fraction that takes longer')
 
 
+def draw_runtimes(rows: Sequence[Row], path: Path) -> None:
+    """Compare runtimes by the number of candidates."""
+    here = [row for row in rows if row['part'] == 'runtimes']
+    names = dict(zip(dict.fromkeys(row['runtime'] for row in here), _CYCLE, strict=False))
+    counts = list(dict.fromkeys(row['candidates'] for row in here))
+    with _picture(path, 9.5, 1.1 + 1.15 * len(counts)) as axes:
+        _ranges(axes, [
+            (f'{count} candidate' + 's' * (count > 1),
+             [(names[row['runtime']], row, row['inference']) for row in here
+              if row['candidates'] == count]) for count in counts])
+        axes.set_xlabel('time of an answer, one after the other, us: from p50 to p99.9 (dot)')
+        _legend(axes, list(names.items()))
+
+
 def draw_steps(rows: Sequence[Row], path: Path) -> None:
-    """Compare policies by the time of an answer: bars of p50, with p99 as a line."""
-    shown = one_each(rows)
-    first = shown[0]['inference']['p50_us']
+    """Compare the number of evaluations by the time of an answer: bars of p50, lines to p99."""
+    shown = evaluations(rows)
+    first = find(shown, policy='paper') or shown[0]
     with _picture(path, 8.5, 0.9 + 0.42 * len(shown)) as axes:
         for place, row in enumerate(shown):
             found = row['inference']
-            axes.barh(place, found['p50_us'], 0.62, color=BLUE if place == 0 else SKY)
+            axes.barh(place, found['p50_us'], 0.62, color=BLUE if row is first else SKY)
             axes.plot([found['p50_us'], found['p99_us']], [place] * 2, color=GREY, linewidth=1.4)
+            ratio = found['p50_us'] / first['inference']['p50_us']
+            times = '' if row is first else f', {ratio:.1f} times'
             axes.annotate(
-                f'{found["p50_us"]:,.0f} us' + (f', {found["p50_us"] / first:.1f} times'
-                                                if place else ''),
+                f'{found["p50_us"]:,.0f} us{times}',
                 (max(found['p50_us'], found['p99_us']), place), (6, 0),
                 textcoords='offset points', va='center', fontsize=9)
         axes.set(yticks=range(len(shown)), ylim=(len(shown) - 0.5, -0.5),
                  xlabel='time of an answer with one candidate, us: p50 (bar) and p99 (line)',
-                 xlim=(0, 1.3 * shown[-1]['inference']['p50_us']))
-        axes.set_yticklabels([row['policy'] for row in shown])
+                 xlim=(0, 1.3 * max(row['inference']['p99_us'] for row in shown)))
+        axes.set_yticklabels([policy_name(row) for row in shown])
         axes.grid(visible=False, axis='y')
         axes.xaxis.set_major_formatter('{x:,g}')
 
@@ -112,7 +138,7 @@ def draw_steps(rows: Sequence[Row], path: Path) -> None:
 def draw_loop(rows: Sequence[Row], path: Path) -> None:
     """Draw the tails of the period's error and of the wake-up, without load."""
     rates = [rate for rate in (200, 1000) if find(rows, kind='node', rate=rate, load='none')]
-    with _picture(path, 9.5, 4.0, len(rates)) as axes:
+    with _picture(path, 9.5, 4.6, len(rates)) as axes:
         for each, rate in zip(np.atleast_1d(axes), rates, strict=True):
             _tails(each, [
                 (f'{name}: {row["missed"]} of {row["ticks"]:,} missed', color, line,
@@ -156,11 +182,11 @@ def _ranges(axes: Any, groups: Sequence[tuple[str, Sequence[tuple[str, Row, Row]
     """
     for place, (_, members) in enumerate(groups):
         for number, (color, row, found) in enumerate(members):
-            height = place + 0.2 * (number - (len(members) - 1) / 2)
+            height = place + min(0.2, 0.8 / len(members)) * (number - (len(members) - 1) / 2)
             axes.plot([found['p50_us'], found['p99.9_us']], [height] * 2, color=color,
                       linewidth=1.6, alpha=0.55)
             axes.plot(found['p99.9_us'], height, 'o', color=color, markersize=5)
-            if row['missed']:
+            if row.get('missed'):
                 share = 100 * row['missed'] / (row['ticks'] + row['missed'])
                 axes.annotate(f'{share:.2g} % missed', (found['p99.9_us'], height), (7, 0),
                               textcoords='offset points', va='center', fontsize=8, color=color)
@@ -173,7 +199,7 @@ def _ranges(axes: Any, groups: Sequence[tuple[str, Sequence[tuple[str, Row, Row]
 def _legend(axes: Any, entries: Sequence[tuple[str, str]]) -> None:
     """Say above everything what the colours mean."""
     handles = [plt.Line2D([], [], color=color, marker='o', label=name) for name, color in entries]
-    axes.figure.legend(handles=handles, fontsize=8.5, frameon=False, ncols=len(entries),
+    axes.figure.legend(handles=handles, fontsize=8.5, frameon=False, ncols=min(4, len(entries)),
                        loc='outside upper center')
 
 
@@ -241,6 +267,7 @@ class Figure:
 
 FIGURES = (
     Figure('latency', 'latency', 'latency', 'Tails of inference', draw_latency),
+    Figure('latency', 'latency', 'runtimes', 'Runtimes compared', draw_runtimes),
     Figure('steps', 'latency', 'steps', 'One step against steps of an ODE', draw_steps),
     Figure('loop', 'loop', 'loop', "Tails of the period's error", draw_loop),
     Figure('loop', 'loop', 'period', 'Histogram of the period', draw_period),

@@ -15,11 +15,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-Row = dict[str, Any]
-Results = Mapping[str, dict[str, Any] | None]
+from performance_goals import all_goals, find, Results, Row
 
 _POINTS = (('p50', 'p50_us'), ('p99', 'p99_us'), ('p99.9', 'p99.9_us'), ('maximum', 'max_us'))
 _LOOP = (
@@ -56,14 +54,6 @@ def distributions(rows: Sequence[Row]) -> list[str]:
         if isinstance(value, dict) and 'p50_us' in value))
 
 
-def conditions(rows: Sequence[Row], numbers: Sequence[str] = ()) -> list[str]:
-    """List the keys that tell rows from each other: words, switches and the numbers given."""
-    keys = list(dict.fromkeys(
-        key for row in rows for key, value in row.items()
-        if isinstance(value, str | bool) or key in numbers))
-    return [key for key in keys if len({str(row.get(key)) for row in rows}) > 1]
-
-
 def figures(found: Row | None) -> list[str]:
     """Write the four points of a distribution."""
     return ['' if found is None else number(found[key]) for _, key in _POINTS]
@@ -72,11 +62,6 @@ def figures(found: Row | None) -> list[str]:
 def _rows(results: Results, name: str) -> list[Row]:
     found = results[name]
     return [] if found is None else found['rows']
-
-
-def find(rows: Sequence[Row], **wanted: Any) -> Row | None:
-    """Find the first row of a condition; None where there is none."""
-    return next((row for row in rows if wanted.items() <= row.items()), None)
 
 
 def machine(results: Results) -> str:
@@ -101,50 +86,68 @@ def goals(results: Results) -> str:
     rows = [
         [goal['goal'][:1].upper() + goal['goal'][1:], number(goal['found']),
          f'at {"least" if goal.get("at_least") else "most"} {number(goal["limit"])}',
-         'met' if goal['met'] else '**missed**']
-        for found in results.values() if found for goal in found.get('goals', ())]
+         'met' if goal['met'] else '**missed**'] for goal in all_goals(results)]
     return markdown(['goal', 'measured', 'limit', ''], rows, 1) if rows else (
         'Not measured: no file has goals; `make bench` makes those that have.')
 
 
+#: The parts of bench/latency.py, and what they are.
+_PARTS = {
+    'candidates': 'Policies as the node runs them, *tight*; *products* are the bare matrix '
+    "products of the paper's size in numpy, on one thread:",
+    'runtimes': "The paper's size by runtime, *tight*:",
+    'ode': 'One evaluation against many, *tight*:',
+    'paced': 'At the control rate, *paced*:'}
+
+
+def _latency_table(rows: Sequence[Row]) -> str:
+    """Write a table of answers, beside the floor and the bare products."""
+    return markdown(
+        ['policy', 'runtime', 'candidates', 'calls', *(f'{head}, us' for head, _ in _POINTS),
+         'p50 over the floor', 'over the products'],
+        ([row['policy'], row['runtime'], str(row['candidates']),
+          f'{row["inference"]["count"]:,}', *figures(row['inference']),
+          *(number(row[key]) if row.get(key) is not None else ''
+            for key in ('over_floor', 'over_products'))] for row in rows), 2)
+
+
 def latency(results: Results) -> str:
-    """Write how long policies take to answer."""
+    """Write how long policies take to answer, part by part."""
     rows = _rows(results, 'latency')
-    measured = distributions(rows)
-    kinds = conditions(rows, ('candidates', 'steps', 'threads', 'rate'))
-    return '\n\n'.join(markdown(
-        [*kinds, *(f'{head}, us' for head, _ in _POINTS)],
-        ([_cell(row.get(kind)) for kind in kinds] + figures(row[key])
-         for row in rows if key in row), len(kinds)) for key in measured)
+    return '\n\n'.join(
+        f'{_PARTS.get(part, part)}\n\n' + _latency_table(
+            [row for row in rows if row['part'] == part])
+        for part in dict.fromkeys(row['part'] for row in rows) if part != 'ode')
 
 
-def one_each(rows: Sequence[Row]) -> list[Row]:
-    """Find one row a policy: one candidate, as the node runs it, at the control rate if there."""
-    own = [row for row in rows if 'inference' in row and row.get('candidates', 1) == 1
-           and row.get('runtime') == rows[0].get('runtime')]
-    paced = [row for row in own if row.get('rhythm') == 'paced']
-    found: dict[str, Row] = {}
-    for row in paced or own:
-        found.setdefault(row['policy'], row)
-    return sorted(found.values(), key=lambda row: float(row['inference']['p50_us']))
+def evaluations(rows: Sequence[Row]) -> list[Row]:
+    """Find the rows of one evaluation against many, with one candidate."""
+    return sorted(
+        (row for row in rows if row['part'] == 'ode' and row['candidates'] == 1),
+        key=lambda row: (row['evaluations'], row['policy'] != 'paper'))
+
+
+def policy_name(row: Row) -> str:
+    """Name a policy with its evaluations."""
+    count = row['evaluations']
+    kind = 'drifting field' if row['policy'] == 'paper' else 'flow'
+    return f'{kind}, {count} evaluation' + 's' * (count != 1)
 
 
 def steps(results: Results) -> str:
-    """Write what one answer takes by policy, beside the first."""
-    rows = one_each(_rows(results, 'latency'))
-    first = rows[0]['inference']['p50_us']
+    """Write what one answer takes by the number of evaluations, beside the drifting field's."""
+    rows = _rows(results, 'latency')
+    lines = []
+    for count in (1, 16):
+        here = [row for row in rows if row['part'] == 'ode' and row['candidates'] == count]
+        first = find(here, policy='paper')
+        for row in sorted(here, key=lambda row: float(row['inference']['p50_us'])):
+            ratio = '' if first is None else number(
+                row['inference']['p50_us'] / first['inference']['p50_us'])
+            lines.append([policy_name(row), str(count), *figures(row['inference']), ratio])
     return markdown(
-        ['policy', *(f'{head}, us' for head, _ in _POINTS), 'p50, times the first'],
-        ([row['policy'], *figures(row['inference']),
-          f'{row["inference"]["p50_us"] / first:.1f}'] for row in rows), 1)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ''
-    if isinstance(value, bool):
-        return 'yes' if value else 'no'
-    return f'{value:g}' if isinstance(value, float) else str(value)
+        ['policy', 'candidates', *(f'{head}, us' for head, _ in _POINTS),
+         "p50 over the drifting field's"], lines, 1)
 
 
 def _condition(row: Row) -> str:
