@@ -28,8 +28,9 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 import numpy as np
 from palette import BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW
-from performance_goals import find, Row
-from performance_tables import busy, evaluations, policy_name
+from performance_latency import evaluations, policy_name
+from performance_rows import find, Row
+from performance_tables import busy
 import soak_figure
 
 from training.provenance import atomic_path

@@ -15,18 +15,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-Row = dict[str, Any]
-Results = Mapping[str, dict[str, Any] | None]
+from performance_rows import find, Results, Row, rows_of
 
 PRODUCTS, BEST_OF_16_US, STEPS = 1.3, 1000.0, 8.0
-
-
-def find(rows: Sequence[Row], **wanted: Any) -> Row | None:
-    """Find the first row of a condition; None where there is none."""
-    return next((row for row in rows if wanted.items() <= row.items()), None)
 
 
 def all_goals(results: Results) -> list[Row]:
@@ -37,14 +30,9 @@ def all_goals(results: Results) -> list[Row]:
     :return: For each, what it is, what was ``found``, the ``limit``, whether that is a least, and
         whether it is ``met``.
     """
-    return [*_latency(_rows(results, 'latency')),
+    return [*_latency(rows_of(results, 'latency')),
             *(goal for found in results.values() if found for goal in found.get('goals', ())),
-            *_soak(_rows(results, 'soak'))]
-
-
-def _rows(results: Results, name: str) -> list[Row]:
-    found = results[name]
-    return [] if found is None else found['rows']
+            *_soak(rows_of(results, 'soak'))]
 
 
 def _goal(goal: str, found: float, limit: float, at_least: bool = False) -> Row:

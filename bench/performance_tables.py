@@ -15,11 +15,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from performance_goals import all_goals, find, Results, Row
+from performance_goals import all_goals
+from performance_latency import latency, steps
+from performance_rows import figures, find, markdown, number, POINTS, Results, Row, rows_of
 
-_POINTS = (('p50', 'p50_us'), ('p99', 'p99_us'), ('p99.9', 'p99.9_us'), ('maximum', 'max_us'))
 _LOOP = (
     ('period_error', "period's error"), ('wakeup', 'wake-up'), ('inference', 'inference'),
     ('deadline_to_command', 'deadline to command'),
@@ -28,40 +29,6 @@ _LOOP = (
 _KINDS = {
     'node': 'the node', 'timer': 'bare timer', 'listener': 'timer that listens',
     'sleep': 'sleep loop'}
-
-
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> str:
-    """
-    Write a table.
-
-    :param heads: Of the columns.
-    :param rows: Cells.
-    :param numbers: The first column whose cells are numbers, which stand to the right.
-    """
-    rule = ['---' if i < numbers else '---:' for i in range(len(heads))]
-    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in (heads, rule, *rows))
-
-
-def number(value: float) -> str:
-    """Write a number as it can be read: three digits, thousands with commas."""
-    return f'{value:,.0f}' if value >= 100 else f'{value:.3g}'
-
-
-def distributions(rows: Sequence[Row]) -> list[str]:
-    """List the keys under which rows have distributions, in order."""
-    return list(dict.fromkeys(
-        key for row in rows for key, value in row.items()
-        if isinstance(value, dict) and 'p50_us' in value))
-
-
-def figures(found: Row | None) -> list[str]:
-    """Write the four points of a distribution."""
-    return ['' if found is None else number(found[key]) for _, key in _POINTS]
-
-
-def _rows(results: Results, name: str) -> list[Row]:
-    found = results[name]
-    return [] if found is None else found['rows']
 
 
 def machine(results: Results) -> str:
@@ -91,65 +58,6 @@ def goals(results: Results) -> str:
         'Not measured: no file has goals; `make bench` makes those that have.')
 
 
-#: The parts of bench/latency.py, and what they are.
-_PARTS = {
-    'candidates': 'Policies as the node runs them, *tight*; *products* are the bare matrix '
-    "products of the paper's size in numpy, on one thread:",
-    'runtimes': "The paper's size by runtime, *tight*:",
-    'ode': 'One evaluation against many, *tight*:',
-    'paced': 'At the control rate, *paced*:'}
-
-
-def _latency_table(rows: Sequence[Row]) -> str:
-    """Write a table of answers, beside the floor and the bare products."""
-    return markdown(
-        ['policy', 'runtime', 'candidates', 'calls', *(f'{head}, us' for head, _ in _POINTS),
-         'p50 over the floor', 'over the products'],
-        ([row['policy'], row['runtime'], str(row['candidates']),
-          f'{row["inference"]["count"]:,}', *figures(row['inference']),
-          *(number(row[key]) if row.get(key) is not None else ''
-            for key in ('over_floor', 'over_products'))] for row in rows), 2)
-
-
-def latency(results: Results) -> str:
-    """Write how long policies take to answer, part by part."""
-    rows = _rows(results, 'latency')
-    return '\n\n'.join(
-        f'{_PARTS.get(part, part)}\n\n' + _latency_table(
-            [row for row in rows if row['part'] == part])
-        for part in dict.fromkeys(row['part'] for row in rows) if part != 'ode')
-
-
-def evaluations(rows: Sequence[Row]) -> list[Row]:
-    """Find the rows of one evaluation against many, with one candidate."""
-    return sorted(
-        (row for row in rows if row['part'] == 'ode' and row['candidates'] == 1),
-        key=lambda row: (row['evaluations'], row['policy'] != 'paper'))
-
-
-def policy_name(row: Row) -> str:
-    """Name a policy with its evaluations."""
-    count = row['evaluations']
-    kind = 'drifting field' if row['policy'] == 'paper' else 'flow'
-    return f'{kind}, {count} evaluation' + 's' * (count != 1)
-
-
-def steps(results: Results) -> str:
-    """Write what one answer takes by the number of evaluations, beside the drifting field's."""
-    rows = _rows(results, 'latency')
-    lines = []
-    for count in (1, 16):
-        here = [row for row in rows if row['part'] == 'ode' and row['candidates'] == count]
-        first = find(here, policy='paper')
-        for row in sorted(here, key=lambda row: float(row['inference']['p50_us'])):
-            ratio = '' if first is None else number(
-                row['inference']['p50_us'] / first['inference']['p50_us'])
-            lines.append([policy_name(row), str(count), *figures(row['inference']), ratio])
-    return markdown(
-        ['policy', 'candidates', *(f'{head}, us' for head, _ in _POINTS),
-         "p50 over the drifting field's"], lines, 1)
-
-
 def _condition(row: Row) -> str:
     """Name the condition that the loop ran under."""
     return (f'{row["rate"]:,g} Hz' + (f', {row["load"]}' if row['load'] != 'none' else '')
@@ -159,7 +67,7 @@ def _condition(row: Row) -> str:
 
 def loop(results: Results) -> str:
     """Write how well each loop keeps its period, and what the node takes within it."""
-    rows = _rows(results, 'loop')
+    rows = rows_of(results, 'loop')
     periods = markdown(
         ['condition', 'loop', 'ticks', 'missed', 'p50, us', 'p99, us', 'p99.9, us', 'maximum, us',
          'processor a tick, us'],
@@ -167,7 +75,7 @@ def loop(results: Results) -> str:
           f'{row["missed"]:,}', *figures(row.get('period_error')),
           number(row['cpu_us_per_tick'])] for row in rows), 2)
     within = markdown(
-        ['condition', 'from, to', *(f'{head}, us' for head, _ in _POINTS)],
+        ['condition', 'from, to', *(f'{head}, us' for head, _ in POINTS)],
         ([_condition(row), words, *figures(row[key])]
          for row in rows if row['kind'] == 'node' for key, words in _LOOP[1:] if key in row), 2)
     return f"{periods}\n\nThe parts of the node's ticks:\n\n{within}"
@@ -181,18 +89,25 @@ def busy(row: Row) -> str:
 
 def wakeup(results: Results) -> str:
     """Write how late each way of waking up is."""
-    rows = _rows(results, 'wakeup')
+    rows = rows_of(results, 'wakeup')
     return markdown(
         ['rate', 'beside', 'way', 'slack, us', 'ticks', 'missed',
-         *(f'{head}, us' for head, _ in _POINTS), 'of a core'],
+         *(f'{head}, us' for head, _ in POINTS), 'of a core'],
         ([f'{row["rate"]:,} Hz', busy(row), row['way'], str(row['slack']), f'{row["ticks"]:,}',
           f'{row["missed"]:,}', *figures(row['late']), f'{100 * row["core"]:.1f} %']
          for row in rows), 3)
 
 
+def distributions(rows: Sequence[Row]) -> list[str]:
+    """List the keys under which rows have distributions, in order."""
+    return list(dict.fromkeys(
+        key for row in rows for key, value in row.items()
+        if isinstance(value, dict) and 'p50_us' in value))
+
+
 def tick(results: Results) -> str:
     """Write what the parts of a tick take at the control rate: p50 and p99 of each robot."""
-    rows = [row for row in _rows(results, 'tick') if row.get('rhythm', 'paced') == 'paced']
+    rows = [row for row in rows_of(results, 'tick') if row.get('rhythm', 'paced') == 'paced']
     return markdown(
         ['part', *(f'{row["policy"]} p50, us' if point == 'p50_us' else 'p99, us'
                    for row in rows for point in ('p50_us', 'p99_us'))],
@@ -204,7 +119,7 @@ def tick(results: Results) -> str:
 
 def swap(results: Results) -> str:
     """Write what swaps cost: ticks of all rounds, and memory after each."""
-    rows = _rows(results, 'swap')
+    rows = rows_of(results, 'swap')
     lines = []
     for kind in dict.fromkeys(row['kind'] for row in rows):
         here = [row for row in rows if row['kind'] == kind]
@@ -222,7 +137,7 @@ def swap(results: Results) -> str:
 
 def soak(results: Results) -> str:
     """Write what came of a soak."""
-    row = _rows(results, 'soak')[0]
+    row = rows_of(results, 'soak')[0]
     found = row['verdict']
     last = row['rests'][-1]
     well = sum(not fault['failed'] for fault in row['faults'])
@@ -245,28 +160,32 @@ def soak(results: Results) -> str:
 def headline(results: Results) -> str:
     """Write the README's table: what a reader asks first."""
     lines = []
-    rows = _rows(results, 'loop')
+    answers = rows_of(results, 'latency')
+    for name, wanted in (
+            ('one answer, calls in a row', {'policy': 'paper'}),
+            ('the same by a flow policy of 10 steps', {'policy': 'flow-10'})):
+        row = find(answers, part='ode', candidates=1, **wanted)
+        if row is not None:
+            lines.append([name, *figures(row['inference'])])
+    rows = rows_of(results, 'loop')
     for rate in (200, 1000):
         wanted = {'rate': rate, 'load': 'none', 'fifo': False, 'trigger': 'timer'}
-        node = find(rows, kind='node', **wanted)
+        node, timer = (find(rows, kind=kind, **wanted) for kind in ('node', 'timer'))
         if node is None:
             continue
         name = f'{rate:,} Hz'
         if rate == 200 and 'inference' in node:
-            lines.append([f'inference, in the loop at {name}', *figures(node['inference'])])
-        lines.append([f"error of the period at {name}, {node['missed']} of {node['ticks']:,} "
-                      'ticks missed', *figures(node['period_error'])])
-        timer = find(rows, kind='timer', **wanted)
-        if timer is not None:
-            lines.append([
-                f"the same of a bare rclpy timer, {timer['missed']} of {timer['ticks']:,} missed",
-                *figures(timer['period_error'])])
+            lines.append([f'one answer, in the loop at {name}', *figures(node['inference'])])
         if rate == 200 and 'deadline_to_command' in node:
             lines.append([f'from the deadline to the command at {name}',
                           *figures(node['deadline_to_command'])])
+        lines += [
+            [f'error of the period at {name}, {words}; {row["missed"]:,} of {row["ticks"]:,} '
+             'ticks missed', *figures(row['period_error'])]
+            for words, row in (('the node', node), ('a bare rclpy timer', timer)) if row]
     if not lines:
         return 'Not measured yet: `make bench`.'
-    return markdown(['us', *(head for head, _ in _POINTS)], lines, 1)
+    return markdown(['us', *(head for head, _ in POINTS)], lines, 1)
 
 
 #: What each section needs, and what writes it.
@@ -275,4 +194,4 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     'steps': (('latency',), steps),
     'loop': (('loop',), loop), 'wakeup': (('wakeup',), wakeup),
     'tick': (('tick',), tick), 'swap': (('swap',), swap), 'soak': (('soak',), soak),
-    'headline': (('loop',), headline)}
+    'headline': ((), headline)}

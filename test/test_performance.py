@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT / 'bench'))
 
 from distribution import distribution  # noqa: E402
 import performance  # noqa: E402
-from performance_tables import number, SECTIONS  # noqa: E402
+from performance_rows import number  # noqa: E402
+from performance_tables import SECTIONS  # noqa: E402
 from soak_verdict import judge  # noqa: E402
 
 MACHINE = {'processor': 'Some Processor', 'cores': 2, 'system': 'Linux-6', 'load': '0.1 0.2 0.3'}
@@ -142,7 +143,7 @@ def test_all_is_on_the_page(tmp_path: Path) -> None:
     assert f'| {best} | at most 1,000 | **missed** |' in goals
     assert '| 1 | at most 0 | **missed** |' in goals  # by the soak, outside faults
     median = taken(187.5 * 1.5)['p50_us']
-    assert f'| inference, in the loop at 200 Hz | {number(median)} |' in readme
+    assert f'| one answer, in the loop at 200 Hz | {number(median)} |' in readme
     assert '| missed within a fault | 3 |' in page
     again = performance.write_section(page, 'tick', between(page, 'tick').strip(), 'page')
     assert again == page
