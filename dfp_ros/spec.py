@@ -31,6 +31,9 @@ from typing import Any, TypeVar
 
 METADATA_KEY = 'dfp_ros.policy_spec'
 SPEC_VERSION = 1
+PRECISIONS = ('float32', 'fp16', 'int8')
+# Keys that files of earlier releases do not have: their defaults say what those files are.
+_ADDED = {'precision'}
 
 
 class SpecError(ValueError):
@@ -98,6 +101,7 @@ class PolicySpec:
     :param candidates: Candidates that the policy was evaluated with (best-of-N').
     :param noise_scale: Factor on the standard normal noise that it was evaluated with.
     :param provenance: Algorithm, configuration, data hash, seed, commit, versions: plain JSON.
+    :param precision: What the weights are stored in, one of :data:`PRECISIONS`.
     :raises SpecError: Where a value is out of its range.
     """
 
@@ -110,6 +114,7 @@ class PolicySpec:
     candidates: int = 1
     noise_scale: float = 1.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = 'float32'
 
     def __post_init__(self) -> None:
         """Check ranges once, so that a spec that exists is a spec that can be run."""
@@ -120,6 +125,9 @@ class PolicySpec:
                 raise SpecError(f'{name}: found {getattr(self, name)}, expected at least {least}')
         if not (math.isfinite(self.noise_scale) and self.noise_scale >= 0):
             raise SpecError(f'noise_scale: found {self.noise_scale}, expected 0 or more')
+        if self.precision not in PRECISIONS:
+            raise SpecError(
+                f'precision: found {self.precision!r}, expected one of {", ".join(PRECISIONS)}')
         for kind, members in (('observation', self.observation), ('action', self.action)):
             if not members:
                 raise SpecError(f'{kind}: found no field, expected at least one')
@@ -244,6 +252,8 @@ def _build(kind: type[_T], raw: Any, where: str) -> _T:
     values = {}
     for key, member in known.items():
         if key not in raw:
+            if kind is PolicySpec and key in _ADDED:
+                continue
             raise SpecError(f'{where}: the key {key!r} is missing')
         values[key] = _convert(raw[key], str(member.type), f'{where}.{key}')
     return kind(**values)

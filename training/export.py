@@ -15,7 +15,8 @@
 Turn a run's checkpoint into a policy file that a robot can run.
 
 The file is compared with PyTorch before it is given its name: where actions, value or spread
-differ by more than the tolerance, nothing is written.
+differ by more than its precision allows, nothing is written. A policy file in the place of a run
+is stored in another precision, and compared with itself.
 """
 
 from __future__ import annotations
@@ -30,16 +31,18 @@ import onnx
 import torch
 
 from dfp_ros.policy import OnnxPolicy
-from dfp_ros.spec import PolicySpec
+from dfp_ros.spec import PolicySpec, PRECISIONS
 from training.agent import Agent
 from training.checkpoint import CheckpointError, load_agent
 from training.config import TrainConfig
 from training.datasets.numbered import Data
 from training.onnx_graph import policy_model
+from training.precision import Difference, difference, in_precision
 from training.provenance import atomic_path, versions
 from training.transitions import DataError
 
-TOLERANCE = 1e-5
+# Rounding alone stays far below these; a weight that is wrong does not.
+TOLERANCES = {'float32': 1e-5, 'fp16': 1e-2, 'int8': 0.3}
 CANDIDATES = (1, 2, 16)
 OBSERVATIONS = 64
 
@@ -72,7 +75,8 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
     :param run: The run's folder.
     :param out: The policy file to write.
     :param data: Data file for the self-check; the run's own where None.
-    :param changes: Fields of the specification to replace: name, candidates, noise_scale.
+    :param changes: Fields of the specification to replace: name, candidates, noise_scale,
+        precision.
     :returns: What the self-check found.
     :raises CheckpointError: Where the run has no checkpoint that can be read.
     :raises ExportError: Where the self-check fails or has no data to work on.
@@ -94,6 +98,29 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
     return found
 
 
+def store(policy: Path, out: Path, precision: str, name: str) -> Difference:
+    """
+    Write a policy file once more, in another precision.
+
+    :param policy: A file in float32.
+    :param out: The policy file to write.
+    :param precision: One of :data:`dfp_ros.spec.PRECISIONS`.
+    :param name: The policy's name in the file.
+    :returns: How far the actions are from the file's own, over the range of its data.
+    :raises PolicyError: Where the file cannot be run.
+    :raises ValueError: Where it is not in float32, or actions differ too much.
+    """
+    subject = OnnxPolicy(policy)
+    with atomic_path(out) as partial:
+        onnx.save_model(in_precision(onnx.load(policy), precision, name), str(partial))
+        found = difference(subject, OnnxPolicy(partial))
+        if not found.largest <= TOLERANCES[precision]:
+            raise ExportError(
+                f'action: {policy} and the file in {precision} differ by {found.largest:.2e}, '
+                f'expected at most {TOLERANCES[precision]:.0e}; the file was not written')
+    return found
+
+
 def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parity:
     """
     Run PyTorch and ONNX Runtime on the same observations and noise.
@@ -101,9 +128,10 @@ def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parit
     :param agent: The networks.
     :param policy: The file made of them.
     :param observations: Shape (count, obs_dim), float32, raw units.
-    :raises ExportError: Where a difference is above :data:`TOLERANCE`; the message says which.
+    :raises ExportError: Where a difference is above what :data:`TOLERANCES` has for the file's
+        precision; the message says which.
     """
-    generator = np.random.default_rng(0)
+    generator, tolerance = np.random.default_rng(0), TOLERANCES[policy.spec.precision]
     worst = {'action': 0.0, 'value': 0.0, 'spread': 0.0}
     compared = 0
     for count in CANDIDATES:
@@ -111,8 +139,9 @@ def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parit
             noise = generator.standard_normal((count, policy.spec.noise_size), dtype=np.float32)
             chunk = policy.act(observation, noise)
             chunks, values = _torch_candidates(agent, observation, noise)
-            # Two candidates may have equal values to the last digit: any of the best will do.
-            best = np.flatnonzero(values >= values.max() - TOLERANCE)
+            # Candidates may have equal values but for rounding: any of the best will do.
+            margin = tolerance * (1 + abs(values.max()))
+            best = np.flatnonzero(values >= values.max() - margin)
             differences = np.abs(chunks[best] - chunk.actions.reshape(-1)).max(axis=1)
             worst['action'] = max(worst['action'], float(differences.min()))
             worst['spread'] = max(
@@ -122,10 +151,10 @@ def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parit
                 worst['value'] = max(worst['value'], float(difference))
             compared += 1
     for name, difference in worst.items():
-        if not difference <= TOLERANCE:
+        if not difference <= tolerance:
             raise ExportError(
                 f'{name}: PyTorch and ONNX Runtime differ by {difference:.2e}, expected at most '
-                f'{TOLERANCE:.0e}; the file was not written')
+                f'{tolerance:.0e} in {policy.spec.precision}; the file was not written')
     return Parity(compared=compared, **worst)
 
 
@@ -166,12 +195,16 @@ def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     made = argparse.ArgumentParser(
         prog='python -m training.export', description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('run', type=Path, help='folder of a run')
+    made.add_argument(
+        'run', type=Path, help='folder of a run, or a policy file to store in another precision')
     made.add_argument('--out', type=Path, required=True, help='policy file to write')
     made.add_argument('--name', help="the policy's name (default: the file's)")
     made.add_argument(
         '--candidates', type=int, help="best-of-N' to recommend (default: the run's)")
     made.add_argument('--noise-scale', type=float, help="noise to recommend (default: the run's)")
+    made.add_argument(
+        '--precision', choices=PRECISIONS, default='float32',
+        help='what the weights are stored in (default: %(default)s)')
     made.add_argument('--data', type=Path, help='data file for the self-check')
     return made
 
@@ -179,7 +212,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Export as the command line says."""
     asked = parser().parse_args(arguments)
-    changes: dict[str, object] = {'name': asked.name or asked.out.stem}
+    name = asked.name or asked.out.stem
+    if asked.run.is_file():
+        return _store(asked, name)
+    changes: dict[str, object] = {'name': name, 'precision': asked.precision}
     for name in ('candidates', 'noise_scale'):
         if getattr(asked, name) is not None:
             changes[name] = getattr(asked, name)
@@ -191,6 +227,24 @@ def main(arguments: list[str] | None = None) -> int:
     print(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against PyTorch on '
           f'{found.compared} chunks: action {found.action:.1e}, value {found.value:.1e}, '
           f'spread {found.spread:.1e}')
+    return 0
+
+
+def _store(asked: argparse.Namespace, name: str) -> int:
+    """Store a policy file in another precision, as the command line says."""
+    for other in ('candidates', 'noise_scale', 'data'):
+        if getattr(asked, other) is not None:
+            print(f'--{other.replace("_", "-")}: {asked.run} is a policy file, which says this '
+                  'itself; give the folder of a run to export it anew', file=sys.stderr)
+            return 2
+    try:
+        found = store(asked.run, asked.out, asked.precision, name)
+    except (ExportError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against {asked.run} on '
+          f'{found.compared} observations: action {found.largest:.1e} at most, '
+          f'{found.rms:.1e} rms')
     return 0
 
 

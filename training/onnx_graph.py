@@ -20,6 +20,8 @@ candidate costs the bare actor, because the critics stand in a branch that is ta
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 from onnx import numpy_helper, parser
@@ -30,6 +32,7 @@ from dfp_ros.spec import METADATA_KEY, PolicySpec
 from training.agent import Agent
 from training.layers import LAYER_NORM_EPSILON
 from training.networks import ConditionedMLP, CriticEnsemble
+from training.precision import in_precision
 
 OPSET = 20
 IR_VERSION = 10
@@ -81,9 +84,10 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
         f'action_chunk, float[1] value, float[1] spread) {{ {graph.text()} }}')
     model.graph.initializer.extend(
         numpy_helper.from_array(value, name) for name, value in graph.weights.items())
-    model.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
+    exact = replace(spec, precision='float32')
+    model.metadata_props.add(key=METADATA_KEY, value=exact.to_json())
     onnx.checker.check_model(model, full_check=True)
-    return model
+    return model if spec == exact else in_precision(model, spec.precision)
 
 
 class Graph:
