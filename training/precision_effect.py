@@ -1,0 +1,162 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What storing a policy's weights in less space does to it: its file, its actions, its success.
+
+    python -m training.precision_effect models/cube_single.onnx --episodes 100
+
+Prints a row a precision, for the policy's card. Actions are compared with the float32 file's, one
+candidate each: on observations drawn evenly from the range of the training data, most of which
+are never met, and on those that the float32 file meets in its episodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+import sys
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from dfp_ros.policy import OnnxPolicy, PolicyError
+from dfp_ros.spec import PRECISIONS
+from training.environments import EnvironmentFailed, start
+from training.evaluate import evaluate, Evaluation
+from training.export import ExportError, store
+from training.precision import Difference, summarised
+from training.provenance import write_json
+
+
+def measure(
+        file: Path, episodes: int, seed: int, environments: int = 1) -> list[dict[str, Any]]:
+    """
+    Store a policy in each precision, and run each file's episodes.
+
+    :param file: A policy file in float32.
+    :param episodes: How many each; the seeds are the same.
+    :param seed: Seed of the first.
+    :param environments: Environments that step side by side; the result does not depend on it.
+    :returns: A row a precision: ``precision``, ``bytes``, ``range`` and ``met`` (see
+        :class:`training.precision.Difference`), ``success``, ``interval``, ``mean_steps``.
+    :raises PolicyError: Where the file cannot be run.
+    :raises ValueError: Where it is not in float32, or no such environment is registered.
+    :raises ExportError: Where actions in a precision have nothing to do with the file's.
+    :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
+    """
+    rows: list[dict[str, Any]] = []
+    with TemporaryDirectory() as folder:
+        policies = {}
+        for precision in PRECISIONS:
+            out = Path(folder) / f'{precision}.onnx'
+            found = store(file, out, precision, precision)
+            policies[precision] = OnnxPolicy(out)
+            rows.append({
+                'precision': precision, 'bytes': out.stat().st_size, 'range': asdict(found)})
+        met = _Met(policies)
+        for row in rows:
+            name = row['precision']
+            result = _run(
+                policies[name], met if name == 'float32' else None, episodes, seed, environments)
+            row |= {
+                'met': asdict(met.found(name)), 'success': result.success,
+                'interval': result.interval, 'mean_steps': result.mean_steps}
+    return rows
+
+
+class _Met:
+    """
+    Answers as the float32 file does, and keeps how far the other files' actions are from that.
+
+    :param policies: By precision.
+    """
+
+    def __init__(self, policies: dict[str, OnnxPolicy]) -> None:
+        self._policies = policies
+        self._differences: dict[str, list[np.ndarray]] = {name: [] for name in policies}
+
+    def act(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Answer; see :meth:`OnnxPolicy.act`."""
+        first = self._policies['float32'].act(observation, noise[:1]).actions
+        for name, policy in self._policies.items():
+            self._differences[name].append(policy.act(observation, noise[:1]).actions - first)
+        return self._policies['float32'].act(observation, noise).actions
+
+    def found(self, precision: str) -> Difference:
+        """Summarise the differences of a precision."""
+        return summarised(self._differences[precision])
+
+
+def _run(
+        policy: OnnxPolicy, met: _Met | None, episodes: int, seed: int,
+        environments: int) -> Evaluation:
+    """Run the episodes of one file; ``met`` stands for it where given."""
+    spec = policy.spec
+    started = start(spec.environment, min(environments, episodes), spec.provenance)
+    with closing(started):
+        return evaluate(
+            started, met.act if met else lambda *inputs: policy.act(*inputs).actions, spec,
+            episodes, seed, bar=spec.precision)
+
+
+def table(rows: list[dict[str, Any]], episodes: int) -> str:
+    """Write the rows as a Markdown table."""
+    lines = [
+        '| precision | file | actions over the range of the data, largest and rms difference | '
+        f'on observations met | solved of {episodes} | 95 % interval | steps |',
+        '| --- | --- | --- | --- | --- | --- | --- |']
+    for row in rows:
+        low, high = row['interval']
+        differences = ' | '.join(
+            f'{row[where]["largest"]:.4f}, {row[where]["rms"]:.5f}' for where in ('range', 'met'))
+        lines.append(
+            f'| {row["precision"]} | {row["bytes"] / 1e6:.2f} MB | {differences} | '
+            f'{row["success"]:.0%} | {100 * low:.1f} to {100 * high:.1f} % | '
+            f'{row["mean_steps"]:.1f} |')
+    return '\n'.join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table, and write the same as JSON where asked."""
+    made = argparse.ArgumentParser(
+        prog='python -m training.precision_effect',
+        description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('policy', type=Path, help='policy file in float32')
+    made.add_argument('--episodes', type=int, default=100, help='how many (default: %(default)s)')
+    made.add_argument('--seed', type=int, default=100_000,
+                      help='seed of the first episode (default: %(default)s)')
+    made.add_argument('--environments', type=int, default=2, metavar='COUNT',
+                      help='how many step side by side (default: %(default)s)')
+    made.add_argument('--json', type=Path, help='write the result there')
+    asked = made.parse_args(arguments)
+    for name, least in (('episodes', 1), ('environments', 1), ('seed', 0)):
+        if getattr(asked, name) < least:
+            made.error(f'--{name}: found {getattr(asked, name)}, expected {least} or more')
+    try:
+        rows = measure(asked.policy, asked.episodes, asked.seed, asked.environments)
+    except (PolicyError, ValueError, ExportError, EnvironmentFailed) as error:
+        made.exit(2, f'{error}\n')
+    print(table(rows, asked.episodes))
+    if asked.json:
+        write_json(asked.json, {
+            'policy': asked.policy.name, 'sha256': OnnxPolicy(asked.policy).sha256,
+            'episodes': asked.episodes, 'seed': asked.seed, 'rows': rows})
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
