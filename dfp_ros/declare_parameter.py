@@ -25,7 +25,7 @@ from rclpy.node import Node
 def declare_parameter(
         node: Node, name: str, default: Any, sentence: str,
         bounds: tuple[float, float] | None = None, read_only: bool = True,
-        choices: Sequence[str] = ()) -> Any:
+        choices: Sequence[str] = (), any_type: bool = False) -> Any:
     """
     Declare one parameter.
 
@@ -36,12 +36,13 @@ def declare_parameter(
     :param bounds: Smallest and largest value of a number.
     :param read_only: Whether it is fixed from the start on.
     :param choices: The words that it may be; empty where it is anything. Who declares it checks.
+    :param any_type: Whether its value may be of another type than the default.
     :returns: Its value.
     :raises rclpy.exceptions.ParameterException: Where the value given is of another type or out
         of range.
     """
     descriptor = ParameterDescriptor(
-        description=sentence, read_only=read_only,
+        description=sentence, read_only=read_only, dynamic_typing=any_type,
         additional_constraints=f'one of {", ".join(choices)}' if choices else '')
     if bounds is not None and isinstance(default, float):
         descriptor.floating_point_range = [

@@ -39,7 +39,7 @@ def declare_parameters(node: Node) -> None:
     for name, default, meaning in describe():
         declare_parameter(
             node, name, default, meaning.sentence, meaning.bounds, meaning.is_fixed,
-            meaning.choices)
+            meaning.choices, meaning.is_any_type)
 
 
 def call_after_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:

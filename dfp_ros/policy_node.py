@@ -42,7 +42,10 @@ from dfp_ros.policy_status import PolicyStatus
 from dfp_ros.policy_swapper import PolicySwapper
 from dfp_ros.preflight_report import PreflightError
 from dfp_ros.preflight_subject import require_preflight
+from dfp_ros.privileges import RefusedError
 from dfp_ros.qos_watch import QosWatch
+from dfp_ros.realtime import prepare_threads, Realtime
+from dfp_ros.realtime_settings import RealtimeSettings
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.setting import SettingsError
 from dfp_ros.statistics_publisher import StatisticsPublisher
@@ -62,6 +65,11 @@ class PolicyNode(LifecycleNode):
         """Declare the parameters; everything else happens in the transitions."""
         super().__init__('dfp_policy', **kwargs)
         declare_parameters(self)
+        self._realtime = Realtime()
+        try:
+            prepare_threads(self.get_parameter('realtime.timer_slack').value)
+        except RefusedError as error:
+            self.get_logger().warning(explain(error))
         # What exists while the node is configured.
         self._ticker: Ticker | None = None
         self._commands: CommandPublishers | None = None
@@ -95,7 +103,8 @@ class PolicyNode(LifecycleNode):
         with self._changing('activating'):
             try:
                 require_preflight(self._ticker.loop)
-            except PreflightError as error:
+                self._acquire_realtime(self._ticker.loop.settings.realtime)
+            except (PreflightError, RefusedError) as error:
                 self.get_logger().error(f'cannot activate: {explain(error)}')
                 return TransitionCallbackReturn.FAILURE
             self._ticker.start()
@@ -196,7 +205,20 @@ class PolicyNode(LifecycleNode):
         """List what is worth a line in diagnostics, besides the ticks."""
         assert self._swapper is not None
         assert self._commands is not None
-        return {**self._swapper.facts(), **self._commands.facts()}
+        return {**self._swapper.facts(), **self._commands.facts(), **self._realtime.facts()}
+
+    def _acquire_realtime(self, settings: RealtimeSettings) -> None:
+        """
+        Ask the system for what the parameters ``realtime.*`` say.
+
+        :raises RefusedError: Where it refuses something that is required.
+        """
+        self._realtime.acquire(settings)
+        if self._realtime.refused and settings.required:
+            self._realtime.release()
+            raise RefusedError('; '.join(self._realtime.refused))
+        for text in self._realtime.refused:
+            self.get_logger().warning(f'{text}; the node goes on without it')
 
     def _close(self) -> None:
         """Destroy what :meth:`_open` created."""
@@ -210,6 +232,7 @@ class PolicyNode(LifecycleNode):
         if self._ticker is not None and self._ticker.stop():
             gc.unfreeze()
             self.get_logger().info('stopped: sent a stop to every command topic')
+        self._realtime.release()
 
     # Parameters
 

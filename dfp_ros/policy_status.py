@@ -26,6 +26,7 @@ from std_msgs.msg import String
 
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.qos import STATUS_QOS
+from dfp_ros.thread_scheduling import SCHEDULING
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ class PolicyStatus:
         self._robot_sha256 = robot_sha256
         self._publisher = node.create_publisher(String, '~/policy', STATUS_QOS)
         # Writing all that down takes as long as a tick.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='status')
+        self._thread = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix='status', initializer=SCHEDULING.step_aside)
 
     def publish(self, standing: Standing) -> None:
         """Publish, in a thread of its own."""

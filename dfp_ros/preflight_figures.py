@@ -186,6 +186,8 @@ class Figures:
     :param left_out: Execution providers that were asked for and are not there.
     :param sources: The sources.
     :param commands: The command topics.
+    :param refused: What the system refused of ``realtime.*``, and what it takes.
+    :param is_realtime_required: Whether the node would not activate without it.
     """
 
     period: float
@@ -205,6 +207,8 @@ class Figures:
     left_out: tuple[str, ...] = ()
     sources: tuple[SourceFigures, ...] = ()
     commands: tuple[CommandFigures, ...] = ()
+    refused: tuple[str, ...] = ()
+    is_realtime_required: bool = False
 
     @property
     def rate(self) -> float:

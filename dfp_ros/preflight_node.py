@@ -36,6 +36,7 @@ from dfp_ros.preflight_figures import Arrivals, Figures, PARTS, Percentiles, Wak
 from dfp_ros.preflight_robot import find_commands, find_sources, private_topics
 from dfp_ros.preflight_subject import subject
 from dfp_ros.qos import COMMAND_QOS
+from dfp_ros.realtime import prepare_threads, Realtime
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.sample_store import SampleStore
 from dfp_ros.urdf_topic import with_urdf
@@ -65,6 +66,8 @@ class PreflightNode(Node):
         super().__init__('dfp_preflight', **kwargs)
         declare_parameters(self)
         settings = read_settings(self)
+        self._realtime = Realtime()
+        prepare_threads(settings.realtime.timer_slack)
         self._loop = load_control_loop(Candidate(settings), with_urdf(
             self, load_robot(settings.robot), settings.limits.urdf_wait))
         self.subject = subject(self._loop)
@@ -111,11 +114,13 @@ class PreflightNode(Node):
             self._loop.policy.execution.left_out(self._loop.policy.providers),
             find_sources(
                 self, self._loop.robot, self._subscriptions_made, self._arrivals, self._end),
-            find_commands(self, self._loop.robot))
+            find_commands(self, self._loop.robot), self._realtime.refused,
+            self._loop.settings.realtime.required)
 
     def close(self) -> None:
         """Destroy everything."""
         gc.unfreeze()
+        self._realtime.release()
         self._listener.close()
         self._commands.close()
         self._sources.close()
@@ -135,6 +140,7 @@ class PreflightNode(Node):
         if not is_there and self._steady.now().nanoseconds < self._give_up:
             return
         self.destroy_timer(self._timer)
+        self._realtime.acquire(self._loop.settings.realtime)
         gc.collect()
         gc.freeze()
         self._begin = self.get_clock().now().nanoseconds

@@ -116,6 +116,9 @@ def _judge_ticks(figures: Figures) -> Iterator[Remark]:
         yield Remark(Level.FAIL, 'clock', (
             'use_sim_time is set, and nobody publishes /clock; start the simulation with its '
             'clock, or leave use_sim_time false'))
+    for text in figures.refused:
+        yield Remark(
+            Level.FAIL if figures.is_realtime_required else Level.WARN, 'realtime', text)
     if not figures.ticks:
         yield Remark(Level.FAIL, about, (
             f'there was no tick in {figures.seconds:g} s; measure for longer'))
@@ -143,7 +146,8 @@ def _judge_ticks(figures: Figures) -> Iterator[Remark]:
 
 
 _REMEDIES = {
-    'wake_up': 'Give the process a core of its own or a real-time priority, or lower the rate',
+    'wake_up': 'Give the process a real-time priority (realtime.priority, docs/realtime.md) or a '
+               'core of its own (realtime.cpus), or lower the rate',
     'deciding': 'Lower the rate',
     'inference': 'Take fewer candidates, a smaller policy or a faster provider, or lower the rate',
     'publishing': 'Look at the middleware, or lower the rate'}

@@ -34,6 +34,8 @@ class Meaning:
     :param is_fixed: Whether it is fixed when the node starts.
     :param is_unconfigured_only: Whether it can be changed while the node is unconfigured only,
         because topics follow from it.
+    :param is_any_type: Whether it is a text that may come as another type, as YAML takes 3 for a
+        number.
     """
 
     sentence: str
@@ -41,6 +43,7 @@ class Meaning:
     choices: tuple[str, ...] = ()
     is_fixed: bool = False
     is_unconfigured_only: bool = False
+    is_any_type: bool = False
 
 
 def setting(default: Any, sentence: str, **meaning: Any) -> Any:

@@ -28,6 +28,7 @@ from dfp_ros.diagnostics_settings import DiagnosticsSettings
 from dfp_ros.execution import ExecutionSettings
 from dfp_ros.limits import LimitSettings
 from dfp_ros.planner import PlanningSettings
+from dfp_ros.realtime_settings import RealtimeSettings
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.setting import Meaning, setting, SettingsError
 from dfp_ros.spec import PolicySpec
@@ -39,7 +40,7 @@ LOADED = ('policy', 'candidates', 'execution')
 #: Settings that no command depends on; a plan goes on when they change.
 ASIDE = (
     'shadow', 'publish_decisions', 'latency_share', 'require_preflight', 'preflight_hours',
-    'diagnostics')
+    'diagnostics', 'realtime')
 SLOWEST, FASTEST = 1.0, 1000.0
 
 
@@ -97,6 +98,7 @@ class Settings:
     safety: SafetySettings = field(default_factory=SafetySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     diagnostics: DiagnosticsSettings = field(default_factory=DiagnosticsSettings)
+    realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
 
     def __post_init__(self) -> None:
         """Check what a range cannot say."""

@@ -25,6 +25,8 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from dfp_ros.thread_scheduling import SCHEDULING
+
 # How often results are looked for, in s, while there is work.
 _POLL = 0.01
 # How long the worker may keep the interpreter from a tick that is due, in s; Python's own 5 ms are
@@ -65,7 +67,8 @@ class Worker:
         """Start without work."""
         self._node = node
         self._is_ticking = is_ticking
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='worker')
+        self._thread = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix='worker', initializer=SCHEDULING.step_aside)
         self._jobs: deque[Job] = deque()
         self._timer: Any = None
         self._switch_interval = sys.getswitchinterval()

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 import signal
 import threading
@@ -45,10 +45,13 @@ class Cell:
 
     :param policy: The policy file.
     :param pace: Simulated seconds in a second; 0 for a cell that goes by real time.
+    :param prefix: A command that runs the node's process.
     :param parameters: More parameters of the node.
     """
 
-    def __init__(self, policy: Path, pace: float = 0, **parameters: Any) -> None:
+    def __init__(
+            self, policy: Path, pace: float = 0, prefix: Sequence[str] = (),
+            **parameters: Any) -> None:
         """Start the node, and publish from a thread at 100 Hz."""
         self.pace = pace
         #: Simulated time in s, and what the robot's clock is set back by.
@@ -57,7 +60,8 @@ class Cell:
             parameters['use_sim_time'] = 'true'
         self.domain = free_domain()
         self.process = NodeProcess(
-            'dfp_ros.policy_node', self.domain, '--ros-args', *arguments(policy, **parameters))
+            'dfp_ros.policy_node', self.domain, '--ros-args', *arguments(policy, **parameters),
+            prefix=prefix)
         self.peer = Peer(self.domain)
         self.twists: list[TwistStamped] = self.peer.collect(TwistStamped, 'twist_command')
         self.grips: list[Float64MultiArray] = self.peer.collect(

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import os
 import signal
 import subprocess
@@ -37,18 +37,20 @@ class NodeProcess:
     :param module: For ``python -m``.
     :param domain: ROS domain.
     :param arguments: Its arguments.
+    :param prefix: A command that runs it, with its own arguments.
     :param environment: Environment variables to add; None removes one.
     """
 
     def __init__(
-            self, module: str, domain: int, *arguments: str, **environment: str | None) -> None:
+            self, module: str, domain: int, *arguments: str, prefix: Sequence[str] = (),
+            **environment: str | None) -> None:
         """Start it."""
         variables = {
             **os.environ, 'ROS_DOMAIN_ID': str(domain),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **environment}
         self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [sys.executable, '-m', module, *arguments], stdin=subprocess.DEVNULL,
+            [*prefix, sys.executable, '-m', module, *arguments], stdin=subprocess.DEVNULL,
             stdout=self._output, stderr=subprocess.STDOUT,
             env={name: value for name, value in variables.items() if value is not None})
 
