@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 from dataclasses import replace
-import gc
 import sys
 from typing import Any
 
@@ -108,9 +107,6 @@ class PolicyNode(LifecycleNode):
                 self.get_logger().error(f'cannot activate: {explain(error)}')
                 return TransitionCallbackReturn.FAILURE
             self._ticker.start()
-            # What was loaded stays; without it, a collection is too short to be seen in the loop.
-            gc.collect()
-            gc.freeze()
             return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -230,7 +226,6 @@ class PolicyNode(LifecycleNode):
     def _stop(self) -> None:
         """Stop ticking, and stop the robot."""
         if self._ticker is not None and self._ticker.stop():
-            gc.unfreeze()
             self.get_logger().info('stopped: sent a stop to every command topic')
         self._realtime.release()
 

@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-import gc
 import time
 from typing import Any
 
@@ -39,6 +38,7 @@ from dfp_ros.qos import COMMAND_QOS
 from dfp_ros.realtime import prepare_threads, Realtime
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.sample_store import SampleStore
+from dfp_ros.tick_collector import GARBAGE
 from dfp_ros.urdf_topic import with_urdf
 
 _POLL = 0.05  # s
@@ -119,7 +119,6 @@ class PreflightNode(Node):
 
     def close(self) -> None:
         """Destroy everything."""
-        gc.unfreeze()
         self._realtime.release()
         self._listener.close()
         self._commands.close()
@@ -141,8 +140,6 @@ class PreflightNode(Node):
             return
         self.destroy_timer(self._timer)
         self._realtime.acquire(self._loop.settings.realtime)
-        gc.collect()
-        gc.freeze()
         self._begin = self.get_clock().now().nanoseconds
         self._arrivals = {name: Arrivals(self._begin) for name in self._loop.robot.sources}
         self._loop.controller.reset(self._loop.settings.noise_seed)
@@ -183,6 +180,7 @@ class PreflightNode(Node):
             self._took[name].append(seconds)
         self._took['together'].append(sum(took))
         self._note(decision)
+        GARBAGE.after_tick(self._timer.time_until_next_call() * 1e-9)
 
     def _ask_policy(self, decision: Decision) -> float:
         """Ask the policy though no answer is due; return the seconds that it takes."""

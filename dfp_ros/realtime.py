@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a node asks of the operating system while it is active, and what it was refused."""
+"""What a node asks of Python and the operating system while it is active; what was refused."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from dfp_ros.memory_lock import MEMORY
 from dfp_ros.privileges import RefusedError
 from dfp_ros.realtime_settings import RealtimeSettings
 from dfp_ros.thread_scheduling import read_scheduling, SCHEDULING
+from dfp_ros.tick_collector import GARBAGE
 from dfp_ros.timer_slack import read_timer_slack, set_timer_slack
 
 _IS_LINUX = sys.platform == 'linux'
@@ -29,7 +30,7 @@ _IS_LINUX = sys.platform == 'linux'
 
 class Realtime:
     """
-    Asks for scheduling, processors and locked memory, and gives them back.
+    Asks for scheduling, processors, locked memory and no garbage collector, and gives them back.
 
     :ivar refused: What was refused at the last :meth:`acquire`, and what it takes.
     """
@@ -46,6 +47,8 @@ class Realtime:
         :param settings: What is wanted.
         """
         self.release()
+        GARBAGE.acquire()
+        self._given_back.append(GARBAGE.release)
         refused = []
         wanted: list[tuple[Callable[[], None], Callable[[], None]]] = []
         if settings.processors:

@@ -34,6 +34,7 @@ from dfp_ros.robot_topics import CommandPublishers
 from dfp_ros.safety import Response
 from dfp_ros.sample_store import SampleStore
 from dfp_ros.shadow_publisher import ShadowPublisher
+from dfp_ros.tick_collector import GARBAGE
 
 
 class NotActiveError(ValueError):
@@ -216,6 +217,7 @@ class Ticker:
             self.after_tick()
             if self.shadow is not None:
                 self.shadow.compare(self._ticks, now, decision, self._time_left())
+            GARBAGE.after_tick(self._time_left())
         finally:
             if decision.response is Response.DEACTIVATE:
                 self.deactivate()

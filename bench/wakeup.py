@@ -1,0 +1,279 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What wakes a control loop best: an executor's timer, a thread of its own, or either a little early.
+
+    python bench/wakeup.py --json bench/results/wakeup.json
+    python bench/wakeup.py --quick
+
+Every way runs in a process of its own, with a node that takes a JointState from another process at
+the same rate, and publishes one at each tick. All have absolute deadlines:
+
+* *timer*: a timer of rclpy on the events executor, as the policy node has it;
+* *timer, early*: the same, 50 us ahead of the deadline, and then the clock is watched until it is
+  there;
+* *thread*: a thread of Python that sleeps until each deadline (``clock_nanosleep``) and publishes,
+  beside the executor's;
+* *thread, early*: the same, 50 us ahead.
+
+*late* is from the deadline to the tick; a tick is missed where the next deadline came before it.
+*core* is the share of a core that the process takes. With the slack that Linux gives timers unless
+it is asked for less (50 us), the first way is measured once more, without SCHED_FIFO, for which
+there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import ctypes
+from dataclasses import asdict, dataclass, replace
+import itertools
+import math
+import multiprocessing
+import os
+from pathlib import Path
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from distribution import distribution
+from machine import finish
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.task import Future
+from sensor_msgs.msg import JointState
+
+from dfp_ros.node_main import keep_spinning, make_executor
+from dfp_ros.qos import COMMAND_QOS, SENSOR_QOS
+from dfp_ros.robots.domain import free_domain
+from dfp_ros.timer_slack import set_timer_slack
+
+_EARLY = 50_000  # ns
+_WARM_UP = 0.3  # s
+_PRIORITY = 50
+_WAYS = ('timer', 'timer, early', 'thread', 'thread, early')
+
+
+@dataclass(frozen=True)
+class Condition:
+    """
+    What is measured.
+
+    :param way: One of those above.
+    :param rate: Ticks a second.
+    :param busy: How many cores other processes keep busy.
+    :param fifo: Whether the loop's process has SCHED_FIFO.
+    :param slack: Slack of the timers in microseconds.
+    """
+
+    way: str
+    rate: int
+    busy: int
+    fifo: bool
+    slack: int = 1
+
+
+class Timespec(ctypes.Structure):
+    """A time as the C library has it."""
+
+    _fields_ = [('seconds', ctypes.c_long), ('nanoseconds', ctypes.c_long)]
+
+
+_CLOCK_NANOSLEEP = ctypes.CDLL(None).clock_nanosleep
+
+
+def sleep_until(deadline: int) -> None:
+    """Sleep until a time of the monotonic clock, in ns; the interpreter is free meanwhile."""
+    _CLOCK_NANOSLEEP(
+        time.CLOCK_MONOTONIC, 1, ctypes.byref(Timespec(*divmod(deadline, 1_000_000_000))), None)
+
+
+class Loop:
+    """
+    Ticks, publishes, and notes how late each tick was.
+
+    :param condition: What is measured.
+    :param seconds: For how long.
+    """
+
+    def __init__(self, condition: Condition, seconds: float) -> None:
+        """Join the domain."""
+        self.late: list[int] = []
+        self.missed = 0
+        self.ended = Future()
+        self._early = _EARLY if condition.way.endswith('early') else 0
+        self._period = round(1e9 / condition.rate)
+        self.node = Node('wakeup')
+        self._publisher = self.node.create_publisher(JointState, 'command', COMMAND_QOS)
+        self._message = JointState(name=list('abcdef'), position=[0.0] * 6)
+        self.node.create_subscription(JointState, 'observation', lambda _: None, SENSOR_QOS)
+        self._begin = time.monotonic_ns() + round(_WARM_UP * 1e9)
+        self._end = self._begin + round(seconds * 1e9)
+        self._last = -1
+
+    def tick(self) -> None:
+        """Wait for the deadline if it is early, and publish."""
+        now = time.monotonic_ns()
+        slot = (now + self._early + self._period // 10 - self._begin) // self._period
+        deadline = self._begin + slot * self._period
+        while now < deadline:
+            now = time.monotonic_ns()
+        self._publisher.publish(self._message)
+        if slot < 0 or self.ended.done():
+            return
+        if now >= self._end:
+            self.ended.set_result(None)
+            return
+        self.late.append(now - deadline)
+        if self._last >= 0:
+            self.missed += slot - self._last - 1
+        self._last = slot
+
+    def start_timer(self) -> None:
+        """Have the executor tick."""
+        clock = Clock(clock_type=ClockType.STEADY_TIME)
+        sleep_until(self._begin - self._early - self._period)
+        self.node.create_timer(self._period * 1e-9, self.tick, clock=clock)
+        # What the timer begins with is its own.
+        self._begin = time.monotonic_ns() + self._period + self._early
+
+    def run(self, wake: Callable[[], None]) -> None:
+        """Tick in the thread that calls."""
+        deadline = self._begin
+        while not self.ended.done():
+            sleep_until(deadline - self._early)
+            self.tick()
+            deadline += self._period
+            behind = time.monotonic_ns() - deadline
+            if behind > 0:
+                deadline += behind // self._period * self._period
+        wake()
+
+
+def measure(condition: Condition, seconds: float, domain: int, queue: Any) -> None:
+    """Measure one condition; for a process of its own."""
+    os.environ['ROS_DOMAIN_ID'] = str(domain)
+    set_timer_slack(condition.slack)
+    if condition.fifo:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+    rclpy.init()
+    loop = Loop(condition, seconds)
+    executor = make_executor()
+    executor.add_node(loop.node)
+    if condition.way.startswith('timer'):
+        loop.start_timer()
+    else:
+        threading.Thread(target=loop.run, args=(executor.wake,)).start()
+    started, cpu = time.monotonic(), time.process_time()
+    keep_spinning(executor, loop.node, loop.ended)
+    share = (time.process_time() - cpu) / (time.monotonic() - started)
+    queue.put({
+        **asdict(condition), 'ticks': len(loop.late), 'missed': loop.missed, 'core': share,
+        'late': distribution([max(0, late) * 1e-9 for late in loop.late])})
+    rclpy.shutdown()
+
+
+def publish(rate: int, domain: int) -> None:
+    """Be the robot: publish at a rate, until killed."""
+    os.environ['ROS_DOMAIN_ID'] = str(domain)
+    rclpy.init()
+    publisher = Node('robot').create_publisher(JointState, 'observation', SENSOR_QOS)
+    message = JointState(name=list('abcdef'), position=[0.0] * 6)
+    for tick in itertools.count():
+        if not tick:
+            begin = time.monotonic_ns()
+        sleep_until(begin + round(tick * 1e9 / rate))
+        publisher.publish(message)
+
+
+def run(condition: Condition, seconds: float) -> dict[str, Any]:
+    """Measure one condition, with its robot and its load."""
+    context, domain = multiprocessing.get_context('spawn'), free_domain()
+    queue = context.Queue()
+    robot = context.Process(target=publish, args=(condition.rate, domain))
+    loop = context.Process(target=measure, args=(condition, seconds, domain, queue))
+    load = [subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+            for _ in range(condition.busy)]
+    try:
+        robot.start()
+        loop.start()
+        found: dict[str, Any] = queue.get(timeout=60 + 4 * seconds)
+        loop.join(10)
+        return found
+    finally:
+        for process in (robot, loop):
+            if process.is_alive():
+                process.kill()
+        for process in load:
+            process.kill()
+            process.wait()
+
+
+def conditions(may_fifo: bool, is_quick: bool) -> list[Condition]:
+    """List what is measured; quickly, the quiet machine, and real-time priority on a busy one."""
+    found = [
+        Condition(way, rate, busy, fifo) for rate, busy, fifo, way in itertools.product(
+            (200, 1000), (0, os.cpu_count() or 1), (False, True)[:1 + may_fifo], _WAYS)]
+    found += [replace(each, slack=50) for each in found
+              if each.way == 'timer' and not each.fifo]
+    return [each for each in found if not is_quick or bool(each.busy) == each.fifo]
+
+
+def may_fifo() -> bool:
+    """See whether SCHED_FIFO is granted."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+    except PermissionError:
+        return False
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    return True
+
+
+def main() -> int:
+    """Print a table, and write the same as JSON where asked."""
+    made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('--seconds', type=float, default=10.0, help='for each condition')
+    made.add_argument('--quick', action='store_true', help='half a second each, and fewer')
+    made.add_argument('--only', default='', help='a way, for that alone')
+    made.add_argument('--json', type=Path, help='write the figures there')
+    asked = made.parse_args()
+    seconds = 0.5 if asked.quick else asked.seconds
+    if not (math.isfinite(seconds) and 0.1 <= seconds <= 3600):
+        made.error(f'--seconds: found {seconds}, expected 0.1 to 3600 s')
+    if not may_fifo():
+        print('SCHED_FIFO is not granted here, and left out')
+    rows = []
+    print(f'{"way":15}{"Hz":>5}{"busy":>5}{"fifo":>5}{"slack":>6}{"ticks":>7}{"missed":>7}'
+          f'{"late p50":>10}{"p99":>9}{"p99.9":>9}{"max us":>9}{"core":>7}')
+    for condition in conditions(may_fifo(), asked.quick):
+        if asked.only and condition.way != asked.only:
+            continue
+        row = run(condition, seconds)
+        late = row['late']
+        print(f'{row["way"]:15}{row["rate"]:5}{row["busy"]:5}{row["fifo"]:5}{row["slack"]:6}'
+              f'{row["ticks"]:7}{row["missed"]:7}{late["p50_us"]:10.0f}{late["p99_us"]:9.0f}'
+              f'{late["p99.9_us"]:9.0f}{late["max_us"]:9.0f}{row["core"]:7.1%}', flush=True)
+        rows.append(row)
+    finish(rows, asked.json)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

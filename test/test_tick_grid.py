@@ -1,0 +1,133 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Ticks are on their grid of deadlines, whatever holds them up; real timers and executors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import math
+import statistics
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.task import Future
+
+from dfp_ros.decision import Decision, State
+from dfp_ros.node_main import keep_spinning
+from dfp_ros.robots.domain import free_domain
+from dfp_ros.safety import Reason, Response
+from dfp_ros.ticker import Ticker
+
+_PERIOD = 0.08  # s
+_STALL = 3.2  # periods
+
+
+@pytest.fixture(name='node')
+def make_node() -> Iterator[Node]:
+    """Make a node in a domain of its own."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    node = Node('grid', context=context)
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+class Stalled:
+    """
+    A control loop that once takes longer than three periods, and says when each tick began.
+
+    :param stalls: The tick that does.
+    :param ticks: The last one.
+    """
+
+    def __init__(self, stalls: int, ticks: int) -> None:
+        """Tick no time yet."""
+        self.began: list[float] = []
+        self.ended = Future()
+        self._stalls, self._last = stalls, ticks
+        self.loop: Any = SimpleNamespace(
+            robot=SimpleNamespace(sources={}), controller=self, tick=round(_PERIOD * 1e9),
+            policy=SimpleNamespace(sha256='0' * 64),
+            settings=SimpleNamespace(trigger='timer', noise_seed=0))
+
+    is_stopped = False
+    stop_command = None
+
+    def reset(self, seed: int) -> None:
+        """Begin as new."""
+
+    def prepare(self) -> None:
+        """End it after the last tick."""
+        if len(self.began) == self._last:
+            self.ended.set_result(None)
+
+    def step(self, now: int, samples: object) -> Decision:
+        """Take long, or not."""
+        self.began.append(time.monotonic())
+        if len(self.began) == self._stalls:
+            time.sleep(_STALL * _PERIOD)
+        return Decision(State.HOLD, Reason.STALE, 'stale', response=Response.HOLD)
+
+
+def _spin(node: Node, stalled: Stalled, executor: Executor) -> Ticker:
+    """Run the ticks to their end."""
+    commands: Any = SimpleNamespace(send=lambda *_: None, send_stop=lambda *_: None)
+    ticker = Ticker(node, stalled.loop, commands, None)
+    executor.add_node(node)
+    ticker.start()
+    # Without this one, the events executor of rclpy 7.1.6 is not woken by the future.
+    stop = node.create_timer(_PERIOD / 7, lambda: stalled.ended.done() and executor.wake())
+    keep_spinning(executor, node, stalled.ended)
+    node.destroy_timer(stop)
+    ticker.stop()
+    executor.shutdown()
+    return ticker
+
+
+def _events_executor(context: rclpy.Context) -> Executor:
+    events = pytest.importorskip('rclpy.experimental.events_executor')
+    executor: Executor = events.EventsExecutor(context=context)
+    return executor
+
+
+def _single_threaded(context: rclpy.Context) -> Executor:
+    return SingleThreadedExecutor(context=context)
+
+
+@pytest.mark.parametrize('make', [_events_executor, _single_threaded])
+def test_a_stall_moves_no_deadline(
+        node: Node, make: Callable[[rclpy.Context], Executor]) -> None:
+    """What was missed is counted and dropped, one tick is late, and the next are on the grid."""
+    stalled = Stalled(stalls=4, ticks=14)
+    ticker = _spin(node, stalled, make(node.context))
+    # Nobody says what the first deadline was, but most ticks are about on time.
+    start = statistics.median(
+        began - round((began - stalled.began[0]) / _PERIOD) * _PERIOD for began in stalled.began)
+    slots = [math.floor((began - start) / _PERIOD + 0.3) for began in stalled.began]
+    assert len(set(slots)) == len(slots), 'two ticks for one deadline'
+    assert slots[-1] + 1 == len(slots) + ticker.statistics.missed_ticks
+    assert ticker.statistics.missed_ticks >= math.floor(_STALL) - 1
+    # Those before and those after it are on one grid.
+    late = [began - start - slot * _PERIOD
+            for began, slot in zip(stalled.began, slots, strict=True)]
+    assert abs(statistics.median(late[:4]) - statistics.median(late[5:])) < _PERIOD / 5
