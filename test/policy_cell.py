@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 import signal
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
@@ -37,6 +37,14 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.robots.domain import free_domain
 
 SHIPPED = Path(__file__).parent.parent / 'config' / 'ur5e_cube.yaml'
+
+
+class Counts(NamedTuple):
+    """Ticks since the activation, and missed ones, until a time in s."""
+
+    time: float
+    ticks: int
+    missed: int
 
 
 class Cell:
@@ -141,7 +149,13 @@ class Cell:
 
         self.peer.wait_for(fitting)
         array = fitting()[-1]
-        return array.status[0], values(array)
+        return array.status[0], {**values(array), 'stamp': repr(seconds(array.header.stamp))}
+
+    def counts(self) -> Counts:
+        """Wait for a report, for what it says of the ticks."""
+        _, values = self.report()
+        return Counts(
+            float(values['stamp']), int(values['run_ticks']), int(values['run_missed_ticks']))
 
     def set(self, name: str, value: Any) -> tuple[bool, str]:
         """Set a parameter of the node; whether it was accepted, and why not."""
@@ -178,6 +192,11 @@ def arguments(policy: Path | str, **parameters: Any) -> Iterator[str]:
     """Write parameters for a command line."""
     for name, value in {'policy': policy, 'robot': SHIPPED, **parameters}.items():
         yield from ('-p', f'{name}:={value}')
+
+
+def seconds(stamp: Any) -> float:
+    """Make seconds of a stamp."""
+    return float(stamp.sec + stamp.nanosec * 1e-9)
 
 
 def speed(twist: TwistStamped) -> float:
