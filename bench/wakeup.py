@@ -150,9 +150,10 @@ class Loop:
         """Have the executor tick."""
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         sleep_until(self._begin - self._early - self._period)
-        self.node.create_timer(self._period * 1e-9, self.tick, clock=clock)
-        # What the timer begins with is its own.
-        self._begin = time.monotonic_ns() + self._period + self._early
+        timer = self.node.create_timer(self._period * 1e-9, self.tick, clock=clock)
+        # When it begins is its own choice.
+        now = time.monotonic_ns()
+        self._begin = now + timer.time_until_next_call() + self._early
 
     def run(self, wake: Callable[[], None]) -> None:
         """Tick in the thread that calls."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dfp_ros.diagnostics import diagnose, Situation
@@ -46,7 +47,9 @@ class DiagnosticsPublisher:
         self._facts = facts
         self._watch = watch
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = node.create_timer(_PERIOD, self._publish)
+        # Simulated time may stand still, which is worth reporting.
+        self._timer = node.create_timer(
+            _PERIOD, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
         """Publish one report."""

@@ -24,12 +24,8 @@ from dfp_ros.decision_log import DecisionLog
 from dfp_ros.journal import Journal
 from dfp_ros.observation import Sample
 from dfp_ros.robot_topics import CommandPublishers
-from dfp_ros.safety import Reason
 from dfp_ros.sample_store import Instant
-
-# A robot may think between samples; one that stays away is held all the same, after this many
-# seconds.
-_TIMEOUT = 2.0
+from dfp_ros.silence import answer_silence, TIMEOUT
 
 
 class Lockstep:
@@ -101,16 +97,10 @@ class Lockstep:
         :param journal: Is told that the controller was asked for its stop command.
         """
         silent = time.monotonic() - self._last_tick
-        if silent < _TIMEOUT:
+        if silent < TIMEOUT:
             return
         text = f'no complete set of samples with one stamp for {silent:.1f} s'
         if missing:
             text += f'; no message from {", ".join(missing)}'
-        if log.last is None or log.last.state is State.WAITING:
-            decision = Decision(State.WAITING, Reason.WAITING, text)
-        else:
-            decision = Decision(State.HOLD, Reason.STALE, text, loop.controller.halt())
-            journal.ask_for_stop()
-            self._answer = None
-        self._commands.try_to_send(loop, decision, self._commands.unasked_stamp())
-        log.add(decision)
+        answer_silence(text, loop, self._commands, log, journal)
+        self._answer = None

@@ -34,7 +34,10 @@ from dfp_ros.robot_topics import CommandPublishers
 from dfp_ros.safety import Response
 from dfp_ros.sample_store import SampleStore
 from dfp_ros.shadow_publisher import ShadowPublisher
+from dfp_ros.silence import answer_silence, StandstillWatch
 from dfp_ros.tick_collector import GARBAGE
+
+_WATCH_PERIOD = 0.1  # s
 
 
 class NotActiveError(ValueError):
@@ -84,6 +87,9 @@ class Ticker:
         self._commands = commands
         self._decisions = decisions
         self._timer: Any = None
+        # Where time is simulated, sees whether it goes on.
+        self._watch_timer: Any = None
+        self._standstill = StandstillWatch()
         self._is_simulated_time = False
         self._last_tick = 0.0
         self._has_kept_up = False
@@ -111,9 +117,7 @@ class Ticker:
 
         :return: Whether it was running.
         """
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
+        self._stop_timers()
         was_active, self.is_active = self.is_active, False
         if was_active:
             self._commands.send_stop(self.loop)
@@ -249,19 +253,35 @@ class Ticker:
 
     def _start_timer(self) -> None:
         """Begin to tick at the rate that is set."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
+        self._stop_timers()
         timed = self.loop.settings.trigger == 'timer'
         self.statistics = LoopStatistics(self.loop.tick * 1e-9 if timed else None)
         # Deadlines are those of the timer: absolute, and dropped when missed. A steady clock
         # cannot be set; simulated time has to be followed, but may stand still for its samples.
         self._is_simulated_time = timed and self._node.get_parameter('use_sim_time').value
-        clock = (
-            self._node.get_clock() if self._is_simulated_time
-            else Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        clock = steady
+        if self._is_simulated_time:
+            clock = self._node.get_clock()
+            self._standstill.start(clock.now().nanoseconds)
+            self._watch_timer = self._node.create_timer(
+                _WATCH_PERIOD, self._watch_clock, clock=steady)
         self._timer = self._node.create_timer(
             self.loop.tick * 1e-9, self._tick_on_timer if timed else self._watch_samples,
             clock=clock)
+
+    def _stop_timers(self) -> None:
+        """Destroy what makes ticks come."""
+        for timer in (self._timer, self._watch_timer):
+            if timer is not None:
+                self._node.destroy_timer(timer)
+        self._timer = self._watch_timer = None
+
+    def _watch_clock(self) -> None:
+        """Hold a robot whose time stands still, where time is simulated."""
+        text = self._standstill.find(self._node.get_clock().now().nanoseconds)
+        if text and self.is_active:
+            answer_silence(text, self.loop, self._commands, self.log, self.journal)
 
     def _watch_samples(self) -> None:
         """Hold a robot whose samples stay away, where ticks follow the samples."""

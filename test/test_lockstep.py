@@ -68,7 +68,7 @@ class Robot:
         logger: Any = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
         log = DecisionLog(logger, lambda: 0.0)
         log.add(self.decided[-1])
-        monkeypatch.setattr(lockstep, '_TIMEOUT', 0.0)
+        monkeypatch.setattr(lockstep, 'TIMEOUT', 0.0)
         self.lockstep.watch(self.loop, [], log, Journal())
 
 

@@ -62,3 +62,34 @@ def test_a_paused_process_does_not_act_on_what_is_old(policy: Path, is_robot_sil
         # As many deadlines as there were, so nothing was made up for.
         assert abs(ticks + missed - (after.time - before.time) / _TICK) <= 2
         cell.end()
+
+
+def test_a_simulation_that_is_paused(policy: Path) -> None:
+    """The robot is held while time stands still, and goes on with it; slow time is no pause."""
+    with Cell(policy, pace=0.2) as cell:
+        cell.wait_for_motion()
+        cell.pace = 1e-12
+        cell.wait_for_stop()
+        cell.report(state='hold')
+        assert 'holding: simulated time has stood still for' in cell.process.output
+        # No tick came meanwhile that could have moved it.
+        assert all(speed(twist) == 0 for twist in cell.twists)
+        for pace in (1.0, 0.02):
+            cell.pace = pace
+            cell.wait_for_motion()
+        # A tick takes 2.5 s on the wall now.
+        cell.twists.clear()
+        begin = cell.time
+        cell.peer.wait_for(lambda: cell.time > begin + 1.2 * _TICK)
+        assert cell.twists
+        assert all(speed(twist) > 0 for twist in cell.twists)
+        cell.end()
+
+
+def test_a_simulation_that_never_starts(policy: Path) -> None:
+    """Nothing is sent, and the log says what is waited for."""
+    with Cell(policy, use_sim_time='true') as cell:
+        said = 'waiting, nothing is commanded: simulated time has stood still'
+        cell.peer.wait_for(lambda: said in cell.process.output)
+        assert not cell.twists
+        cell.end()
