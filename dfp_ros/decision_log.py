@@ -22,6 +22,8 @@ from dfp_ros.decision import Decision, State
 
 # How long a source may be missing, in s, before that is worth a warning, and between warnings.
 PATIENCE, REPEAT = 3.0, 5.0
+# Lines that may come at once, and then in a second: a line costs a tick more than its decision.
+BURST, PER_SECOND = 10, 1.0
 
 
 class DecisionLog:
@@ -38,6 +40,7 @@ class DecisionLog:
         """Start before the first decision."""
         self._logger = logger
         self._clock = clock
+        self._may_say, self._unsaid, self._last_time = float(BURST), 0, clock()
         self.restart()
 
     def restart(self) -> None:
@@ -49,17 +52,32 @@ class DecisionLog:
         """Log a decision, if there is something to say."""
         last, self.last = self.last, decision
         now = self._clock()
+        is_new = last is None or last.state is not decision.state
         if decision.state in (State.HOLD, State.STOPPED):
-            if last is None or last.state is not decision.state or last.reason != decision.reason:
+            if is_new or (last is not None and last.reason != decision.reason):
+                self._unsaid += 1
+            if self._unsaid:
                 what = 'holding' if decision.state is State.HOLD else 'stopped until ~/resume'
-                self._logger.warning(f'{what}: {decision.text}')
+                self._say(self._logger.warning, f'{what}: {decision.text}', now)
             return
-        if decision.state is State.RUNNING and (last is None or last.state is not State.RUNNING):
-            self._logger.info('running')
-            self._next_warning = now
+        if decision.state is State.RUNNING:
+            if is_new:
+                self._unsaid += 1
+                self._next_warning = now
+            if self._unsaid:
+                self._say(self._logger.info, 'running', now)
         if decision.reason and now >= self._next_warning:
             self._next_warning = now + REPEAT
             what = (
                 'waiting, nothing is commanded' if decision.state is State.WAITING
                 else decision.reason.words)
             self._logger.warning(f'{what}: {decision.text}')
+
+    def _say(self, write: Callable[[str], object], text: str, now: float) -> None:
+        """Say the newest of what is unsaid, unless there were many lines of late."""
+        self._may_say = min(BURST, self._may_say + (now - self._last_time) * PER_SECOND)
+        self._last_time = now
+        if self._may_say >= 1:
+            self._may_say -= 1
+            unsaid, self._unsaid = self._unsaid - 1, 0
+            write(f'{text} (and {unsaid} changes before it)' if unsaid else text)

@@ -14,7 +14,7 @@
 """What reaches the log: changes once, what goes on for long now and then."""
 
 from dfp_ros.decision import Decision, State
-from dfp_ros.decision_log import DecisionLog, PATIENCE, REPEAT
+from dfp_ros.decision_log import BURST, DecisionLog, PATIENCE, PER_SECOND, REPEAT
 from dfp_ros.safety import Reason
 
 WAITING = Decision(State.WAITING, Reason.WAITING, 'no message yet')
@@ -57,3 +57,20 @@ def test_a_hold_is_worth_one_line_and_its_end_another() -> None:
         'running', 'holding: too old', 'holding: x is nan',
         'running', 'holding: too old']
     assert log.last is STALE
+
+
+def test_a_robot_that_stutters_floods_no_log() -> None:
+    """A state that changes at each tick is worth some lines, and then one a second that counts."""
+    lines, now = Lines(), [0.0]
+    log = DecisionLog(lines, lambda: now[0])
+    for i in range(1000):
+        now[0] = i * 0.01
+        log.add((RUNNING, STALE)[i % 2])
+    assert abs(len(lines.found) - BURST - 10 * PER_SECOND) <= 1
+    assert lines.found[:3] == ['running', 'holding: too old', 'running']
+    assert lines.found[-1].endswith(' changes before it)')
+    # What it comes to in the end is said, whenever it came.
+    for i in range(1000, 1200):
+        now[0] = i * 0.01
+        log.add(NAN)
+    assert lines.found[-1].startswith('holding: x is nan')
