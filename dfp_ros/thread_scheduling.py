@@ -160,8 +160,8 @@ def _less(priority: int) -> int:
 def _schedule(thread: int, priority: int, processors: frozenset[int]) -> None:
     """Schedule a thread; 0 and empty leave what they are about."""
     if processors:
+        before = os.sched_getaffinity(thread)
         try:
-            before = os.sched_getaffinity(thread)
             os.sched_setaffinity(thread, processors)
             # The kernel takes what is there and says nothing of the rest.
             found = os.sched_getaffinity(thread)

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 import shutil
@@ -144,6 +145,28 @@ def test_what_is_required_and_refused_ends_the_activation(policy: Path) -> None:
             prefix=('prlimit', '--rtprio=0:0', *_PLAIN)) as process:
         assert process.wait() == 1
         assert 'cannot activate: SCHED_FIFO with priority 40 was refused' in process.output
+
+
+@needs_setpriv
+@needs_privileges
+def test_the_preflight_measures_under_the_same(policy: Path) -> None:
+    """It has what the node will have, and fails where the node would refuse."""
+    given = {'realtime.priority': 40, 'realtime.required': 'true'}
+    call = ('--seconds', '0.5', '--wait', '0.5', '--ros-args', *arguments(policy, **given))
+    seen = set()
+    with NodeProcess('dfp_ros.preflight', free_domain(), *call) as process:
+        while process.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                seen.add(str(read_scheduling(process.process.pid)))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        assert seen == {'SCHED_OTHER', 'SCHED_FIFO 40'}
+        assert 'SCHED_FIFO' not in process.output
+    with NodeProcess(
+            'dfp_ros.preflight', free_domain(), *call,
+            prefix=('prlimit', '--rtprio=0:0', *_PLAIN)) as process:
+        process.wait()
+        assert 'FAIL  realtime: SCHED_FIFO with priority 40 was refused' in process.output
 
 
 def test_processors_that_are_not_there(policy: Path) -> None:
