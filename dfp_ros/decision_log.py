@@ -58,14 +58,14 @@ class DecisionLog:
                 self._unsaid += 1
             if self._unsaid:
                 what = 'holding' if decision.state is State.HOLD else 'stopped until ~/resume'
-                self._say(self._logger.warning, f'{what}: {decision.text}', now)
+                self._say(f'{what}: {decision.text}', now, is_warning=True)
             return
         if decision.state is State.RUNNING:
             if is_new:
                 self._unsaid += 1
                 self._next_warning = now
             if self._unsaid:
-                self._say(self._logger.info, 'running', now)
+                self._say('running', now, is_warning=False)
         if decision.reason and now >= self._next_warning:
             self._next_warning = now + REPEAT
             what = (
@@ -73,11 +73,16 @@ class DecisionLog:
                 else decision.reason.words)
             self._logger.warning(f'{what}: {decision.text}')
 
-    def _say(self, write: Callable[[str], object], text: str, now: float) -> None:
+    def _say(self, text: str, now: float, is_warning: bool) -> None:
         """Say the newest of what is unsaid, unless there were many lines of late."""
         self._may_say = min(BURST, self._may_say + (now - self._last_time) * PER_SECOND)
         self._last_time = now
         if self._may_say >= 1:
             self._may_say -= 1
             unsaid, self._unsaid = self._unsaid - 1, 0
-            write(f'{text} (and {unsaid} changes before it)' if unsaid else text)
+            text += f' (and {unsaid} changes before it)' if unsaid else ''
+            # rclpy takes a line of code for one that always has the same severity.
+            if is_warning:
+                self._logger.warning(text)
+            else:
+                self._logger.info(text)
