@@ -12,88 +12,300 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-How long a policy file takes to answer, call by call.
+How long a policy takes to answer: runtimes, candidates, ODE policies, and the floor.
 
-    python bench/latency.py models/cube_single.onnx --candidates 1 4 16
+    python bench/latency.py --json bench/results/latency.json
 
-Two rhythms: ``tight`` calls as fast as it can, with caches and clocks warm; ``paced`` waits for
-the next tick of a control rate in between, as the control loop does. The machine is described
-with the figures; compare figures of one run only.
+Policies are of the paper's size (``paper_policy.py``: untrained, by the trainer's own exporter) and
+those that are shipped. Parts, each with its conditions in turns, block by block:
+
+``candidates``
+    Every policy as the node runs it, one candidate and the best of 4, 16, 64; beside them the bare
+    matrix products of the paper size in numpy (*products*).
+``runtimes``
+    The paper size by ONNX Runtime as the node runs it, with two threads, spinning or not, and with
+    int8 weights; and the same networks by PyTorch eager, TorchScript and torch.compile. One thread
+    but where two are named. All but int8 must give the same actions within 1e-4.
+``ode``
+    One evaluation of the drifting field policy against flow policies of the same network size with
+    1, 5, 10 and 50 Euler steps, and 100 evaluations, as a denoising policy takes them. All are
+    policy files with the steps unrolled in the graph and the state's part of the first layer
+    worked out once a step at most, so that the loop costs no Python; a denoising policy would draw
+    noise at each step besides.
+``paced``
+    Some of these at a control rate, where caches go cold in between; ``cold.py`` says what of that
+    can be had back.
+
+*tight* is one call after the other. 20,000 calls each where one takes less than a millisecond,
+fewer of what takes longer, as printed. The floor is the weights at the bandwidth, or the work at
+the rate, whichever takes longer, as measured in the same run (``floor.py``). Compare figures of
+one run only.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+import os
 from pathlib import Path
 import sys
+import tempfile
 import time
+from typing import Any
 
+# numpy's products are to take one thread; it is read when numpy is loaded.
+os.environ['OPENBLAS_NUM_THREADS'] = '1'
+
+from distribution import distribution
+from floor import bare_products, find_products, Floor, measure_floor
 from machine import finish
 import numpy as np
+from paper_policy import MODELS, PaperPolicy, write_policy
+from runtimes import Answer, execution, Inputs, onnx_answer, quantise, torch_answers
+import torch
+from turns import in_turns, paced, tight
 
-from dfp_ros.chunk import NoiseStream
 from dfp_ros.policy import OnnxPolicy
 
-PERCENTILES = (50, 99, 99.9, 100)
+PARTS = ('candidates', 'runtimes', 'ode', 'paced')
+SHIPPED = ('cube_single', 'lift', 'lift_joint')
+EVALUATIONS = (1, 5, 10, 50, 100)
+TOLERANCE = 1e-4
 
 
-def measure(policy: OnnxPolicy, candidates: int, calls: int, rate: float | None) -> list[float]:
+@dataclass(frozen=True)
+class Effort:
     """
-    Time single answers.
+    How much is measured.
 
-    :param policy: The policy.
+    :param calls: Calls in the tight rhythm, where one takes less than a millisecond.
+    :param seconds: At most so long on a condition of which a call takes longer.
+    :param paced_calls: Calls in the paced rhythm.
+    :param turns: Blocks that each condition is measured in.
     :param candidates: Candidates a call.
-    :param calls: How many are timed.
-    :param rate: Calls a second, or None for as many as there can be.
-    :returns: Microseconds at :data:`PERCENTILES`.
+    :param evaluations: Of the flow policies.
+    :param compiled: Candidates with which torch.compile is measured.
     """
-    spec = policy.spec
-    policy.warm_up(candidates)
-    noise = NoiseStream(0, candidates, spec.noise_size, spec.noise_scale)
-    generator = np.random.default_rng(0)
-    low, high = (
-        np.concatenate([getattr(member, bound) for member in spec.observation])
-        for bound in ('low', 'high'))
-    observations = generator.uniform(low, high, (256, len(low))).astype(np.float32)
-    taken = np.empty(calls)
-    due = time.perf_counter()
-    for i in range(calls):
-        drawn = noise.next()
+
+    calls: int = 20_000
+    seconds: float = 6.0
+    paced_calls: int = 2_000
+    turns: int = 10
+    candidates: tuple[int, ...] = (1, 4, 16, 64)
+    evaluations: tuple[int, ...] = EVALUATIONS
+    compiled: tuple[int, ...] = (1, 4, 16, 64)
+
+
+QUICK = Effort(400, 0.2, 40, 4, (1, 16), (1, 10), (1,))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """
+    Something to measure.
+
+    :param labels: What it is, as keys of its row.
+    :param call: Is given a count.
+    :param rate: Hz of the paced rhythm, None for the tight one.
+    """
+
+    labels: dict[str, Any]
+    call: Callable[[int], object]
+    rate: float | None = None
+
+
+@dataclass
+class Bench:
+    """
+    The policies, and what was found.
+
+    :param paper: The drifting field policy of the paper's size.
+    :param flows: Flow policies of the same size by their evaluations.
+    :param effort: How much is measured.
+    :param rate: Hz of the paced rhythm.
+    :ivar rows: The figures.
+    """
+
+    paper: PaperPolicy
+    flows: dict[int, PaperPolicy]
+    effort: Effort
+    rate: float
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def candidates(self) -> Iterator[Condition]:
+        """Every policy as the node runs it, and the paper size's bare products."""
+        policies = {'paper': self.paper.path} | {
+            name: MODELS / f'{name}.onnx' for name in SHIPPED}
+        for count in self.effort.candidates:
+            for name, path in policies.items():
+                policy = OnnxPolicy(path)
+                yield self._condition('candidates', name, count, 'onnxruntime', onnx_answer(
+                    policy, Inputs(policy, count)))
+            yield self._products('candidates', count)
+
+    def runtimes(self) -> Iterator[Condition]:
+        """Give the paper size by every runtime."""
+        path = self.paper.path
+        policies = {
+            'onnxruntime': OnnxPolicy(path),
+            'onnxruntime, 2 threads': OnnxPolicy(path, execution(2)),
+            'onnxruntime, 2 threads, spinning': OnnxPolicy(path, execution(2, True)),
+            'onnxruntime, int8': OnnxPolicy(quantise(path))}
+        for count in self.effort.candidates:
+            inputs = Inputs(policies['onnxruntime'], count)
+            answers = {
+                name: onnx_answer(policy, inputs) for name, policy in policies.items()
+            } | torch_answers(self.paper.agent, inputs, count in self.effort.compiled)
+            reference = answers['onnxruntime']
+            for name, answer in answers.items():
+                difference = worst_difference(answer, reference)
+                if not (difference <= TOLERANCE or 'int8' in name):
+                    raise ValueError(
+                        f'{name} with {count} candidates: found actions that differ by '
+                        f'{difference:.1e} from ONNX Runtime, expected at most {TOLERANCE:.0e}')
+                made = self._condition('runtimes', 'paper', count, name, answer)
+                made.labels['difference'] = difference
+                yield made
+            yield self._products('runtimes', count)
+
+    def ode(self) -> Iterator[Condition]:
+        """One evaluation against many, with one candidate and with the best of 16."""
+        policies = {'paper': (self.paper, 1)} | {
+            f'flow-{count}': (policy, count) for count, policy in self.flows.items()}
+        for count in (1, 16):
+            for name, (made, evaluations) in policies.items():
+                policy = OnnxPolicy(made.path)
+                condition = self._condition('ode', name, count, 'onnxruntime', onnx_answer(
+                    policy, Inputs(policy, count)))
+                condition.labels['evaluations'] = evaluations
+                yield condition
+
+    def paced(self) -> Iterator[Condition]:
+        """Give what a control loop meets."""
+        eager = torch_answers(
+            self.paper.agent, Inputs(OnnxPolicy(self.paper.path), 1), False)['torch eager']
+        paths = {
+            'paper': self.paper.path, 'cube_single': MODELS / 'cube_single.onnx',
+            'flow-10': self.flows[10].path}
+        cases = [
+            ('paper', 1, 'onnxruntime'), ('paper', 16, 'onnxruntime'),
+            ('paper', 1, 'onnxruntime, int8'), ('cube_single', 1, 'onnxruntime'),
+            ('flow-10', 1, 'onnxruntime')]
+        for name, count, runtime in cases:
+            policy = OnnxPolicy(quantise(paths[name]) if 'int8' in runtime else paths[name])
+            yield self._condition('paced', name, count, runtime, onnx_answer(
+                policy, Inputs(policy, count)), self.rate)
+        yield self._condition('paced', 'paper', 1, 'torch eager', eager, self.rate)
+        for count in (1, 16):
+            yield self._products('paced', count, self.rate)
+
+    def measure(self, part: str) -> None:
+        """Measure the conditions of a part in turns, and print them."""
+        conditions = list(getattr(self, part)())
+        before = measure_floor()
+        found = in_turns(
+            {str(i): self._timed(each) for i, each in enumerate(conditions)}, self.effort.turns)
+        after = measure_floor()
+        floor = Floor(
+            tuple(max(pair) for pair in zip(before.bandwidths, after.bandwidths, strict=True)),
+            max(before.rate, after.rate))
+        products = {}
+        rows = []
+        for condition, seconds in zip(conditions, found.values(), strict=True):
+            row = condition.labels | {'inference': distribution(seconds)}
+            key = row['policy'], row['candidates']
+            if key not in products:
+                products[key] = floor.figures(find_products(self._path(key[0]), key[1]))
+            row |= products[key]
+            row['floor_us'] = max(row['weights_us'], row['work_us'])
+            rows.append(row)
+        bare = {row['candidates']: row['inference']['p50_us']
+                for row in rows if row['runtime'] == 'products'}
+        print(f'\n{part}: us, and p50 over the floor and over the bare products\n' + HEAD)
+        for row in rows:
+            row['over_floor'] = row['inference']['p50_us'] / row['floor_us']
+            if row['policy'] == 'paper' and row['candidates'] in bare:
+                row['over_products'] = row['inference']['p50_us'] / bare[row['candidates']]
+            print(line(row), flush=True)
+        self.rows += rows
+
+    def _path(self, name: str) -> Path:
+        """Find a policy's file."""
+        if name == 'paper':
+            return self.paper.path
+        if name.startswith('flow-'):
+            return self.flows[int(name[5:])].path
+        return MODELS / f'{name}.onnx'
+
+    def _condition(
+            self, part: str, policy: str, candidates: int, runtime: str, call: Answer,
+            rate: float | None = None) -> Condition:
+        """Label what is to be measured."""
+        return Condition({
+            'part': part, 'policy': policy, 'candidates': candidates, 'runtime': runtime,
+            'rhythm': 'tight' if rate is None else 'paced', 'rate': rate}, call, rate)
+
+    def _products(self, part: str, candidates: int, rate: float | None = None) -> Condition:
+        """Label the paper size's bare products."""
+        take = bare_products(find_products(self.paper.path, candidates))
+        return self._condition(part, 'paper', candidates, 'products', take, rate)  # type: ignore
+
+    def _timed(self, condition: Condition) -> tuple[Callable[[int], Any], int]:
+        """Say how a condition is timed, and how often; it is warm then."""
+        effort, call, rate = self.effort, condition.call, condition.rate
         if rate is not None:
-            due += 1 / rate
-            time.sleep(max(0.0, due - time.perf_counter()))
-        start = time.perf_counter()
-        policy.act(observations[i % 256], drawn)
-        taken[i] = time.perf_counter() - start
-    return [float(value) for value in np.percentile(taken * 1e6, PERCENTILES)]
+            return lambda calls: paced(call, calls, rate), effort.paced_calls
+        once = float(np.median(tight(call, 20)))
+        calls = effort.calls
+        if once * calls > effort.seconds and once > 0.8e-3:
+            calls = max(effort.turns * 5, int(effort.seconds / once))
+        return lambda block: tight(call, block), calls
 
 
-def main() -> int:
-    """Print a table, and write the same as JSON where asked."""
+HEAD = (f'{"policy":12} {"runtime":32} {"cand.":>5} {"calls":>6} {"p50":>8} {"p99":>8} '
+        f'{"p99.9":>8} {"max":>8} {"floor":>6} {"products":>8}')
+
+
+def line(row: dict[str, Any]) -> str:
+    """Lay a row out."""
+    found = row['inference']
+    products = f'{row["over_products"]:8.2f}' if 'over_products' in row else f'{"":8}'
+    figures = ' '.join(
+        f'{found[key]:8.1f}' for key in ('p50_us', 'p99_us', 'p99.9_us', 'max_us'))
+    return (f'{row["policy"]:12} {row["runtime"]:32} {row["candidates"]:5} {found["count"]:6} '
+            f'{figures} {row["over_floor"]:6.2f} {products}')
+
+
+def worst_difference(answer: Answer, reference: Answer) -> float:
+    """Compare the actions of some answers."""
+    return max(float(np.abs(answer(i) - reference(i)).max()) for i in range(8))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('policies', type=Path, nargs='+', help='policy files')
-    made.add_argument('--candidates', type=int, nargs='+', default=[1, 4, 16])
-    made.add_argument('--calls', type=int, default=20_000, help='calls in the tight rhythm')
+    made.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, help='what to measure')
     made.add_argument('--rate', type=float, default=200.0, help='Hz of the paced rhythm')
-    made.add_argument('--paced-calls', type=int, default=2_000, help='calls in the paced rhythm')
+    made.add_argument('--quick', action='store_true', help='the shape of it in half a minute')
     made.add_argument('--json', type=Path, help='write the figures there')
-    asked = made.parse_args()
-    rows = []
-    print('policy, candidates, rhythm: ' + ', '.join(
-        'maximum' if p == 100 else f'p{p}' for p in PERCENTILES) + ' in us')
-    for path in asked.policies:
-        policy = OnnxPolicy(path)
-        for candidates in asked.candidates:
-            for rhythm, calls, rate in (
-                    ('tight', asked.calls, None), ('paced', asked.paced_calls, asked.rate)):
-                figures = measure(policy, candidates, calls, rate)
-                rows.append({
-                    'policy': path.name, 'candidates': candidates, 'rhythm': rhythm,
-                    'calls': calls, 'rate': rate, 'us': dict(zip(
-                        (str(p) for p in PERCENTILES), figures, strict=True))})
-                print(f'{path.name}, {candidates}, {rhythm}: '
-                      + ', '.join(f'{figure:.0f}' for figure in figures), flush=True)
-    finish(rows, asked.json)
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print tables, and write the same as JSON where asked."""
+    asked = parser().parse_args(arguments)
+    effort = QUICK if asked.quick else Effort()
+    torch.set_num_threads(1)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        flows = {
+            count: write_policy(Path(folder), count) for count in effort.evaluations}
+        bench = Bench(write_policy(Path(folder)), flows, effort, asked.rate)
+        for part in asked.parts:
+            bench.measure(part)
+    print(f'\n{time.perf_counter() - began:.0f} s')
+    finish(bench.rows, asked.json)
     return 0
 
 

@@ -1,0 +1,98 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Calls timed one by one, in turns, so that whatever else the machine does meets all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import gc
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+Call = Callable[[int], object]
+# Calls before those that are timed, after another one has had the caches.
+_WARM_UP = 20
+
+
+def sleep_until(due: float) -> None:
+    """Sleep until a time of ``perf_counter``, in s."""
+    time.sleep(max(0.0, due - time.perf_counter()))
+
+
+def tight(call: Call, calls: int) -> NDArray[np.float64]:
+    """
+    Call as fast as it can, with caches and clocks warm.
+
+    :param call: Is given a count.
+    :param calls: How often.
+    :return: Seconds that each took, shape (calls,).
+    """
+    for i in range(_WARM_UP):
+        call(i)
+    taken = np.empty(calls)
+    clock = time.perf_counter
+    for i in range(calls):
+        start = clock()
+        call(i)
+        taken[i] = clock() - start
+    return taken
+
+
+def paced(
+        call: Call, calls: int, rate: float,
+        wait: Callable[[float], None] = sleep_until) -> NDArray[np.float64]:
+    """
+    Call at a rate, as a control loop does: in between, others have caches and processor.
+
+    :param call: Is given a count.
+    :param calls: How often.
+    :param rate: Hz.
+    :param wait: Is given the time of ``perf_counter`` to wait for, in s.
+    :return: Seconds that each took, shape (calls,).
+    """
+    taken = np.empty(calls)
+    clock = time.perf_counter
+    due = clock()
+    # The first two find what the condition before has left.
+    for i in range(-2, calls):
+        due = max(due + 1 / rate, clock())
+        wait(due)
+        start = clock()
+        call(i)
+        taken[max(i, 0)] = clock() - start
+    return taken
+
+
+def in_turns(
+        conditions: Mapping[str, tuple[Callable[[int], NDArray[np.float64]], int]],
+        turns: int) -> dict[str, NDArray[np.float64]]:
+    """
+    Time several conditions in turns.
+
+    :param conditions: By name, what times so many calls, and how many there are to be in all.
+    :param turns: In how many blocks each condition is timed.
+    :return: Seconds that each call took, by name.
+    """
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in conditions}
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(turns):
+            for name, (timed, calls) in conditions.items():
+                found[name].append(timed(-(-calls // turns)))
+    finally:
+        gc.enable()
+    return {name: np.concatenate(blocks) for name, blocks in found.items()}
