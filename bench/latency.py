@@ -16,8 +16,8 @@ How long a policy takes to answer: runtimes, candidates, ODE policies, and the f
 
     python bench/latency.py --json bench/results/latency.json
 
-Policies are of the paper's size (``paper_policy.py``: untrained, by the trainer's own exporter) and
-those that are shipped. Parts, each with its conditions in turns, block by block:
+Policies are of the paper's size (``paper_policy.py``: untrained, by the trainer's own exporter)
+and those that are shipped. Parts, each with its conditions in turns, block by block:
 
 ``candidates``
     Every policy as the node runs it, one candidate and the best of 4, 16, 64; beside them the bare
@@ -47,6 +47,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+import math
 import os
 from pathlib import Path
 import sys
@@ -185,15 +186,15 @@ class Bench:
         """Give what a control loop meets."""
         eager = torch_answers(
             self.paper.agent, Inputs(OnnxPolicy(self.paper.path), 1), False)['torch eager']
-        paths = {
-            'paper': self.paper.path, 'cube_single': MODELS / 'cube_single.onnx',
-            'flow-10': self.flows[10].path}
+        paths = {'paper': self.paper.path, 'cube_single': MODELS / 'cube_single.onnx'} | {
+            f'flow-{count}': policy.path for count, policy in self.flows.items()}
         cases = [
             ('paper', 1, 'onnxruntime'), ('paper', 16, 'onnxruntime'),
             ('paper', 1, 'onnxruntime, int8'), ('cube_single', 1, 'onnxruntime'),
-            ('flow-10', 1, 'onnxruntime')]
+            *((name, 1, 'onnxruntime') for name in paths if name.startswith('flow-'))]
         for name, count, runtime in cases:
-            policy = OnnxPolicy(quantise(paths[name]) if 'int8' in runtime else paths[name])
+            policy = OnnxPolicy(
+                quantise(self.paper.path) if 'int8' in runtime else paths[name])
             yield self._condition('paced', name, count, runtime, onnx_answer(
                 policy, Inputs(policy, count)), self.rate)
         yield self._condition('paced', 'paper', 1, 'torch eager', eager, self.rate)
@@ -282,6 +283,28 @@ def worst_difference(answer: Answer, reference: Answer) -> float:
     return max(float(np.abs(answer(i) - reference(i)).max()) for i in range(8))
 
 
+def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say what is to be reached at the paper's size on one thread, and what was found."""
+    def median(part: str, policy: str, candidates: int, runtime: str = 'onnxruntime') -> float:
+        return next((
+            row['inference']['p50_us'] for row in rows if part == row['part']
+            and (policy, candidates, runtime) == (
+                row['policy'], row['candidates'], row['runtime'])
+            and row['rhythm'] == 'tight'), math.nan)
+
+    wanted = (
+        ('one candidate, p50 over the bare matrix products',
+         median('candidates', 'paper', 1) / median('candidates', 'paper', 1, 'products'),
+         1.3, False),
+        ('best of 16, p50 in us', median('candidates', 'paper', 16), 1000.0, False),
+        ('10-step flow, p50 over one step of the drifting field',
+         median('ode', 'flow-10', 1) / median('ode', 'paper', 1), 8.0, True))
+    return [
+        {'goal': goal, 'found': found, 'limit': limit, 'at_least': at_least,
+         'met': found >= limit if at_least else found <= limit}
+        for goal, found, limit, at_least in wanted if not math.isnan(found)]
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
@@ -305,7 +328,11 @@ def main(arguments: list[str] | None = None) -> int:
         for part in asked.parts:
             bench.measure(part)
     print(f'\n{time.perf_counter() - began:.0f} s')
-    finish(bench.rows, asked.json)
+    reached = goals(bench.rows)
+    for goal in reached:
+        print(f'{goal["goal"]}: {goal["found"]:.4g}, at {"least" if goal["at_least"] else "most"} '
+              f'{goal["limit"]:g}: {"met" if goal["met"] else "missed"}')
+    finish(bench.rows, asked.json, goals=reached)
     return 0
 
 

@@ -16,7 +16,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import logging
 from pathlib import Path
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ from torch import nn
 
 from dfp_ros.execution import ExecutionSettings
 from dfp_ros.policy import OnnxPolicy
+from training import layers
 from training.agent import Agent
 
 FloatArray = NDArray[np.float32]
@@ -68,6 +71,8 @@ def quantise(path: Path) -> Path:
 
     Weights are int8 by column, activations are quantised at each call.
     """
+    # It would like the graph's shapes inferred first, which changes nothing here.
+    logging.getLogger().setLevel(logging.ERROR)
     out = path.with_name(f'{path.stem}-int8.onnx')
     onnxruntime.quantization.quantize_dynamic(
         path, out, per_channel=True, weight_type=onnxruntime.quantization.QuantType.QInt8,
@@ -93,17 +98,19 @@ def torch_answers(agent: Agent, inputs: Inputs, compiled: bool) -> dict[str, Ans
     From numpy to numpy, as a node would have to: the conversions share memory.
 
     :param agent: The networks.
-    :param compiled: Whether torch.compile is there too; it takes half a minute a shape.
-    :raises torch.compiler.TorchCompileError: Where there is no compiler.
+    :param compiled: Whether torch.compile is there too; it takes seconds a shape.
+    :raises training.layers.CompileError: Where there is no compiler.
     """
     chooser = _Chooser(agent).eval().requires_grad_(False)
     example = (
         torch.from_numpy(inputs.observations[0]), torch.from_numpy(inputs.noise[0]))
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        # The sizes are constants of the trace, as they are to be.
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)
         traced = torch.jit.freeze(torch.jit.trace(chooser, example, check_trace=False))
     functions = {'torch eager': chooser, 'torchscript': traced}
     if compiled:
-        functions['torch.compile'] = torch.compile(chooser, dynamic=False)
+        functions['torch.compile'] = layers.compiled(chooser, torch.device('cpu'))
     return {name: _torch_answer(function, inputs) for name, function in functions.items()}
 
 

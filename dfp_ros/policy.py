@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 import onnxruntime
 
+from dfp_ros.bound_session import BoundSession
 from dfp_ros.chunk import Chunk, FloatArray
 from dfp_ros.execution import ExecutionSettings, PROVIDERS
 from dfp_ros.policy_file import PolicyError, read_policy_file, REMEDY
@@ -79,6 +80,8 @@ class OnnxPolicy:
         self.providers = tuple(self._session.get_providers())
         self._check_signature()
         self._self_test()
+        self._bound = BoundSession(
+            self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size))
 
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
         """
@@ -100,11 +103,9 @@ class OnnxPolicy:
                 f'noise: found shape {noise.shape} of {noise.dtype}, policy {spec.name!r} '
                 f'expects (candidates, {spec.noise_size}) of float32')
         try:
-            actions, value, spread = self._session.run(
-                _OUTPUTS, {'observation': observation[None], 'noise': noise})
+            return self._bound.run(observation, noise)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
-        return Chunk(actions, float(value[0]), float(spread[0]))
 
     def warm_up(self, candidates: int, calls: int = 20) -> NDArray[np.float64]:
         """
@@ -187,14 +188,18 @@ class OnnxPolicy:
         """Run once, with one candidate and with two, and look at what comes out."""
         spec = self.spec
         for candidates in (1, 2):
-            chunk = self.act(
-                self._typical_observation(), np.zeros((candidates, spec.noise_size), np.float32))
-            if chunk.actions.shape != (spec.horizon, spec.action_size):
+            try:
+                actions, *_ = self._session.run(_OUTPUTS, {
+                    'observation': self._typical_observation()[None],
+                    'noise': np.zeros((candidates, spec.noise_size), np.float32)})
+            except Exception as error:  # ONNX Runtime's own errors share no public base class
+                raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
+            if actions.shape != (spec.horizon, spec.action_size):
                 raise PolicyError(
                     f"policy file {self.path}: output 'action_chunk' came out with shape "
-                    f'{chunk.actions.shape}, its specification asks for '
+                    f'{actions.shape}, its specification asks for '
                     f'({spec.horizon}, {spec.action_size}); {REMEDY}')
-            if not np.isfinite(chunk.actions).all():
+            if not np.isfinite(actions).all():
                 raise PolicyError(
                     f'policy file {self.path}: the actions for the middle of the training data '
                     f'are not finite, so its weights are broken; {REMEDY} from a checkpoint '
