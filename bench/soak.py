@@ -255,8 +255,8 @@ def main() -> int:
     asked = made.parse_args()
     if 60 * asked.minutes / asked.interval < _FEWEST:
         made.error(
-            f'--minutes: found {asked.minutes:g} with a fault every {asked.interval:g} s, expected '
-            f'at least {_FEWEST * asked.interval / 60:g}, in which some come twice')
+            f'--minutes: found {asked.minutes:g} with a fault every {asked.interval:g} s, '
+            f'expected at least {_FEWEST * asked.interval / 60:g}, in which some come twice')
     found = next(robot for robot in ROBOTS if robot.name == asked.robot)
     robot = replace(found, spec=replace(found.spec, period=_TICK))
     row = soak(
