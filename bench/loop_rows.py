@@ -55,9 +55,11 @@ def summarise(
     """
     Summarise what one process did, in one stretch or in several.
 
-    A tick is missed as the node itself counts it: each one belongs to the last deadline before it,
-    or to the next where it is less than a tenth of a period away, and deadlines without a tick are
-    missed. The time from a deadline to its tick (``wakeup``) is there for other definitions.
+    A tick is ``missed`` as the node itself counts it: each one belongs to the last deadline before
+    it, or to the next where it is less than a tenth of a period away, and deadlines without a tick
+    are missed. ``dropped`` are the deadlines that the timer passed over; it would still call for
+    one that is late by less than a period. Other definitions follow from ``wakeup``, the time from
+    a deadline to its tick.
 
     :param stretches: What it did; there is a tick in each.
     :param period: Time between two ticks, in ns.
@@ -75,6 +77,7 @@ def summarise(
     if timed:
         late = np.concatenate([wakeups(each.ticks, period) for each in stretches])
         row['wakeup'] = distribution(late / 1e9)
+        row['dropped'] = sum(_dropped(each.ticks, period) for each in stretches)
         row['late_half_a_period'] = int(np.sum(late > period / 2))
         row['late_a_period'] = int(np.sum(late > period))
     asked = ticks[np.isfinite(ticks[:, record.INFERENCE])]
@@ -110,11 +113,29 @@ def wakeups(ticks: Times, period: float) -> Times:
     The deadline is what the timer named after the tick before. Where nothing named any, the tick
     that came earliest in its period is taken for punctual.
     """
-    began, named = ticks[1:, record.BEGAN], ticks[:-1, record.NEXT_DEADLINE]
-    if np.isfinite(named).all():
-        return began - named
+    began, due = ticks[1:, record.BEGAN], _due_next(ticks, period)
+    if due is not None:
+        return began - due[:-1]
     offset = (began - began[0] + period / 2) % period
     return offset - offset.min()
+
+
+def _due_next(ticks: Times, period: float) -> Times | None:
+    """Find the deadline after each tick; None where nothing named them."""
+    named = ticks[:, record.NEXT_DEADLINE]
+    if not np.isfinite(named).all():
+        return None
+    # Deadlines are whole periods apart, and were named a little too early where the process was
+    # kept from running between two looks at the clock.
+    offset = (named - named[0] + period / 2) % period - period / 2
+    first = named[0] + np.median(offset)
+    return first + np.round((named - first) / period) * period
+
+
+def _dropped(ticks: Times, period: float) -> int:
+    """Count the deadlines that the timer passed over."""
+    due = _due_next(ticks, period)
+    return 0 if due is None else int(np.sum(np.round(np.diff(due) / period) - 1))
 
 
 def arrival_times(ticks: Times, arrivals: Times) -> Times:

@@ -61,12 +61,12 @@ def ticks_at(*began: float, waits: float = 0.0) -> np.ndarray:
 
 @pytest.mark.usefixtures('bench')
 def test_ticks_are_counted_by_their_deadlines() -> None:
-    """Two deadlines pass without a tick; the tick after them is late, and so are two others."""
+    """Two deadlines pass without a tick, 102 and 103; the tick after them is very late."""
     from loop_rows import stretch, summarise
     began = [*range(1, 100), 100.2, 101.6, 104.3, 105.0]
     found = stretch(ticks_at(*began, waits=1e6), 0, 1e12, cpu=0.0103)
     row = summarise([found], PERIOD)
-    assert (row['ticks'], row['missed']) == (103, 2)
+    assert (row['ticks'], row['missed'], row['dropped']) == (103, 2, 2)
     assert row['cpu_us_per_tick'] == pytest.approx(100)
     # The timer was due at 102.
     assert row['wakeup']['max_us'] == pytest.approx(2.3 * PERIOD / 1e3)
@@ -77,6 +77,15 @@ def test_ticks_are_counted_by_their_deadlines() -> None:
     assert row['deadline_to_command']['p50_us'] == pytest.approx(3100)
     assert row['observation_to_command']['p50_us'] == pytest.approx(4100)
     assert sum(row['period_histogram']['counts']) == row['period_error']['count'] == 102
+
+
+@pytest.mark.usefixtures('bench')
+def test_a_deadline_is_no_earlier_than_the_grid_says() -> None:
+    """Who is interrupted between two looks at the clock names it too early."""
+    from loop_rows import wakeups
+    ticks = ticks_at(1, 2, 3, 4)
+    ticks[1, 2] -= 1e6
+    assert wakeups(ticks, PERIOD) == pytest.approx(np.zeros(3))
 
 
 @pytest.mark.usefixtures('bench')
@@ -147,12 +156,9 @@ def test_node_and_floors_are_measured(tmp_path: Path) -> None:
     for kind, seconds in (('node', 1.0), ('timer', 0.25), ('sleep', 1.25)):
         row = rows[kind]
         assert (row['rate'], row['load'], row['fifo']) == (200, 'images', False)
-        # A stretch is as long as it was to be, or longer where the machine had no time for it; no
-        # deadline in it is lost.
-        assert row['seconds'] > 0.8 * seconds
-        stretches = {'node': 1, 'timer': 2, 'sleep': 3}[kind]
-        assert row['ticks'] + row['missed'] == pytest.approx(
-            200 * row['seconds'] + stretches, abs=stretches + 1)
+        # Ticked or dropped, no deadline is lost.
+        assert row['seconds'] > 0.5 * seconds
+        assert row['ticks'] + row['dropped'] == pytest.approx(200 * row['seconds'], rel=0.1)
         assert row['cpu_us_per_tick'] > 0
     for key in NODE:
         assert rows['node'][key]['count'] > 100
