@@ -28,6 +28,7 @@ from loop_condition import Condition, LOADS
 from loop_policy import parameters
 from loop_record import read, room
 from loop_rows import Stretch, stretch, Times
+from process import make_real_time
 from ros_processes import NodeProcess
 
 from dfp_ros.robots.domain import free_domain
@@ -35,7 +36,6 @@ from dfp_ros.robots.domain import free_domain
 _FOLDER = Path(__file__).resolve().parent
 _PATH = os.pathsep.join(
     [str(_FOLDER), str(_FOLDER.parent), os.environ.get('PYTHONPATH', '')]).rstrip(os.pathsep)
-_PRIORITY = 50
 #: Ticks and seconds after the start that are not measured.
 _FIRST_TICKS, SETTLE = 5, 0.5
 _START_TIMEOUT = 60.0
@@ -98,7 +98,7 @@ class Scene:
             wait_for(lambda: len(read(self._path('sleep'))) > _FIRST_TICKS, self._witness)
             if condition.fifo:
                 for process in (robot, self._witness):
-                    be_first(process)
+                    make_real_time(process.process.pid)
             for name in LOADS[condition.load]:
                 stack.enter_context(self._start('loop_load', name))
             self._stack = stack.pop_all()
@@ -150,7 +150,7 @@ class Scene:
                 *arguments) as process:
             wait_for(lambda: len(read(path)) > _FIRST_TICKS, process)
             if self._condition.fifo:
-                be_first(process)
+                make_real_time(process.process.pid)
             time.sleep(SETTLE)
             clocks = [processor_clock(each) for each in (process, self._witness)]
             begin, used = time.monotonic_ns(), [time.clock_gettime(clock) for clock in clocks]
@@ -196,16 +196,6 @@ def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
         time.sleep(0.02)
 
 
-def be_first(process: NodeProcess) -> None:
-    """
-    Give all threads of a process real-time priority; those that it starts later inherit it.
-
-    :raises PermissionError: Where the system does not grant it.
-    """
-    for thread in Path(f'/proc/{process.process.pid}/task').iterdir():
-        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(_PRIORITY))
-
-
 def processor_clock(process: NodeProcess) -> int:
     """Find the clock that counts the processor time of a process and all of its threads."""
     clock = ctypes.c_int()
@@ -219,7 +209,7 @@ def grants_fifo() -> bool:
     """Tell whether the system lets this user have real-time priority."""
     with contextlib.suppress(PermissionError):
         policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         os.sched_setscheduler(0, policy, parameter)
         return True
     return False
