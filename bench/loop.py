@@ -63,6 +63,7 @@ _SHOWN = (('period', 'period_error'), ('wakeup', 'wakeup'), ('inference', 'infer
           ('deadline', 'deadline_to_command'), ('observation', 'observation_to_command'),
           ('reception', 'observation_to_reception'))
 _SWAPS = 1.0  # s between two
+_DISTURBED = 0.05  # cores that others may use before it is said
 
 
 def swap(policies: Sequence[Path]) -> Callable[[int, float], None]:
@@ -117,6 +118,9 @@ def measure(cell: Cell, condition: Condition, model: onnx.ModelProto) -> list[di
             rows.append({'kind': kind, **condition.facts(), **summarise(
                 found, condition.period, None if kind == 'sleep' else arrivals, timed)})
             print(line(rows[-1]), flush=True)
+    busy = [max(row[key] for row in rows) for key in ('others_cores', 'stolen_cores')]
+    if max(busy) > _DISTURBED:
+        print(f'beside: {busy[0]:.2f} cores by other processes, {busy[1]:.2f} by the host')
     return rows
 
 

@@ -38,15 +38,22 @@ class Stretch:
 
     :param ticks: Rows of its record, see :mod:`loop_record`.
     :param cpu: Seconds of the processor that the process took, all of its threads.
+    :param others: Cores that what has nothing to do with the measurement kept busy.
+    :param stolen: Cores that the host of a virtual machine gave to somebody else.
     """
 
     ticks: Times
     cpu: float
+    others: float = 0.0
+    stolen: float = 0.0
 
 
-def stretch(rows: Times, begin: float, end: float, cpu: float) -> Stretch:
+def stretch(
+        rows: Times, begin: float, end: float, cpu: float, others: float = 0.0,
+        stolen: float = 0.0) -> Stretch:
     """Cut out of a record what began between two times, in ns."""
-    return Stretch(rows[(rows[:, record.BEGAN] >= begin) & (rows[:, record.BEGAN] < end)], cpu)
+    within = (rows[:, record.BEGAN] >= begin) & (rows[:, record.BEGAN] < end)
+    return Stretch(rows[within], cpu, others, stolen)
 
 
 def summarise(
@@ -55,11 +62,13 @@ def summarise(
     """
     Summarise what one process did, in one stretch or in several.
 
-    A tick is ``missed`` as the node itself counts it: each one belongs to the last deadline before
-    it, or to the next where it is less than a tenth of a period away, and deadlines without a tick
-    are missed. ``dropped`` are the deadlines that the timer passed over; it would still call for
-    one that is late by less than a period. Other definitions follow from ``wakeup``, the time from
-    a deadline to its tick.
+    ``period_error`` is that of the time between two commands, in which the jitter of inference is,
+    and ``tick_period_error`` of that between the beginnings of two ticks. A tick is ``missed`` as
+    the node itself counts it: each one belongs to the last deadline before it, or to the next
+    where it is less than a tenth of a period away, and deadlines without a tick are missed.
+    ``dropped`` are the deadlines that the timer passed over; it would still call for one that is
+    late by less than a period. Other definitions follow from ``wakeup``, the time from a deadline
+    to its tick.
 
     :param stretches: What it did; there is a tick in each.
     :param period: Time between two ticks, in ns.
@@ -70,10 +79,14 @@ def summarise(
     row: dict[str, Any] = {
         'seconds': float(sum(np.ptp(each.ticks[:, record.BEGAN]) for each in stretches)) / 1e9,
         'ticks': len(ticks), 'missed': sum(_missed(each.ticks, period) for each in stretches),
-        'cpu_us_per_tick': 1e6 * sum(each.cpu for each in stretches) / len(ticks)}
-    periods = np.concatenate([np.diff(each.ticks[:, record.SENT]) for each in stretches])
-    row['period_error'] = distribution(np.abs(periods - period) / 1e9)
-    row['period_histogram'] = _histogram((periods - period) / 1e3)
+        'cpu_us_per_tick': 1e6 * sum(each.cpu for each in stretches) / len(ticks),
+        'others_cores': max(each.others for each in stretches),
+        'stolen_cores': max(each.stolen for each in stretches)}
+    for name, column in (('period_error', record.SENT), ('tick_period_error', record.BEGAN)):
+        error = np.concatenate([np.diff(each.ticks[:, column]) for each in stretches]) - period
+        row[name] = distribution(np.abs(error) / 1e9)
+        if column == record.SENT:
+            row['period_histogram'] = _histogram(error / 1e3)
     if timed:
         late = np.concatenate([wakeups(each.ticks, period) for each in stretches])
         row['wakeup'] = distribution(late / 1e9)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
-import ctypes
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -26,6 +25,7 @@ import time
 
 from loop_condition import Condition, LOADS
 from loop_policy import parameters
+from loop_processor import Meter, Use
 from loop_record import read, room
 from loop_rows import Stretch, stretch, Times
 from process import make_real_time
@@ -39,7 +39,6 @@ _PATH = os.pathsep.join(
 #: Ticks and seconds after the start that are not measured.
 _FIRST_TICKS, SETTLE = 5, 0.5
 _START_TIMEOUT = 60.0
-_LIBC = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,8 @@ class Scene:
         self._stack = contextlib.ExitStack()
         self._rows = room(condition.rate, condition.seconds + condition.floor_seconds)
         self._count = 0
-        self._windows: list[tuple[float, float, float]] = []
+        self._processes: list[NodeProcess] = []
+        self._window: tuple[float, float, Use] | None = None
 
     def __enter__(self) -> Scene:
         """Start the robot, the witness and the load."""
@@ -99,8 +99,9 @@ class Scene:
             if condition.fifo:
                 for process in (robot, self._witness):
                     make_real_time(process.process.pid)
-            for name in LOADS[condition.load]:
-                stack.enter_context(self._start('loop_load', name))
+            loads = [stack.enter_context(self._start('loop_load', name))
+                     for name in LOADS[condition.load]]
+            self._processes = [robot, *loads]
             self._stack = stack.pop_all()
         return self
 
@@ -132,8 +133,10 @@ class Scene:
 
     def witness(self) -> Stretch:
         """Return what the sleeping loop did while something was measured, the last time."""
-        begin, end, cpu = self._windows[-1]
-        return stretch(read(self._path('sleep')), begin, end, cpu)
+        assert self._window is not None, 'something was measured'
+        begin, end, use = self._window
+        return stretch(
+            read(self._path('sleep')), begin, end, use.own[1], use.others, use.stolen)
 
     def arrivals(self) -> Times:
         """Return what arrived at the robot."""
@@ -152,21 +155,18 @@ class Scene:
             if self._condition.fifo:
                 make_real_time(process.process.pid)
             time.sleep(SETTLE)
-            clocks = [processor_clock(each) for each in (process, self._witness)]
-            begin, used = time.monotonic_ns(), [time.clock_gettime(clock) for clock in clocks]
-            until = time.monotonic() + seconds
+            watched = [process, self._witness, *self._processes]
+            meter = Meter([*(each.process.pid for each in watched), os.getpid()])
+            begin, until = time.monotonic_ns(), time.monotonic() + seconds
             if meanwhile is not None:
                 meanwhile(self._domain, until)
             time.sleep(max(0.0, until - time.monotonic()))
-            end = time.monotonic_ns()
-            cpu, witness = (
-                time.clock_gettime(clock) - before
-                for clock, before in zip(clocks, used, strict=True))
-            self._windows.append((begin, end, witness))
+            end, use = time.monotonic_ns(), meter.read()
+            self._window = begin, end, use
             status = process.stop(signal.SIGTERM)
             if status:
                 raise RuntimeError(f'{module} ended with status {status}:\n{process.output}')
-        found = stretch(read(path), begin, end, cpu)
+        found = stretch(read(path), begin, end, use.own[0], use.others, use.stolen)
         path.unlink()
         if len(found.ticks) < 2:
             raise RuntimeError(f'{module}: found no ticks in {seconds:g} s:\n{process.output}')
@@ -194,15 +194,6 @@ def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
         if process.process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f'{process.process.args} did not start:\n{process.output}')
         time.sleep(0.02)
-
-
-def processor_clock(process: NodeProcess) -> int:
-    """Find the clock that counts the processor time of a process and all of its threads."""
-    clock = ctypes.c_int()
-    error = _LIBC.clock_getcpuclockid(process.process.pid, ctypes.byref(clock))
-    if error:
-        raise OSError(error, os.strerror(error))
-    return clock.value
 
 
 def grants_fifo() -> bool:
