@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -152,11 +153,22 @@ def _dropped(ticks: Times, period: float) -> int:
 
 
 def arrival_times(ticks: Times, arrivals: Times) -> Times:
-    """Find when the robot had each tick's command, in ns; NaN where it did not get it."""
-    when = {command.tobytes(): row[record.ARRIVED] for row, command in zip(
-        arrivals, np.ascontiguousarray(arrivals[:, record.ARRIVED_COMMAND:]), strict=True)}
-    commands = np.ascontiguousarray(ticks[:, record.COMMAND:])
-    return np.array([when.get(command.tobytes(), np.nan) for command in commands])
+    """
+    Find when the robot had each tick's command, in ns; NaN where it did not get it.
+
+    The same command may be sent twice, as noise starts again after a swap: what arrives first after
+    the tick began is its own.
+    """
+    when: dict[bytes, list[float]] = {}
+    for row in arrivals:
+        when.setdefault(row[record.ARRIVED_COMMAND:].tobytes(), []).append(row[record.ARRIVED])
+    found = np.full(len(ticks), np.nan)
+    for number, row in enumerate(ticks):
+        times = when.get(row[record.COMMAND:].tobytes(), [])
+        place = bisect.bisect_left(times, row[record.BEGAN])
+        if place < len(times):
+            found[number] = times[place]
+    return found
 
 
 def _missed(ticks: Times, period: float) -> int:

@@ -113,6 +113,15 @@ def test_a_command_is_known_again_by_its_numbers() -> None:
 
 
 @pytest.mark.usefixtures('bench')
+def test_a_command_that_is_sent_again_arrives_again() -> None:
+    from loop_rows import arrival_times
+    ticks = ticks_at(1, 2, 3)
+    ticks[2, 5:] = ticks[0, 5:]
+    arrivals = np.array([[ticks[i, 1], *ticks[i, 5:]] for i in range(3)])
+    assert arrival_times(ticks, arrivals) == pytest.approx(ticks[:, 1])
+
+
+@pytest.mark.usefixtures('bench')
 def test_without_a_timer_the_earliest_tick_is_punctual() -> None:
     from loop_rows import wakeups
     ticks = ticks_at(1.1, 2.1, 3.5, 4.0, 5.2)
