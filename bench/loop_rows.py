@@ -156,8 +156,8 @@ def arrival_times(ticks: Times, arrivals: Times) -> Times:
     """
     Find when the robot had each tick's command, in ns; NaN where it did not get it.
 
-    The same command may be sent twice, as noise starts again after a swap: what arrives first after
-    the tick began is its own.
+    The same command may be sent twice, as noise starts again after a swap: what arrives first
+    after the tick began is its own.
     """
     when: dict[bytes, list[float]] = {}
     for row in arrivals:
