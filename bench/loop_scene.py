@@ -28,7 +28,7 @@ from loop_policy import parameters
 from loop_processor import Meter, Use
 from loop_record import read, room
 from loop_rows import Stretch, stretch, Times
-from process import make_real_time
+from process import REAL_TIME
 from ros_processes import NodeProcess
 
 from dfp_ros.robots.domain import free_domain
@@ -39,6 +39,7 @@ _PATH = os.pathsep.join(
 #: Ticks and seconds after the start that are not measured.
 _FIRST_TICKS, SETTLE = 5, 0.5
 _START_TIMEOUT = 60.0
+_FIRST = os.sched_param(REAL_TIME['realtime.priority'])
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Scene:
             wait_for(lambda: len(read(self._path('sleep'))) > _FIRST_TICKS, self._witness)
             if condition.fifo:
                 for process in (robot, self._witness):
-                    make_real_time(process.process.pid)
+                    make_real_time(process)
             loads = [stack.enter_context(self._start('loop_load', name))
                      for name in LOADS[condition.load]]
             self._processes = [robot, *loads]
@@ -128,7 +129,8 @@ class Scene:
         arguments: list[object] = ['--images'] * (self._condition.load == 'images')
         arguments += parameters(**{
             'policy': policy, 'robot': self._cell.robot, 'candidates': self._cell.candidates,
-            'trigger': self._condition.trigger, 'planning.mode': 'receding'})
+            'trigger': self._condition.trigger, 'planning.mode': 'receding',
+            **({**REAL_TIME, 'realtime.required': 'true'} if self._condition.fifo else {})})
         return self._measure('loop_node', seconds, arguments, meanwhile)
 
     def witness(self) -> Stretch:
@@ -152,8 +154,9 @@ class Scene:
                 module, path, '--capacity', self._rows, '--command', self._cell.command,
                 *arguments) as process:
             wait_for(lambda: len(read(path)) > _FIRST_TICKS, process)
-            if self._condition.fifo:
-                make_real_time(process.process.pid)
+            if self._condition.fifo and module != 'loop_node':
+                # The node asks for it by itself.
+                make_real_time(process)
             time.sleep(SETTLE)
             watched = [process, self._witness, *self._processes]
             meter = Meter([*(each.process.pid for each in watched), os.getpid()])
@@ -196,11 +199,21 @@ def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
         time.sleep(0.02)
 
 
+def make_real_time(process: NodeProcess) -> None:
+    """
+    Give all threads of a process the priority that the node asks for; later ones inherit it.
+
+    :raises PermissionError: Where the system does not grant it.
+    """
+    for thread in Path(f'/proc/{process.process.pid}/task').iterdir():
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, _FIRST)
+
+
 def grants_fifo() -> bool:
     """Tell whether the system lets this user have real-time priority."""
     with contextlib.suppress(PermissionError):
         policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_FIFO, _FIRST)
         os.sched_setscheduler(0, policy, parameter)
         return True
     return False
