@@ -23,6 +23,8 @@ the same rate, and publishes one at each tick. All have absolute deadlines:
 * *timer*: a timer of rclpy on the events executor, as the policy node has it;
 * *timer, early*: the same, 50 us ahead of the deadline, and then the clock is watched until it is
   there;
+* *spin*: the executor spins until each deadline, and then there is a tick; while messages wait, it
+  does not come back, so a node that did this would need a timer besides;
 * *thread*: a thread of Python that sleeps until each deadline (``clock_nanosleep``) and publishes,
   beside the executor's;
 * *thread, early*: the same, 50 us ahead.
@@ -68,7 +70,7 @@ from dfp_ros.timer_slack import set_timer_slack
 _EARLY = 50_000  # ns
 _WARM_UP = 0.3  # s
 _PRIORITY = 50
-_WAYS = ('timer', 'timer, early', 'thread', 'thread, early')
+_WAYS = ('timer', 'timer, early', 'spin', 'thread', 'thread, early')
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,16 @@ class Loop:
         now = time.monotonic_ns()
         self._begin = now + timer.time_until_next_call() + self._early
 
-    def run(self, wake: Callable[[], None]) -> None:
-        """Tick in the thread that calls."""
+    def run(self, wait: Callable[[int], None], wake: Callable[[], None]) -> None:
+        """
+        Tick in the thread that calls.
+
+        :param wait: Waits until a time of the monotonic clock, in ns.
+        :param wake: Wakes the executor at the end.
+        """
         deadline = self._begin
         while not self.ended.done():
-            sleep_until(deadline - self._early)
+            wait(deadline - self._early)
             self.tick()
             deadline += self._period
             behind = time.monotonic_ns() - deadline
@@ -178,11 +185,15 @@ def measure(condition: Condition, seconds: float, domain: int, queue: Any) -> No
     loop = Loop(condition, seconds)
     executor = make_executor()
     executor.add_node(loop.node)
-    if condition.way.startswith('timer'):
-        loop.start_timer()
-    else:
-        threading.Thread(target=loop.run, args=(executor.wake,)).start()
     started, cpu = time.monotonic(), time.process_time()
+    if condition.way == 'spin':
+        # A future of its own each time: it keeps what is hung on it.
+        loop.run(lambda until: executor.spin_until_future_complete(
+            Future(), timeout_sec=max(0, until - time.monotonic_ns()) * 1e-9), executor.wake)
+    elif condition.way.startswith('thread'):
+        threading.Thread(target=loop.run, args=(sleep_until, executor.wake)).start()
+    else:
+        loop.start_timer()
     keep_spinning(executor, loop.node, loop.ended)
     share = (time.process_time() - cpu) / (time.monotonic() - started)
     queue.put({

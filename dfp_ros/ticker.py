@@ -300,7 +300,8 @@ class Ticker:
         now = self._node.get_clock().now().nanoseconds
         if self.store.pass_time(now):
             self._node.get_logger().warning(
-                'the clock was set back; only samples that arrive from now on count')
+                'the clock was set back; only samples that arrive from now on count',
+                throttle_duration_sec=1.0)
         self.tick(now, self.store.at(now))
 
 

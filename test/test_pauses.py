@@ -93,3 +93,17 @@ def test_a_simulation_that_never_starts(policy: Path) -> None:
         cell.peer.wait_for(lambda: said in cell.process.output)
         assert not cell.twists
         cell.end()
+
+
+def test_a_simulation_that_leaps(policy: Path) -> None:
+    """Deadlines that time leaps over are missed, and not made up for."""
+    with Cell(policy, pace=1.0) as cell:
+        cell.wait_for_motion()
+        before = cell.counts()
+        cell.time += _PAUSE
+        after = cell.counts()
+        ticks, missed = after.ticks - before.ticks, after.missed - before.missed
+        assert missed >= _PAUSE / _TICK - 2
+        assert abs(ticks + missed - (after.time - before.time) / _TICK) <= 2
+        cell.wait_for_motion()
+        cell.end()
