@@ -77,6 +77,7 @@ class ProcessScheduling:
         # What threads had from which those that come later descend.
         self._ordinary: ThreadScheduling | None = None
         self._priority = 0
+        self._processors: frozenset[int] = frozenset()
         self._holders = 0
         self._aside: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
@@ -96,7 +97,7 @@ class ProcessScheduling:
             if self._ordinary is None:
                 self._ordinary = read_scheduling()
             done: set[int] = set()
-            before, old_priority = dict(self._before), self._priority
+            before = dict(self._before)
             try:
                 while new := set(_threads()) - done:
                     aside = self._aside_now()
@@ -109,11 +110,12 @@ class ProcessScheduling:
                     done |= new
             except RefusedError:
                 if self._holders:
-                    self._before, self._priority = before, old_priority
+                    self._before = before
                 else:
                     self._restore()
                 raise
             self._priority = priority or self._priority
+            self._processors = processors or self._processors
             self._holders += 1
 
     def release(self) -> None:
@@ -122,6 +124,14 @@ class ProcessScheduling:
             self._holders -= 1
             if not self._holders:
                 self._restore()
+
+    def refresh(self) -> None:
+        """Schedule what was started aside, and belongs to the loop: threads of a policy's own."""
+        with self._lock:
+            if self._holders:
+                for thread in set(_threads()) - self._aside_now():
+                    with contextlib.suppress(ProcessLookupError, RefusedError):
+                        _schedule(thread, self._priority, self._processors)
 
     def step_aside(self) -> None:
         """Have the calling thread count as one that works beside the loop, until it ends."""
@@ -144,7 +154,8 @@ class ProcessScheduling:
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(thread, old.processors)
                 os.sched_setscheduler(thread, old.policy, os.sched_param(old.priority))
-        self._before, self._ordinary, self._priority = {}, None, 0
+        self._before, self._ordinary = {}, None
+        self._priority, self._processors = 0, frozenset()
 
 
 def _threads() -> Iterator[int]:

@@ -84,7 +84,13 @@ class Worker:
         :param done: Gets the result, in the node's thread.
         :param failed: Gets the error, in the node's thread.
         """
-        job = Job(self._thread.submit(work), done, failed)
+        def work_aside() -> Any:
+            try:
+                return work()
+            finally:
+                SCHEDULING.refresh()
+
+        job = Job(self._thread.submit(work_aside), done, failed)
         self._jobs.append(job)
         if self._timer is None:
             self._timer = self._node.create_timer(

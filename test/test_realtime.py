@@ -77,7 +77,7 @@ def _locked(process: NodeProcess) -> int:
 
 
 @needs_privileges
-def test_what_is_granted_and_given_back(policy: Path) -> None:
+def test_what_is_granted_and_given_back(policy: Path, tmp_path: Path) -> None:
     """Threads of the loop have priority and processor; those beside it one less, and all."""
     everywhere = frozenset(os.sched_getaffinity(0))
     cpu = max(everywhere)
@@ -85,15 +85,16 @@ def test_what_is_granted_and_given_back(policy: Path) -> None:
     beside = ThreadScheduling(os.SCHED_FIFO, 39, everywhere)
     with Cell(policy, **{
             'realtime.priority': 40, 'realtime.cpus': cpu,
-            'realtime.lock_memory': 'true'}) as cell:
+            'realtime.lock_memory': 'true', 'execution.threads': 2}) as cell:
         cell.wait_for_motion()
         _, values = cell.report(
             realtime_scheduling='SCHED_FIFO 40', realtime_cpus=str(cpu),
             realtime_memory_locked='True', realtime_refused='')
         assert values['state'] == 'running'
-        # A swap starts a thread that was not there at activation.
-        assert cell.set('candidates', 2) == (True, '')
-        cell.report(loading='')
+        # A swap starts the worker, and that starts the other thread of the policy's inference.
+        other = write_policy(tmp_path / 'other.onnx', seed=1)
+        assert cell.set('policy', str(other)) == (True, '')
+        cell.report(policy_file=str(other))
         found = _schedulings(cell.process)
         assert found.pop(cell.process.process.pid) == loop
         assert set(found.values()) == {loop, beside}
