@@ -19,19 +19,16 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-import sys
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from dfp_ros.switch_interval import ShortSwitchInterval
 from dfp_ros.thread_scheduling import SCHEDULING
 
 # How often results are looked for, in s, while there is work.
 _POLL = 0.01
-# How long the worker may keep the interpreter from a tick that is due, in s; Python's own 5 ms are
-# a whole tick at 200 Hz.
-_SWITCH_INTERVAL = 0.0001
 
 
 @dataclass
@@ -71,8 +68,8 @@ class Worker:
             max_workers=1, thread_name_prefix='worker', initializer=SCHEDULING.step_aside)
         self._jobs: deque[Job] = deque()
         self._timer: Any = None
-        self._switch_interval = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_INTERVAL)
+        # The worker must not keep the interpreter from a tick that is due.
+        self._switch_interval = ShortSwitchInterval()
 
     def submit(
             self, work: Callable[[], Any], done: Callable[[Any], None],
@@ -107,7 +104,7 @@ class Worker:
         self._jobs.clear()
         self._stop_looking()
         self._thread.shutdown(wait=True, cancel_futures=True)
-        sys.setswitchinterval(self._switch_interval)
+        self._switch_interval.close()
 
     def release(self, box: list[Any]) -> None:
         """
