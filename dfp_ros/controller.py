@@ -55,7 +55,7 @@ class Controller:
     :param ahead: Whether the commands after the next are wanted.
     :raises SpecMismatch: Where policy and robot do not fit.
 
-    :ivar counts: Steps since the reset by what was the matter.
+    :ivar counts: Steps since the reset by what was the matter; a swap does not end them.
     """
 
     def __init__(
@@ -147,6 +147,7 @@ class Controller:
         self._has_commanded = other._has_commanded
         self._stopped_by = other._stopped_by
         self.counts.update(other.counts)
+        self._doubts.take_over(other._doubts)
         self._builder = other._builder
         self._limiter.take_over(other._limiter)
         self._planner.drop()

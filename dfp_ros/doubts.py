@@ -151,6 +151,10 @@ class Doubts:
         self._spread.reset()
         self._late.reset()
 
+    def take_over(self, other: Doubts) -> None:
+        """Go on with the counts of another; of its doubts, what is asked from now on tells."""
+        self.envelope.counts[:] = other.envelope.counts
+
     def about_observation(self, observation: FloatArray) -> list[Finding]:
         """
         Judge what the policy is to see.

@@ -387,6 +387,22 @@ def test_a_swap_notices_that_the_clock_was_set_back(policy: OnnxPolicy) -> None:
     assert new.step(START, rest_samples(START)).reason == Reason.CLOCK_RESET
 
 
+def test_counts_go_on_at_a_swap() -> None:
+    """They are those since the reset, whichever policy and parameters it was with."""
+    old, new = controller(Broken(0.5)), controller(Broken(0.5))
+    run(old, 3)
+    assert set(old.outside.values()) == {3}
+    new.take_over(old)
+    for i in (3, 4):
+        new.step(START + i * TICK, rest_samples(START + i * TICK))
+    assert old.outside.keys() == new.outside.keys()
+    assert set(new.outside.values()) == {5}
+    assert new.counts[Reason.OUTSIDE_ENVELOPE] == 5
+    assert set(old.outside.values()) == {3}, 'what is not asked any more counts no more'
+    new.reset(3)
+    assert not new.outside
+
+
 def test_a_doubt_that_holds_does_not_ask_the_policy() -> None:
     """What the policy never saw is not shown to it; a chunk that is doubtful is not played."""
     unseen = Broken(0.5)
