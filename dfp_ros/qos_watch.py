@@ -23,6 +23,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 
 from dfp_ros.endpoints import own_qos, publishers_of, subscribers_of
+from dfp_ros.guarded_node import guarded
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -61,7 +62,8 @@ class QosWatch:
                 if end.problem:
                     yield f'nothing comes from {end.node}: {end.problem}'
         self._look[name] = look
-        return SubscriptionEventCallbacks(incompatible_qos=self._reporter(name))
+        return SubscriptionEventCallbacks(
+            incompatible_qos=guarded(self._node, self._reporter(name)))
 
     def of_command(self, topic: str, type_name: str) -> PublisherEventCallbacks:
         """
@@ -78,7 +80,8 @@ class QosWatch:
                 if end.problem:
                     yield f'nothing gets to {end.node}: {end.problem}'
         self._look[name] = look
-        return PublisherEventCallbacks(incompatible_qos=self._reporter(name))
+        return PublisherEventCallbacks(
+            incompatible_qos=guarded(self._node, self._reporter(name)))
 
     def status(self, name: str) -> DiagnosticStatus:
         """
