@@ -21,12 +21,13 @@ from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from dfp_ros.declare_parameter import declare_parameter
 from dfp_ros.setting import SettingsError
-from dfp_ros.settings import describe, make_settings, Settings
+from dfp_ros.settings import describe, make_settings, require_possible, Settings
 
 
 def declare_parameters(node: Node) -> None:
@@ -34,12 +35,16 @@ def declare_parameters(node: Node) -> None:
     Declare the parameters on a node.
 
     :raises rclpy.exceptions.ParameterException: Where a value from the command line or a
-        parameter file has another type or is out of range.
+        parameter file has another type, is out of range, or cannot be.
     """
     for name, default, meaning in describe():
-        declare_parameter(
+        value = declare_parameter(
             node, name, default, meaning.sentence, meaning.bounds, meaning.is_fixed,
             meaning.choices, meaning.is_any_type)
+        try:
+            require_possible({name: value})
+        except SettingsError as error:
+            raise ParameterException(str(error), name) from error
 
 
 def call_after_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:

@@ -26,7 +26,7 @@ import sys
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from dfp_ros.candidate import Candidate, load_control_loop, require_latency
@@ -34,6 +34,7 @@ from dfp_ros.control_loop import ControlLoop, hash_robot, load_policy, load_robo
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.explain import explain
+from dfp_ros.guarded_node import guarded, GuardedNode
 from dfp_ros.node_main import run_node
 from dfp_ros.node_parameters import call_after_set, declare_parameters, read_settings
 from dfp_ros.policy_file import PolicyError
@@ -47,13 +48,15 @@ from dfp_ros.realtime import prepare_threads, Realtime
 from dfp_ros.realtime_settings import RealtimeSettings
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.setting import SettingsError
+from dfp_ros.settings import require_possible
+from dfp_ros.slowing import explain_unslowed
 from dfp_ros.statistics_publisher import StatisticsPublisher
 from dfp_ros.ticker import Ticker
 from dfp_ros.trigger_services import TriggerServices
 from dfp_ros.urdf_topic import with_urdf
 
 
-class PolicyNode(LifecycleNode):
+class PolicyNode(GuardedNode):
     """
     The policy node; see the parameters' descriptions.
 
@@ -76,7 +79,7 @@ class PolicyNode(LifecycleNode):
         self._parts: list[Any] = []
         # What the node is doing while a transition is under way.
         self._transition = ''
-        call_after_set(self, self._apply_parameters)
+        call_after_set(self, guarded(self, self._apply_parameters))
         self.add_on_set_parameters_callback(self._check_parameters)
 
     # Transitions
@@ -167,6 +170,8 @@ class PolicyNode(LifecycleNode):
             self.get_logger().warning(
                 f'the policy does not run on {", ".join(left_out)}: this ONNX Runtime, or this '
                 f'machine, has none; it runs on {" ".join(loop.policy.providers)}')
+        if unslowed := explain_unslowed(settings, robot):
+            self.get_logger().warning(unslowed)
         shadow = None
         if settings.shadow:
             shadow = load_control_loop(
@@ -246,6 +251,7 @@ class PolicyNode(LifecycleNode):
                         'them again afterwards')
                 self._swapper.check(changes)
             else:
+                require_possible(changes)
                 # Nothing ticks, so there is time to look closely.
                 if changes.get('policy'):
                     load_policy(changes['policy'])

@@ -32,7 +32,6 @@ from dfp_ros.realtime_settings import RealtimeSettings
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.setting import Meaning, setting, SettingsError
 from dfp_ros.spec import PolicySpec
-from dfp_ros.yaml_section import nearest
 
 TRIGGERS = ('timer', 'samples')
 #: Settings that ask for loading a policy or trying it out; the others can change at once.
@@ -170,6 +169,23 @@ def make_settings(
         choices = member.metadata['meaning'].choices
         if choices and values[name] not in choices:
             raise SettingsError(
-                f'parameter {name}: found {values[name]!r}; {nearest(values[name], choices)}')
+                f'parameter {name}: found {values[name]!r}, expected {" or ".join(choices)}')
         found[member.name] = values[name]
     return group(**found)
+
+
+def require_possible(changes: Mapping[str, Any]) -> None:
+    """
+    See whether values can be at all, whatever the others are.
+
+    :param changes: Values by name; what is no setting is passed over, and so is a file that is not
+        named yet.
+    :raises SettingsError: Where a value cannot be.
+    """
+    # Stand for the files that a node cannot do without once it is configured.
+    values: dict[str, Any] = {name: default for name, default, _ in describe()}
+    values |= {'policy': 'any', 'robot': 'any'}
+    values |= {
+        name: value for name, value in changes.items()
+        if name in values and not (name in ('policy', 'robot') and not value)}
+    make_settings(values)

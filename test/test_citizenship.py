@@ -77,6 +77,14 @@ def test_parameters_describe_themselves(policy: Path) -> None:
             # A number without a range could be anything.
             assert ranges or isinstance(default, str | bool), descriptor.name
             assert all(word in descriptor.additional_constraints for word in meaning.choices)
+        for name, (_, meaning) in settings.items():
+            if meaning.choices:
+                result = peer.call(
+                    SetParameters, 'dfp_policy/set_parameters', SetParameters.Request(
+                        parameters=[Parameter(name=name, value=ParameterValue(
+                            type=ParameterType.PARAMETER_STRING, string_value='foo'))])).results[0]
+                assert not result.successful, name
+                assert all(word in result.reason for word in meaning.choices), result.reason
         for name, value, reason in (
                 ('autostart', ParameterValue(
                     type=ParameterType.PARAMETER_BOOL, bool_value=True), 'read-only'),
@@ -90,6 +98,17 @@ def test_parameters_describe_themselves(policy: Path) -> None:
             assert not result.successful
             assert reason in result.reason
         assert process.stop() == 0
+
+
+def test_a_word_that_cannot_be_ends_the_start() -> None:
+    """Before there is a node that could be taken for one that works."""
+    with NodeProcess(
+            'dfp_ros.policy_node', free_domain(), '--ros-args', '-p', 'planning.mode:=foo', '-p',
+            'autostart:=false') as process:
+        assert process.wait() == 1
+        assert ("parameter planning.mode: found 'foo', expected open_loop or receding or ensemble"
+                in process.output)
+        assert 'Traceback' not in process.output
 
 
 def test_two_robots_in_one_domain(policy: Path) -> None:

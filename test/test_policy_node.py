@@ -122,6 +122,7 @@ def test_parameters_are_checked_and_policies_swapped(policy: Path, tmp_path: Pat
                 ('rate', 5000.0, 'rate'),
                 ('candidates', -1, 'candidates'),
                 ('noise_scale', -0.5, 'found -0.5, expected 0 to 10'),
+                ('planning.mode', 'foo', 'expected open_loop or receding or ensemble'),
                 ('trigger', 'samples', 'while the node is unconfigured'),
                 ('robot', 'other', 'while the node is unconfigured')):
             accepted, text = cell.set(name, value)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dfp_ros.settings import describe, make_settings, SettingsError
+from dfp_ros.settings import describe, make_settings, require_possible, SettingsError
 
 
 def defaults(**changes: Any) -> dict[str, Any]:
@@ -47,13 +47,30 @@ def test_defaults_are_settings_and_say_what_they_mean() -> None:
     ({'rate': 0.5}, 'parameter rate: found 0.5 Hz, expected 1.0 to 1000.0 Hz, or 0'),
     ({'rate': math.nan}, 'parameter rate: found nan Hz'),
     ({'noise_scale': -0.5}, 'parameter noise_scale: found -0.5, expected 0 to 10, or -1'),
-    ({'trigger': 'timr'}, "parameter trigger: found 'timr'; did you mean 'timer'?"),
+    ({'trigger': 'timr'}, "parameter trigger: found 'timr', expected timer or samples"),
 ])
 def test_what_cannot_be(changes: dict[str, Any], message: str) -> None:
     """Values that a range alone does not refuse are refused, by name."""
     with pytest.raises(SettingsError) as caught:
         make_settings(defaults(**changes))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'planning.mode': ''}, "parameter planning.mode: found '', expected open_loop or receding"),
+    ({'execution.providers': 'gpu'}, "parameter execution.providers: found 'gpu'"),
+    ({'policy': 'a', 'rate': 0.5}, 'parameter rate: found 0.5 Hz'),
+])
+def test_what_cannot_be_whatever_the_others_are(changes: dict[str, Any], message: str) -> None:
+    """It needs no other value to be refused."""
+    with pytest.raises(SettingsError) as caught:
+        require_possible(changes)
+    assert message in str(caught.value)
+
+
+def test_what_may_still_be() -> None:
+    """Files that are named later, and what is no setting of the node."""
+    require_possible({'policy': '', 'robot': '', 'use_sim_time': True, 'trigger': 'samples'})
 
 
 def test_the_shipped_file_has_every_parameter_with_its_default() -> None:
