@@ -24,6 +24,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 import numpy as np
 from policies import write_policy
 from ros_processes import NodeProcess, Peer
@@ -31,6 +33,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from std_msgs.msg import Float64MultiArray
 
+from dfp_ros.episode_marks import TOPIC
 from dfp_ros.recorded_decision import read_decision
 from dfp_ros.replay import main
 from dfp_ros.robots.domain import free_domain
@@ -48,11 +51,20 @@ def record(folder: Path, trigger: str, mode: str, swap: Path | None = None) -> P
             'dfp_ros.recorder', domain, '--ros-args', '-p', 'robot:=ur5e_cube', '-p',
             f'out:={bag}', '-p', 'episodes:=2') as recorder, NodeProcess(
             'dfp_ros.policy_node', domain, '--ros-args', *arguments(
-                POLICY, trigger=trigger, publish_decisions='true')) as brain, Peer(
-            domain) as peer, NodeProcess(
+                POLICY, trigger=trigger, publish_decisions='true',
+                autostart='false')) as brain, Peer(domain) as peer, NodeProcess(
             'dfp_ros.robots.sim_node', domain, '--ros-args', '-p', f'mode:={mode}', '-p',
             'seed:=700', '-p', 'episodes:=2', '-p', 'max_steps:=60', '-p',
             'policy_node:=dfp_policy') as robot:
+        # The robot marks its first episode once the policy is active: by then the recorder has to
+        # be known to it, or that mark is lost.
+        peer.wait_for(lambda: is_known(
+            'dfp_recorder', peer.node.get_subscriptions_info_by_topic(TOPIC)) and is_known(
+                'sim_robot', peer.node.get_publishers_info_by_topic(TOPIC)))
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            assert peer.call(ChangeState, f'{NODE}/change_state', ChangeState.Request(
+                transition=Transition(id=transition))).success, brain.output
+        peer.wait_for(lambda: 'mark: start' in recorder.output)
         if swap is not None:
             from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
             from rcl_interfaces.srv import SetParameters
@@ -66,6 +78,11 @@ def record(folder: Path, trigger: str, mode: str, swap: Path | None = None) -> P
         assert recorder.wait(60) == 0, recorder.output
         assert brain.stop() == 0, brain.output
     return bag
+
+
+def is_known(name: str, ends: list[Any]) -> bool:
+    """Tell whether a node is at one of the ends of a topic."""
+    return any(end.node_name == name for end in ends)
 
 
 @pytest.fixture(scope='module')
