@@ -15,8 +15,10 @@
 
 from __future__ import annotations
 
+import gc
 from types import SimpleNamespace
 from typing import Any
+import weakref
 
 import pytest
 
@@ -24,6 +26,7 @@ pytest.importorskip('rclpy')
 
 from dfp_ros.decision import Decision, State
 from dfp_ros.safety import Reason, Response
+from dfp_ros.tick_collector import GARBAGE
 from dfp_ros.ticker import Ticker
 
 
@@ -44,8 +47,8 @@ class Scene:
         commands: Any = SimpleNamespace(send=lambda *_: self._note('send'))
         decisions: Any = SimpleNamespace(publish=lambda *_: self._note('publish'))
         logger = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
-        node: Any = SimpleNamespace(get_logger=lambda: logger)
-        self.ticker = Ticker(node, self.loop, commands, decisions)
+        self.node: Any = SimpleNamespace(get_logger=lambda: logger)
+        self.ticker = Ticker(self.node, self.loop, commands, decisions)
         self.ticker.after_tick = lambda: self._note('after_tick')
         self.ticker.deactivate = lambda: self._note('deactivate')
 
@@ -92,3 +95,48 @@ def test_a_loop_that_cannot_take_over_does_not() -> None:
     with pytest.raises(ValueError, match='no'):
         scene.ticker.take_over(other)
     assert scene.ticker.loop is scene.loop
+
+
+def test_garbage_of_ticks_is_collected_between_them() -> None:
+    """None is collected before the command of a tick is sent, and little is left of many."""
+    scene = Scene(Response.HOLD)
+    decide = scene.loop.controller.step
+    alive: weakref.WeakSet[Knot] = weakref.WeakSet()
+    is_urgent, collections = False, []
+
+    def step(now: int, samples: object) -> Decision:
+        nonlocal is_urgent
+        is_urgent = True
+        for _ in range(300):
+            alive.add(Knot())
+        return decide(now, samples)
+
+    def send(*_: object) -> None:
+        nonlocal is_urgent
+        is_urgent = False
+
+    def note(phase: str, info: object) -> None:
+        collections.append(is_urgent)
+
+    scene.loop.controller.step = step
+    commands: Any = SimpleNamespace(send=send)
+    scene.ticker = Ticker(scene.node, scene.loop, commands, None)
+    GARBAGE.acquire()
+    gc.callbacks.append(note)
+    try:
+        for now in range(100):
+            scene.ticker.tick(now, {})
+    finally:
+        gc.callbacks.remove(note)
+        GARBAGE.release()
+    assert collections
+    assert not any(collections)
+    assert len(alive) < 100 * 300 / 10
+
+
+class Knot:
+    """Refers to itself, so that only a collector frees it."""
+
+    def __init__(self) -> None:
+        """Tie it."""
+        self.itself = self
