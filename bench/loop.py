@@ -50,7 +50,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from loop_condition import Condition, full, quick
 from loop_goals import describe, judge
-from loop_policy import paper_model, read_spec, write_policy, write_robot
+from loop_policy import write_robot, write_variant
 from loop_rows import Stretch, summarise
 from loop_scene import Cell, grants_fifo, Scene
 from machine import finish
@@ -59,10 +59,14 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from ros_processes import Peer
 
+from dfp_ros.policy_file import read_spec
+from dfp_ros.spec import PolicySpec
+
 _SHOWN = (('period', 'period_error'), ('wakeup', 'wakeup'), ('inference', 'inference'),
           ('deadline', 'deadline_to_command'), ('observation', 'observation_to_command'),
           ('reception', 'observation_to_reception'))
 _SWAPS = 1.0  # s between two
+_DISTURBED = 0.05  # cores that others may use before it is said
 
 
 def swap(policies: Sequence[Path]) -> Callable[[int, float], None]:
@@ -84,10 +88,13 @@ def swap(policies: Sequence[Path]) -> Callable[[int, float], None]:
     return until
 
 
-def measure(cell: Cell, condition: Condition, model: onnx.ModelProto) -> list[dict[str, Any]]:
+def measure(
+        cell: Cell, condition: Condition, model: onnx.ModelProto,
+        spec: PolicySpec) -> list[dict[str, Any]]:
     """Measure the node and its floors under one condition; rows of figures."""
     policies = [
-        write_policy(model, cell.folder / f'{name}.onnx', condition.rate) for name in ('a', 'b')]
+        write_variant(model, spec, cell.folder / f'{name}.onnx', condition.rate)
+        for name in ('a', 'b')]
     timers: list[Stretch] = []
     listeners: list[Stretch] = []
     witness: list[Stretch] = []
@@ -117,7 +124,16 @@ def measure(cell: Cell, condition: Condition, model: onnx.ModelProto) -> list[di
             rows.append({'kind': kind, **condition.facts(), **summarise(
                 found, condition.period, None if kind == 'sleep' else arrivals, timed)})
             print(line(rows[-1]), flush=True)
+    busy = [max(row[key] for row in rows) for key in ('others_cores', 'stolen_cores')]
+    if max(busy) > _DISTURBED:
+        print(f'beside: {busy[0]:.2f} cores by other processes, {busy[1]:.2f} by the host')
     return rows
+
+
+def write_paper_policy(folder: Path) -> Path:
+    """Write the policy that is measured where none is named; it takes the trainer."""
+    from paper_policy import write_policy
+    return write_policy(folder).path
 
 
 def line(row: dict[str, Any]) -> str:
@@ -144,11 +160,11 @@ def main(arguments: list[str] | None = None) -> int:
     plan = [each for each in plan
             if not asked.only or any(text in str(each) for text in asked.only)]
     skipped = [str(each) for each in plan if each.fifo and not grants_fifo()]
-    model = onnx.load(asked.policy) if asked.policy else paper_model()
-    spec = read_spec(model)
     memory = Path('/dev/shm')
     rows = []
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        path = asked.policy or write_paper_policy(Path(folder))
+        model, spec = onnx.load(path), read_spec(path)
         robot, message = write_robot(spec, Path(folder))
         cell = Cell(Path(folder), robot, message, spec.action_size, asked.candidates)
         print('         ' + f'{"ticks":>6} {"missed":>6}   cpu  '
@@ -159,7 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
             if str(condition) in skipped:
                 print('skipped: this system does not grant SCHED_FIFO; see `ulimit -r`')
                 continue
-            rows += measure(cell, condition, model)
+            rows += measure(cell, condition, model, spec)
     goals = judge(rows)
     for goal in goals:
         print(describe(goal))

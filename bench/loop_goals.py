@@ -40,9 +40,10 @@ def judge(rows: Sequence[Row]) -> list[Row]:
     if node and timer:
         add(f'200 Hz, no load: ticks missed in {node["seconds"]:.0f} s', node['missed'], 0,
             timer=timer['missed'])
-        ours, theirs = node['period_error']['p99.9_us'], timer['period_error']['p99.9_us']
-        add("200 Hz, no load: p99.9 of the period's error over the timer's", ours / theirs,
-            PERIOD_ERROR, node_us=ours, timer_us=theirs)
+        for key, of in (('period_error', 'commands'), ('tick_period_error', 'ticks')):
+            ours, theirs = node[key]['p99.9_us'], timer[key]['p99.9_us']
+            add(f"200 Hz, no load: p99.9 of the error of the {of}' period over the timer's",
+                ours / theirs, PERIOD_ERROR, node_us=ours, timer_us=theirs)
         ours, theirs = node['cpu_us_per_tick'], timer['cpu_us_per_tick']
         inference = node.get('inference_mean_us', 0.0)
         add("200 Hz, no load: processor time of a tick without inference over the timer's",

@@ -21,38 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from policies import cube_spec
 import yaml
 
 from dfp_ros.spec import METADATA_KEY, PolicySpec
 
 
-def paper_model() -> onnx.ModelProto:
-    """Export an untrained policy of the paper's size: 4 x 512, 28 numbers to 5 actions of 5."""
-    import torch
-
-    from training.agent import Agent
-    from training.config import TrainConfig
-    from training.networks import Normaliser
-    from training.onnx_graph import policy_model
-
-    torch.manual_seed(0)
-    spec = cube_spec(name='paper')
-    agent = Agent(
-        TrainConfig(horizon=spec.horizon), spec.observation_size, spec.action_size,
-        Normaliser(torch.zeros(spec.observation_size), torch.ones(spec.observation_size)))
-    return policy_model(agent, spec)
-
-
-def read_spec(model: onnx.ModelProto) -> PolicySpec:
-    """Read what a model says of itself."""
-    return PolicySpec.from_json(
-        next(prop.value for prop in model.metadata_props if prop.key == METADATA_KEY))
-
-
-def write_policy(model: onnx.ModelProto, path: Path, rate: float) -> Path:
+def write_variant(model: onnx.ModelProto, spec: PolicySpec, path: Path, rate: float) -> Path:
     """Write a model as a policy that was trained for this rate, so that each tick may ask it."""
-    text = json.loads(read_spec(model).to_json())
+    text = json.loads(spec.to_json())
     text['name'], text['period'] = path.stem, 1 / rate
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(text)})
     onnx.save(model, path)

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,15 +39,22 @@ class Stretch:
 
     :param ticks: Rows of its record, see :mod:`loop_record`.
     :param cpu: Seconds of the processor that the process took, all of its threads.
+    :param others: Cores that what has nothing to do with the measurement kept busy.
+    :param stolen: Cores that the host of a virtual machine gave to somebody else.
     """
 
     ticks: Times
     cpu: float
+    others: float = 0.0
+    stolen: float = 0.0
 
 
-def stretch(rows: Times, begin: float, end: float, cpu: float) -> Stretch:
+def stretch(
+        rows: Times, begin: float, end: float, cpu: float, others: float = 0.0,
+        stolen: float = 0.0) -> Stretch:
     """Cut out of a record what began between two times, in ns."""
-    return Stretch(rows[(rows[:, record.BEGAN] >= begin) & (rows[:, record.BEGAN] < end)], cpu)
+    within = (rows[:, record.BEGAN] >= begin) & (rows[:, record.BEGAN] < end)
+    return Stretch(rows[within], cpu, others, stolen)
 
 
 def summarise(
@@ -55,9 +63,13 @@ def summarise(
     """
     Summarise what one process did, in one stretch or in several.
 
-    A tick is missed as the node itself counts it: each one belongs to the last deadline before it,
-    or to the next where it is less than a tenth of a period away, and deadlines without a tick are
-    missed. The time from a deadline to its tick (``wakeup``) is there for other definitions.
+    ``period_error`` is that of the time between two commands, in which the jitter of inference is,
+    and ``tick_period_error`` of that between the beginnings of two ticks. A tick is ``missed`` as
+    the node itself counts it: each one belongs to the last deadline before it, or to the next
+    where it is less than a tenth of a period away, and deadlines without a tick are missed.
+    ``dropped`` are the deadlines that the timer passed over; it would still call for one that is
+    late by less than a period. Other definitions follow from ``wakeup``, the time from a deadline
+    to its tick.
 
     :param stretches: What it did; there is a tick in each.
     :param period: Time between two ticks, in ns.
@@ -68,13 +80,18 @@ def summarise(
     row: dict[str, Any] = {
         'seconds': float(sum(np.ptp(each.ticks[:, record.BEGAN]) for each in stretches)) / 1e9,
         'ticks': len(ticks), 'missed': sum(_missed(each.ticks, period) for each in stretches),
-        'cpu_us_per_tick': 1e6 * sum(each.cpu for each in stretches) / len(ticks)}
-    periods = np.concatenate([np.diff(each.ticks[:, record.SENT]) for each in stretches])
-    row['period_error'] = distribution(np.abs(periods - period) / 1e9)
-    row['period_histogram'] = _histogram((periods - period) / 1e3)
+        'cpu_us_per_tick': 1e6 * sum(each.cpu for each in stretches) / len(ticks),
+        'others_cores': max(each.others for each in stretches),
+        'stolen_cores': max(each.stolen for each in stretches)}
+    for name, column in (('period_error', record.SENT), ('tick_period_error', record.BEGAN)):
+        error = np.concatenate([np.diff(each.ticks[:, column]) for each in stretches]) - period
+        row[name] = distribution(np.abs(error) / 1e9)
+        if column == record.SENT:
+            row['period_histogram'] = _histogram(error / 1e3)
     if timed:
         late = np.concatenate([wakeups(each.ticks, period) for each in stretches])
         row['wakeup'] = distribution(late / 1e9)
+        row['dropped'] = sum(_dropped(each.ticks, period) for each in stretches)
         row['late_half_a_period'] = int(np.sum(late > period / 2))
         row['late_a_period'] = int(np.sum(late > period))
     asked = ticks[np.isfinite(ticks[:, record.INFERENCE])]
@@ -110,19 +127,48 @@ def wakeups(ticks: Times, period: float) -> Times:
     The deadline is what the timer named after the tick before. Where nothing named any, the tick
     that came earliest in its period is taken for punctual.
     """
-    began, named = ticks[1:, record.BEGAN], ticks[:-1, record.NEXT_DEADLINE]
-    if np.isfinite(named).all():
-        return began - named
+    began, due = ticks[1:, record.BEGAN], _due_next(ticks, period)
+    if due is not None:
+        return began - due[:-1]
     offset = (began - began[0] + period / 2) % period
     return offset - offset.min()
 
 
+def _due_next(ticks: Times, period: float) -> Times | None:
+    """Find the deadline after each tick; None where nothing named them."""
+    named = ticks[:, record.NEXT_DEADLINE]
+    if not np.isfinite(named).all():
+        return None
+    # Deadlines are whole periods apart, and were named a little too early where the process was
+    # kept from running between two looks at the clock.
+    offset = (named - named[0] + period / 2) % period - period / 2
+    first = named[0] + np.median(offset)
+    return first + np.round((named - first) / period) * period
+
+
+def _dropped(ticks: Times, period: float) -> int:
+    """Count the deadlines that the timer passed over."""
+    due = _due_next(ticks, period)
+    return 0 if due is None else int(np.sum(np.round(np.diff(due) / period) - 1))
+
+
 def arrival_times(ticks: Times, arrivals: Times) -> Times:
-    """Find when the robot had each tick's command, in ns; NaN where it did not get it."""
-    when = {command.tobytes(): row[record.ARRIVED] for row, command in zip(
-        arrivals, np.ascontiguousarray(arrivals[:, record.ARRIVED_COMMAND:]), strict=True)}
-    commands = np.ascontiguousarray(ticks[:, record.COMMAND:])
-    return np.array([when.get(command.tobytes(), np.nan) for command in commands])
+    """
+    Find when the robot had each tick's command, in ns; NaN where it did not get it.
+
+    The same command may be sent twice, as noise starts again after a swap: what arrives first
+    after the tick began is its own.
+    """
+    when: dict[bytes, list[float]] = {}
+    for row in arrivals:
+        when.setdefault(row[record.ARRIVED_COMMAND:].tobytes(), []).append(row[record.ARRIVED])
+    found = np.full(len(ticks), np.nan)
+    for number, row in enumerate(ticks):
+        times = when.get(row[record.COMMAND:].tobytes(), [])
+        place = bisect.bisect_left(times, row[record.BEGAN])
+        if place < len(times):
+            found[number] = times[place]
+    return found
 
 
 def _missed(ticks: Times, period: float) -> int:

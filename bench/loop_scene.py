@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
-import ctypes
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -26,8 +25,10 @@ import time
 
 from loop_condition import Condition, LOADS
 from loop_policy import parameters
+from loop_processor import Meter, Use
 from loop_record import read, room
 from loop_rows import Stretch, stretch, Times
+from process import REAL_TIME
 from ros_processes import NodeProcess
 
 from dfp_ros.robots.domain import free_domain
@@ -35,11 +36,10 @@ from dfp_ros.robots.domain import free_domain
 _FOLDER = Path(__file__).resolve().parent
 _PATH = os.pathsep.join(
     [str(_FOLDER), str(_FOLDER.parent), os.environ.get('PYTHONPATH', '')]).rstrip(os.pathsep)
-_PRIORITY = 50
 #: Ticks and seconds after the start that are not measured.
 _FIRST_TICKS, SETTLE = 5, 0.5
 _START_TIMEOUT = 60.0
-_LIBC = ctypes.CDLL(None)
+_FIRST = os.sched_param(REAL_TIME['realtime.priority'])
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Scene:
         self._stack = contextlib.ExitStack()
         self._rows = room(condition.rate, condition.seconds + condition.floor_seconds)
         self._count = 0
-        self._windows: list[tuple[float, float, float]] = []
+        self._processes: list[NodeProcess] = []
+        self._window: tuple[float, float, Use] | None = None
 
     def __enter__(self) -> Scene:
         """Start the robot, the witness and the load."""
@@ -98,9 +99,10 @@ class Scene:
             wait_for(lambda: len(read(self._path('sleep'))) > _FIRST_TICKS, self._witness)
             if condition.fifo:
                 for process in (robot, self._witness):
-                    be_first(process)
-            for name in LOADS[condition.load]:
-                stack.enter_context(self._start('loop_load', name))
+                    make_real_time(process)
+            loads = [stack.enter_context(self._start('loop_load', name))
+                     for name in LOADS[condition.load]]
+            self._processes = [robot, *loads]
             self._stack = stack.pop_all()
         return self
 
@@ -127,13 +129,16 @@ class Scene:
         arguments: list[object] = ['--images'] * (self._condition.load == 'images')
         arguments += parameters(**{
             'policy': policy, 'robot': self._cell.robot, 'candidates': self._cell.candidates,
-            'trigger': self._condition.trigger, 'planning.mode': 'receding'})
+            'trigger': self._condition.trigger, 'planning.mode': 'receding',
+            **({**REAL_TIME, 'realtime.required': 'true'} if self._condition.fifo else {})})
         return self._measure('loop_node', seconds, arguments, meanwhile)
 
     def witness(self) -> Stretch:
         """Return what the sleeping loop did while something was measured, the last time."""
-        begin, end, cpu = self._windows[-1]
-        return stretch(read(self._path('sleep')), begin, end, cpu)
+        assert self._window is not None, 'something was measured'
+        begin, end, use = self._window
+        return stretch(
+            read(self._path('sleep')), begin, end, use.own[1], use.others, use.stolen)
 
     def arrivals(self) -> Times:
         """Return what arrived at the robot."""
@@ -149,24 +154,22 @@ class Scene:
                 module, path, '--capacity', self._rows, '--command', self._cell.command,
                 *arguments) as process:
             wait_for(lambda: len(read(path)) > _FIRST_TICKS, process)
-            if self._condition.fifo:
-                be_first(process)
+            if self._condition.fifo and module != 'loop_node':
+                # The node asks for it by itself.
+                make_real_time(process)
             time.sleep(SETTLE)
-            clocks = [processor_clock(each) for each in (process, self._witness)]
-            begin, used = time.monotonic_ns(), [time.clock_gettime(clock) for clock in clocks]
-            until = time.monotonic() + seconds
+            watched = [process, self._witness, *self._processes]
+            meter = Meter([*(each.process.pid for each in watched), os.getpid()])
+            begin, until = time.monotonic_ns(), time.monotonic() + seconds
             if meanwhile is not None:
                 meanwhile(self._domain, until)
             time.sleep(max(0.0, until - time.monotonic()))
-            end = time.monotonic_ns()
-            cpu, witness = (
-                time.clock_gettime(clock) - before
-                for clock, before in zip(clocks, used, strict=True))
-            self._windows.append((begin, end, witness))
+            end, use = time.monotonic_ns(), meter.read()
+            self._window = begin, end, use
             status = process.stop(signal.SIGTERM)
             if status:
                 raise RuntimeError(f'{module} ended with status {status}:\n{process.output}')
-        found = stretch(read(path), begin, end, cpu)
+        found = stretch(read(path), begin, end, use.own[0], use.others, use.stolen)
         path.unlink()
         if len(found.ticks) < 2:
             raise RuntimeError(f'{module}: found no ticks in {seconds:g} s:\n{process.output}')
@@ -196,30 +199,21 @@ def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
         time.sleep(0.02)
 
 
-def be_first(process: NodeProcess) -> None:
+def make_real_time(process: NodeProcess) -> None:
     """
-    Give all threads of a process real-time priority; those that it starts later inherit it.
+    Give all threads of a process the priority that the node asks for; later ones inherit it.
 
     :raises PermissionError: Where the system does not grant it.
     """
     for thread in Path(f'/proc/{process.process.pid}/task').iterdir():
-        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(_PRIORITY))
-
-
-def processor_clock(process: NodeProcess) -> int:
-    """Find the clock that counts the processor time of a process and all of its threads."""
-    clock = ctypes.c_int()
-    error = _LIBC.clock_getcpuclockid(process.process.pid, ctypes.byref(clock))
-    if error:
-        raise OSError(error, os.strerror(error))
-    return clock.value
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, _FIRST)
 
 
 def grants_fifo() -> bool:
     """Tell whether the system lets this user have real-time priority."""
     with contextlib.suppress(PermissionError):
         policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, _FIRST)
         os.sched_setscheduler(0, policy, parameter)
         return True
     return False

@@ -25,6 +25,8 @@ import time
 
 from loop_record import COMMAND, Record
 
+from dfp_ros.timer_slack import set_timer_slack
+
 _MONOTONIC, _ABSOLUTE = 1, 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -56,6 +58,7 @@ def main() -> None:
     made.add_argument('--rate', type=float, required=True, help='Hz')
     asked = made.parse_args()
     period = round(1e9 / asked.rate)
+    set_timer_slack(1)
     record = Record(asked.record, COMMAND, asked.capacity)
     gc.freeze()
     deadline = time.monotonic_ns() + period

@@ -30,6 +30,7 @@ from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.node_main import run_node
 from dfp_ros.qos import COMMAND_QOS, SENSOR_QOS
+from dfp_ros.timer_slack import set_timer_slack
 
 
 class BareTimer(Node):
@@ -85,6 +86,8 @@ def main() -> int:
     made.add_argument('--rate', type=float, required=True, help='Hz')
     made.add_argument('--listen', action='store_true')
     asked = made.parse_args()
+    # The policy node asks for this by itself.
+    set_timer_slack(1)
     record = Record(asked.record, COMMAND + asked.command, asked.capacity)
     return run_node(
         'bare_timer', lambda: BareTimer(record, asked.rate, asked.command, asked.listen), None)

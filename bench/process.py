@@ -11,35 +11,20 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a benchmark does to the process that it measures, and what the kernel says of it."""
+"""What the kernel says of the process that a benchmark measures."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-import sys
 
-_PRIORITY = 50
+#: Parameters of the node that ask for real-time priority.
+REAL_TIME = {'realtime.priority': 50}
 
 
-def make_real_time(pid: int) -> bool:
-    """
-    Give all threads of a process real-time priority (``SCHED_FIFO``).
-
-    Those that start later inherit it. The worker has it too, as it must not be kept from giving
-    the interpreter back.
-
-    :return: Whether that was granted; where it was not, what would grant it is printed.
-    """
-    try:
-        for thread in Path(f'/proc/{pid}/task').iterdir():
-            os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(_PRIORITY))
-    except PermissionError:
-        print(f'real-time priority {_PRIORITY} was refused, and is left out: it takes rtprio '
-              f'{_PRIORITY} in /etc/security/limits.conf (`ulimit -r`), or CAP_SYS_NICE',
-              file=sys.stderr)
-        return False
-    return True
+def is_real_time(pid: int) -> bool:
+    """See whether a process's first thread, which ticks in a node, has ``SCHED_FIFO``."""
+    return os.sched_getscheduler(pid) == os.SCHED_FIFO
 
 
 def resident_kb(pid: int) -> int:

@@ -45,7 +45,7 @@ from fault_cell import FaultCell
 from fault_robots import FaultRobot, ROBOTS
 from machine import finish
 import numpy as np
-from process import busy_seconds, counts, make_real_time
+from process import busy_seconds, counts, is_real_time, REAL_TIME
 from soak_faults import SoakFaults
 from soak_figure import draw
 from soak_verdict import judge, MissedTicks, verdict
@@ -56,6 +56,8 @@ from dfp_ros.qos import DECISION_QOS
 
 _TICK = 0.01  # s
 _LONGEST = 300
+# Faults, so that some come twice even where some take longer than an interval.
+_FEWEST = 25
 
 
 class Watch:
@@ -212,9 +214,11 @@ def soak(
     """
     with tempfile.TemporaryDirectory() as name:
         policy = SoakFaults.first_policy(robot, Path(name))
-        with FaultCell(robot, policy) as cell:
+        with FaultCell(robot, policy, **(REAL_TIME if fifo else {})) as cell:
             cell.wait_for_motion()
-            fifo = fifo and make_real_time(cell.process.process.pid)
+            is_granted = is_real_time(cell.process.process.pid)
+            if fifo and not is_granted:
+                print(f'real-time priority was refused:\n{cell.process.output}', file=sys.stderr)
             with Watch(cell, every) as watch:
                 made = Soak(cell, Path(name), watch)
                 try:
@@ -223,7 +227,8 @@ def soak(
                     made.faults[-1]['failed'] += f'; then it did not move again: {error}'
                 row: dict[str, Any] = {
                     'kind': 'soak', 'robot': robot.name, 'rate': 1 / robot.tick,
-                    'minutes': minutes, 'interval': interval, 'warm_up': warm_up, 'fifo': fifo,
+                    'minutes': minutes, 'interval': interval, 'warm_up': warm_up,
+                    'fifo': is_granted,
                     'ticks': watch.missed.ticks, 'processor_percent': watch.processor_percent,
                     'faults': made.faults, 'rests': made.rests, 'missed': watch.missed.events,
                     'samples': watch.samples}
@@ -244,10 +249,14 @@ def main() -> int:
         help='what is commanded')
     made.add_argument(
         '--fifo', action='store_true',
-        help="real-time priority for the node, against the machine's other load")
+        help="real-time priority for the node, against the machine's other load, where granted")
     made.add_argument('--json', type=Path, help='write the figures there')
     made.add_argument('--png', type=Path, help='draw them there')
     asked = made.parse_args()
+    if 60 * asked.minutes / asked.interval < _FEWEST:
+        made.error(
+            f'--minutes: found {asked.minutes:g} with a fault every {asked.interval:g} s, '
+            f'expected at least {_FEWEST * asked.interval / 60:g}, in which some come twice')
     found = next(robot for robot in ROBOTS if robot.name == asked.robot)
     robot = replace(found, spec=replace(found.spec, period=_TICK))
     row = soak(

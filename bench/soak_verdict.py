@@ -143,7 +143,7 @@ def judge(row: dict[str, Any]) -> dict[str, Any]:
     return {
         'judged_minutes': 60 * hours, 'resident_mb': judged[-1]['resident_kb'] / 1024,
         'slope_kb_per_hour': per_hour, 'slope_low': low, 'slope_high': high,
-        'memory': 'grows' if growing else 'flat' if low <= 0 else 'creeps',
+        'memory': 'grows' if growing else 'flat' if low <= 0 else 'grows a little',
         **{f'{key}_rise': count for key, count in rises.items()},
         'missed_within_faults': within, 'missed_outside_faults': outside, 'wrong': wrong}
 

@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from machine import finish
 import onnx
 from policy_cell import Cell
-from process import make_real_time, resident_kb
+from process import is_real_time, REAL_TIME, resident_kb
 
 from dfp_ros.spec import METADATA_KEY, PolicySpec
 
@@ -102,7 +102,7 @@ def main() -> int:
     made.add_argument('--rounds', type=int, default=3)
     made.add_argument(
         '--fifo', action='store_true',
-        help="real-time priority for the node, against the machine's other load")
+        help="real-time priority for the node, against the machine's other load, where granted")
     made.add_argument('--quick', action='store_true', help='the shape of it, in seconds')
     made.add_argument('--json', type=Path, help='write the figures there')
     asked = made.parse_args()
@@ -111,9 +111,11 @@ def main() -> int:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         good, bad = write_variants(asked.policy, Path(folder))
-        with Cell(good[1], rate=asked.rate) as cell:
+        with Cell(good[1], rate=asked.rate, **(REAL_TIME if asked.fifo else {})) as cell:
             cell.wait_for_motion()
-            fifo = asked.fifo and make_real_time(cell.process.process.pid)
+            fifo = is_real_time(cell.process.process.pid)
+            if asked.fifo and not fifo:
+                print('real-time priority was refused; the node says why', file=sys.stderr)
             for _ in range(asked.rounds):
                 for kind in ('none', 'swaps', 'refused'):
                     rows.append({

@@ -61,12 +61,12 @@ def ticks_at(*began: float, waits: float = 0.0) -> np.ndarray:
 
 @pytest.mark.usefixtures('bench')
 def test_ticks_are_counted_by_their_deadlines() -> None:
-    """Two deadlines pass without a tick; the tick after them is late, and so are two others."""
+    """Two deadlines pass without a tick, 102 and 103; the tick after them is very late."""
     from loop_rows import stretch, summarise
     began = [*range(1, 100), 100.2, 101.6, 104.3, 105.0]
     found = stretch(ticks_at(*began, waits=1e6), 0, 1e12, cpu=0.0103)
     row = summarise([found], PERIOD)
-    assert (row['ticks'], row['missed']) == (103, 2)
+    assert (row['ticks'], row['missed'], row['dropped']) == (103, 2, 2)
     assert row['cpu_us_per_tick'] == pytest.approx(100)
     # The timer was due at 102.
     assert row['wakeup']['max_us'] == pytest.approx(2.3 * PERIOD / 1e3)
@@ -77,6 +77,15 @@ def test_ticks_are_counted_by_their_deadlines() -> None:
     assert row['deadline_to_command']['p50_us'] == pytest.approx(3100)
     assert row['observation_to_command']['p50_us'] == pytest.approx(4100)
     assert sum(row['period_histogram']['counts']) == row['period_error']['count'] == 102
+
+
+@pytest.mark.usefixtures('bench')
+def test_a_deadline_is_no_earlier_than_the_grid_says() -> None:
+    """Who is interrupted between two looks at the clock names it too early."""
+    from loop_rows import wakeups
+    ticks = ticks_at(1, 2, 3, 4)
+    ticks[1, 2] -= 1e6
+    assert wakeups(ticks, PERIOD) == pytest.approx(np.zeros(3))
 
 
 @pytest.mark.usefixtures('bench')
@@ -104,6 +113,15 @@ def test_a_command_is_known_again_by_its_numbers() -> None:
 
 
 @pytest.mark.usefixtures('bench')
+def test_a_command_that_is_sent_again_arrives_again() -> None:
+    from loop_rows import arrival_times
+    ticks = ticks_at(1, 2, 3)
+    ticks[2, 5:] = ticks[0, 5:]
+    arrivals = np.array([[ticks[i, 1], *ticks[i, 5:]] for i in range(3)])
+    assert arrival_times(ticks, arrivals) == pytest.approx(ticks[:, 1])
+
+
+@pytest.mark.usefixtures('bench')
 def test_without_a_timer_the_earliest_tick_is_punctual() -> None:
     from loop_rows import wakeups
     ticks = ticks_at(1.1, 2.1, 3.5, 4.0, 5.2)
@@ -114,19 +132,21 @@ def test_without_a_timer_the_earliest_tick_is_punctual() -> None:
 
 @pytest.mark.usefixtures('bench')
 def test_goals_are_judged_beside_the_timer() -> None:
-    """A period error of 1.2 times the timer's is fine, three times its processor time is not."""
+    """Ticks 1.2 times as uneven as the timer's are fine, commands 1.3 times as uneven are not."""
     from loop_goals import describe, judge
     node: dict[str, Any] = {
         'kind': 'node', 'rate': 200, 'load': 'none', 'fifo': False, 'trigger': 'timer',
         'seconds': 60.0, 'ticks': 11_999, 'missed': 1, 'cpu_us_per_tick': 700.0,
-        'period_error': {'p99.9_us': 120.0}, 'inference': {'p99_us': 150.0},
-        'inference_mean_us': 100.0, 'deadline_to_command': {'p99_us': 600.0}}
+        'period_error': {'p99.9_us': 130.0}, 'tick_period_error': {'p99.9_us': 120.0},
+        'inference': {'p99_us': 150.0}, 'inference_mean_us': 100.0,
+        'deadline_to_command': {'p99_us': 600.0}}
     timer = {**node, 'kind': 'timer', 'missed': 0, 'cpu_us_per_tick': 200.0,
-             'period_error': {'p99.9_us': 100.0}}
+             'period_error': {'p99.9_us': 100.0}, 'tick_period_error': {'p99.9_us': 100.0}}
     busy = {**node, 'load': 'both cores busy', 'fifo': True}
-    missed, period, cpu, overhead, share = judge([node, timer, busy])
+    missed, commands, ticks, cpu, overhead, share = judge([node, timer, busy])
     assert (missed['found'], missed['timer'], missed['met']) == (1, 0, False)
-    assert (period['found'], period['met']) == (pytest.approx(1.2), True)
+    assert (commands['found'], commands['met']) == (pytest.approx(1.3), False)
+    assert (ticks['found'], ticks['met']) == (pytest.approx(1.2), True)
     assert (cpu['found'], cpu['met']) == (pytest.approx(3.0), False)
     assert (overhead['found'], overhead['met']) == (450.0, True)
     assert (share['found'], share['met']) == (pytest.approx(1 / 12_000), True)
@@ -147,12 +167,9 @@ def test_node_and_floors_are_measured(tmp_path: Path) -> None:
     for kind, seconds in (('node', 1.0), ('timer', 0.25), ('sleep', 1.25)):
         row = rows[kind]
         assert (row['rate'], row['load'], row['fifo']) == (200, 'images', False)
-        # A stretch is as long as it was to be, or longer where the machine had no time for it; no
-        # deadline in it is lost.
-        assert row['seconds'] > 0.8 * seconds
-        stretches = {'node': 1, 'timer': 2, 'sleep': 3}[kind]
-        assert row['ticks'] + row['missed'] == pytest.approx(
-            200 * row['seconds'] + stretches, abs=stretches + 1)
+        # Ticked or dropped, no deadline is lost.
+        assert row['seconds'] > 0.5 * seconds
+        assert row['ticks'] + row['dropped'] == pytest.approx(200 * row['seconds'], rel=0.1)
         assert row['cpu_us_per_tick'] > 0
     for key in NODE:
         assert rows['node'][key]['count'] > 100
