@@ -180,7 +180,7 @@ class PreflightNode(Node):
             self._took[name].append(seconds)
         self._took['together'].append(sum(took))
         self._note(decision)
-        GARBAGE.after_tick(self._timer.time_until_next_call() * 1e-9)
+        GARBAGE.after_tick(lambda: float(self._timer.time_until_next_call() * 1e-9))
 
     def _ask_policy(self, decision: Decision) -> float:
         """Ask the policy though no answer is due; return the seconds that it takes."""

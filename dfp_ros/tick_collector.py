@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import gc
 import threading
 import time
@@ -65,21 +66,22 @@ class TickCollector:
                 gc.unfreeze()
                 gc.set_threshold(*self._before)
 
-    def after_tick(self, time_left: float) -> None:
+    def after_tick(self, time_left: Callable[[], float]) -> None:
         """
         Collect what is due, the oldest generation first, if there is time for it.
 
-        :param time_left: Seconds until the next tick.
+        :param time_left: Measures the seconds until the next tick, where that matters.
         """
         # As Python does: objects that were made and not freed, collections of the first
         # generation, and of the second.
         counts = gc.get_count()
         if counts[0] <= self._before[0] or not self._before[0] or not gc.isenabled():
             return
+        left = time_left()
         for generation in (2, 1, 0):
             due = counts[generation] / max(1, self._before[generation])
             if due > 1 and (
-                    _MARGIN * self._took[generation] < time_left or due > _OVERDUE):
+                    _MARGIN * self._took[generation] < left or due > _OVERDUE):
                 self._collect(generation)
                 return
 

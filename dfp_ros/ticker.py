@@ -221,7 +221,7 @@ class Ticker:
             self.after_tick()
             if self.shadow is not None:
                 self.shadow.compare(self._ticks, now, decision, self._time_left())
-            GARBAGE.after_tick(self._time_left())
+            GARBAGE.after_tick(self._time_left)
         finally:
             if decision.response is Response.DEACTIVATE:
                 self.deactivate()

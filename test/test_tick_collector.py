@@ -29,6 +29,14 @@ from dfp_ros.tick_collector import TickCollector
 _ORDINARY = gc.get_threshold()[0]
 
 
+def _plenty() -> float:
+    return math.inf
+
+
+def _nothing() -> float:
+    return 0.0
+
+
 class Knot:
     """Refers to itself, so that only a collector frees it."""
 
@@ -73,7 +81,7 @@ def test_nothing_is_collected_within_a_tick(
     """However much adds up, it is collected when the tick is over, and then all of it."""
     tied = _tie(5000)
     assert collections == []
-    collector.after_tick(math.inf)
+    collector.after_tick(_plenty)
     assert collections == [0]
     assert not any(knot() for knot in tied)
 
@@ -82,7 +90,7 @@ def test_a_tick_that_makes_nothing_collects_nothing(
         collector: TickCollector, collections: list[int]) -> None:
     """Collections cost time, so there are none without need."""
     for _ in range(1000):
-        collector.after_tick(math.inf)
+        collector.after_tick(_plenty)
     assert collections == []
 
 
@@ -94,7 +102,7 @@ def test_garbage_stays_bounded_however_little_time_there_is(
     for _ in range(300):
         alive = [knot for knot in alive + _tie(200) if knot() is not None]
         most = max(most, len(alive))
-        collector.after_tick(0.0)
+        collector.after_tick(_nothing)
     assert collections
     assert 5 * _ORDINARY < most < 20 * _ORDINARY
 
@@ -106,11 +114,11 @@ def test_what_grew_old_is_collected_too(
     tied = [weakref.ref(knot) for knot in kept]
     for _ in range(40):
         _tie(1000)
-        collector.after_tick(math.inf)
+        collector.after_tick(_plenty)
     kept.clear()
     for _ in range(300):
         _tie(1000)
-        collector.after_tick(math.inf)
+        collector.after_tick(_plenty)
     assert {0, 1, 2} <= set(collections)
     assert not any(knot() for knot in tied)
 
