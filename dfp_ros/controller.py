@@ -171,6 +171,14 @@ class Controller:
         """
         self._planner.prepare()
 
+    def asks_at(self, now: int) -> bool:
+        """
+        Tell whether the next tick will ask the policy, if nothing stops it.
+
+        :param now: Time of that tick in ns, on the clock of the samples.
+        """
+        return self._planner.asks_at(now)
+
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
         Decide the command of one tick.

@@ -209,6 +209,20 @@ class Planner:
             chunk.actions[due.index], rest[0], rest[1:], chunk, due.index, newest.draw,
             newest.inference if new else None)
 
+    def asks_at(self, now: int) -> bool:
+        """
+        Tell whether the next tick will ask the policy.
+
+        :param now: Time of that tick in ns.
+        """
+        if self._prepared is not None:
+            return False
+        if not self._playing:
+            return True
+        newest = self._playing[-1]
+        due = newest.player.peek(now)
+        return due is None or due.index + due.fraction - newest.first >= self._replan_after
+
     def prepare(self) -> None:
         """
         Ask for the next chunk, where the next tick needs one and ``ahead`` is on.
@@ -219,9 +233,8 @@ class Planner:
         """
         if not self._ahead or self._observed is None or not self._playing:
             return
-        (now, observation), newest = self._observed, self._playing[-1]
-        due = newest.player.peek(now + self._tick)
-        if due is not None and due.index + due.fraction - newest.first < self._replan_after:
+        now, observation = self._observed
+        if not self.asks_at(now + self._tick):
             return
         try:
             self._prepared = self._ask(now, observation)

@@ -52,6 +52,11 @@ class RealtimeSettings:
         1, 'Microseconds by which Linux may wake a thread too late to spare energy, from the '
         'start of the node on; what Linux does by itself is 50. 0 leaves it as it is.',
         bounds=(0, 1000), is_fixed=True)
+    rehearsal: int = setting(
+        0, 'Microseconds before a tick that asks the policy at which it answers once more than '
+        'needed, from the next activation on, so that weights and code are in the caches when it '
+        'counts. 1000 suits most; at most half a tick. 0 for never. Costs the processor an '
+        'inference.', bounds=(0, 100_000))
 
     def __post_init__(self) -> None:
         """Check the processors."""

@@ -30,6 +30,7 @@ from dfp_ros.journal import Failed, Journal
 from dfp_ros.lockstep import Lockstep
 from dfp_ros.loop_statistics import LoopStatistics
 from dfp_ros.observation import Sample
+from dfp_ros.rehearsal import Rehearsal
 from dfp_ros.robot_topics import CommandPublishers
 from dfp_ros.safety import Response
 from dfp_ros.sample_store import SampleStore
@@ -95,6 +96,7 @@ class Ticker:
         self._has_kept_up = False
         self._ticks = 0
         self._lockstep = Lockstep(commands, self.tick)
+        self._rehearsal = Rehearsal(node, lambda: self.loop, self._time_left)
 
     @property
     def is_timed(self) -> bool:
@@ -269,9 +271,12 @@ class Ticker:
         self._timer = self._node.create_timer(
             self.loop.tick * 1e-9, self._tick_on_timer if timed else self._watch_samples,
             clock=clock)
+        if timed and not self._is_simulated_time:
+            self._rehearsal.start(self.loop.settings.realtime.rehearsal * 1e-6)
 
     def _stop_timers(self) -> None:
         """Destroy what makes ticks come."""
+        self._rehearsal.stop()
         for timer in (self._timer, self._watch_timer):
             if timer is not None:
                 self._node.destroy_timer(timer)

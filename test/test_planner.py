@@ -189,6 +189,26 @@ def test_ahead_the_chunk_is_ready_when_it_is_due(
     assert new[:2] == [0, expected.index(101)], 'its inference is told when it begins'
 
 
+@pytest.mark.parametrize('settings', [
+    {}, {'mode': 'receding', 'replan_every': 2}, {'mode': 'ensemble', 'replan_every': 3},
+    {'ahead': True}])
+@pytest.mark.parametrize('tick', [PERIOD, PERIOD // 4])
+def test_says_before_a_tick_whether_it_will_ask(settings: dict[str, object], tick: int) -> None:
+    """A chunk that was prepared is asked for by no tick."""
+    policy = Numbered()
+    plans = planner(policy, tick, **settings)
+    said, asked = [], []
+    for i in range(50):
+        said.append(plans.asks_at(i * tick))
+        before = len(policy.observations)
+        plans.next(i * tick, np.full(28, i, np.float32))
+        asked.append(len(policy.observations) > before)
+        plans.prepare()
+    assert said == asked
+    assert asked[0]
+    assert not all(asked)
+
+
 def test_ahead_at_a_higher_rate_leaves_out_no_whole_action() -> None:
     """At four ticks an action, the chunk begins a quarter of an action earlier."""
     policy = Numbered()

@@ -68,7 +68,8 @@ class Stalled:
         self.loop: Any = SimpleNamespace(
             robot=SimpleNamespace(sources={}), controller=self, tick=round(_PERIOD * 1e9),
             policy=SimpleNamespace(sha256='0' * 64),
-            settings=SimpleNamespace(trigger='timer', noise_seed=0))
+            settings=SimpleNamespace(
+                trigger='timer', noise_seed=0, realtime=SimpleNamespace(rehearsal=0)))
 
     is_stopped = False
     stop_command = None

@@ -1,0 +1,136 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Rehearsals come between ticks, in time, and only where a tick asks the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+import time
+
+from policies import write_policy
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+
+from rclpy.clock import Clock, ClockType  # noqa: E402
+from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.task import Future  # noqa: E402
+
+from dfp_ros.control_loop import ControlLoop, load_robot, make_control_loop  # noqa: E402
+from dfp_ros.node_main import keep_spinning  # noqa: E402
+from dfp_ros.policy import OnnxPolicy  # noqa: E402
+from dfp_ros.rehearsal import Rehearsal  # noqa: E402
+from dfp_ros.robots.domain import free_domain  # noqa: E402
+from dfp_ros.settings import describe, make_settings  # noqa: E402
+
+ROBOT = Path(__file__).parent.parent / 'config' / 'ur5e_cube.yaml'
+TICK, LEAD = 0.05, 0.02  # s, the first as the policy's period
+
+
+class Recorded(OnnxPolicy):
+    """Notes when it answers, and may take its time."""
+
+    def __init__(self, path: Path, takes: float) -> None:
+        """Load the policy."""
+        super().__init__(path)
+        self.answered: list[float] = []
+        self._takes = takes
+
+    def warm_up(self, candidates: int, calls: int = 20) -> object:
+        """Answer, and note when."""
+        self.answered.append(time.monotonic())
+        time.sleep(self._takes)
+        return super().warm_up(candidates, calls)
+
+
+@pytest.fixture(name='node')
+def make_node() -> Iterator[Node]:
+    """Make a node in a domain of its own."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    node = Node('rehearsal', context=context)
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def make_loop(path: Path, takes: float = 0.0) -> tuple[ControlLoop, Recorded]:
+    """Make a control loop, which has no plan, so that its next tick asks the policy."""
+    settings = make_settings({
+        **{name: default for name, default, _ in describe()}, 'policy': str(path),
+        'robot': 'ur5e_cube'})
+    policy = Recorded(path, takes)
+    return make_control_loop(settings, load_robot(str(ROBOT)), policy), policy
+
+
+def run(node: Node, loop: ControlLoop, ticks: int, executor: Executor,
+        lead: float = LEAD) -> list[float]:
+    """Tick so often, and say when."""
+    began: list[float] = []
+    ended = Future()
+
+    def tick() -> None:
+        began.append(time.monotonic())
+        if len(began) == ticks:
+            ended.set_result(None)
+
+    timer = node.create_timer(TICK, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    rehearsal = Rehearsal(node, lambda: loop, lambda: timer.time_until_next_call() * 1e-9)
+    rehearsal.start(lead)
+    executor.add_node(node)
+    # Without this one, the events executor of rclpy 7.1.6 is not woken by the future.
+    node.create_timer(TICK / 7, lambda: ended.done() and executor.wake())
+    keep_spinning(executor, node, ended)
+    rehearsal.stop()
+    executor.shutdown()
+    return began
+
+
+def _events_executor(context: rclpy.Context) -> Executor:
+    events = pytest.importorskip('rclpy.experimental.events_executor')
+    return events.EventsExecutor(context=context)
+
+
+def _single_threaded(context: rclpy.Context) -> Executor:
+    return SingleThreadedExecutor(context=context)
+
+
+@pytest.mark.parametrize('make', [_events_executor, _single_threaded])
+def test_one_before_each_tick_that_asks(
+        node: Node, tmp_path: Path, make: Callable[[rclpy.Context], Executor]) -> None:
+    loop, policy = make_loop(write_policy(tmp_path / 'policy.onnx'))
+    began = run(node, loop, 12, make(node.context))
+    before = [sum(answer < tick for answer in policy.answered) for tick in began]
+    # A stall of the machine may cost one or two.
+    assert before[-1] >= 10
+    assert all(b - a <= 1 for a, b in zip(before, before[1:], strict=False))
+    # They come later than half a tick before the tick, on its own grid.
+    leads = [min(tick - answer for tick in began if tick > answer) for answer in policy.answered]
+    assert sorted(leads)[len(leads) // 2] == pytest.approx(LEAD, abs=LEAD / 2)
+
+
+def test_none_where_it_would_make_the_tick_late(node: Node, tmp_path: Path) -> None:
+    loop, policy = make_loop(write_policy(tmp_path / 'policy.onnx'), takes=0.03)
+    run(node, loop, 8, _single_threaded(node.context))
+    # The first shows how long one takes; it is forgotten little by little.
+    assert 1 <= len(policy.answered) <= 4
+
+
+def test_none_by_default(node: Node, tmp_path: Path) -> None:
+    loop, policy = make_loop(write_policy(tmp_path / 'policy.onnx'))
+    assert loop.settings.realtime.rehearsal == 0
+    run(node, loop, 4, _single_threaded(node.context), loop.settings.realtime.rehearsal)
+    assert not policy.answered
