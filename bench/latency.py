@@ -102,7 +102,7 @@ class Effort:
     compiled: tuple[int, ...] = (1, 4, 16, 64)
 
 
-QUICK = Effort(400, 0.2, 40, 4, (1, 16), (1, 10), (1,))
+QUICK = Effort(400, 0.1, 40, 4, (1, 16), (1, 10), (1,))
 
 
 @dataclass(frozen=True)

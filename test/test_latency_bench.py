@@ -85,7 +85,6 @@ def test_work_and_weights_are_those_of_the_layers(rows: list[dict[str, Any]]) ->
 def test_the_page_has_it(rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCH))
     from latency import goals
-    from performance_tables import goals as goals_table
     from performance_tables import latency, steps
     found = goals(rows)
     assert [goal['limit'] for goal in found] == [1.3, 8.0], 'no best of 16 was measured'
@@ -93,9 +92,8 @@ def test_the_page_has_it(rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyP
     text = latency(results)
     for word in ('torchscript', 'flow-10', 'int8, rehearsed 0.8 ms before', 'lift_joint'):
         assert word in text
-    assert {'paper', 'flow-1', 'flow-10'} <= {
-        line.split(' | ')[0].strip('| ') for line in steps(results).splitlines()}
-    assert '10-step flow' in goals_table(results)
+    for name in ('drifting field, 1 evaluation', 'flow, 1 evaluation', 'flow, 10 evaluations'):
+        assert f'{name} |' in steps(results)
 
 
 def test_calls_at_a_rate_wait_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
