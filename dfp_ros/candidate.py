@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -68,14 +69,21 @@ def look_at(settings: Settings, robot: RobotDescription) -> PolicySpec:
     return spec
 
 
-def load_control_loop(candidate: Candidate, robot: RobotDescription) -> ControlLoop:
+def load_control_loop(
+        candidate: Candidate, robot: RobotDescription,
+        wait: Callable[[], None] | None = None) -> ControlLoop:
     """
     Load a candidate, try it out, and measure how long it takes to answer.
 
+    :param candidate: What is to be loaded.
+    :param robot: The robot's description.
+    :param wait: Called before what keeps the interpreter from other threads for milliseconds; it
+        returns when they can spare it.
     :raises ValueError: Where it cannot be used.
     """
     settings = candidate.settings
-    policy = candidate.policy or load_policy(settings.policy, settings.execution)
+    policy = candidate.policy or load_policy(
+        settings.policy, settings.execution, wait)
     loop = make_control_loop(settings, robot, policy)
     candidates = settings.candidates or policy.spec.candidates
     calls = int(np.clip(

@@ -59,15 +59,18 @@ class ControlLoop:
     latency: float = math.nan
 
 
-def load_policy(name: str, execution: ExecutionSettings | None = None) -> OnnxPolicy:
+def load_policy(
+        name: str, execution: ExecutionSettings | None = None,
+        wait: Callable[[], None] | None = None) -> OnnxPolicy:
     """
     Load a policy by path or bare name.
 
     :param name: The path or the name.
     :param execution: What it runs on.
+    :param wait: Called before what keeps the interpreter for long; see :class:`OnnxPolicy`.
     :raises ValueError: Where it cannot be found or used.
     """
-    return OnnxPolicy(find_shared(name, 'models', '.onnx'), execution)
+    return OnnxPolicy(find_shared(name, 'models', '.onnx'), execution, wait)
 
 
 def load_robot(name: str) -> RobotDescription:

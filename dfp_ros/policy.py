@@ -19,6 +19,7 @@ This is the only module of the package that knows ONNX Runtime.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import os
 from pathlib import Path
 import time
@@ -51,6 +52,8 @@ class OnnxPolicy:
 
     :param path: The ONNX file.
     :param execution: What it runs on.
+    :param wait: Called before ONNX Runtime makes the session, for which it keeps the interpreter
+        from other threads for milliseconds; returns when they can spare it. None for no wait.
     :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
         without a specification, of another version, or with inputs or outputs that do not fit
         its own specification; or where nothing that it may run on is there. Each has its own
@@ -71,11 +74,14 @@ class OnnxPolicy:
 
     def __init__(
             self, path: str | os.PathLike[str],
-            execution: ExecutionSettings | None = None) -> None:
+            execution: ExecutionSettings | None = None,
+            wait: Callable[[], None] | None = None) -> None:
         """Read, check and load the file."""
         file = read_policy_file(path)
         self.path, self.sha256, self.spec = file.path, file.sha256, file.spec
         self.execution = ExecutionSettings() if execution is None else execution
+        if wait is not None:
+            wait()
         self._session = self._open_session(file.content)
         self.providers = tuple(self._session.get_providers())
         self._check_signature()

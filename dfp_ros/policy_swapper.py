@@ -137,7 +137,8 @@ class PolicySwapper:
                 f'value again: {explain(error)}')
 
         job = self._worker.submit(
-            functools.partial(load_control_loop, candidate, robot), done, fail)
+            functools.partial(load_control_loop, candidate, robot, self._worker.wait_for_tick),
+            done, fail)
         self._jobs[kind] = job, candidate
         self._publish()
 

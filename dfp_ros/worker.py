@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+import threading
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -29,6 +30,8 @@ from dfp_ros.thread_scheduling import SCHEDULING
 
 # How often results are looked for, in s, while there is work.
 _POLL = 0.01
+# How long work waits for a tick at most, in s: ticks may end while it waits.
+_LONGEST_WAIT = 0.5
 
 
 @dataclass
@@ -67,6 +70,7 @@ class Worker:
         self._thread = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix='worker', initializer=SCHEDULING.step_aside)
         self._jobs: deque[Job] = deque()
+        self._ticked = threading.Event()
         self._timer: Any = None
         # The worker must not keep the interpreter from a tick that is due.
         self._switch_interval = ShortSwitchInterval()
@@ -94,6 +98,16 @@ class Worker:
                 _POLL, self._look_without_ticks, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return job
 
+    def wait_for_tick(self) -> None:
+        """
+        Wait for the moment when there is most time until a tick; for work, in its own thread.
+
+        Where nothing ticks, there is nothing to wait for.
+        """
+        if self._is_ticking():
+            self._ticked.clear()
+            self._ticked.wait(_LONGEST_WAIT)
+
     def cancel(self, job: Job) -> None:
         """Give up a job; one that has begun is finished, and its result is dropped."""
         job.is_cancelled = True
@@ -120,7 +134,8 @@ class Worker:
             self.look()
 
     def look(self) -> None:
-        """Hand over results that have come."""
+        """Hand over results that have come, and let go who waits for a tick."""
+        self._ticked.set()
         while self._jobs and self._jobs[0].future.done():
             job = self._jobs.popleft()
             if job.is_cancelled:
