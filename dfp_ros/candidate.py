@@ -77,11 +77,15 @@ def load_control_loop(
 
     :param candidate: What is to be loaded.
     :param robot: The robot's description.
-    :param wait: Called before what keeps the interpreter from other threads for milliseconds; it
-        returns when they can spare it.
+    :param wait: Called before what keeps other threads from the interpreter; it returns when they
+        can spare it. None for no wait.
     :raises ValueError: Where it cannot be used.
     """
     settings = candidate.settings
+    if wait is not None:
+        # Who asked for it may be at it still, and each thread that wants the interpreter delays
+        # the others.
+        wait()
     policy = candidate.policy or load_policy(
         settings.policy, settings.execution, wait)
     loop = make_control_loop(settings, robot, policy)

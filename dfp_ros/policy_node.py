@@ -54,6 +54,7 @@ from dfp_ros.statistics_publisher import StatisticsPublisher
 from dfp_ros.ticker import Ticker
 from dfp_ros.trigger_services import TriggerServices
 from dfp_ros.urdf_topic import with_urdf
+from dfp_ros.worker import Worker
 
 
 class PolicyNode(GuardedNode):
@@ -188,18 +189,20 @@ class PolicyNode(GuardedNode):
         watch = QosWatch(self)
         self._commands = add(CommandPublishers(self, loop, watch))
         decisions = add(DecisionPublisher(self, loop)) if loop.settings.publish_decisions else None
-        self._ticker = Ticker(self, loop, self._commands, decisions)
-        self._ticker.deactivate = self.trigger_deactivate
-        add(SourceSubscriptions(self, loop, self._ticker.receive, watch))
-        status = add(PolicyStatus(self, hash_robot(loop.settings.robot)))
-        self._swapper = add(PolicySwapper(self, self._ticker, status))
+        ticker = self._ticker = Ticker(self, loop, self._commands, decisions)
+        ticker.deactivate = self.trigger_deactivate
+        add(SourceSubscriptions(self, loop, ticker.receive, watch))
+        worker = Worker(self, lambda: ticker.is_timed)
+        status = add(PolicyStatus(
+            self, hash_robot(loop.settings.robot), worker.wait_for_tick))
+        self._swapper = add(PolicySwapper(self, ticker, status, worker))
         if shadow is not None:
             self._swapper.take_shadow(shadow)
-        add(DiagnosticsPublisher(self, self._ticker, self._facts, watch))
-        add(StatisticsPublisher(self, self._ticker))
+        add(DiagnosticsPublisher(self, ticker, self._facts, watch))
+        add(StatisticsPublisher(self, ticker))
         add(TriggerServices(self, {
-            '~/reset': self._ticker.reset, '~/stop': self._ticker.hold,
-            '~/resume': self._ticker.resume, '~/rollback': self._swapper.rollback,
+            '~/reset': ticker.reset, '~/stop': ticker.hold,
+            '~/resume': ticker.resume, '~/rollback': self._swapper.rollback,
             '~/promote': self._swapper.promote}))
 
     def _facts(self) -> dict[str, str]:

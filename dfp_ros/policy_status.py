@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -112,11 +113,13 @@ class PolicyStatus:
 
     :param node: Creates the publisher.
     :param robot_sha256: Hash of the robot description's file.
+    :param wait: Returns when there is most time until a tick; called in another thread.
     """
 
-    def __init__(self, node: Node, robot_sha256: str) -> None:
+    def __init__(self, node: Node, robot_sha256: str, wait: Callable[[], None]) -> None:
         """Create the publisher."""
         self._node = node
+        self._wait = wait
         self._robot_sha256 = robot_sha256
         self._publisher = node.create_publisher(String, '~/policy', STATUS_QOS)
         # Writing all that down takes as long as a tick.
@@ -129,6 +132,7 @@ class PolicyStatus:
 
     def _publish(self, standing: Standing) -> None:
         """Write it down and publish it."""
+        self._wait()
         self._publisher.publish(String(data=standing.to_json(self._robot_sha256)))
 
     def close(self) -> None:

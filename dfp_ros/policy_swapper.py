@@ -52,18 +52,19 @@ class PolicySwapper:
     :param node: Has the parameters.
     :param ticker: Has the loop that runs.
     :param status: Says what runs.
+    :param worker: Loads; it ends with the swapper.
 
     :ivar is_restoring: Whether parameters are just being set to what runs.
     """
 
-    def __init__(self, node: Node, ticker: Ticker, status: PolicyStatus) -> None:
+    def __init__(self, node: Node, ticker: Ticker, status: PolicyStatus, worker: Worker) -> None:
         """Start with what the ticker runs."""
         self.is_restoring = False
         self._node = node
         self._ticker = ticker
         self._status = status
-        self._worker = Worker(node, lambda: ticker.is_timed)
-        ticker.after_tick = self._worker.look
+        self._worker = worker
+        ticker.after_tick = worker.look
         self._jobs: dict[str, tuple[Job, Candidate]] = {}
         self._prepared = PreparedChange()
         self._previous: ControlLoop | None = None

@@ -117,6 +117,7 @@ class Worker:
         """Give up all jobs, and wait for the one that has begun."""
         self._jobs.clear()
         self._stop_looking()
+        self._ticked.set()
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._switch_interval.close()
 
