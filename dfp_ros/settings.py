@@ -169,7 +169,7 @@ def make_settings(
     :param prefix: What their names begin with.
     :raises SettingsError: Where a value cannot be.
     """
-    kinds = _kinds(group)
+    kinds = _kinds(group)  # type: ignore[arg-type]
     found = {}
     for member in fields(group):  # type: ignore[arg-type]
         name = f'{prefix}{member.name}'

@@ -1,0 +1,72 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Work beside the control loop waits for the moment after a tick, and for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import threading
+
+import pytest
+import rclpy
+from rclpy.node import Node
+
+from dfp_ros.robots.domain import free_domain
+from dfp_ros.worker import Worker
+
+LIMIT = 10.0  # s
+
+
+@pytest.fixture(name='node')
+def _node() -> Iterator[Node]:
+    context = rclpy.Context()
+    context.init(domain_id=free_domain())
+    node = Node('with_worker', context=context)
+    yield node
+    node.destroy_node()
+    context.shutdown()
+
+
+def test_work_goes_on_after_the_next_tick(node: Node) -> None:
+    worker = Worker(node, lambda: True)
+    worker.look()
+    begun, went_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        worker.wait_for_tick()
+        went_on.set()
+
+    job = worker.submit(work, lambda _: None, lambda _: None)
+    assert begun.wait(LIMIT)
+    # The tick before does not count: how much time is left until the next is not known.
+    assert not went_on.is_set()
+    while not went_on.wait(0.01):
+        worker.look()
+    job.future.result(LIMIT)
+    worker.close()
+
+
+def test_where_nothing_ticks_there_is_no_wait(node: Node) -> None:
+    worker = Worker(node, lambda: False)
+    done = worker.submit(worker.wait_for_tick, lambda _: None, lambda _: None)
+    done.future.result(LIMIT)
+    worker.close()
+
+
+def test_work_whose_ticks_end_goes_on(node: Node) -> None:
+    worker = Worker(node, lambda: True)
+    done = worker.submit(worker.wait_for_tick, lambda _: None, lambda _: None)
+    done.future.result(LIMIT)
+    worker.close()
