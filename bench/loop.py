@@ -114,7 +114,7 @@ def measure(
         if half:
             take(scene.measure_timer(half), timers)
         if condition.listens:
-            take(scene.measure_timer(half, listens=True), listeners)
+            take(scene.measure_timer(half / 2, listens=True), listeners)
         arrivals = scene.arrivals()
     rows = []
     for kind, found in (

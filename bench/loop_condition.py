@@ -34,7 +34,7 @@ class Condition:
     :param trigger: ``timer``, or ``samples`` for a node that ticks as observations arrive.
     :param seconds: How long the node is measured.
     :param floor_seconds: How long the bare timer is, half before and half after.
-    :param listens: Whether a timer that takes observations is measured too.
+    :param listens: Whether a timer that takes observations is measured too, for a quarter of that.
     """
 
     rate: float
@@ -61,7 +61,7 @@ class Condition:
 
 
 def full(seconds: float) -> list[Condition]:
-    """List all conditions; with 60 s each they take 18 minutes."""
+    """List all conditions; with 60 s each they take some 18 minutes."""
     floor = {'seconds': seconds, 'floor_seconds': seconds / 4}
     return [
         Condition(200, seconds=seconds, floor_seconds=seconds, listens=True),

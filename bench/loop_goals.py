@@ -52,7 +52,7 @@ def judge(rows: Sequence[Row]) -> list[Row]:
         if 'inference' in node:
             add('200 Hz, no load: p99 from the deadline to the command above inference, us',
                 _above_inference(node, 'deadline_to_command'), OVERHEAD_US,
-                inference_us=node['inference']['p99_us'])
+                inference_us=node['inference']['p99_us'], timer_us=timer['wakeup']['p99_us'])
     node = _find(rows, 'node', 200, trigger='samples')
     if node and 'inference' in node:
         add('200 Hz, ticks on samples: p99 from observation to command above inference, us',

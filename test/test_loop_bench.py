@@ -141,14 +141,15 @@ def test_goals_are_judged_beside_the_timer() -> None:
         'inference': {'p99_us': 150.0}, 'inference_mean_us': 100.0,
         'deadline_to_command': {'p99_us': 600.0}}
     timer = {**node, 'kind': 'timer', 'missed': 0, 'cpu_us_per_tick': 200.0,
-             'period_error': {'p99.9_us': 100.0}, 'tick_period_error': {'p99.9_us': 100.0}}
+             'period_error': {'p99.9_us': 100.0}, 'tick_period_error': {'p99.9_us': 100.0},
+             'wakeup': {'p99_us': 150.0}}
     busy = {**node, 'load': 'both cores busy', 'fifo': True}
     missed, commands, ticks, cpu, overhead, share = judge([node, timer, busy])
     assert (missed['found'], missed['timer'], missed['met']) == (1, 0, False)
     assert (commands['found'], commands['met']) == (pytest.approx(1.3), False)
     assert (ticks['found'], ticks['met']) == (pytest.approx(1.2), True)
     assert (cpu['found'], cpu['met']) == (pytest.approx(3.0), False)
-    assert (overhead['found'], overhead['met']) == (450.0, True)
+    assert (overhead['found'], overhead['timer_us'], overhead['met']) == (450.0, 150.0, True)
     assert (share['found'], share['met']) == (pytest.approx(1 / 12_000), True)
     assert describe(share).startswith('met    200 Hz, both cores busy, SCHED_FIFO')
 
