@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 import contextlib
 from dataclasses import dataclass
 import os
@@ -169,21 +169,21 @@ class Scene:
             status = process.stop(signal.SIGTERM)
             if status:
                 raise RuntimeError(f'{module} ended with status {status}:\n{process.output}')
-        found = stretch(read(path), begin, end, use.own[0], use.others, use.stolen)
+            found = stretch(read(path), begin, end, use.own[0], use.others, use.stolen)
+            if len(found.ticks) < 2:
+                raise RuntimeError(
+                    f'{module}: found {len(found.ticks)} ticks in {seconds:g} s, expected '
+                    f'{seconds * self._condition.rate:.0f}; what it said:\n{process.output}')
         path.unlink()
-        if len(found.ticks) < 2:
-            raise RuntimeError(f'{module}: found no ticks in {seconds:g} s:\n{process.output}')
         return found
 
     def _path(self, name: str) -> Path:
         """Name a record."""
         return self._cell.folder / f'{self._domain}_{name}.npy'
 
-    @contextlib.contextmanager
-    def _start(self, module: str, *arguments: object) -> Iterator[NodeProcess]:
-        """Run a module of this folder until the end of the block."""
-        with NodeProcess(module, self._domain, *map(str, arguments), PYTHONPATH=_PATH) as process:
-            yield process
+    def _start(self, module: str, *arguments: object) -> NodeProcess:
+        """Start a module of this folder."""
+        return NodeProcess(module, self._domain, *map(str, arguments), PYTHONPATH=_PATH)
 
 
 def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
