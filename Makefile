@@ -76,6 +76,7 @@ train: build ## collect demonstrations, clone them, export and evaluate (a quart
 define bench
 	@$(ENTER); set -x; \
 	python bench/latency.py $(2) --json $(1)/latency.json; \
+	python bench/graph.py $(2) --json $(1)/graph.json; \
 	python bench/loop.py $(2) --json $(1)/loop.json; \
 	python bench/wakeup.py $(or $(2),--seconds 1) --json $(1)/wakeup.json; \
 	python bench/tick.py $(or $(2),--seconds 3) --json $(1)/tick.json; \

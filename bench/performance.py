@@ -43,7 +43,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: What makes each file; the soak, an hour long, is not a part of `make bench`.
 MADE_BY = {
     'latency': 'python bench/latency.py', 'loop': 'python bench/loop.py',
-    'wakeup': 'python bench/wakeup.py', 'tick': 'python bench/tick.py',
+    'graph': 'python bench/graph.py', 'wakeup': 'python bench/wakeup.py',
+    'tick': 'python bench/tick.py',
     'swap': 'python bench/swap.py models/cube_single.onnx --fifo',
     'soak': 'make soak'}
 

@@ -11,11 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The tables of bench/latency.py on the performance page."""
+"""The tables of bench/latency.py and bench/graph.py on the performance page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from performance_rows import figures, find, markdown, number, POINTS, Results, Row, rows_of
 
@@ -87,3 +87,23 @@ def steps(results: Results) -> str:
     return markdown(
         ['policy', 'candidates', *(f'{head}, us' for head, _ in POINTS),
          "p50 over the drifting field's"], lines, 1)
+
+
+def graph(results: Results) -> str:
+    """Write what other graphs would take, and what an answer is made of."""
+    rows = rows_of(results, 'graph')
+    columns = list(dict.fromkeys((row['policy'], row['candidates']) for row in rows))
+
+    def table(head: str, key: str, cell: Callable[[Row], str]) -> str:
+        """Put a benchmark's condition in rows, policies and candidates in columns."""
+        return markdown(
+            [head, *(f'{policy}, {count}, us' for policy, count in columns)],
+            ([name, *(
+                cell(row) if (row := find(
+                    rows, policy=policy, candidates=count, **{key: name})) else ''
+                for policy, count in columns)]
+             for name in dict.fromkeys(row[key] for row in rows if key in row)), 1)
+    variants = table('graph, p50', 'graph', lambda row: number(row['inference']['p50_us']))
+    nodes = table('kind of node', 'node', lambda row: (
+        f'{number(row["profiled_us"])} ({row["nodes"]} of them)'))
+    return f'{variants}\n\nWhat an answer of the exported graph is made of, profiled:\n\n{nodes}'

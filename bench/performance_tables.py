@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from performance_goals import all_goals
-from performance_latency import latency, steps
+from performance_latency import graph, latency, steps
 from performance_rows import figures, find, markdown, number, POINTS, Results, Row, rows_of
 
 _LOOP = (
@@ -191,7 +191,7 @@ def headline(results: Results) -> str:
 #: What each section needs, and what writes it.
 SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     'machine': ((), machine), 'goals': ((), goals), 'latency': (('latency',), latency),
-    'steps': (('latency',), steps),
+    'steps': (('latency',), steps), 'graph': (('graph',), graph),
     'loop': (('loop',), loop), 'wakeup': (('wakeup',), wakeup),
     'tick': (('tick',), tick), 'swap': (('swap',), swap), 'soak': (('soak',), soak),
     'headline': ((), headline)}

@@ -16,13 +16,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import logging
 from pathlib import Path
 import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-import onnxruntime.quantization
+import onnx
 import torch
 from torch import nn
 
@@ -30,6 +29,7 @@ from dfp_ros.execution import ExecutionSettings
 from dfp_ros.policy import OnnxPolicy
 from training import layers
 from training.agent import Agent
+from training.precision import in_precision
 
 FloatArray = NDArray[np.float32]
 Answer = Callable[[int], FloatArray]
@@ -66,17 +66,9 @@ def onnx_answer(policy: OnnxPolicy, inputs: Inputs) -> Answer:
 
 
 def quantise(path: Path) -> Path:
-    """
-    Write a policy file with int8 weights beside another.
-
-    Weights are int8 by column, activations are quantised at each call.
-    """
-    # It would like the graph's shapes inferred first, which changes nothing here.
-    logging.getLogger().setLevel(logging.ERROR)
+    """Write a policy file with int8 weights beside another, as ``training.export`` does."""
     out = path.with_name(f'{path.stem}-int8.onnx')
-    onnxruntime.quantization.quantize_dynamic(
-        path, out, per_channel=True, weight_type=onnxruntime.quantization.QuantType.QInt8,
-        op_types_to_quantize=['MatMul', 'Gemm'], extra_options={'EnableSubgraph': True})
+    onnx.save_model(in_precision(onnx.load(path), 'int8'), str(out))
     return out
 
 

@@ -83,6 +83,11 @@ def results() -> dict[str, dict[str, Any]]:
                 ('flow-10', 'onnxruntime', 10, 930))],
             'goals': [{'goal': 'flow over one step', 'found': 9.3, 'limit': 8.0, 'met': True,
                        'at_least': True}]},
+        'graph': {'rows': [
+            {'policy': 'paper', 'candidates': candidates, 'graph': name, 'inference': taken(60)}
+            for candidates in (1, 16) for name in ('as exported', 'int8')] + [
+            {'policy': 'paper', 'candidates': 16, 'node': 'Gemm', 'nodes': 18,
+             'profiled_us': 770.0}]},
         'loop': {
             'rows': [loop_row(kind, rate, load, fifo, scale)
                      for kind, scale in (('node', 1.5), ('timer', 1.0), ('sleep', 0.5))
@@ -137,6 +142,8 @@ def test_all_is_on_the_page(tmp_path: Path) -> None:
     assert page.count('](performance-') == len(list(tmp_path.glob('*.png'))) == 8
     assert 'Some Processor, 2 cores, Linux-6' in between(page, 'machine')
     assert '| Period over the timer | 1.5 | at most 1.25 | **missed** |' in page
+    assert f'| int8 | {number(taken(60)["p50_us"])} | ' in page
+    assert '| Gemm |  | 770 (18 of them) |' in page
     assert '| Ticks missed | 0 | at most 0 | met |' in page
     goals = between(page, 'goals')
     assert '| Flow over one step | 9.3 | at least 8 | met |' in goals

@@ -15,8 +15,9 @@
 Policy files with smaller weights.
 
 ``fp16`` halves the file: weights are stored as half floats and become float32 when the file is
-loaded, so an answer takes as long as before. ``int8`` quarters it, in memory too: the layers
-between hidden layers are products of whole numbers, whose inputs are scaled at each call.
+loaded, so an answer takes as long as before. ``int8`` makes a
+third of it, in memory too: the layers between hidden layers are products of whole numbers, whose
+inputs are scaled at each call.
 """
 
 from __future__ import annotations
