@@ -116,7 +116,7 @@ def _run(
 def table(rows: list[dict[str, Any]], episodes: int) -> str:
     """Write the rows as a Markdown table."""
     lines = [
-        '| precision | file | actions over the range of the data, largest and rms difference | '
+        '| precision | file | actions over the range of the data: largest, rms difference | '
         f'on observations met | solved of {episodes} | 95 % interval | steps |',
         '| --- | --- | --- | --- | --- | --- | --- |']
     for row in rows:
@@ -125,7 +125,7 @@ def table(rows: list[dict[str, Any]], episodes: int) -> str:
             f'{row[where]["largest"]:.4f}, {row[where]["rms"]:.5f}' for where in ('range', 'met'))
         lines.append(
             f'| {row["precision"]} | {row["bytes"] / 1e6:.2f} MB | {differences} | '
-            f'{row["success"]:.0%} | {100 * low:.1f} to {100 * high:.1f} % | '
+            f'{100 * row["success"]:.0f} % | {100 * low:.3g} to {100 * high:.3g} % | '
             f'{row["mean_steps"]:.1f} |')
     return '\n'.join(lines)
 
