@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from training.export import compare, ExportError, main, TOLERANCES  # noqa: E402
 from training.networks import Normaliser  # noqa: E402
 from training.onnx_graph import policy_model  # noqa: E402
 from training.precision import difference, in_precision  # noqa: E402
+from training.precision_effect import main as effect_main  # noqa: E402
 
 CUBE = Path(__file__).parent.parent / 'models' / 'cube_single.onnx'
 # Of the float32 file's bytes, at most.
@@ -138,3 +140,17 @@ def test_files_from_before_precisions_are_float32() -> None:
     text = cube_spec().to_json().replace(', "precision": "float32"', '')
     assert 'precision' not in text
     assert PolicySpec.from_json(text) == cube_spec()
+
+
+def test_the_effect_is_told_by_precision(
+        tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / 'effect.json'
+    assert effect_main(
+        [str(CUBE), '--episodes', '1', '--environments', '1', '--json', str(out)]) == 0
+    rows = json.loads(out.read_text())['rows']
+    assert [row['precision'] for row in rows] == list(PRECISIONS)
+    exact, half, whole = rows
+    assert exact['range']['largest'] == exact['met']['largest'] == 0
+    assert 0 < half['met']['rms'] < whole['met']['rms'] < 0.1
+    assert exact['success'] == 1
+    assert '| int8 | 0.55 MB |' in capsys.readouterr().out
