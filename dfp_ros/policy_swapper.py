@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 import functools
 from typing import Any
 
@@ -30,7 +29,7 @@ from dfp_ros.node_parameters import read_settings, read_values, require_changeab
 from dfp_ros.policy_status import PolicyStatus, Refusal, Standing, time_now
 from dfp_ros.prepared_change import prepare_change, PreparedChange
 from dfp_ros.settings import LOADED
-from dfp_ros.shadow_publisher import ShadowPublisher
+from dfp_ros.shadow_place import ShadowPlace
 from dfp_ros.ticker import Ticker
 from dfp_ros.worker import Job, Worker
 
@@ -70,6 +69,7 @@ class PolicySwapper:
         self._previous: ControlLoop | None = None
         self._since = time_now()
         self._refusal: Refusal | None = None
+        self._shadow = ShadowPlace(node, ticker)
         self._publish()
 
     # Parameters
@@ -183,10 +183,10 @@ class PolicySwapper:
         :return: What was done, for people.
         :raises ValueError: Where there is none, or it does not fit the parameters of now.
         """
-        if self._ticker.shadow is None:
+        if self._shadow.loop is None:
             raise SwapError('there is no shadow, or it is not loaded yet; set the parameter '
                             'shadow first')
-        text = self._revive(self._ticker.shadow.loop)
+        text = self._revive(self._shadow.loop)
         self._drop_shadow()
         self._restore('shadow')
         return text
@@ -209,29 +209,14 @@ class PolicySwapper:
 
         :param loop: What it was loaded as.
         """
-        made = ShadowPublisher(self._node, loop, self._ticker.loop)
-        self._close_shadow()
-        self._ticker.shadow = made
-        self._note_shadow(loop.settings.policy)
+        self._shadow.take(loop)
+        self._publish()
 
     def _drop_shadow(self) -> None:
         """Go on without a shadow."""
         self._cancel('shadow')
-        if self._ticker.shadow is not None:
-            self._close_shadow()
-            self._note_shadow('')
-
-    def _close_shadow(self) -> None:
-        """Destroy the shadow, if there is one."""
-        if self._ticker.shadow is not None:
-            self._ticker.shadow.close()
-            self._ticker.shadow = None
-
-    def _note_shadow(self, name: str) -> None:
-        """Write the shadow into the settings of the loop that runs."""
-        loop = self._ticker.loop
-        self._ticker.take_over(replace(loop, settings=replace(loop.settings, shadow=name)))
-        self._publish()
+        if self._shadow.drop():
+            self._publish()
 
     def _cancel(self, kind: str) -> None:
         """Give up what is being loaded."""
@@ -254,11 +239,10 @@ class PolicySwapper:
     @property
     def standing(self) -> Standing:
         """Return which policies there are."""
-        shadow = self._ticker.shadow
         return Standing(
             self._ticker.loop, self._ticker.journal.loop, self._since,
             tuple(candidate.settings.policy for _, candidate in self._jobs.values()),
-            self._previous, None if shadow is None else shadow.loop, self._refusal)
+            self._previous, self._shadow.loop, self._refusal)
 
     def _publish(self) -> None:
         """Say which policies there are."""
@@ -266,8 +250,7 @@ class PolicySwapper:
 
     def facts(self) -> dict[str, str]:
         """List what is worth a line in diagnostics."""
-        shadow = self._ticker.shadow
-        return self.standing.facts() | ({} if shadow is None else shadow.facts())
+        return self.standing.facts() | self._shadow.facts()
 
     def _refuse(self, policy: str, error: Exception) -> None:
         """Keep in mind what was not taken, and publish it."""
@@ -282,4 +265,4 @@ class PolicySwapper:
             self._node.get_logger().warning(
                 f'{kind} {candidate.settings.policy} was not taken: the node is cleaned up')
         self._worker.close()
-        self._close_shadow()
+        self._shadow.close()
