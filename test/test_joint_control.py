@@ -169,6 +169,28 @@ def test_slices_are_env_step_bit_for_bit() -> None:
         assert simulation.step(sent * simulation.action_scale) is None
 
 
+def test_two_messages_in_a_period_close_the_gripper_no_faster() -> None:
+    """Arm and gripper are commanded by a message each, which may come a slice apart."""
+    simulation = make_simulation(LIFT)
+
+    def close(apart: int) -> np.ndarray:
+        simulation.reset(0)
+        action = np.append(simulation.state().joint_positions, 1.0)
+        for _ in range(3):
+            simulation.command(action)
+            for i in range(simulation.slices):
+                if i == apart:
+                    simulation.command(action)
+                simulation.advance()
+        return np.array(simulation.state().finger_positions)
+
+    once = close(0)
+    simulation.reset(0)
+    assert np.abs(once - simulation.state().finger_positions).max() > 0.001
+    for apart in (1, 2):
+        np.testing.assert_allclose(close(apart), once, rtol=0, atol=1e-6)
+
+
 def test_targets_beyond_the_joints_limits_are_cut() -> None:
     simulation = make_simulation(LIFT)
     simulation.reset(0)

@@ -69,6 +69,8 @@ class RobosuiteSimulation(SlicedSimulation):
         """Start an episode; equal seeds start equal episodes."""
         self._env.reset(seed=seed)
         self._start(seed)
+        self._since_goal = self._period_substeps
+        self._grip_before: list[FloatArray] = []
         if self._env.joints:
             # Joints that nobody commands stay where they are; zero would be a place.
             self._action[:-1] = self._env.parts['robot0_joint_pos']
@@ -85,14 +87,33 @@ class RobosuiteSimulation(SlicedSimulation):
         for _ in range(self._slice_substeps):
             # As robosuite's own step does; the goal is set anew each period.
             suite.sim.step1()
+            if self._held == 0:
+                self._begin_goal()
             suite._pre_action(action, self._held == 0)
             suite.sim.step2()
+            self._since_goal += 1
             self._held = (self._held + 1) % self._period_substeps
         self._phase = (self._phase + self._slice_substeps) % self._period_substeps
         if self._phase:
             return None
         success = self._env.solved()
         return self._count(success, success, float(suite.reward(action)) + REWARD_SHIFT)
+
+    def _begin_goal(self) -> None:
+        """
+        See to it that the gripper goes one step in a control period, however many goals there are.
+
+        Each goal moves robosuite's gripper on by a step. Where commands come when they come, arm
+        and gripper each with a message, two goals may be one slice apart; the later one then
+        stands for the earlier, and does not come on top of it.
+        """
+        grippers = self._suite.robots[0].composite_controller.grippers.values()
+        if 2 * self._since_goal < self._period_substeps:
+            for gripper, action in zip(grippers, self._grip_before, strict=True):
+                gripper.current_action = action
+        else:
+            self._grip_before = [np.array(gripper.current_action) for gripper in grippers]
+            self._since_goal = 0
 
     def state(self) -> LiftState:
         """Read the state as it is now."""
