@@ -94,8 +94,8 @@ class Effort:
     """
 
     calls: int = 20_000
-    seconds: float = 6.0
-    paced_calls: int = 2_000
+    seconds: float = 4.0
+    paced_calls: int = 1_200
     turns: int = 10
     candidates: tuple[int, ...] = (1, 4, 16, 64)
     evaluations: tuple[int, ...] = EVALUATIONS
