@@ -66,7 +66,7 @@ def onnx_answer(policy: OnnxPolicy, inputs: Inputs) -> Answer:
 
 
 def quantise(path: Path) -> Path:
-    """Write a policy file with int8 weights beside another, as ``training.export`` does."""
+    """Write a policy file with int8 weights beside another, as an export does."""
     out = path.with_name(f'{path.stem}-int8.onnx')
     onnx.save_model(in_precision(onnx.load(path), 'int8'), str(out))
     return out

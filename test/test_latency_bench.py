@@ -33,7 +33,7 @@ def measure() -> list[dict[str, Any]]:
         patch.syspath_prepend(str(BENCH))
         from latency import Effort, PARTS, run
         return run(
-            Effort(20, 0.02, 6, 2, (1, 3), (1, 10), ()), PARTS, rate=200.0, hidden=(16, 16))
+            Effort(20, 0.02, 6, 2, (1, 3), (1, 10), ()), PARTS, rate=200.0, hidden=(64, 64))
 
 
 def find(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def test_work_counts_the_evaluations(rows: list[dict[str, Any]]) -> None:
 
 def test_work_and_weights_are_those_of_the_layers(rows: list[dict[str, Any]]) -> None:
     row = find(rows, part='candidates', policy='paper', candidates=1)[0]
-    weights = 28 * 16 + 25 * 16 + 16 * 16 + 16 * 25
+    weights = (28 + 25) * 64 + 64 * 64 + 64 * 25
     assert row['weights_megabytes'] == pytest.approx(4e-6 * weights)
     assert row['work_megaflop'] == pytest.approx(2e-6 * weights)
 
