@@ -136,6 +136,18 @@ def write_paper_policy(folder: Path) -> Path:
     return write_policy(folder).path
 
 
+def parameter(text: str) -> tuple[str, str]:
+    """
+    Read a parameter of the command line, as ROS has it.
+
+    :raises argparse.ArgumentTypeError: Where it is none.
+    """
+    name, sign, value = text.partition(':=')
+    if not sign or not name:
+        raise argparse.ArgumentTypeError(f'found {text!r}, expected NAME:=VALUE')
+    return name, value
+
+
 def line(row: dict[str, Any]) -> str:
     """Put a row's figures on a line of the table."""
     figures = [
@@ -150,6 +162,9 @@ def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--policy', type=Path, help='instead of an untrained one')
     made.add_argument('--candidates', type=int, default=1, help='chunks that the policy draws')
+    made.add_argument(
+        '--parameter', nargs='+', default=[], metavar='NAME:=VALUE', type=parameter,
+        help='more parameters of the node, for example realtime.rehearsal:=1000')
     made.add_argument('--seconds', type=float, help='of the node, each (default: 60, quick: 2)')
     made.add_argument('--quick', action='store_true', help='the shape of it in under a minute')
     made.add_argument('--only', nargs='+', default=[], metavar='TEXT', help=(
@@ -166,7 +181,9 @@ def main(arguments: list[str] | None = None) -> int:
         path = asked.policy or write_paper_policy(Path(folder))
         model, spec = onnx.load(path), read_spec(path)
         robot, message = write_robot(spec, Path(folder))
-        cell = Cell(Path(folder), robot, message, spec.action_size, asked.candidates)
+        cell = Cell(
+            Path(folder), robot, message, spec.action_size,
+            {'candidates': asked.candidates, **dict(asked.parameter)})
         print('         ' + f'{"ticks":>6} {"missed":>6}   cpu  '
               + ' '.join(f'{name:16}' for name, _ in _SHOWN)
               + '  (us: p50/p99/p99.9; cpu of a tick)')
@@ -180,7 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
     for goal in goals:
         print(describe(goal))
     described = {
-        'policy': asked.policy.name if asked.policy else 'paper', 'candidates': asked.candidates}
+        'policy': asked.policy.name if asked.policy else 'paper', 'candidates': asked.candidates,
+        **({'parameters': dict(asked.parameter)} if asked.parameter else {})}
     finish([{**described, **row} for row in rows], asked.json, goals=goals, skipped=skipped)
     return 0
 

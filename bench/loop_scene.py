@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 import contextlib
 from dataclasses import dataclass
 import os
@@ -51,14 +51,14 @@ class Cell:
     :param robot: The robot description.
     :param message: What the robot publishes, as JSON.
     :param command: Numbers of a command.
-    :param candidates: Chunks that the policy draws.
+    :param parameters: Of the node, besides those that the condition sets.
     """
 
     folder: Path
     robot: Path
     message: Path
     command: int
-    candidates: int
+    parameters: Mapping[str, object]
 
 
 class Scene:
@@ -128,8 +128,8 @@ class Scene:
         """
         arguments: list[object] = ['--images'] * (self._condition.load == 'images')
         arguments += parameters(**{
-            'policy': policy, 'robot': self._cell.robot, 'candidates': self._cell.candidates,
-            'trigger': self._condition.trigger, 'planning.mode': 'receding',
+            'policy': policy, 'robot': self._cell.robot, 'trigger': self._condition.trigger,
+            'planning.mode': 'receding', **self._cell.parameters,
             **({**REAL_TIME, 'realtime.required': 'true'} if self._condition.fifo else {})})
         return self._measure('loop_node', seconds, arguments, meanwhile)
 

@@ -159,7 +159,7 @@ def test_node_and_floors_are_measured(tmp_path: Path) -> None:
     policy, file = write_policy(tmp_path / 'policy.onnx'), tmp_path / 'loop.json'
     done = subprocess.run(
         [sys.executable, str(BENCH / 'loop.py'), '--only', '200 Hz, images', '--seconds', '1',
-         '--policy', str(policy), '--json', str(file)],
+         '--policy', str(policy), '--json', str(file), '--parameter', 'noise_seed:=3'],
         capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     written = json.loads(file.read_text())
@@ -178,3 +178,4 @@ def test_node_and_floors_are_measured(tmp_path: Path) -> None:
         assert rows['timer'][key]['count'] > 20
     assert rows['node']['observation_to_command']['p50_us'] > rows['node']['inference']['p50_us']
     assert written['goals'] == []
+    assert rows['node']['parameters'] == {'noise_seed': '3'}
