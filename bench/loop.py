@@ -31,7 +31,7 @@ beginning. *observation* is from the stamp of the newest observation to the comm
 the next deadline, up to a period, is in it. *deadline* is from the deadline to the command, and
 *reception* from the stamp to the command's arrival at the robot. A tick is missed as
 :class:`dfp_ros.loop_statistics.LoopStatistics` has it. The goals at the end are printed, and not
-enforced.
+enforced; the exit status is 1 where something could not be measured.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def swap(policies: Sequence[Path]) -> Callable[[int, float], None]:
                     SetParameters, 'dfp_policy/set_parameters', SetParameters.Request(
                         parameters=[Parameter(name='policy', value=value)])).results[0]
                 if not result.successful:
-                    raise RuntimeError(f'a swap was refused: {result.reason}')
+                    print(f'a swap was refused: {result.reason}', flush=True)
                 if due >= end:
                     return
                 time.sleep(max(0.0, due - time.monotonic()))
@@ -176,7 +176,8 @@ def main(arguments: list[str] | None = None) -> int:
             if not asked.only or any(text in str(each) for text in asked.only)]
     skipped = [str(each) for each in plan if each.fifo and not grants_fifo()]
     memory = Path('/dev/shm')
-    rows = []
+    rows: list[dict[str, Any]] = []
+    failed = []
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         path = asked.policy or write_paper_policy(Path(folder))
         model, spec = onnx.load(path), read_spec(path)
@@ -192,15 +193,22 @@ def main(arguments: list[str] | None = None) -> int:
             if str(condition) in skipped:
                 print('skipped: this system does not grant SCHED_FIFO; see `ulimit -r`')
                 continue
-            rows += measure(cell, condition, model, spec)
+            try:
+                rows += measure(cell, condition, model, spec)
+            except (RuntimeError, TimeoutError) as error:
+                # The others are worth having all the same.
+                print(f'failed: {error}', file=sys.stderr, flush=True)
+                failed.append(str(condition))
     goals = judge(rows)
     for goal in goals:
         print(describe(goal))
     described = {
         'policy': asked.policy.name if asked.policy else 'paper', 'candidates': asked.candidates,
         **({'parameters': dict(asked.parameter)} if asked.parameter else {})}
-    finish([{**described, **row} for row in rows], asked.json, goals=goals, skipped=skipped)
-    return 0
+    finish(
+        [{**described, **row} for row in rows], asked.json, goals=goals, skipped=skipped,
+        failed=failed)
+    return 1 if failed else 0
 
 
 if __name__ == '__main__':
