@@ -79,8 +79,8 @@ define bench
 	python bench/graph.py $(2) --json $(1)/graph.json; \
 	python bench/loop.py $(2) --json $(1)/loop.json; \
 	python bench/wakeup.py $(or $(2),--seconds 1) --json $(1)/wakeup.json; \
-	python bench/tick.py $(or $(2),--seconds 3) --json $(1)/tick.json; \
-	python bench/swap.py models/cube_single.onnx --fifo --interval 0.1 $(2) --json $(1)/swap.json; \
+	python bench/tick.py $(or $(2),--seconds 2) --json $(1)/tick.json; \
+	python bench/swap.py models/cube_single.onnx --fifo --interval 0.1 $(or $(2),--rounds 2) --json $(1)/swap.json; \
 	python bench/performance.py --results $(1) $(3)
 endef
 
