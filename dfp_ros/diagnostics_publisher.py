@@ -49,9 +49,9 @@ class DiagnosticsPublisher:
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Simulated time may stand still, which is worth reporting.
         self._timer = node.create_timer(
-            _PERIOD, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            _PERIOD, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         """Publish one report."""
         ticker, name = self._ticker, self._node.get_fully_qualified_name()
         report = diagnose(name, Situation(

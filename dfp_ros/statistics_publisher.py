@@ -50,9 +50,9 @@ class StatisticsPublisher:
             [(member.name, member.size) for member in loop.policy.spec.action])
         self._message = make_row(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/statistics', DECISION_QOS)
-        self._timer = node.create_timer(_PERIOD, self._publish)
+        self._timer = node.create_timer(_PERIOD, self.publish)
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         """Publish one row."""
         ticker, statistics = self._ticker, self._ticker.statistics
         self._message.data = self._row.write(
