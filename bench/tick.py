@@ -19,9 +19,9 @@ What a tick of the control loop takes, part by part, on the robots and policies 
 The policy node's own ticker, on messages that were received before, so without an executor: what
 the middleware adds, bench/loop.py measures. Two rhythms: ``tight`` ticks as fast as it can, with
 caches and clocks warm; ``paced`` waits for the next tick of the control rate in between, as the
-node does, and is what counts. *all* is a tick with nothing timed within it, and *bare* what a timer
-that only publishes would do in its place: fill in and send a message of as many numbers to each
-command topic. In a run of its own the parts are timed one by one, each without those within it;
+node does, and is what counts. *all* is a tick with nothing timed within it, and *bare* what a
+timer that only publishes would do in its place: fill in and send a message of as many numbers to
+each command topic. In a run of its own the parts are timed one by one, each without those within it;
 a part's own figure holds about half a microsecond of the stopwatch for each call. *statistics* and
 *diagnostics* are reports between ticks, ten and one a second. Somebody listens to all topics.
 """
@@ -51,6 +51,7 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.candidate import Candidate, load_control_loop
+from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.control_loop import ControlLoop, load_robot
 from dfp_ros.controller import Controller
@@ -59,7 +60,6 @@ from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.doubts import Doubts
 from dfp_ros.journal import Journal
-from dfp_ros.limits import CommandLimiter
 from dfp_ros.loop_statistics import LoopStatistics
 from dfp_ros.measured import MeasuredReader
 from dfp_ros.observation import ObservationBuilder

@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,13 +26,12 @@ Vector = NDArray[np.float64]
 UNBOUNDED = 1e9
 
 
-def bounded(value: Vector, low: Vector, high: Vector) -> Vector:
-    """Clip; for a few numbers, ``numpy.clip`` takes several times as long."""
-    clipped: Vector = np.minimum(np.maximum(value, low), high)
-    return clipped
+def bounded(value: float, low: float, high: float) -> float:
+    """Clip; where the bounds contradict each other, to the upper one."""
+    return min(max(value, low), high)
 
 
-def braking_speed(gap: Vector, acceleration: Vector, tick: float) -> Vector:
+def braking_speed(gap: float, acceleration: float, tick: float) -> float:
     """
     Find the largest speed for the next tick from which one can come to rest within a distance.
 
@@ -38,12 +39,10 @@ def braking_speed(gap: Vector, acceleration: Vector, tick: float) -> Vector:
     If that takes n more ticks, the way is ``tick * ((n + 1) * v - b * n * (n + 1) / 2)``, of which
     this is the inverse. In the limit of short ticks it is ``sqrt(2 * acceleration * gap)``.
 
-    :param gap: Distances, 0 or more.
+    :param gap: Distance, 0 or more.
     :param acceleration: Largest deceleration, above 0.
     :param tick: Length of a tick in s.
-    :return: Speeds, of the same shape.
     """
     step = acceleration * tick
-    ticks = np.floor((np.sqrt(1 + 8 * gap / (step * tick)) - 1) / 2)
-    speed: Vector = (gap / tick + step * ticks * (ticks + 1) / 2) / (ticks + 1)
-    return speed
+    ticks = (math.sqrt(1 + 8 * gap / (step * tick)) - 1) / 2 // 1
+    return (gap / tick + step * ticks * (ticks + 1) / 2) / (ticks + 1)

@@ -22,11 +22,11 @@ import math
 import time
 
 from dfp_ros.chunk import NoiseStream
+from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.command_limits import find_positions, make_limits
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.controller import Controller
 from dfp_ros.execution import ExecutionSettings
-from dfp_ros.limits import CommandLimiter
 from dfp_ros.measured import MeasuredReader
 from dfp_ros.planner import Planner, Policy
 from dfp_ros.policy import OnnxPolicy

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.chunk import FloatArray
+from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.decision import Decision, State
 from dfp_ros.doubts import Doubts
-from dfp_ros.limits import ActionScale, CommandLimiter
+from dfp_ros.limits import ActionScale
 from dfp_ros.observation import NotFiniteError, NotReadyError, ObservationBuilder, Sample
 from dfp_ros.planner import Planner
 from dfp_ros.policy_file import LateError, PolicyError

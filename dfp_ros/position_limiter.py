@@ -11,13 +11,18 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Position commands that a robot can follow: within bounds, without jumps, able to stop."""
+"""
+Position commands that a robot can follow: within bounds, without jumps, able to stop.
+
+One number at a time, in plain Python: for the few numbers of a robot arm, arrays take several
+times as long.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from dfp_ros.braking import bounded, braking_speed, Vector
+from dfp_ros.braking import bounded, braking_speed
 
 # Distances below this are rounding.
 _ROUNDING = 1e-12
@@ -25,21 +30,21 @@ _ROUNDING = 1e-12
 
 class PositionLimiter:
     """
-    Follows the positions that it is asked for, as well as its limits allow.
+    Follows the position that it is asked for, as well as its limits allow.
 
     What it can reach at once it sends as it was asked. Else it goes as fast as it may, and slows
     down in time both for what it is asked for and for its bounds. All limits hold for
     what is sent, tick by tick; whether the robot follows is for its own controller to see.
 
-    :param low: Lowest position, shape (n,).
-    :param high: Highest position, shape (n,).
-    :param velocity: Largest change a second, shape (n,).
-    :param acceleration: Largest change of that a second, shape (n,).
+    :param low: Lowest position.
+    :param high: Highest position.
+    :param velocity: Largest change a second.
+    :param acceleration: Largest change of that a second.
     :param tick: Time between two commands in s.
     """
 
     def __init__(
-            self, low: Vector, high: Vector, velocity: Vector, acceleration: Vector,
+            self, low: float, high: float, velocity: float, acceleration: float,
             tick: float) -> None:
         """Start before the first command."""
         self._low = low
@@ -47,33 +52,31 @@ class PositionLimiter:
         self._velocity = velocity
         self._acceleration = acceleration
         self.tick = tick
-        #: What was sent last, shape (n,), or None.
-        self.position: Vector | None = None
-        self._speed = np.zeros_like(low)
-        self._asked = np.zeros_like(low)
+        #: What was sent last, or None.
+        self.position: float | None = None
+        self._speed = 0.0
+        self._asked = 0.0
 
-    def start(self, position: Vector) -> None:
+    def start(self, position: float) -> None:
         """
         Begin at rest.
 
-        :param position: Where the robot is, shape (n,), finite. Where that is out of bounds,
-            commands lead back in at the speed that is allowed, and never further out.
+        :param position: Where the robot is, finite. Where that is out of bounds, commands lead
+            back in at the speed that is allowed, and never further out.
         """
-        self.position = position.copy()
-        self._speed = np.zeros_like(position)
-        self._asked = position.copy()
+        self.position = self._asked = position
+        self._speed = 0.0
 
     def take_over(self, other: PositionLimiter) -> None:
         """Go on from what another has sent last."""
         self.position, self._speed, self._asked = other.position, other._speed, other._asked
 
-    def move(self, asked: Vector, share: float) -> Vector:
+    def move(self, asked: float, share: float) -> float:
         """
         Send the next position.
 
-        :param asked: Where to, shape (n,), finite.
+        :param asked: Where to, finite.
         :param share: Share of the largest velocity that may be used, in (0, 1].
-        :return: Shape (n,).
         """
         asked = bounded(asked, self._low, self._high)
         fastest = self._velocity * share
@@ -81,20 +84,17 @@ class PositionLimiter:
         # at a speed from which one can still fall in with it.
         drift = bounded((asked - self._asked) / self.tick, -fastest, fastest)
         distance = asked - drift * self.tick - self._start
-        closing = np.sign(distance) * braking_speed(
-            np.abs(distance), self._acceleration, self.tick)
+        closing = math.copysign(self._braking_speed(abs(distance)), distance)
         self._asked = asked
-        return self._send(drift + closing, fastest, asked)
+        sent = self._next(drift + closing, fastest)
+        if abs(sent - asked) <= _ROUNDING * max(1, abs(asked)):
+            sent = asked
+        return self._send(sent)
 
-    def brake(self) -> Vector:
-        """
-        Come to rest as fast as the acceleration allows, and stay there.
-
-        :return: Shape (n,).
-        """
-        sent = self._send(np.zeros_like(self._speed), self._velocity, None)
-        self._asked = sent
-        return sent
+    def brake(self) -> float:
+        """Come to rest as fast as the acceleration allows, and stay there."""
+        self._asked = self._send(self._next(0.0, self._velocity))
+        return self._asked
 
     def stay(self) -> None:
         """Take it that the robot comes to rest at what was sent last, by itself."""
@@ -102,29 +102,29 @@ class PositionLimiter:
             self.start(self.position)
 
     @property
-    def _start(self) -> Vector:
+    def _start(self) -> float:
         """Where the next command starts from."""
         assert self.position is not None, 'begin with start()'
         return self.position
 
-    def _send(self, speed: Vector, fastest: Vector, asked: Vector | None) -> Vector:
-        """Go on at a speed, or at the nearest that is allowed."""
+    def _next(self, speed: float, fastest: float) -> float:
+        """Find the next position at a speed, or at the nearest that is allowed."""
         start = self._start
-        low, high = np.minimum(self._low, start), np.maximum(self._high, start)
-        lowest = -np.minimum(fastest, self._braking_speed(start - low))
-        highest = np.minimum(fastest, self._braking_speed(high - start))
+        low, high = min(self._low, start), max(self._high, start)
+        lowest = -min(fastest, self._braking_speed(start - low))
+        highest = min(fastest, self._braking_speed(high - start))
         reach = self._acceleration * self.tick
         # Acceleration comes last: from what was allowed before, braking is enough.
         speed = bounded(
             bounded(speed, lowest, highest), self._speed - reach, self._speed + reach)
-        sent = bounded(start + speed * self.tick, low, high)
-        if asked is not None:
-            sent = np.where(
-                np.abs(sent - asked) <= _ROUNDING * np.maximum(1, np.abs(asked)), asked, sent)
+        return bounded(start + speed * self.tick, low, high)
+
+    def _send(self, sent: float) -> float:
+        """Note what is sent."""
+        self._speed = (sent - self._start) / self.tick
         self.position = sent
-        self._speed = (sent - start) / self.tick
         return sent
 
-    def _braking_speed(self, gap: Vector) -> Vector:
+    def _braking_speed(self, gap: float) -> float:
         """Find the largest speed from which one can stop within a distance."""
         return braking_speed(gap, self._acceleration, self.tick)

@@ -11,89 +11,92 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Velocity commands within bounds, without jerks, and slow enough to stop before a wall."""
+"""
+Velocity commands within bounds, without jerks, and slow enough to stop before a wall.
+
+One number at a time, as :mod:`dfp_ros.position_limiter`.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
 
-from dfp_ros.braking import bounded, braking_speed, UNBOUNDED, Vector
+from dfp_ros.braking import bounded, braking_speed, UNBOUNDED
 
 
 class VelocityLimiter:
     """
-    Sends the velocities that it is asked for, or the nearest that are allowed.
+    Sends the velocity that it is asked for, or the nearest that is allowed.
 
-    :param low: Smallest velocity, shape (n,), 0 or less.
-    :param high: Largest velocity, shape (n,), 0 or more.
-    :param acceleration: Largest change a second, shape (n,).
-    :param wall_low: Lowest position that the robot may be driven to, shape (n,).
-    :param wall_high: Highest position that the robot may be driven to, shape (n,).
-    :param ramps: Whether it stops by slowing down, shape (n,); else by zero at once.
+    :param low: Smallest velocity, 0 or less.
+    :param high: Largest velocity, 0 or more.
+    :param acceleration: Largest change a second.
+    :param wall_low: Lowest position that the robot may be driven to.
+    :param wall_high: Highest position that the robot may be driven to.
+    :param ramps: Whether it stops by slowing down; else by zero at once.
     :param tick: Time between two commands in s.
     """
 
     def __init__(
-            self, low: Vector, high: Vector, acceleration: Vector, wall_low: Vector,
-            wall_high: Vector, ramps: NDArray[np.bool_], tick: float) -> None:
+            self, low: float, high: float, acceleration: float, wall_low: float,
+            wall_high: float, ramps: bool, tick: float) -> None:
         """Start at rest."""
         self._low = low
         self._high = high
         self._acceleration = acceleration
         self._wall_low = wall_low
         self._wall_high = wall_high
-        self._has_wall = (wall_low > -UNBOUNDED) | (wall_high < UNBOUNDED)
+        self._has_wall = wall_low > -UNBOUNDED or wall_high < UNBOUNDED
         self._ramps = ramps
         self.tick = tick
-        #: What was sent last, shape (n,).
-        self.velocity = np.zeros_like(low)
+        #: What was sent last.
+        self.velocity = 0.0
 
     def start(self) -> None:
         """Begin at rest."""
-        self.velocity = np.zeros_like(self._low)
+        self.velocity = 0.0
 
     def take_over(self, other: VelocityLimiter) -> None:
         """Go on from what another has sent last."""
         self.velocity = other.velocity
 
-    def move(self, asked: Vector, position: Vector, share: float) -> Vector:
+    def move(self, asked: float, position: float, share: float) -> float:
         """
         Send the next velocity.
 
-        :param asked: Shape (n,), finite.
-        :param position: Where the robot is, shape (n,), NaN where that is not known: towards a
-            wall at an unknown distance, it brakes.
+        :param asked: Finite.
+        :param position: Where the robot is, NaN where that is not known: towards a wall at an
+            unknown distance, it brakes.
         :param share: Share of the bounds that may be used, in (0, 1].
-        :return: Shape (n,).
         """
         lowest, highest = self._low * share, self._high * share
-        if self._has_wall.any():
-            position = np.where(self._has_wall, position, 0)
-            lowest = np.maximum(lowest, -self._to_wall(position - self._wall_low, -self.velocity))
-            highest = np.minimum(highest, self._to_wall(self._wall_high - position, self.velocity))
+        if self._has_wall:
+            lowest = max(lowest, -self._to_wall(position - self._wall_low, -self.velocity))
+            highest = min(highest, self._to_wall(self._wall_high - position, self.velocity))
         return self._send(bounded(asked, lowest, highest))
 
-    def stop(self, ramp: bool) -> Vector:
+    def stop(self, ramp: bool) -> float:
         """
         Come to rest, and stay at rest.
 
         :param ramp: Slow down as the acceleration allows, even where zero at once is right else.
         """
-        slower = self._send(np.zeros_like(self.velocity))
-        self.velocity = np.where(self._ramps | ramp, slower, 0)
+        slower = self._send(0.0)
+        self.velocity = slower if self._ramps or ramp else 0.0
         return self.velocity
 
-    def _to_wall(self, gap: Vector, velocity: Vector) -> Vector:
+    def _to_wall(self, gap: float, velocity: float) -> float:
         """
         Find the largest velocity towards a wall.
 
         The robot was seen a moment ago: what was sent last is on its way by now.
         """
-        gap = np.nan_to_num(gap - np.maximum(velocity, 0) * self.tick, nan=0.0)
-        return braking_speed(np.maximum(gap, 0), self._acceleration, self.tick)
+        if math.isnan(gap):
+            return 0.0
+        gap -= max(velocity, 0) * self.tick
+        return braking_speed(max(gap, 0), self._acceleration, self.tick)
 
-    def _send(self, velocity: Vector) -> Vector:
+    def _send(self, velocity: float) -> float:
         """Change to a velocity as far as the acceleration allows."""
         reach = self._acceleration * self.tick
         self.velocity = bounded(velocity, self.velocity - reach, self.velocity + reach)

@@ -24,9 +24,10 @@ import pytest
 from robot_samples import rest_samples, shipped_robot
 
 from dfp_ros.chunk import Chunk, FloatArray, NoiseStream
+from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.controller import Controller
 from dfp_ros.decision import Decision, State
-from dfp_ros.limits import ActionScale, CommandLimiter, Limits
+from dfp_ros.limits import ActionScale, Limits
 from dfp_ros.observation import ObservationBuilder, Sample
 from dfp_ros.planner import Planner, PlanningSettings, Policy
 from dfp_ros.policy import OnnxPolicy, PolicyError

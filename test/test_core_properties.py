@@ -33,9 +33,10 @@ from robot_samples import rest_samples, shipped_robot
 
 from dfp_ros.braking import UNBOUNDED
 from dfp_ros.chunk import Chunk, FloatArray, NoiseStream
+from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.controller import Controller
 from dfp_ros.decision import Decision, State
-from dfp_ros.limits import ActionScale, CommandLimiter, Limits, Stop
+from dfp_ros.limits import ActionScale, Limits, Stop
 from dfp_ros.observation import Sample
 from dfp_ros.planner import Planner, PlanningSettings
 from dfp_ros.policy import PolicyError

@@ -25,7 +25,8 @@ from scipy.spatial.transform import Rotation
 
 from dfp_ros.braking import UNBOUNDED
 from dfp_ros.command_description import Stop
-from dfp_ros.limits import ActionScale, CommandLimiter, Limits
+from dfp_ros.command_limiter import CommandLimiter
+from dfp_ros.limits import ActionScale, Limits
 from dfp_ros.rotation import to_quaternion
 from dfp_ros.safety import Reason
 from dfp_ros.spec import PolicySpec

@@ -28,11 +28,29 @@ TICK = 0.05
 SLACK = 1e-9
 
 
-def limiter(acceleration: Vector = ACCELERATION) -> PositionLimiter:
-    """Make a limiter that starts at zero."""
-    made = PositionLimiter(LOW, HIGH, VELOCITY, acceleration, TICK)
-    made.start(np.zeros(2))
-    return made
+class Pair:
+    """Limiters of two numbers, that start at zero."""
+
+    def __init__(self, high: Vector = HIGH, acceleration: Vector = ACCELERATION) -> None:
+        """Make them."""
+        self.both = [
+            PositionLimiter(*limits, TICK)
+            for limits in zip(LOW, high, VELOCITY, acceleration, strict=True)]
+        self.start(np.zeros(2))
+
+    def start(self, position: Vector) -> None:
+        """Start each."""
+        for each, number in zip(self.both, position, strict=True):
+            each.start(number)
+
+    def move(self, asked: Vector, share: float) -> Vector:
+        """Move each."""
+        return np.array([
+            each.move(number, share) for each, number in zip(self.both, asked, strict=True)])
+
+    def brake(self) -> Vector:
+        """Brake each."""
+        return np.array([each.brake() for each in self.both])
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,7 @@ STEPS = st.lists(
 @given(STEPS, st.sampled_from([0.2, 2.0, 1000.0, UNBOUNDED]))
 def test_whatever_is_asked(steps: list[Step], acceleration: float) -> None:
     """Bounds hold exactly, velocity and acceleration to rounding, whatever the order."""
-    made = limiter(np.full(2, acceleration))
+    made = Pair(acceleration=np.full(2, acceleration))
     last, speed = np.zeros(2), np.zeros(2)
     for step in steps:
         sent = made.brake() if step.asked is None else made.move(step.asked, step.share)
@@ -77,7 +95,7 @@ def test_whatever_is_asked(steps: list[Step], acceleration: float) -> None:
 @given(STEPS, ASKED, st.sampled_from([0.2, 2.0, 1000.0]))
 def test_what_stays_is_reached(steps: list[Step], asked: Vector, acceleration: float) -> None:
     """What is asked for long enough is reached, exactly; from rest, it is never overshot."""
-    made = limiter(np.full(2, acceleration))
+    made = Pair(acceleration=np.full(2, acceleration))
     for step in steps:
         if step.asked is not None:
             made.move(step.asked, 1)
@@ -94,7 +112,7 @@ def test_what_stays_is_reached(steps: list[Step], asked: Vector, acceleration: f
 
 def test_a_path_within_the_limits_is_sent_as_it_is() -> None:
     """A smooth path that respects every limit leaves bit by bit as it came."""
-    made = limiter()
+    made = Pair()
     for i in range(200):
         # Speed 0.4 * 1.5 = 0.6, acceleration 0.4 * 1.5**2 = 0.9, and 0 of each at the start.
         asked = np.full(2, 0.2 * (1 - np.cos(1.5 * i * TICK)))
@@ -103,7 +121,7 @@ def test_a_path_within_the_limits_is_sent_as_it_is() -> None:
 
 def test_what_moves_on_to_a_bound_is_not_followed_beyond_braking() -> None:
     """A path that ends at a bound at half the speed: the robot brakes before it, gently."""
-    made, last, speed = limiter(), np.zeros(2), np.zeros(2)
+    made, last, speed = Pair(), np.zeros(2), np.zeros(2)
     for i in range(80):
         sent = made.move(np.full(2, 0.5 * i * TICK), 1)
         new = (sent - last) / TICK
@@ -114,18 +132,19 @@ def test_what_moves_on_to_a_bound_is_not_followed_beyond_braking() -> None:
 
 def test_bounds_that_narrow_under_way_hold() -> None:
     """Where another limiter takes over with a bound close ahead, that comes before all else."""
-    old = limiter()
+    old = Pair()
     for _ in range(12):
         at = old.move(np.array([1.0, 0.0]), 1)
-    new = PositionLimiter(LOW, np.array([at[0] + 0.02, 0.5]), VELOCITY, ACCELERATION, TICK)
-    new.take_over(old)
+    new = Pair(np.array([at[0] + 0.02, 0.5]))
+    for mine, others in zip(new.both, old.both, strict=True):
+        mine.take_over(others)
     for _ in range(12):
         assert at[0] <= new.move(np.array([1.0, 0.0]), 1)[0] <= at[0] + 0.02
 
 
 def test_the_share_slows_down() -> None:
     """Half the share is half the speed; where it shrinks under way, the robot brakes to it."""
-    made, at, speeds = limiter(), np.zeros(2), []
+    made, at, speeds = Pair(), np.zeros(2), []
     for share in [1.0] * 12 + [0.2] * 12:
         sent = made.move(np.array([1.0, 0.5]), share)
         speeds.append((sent - at)[0] / TICK)
@@ -137,7 +156,7 @@ def test_the_share_slows_down() -> None:
 
 def test_comes_back_in_without_a_jump() -> None:
     """A robot beyond a bound is led in, at the speed allowed, and never further out."""
-    made = limiter()
+    made = Pair()
     made.start(np.array([1.5, -2.3]))
     last = np.array([1.5, -2.3])
     for i in range(60):
@@ -153,7 +172,7 @@ def test_comes_back_in_without_a_jump() -> None:
 @given(st.floats(0, 10), st.floats(0.01, 1e4), st.floats(0.001, 0.2))
 def test_braking_speed_uses_all_of_the_gap(gap: float, acceleration: float, tick: float) -> None:
     """From the speed that is found, braking ends at the end of the gap."""
-    speed = float(braking_speed(np.array(gap), np.array(acceleration), tick))
+    speed = braking_speed(gap, acceleration, tick)
     way = 0.0
     while speed > 0 and way < 2 * gap + 1:
         way += speed * tick

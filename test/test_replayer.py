@@ -27,11 +27,12 @@ import pytest
 from robot_samples import rest_samples, shipped_robot
 
 from dfp_ros.chunk import NoiseStream
+from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.command_limits import make_limits
 from dfp_ros.controller import Controller
 from dfp_ros.decision import State
 from dfp_ros.journal import Failed, Journal
-from dfp_ros.limits import CommandLimiter, Stop
+from dfp_ros.limits import Stop
 from dfp_ros.observation import Sample
 from dfp_ros.planner import Planner, PlanningSettings
 from dfp_ros.policy import OnnxPolicy

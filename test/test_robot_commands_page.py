@@ -24,9 +24,9 @@ pytest.importorskip('rclpy')
 
 from rclpy.serialization import serialize_message
 
+from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.command_limits import make_limits
 from dfp_ros.command_writer import CommandWriter
-from dfp_ros.limits import CommandLimiter
 from dfp_ros.measured import MeasuredReader
 from dfp_ros.robot_description import load_robot_description
 from dfp_ros.source_reader import SourceReader

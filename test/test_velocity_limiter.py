@@ -29,12 +29,26 @@ WALL = np.array([0.5, UNBOUNDED])
 ANYWHERE = np.full(2, np.nan)
 
 
-def limiter(
-        wall: np.ndarray = WALL, acceleration: float = ACCELERATION,
-        ramps: bool = False) -> VelocityLimiter:
-    """Make a limiter whose first output has a wall on both sides."""
-    return VelocityLimiter(
-        LOW, HIGH, np.full(2, acceleration), -wall, wall, np.array([ramps, False]), TICK)
+class Pair:
+    """Limiters of two numbers; the first has a wall on both sides."""
+
+    def __init__(
+            self, wall: np.ndarray = WALL, acceleration: float = ACCELERATION,
+            ramps: bool = False) -> None:
+        """Make them."""
+        self.both = [
+            VelocityLimiter(low, high, acceleration, -each, each, ramp, TICK)
+            for low, high, each, ramp in zip(LOW, HIGH, wall, (ramps, False), strict=True)]
+
+    def move(self, asked: np.ndarray, position: np.ndarray, share: float) -> np.ndarray:
+        """Move each."""
+        return np.array([
+            each.move(number, place, share)
+            for each, number, place in zip(self.both, asked, position, strict=True)])
+
+    def stop(self, ramp: bool) -> np.ndarray:
+        """Stop each."""
+        return np.array([each.stop(ramp) for each in self.both])
 
 
 ASKED = st.lists(
@@ -50,7 +64,7 @@ STEPS = st.lists(
 def test_whatever_is_asked(
         steps: list, ramps: bool, late: int, acceleration: float) -> None:
     """Bounds, acceleration and walls hold, even where the robot is seen one tick late."""
-    made = limiter(acceleration=acceleration, ramps=ramps)
+    made = Pair(acceleration=acceleration, ramps=ramps)
     places, last = [np.zeros(2), np.zeros(2)], np.zeros(2)
     for asked, share in steps:
         sudden = False
@@ -74,7 +88,7 @@ def test_whatever_is_asked(
 
 def test_within_its_limits_nothing_is_changed() -> None:
     """Without walls and without a bound on acceleration, velocities leave as they came."""
-    made = limiter(np.full(2, UNBOUNDED), UNBOUNDED)
+    made = Pair(np.full(2, UNBOUNDED), UNBOUNDED)
     for asked in np.random.default_rng(0).uniform(LOW, HIGH, (100, 2)):
         np.testing.assert_array_equal(made.move(asked, ANYWHERE, 1), asked)
 
@@ -82,7 +96,7 @@ def test_within_its_limits_nothing_is_changed() -> None:
 @pytest.mark.parametrize('late', [0, 1])
 def test_slows_down_before_the_wall_and_gets_there(late: int) -> None:
     """At full speed towards the wall, seen now or a tick late: it arrives, and not beyond."""
-    made, places = limiter(), [np.zeros(2), np.zeros(2)]
+    made, places = Pair(), [np.zeros(2), np.zeros(2)]
     fastest = 0.0
     for _ in range(200):
         sent = made.move(np.ones(2), places[-1 - late], 1)
@@ -97,7 +111,7 @@ def test_slows_down_before_the_wall_and_gets_there(late: int) -> None:
 
 def test_at_or_behind_a_wall_only_the_way_back_is_free() -> None:
     """Beyond its wall the robot may go back, and is not driven back by itself."""
-    made = limiter()
+    made = Pair()
     outside = np.array([0.6, 0.0])
     np.testing.assert_array_equal(made.move(np.array([1.0, 0.0]), outside, 1), [0, 0])
     assert made.move(np.array([-1.0, 0.0]), outside, 1)[0] == -ACCELERATION * TICK
@@ -105,7 +119,7 @@ def test_at_or_behind_a_wall_only_the_way_back_is_free() -> None:
 
 def test_towards_a_wall_at_an_unknown_distance_it_brakes() -> None:
     """An output with a wall stands still where nobody knows its position; others go on."""
-    made = limiter()
+    made = Pair()
     for _ in range(20):
         moving = made.move(np.ones(2), np.zeros(2), 1)
     assert moving[0] == pytest.approx(1.0)
