@@ -21,8 +21,8 @@ the middleware adds, bench/loop.py measures. Two rhythms: ``tight`` ticks as fas
 caches and clocks warm; ``paced`` waits for the next tick of the control rate in between, as the
 node does, and is what counts. *all* is a tick with nothing timed within it, and *bare* what a
 timer that only publishes would do in its place: fill in and send a message of as many numbers to
-each command topic. In a run of its own the parts are timed one by one, each without those within it;
-a part's own figure holds about half a microsecond of the stopwatch for each call. *statistics* and
+each command topic. In a run of its own the parts are timed one by one, each without those within
+it; a part's figure holds about half a microsecond of the stopwatch for each call. *statistics* and
 *diagnostics* are reports between ticks, ten and one a second. Somebody listens to all topics.
 """
 

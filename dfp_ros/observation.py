@@ -15,8 +15,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +45,6 @@ class ObservationBuilder:
         self._entries = tuple(entries)
         self._fields = [ObservationField(entry) for entry in entries]
         self._places = _places([entry.width for entry in entries])
-        self._raw = np.zeros(sum(entry.width for entry in entries))
-        self._offset = np.array([value for entry in entries for value in entry.offset])
-        self._scale = np.array([value for entry in entries for value in entry.scale])
-        self._bounds = _bounds(entries)
         self._has_history = any(entry.history > 1 for entry in entries)
         self._now = 0
 
@@ -75,8 +72,12 @@ class ObservationBuilder:
             self.reset()
         self._now = now
         try:
-            waiting = self._read(samples)
-            observation = self._scaled()
+            numbers, waiting = self._read(samples)
+            # Huge numbers become infinite here, without a warning.
+            packed = array('f', numbers)
+            observation = np.frombuffer(packed, np.float32)
+            if not all(map(math.isfinite, packed)):
+                raise NotFiniteError(self._describe_not_finite(observation))
         except ObservationError:
             self.reset()
             raise
@@ -88,32 +89,24 @@ class ObservationBuilder:
                 'history')
         return observation
 
-    def _read(self, samples: Mapping[str, Sample]) -> list[str]:
-        """Read all numbers; give the names of fields that are not ready."""
+    def _read(self, samples: Mapping[str, Sample]) -> tuple[list[float], list[str]]:
+        """Read all numbers; give the names of fields that are not ready, too."""
+        # In plain Python: for so few numbers, arrays take several times as long.
+        numbers: list[float] = []
         waiting = []
-        for field, place in zip(self._fields, self._places, strict=True):
+        for field in self._fields:
             try:
-                numbers: Any = field.read(samples)
-                self._raw[place] = 0.0 if numbers is None else numbers
+                found = field.read(samples)
             except ObservationError:
                 raise
             except (TypeError, ValueError, OverflowError) as error:
                 entry = field.entry
                 raise ObservationError(f'{entry.name}: {_origin(entry)}: {error}') from error
-            if numbers is None:
+            if found is None:
                 waiting.append(field.entry.name)
-        return waiting
-
-    def _scaled(self) -> NDArray[np.float32]:
-        """Apply offset, scale and bounds."""
-        with np.errstate(over='ignore', invalid='ignore'):
-            numbers = (self._raw + self._offset) * self._scale
-            if self._bounds is not None:
-                numbers = np.clip(numbers, *self._bounds)
-            observation: NDArray[np.float32] = numbers.astype(np.float32)
-        if not np.isfinite(observation).all():
-            raise NotFiniteError(self._describe_not_finite(observation))
-        return observation
+                found = [0.0] * field.entry.width
+            numbers += found
+        return numbers, waiting
 
     def _with_history(
             self, current: NDArray[np.float32], waiting: list[str]) -> NDArray[np.float32]:
@@ -144,17 +137,6 @@ def _places(widths: Sequence[int]) -> list[slice]:
     """Lay parts of a vector out one after the other."""
     ends = np.cumsum(widths).tolist()
     return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
-
-
-def _bounds(
-        entries: Sequence[ObservationEntry],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Put the bounds of all fields together, infinite where there are none."""
-    if not any(entry.low for entry in entries):
-        return None
-    return (
-        np.concatenate([entry.low or (-np.inf,) * entry.width for entry in entries]),
-        np.concatenate([entry.high or (np.inf,) * entry.width for entry in entries]))
 
 
 def _origin(entry: ObservationEntry) -> str:

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 import math
 from typing import Any
 
-import numpy as np
-
+from dfp_ros.braking import bounded
 from dfp_ros.observation_description import FILL, ObservationEntry
 from dfp_ros.observation_memory import Derivative, History
 from dfp_ros.reading import NumberReader, ObservationError, Reading
@@ -87,16 +86,30 @@ class ObservationField:
             if memory is not None:
                 memory.reset()
 
-    def read(self, samples: Mapping[str, Sample]) -> Sequence[float] | Any:
+    def read(self, samples: Mapping[str, Sample]) -> list[float] | None:
         """
-        Compute the field's numbers at a tick, as yet without offset and scale.
+        Compute the field's numbers at a tick; where they are huge, they may be infinite.
 
         :param samples: Samples by source.
         :return: Numbers in order, or None where they cannot be known yet.
         :raises ObservationError: Where the samples do not have them.
         """
+        entry, found = self.entry, self._find(samples)
+        if found is None:
+            return None
+        numbers = [
+            (number + offset) * scale
+            for number, offset, scale in zip(found, entry.offset, entry.scale, strict=True)]
+        if not entry.low:
+            return numbers
+        return [
+            bounded(number, low, high)
+            for number, low, high in zip(numbers, entry.low, entry.high, strict=True)]
+
+    def _find(self, samples: Mapping[str, Sample]) -> Sequence[float] | None:
+        """Find the field's numbers, as yet without offset and scale; None as :meth:`read`."""
         if self._reading is None:
-            return 0.0
+            return (0.0,) * self.entry.width
         numbers = self._numbers(self._reading, samples)
         if self._orientation is not None:
             numbers = self._seen_from(self._orientation, samples, numbers)
@@ -105,10 +118,13 @@ class ObservationField:
         elif self.entry.order:
             numbers = [numbers[i] for i in self.entry.order]
         if self._minus is not None:
-            numbers = np.asarray(numbers) - np.asarray(self._numbers(self._minus, samples))
+            numbers = [
+                number - other for number, other in zip(
+                    numbers, self._numbers(self._minus, samples), strict=True)]
         if self._derivative is not None:
             time = samples[self._reading.reading.source].time
-            return self._derivative.rate(time, numbers)
+            rate = self._derivative.rate(time, numbers)
+            return None if rate is None else rate.tolist()
         return numbers
 
     def _reader(self, reading: Reading | None) -> NumberReader | None:
@@ -137,7 +153,8 @@ class ObservationField:
 
     def _check_rotation(self, reading: Reading, quaternion: Sequence[float]) -> None:
         """Refuse four numbers that are no rotation, such as a message that nobody filled in."""
-        length = math.sqrt(sum(value * value for value in quaternion))
+        w, x, y, z = quaternion
+        length = math.sqrt(w * w + x * x + y * y + z * z)
         if not math.isfinite(length):
             raise NotFiniteError(
                 f'{self.entry.name}: {reading.path} of source {reading.source!r} is '

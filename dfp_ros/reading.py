@@ -128,12 +128,12 @@ class NumberReader:
         self._joint_names: list[str] | None = None
         self._joint_order: tuple[int, ...] = ()
 
-    def read(self, values: Mapping[str, Any]) -> Sequence[float] | Any:
+    def read(self, values: Mapping[str, Any]) -> list[float]:
         """
         Take the numbers out of a sample.
 
         :param values: The sample's values.
-        :return: Numbers in the order wanted, in the message's units; one of them may be alone.
+        :return: Numbers in the order wanted, in the message's units.
         :raises ObservationError: Where the message does not have them.
         """
         reading = self.reading
@@ -146,7 +146,7 @@ class NumberReader:
             return found
         if reading.joints:
             return self._take(found[1], self._joint_indices(found[0]))
-        return self._take(found[0], reading.indices) if reading.indices else found[0]
+        return self._take(found[0], reading.indices) if reading.indices else [float(found[0])]
 
     def _joint_indices(self, names: list[str]) -> tuple[int, ...]:
         """Find where a message has the joints."""
@@ -163,7 +163,8 @@ class NumberReader:
     def _take(self, array: Sequence[float], order: Sequence[int]) -> list[float]:
         """Pick elements of a message's array."""
         try:
-            return [array[i] for i in order]
+            # Arrays of a fixed size are numpy's, whose elements would go on in their own type.
+            return [float(array[i]) for i in order]
         except IndexError as error:
             reading = self.reading
             raise ObservationError(
