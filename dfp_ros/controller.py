@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+import math
 from typing import Any
 
 import numpy as np
@@ -235,7 +236,7 @@ class Controller:
             spread=planned.chunk.spread)
         findings += self._doubts.about_answer(planned)
         facts['command'] = command = self._scale.command(planned.joined)
-        if not np.isfinite(command).all():
+        if not all(map(math.isfinite, command.tolist())):
             findings.append(finding(
                 Reason.NOT_FINITE_ACTION, f'the policy answered {planned.joined.tolist()}'))
         if (response := _strongest(findings)) >= Response.HOLD:
@@ -298,7 +299,8 @@ class Controller:
         if not findings:
             return Decision(state, Reason.NONE, '', sent, **facts)
         reason, text, response = conclude(findings)
-        self.counts.update({found.reason for found in findings})
+        for counted in {found.reason for found in findings}:
+            self.counts[counted] += 1
         return Decision(state, reason, text, sent, response=response, **facts)
 
 

@@ -38,7 +38,10 @@ class Series:
 
     def __init__(self) -> None:
         """Start empty."""
+        # Most of the work is left for reports, when ticks do not wait for it.
         self._window: list[float] = []
+        self._counted = 0
+        self._peak = -math.inf
         self._histogram = np.zeros(_BINS, np.int64)
         self._count = 0
         self._mean = 0.0
@@ -48,18 +51,18 @@ class Series:
     def add(self, value: float) -> None:
         """Add a number."""
         self._window.append(value)
-        place = 1 + int(math.log(value / _SMALLEST) / _STEP) if value >= _SMALLEST else 0
-        self._histogram[min(place, _BINS - 1)] += 1
-        self._count += 1
-        # Welford's recurrence: no loss of digits however long the run.
-        difference = value - self._mean
-        self._mean += difference / self._count
-        self._squares += difference * (value - self._mean)
-        self._max = max(self._max, value)
+        if value > self._peak:
+            self._peak = value
+
+    def peak(self) -> float | None:
+        """Return the largest number since the last call, None where there was none."""
+        peak, self._peak = self._peak, -math.inf
+        return peak if peak > -math.inf else None
 
     def window(self) -> dict[str, float]:
         """Report on the numbers since the last call."""
-        values, self._window = np.array(self._window), []
+        self._count_in()
+        values, self._window, self._counted = np.array(self._window), [], 0
         if not len(values):
             return _figures(*[math.nan] * 5)
         p50, p99 = np.percentile(values, (50, 99))
@@ -67,12 +70,33 @@ class Series:
 
     def run(self) -> dict[str, float]:
         """Report on all numbers."""
+        self._count_in()
         if not self._count:
             return _figures(*[math.nan] * 5)
         up_to = np.cumsum(self._histogram)
         return _figures(
             self._mean, math.sqrt(self._squares / self._count), self._percentile(50, up_to),
             self._percentile(99, up_to), self._max)
+
+    def _count_in(self) -> None:
+        """Add what is new to the figures of the whole run."""
+        values = np.array(self._window[self._counted:])
+        self._counted = len(self._window)
+        if not len(values):
+            return
+        large = values[values >= _SMALLEST]
+        places = 1 + (np.log(large / _SMALLEST) / _STEP).astype(np.int64)
+        self._histogram += np.bincount(np.minimum(places, _BINS - 1), minlength=_BINS)
+        self._histogram[0] += len(values) - len(large)
+        # Two means and two sums of squares make one of each without loss of digits, however long
+        # the run (Chan, Golub and LeVeque, 1979).
+        before, count, mean = self._count, len(values), float(values.mean())
+        self._count += count
+        difference = mean - self._mean
+        self._mean += difference * count / self._count
+        self._squares += (
+            float(np.square(values - mean).sum()) + difference ** 2 * before * count / self._count)
+        self._max = max(self._max, float(values.max()))
 
     def _percentile(self, percent: float, up_to: NDArray[np.int64]) -> float:
         """Interpolate between the two nearest ranks, as numpy does."""
@@ -109,7 +133,6 @@ class LoopStatistics:
         self.missed_ticks = 0
         self._period = period
         self._series = {name: Series() for name, _ in self._REPORTED}
-        self._peaks: dict[str, float] = {}
         self._start = 0.0
         self._last_time: float | None = None
         self._last_slot = 0
@@ -129,9 +152,9 @@ class LoopStatistics:
             self._start = time
             self._last_slot = 0
         else:
-            self._add('period', (time - self._last_time) * 1e3)
+            self._series['period'].add((time - self._last_time) * 1e3)
             if self._period is not None:
-                self._add('period_error', abs(time - self._last_time - self._period) * 1e3)
+                self._series['period_error'].add(abs(time - self._last_time - self._period) * 1e3)
             if self._period is not None:
                 # A tick belongs to the last deadline before it, however late it is.
                 slot = math.floor((time - self._start) / self._period + _EARLY)
@@ -146,19 +169,14 @@ class LoopStatistics:
     def add(self, inference: float | None, observation_age: float | None) -> None:
         """Note what a tick found, both in s; None where there was none."""
         if inference is not None:
-            self._add('inference', inference * 1e3)
+            self._series['inference'].add(inference * 1e3)
         if observation_age is not None:
-            self._add('observation_age', observation_age * 1e3)
+            self._series['observation_age'].add(observation_age * 1e3)
 
     def peaks(self) -> dict[str, float]:
         """Largest of each kind since the last call, in ms; those that there are."""
-        peaks, self._peaks = self._peaks, {}
-        return peaks
-
-    def _add(self, name: str, value: float) -> None:
-        """Add a number in ms."""
-        self._series[name].add(value)
-        self._peaks[name] = max(value, self._peaks.get(name, value))
+        peaks = {name: series.peak() for name, series in self._series.items()}
+        return {name: peak for name, peak in peaks.items() if peak is not None}
 
     def report(self) -> dict[str, float]:
         """Figures since the last report, and with the prefix ``run_`` since the beginning."""

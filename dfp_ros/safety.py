@@ -184,12 +184,16 @@ def conclude(findings: Sequence[Finding]) -> tuple[Reason, str, Response]:
 
     Those that pass are left out: nothing is the matter with what nobody minds.
     """
+    minded = [found for found in findings if found.response is not Response.PASS]
+    if len(minded) == 1:
+        # The usual case, at a fraction of the time.
+        [found] = minded
+        return found.reason, found.text, found.response
     reason, response, texts = Reason.NONE, Response.PASS, []
-    for found in sorted(findings, key=lambda found: _PRIORITIES[found.reason]):
-        if found.response is not Response.PASS:
-            reason |= found.reason
-            texts.append(found.text)
-            response = max(response, found.response)
+    for found in sorted(minded, key=lambda found: _PRIORITIES[found.reason]):
+        reason |= found.reason
+        texts.append(found.text)
+        response = max(response, found.response)
     return reason, '; '.join(texts), response
 
 
