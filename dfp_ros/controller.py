@@ -23,17 +23,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.chunk import FloatArray
 from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.decision import Decision, State
 from dfp_ros.doubts import Doubts
+from dfp_ros.limit_findings import explain_limits
 from dfp_ros.limits import ActionScale
 from dfp_ros.observation import NotFiniteError, NotReadyError, ObservationBuilder, Sample
 from dfp_ros.planner import Planner
 from dfp_ros.policy_file import LateError, PolicyError
 from dfp_ros.reading import ObservationError
 from dfp_ros.robot_description import require_fit, RobotDescription
-from dfp_ros.safety import conclude, Finding, finding, Reason, Response
+from dfp_ros.safety import conclude, Finding, finding, Reason, Response, strongest
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.source_watch import SourceWatch
 from dfp_ros.spec import PolicySpec, require_same_fields
@@ -201,7 +201,7 @@ class Controller:
             facts['observation_stamp'] = max(times)
             # From here on something is sent, if only a stop.
             self._has_commanded |= self._stopped_by is None
-        if _strongest(findings) >= Response.HOLD:
+        if strongest(findings) >= Response.HOLD:
             # What the observation remembers would lack this tick.
             self._builder.reset()
             return self._hold(findings, facts)
@@ -220,7 +220,7 @@ class Controller:
             findings.append(finding(Reason.UNREADABLE, str(error)))
             return self._hold(findings, facts, measured)
         findings += self._doubts.about_observation(observation)
-        if _strongest(findings) >= Response.HOLD:
+        if strongest(findings) >= Response.HOLD:
             return self._hold(findings, facts, measured)
         try:
             planned = self._planner.next(now, observation)
@@ -239,13 +239,13 @@ class Controller:
         if not all(map(math.isfinite, command.tolist())):
             findings.append(finding(
                 Reason.NOT_FINITE_ACTION, f'the policy answered {planned.joined.tolist()}'))
-        if (response := _strongest(findings)) >= Response.HOLD:
+        if (response := strongest(findings)) >= Response.HOLD:
             return self._hold(findings, facts, measured)
         speed = self._settings.slow_speed if response is Response.SLOW else 1.0
         sent, limits = self._limiter.limit(command, measured, speed)
         if limits:
-            findings += _explain_limits(limits, planned.joined, command, sent)
-            if sent is None or _strongest(findings) >= Response.HOLD:
+            findings += explain_limits(limits, planned.joined, command, sent)
+            if sent is None or strongest(findings) >= Response.HOLD:
                 return self._held(findings, facts, sent)
         if self._wants_ahead:
             facts['ahead'] = self._limiter.ahead(
@@ -278,7 +278,7 @@ class Controller:
             self, findings: list[Finding], facts: dict[str, Any],
             measured: NDArray[np.float64] | None = None) -> Decision:
         """Stop the robot, if it may be moving."""
-        ramp = _strongest(findings) is Response.RAMP
+        ramp = strongest(findings) is Response.RAMP
         sent = self._limiter.stop(measured, ramp) if self._has_commanded else None
         return self._held(findings, facts, sent)
 
@@ -302,28 +302,3 @@ class Controller:
         for counted in {found.reason for found in findings}:
             self.counts[counted] += 1
         return Decision(state, reason, text, sent, response=response, **facts)
-
-
-def _strongest(findings: list[Finding]) -> Response:
-    """Find the strongest response."""
-    return max(found.response for found in findings) if findings else Response.PASS
-
-
-def _explain_limits(
-        limits: Reason, action: FloatArray, command: NDArray[np.float64],
-        sent: NDArray[np.float64] | None) -> list[Finding]:
-    """Say what the limiter did."""
-    findings = []
-    if Reason.CLIPPED in limits:
-        findings.append(finding(Reason.CLIPPED, (
-            f'action {action.tolist()} is outside [-1, 1]' if (np.abs(action) > 1).any()
-            else f'command {command.tolist()} is outside its bounds')))
-    if Reason.LIMITED in limits and sent is not None:
-        findings.append(finding(
-            Reason.LIMITED, f'command {command.tolist()} was limited to {sent.tolist()}'))
-    if Reason.UNMEASURED in limits:
-        findings.append(finding(
-            Reason.UNMEASURED, 'nobody knows where the robot is, and its commands start there'))
-    if Reason.NOT_FINITE_ACTION in limits:
-        findings.append(finding(Reason.NOT_FINITE_ACTION, f'command {command.tolist()}'))
-    return findings

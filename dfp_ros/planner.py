@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-import math
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.chunk import Chunk, ChunkPlayer, Due, FloatArray, NoiseStream
+from dfp_ros.chunk import Chunk, ChunkPlayer, FloatArray, NoiseStream
+from dfp_ros.chunk_joining import ChunkJoiner, PlayedChunk
 from dfp_ros.setting import setting
 from dfp_ros.spec import PolicySpec
 
@@ -91,28 +91,6 @@ class Planned:
     inference: float | None
 
 
-class _Playing:
-    """A chunk that is played, and how it was made."""
-
-    def __init__(self, player: ChunkPlayer, draw: int, inference: float) -> None:
-        self.player = player
-        self.draw = draw
-        self.inference = inference
-        self.due: Due | None = None
-        self.first = 0.0
-
-    def move(self, now: int) -> bool:
-        """Go to a tick; tell whether the chunk still has an action for it."""
-        self.due = self.player.next(now)
-        return self.due is not None
-
-    @property
-    def place(self) -> float:
-        """How many actions of it are over, whole and part."""
-        assert self.due is not None, 'a chunk that is played has an action'
-        return self.due.index + self.due.fraction
-
-
 class Planner:
     """
     Decides which action is due.
@@ -127,8 +105,6 @@ class Planner:
     :param settings: How chunks become actions; open loop by default, as in the paper.
     :param positions: Which numbers of an action are positions, shape (act_dim,), bool; none by
         default.
-
-    :ivar last: The action of the last tick, joined, shape (act_dim,); None where there is no plan.
     """
 
     def __init__(
@@ -147,10 +123,16 @@ class Planner:
             else self._settings.replan_every)
         # Where a chunk is over within a tick, one that was prepared would be too old to be played.
         self._ahead = self._settings.ahead and tick * 1.001 < self._period * policy.spec.horizon
-        self._moving = (
-            positions if self._settings.interpolate and positions is not None and positions.any()
-            else None)
+        has_moving = self._settings.interpolate and positions is not None and positions.any()
+        self._joiner = ChunkJoiner(
+            self._settings.ensemble_decay, self._settings.join_jump, self._settings.join_over,
+            positions if has_moving else None)
         self.drop()
+
+    @property
+    def last(self) -> FloatArray | None:
+        """Return the action of the last tick, joined, shape (act_dim,); None without a plan."""
+        return self._joiner.last
 
     def restart(self, seed: int) -> None:
         """Begin as new, with the first noise of a seed."""
@@ -170,11 +152,10 @@ class Planner:
 
     def drop(self) -> None:
         """Drop what is planned, so that the next tick plans anew; the noise goes on."""
-        self._playing: list[_Playing] = []
-        self._prepared: _Playing | Exception | None = None
+        self._playing: list[PlayedChunk] = []
+        self._prepared: PlayedChunk | Exception | None = None
         self._observed: tuple[int, FloatArray] | None = None
-        self._jump: FloatArray | None = None
-        self.last: FloatArray | None = None
+        self._joiner.drop()
 
     def join(self, last: FloatArray) -> None:
         """
@@ -182,7 +163,7 @@ class Planner:
 
         :param last: Shape (act_dim,), in this policy's units.
         """
-        self.last = last
+        self._joiner.last = last
 
     def next(self, now: int, observation: FloatArray) -> Planned:
         """
@@ -198,13 +179,7 @@ class Planner:
         newest = self._playing[-1]
         due, chunk = newest.due, newest.player.chunk
         assert due is not None, 'a chunk that is played has an action'
-        rest = self._rest()
-        if new:
-            newest.first = newest.place
-            self._jump = self._find_jump(rest[0])
-        if self._jump is not None:
-            rest = self._join(rest, newest.place - newest.first)
-        self.last = rest[0]
+        rest = self._joiner.join(self._playing, new)
         return Planned(
             chunk.actions[due.index], rest[0], rest[1:], chunk, due.index, newest.draw,
             newest.inference if new else None)
@@ -259,65 +234,16 @@ class Planner:
         self._add(asked)
         return True
 
-    def _ask(self, now: int, observation: FloatArray) -> _Playing:
+    def _ask(self, now: int, observation: FloatArray) -> PlayedChunk:
         """Ask the policy for a chunk that starts now."""
         begin = self._clock()
         chunk = self._policy.act(observation, self._noise.next())
         inference = (self._clock() - begin) * 1e-9
         player = ChunkPlayer(chunk, now, self._period, self._tick)
-        return _Playing(player, self._noise.draws, inference)
+        return PlayedChunk(player, self._noise.draws, inference)
 
-    def _add(self, playing: _Playing) -> None:
+    def _add(self, playing: PlayedChunk) -> None:
         """Play a chunk, beside the others or instead of them."""
         if self._settings.mode != 'ensemble':
             self._playing.clear()
         self._playing.append(playing)
-
-    def _rest(self) -> FloatArray:
-        """Put together what is planned from this tick on, a control period apart."""
-        if len(self._playing) == 1:
-            return self._remaining(self._playing[0])
-        # Temporal ensembling: https://arxiv.org/abs/2304.13705, algorithm 2.
-        newest = self._remaining(self._playing[-1])
-        total, weights = np.zeros_like(newest), np.zeros((len(newest), 1), np.float32)
-        for i, playing in enumerate(self._playing):
-            weight = np.float32(math.exp(-self._settings.ensemble_decay * i))
-            actions = self._remaining(playing)[:len(newest)]
-            with np.errstate(over='ignore', invalid='ignore'):
-                total[:len(actions)] += weight * actions
-            weights[:len(actions)] += weight
-        return total / weights
-
-    def _remaining(self, playing: _Playing) -> FloatArray:
-        """Take what a chunk has for this tick and after it."""
-        assert playing.due is not None, 'a chunk that is played has an action'
-        index, fraction = playing.due.index, playing.due.fraction
-        actions = playing.player.chunk.actions[index:]
-        if self._moving is None or not fraction or len(actions) < 2:
-            return actions
-        between = actions.copy()
-        with np.errstate(over='ignore', invalid='ignore'):
-            between[:-1] += np.float32(fraction) * (actions[1:] - actions[:-1]) * self._moving
-        return between
-
-    def _find_jump(self, action: FloatArray) -> FloatArray | None:
-        """Find by how much a new chunk jumps more than it may; None where it does not."""
-        most = self._settings.join_jump
-        if not most or self.last is None:
-            return None
-        with np.errstate(over='ignore', invalid='ignore'):
-            jump = action - self.last
-            excess: FloatArray = jump - np.clip(jump, -most, most)
-        return excess if excess.any() and np.isfinite(excess).all() else None
-
-    def _join(self, rest: FloatArray, place: float) -> FloatArray:
-        """Take off what is left of the jump, less with each action."""
-        assert self._jump is not None, 'there is something to join'
-        left = 1 - (place + np.arange(len(rest))) / self._settings.join_over
-        if left[0] <= 0:
-            self._jump = None
-            return rest
-        with np.errstate(over='ignore', invalid='ignore'):
-            joined: FloatArray = (
-                rest - np.maximum(left, 0).astype(np.float32)[:, None] * self._jump)
-        return joined

@@ -178,6 +178,11 @@ def finding(reason: Reason, text: str, chosen: str = '') -> Finding:
         reason, text, Response.PASS if chosen == 'ignore' else Response[chosen.upper()])
 
 
+def strongest(findings: Sequence[Finding]) -> Response:
+    """Find the strongest response."""
+    return max(found.response for found in findings) if findings else Response.PASS
+
+
 def conclude(findings: Sequence[Finding]) -> tuple[Reason, str, Response]:
     """
     Bring findings together: all reasons, all texts by priority, and the strongest response.

@@ -20,13 +20,13 @@ import pytest
 
 MODULES = (
     'preflight_figures', 'preflight_verdict', 'preflight_report', 'spec', 'policy',
-    'robot_description', 'observation', 'chunk', 'planner', 'limits', 'command_limiter', 'safety',
-    'source_watch', 'controller', 'decision', 'decision_log', 'settings', 'setting', 'braking',
-    'position_limiter', 'velocity_limiter', 'command_limits', 'measured', 'rotation', 'urdf',
-    'transforms', 'reading', 'observation_field', 'sample_store', 'sample_reader',
-    'transform_reader', 'diagnostics_settings', 'status_level', 'statistics_row', 'journal',
-    'recorded_decision', 'replayed_policy', 'replayer', 'policy_difference', 'execution',
-    'policy_file', 'shadow')
+    'robot_description', 'observation', 'chunk', 'planner', 'chunk_joining', 'limit_findings',
+    'limits', 'command_limiter', 'safety', 'source_watch', 'controller', 'decision',
+    'decision_log', 'settings', 'setting', 'braking', 'position_limiter', 'velocity_limiter',
+    'command_limits', 'measured', 'rotation', 'urdf', 'transforms', 'reading', 'observation_field',
+    'sample_store', 'sample_reader', 'transform_reader', 'diagnostics_settings', 'status_level',
+    'statistics_row', 'journal', 'recorded_decision', 'replayed_policy', 'replayer',
+    'policy_difference', 'execution', 'policy_file', 'shadow')
 PROGRAM = """
 import importlib, sys
 
