@@ -23,7 +23,8 @@ node does, and is what counts. *all* is a tick with nothing timed within it, and
 timer that only publishes would do in its place: fill in and send a message of as many numbers to
 each command topic. In a run of its own the parts are timed one by one, each without those within
 it; a part's figure holds about half a microsecond of the stopwatch for each call. *statistics* and
-*diagnostics* are reports between ticks, ten and one a second. Somebody listens to all topics.
+*diagnostics* are reports between ticks, ten and one a second, the latter in two steps. Somebody
+listens to all topics.
 """
 
 from __future__ import annotations
@@ -292,7 +293,7 @@ def time_ticks(cell: Cell, calls: int, rate: float | None) -> dict[str, list[flo
         if i % every == every - 1:
             found['statistics'] += time_calls(cell.statistics.publish, 1, None)
         if i % (10 * every) == 10 * every - 1:
-            found['diagnostics'] += time_calls(cell.diagnostics.publish, 1, None)
+            found['diagnostics'] += time_calls(cell.diagnostics.advance, 2, rate)
     return found
 
 
@@ -368,9 +369,9 @@ def main() -> int:
                 found[name].update(time_parts(cell, watch, calls, rate))
         here = [{
             'policy': policy, 'robot': SHIPPED[policy], 'rhythm': rhythm, 'rate': asked.rate,
-            'decisions': asked.decisions, **{name: distribution(taken)
-                                             for name, taken in found[rhythm].items()}}
-            for rhythm in rhythms]
+            'decisions': asked.decisions,
+            **{name: distribution(taken) for name, taken in found[rhythm].items()},
+        } for rhythm in rhythms]
         show(here)
         rows += here
     rclpy.shutdown()

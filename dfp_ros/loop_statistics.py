@@ -65,8 +65,10 @@ class Series:
         values, self._window, self._counted = np.array(self._window), [], 0
         if not len(values):
             return _figures(*[math.nan] * 5)
-        p50, p99 = np.percentile(values, (50, 99))
-        return _figures(values.mean(), values.std(), p50, p99, values.max())
+        values.sort()
+        return _figures(
+            values.mean(), values.std(), _percentile(values, 50), _percentile(values, 99),
+            values[-1])
 
     def run(self) -> dict[str, float]:
         """Report on all numbers."""
@@ -106,6 +108,14 @@ class Series:
             _SMALLEST * math.exp((place - 0.5) * _STEP) if place else 0.0
             for place in np.searchsorted(up_to, (math.floor(rank), math.ceil(rank)), side='right'))
         return min(self._max, below + (above - below) * (rank - math.floor(rank)))
+
+
+def _percentile(values: NDArray[np.float64], percent: float) -> float:
+    """Interpolate in sorted numbers, as ``numpy.percentile`` does in several times the time."""
+    rank = percent / 100 * (len(values) - 1)
+    below = math.floor(rank)
+    low, high = values[below], values[min(below + 1, len(values) - 1)]
+    return float(low + (high - low) * (rank - below))
 
 
 def _figures(mean: float, std: float, p50: float, p99: float, largest: float) -> dict[str, float]:
