@@ -36,6 +36,7 @@ from collections.abc import Callable, Iterator
 import contextlib
 import functools
 import gc
+import math
 import multiprocessing
 from pathlib import Path
 import sys
@@ -161,6 +162,7 @@ class Cell:
         self.messages = {
             name: _message(robot, source, self.readers[name])
             for name, source in robot.sources.items()}
+        self._be_typical(robot)
         watch = QosWatch(self.node)
         self._parts: list[Any] = [CommandPublishers(self.node, self.loop, watch)]
         made = None
@@ -193,6 +195,25 @@ class Cell:
         stamp = now().nanoseconds
         self.ticker.store.pass_time(stamp)
         self.ticker.tick(stamp, self.ticker.store.at(stamp))
+
+    def _be_typical(self, robot: RobotDescription) -> None:
+        """Put the middle of the training data into the messages, as far as that is simple."""
+        for entry, field in zip(robot.observation, self.loop.policy.spec.observation, strict=True):
+            reading = entry.reading
+            if reading is None or entry.transform or entry.minus:
+                continue
+            values = [
+                (low + high) / 2 / scale - offset for low, high, scale, offset in zip(
+                    field.low, field.high, entry.scale, entry.offset, strict=True)]
+            if reading.is_quaternion:
+                length = math.hypot(*values)
+                values = [value / length for value in values]
+            *path, last = reading.path.split('.')
+            holder = functools.reduce(getattr, path, self.messages[reading.source])
+            for name, value in zip(reading.joints, values, strict=False):
+                getattr(holder, last)[holder.name.index(name)] = value
+            for name, value in zip(reading.components, values, strict=False):
+                setattr(getattr(holder, last), name, value)
 
     def follow(self) -> None:
         """Be where the last command wanted the joints."""
