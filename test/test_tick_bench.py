@@ -19,7 +19,9 @@ import time
 
 import pytest
 
-rclpy = pytest.importorskip('rclpy')
+pytest.importorskip('rclpy')
+
+import rclpy
 
 from dfp_ros.decision import State
 from dfp_ros.robots.domain import free_domain
