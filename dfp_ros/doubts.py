@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfp_ros.chunk import FloatArray
 from dfp_ros.planner import Planned
@@ -78,12 +79,11 @@ class Envelope:
     def __init__(self, fields: Sequence[ObservationField], margin: float, calm: int) -> None:
         """Put the ranges of all fields in a row."""
         self._names = [f'{field.name}[{i}]' for field in fields for i in range(field.size)]
-        self._low = [value for field in fields for value in field.low]
-        self._high = [value for field in fields for value in field.high]
-        low, high = np.array(self._low), np.array(self._high)
-        size = np.maximum(1, np.maximum(np.abs(low), np.abs(high)))
-        self._middle = ((low + high) / 2).tolist()
-        self._per_range = (1 / np.maximum(high - low, _ROUNDING * size)).tolist()
+        self._low = np.array([value for field in fields for value in field.low])
+        self._high = np.array([value for field in fields for value in field.high])
+        size = np.maximum(1, np.maximum(np.abs(self._low), np.abs(self._high)))
+        self._middle = (self._low + self._high) / 2
+        self._per_range = 1 / np.maximum(self._high - self._low, _ROUNDING * size)
         self._margin = margin
         self._doubt = Doubt(margin, calm)
         self.counts = np.zeros(len(self._names), np.int64)
@@ -107,19 +107,18 @@ class Envelope:
         :param observation: Shape (obs_dim,), finite.
         :return: What is outside, for people; empty where there is no doubt.
         """
-        # In plain Python: for so few numbers, arrays take several times as long.
-        beyond = [
-            abs(number - middle) * per_range for number, middle, per_range in zip(
-                observation.tolist(), self._middle, self._per_range, strict=True)]
-        furthest = max(beyond)
-        most = furthest - 0.5
+        beyond: NDArray[np.float64] = observation - self._middle
+        np.abs(beyond, out=beyond)
+        beyond *= self._per_range
+        worst = int(beyond.argmax())
+        most = float(beyond[worst]) - 0.5
         if not self._doubt.judge(max(0.0, most)):
             return ''
         if most <= self._margin:
             return 'the observation was outside the range of the training data a moment ago'
-        outside = np.array(beyond) > self._margin + 0.5
+        outside = beyond > self._margin + 0.5
         self.counts += outside
-        others, worst = int(outside.sum()) - 1, beyond.index(furthest)
+        others = int(outside.sum()) - 1
         return (
             f'{self._names[worst]} is {observation[worst]:.4g}, the training data have '
             f'{self._low[worst]:.4g} to {self._high[worst]:.4g}'
