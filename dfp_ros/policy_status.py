@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -122,17 +123,27 @@ class PolicyStatus:
         self._wait = wait
         self._robot_sha256 = robot_sha256
         self._publisher = node.create_publisher(String, '~/policy', STATUS_QOS)
+        self._newest: deque[Standing] = deque(maxlen=1)
         # Writing all that down takes as long as a tick.
         self._thread = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix='status', initializer=SCHEDULING.step_aside)
 
     def publish(self, standing: Standing) -> None:
-        """Publish, in a thread of its own."""
-        self._thread.submit(self._publish, standing)
+        """
+        Publish, in a thread of its own.
 
-    def _publish(self, standing: Standing) -> None:
-        """Write it down and publish it."""
+        What still waits for a tick is out of date, and left out: hundreds of new parameters would
+        pile up.
+        """
+        self._newest.append(standing)
+        self._thread.submit(self._publish)
+
+    def _publish(self) -> None:
+        """Write the newest down and publish it, unless that was done already."""
+        if not self._newest:
+            return
         self._wait()
+        standing = self._newest.pop()
         self._publisher.publish(String(data=standing.to_json(self._robot_sha256)))
 
     def close(self) -> None:
