@@ -23,7 +23,7 @@ from dfp_ros.decision import Decision, State
 # How long a source may be missing, in s, before that is worth a warning, and between warnings.
 PATIENCE, REPEAT = 3.0, 5.0
 # Lines that may come at once, and then in a second: a line costs a tick more than its decision.
-BURST, PER_SECOND = 10, 1.0
+BURST, PER_SECOND = 20, 1.0
 
 
 class DecisionLog:

@@ -153,6 +153,8 @@ class Cell:
 
     def counts(self) -> Counts:
         """Wait for a report, for what it says of the ticks."""
+        # One may have been on its way.
+        self.report()
         _, values = self.report()
         return Counts(
             float(values['stamp']), int(values['run_ticks']), int(values['run_missed_ticks']))
