@@ -70,7 +70,7 @@ def test_parameters_describe_themselves(policy: Path) -> None:
             default, meaning = settings[descriptor.name]
             assert descriptor.description == meaning.sentence
             assert descriptor.read_only == meaning.is_fixed
-            assert not descriptor.dynamic_typing
+            assert descriptor.dynamic_typing == meaning.is_any_type
             ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
             assert [(limits.from_value, limits.to_value) for limits in ranges] == (
                 [] if meaning.bounds is None else [meaning.bounds])
