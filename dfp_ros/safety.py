@@ -41,7 +41,8 @@ class Response(enum.IntEnum):
 MEANINGS = {
     Response.PASS: 'The command is sent as it is.',
     Response.WARN: 'The command is sent; diagnostics and log say what is the matter.',
-    Response.SLOW: 'The command is sent at a part of the speed, `safety.slow_speed`.',
+    Response.SLOW: 'The command is sent at a part of the speed, `safety.slow_speed`; outputs of '
+                   '`kind: other` have no speed, and stay as they are.',
     Response.HOLD: (
         'Each output is stopped in its own way (`stop` in the robot description) until what is '
         'wrong is over; then the policy plans anew.'),
