@@ -19,7 +19,7 @@ This is the only module of the package that knows ONNX Runtime.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
 import time
@@ -42,6 +42,24 @@ _INPUTS = ('observation', 'noise')
 _OUTPUTS = ('action_chunk', 'value', 'spread')
 
 
+class _Pause:
+    """
+    No optimizers at all; who goes through them waits.
+
+    ONNX Runtime looks at those that it is to leave out between its two long steps, reading a model
+    and preparing it.
+    """
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        """Keep what to wait for."""
+        self._wait = wait
+
+    def __iter__(self) -> Iterator[str]:
+        """Wait, then end."""
+        self._wait()
+        return iter(())
+
+
 class OnnxPolicy:
     """
     A policy file in memory.
@@ -52,8 +70,9 @@ class OnnxPolicy:
 
     :param path: The ONNX file.
     :param execution: What it runs on.
-    :param wait: Called before ONNX Runtime makes the session, for which it keeps the interpreter
-        from other threads for milliseconds; returns when they can spare it. None for no wait.
+    :param wait: Called before ONNX Runtime reads the model and before it prepares it, for which it
+        keeps the interpreter from other threads for milliseconds each; returns when they can spare
+        it. None for no wait.
     :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
         without a specification, of another version, or with inputs or outputs that do not fit
         its own specification; or where nothing that it may run on is there. Each has its own
@@ -80,9 +99,7 @@ class OnnxPolicy:
         file = read_policy_file(path)
         self.path, self.sha256, self.spec = file.path, file.sha256, file.spec
         self.execution = ExecutionSettings() if execution is None else execution
-        if wait is not None:
-            wait()
-        self._session = self._open_session(file.content)
+        self._session = self._open_session(file.content, wait)
         self.providers = tuple(self._session.get_providers())
         self._check_signature()
         self._self_test()
@@ -130,7 +147,7 @@ class OnnxPolicy:
             seconds[i] = time.perf_counter() - begin
         return seconds
 
-    def _open_session(self, content: bytes) -> Any:
+    def _open_session(self, content: bytes, wait: Callable[[], None] | None) -> Any:
         """Hand the model to ONNX Runtime with the options of a control loop."""
         execution = self.execution
         there = onnxruntime.get_available_providers()
@@ -153,8 +170,12 @@ class OnnxPolicy:
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         options.log_severity_level = 4
+        pause = {}
+        if wait is not None:
+            wait()
+            pause['disabled_optimizers'] = _Pause(wait)
         try:
-            return onnxruntime.InferenceSession(content, options, providers=providers)
+            return onnxruntime.InferenceSession(content, options, providers=providers, **pause)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise PolicyError(
                 f'policy file {self.path}: ONNX Runtime {onnxruntime.__version__} cannot load it: '
