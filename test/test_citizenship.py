@@ -111,6 +111,14 @@ def test_a_word_that_cannot_be_ends_the_start() -> None:
         assert 'Traceback' not in process.output
 
 
+def find_ends(peer: Peer, topic: str) -> list[set[tuple[str, str]]]:
+    """List namespace and name of those who publish on a topic, and of those who listen to it."""
+    return [
+        {(end.node_namespace, end.node_name) for end in seen if end.node_name != 'peer'}
+        for seen in (peer.node.get_publishers_info_by_topic(topic),
+                     peer.node.get_subscriptions_info_by_topic(topic))]
+
+
 def test_two_robots_in_one_domain(policy: Path) -> None:
     """Each is commanded by its own node, and stopping one leaves the other alone."""
     pytest.importorskip('mujoco')
@@ -132,13 +140,11 @@ def test_two_robots_in_one_domain(policy: Path) -> None:
                 for name in ROBOTS), 120)
             for name in ROBOTS:
                 for topic in ('twist_command', 'gripper_command'):
-                    ends = [
-                        {(end.node_namespace, end.node_name) for end in seen
-                         if end.node_name != 'peer'}
-                        for seen in (peer.node.get_publishers_info_by_topic(f'/{name}/{topic}'),
-                                     peer.node.get_subscriptions_info_by_topic(
-                                         f'/{name}/{topic}'))]
-                    assert ends == [{(f'/{name}', 'dfp_policy')}, {(f'/{name}', 'sim_robot')}]
+                    # Who is at an end is known some time after that somebody is.
+                    peer.wait_for(lambda at=f'/{name}/{topic}': not any(
+                        node.startswith('_') for ends in find_ends(peer, at) for _, node in ends))
+                    assert find_ends(peer, f'/{name}/{topic}') == [
+                        {(f'/{name}', 'dfp_policy')}, {(f'/{name}', 'sim_robot')}]
             assert peer.call(Trigger, '/left/dfp_policy/stop').success
             peer.wait_for(lambda: speed(twists['left'][-1]) == 0)
             for heard in twists.values():
