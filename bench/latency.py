@@ -57,8 +57,9 @@ import tempfile
 import time
 from typing import Any
 
-# numpy's products are to take one thread; it is read when numpy is loaded.
-os.environ['OPENBLAS_NUM_THREADS'] = '1'
+if __name__ == '__main__':
+    # numpy's products are to take one thread; it is read when numpy is loaded.
+    os.environ['OPENBLAS_NUM_THREADS'] = '1'
 
 from cold import remedies
 from distribution import distribution
@@ -354,7 +355,6 @@ def run(effort: Effort, parts: Sequence[str], rate: float, hidden: tuple[int, ..
     :param hidden: Widths of the hidden layers, the paper's by default.
     :return: A row for each condition.
     """
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         flows = {
             count: write_policy(Path(folder), count, hidden) for count in effort.evaluations}
@@ -367,6 +367,7 @@ def run(effort: Effort, parts: Sequence[str], rate: float, hidden: tuple[int, ..
 def main(arguments: list[str] | None = None) -> int:
     """Print tables, and write the same as JSON where asked."""
     asked = parser().parse_args(arguments)
+    torch.set_num_threads(1)
     effort = QUICK if asked.quick else Effort()
     began = time.perf_counter()
     rows = run(effort, asked.parts, asked.rate)
