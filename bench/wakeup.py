@@ -71,6 +71,7 @@ _EARLY = 50_000  # ns
 _WARM_UP = 0.3  # s
 _PRIORITY = 50
 _WAYS = ('timer', 'timer, early', 'spin', 'thread', 'thread, early')
+_LOAD = Path(__file__).resolve().with_name('loop_load.py')
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def run(condition: Condition, seconds: float) -> dict[str, Any]:
     queue = context.Queue()
     robot = context.Process(target=publish, args=(condition.rate, domain))
     loop = context.Process(target=measure, args=(condition, seconds, domain, queue))
-    load = [subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+    load = [subprocess.Popen([sys.executable, str(_LOAD), 'busy'])
             for _ in range(condition.busy)]
     try:
         robot.start()
