@@ -72,6 +72,21 @@ def test_knows_its_file(good: Path) -> None:
     policy.warm_up(4, calls=2)
 
 
+def test_gives_way_before_each_long_step(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the model and preparing it each keep the interpreter; one wait would not do."""
+    done: list[str] = []
+    native = onnxruntime.capi.onnxruntime_inference_collection.C.InferenceSession
+
+    def read(*arguments: Any) -> Any:
+        done.append('read')
+        return native(*arguments)
+
+    monkeypatch.setattr(
+        onnxruntime.capi.onnxruntime_inference_collection.C, 'InferenceSession', read)
+    OnnxPolicy(good, wait=lambda: done.append('wait'))
+    assert done == ['wait', 'read', 'wait']
+
+
 @pytest.mark.parametrize('observation', [
     np.zeros(27, np.float32), np.zeros((1, 28), np.float32), np.zeros(28)])
 def test_refuses_another_observation(good: Path, observation: Any) -> None:
