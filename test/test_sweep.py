@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import csv
 from dataclasses import replace
 import fcntl
@@ -239,11 +241,17 @@ def interrupted(run: Path, settings: dict, data: Path) -> None:
         Agent.update = update
 
 
-def start(folder: Path, data: Path, *words: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, '-m', 'training.sweep', 'cpu', '--run-folder', str(folder), *words,
-         *TINY, f'data={data}'],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@contextlib.contextmanager
+def start(folder: Path, data: Path, *words: str) -> Iterator[subprocess.Popen]:
+    with subprocess.Popen(
+            [sys.executable, '-m', 'training.sweep', 'cpu', '--run-folder', str(folder), *words,
+             *TINY, f'data={data}'],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            # A test that fails must not wait for a million steps, nor leave them behind.
+            process.kill()
 
 
 @pytest.mark.slow
