@@ -30,13 +30,10 @@ listens to all topics.
 from __future__ import annotations
 
 import argparse
-import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 import contextlib
-import functools
 import gc
-import math
 import multiprocessing
 from pathlib import Path
 import sys
@@ -49,208 +46,11 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.publisher import Publisher
-from std_msgs.msg import Float64MultiArray
+from tick_cell import Cell, SHIPPED
+from tick_stopwatch import Stopwatch
 
-from dfp_ros.candidate import Candidate, load_control_loop
-from dfp_ros.command_limiter import CommandLimiter
-from dfp_ros.command_writer import CommandWriter
-from dfp_ros.control_loop import ControlLoop, load_robot
-from dfp_ros.controller import Controller
-from dfp_ros.decision_log import DecisionLog
-from dfp_ros.decision_publisher import DecisionPublisher
-from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
-from dfp_ros.doubts import Doubts
-from dfp_ros.journal import Journal
-from dfp_ros.loop_statistics import LoopStatistics
-from dfp_ros.measured import MeasuredReader
-from dfp_ros.observation import ObservationBuilder
-from dfp_ros.planner import Planner
-from dfp_ros.policy import OnnxPolicy
-from dfp_ros.qos import COMMAND_QOS, SENSOR_QOS
-from dfp_ros.qos_watch import QosWatch
-from dfp_ros.robot_description import RobotDescription
-from dfp_ros.robot_topics import CommandPublishers
+from dfp_ros.qos import SENSOR_QOS
 from dfp_ros.robots.domain import free_domain
-from dfp_ros.sample_store import SampleStore
-from dfp_ros.settings import Settings
-from dfp_ros.source_description import Source
-from dfp_ros.source_reader import SourceReader
-from dfp_ros.source_watch import SourceWatch
-from dfp_ros.statistics_publisher import StatisticsPublisher
-from dfp_ros.ticker import Ticker
-
-#: Policies and robots that fit each other.
-SHIPPED = {'cube_single': 'ur5e_cube', 'lift': 'panda_lift', 'lift_joint': 'panda_joint'}
-#: What is timed, by the name of the part; what is within a part, and has no name, belongs to it.
-PARTS = (
-    ('reading', SourceReader, ('read',)), ('store', SampleStore, ('add', 'pass_time', 'at')),
-    ('rules', SourceWatch, ('check',)), ('measured', MeasuredReader, ('read',)),
-    ('observation', ObservationBuilder, ('build',)),
-    ('doubts', Doubts, ('about_observation', 'about_answer')), ('planner', Planner, ('next',)),
-    ('inference', OnnxPolicy, ('act',)), ('limiter', CommandLimiter, ('limit', 'stop', 'ahead')),
-    ('controller', Controller, ('step',)), ('writer', CommandWriter, ('write',)),
-    ('publish', Publisher, ('publish',)), ('ticker', Ticker, ('tick', 'receive')),
-    ('figures', LoopStatistics, ('tick', 'add')), ('log', DecisionLog, ('add',)),
-    ('journal', Journal, ('step',)), ('decision', DecisionPublisher, ('publish',)))
-# The observation's reader is what finds out where the robot is, too.
-_WITHIN = {('measured', 'observation')}
-_SECOND = 1_000_000_000
-
-
-class Stopwatch:
-    """Times the calls of methods, each without those within it."""
-
-    def __init__(self) -> None:
-        """Start without any time."""
-        self.taken: defaultdict[str, int] = defaultdict(int)
-        self._names: list[str] = []
-        self._inner: list[int] = [0]
-
-    @contextlib.contextmanager
-    def on(self) -> Iterator[None]:
-        """Time the methods of :data:`PARTS` for a while."""
-        before = []
-        for name, kind, methods in PARTS:
-            for method in methods:
-                before.append((kind, method, getattr(kind, method)))
-                setattr(kind, method, self._timed(name, getattr(kind, method)))
-        try:
-            yield
-        finally:
-            for kind, method, function in before:
-                setattr(kind, method, function)
-
-    def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Make a method that times itself."""
-        clock, names, inner = time.perf_counter_ns, self._names, self._inner
-
-        @functools.wraps(function)
-        def timed(*arguments: Any, **named: Any) -> Any:
-            if names and (names[-1], name) in _WITHIN:
-                return function(*arguments, **named)
-            names.append(name)
-            inner.append(0)
-            begin = clock()
-            try:
-                return function(*arguments, **named)
-            finally:
-                taken = clock() - begin
-                self.taken[name] += taken - inner.pop()
-                inner[-1] += taken
-                names.pop()
-        return timed
-
-
-class Cell:
-    """
-    A policy node's parts, on a robot that does what joints are commanded, and else rests.
-
-    :param policy: Name of a policy.
-    :param rate: Ticks a second.
-    :param decisions: Whether decisions are published.
-    """
-
-    def __init__(self, policy: str, rate: float, decisions: bool) -> None:
-        """Load, and start."""
-        self.node = Node('tick')
-        settings = Settings(policy=policy, robot=SHIPPED[policy], rate=rate)
-        robot = load_robot(settings.robot)
-        self.loop: ControlLoop = load_control_loop(Candidate(settings), robot)
-        self.readers = {
-            name: SourceReader(source, robot) for name, source in robot.sources.items()}
-        self.messages = {
-            name: _message(robot, source, self.readers[name])
-            for name, source in robot.sources.items()}
-        self._be_typical(robot)
-        watch = QosWatch(self.node)
-        self._parts: list[Any] = [CommandPublishers(self.node, self.loop, watch)]
-        made = None
-        if decisions:
-            made = DecisionPublisher(self.node, self.loop)
-            self._parts.append(made)
-        self.ticker = Ticker(self.node, self.loop, self._parts[0], made)
-        self.diagnostics = DiagnosticsPublisher(self.node, self.ticker, dict, watch)
-        self.statistics = StatisticsPublisher(self.node, self.ticker)
-        self._parts += [self.diagnostics, self.statistics]
-        self._bare = [
-            (self.node.create_publisher(Float64MultiArray, topic.topic + '/bare', COMMAND_QOS),
-             Float64MultiArray(), sum(entry.size for entry in topic.entries))
-            for topic in robot.commands]
-        # The joints that are commanded by position, as far as there are such.
-        self._following = [
-            (self.messages[entry.measured.reading.source], entry.measured.reading,
-             self.loop.policy.spec.action_slices[entry.action])
-            for topic in robot.commands for entry in topic.entries
-            if entry.measured is not None and entry.measured.reading.joints]
-        self.ticker.start()
-
-    def tick(self) -> None:
-        """Receive a message of every source, and tick."""
-        now = self.node.get_clock().now
-        for name, message in self.messages.items():
-            stamp = now().nanoseconds
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, _SECOND)
-            self.ticker.receive(name, self.readers[name].read(message, stamp))
-        stamp = now().nanoseconds
-        self.ticker.store.pass_time(stamp)
-        self.ticker.tick(stamp, self.ticker.store.at(stamp))
-
-    def _be_typical(self, robot: RobotDescription) -> None:
-        """Put the middle of the training data into the messages, as far as that is simple."""
-        for entry, field in zip(robot.observation, self.loop.policy.spec.observation, strict=True):
-            reading = entry.reading
-            if reading is None or entry.transform or entry.minus:
-                continue
-            values = [
-                (low + high) / 2 / scale - offset for low, high, scale, offset in zip(
-                    field.low, field.high, entry.scale, entry.offset, strict=True)]
-            if reading.is_quaternion:
-                length = math.hypot(*values)
-                values = [value / length for value in values]
-            *path, last = reading.path.split('.')
-            holder = functools.reduce(getattr, path, self.messages[reading.source])
-            for name, value in zip(reading.joints, values, strict=False):
-                getattr(holder, last)[holder.name.index(name)] = value
-            for name, value in zip(reading.components, values, strict=False):
-                setattr(getattr(holder, last), name, value)
-
-    def follow(self) -> None:
-        """Be where the last command wanted the joints."""
-        for message, reading, place in self._following:
-            for joint, value in zip(
-                    reading.joints, self.ticker.log.last.sent[place].tolist(), strict=True):
-                getattr(message, reading.path)[message.name.index(joint)] = value
-
-    def bare(self) -> None:
-        """Do what a timer does that only publishes."""
-        for publisher, message, size in self._bare:
-            message.data = array.array('d', [0.0] * size)
-            publisher.publish(message)
-
-    def close(self) -> None:
-        """End everything."""
-        self.ticker.stop()
-        for part in reversed(self._parts):
-            part.close()
-        self.node.destroy_node()
-
-
-def _message(robot: RobotDescription, source: Source, reader: SourceReader) -> Any:
-    """Make a message that has everything that is read of it: zeros, and no rotation."""
-    message = reader.message_type()
-    for reading in robot.readings(source.name):
-        if reading.joints:
-            # One message field each, and the joints of all of them.
-            names = list(dict.fromkeys([*message.name, *reading.joints]))
-            message.name = names
-            setattr(message, reading.path, [0.0] * len(names))
-    for name in ('position', 'velocity', 'effort'):
-        if len(getattr(message, name, ())) not in (0, len(getattr(message, 'name', ()))):
-            setattr(message, name, [0.0] * len(message.name))
-    if hasattr(message, 'pose'):
-        message.pose.orientation.w = 1.0
-    return message
 
 
 def listen(domain: int, topics: list[tuple[type, str]], ready: Any) -> None:

@@ -28,7 +28,8 @@ from dfp_ros.robots.domain import free_domain
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'bench'))
 
-from tick import Cell, PARTS, Stopwatch
+from tick_cell import Cell
+from tick_stopwatch import PARTS, Stopwatch
 
 
 def test_the_parts_of_a_tick_are_no_more_than_the_tick() -> None:
