@@ -13,9 +13,11 @@
 # limitations under the License.
 """Fixtures that several test modules share."""
 
+from collections.abc import Iterator
 import os
 from pathlib import Path
 import signal
+from typing import Any
 
 import pytest
 
@@ -40,3 +42,18 @@ def lift_demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('data')
     main(['--scene', 'lift', '--episodes', '3', '--workers', '1', '--out', str(folder)])
     return folder / 'robomimic' / 'lift' / 'mh' / 'low_dim_v15.hdf5'
+
+
+@pytest.fixture
+def node() -> Iterator[Any]:
+    """Make a node in a ROS domain of its own."""
+    rclpy = pytest.importorskip('rclpy')
+    from rclpy.node import Node
+
+    from dfp_ros.robots.domain import free_domain
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    made = Node('tested', context=context)
+    yield made
+    made.destroy_node()
+    rclpy.shutdown(context=context)

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 import time
 
@@ -33,7 +33,6 @@ from dfp_ros.control_loop import ControlLoop, load_robot, make_control_loop  # n
 from dfp_ros.node_main import keep_spinning  # noqa: E402
 from dfp_ros.policy import OnnxPolicy  # noqa: E402
 from dfp_ros.rehearsal import Rehearsal  # noqa: E402
-from dfp_ros.robots.domain import free_domain  # noqa: E402
 from dfp_ros.settings import describe, make_settings  # noqa: E402
 
 ROBOT = Path(__file__).parent.parent / 'config' / 'ur5e_cube.yaml'
@@ -54,17 +53,6 @@ class Recorded(OnnxPolicy):
         self.answered.append(time.monotonic())
         time.sleep(self._takes)
         return super().warm_up(candidates, calls)
-
-
-@pytest.fixture(name='node')
-def make_node() -> Iterator[Node]:
-    """Make a node in a domain of its own."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=free_domain())
-    node = Node('rehearsal', context=context)
-    yield node
-    node.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 def make_loop(path: Path, takes: float = 0.0) -> tuple[ControlLoop, Recorded]:

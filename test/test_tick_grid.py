@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 import math
 import statistics
 import time
@@ -33,23 +33,11 @@ from rclpy.task import Future
 
 from dfp_ros.decision import Decision, State
 from dfp_ros.node_main import keep_spinning
-from dfp_ros.robots.domain import free_domain
 from dfp_ros.safety import Reason, Response
 from dfp_ros.ticker import Ticker
 
 _PERIOD = 0.08  # s
 _STALL = 3.2  # periods
-
-
-@pytest.fixture(name='node')
-def make_node() -> Iterator[Node]:
-    """Make a node in a domain of its own."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=free_domain())
-    node = Node('grid', context=context)
-    yield node
-    node.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 class Stalled:

@@ -15,27 +15,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import threading
 
-import pytest
-import rclpy
 from rclpy.node import Node
 
-from dfp_ros.robots.domain import free_domain
 from dfp_ros.worker import Worker
 
 LIMIT = 10.0  # s
-
-
-@pytest.fixture(name='node')
-def _node() -> Iterator[Node]:
-    context = rclpy.Context()
-    context.init(domain_id=free_domain())
-    node = Node('with_worker', context=context)
-    yield node
-    node.destroy_node()
-    context.shutdown()
 
 
 def test_work_goes_on_after_the_next_tick(node: Node) -> None:
