@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,8 @@ _LOOPS = {
     'sleep': ('clock_nanosleep', GREY, ':')}
 _LOADS = ('none', 'one core busy', 'both cores busy', 'memory', 'swaps', 'images')
 _CYCLE = (BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, GREY, 'black')
+# Those of the flows are many and alike; the page has them as bars.
+_UNDRAWN = ('flow-1', 'flow-5', 'flow-100')
 _STYLES = tuple(zip(_CYCLE, ('-', '--', '-.', ':') * 2, strict=True))
 
 
@@ -81,7 +82,8 @@ def draw_latency(rows: Sequence[Row], path: Path) -> None:
     """Draw the tails of inference: one call after the other, and at the control rate."""
     tight = [row for row in rows if row['part'] == 'candidates' and row['policy'] == 'paper'
              and row['runtime'] == 'onnxruntime']
-    paced = [row for row in rows if row['part'] == 'paced' and row['runtime'] != 'products']
+    paced = [row for row in rows if row['part'] == 'paced' and row['runtime'] != 'products'
+             and row['policy'] not in _UNDRAWN]
     panels = [
         (title, here) for title, here in (
             ("paper's size, one call after the other", tight),
@@ -93,7 +95,7 @@ def draw_latency(rows: Sequence[Row], path: Path) -> None:
                 + f'{row["candidates"]} candidate' + 's' * (row['candidates'] > 1)
                 + row['runtime'].replace('onnxruntime', '').replace('torch', ', torch'),
                 color, line, row['inference'])
-                for row, (color, line) in zip(here, itertools.cycle(_STYLES), strict=False)],
+                for row, (color, line) in zip(here, _STYLES[:len(here)], strict=True)],
                 'time of an answer, us', 10)
             each.set_title(title, fontsize=10.5, loc='left')
         np.atleast_1d(axes)[0].set_ylabel('fraction that takes longer')

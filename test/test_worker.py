@@ -17,6 +17,10 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
+pytest.importorskip('rclpy')
+
 from rclpy.node import Node
 
 from dfp_ros.worker import Worker
