@@ -148,9 +148,18 @@ class CommandLimiter:
         self._sent = sent
         return np.array(sent)
 
+    @property
+    def is_fast(self) -> bool:
+        """Return whether :meth:`halt` would stop something harder than :meth:`stop` does."""
+        return self._sent is not None and (
+            any(position.is_fast for _, position in self._positions)
+            or any(velocity.is_fast for _, velocity in self._velocities))
+
     def halt(self) -> Vector | None:
         """
         Stop with a single command, the last before silence: no velocity may stay above zero.
+
+        While :attr:`is_fast`, that is sudden; :meth:`stop` slows down before.
 
         :return: The command to send, shape (act_dim,), or None where nothing was sent yet.
         """

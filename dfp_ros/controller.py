@@ -108,6 +108,21 @@ class Controller:
         """Let the robot go on after a stop, with a plan from what is observed then."""
         self._stopped_by = None
 
+    @property
+    def is_fast(self) -> bool:
+        """Return whether :meth:`halt` would stop the robot harder than its limits allow."""
+        return self._limiter.is_fast
+
+    def slow_down(self) -> NDArray[np.float64] | None:
+        """
+        Slow the robot down by one command, of those before that of :meth:`halt`.
+
+        It is no decision: only a reset may follow what these commands lead to.
+
+        :return: The command, shape (act_dim,), None where there is none.
+        """
+        return self._limiter.stop()
+
     def halt(self) -> NDArray[np.float64] | None:
         """
         Stop with a single command, the last before silence; what was planned is dropped.

@@ -41,6 +41,10 @@ class LimitSettings:
     urdf_wait: float = setting(
         5.0, 'Seconds to wait for a URDF on robot_description, where the robot description takes '
         'limits from it. Used when the node is configured.', bounds=(0.0, 60.0))
+    stop_within: float = setting(
+        0.5, 'Seconds that the node may take, when it is deactivated, ended or reset, to slow a '
+        'moving robot down within its acceleration before it sends the last command; nothing '
+        'else happens meanwhile. 0 is for the last command at once.', bounds=(0.0, 1.0))
 
 
 class ActionScale:

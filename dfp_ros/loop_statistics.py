@@ -176,6 +176,10 @@ class LoopStatistics:
                 self._last_slot = slot
         self._last_time = time
 
+    def pause(self) -> None:
+        """Have the deadlines begin anew with the next tick; none was missed until then."""
+        self._last_time = None
+
     def add(self, inference: float | None, observation_age: float | None) -> None:
         """Note what a tick found, both in s; None where there was none."""
         if inference is not None:

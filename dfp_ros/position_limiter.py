@@ -102,6 +102,12 @@ class PositionLimiter:
             self.start(self.position)
 
     @property
+    def is_fast(self) -> bool:
+        """Return whether :meth:`stay` would be a harder stop than the acceleration allows."""
+        too_far = (abs(self._speed) - self._acceleration * self.tick) * self.tick
+        return too_far > _ROUNDING
+
+    @property
     def _start(self) -> float:
         """Where the next command starts from."""
         assert self.position is not None, 'begin with start()'

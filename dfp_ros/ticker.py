@@ -31,6 +31,7 @@ from dfp_ros.lockstep import Lockstep
 from dfp_ros.loop_statistics import LoopStatistics
 from dfp_ros.observation import Sample
 from dfp_ros.rehearsal import Rehearsal
+from dfp_ros.robot_stop import stop_robot
 from dfp_ros.robot_topics import CommandPublishers
 from dfp_ros.safety import Response
 from dfp_ros.sample_store import SampleStore
@@ -92,7 +93,7 @@ class Ticker:
         self._watch_timer: Any = None
         self._standstill = StandstillWatch()
         self._is_simulated_time = False
-        self._last_tick = 0.0
+        self._last_tick = self._last_sent = 0.0
         self._has_kept_up = False
         self._ticks = 0
         self._lockstep = Lockstep(commands, self.tick)
@@ -107,7 +108,6 @@ class Ticker:
         """Begin an episode, from samples that arrive from now on."""
         self.store = SampleStore(self.loop.robot.sources)
         self.log.restart()
-        self._last_tick = time.monotonic()
         self._lockstep.start()
         self._reset_controller()
         self.is_active = True
@@ -115,14 +115,14 @@ class Ticker:
 
     def stop(self) -> bool:
         """
-        Stop ticking, and stop the robot; the command is sent whatever was sent before.
+        Stop ticking, and stop the robot; a last command is sent whatever was sent before.
 
         :return: Whether it was running.
         """
         self._stop_timers()
         was_active, self.is_active = self.is_active, False
         if was_active:
-            self._commands.send_stop(self.loop)
+            self._stop_robot()
         self.log.restart()
         return was_active
 
@@ -135,7 +135,11 @@ class Ticker:
         """
         if not self.is_active:
             raise NotActiveError('the node is not active; activate it first')
-        self._commands.send_stop(self.loop)
+        if self._stop_robot():
+            # What was sensed while it slowed down waits to be received, and must not be the first
+            # that a tick sees.
+            self._make_timers()
+            self.statistics.pause()
         self._reset_controller()
         self._lockstep.start()
         self.store.clear()
@@ -210,6 +214,7 @@ class Ticker:
         except Exception as error:  # a defect must stop the robot, never leave it on its way
             decision = loop.controller.fail(error)
             self._commands.try_to_send(loop, decision, now)
+        self._last_sent = time.monotonic()
         self._lockstep.keep(loop, decision)
         try:
             self.statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
@@ -253,11 +258,22 @@ class Ticker:
             return math.inf
         return float(self._timer.time_until_next_call() * 1e-9)
 
+    def _stop_robot(self) -> bool:
+        """Stop the robot; tell whether that took a while."""
+        since = None if self._is_simulated_time else self._last_sent
+        return stop_robot(self.loop, self._commands, since, self._node.get_logger())
+
     def _start_timer(self) -> None:
-        """Begin to tick at the rate that is set."""
-        self._stop_timers()
+        """Begin to tick at the rate that is set, and to count."""
         timed = self.loop.settings.trigger == 'timer'
         self.statistics = LoopStatistics(self.loop.tick * 1e-9 if timed else None)
+        self._make_timers()
+
+    def _make_timers(self) -> None:
+        """Make what makes ticks come, the first after one period."""
+        self._stop_timers()
+        self._last_tick = time.monotonic()
+        timed = self.loop.settings.trigger == 'timer'
         # Deadlines are those of the timer: absolute, and dropped when missed. A steady clock
         # cannot be set; simulated time has to be followed, but may stand still for its samples.
         self._is_simulated_time = timed and self._node.get_parameter('use_sim_time').value

@@ -56,6 +56,11 @@ class VelocityLimiter:
         """Begin at rest."""
         self.velocity = 0.0
 
+    @property
+    def is_fast(self) -> bool:
+        """Return whether zero at once would be harder than a stop that slows down may be."""
+        return self._ramps and abs(self.velocity) > self._acceleration * self.tick
+
     def take_over(self, other: VelocityLimiter) -> None:
         """Go on from what another has sent last."""
         self.velocity = other.velocity

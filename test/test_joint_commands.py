@@ -101,10 +101,14 @@ class Arm:
 
     def _publish(self) -> None:
         while not self._ended.wait(0.02):
-            message = JointState(name=['b', 'a'], position=HERE[::-1].tolist())
+            message = JointState(name=['b', 'a'], position=self.here()[::-1].tolist())
             message.header.stamp = self.peer.node.get_clock().now().to_msg()
             if not self.silent.is_set():
                 self._states.publish(message)
+
+    def here(self) -> np.ndarray:
+        """Return where it says that it is."""
+        return HERE
 
     def close(self) -> None:
         """End the thread."""

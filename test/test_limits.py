@@ -205,6 +205,26 @@ def test_the_last_command_before_silence_is_a_stop() -> None:
     np.testing.assert_array_equal(velocities.halt(), [0, 0])
 
 
+@given(st.lists(st.tuples(*[st.floats(-2, 2)] * 5), min_size=1, max_size=30))
+def test_slows_down_before_the_last_command(asked: list[tuple[float, ...]]) -> None:
+    """Nothing that may slow down is stopped harder than its acceleration allows."""
+    limiter = CommandLimiter(ROBOT, ROBOT_TICK)
+    assert not limiter.is_fast
+    path = [limiter.limit(np.array(command), HERE)[0] for command in asked]
+    while limiter.is_fast:
+        path.append(limiter.stop())
+        assert len(path) <= len(asked) + 20, 'it never gets slow'
+    path.append(limiter.halt())
+    assert not limiter.is_fast
+    sent, seconds = np.array(path), ROBOT_TICK * 1e-9
+    assert (np.abs(np.diff(sent[:, :2], n=2, axis=0)) <= (
+        np.array([4, 3]) * seconds**2 + SLACK)).all()
+    assert (np.abs(np.diff(sent[:, 3])) <= 2 * seconds + SLACK).all()
+    limiter.limit(np.full(5, 2.0), HERE)
+    limiter.reset()
+    assert not limiter.is_fast
+
+
 def test_ramps_in() -> None:
     """The speed that is allowed grows with the time since the reset, and anew after the next."""
     free = replace(ROBOT, acceleration=UNBOUNDED)

@@ -125,3 +125,16 @@ def test_late_is_not_missed() -> None:
     assert missed(0, 1.8, 2, 3) == 0
     assert missed(0, 1, 3.8, 4, 5) == 1
     assert missed(0, 1, 3.8, 4.7, 5) == 1
+
+
+def test_a_pause_misses_no_tick() -> None:
+    """Deadlines begin anew with the tick after it, and the time until then is no period."""
+    statistics = LoopStatistics(0.1)
+    for time in (0.0, 0.1, 0.2):
+        statistics.tick(time)
+    statistics.pause()
+    for time in (0.75, 0.85, 1.05):
+        statistics.tick(time)
+    report = statistics.report()
+    assert (report['ticks'], report['missed_ticks']) == (6, 1)
+    assert report['period_max_ms'] == pytest.approx(200)

@@ -57,10 +57,10 @@ class Stalled:
             robot=SimpleNamespace(sources={}), controller=self, tick=round(_PERIOD * 1e9),
             policy=SimpleNamespace(sha256='0' * 64),
             settings=SimpleNamespace(
-                trigger='timer', noise_seed=0, realtime=SimpleNamespace(rehearsal=0)))
+                trigger='timer', noise_seed=0, limits=SimpleNamespace(stop_within=0),
+                realtime=SimpleNamespace(rehearsal=0)))
 
-    is_stopped = False
-    stop_command = None
+    is_stopped = is_fast = False
 
     def reset(self, seed: int) -> None:
         """Begin as new."""
