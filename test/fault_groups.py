@@ -307,7 +307,8 @@ def _swap_in_transition(
         cell.wait_for(lambda: cell.standing.get('parameter') == wanted, f'{wanted} running')
         cell.wait_for(lambda: not cell.standing['loading'], 'the end of loading')
     if name == 'deactivate':
-        stopped = cell.wait_for(lambda: _all_stopped(cell, first_command), 'the last stop')
+        stopped = cell.wait_for(
+            lambda: _all_stopped(cell, max(0, first_command - 1)), 'the last stop')
         assert stopped
     check_commands(cell, cell.commands[first_command:], cell.decisions[max(0, first - 1):])
     said = 'taken' if result.successful else result.reason
@@ -325,5 +326,8 @@ def _all_stopped(cell: FaultCell, first: int) -> bool:
             return False
         last = here[-1]
         if cell.robot.measured is None and last.numbers.any():
+            return False
+        if cell.robot.measured is not None and not (
+                len(here) > 1 and np.array_equal(last.numbers, here[-2].numbers)):
             return False
     return True

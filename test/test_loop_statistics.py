@@ -130,11 +130,11 @@ def test_late_is_not_missed() -> None:
 def test_a_pause_misses_no_tick() -> None:
     """Deadlines begin anew with the tick after it, and the time until then is no period."""
     statistics = LoopStatistics(0.1)
-    for time in (0.0, 0.1, 0.2):
-        statistics.tick(time)
+    for begin in (0.0, 0.1, 0.2):
+        statistics.tick(begin)
     statistics.pause()
-    for time in (0.75, 0.85, 1.05):
-        statistics.tick(time)
+    for begin in (0.75, 0.85, 1.05):
+        statistics.tick(begin)
     report = statistics.report()
     assert (report['ticks'], report['missed_ticks']) == (6, 1)
     assert report['period_max_ms'] == pytest.approx(200)
