@@ -27,6 +27,7 @@ from dfp_ros.candidate import Candidate, load_control_loop
 from dfp_ros.control_loop import ControlLoop, load_robot
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
+from dfp_ros.node_time import NodeTime
 from dfp_ros.qos import COMMAND_QOS
 from dfp_ros.qos_watch import QosWatch
 from dfp_ros.robot_description import RobotDescription
@@ -54,6 +55,7 @@ class Cell:
     def __init__(self, policy: str, rate: float, decisions: bool) -> None:
         """Load, and start."""
         self.node = Node('tick')
+        self._time = NodeTime(self.node)
         settings = Settings(policy=policy, robot=SHIPPED[policy], rate=rate)
         robot = load_robot(settings.robot)
         self.loop: ControlLoop = load_control_loop(Candidate(settings), robot)
@@ -87,12 +89,12 @@ class Cell:
 
     def tick(self) -> None:
         """Receive a message of every source, and tick."""
-        now = self.node.get_clock().now
+        now = self._time.now
         for name, message in self.messages.items():
-            stamp = now().nanoseconds
+            stamp = now()
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, _SECOND)
             self.ticker.receive(name, self.readers[name].read(message, stamp))
-        stamp = now().nanoseconds
+        stamp = now()
         self.ticker.store.pass_time(stamp)
         self.ticker.tick(stamp, self.ticker.store.at(stamp))
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dfp_ros.chunk import FloatArray
 from dfp_ros.planner import Planned
@@ -79,11 +78,12 @@ class Envelope:
     def __init__(self, fields: Sequence[ObservationField], margin: float, calm: int) -> None:
         """Put the ranges of all fields in a row."""
         self._names = [f'{field.name}[{i}]' for field in fields for i in range(field.size)]
-        self._low = np.array([value for field in fields for value in field.low])
-        self._high = np.array([value for field in fields for value in field.high])
-        size = np.maximum(1, np.maximum(np.abs(self._low), np.abs(self._high)))
-        self._middle = (self._low + self._high) / 2
-        self._per_range = 1 / np.maximum(self._high - self._low, _ROUNDING * size)
+        self._low = [value for field in fields for value in field.low]
+        self._high = [value for field in fields for value in field.high]
+        ranges = list(zip(self._low, self._high, strict=True))
+        self._middle = [(low + high) / 2 for low, high in ranges]
+        self._per_range = [
+            1 / max(high - low, _ROUNDING * max(1, abs(low), abs(high))) for low, high in ranges]
         self._margin = margin
         self._doubt = Doubt(margin, calm)
         self.counts = np.zeros(len(self._names), np.int64)
@@ -107,16 +107,18 @@ class Envelope:
         :param observation: Shape (obs_dim,), finite.
         :return: What is outside, for people; empty where there is no doubt.
         """
-        beyond: NDArray[np.float64] = observation - self._middle
-        np.abs(beyond, out=beyond)
-        beyond *= self._per_range
-        worst = int(beyond.argmax())
-        most = float(beyond[worst]) - 0.5
+        # In plain Python: between two ticks the processor forgets numpy's code, not this.
+        beyond = [
+            abs(number - middle) * per_range for number, middle, per_range in zip(
+                observation.tolist(), self._middle, self._per_range, strict=True)]
+        largest = max(beyond)
+        most = largest - 0.5
         if not self._doubt.judge(max(0.0, most)):
             return ''
         if most <= self._margin:
             return 'the observation was outside the range of the training data a moment ago'
-        outside = beyond > self._margin + 0.5
+        worst = beyond.index(largest)
+        outside = np.greater(beyond, self._margin + 0.5)
         self.counts += outside
         others = int(outside.sum()) - 1
         return (

@@ -59,15 +59,17 @@ class ActionScale:
         self.low = np.array([value for member in spec.action for value in member.low])
         self.high = np.array([value for member in spec.action for value in member.high])
         self._range = self.high - self.low
+        # As they are added to and multiplied with: each call of numpy costs a tick microseconds.
+        self._one, self._half_range = np.ones_like(self.low), self._range / 2
 
     def command(self, action: NDArray[np.float32]) -> Vector:
         """
-        Scale one action.
+        Scale one action, or several.
 
-        :param action: Shape (act_dim,).
-        :return: Shape (act_dim,), float64, SI units.
+        :param action: Shape (..., act_dim).
+        :return: Shape (..., act_dim), float64, SI units.
         """
-        return self.low + (action.astype(np.float64) + 1) / 2 * self._range
+        return self.low + (action + self._one) * self._half_range
 
     def action(self, command: Vector) -> NDArray[np.float32]:
         """

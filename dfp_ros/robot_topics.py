@@ -25,6 +25,7 @@ from rclpy.subscription import Subscription
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision import Decision, State
 from dfp_ros.explain import explain
+from dfp_ros.node_time import NodeTime
 from dfp_ros.observation import Sample
 from dfp_ros.qos import COMMAND_QOS, source_qos
 from dfp_ros.qos_watch import QosWatch
@@ -126,6 +127,7 @@ class SourceSubscriptions:
             watch: QosWatch | None = None) -> None:
         """Create them."""
         self._node = node
+        self._time = NodeTime(node)
         self._receive = receive
         watch = watch or QosWatch(node)
         lockstep = loop.settings.trigger == 'samples'
@@ -148,7 +150,7 @@ class SourceSubscriptions:
     ) -> Callable[[object], None]:
         """Make the callback of one topic of a source."""
         def receive(message: object) -> None:
-            sample = read(message, self._node.get_clock().now().nanoseconds)
+            sample = read(message, self._time.now())
             if sample is not None:
                 self._receive(name, sample)
         return receive

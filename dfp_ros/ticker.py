@@ -29,6 +29,7 @@ from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.journal import Failed, Journal
 from dfp_ros.lockstep import Lockstep
 from dfp_ros.loop_statistics import LoopStatistics
+from dfp_ros.node_time import NodeTime
 from dfp_ros.observation import Sample
 from dfp_ros.rehearsal import Rehearsal
 from dfp_ros.robot_stop import stop_robot
@@ -86,6 +87,7 @@ class Ticker:
         self.statistics = LoopStatistics(None)
         self.journal = Journal()
         self._node = node
+        self._time = NodeTime(node)
         self._commands = commands
         self._decisions = decisions
         self._timer: Any = None
@@ -318,7 +320,7 @@ class Ticker:
 
     def _tick_now(self) -> None:
         """Tick, with the samples that have arrived."""
-        now = self._node.get_clock().now().nanoseconds
+        now = self._time.now()
         if self.store.pass_time(now):
             self._node.get_logger().warning(
                 'the clock was set back; only samples that arrive from now on count',
