@@ -48,7 +48,7 @@ PARTS = (
     ('observation', ObservationBuilder, ('build',)),
     ('doubts', Doubts, ('about_observation', 'about_answer')), ('planner', Planner, ('next',)),
     ('inference', OnnxPolicy, ('act',)), ('limiter', CommandLimiter, ('limit', 'stop', 'ahead')),
-    ('controller', Controller, ('step',)), ('writer', CommandWriter, ('write',)),
+    ('controller', Controller, ('step',)), ('writer', CommandWriter, ('serialize',)),
     ('publish', Publisher, ('publish',)), ('ticker', Ticker, ('tick', 'receive')),
     ('figures', LoopStatistics, ('tick', 'add')), ('log', DecisionLog, ('add',)),
     ('journal', Journal, ('step',)), ('decision', DecisionPublisher, ('publish',)))

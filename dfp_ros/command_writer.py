@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
 
-from dfp_ros.command_description import CommandTopic, JOINT_NAMES, TRAJECTORY
+from dfp_ros.command_description import CHUNK, CommandTopic, JOINT_NAMES, TRAJECTORY
 from dfp_ros.command_setters import by_index, joint_names, make_setters, parent
 from dfp_ros.message_types import field_type, find_message_type, FLOATS, WHOLE
+from dfp_ros.number_places import find_places, NumberPlaces
 from dfp_ros.rotation import NO_TURN
 from dfp_ros.spec import PolicySpec
 from dfp_ros.trajectory_points import TrajectoryPoints
@@ -83,6 +84,24 @@ class CommandWriter:
             raise DescriptionError(
                 f'{topic.where}: a {topic.type} of zeros cannot be sent: '
                 f'{type(error).__name__}: {error}') from error
+        self._places: NumberPlaces | None = None
+        if topic.type != TRAJECTORY or topic.trajectory != CHUNK:
+            self._places = find_places(
+                self._fill, [i for entry in topic.entries for i in _indices(places[entry.action])],
+                spec.action_size, self._is_stamped)
+
+    def serialize(
+            self, command: NDArray[np.float64], stamp: int,
+            ahead: NDArray[np.float64] | None = None) -> Any:
+        """
+        Make what a publisher sends, as :meth:`write`: serialized where that is faster.
+
+        :return: Bytes, or the message.
+        """
+        if self._places is None:
+            return self.write(command, stamp, ahead)
+        numbers = command * self._scale + self._offset
+        return self._places.serialize(numbers.tolist(), stamp)
 
     def write(
             self, command: NDArray[np.float64], stamp: int,
@@ -96,13 +115,18 @@ class CommandWriter:
             (m, act_dim), SI units; None where there are none.
         :raises ValueError: Where a rotation has no direction.
         """
+        if ahead is not None:
+            ahead = ahead * self._scale + self._offset
+        return self._fill(command * self._scale + self._offset, stamp, ahead)
+
+    def _fill(
+            self, numbers: NDArray[np.float64], stamp: int,
+            ahead: NDArray[np.float64] | None = None) -> Any:
+        """Fill in numbers in the message's units."""
         if self._is_stamped:
             assert self._header is not None, 'only headers are stamped'
             self._header.stamp.sec, self._header.stamp.nanosec = divmod(stamp, 1_000_000_000)
-        numbers = command * self._scale + self._offset
         if self._points is not None:
-            if ahead is not None:
-                ahead = ahead * self._scale + self._offset
             self._message.points = self._points.write(numbers, ahead)
             return self._message
         listed = numbers.tolist()
@@ -124,6 +148,11 @@ class CommandWriter:
                     f'{topic.where}: fixed: found {value!r} for {path}, which is {kind}')
             holder, name = parent(self._message, path)
             setattr(holder, name, float(value) if kind in FLOATS else value)
+
+
+def _indices(place: slice) -> range:
+    """List the indices of an action field's numbers."""
+    return range(place.start, place.stop)
 
 
 def _is_of(kind: str, value: str | bool | int | float) -> bool:

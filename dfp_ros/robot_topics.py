@@ -67,7 +67,7 @@ class CommandPublishers:
         failed: Exception | None = None
         for publisher, writer in zip(self._publishers, loop.writers, strict=True):
             try:
-                publisher.publish(writer.write(decision.sent, stamp, decision.ahead))
+                publisher.publish(writer.serialize(decision.sent, stamp, decision.ahead))
             except Exception as error:
                 failed = error
         if failed is not None:

@@ -31,6 +31,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from dfp_ros.command_description import CHUNK, CommandEntry, CommandTopic, Stop, TRAJECTORY
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.message_types import find_message_type
+from dfp_ros.policy_file import read_spec
+from dfp_ros.robot_description import load_robot_description
+from dfp_ros.shared_files import find_shared
 from dfp_ros.spec import ActionField, PolicySpec
 from dfp_ros.yaml_section import DescriptionError
 
@@ -142,9 +145,13 @@ def topic_of(kind: str, *entries: CommandEntry, **changes: Any) -> CommandTopic:
 
 
 def sent(writer: CommandWriter, *arguments: Any) -> Any:
-    """Write a message, and read it back as a robot does."""
-    return deserialize_message(
+    """Write a message, and read it back as a robot does; it is sent as it is written."""
+    written = deserialize_message(
         serialize_message(writer.write(*arguments)), writer.message_type)
+    payload = writer.serialize(*arguments)
+    content = payload if isinstance(payload, bytes) else serialize_message(payload)
+    assert deserialize_message(content, writer.message_type) == written
+    return written
 
 
 ARM_AND_FINGER = (
@@ -183,6 +190,22 @@ def test_a_trajectory_of_the_rest_of_the_chunk() -> None:
     for none in (None, ahead[:0]):
         point, = sent(writer, np.array([0.1, 1.0, 2.0]), 0, none).points
         assert list(point.velocities) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(('robot', 'policy'), [
+    ('ur5e_cube', 'cube_single'), ('panda_lift', 'lift'), ('panda_joint', 'lift_joint')])
+def test_shipped_robots_are_sent_bytes(robot: str, policy: str) -> None:
+    """What costs least; the numbers of one command leave nothing behind for the next."""
+    spec = read_spec(find_shared(policy, 'models', '.onnx'))
+    commands = np.random.default_rng(0).normal(size=(20, spec.action_size))
+    for topic in load_robot_description(find_shared(robot, 'config', '.yaml')).commands:
+        writer = CommandWriter(topic, spec)
+        for i, command in enumerate(commands):
+            stamp = i * 1_234_567_891
+            payload = writer.serialize(command, stamp)
+            assert isinstance(payload, bytes)
+            assert deserialize_message(payload, writer.message_type) == writer.write(
+                command, stamp)
 
 
 def test_joint_states_by_name() -> None:
