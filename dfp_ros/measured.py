@@ -35,7 +35,7 @@ class MeasuredReader:
 
     def __init__(self, robot: RobotDescription, spec: PolicySpec) -> None:
         """Look up what is measured, and where in a command it is."""
-        self._size = spec.action_size
+        self._unknown = np.full(spec.action_size, np.nan)
         self._builders = [
             (spec.action_slices[entry.action], ObservationBuilder([entry.measured]))
             for topic in robot.commands for entry in topic.entries if entry.measured is not None]
@@ -52,7 +52,7 @@ class MeasuredReader:
         :param samples: The newest sample of each source; those that are missing are left out.
         :return: Shape (act_dim,), in the unit of the commands, NaN where it is unknown.
         """
-        measured = np.full(self._size, np.nan)
+        measured = self._unknown.copy()
         for place, builder in self._builders:
             try:
                 # The newest samples are all that counts, whatever the time.

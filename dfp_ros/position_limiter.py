@@ -79,21 +79,23 @@ class PositionLimiter:
         :param share: Share of the largest velocity that may be used, in (0, 1].
         """
         asked = bounded(asked, self._low, self._high)
-        fastest = self._velocity * share
+        start, fastest = self._start, self._velocity * share
         # What is asked for moves by itself: fall in with its speed, and close the distance to it
         # at a speed from which one can still fall in with it.
         drift = bounded((asked - self._asked) / self.tick, -fastest, fastest)
-        distance = asked - drift * self.tick - self._start
-        closing = math.copysign(self._braking_speed(abs(distance)), distance)
+        distance = asked - drift * self.tick - start
+        closing = math.copysign(
+            braking_speed(abs(distance), self._acceleration, self.tick), distance)
         self._asked = asked
-        sent = self._next(drift + closing, fastest)
+        sent = self._next(start, drift + closing, fastest)
         if abs(sent - asked) <= _ROUNDING * max(1, abs(asked)):
             sent = asked
-        return self._send(sent)
+        return self._send(start, sent)
 
     def brake(self) -> float:
         """Come to rest as fast as the acceleration allows, and stay there."""
-        self._asked = self._send(self._next(0.0, self._velocity))
+        start = self._start
+        self._asked = self._send(start, self._next(start, 0.0, self._velocity))
         return self._asked
 
     def stay(self) -> None:
@@ -113,24 +115,20 @@ class PositionLimiter:
         assert self.position is not None, 'begin with start()'
         return self.position
 
-    def _next(self, speed: float, fastest: float) -> float:
+    def _next(self, start: float, speed: float, fastest: float) -> float:
         """Find the next position at a speed, or at the nearest that is allowed."""
-        start = self._start
+        tick, acceleration = self.tick, self._acceleration
         low, high = min(self._low, start), max(self._high, start)
-        lowest = -min(fastest, self._braking_speed(start - low))
-        highest = min(fastest, self._braking_speed(high - start))
-        reach = self._acceleration * self.tick
+        lowest = -min(fastest, braking_speed(start - low, acceleration, tick))
+        highest = min(fastest, braking_speed(high - start, acceleration, tick))
+        reach = acceleration * tick
         # Acceleration comes last: from what was allowed before, braking is enough.
         speed = bounded(
             bounded(speed, lowest, highest), self._speed - reach, self._speed + reach)
-        return bounded(start + speed * self.tick, low, high)
+        return bounded(start + speed * tick, low, high)
 
-    def _send(self, sent: float) -> float:
+    def _send(self, start: float, sent: float) -> float:
         """Note what is sent."""
-        self._speed = (sent - self._start) / self.tick
+        self._speed = (sent - start) / self.tick
         self.position = sent
         return sent
-
-    def _braking_speed(self, gap: float) -> float:
-        """Find the largest speed from which one can stop within a distance."""
-        return braking_speed(gap, self._acceleration, self.tick)

@@ -138,10 +138,11 @@ class NumberReader:
         """
         reading = self.reading
         found: list[Any] = [values.get(leaf) for leaf in self._leaves]
-        for leaf, value in zip(self._leaves, found, strict=True):
+        for value in found:
             if value is None:
+                missing = next(leaf for leaf in self._leaves if values.get(leaf) is None)
                 raise ObservationError(
-                    f'{self._name}: {leaf} is not in the message of source {reading.source!r}')
+                    f'{self._name}: {missing} is not in the message of source {reading.source!r}')
         if reading.components:
             return found
         if reading.joints:
