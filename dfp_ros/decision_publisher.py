@@ -23,7 +23,7 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision import Decision
 from dfp_ros.journal import Entry
-from dfp_ros.labelled_row import make_row
+from dfp_ros.labelled_row import LabelledRow
 from dfp_ros.observation import Sample
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.recorded_decision import DecisionRow
@@ -45,7 +45,7 @@ class DecisionPublisher:
         self._row = DecisionRow(
             loop.robot.sources, spec.observation_size,
             [(member.name, member.size) for member in spec.action])
-        self._message = make_row(self._row.parts)
+        self._layout = LabelledRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
 
     def publish(
@@ -60,9 +60,8 @@ class DecisionPublisher:
         :param samples: The samples that it was made from, by source.
         :param entry: What else it had from outside.
         """
-        self._message.data = self._row.write(
-            number, stamp, self._is_lockstep, decision, samples, entry)
-        self._publisher.publish(self._message)
+        row = self._row.write(number, stamp, self._is_lockstep, decision, samples, entry)
+        self._publisher.publish(self._layout.serialize(row))
 
     def close(self) -> None:
         """Destroy the publisher."""

@@ -20,7 +20,7 @@ from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.control_loop import ControlLoop, make_planner
 from dfp_ros.decision import Decision
-from dfp_ros.labelled_row import make_row
+from dfp_ros.labelled_row import LabelledRow
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.shadow import Shadow
 
@@ -64,7 +64,7 @@ class ShadowPublisher:
             running.policy.spec, _MARGIN * self.loop.latency)
         parts = [('number', 1), ('stamp', 2), ('command', running.policy.spec.action_size)]
         parts += [(f'disagreement/{member.name}', 1) for member in action] + [('rms', 1)]
-        self._message = make_row(parts)
+        self._layout = LabelledRow(parts)
 
     def compare(self, number: int, stamp: int, decision: Decision, time_left: float) -> None:
         """
@@ -77,10 +77,10 @@ class ShadowPublisher:
         """
         found = self.shadow.compare(stamp, decision.observation, decision.command, time_left)
         if found is not None:
-            self._message.data = [
+            row = [
                 float(number), *map(float, divmod(stamp, _SECOND)), *found.command.tolist(),
                 *found.disagreement, found.rms]
-            self._publisher.publish(self._message)
+            self._publisher.publish(self._layout.serialize(row))
 
     def facts(self) -> dict[str, str]:
         """List what is worth a line in diagnostics."""

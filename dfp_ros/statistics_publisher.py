@@ -24,7 +24,7 @@ from __future__ import annotations
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.labelled_row import make_row
+from dfp_ros.labelled_row import LabelledRow
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.statistics_row import StatisticsRow
 from dfp_ros.ticker import Ticker
@@ -48,17 +48,17 @@ class StatisticsPublisher:
         self._row = StatisticsRow(
             loop.robot.sources,
             [(member.name, member.size) for member in loop.policy.spec.action])
-        self._message = make_row(self._row.parts)
+        self._layout = LabelledRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/statistics', DECISION_QOS)
         self._timer = node.create_timer(_PERIOD, self.publish)
 
     def publish(self) -> None:
         """Publish one row."""
         ticker, statistics = self._ticker, self._ticker.statistics
-        self._message.data = self._row.write(
+        row = self._row.write(
             statistics.ticks, statistics.missed_ticks, statistics.peaks(), ticker.log.last,
             ticker.store.samples, self._node.get_clock().now().nanoseconds)
-        self._publisher.publish(self._message)
+        self._publisher.publish(self._layout.serialize(row))
 
     def close(self) -> None:
         """Destroy publisher and timer."""
