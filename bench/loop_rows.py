@@ -25,8 +25,6 @@ import loop_record as record
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.loop_statistics import LoopStatistics
-
 Times = NDArray[np.float64]
 # Bins of the period's histogram: 10 us each, from 1 ms too short to 1 ms too long, and beyond.
 _BIN_US, _BINS = 10, 100
@@ -65,10 +63,8 @@ def summarise(
 
     ``period_error`` is that of the time between two commands, in which the jitter of inference is,
     and ``tick_period_error`` of that between the beginnings of two ticks. A tick is ``missed`` as
-    the node itself counts it: each one belongs to the last deadline before it, or to the next
-    where it is less than a tenth of a period away, and deadlines without a tick are missed.
-    ``dropped`` are the deadlines that the timer passed over; it would still call for one that is
-    late by less than a period. Other definitions follow from ``wakeup``, the time from a deadline
+    the node itself counts it: each one belongs to the last deadline before it, and deadlines
+    without a tick are missed. Other definitions follow from ``wakeup``, the time from a deadline
     to its tick.
 
     :param stretches: What it did; there is a tick in each.
@@ -91,7 +87,6 @@ def summarise(
     if timed:
         late = np.concatenate([wakeups(each.ticks, period) for each in stretches])
         row['wakeup'] = distribution(late / 1e9)
-        row['dropped'] = sum(_dropped(each.ticks, period) for each in stretches)
         row['late_half_a_period'] = int(np.sum(late > period / 2))
         row['late_a_period'] = int(np.sum(late > period))
     asked = ticks[np.isfinite(ticks[:, record.INFERENCE])]
@@ -146,12 +141,6 @@ def _due_next(ticks: Times, period: float) -> Times | None:
     return first + np.round((named - first) / period) * period
 
 
-def _dropped(ticks: Times, period: float) -> int:
-    """Count the deadlines that the timer passed over."""
-    due = _due_next(ticks, period)
-    return 0 if due is None else int(np.sum(np.round(np.diff(due) / period) - 1))
-
-
 def arrival_times(ticks: Times, arrivals: Times) -> Times:
     """
     Find when the robot had each tick's command, in ns; NaN where it did not get it.
@@ -173,10 +162,9 @@ def arrival_times(ticks: Times, arrivals: Times) -> Times:
 
 def _missed(ticks: Times, period: float) -> int:
     """Count the deadlines without a tick."""
-    statistics = LoopStatistics(period / 1e9)
-    for began in ticks[:, record.BEGAN]:
-        statistics.tick(began / 1e9)
-    return statistics.missed_ticks
+    began = ticks[1:, record.BEGAN]
+    due = began - wakeups(ticks, period) % period
+    return int(np.sum(np.round(np.diff(due) / period) - 1))
 
 
 def _histogram(microseconds: Times) -> dict[str, list[float]]:

@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 # before, over twelve decades. A report costs microseconds, however long the run.
 _SMALLEST, _BINS = 1e-6, 2778
 _STEP = math.log(1.01)
-# By how much of a period a tick may seem to be before its deadline, as the first was late.
-_EARLY = 0.1
 
 
 class Series:
@@ -143,38 +141,32 @@ class LoopStatistics:
         self.missed_ticks = 0
         self._period = period
         self._series = {name: Series() for name, _ in self._REPORTED}
-        self._start = 0.0
         self._last_time: float | None = None
-        self._last_slot = 0
+        self._last_deadline: float | None = None
         self._reported = (0, 0)
 
-    def tick(self, time: float) -> None:
+    def tick(self, time: float, deadline: float | None = None) -> None:
         """
         Note that a tick began.
 
-        Deadlines are absolute: tick n belongs at start + n periods. Deadlines that pass without a
-        tick are missed, and are never made up for. A clock that is set back starts them anew.
+        The deadlines between those of two ticks were missed: whatever was due then was dropped,
+        and is never made up for. A tick that comes before the next deadline is late, and not
+        missed. A clock that is set back starts anew.
 
-        :param time: Time in s, on the clock that the deadlines are on.
+        :param time: Time in s.
+        :param deadline: The last one before that, on the same clock; None where there are none.
         """
         self.ticks += 1
         if self._last_time is None or time < self._last_time:
-            self._start = time
-            self._last_slot = 0
+            self._last_deadline = None
         else:
             self._series['period'].add((time - self._last_time) * 1e3)
             if self._period is not None:
                 self._series['period_error'].add(abs(time - self._last_time - self._period) * 1e3)
-            if self._period is not None:
-                # A tick belongs to the last deadline before it, however late it is.
-                slot = math.floor((time - self._start) / self._period + _EARLY)
-                if slot <= self._last_slot:
-                    # The first tick was late, and this one is not: put the grid where it belongs.
-                    slot = self._last_slot + 1
-                    self._start = time - slot * self._period
-                self.missed_ticks += slot - self._last_slot - 1
-                self._last_slot = slot
-        self._last_time = time
+                if deadline is not None and self._last_deadline is not None:
+                    passed = round((deadline - self._last_deadline) / self._period)
+                    self.missed_ticks += max(0, passed - 1)
+        self._last_time, self._last_deadline = time, deadline
 
     def pause(self) -> None:
         """Have the deadlines begin anew with the next tick; none was missed until then."""

@@ -219,7 +219,8 @@ class Ticker:
         self._last_sent = time.monotonic()
         self._lockstep.keep(loop, decision)
         try:
-            self.statistics.tick(now * 1e-9 if self._is_simulated_time else begin)
+            time_of_tick = now * 1e-9 if self._is_simulated_time else begin
+            self.statistics.tick(time_of_tick, self._deadline(time_of_tick))
             self.statistics.add(decision.inference, decision.observation_age)
             self.log.add(decision)
             self._ticks += 1
@@ -245,8 +246,8 @@ class Ticker:
         """
         late = time.monotonic() - self._last_tick - self.loop.tick * 1e-9
         if self.is_timed and not self._is_simulated_time and late >= 0:
-            self._tick_now()
             self._has_kept_up = True
+            self._tick_now()
 
     def _reset_controller(self) -> None:
         """Have the controller begin as new."""
@@ -264,6 +265,21 @@ class Ticker:
         """Stop the robot; tell whether that took a while."""
         since = None if self._is_simulated_time else self._last_sent
         return stop_robot(self.loop, self._commands, since, self._node.get_logger())
+
+    def _deadline(self, now: float) -> float | None:
+        """
+        Find the deadline of the tick that is done just now; None where ticks have none.
+
+        :param now: Time in s, on the clock of the timer.
+        """
+        if not self.is_timed:
+            return None
+        period = self.loop.tick * 1e-9
+        upcoming = self._time_left() + (now if self._is_simulated_time else time.monotonic())
+        if not self._has_kept_up:
+            return upcoming - period
+        # The timer was not called yet, so that what it names is this one or one before.
+        return upcoming + max(0, math.floor((now - upcoming) / period)) * period
 
     def _start_timer(self) -> None:
         """Begin to tick at the rate that is set, and to count."""

@@ -72,21 +72,29 @@ def test_percentiles_of_what_no_bin_is_for() -> None:
 
 
 def missed(*times: float) -> int:
-    """Count missed ticks of a loop with a period of 1 s."""
+    """Count missed ticks of a loop with a deadline each whole second."""
     statistics = LoopStatistics(1.0)
     for moment in times:
-        statistics.tick(moment)
+        statistics.tick(moment, math.floor(moment))
     return statistics.missed_ticks
 
 
 def test_missed_ticks() -> None:
     """A deadline that passes without a tick is missed; one that is late is not."""
     assert missed(0, 1, 2, 3) == 0
-    assert missed(0, 1.4, 2, 2.9, 4.3) == 0
+    assert missed(0, 1.4, 2, 3.9, 4.3) == 0
     assert missed(0, 1, 4, 5) == 2
     assert missed(10, 13.2, 14, 20) == 7
-    # The very first tick was late; those that follow are on a grid of their own.
+    # The very first tick was late.
     assert missed(0.7, 1.0, 2.0, 3.0, 5.0) == 1
+
+
+def test_nothing_is_missed_without_deadlines() -> None:
+    statistics = LoopStatistics(1.0)
+    for moment in (0.0, 1.0, 5.0):
+        statistics.tick(moment)
+    assert statistics.missed_ticks == 0
+    assert statistics.report()['period_error_max_ms'] == pytest.approx(3000)
 
 
 def test_a_clock_that_is_set_back() -> None:
@@ -105,14 +113,14 @@ def test_report() -> None:
     """Counts and figures since the last report, and since the beginning."""
     statistics = LoopStatistics(0.05)
     for moment, inference in ((0.0, 0.001), (0.05, None), (0.15, 0.003)):
-        statistics.tick(moment)
+        statistics.tick(moment, moment)
         statistics.add(inference, 0.01)
     first = statistics.report()
     assert first['period_mean_ms'] == pytest.approx(75)
     assert first['inference_p50_ms'] == pytest.approx(2)
     assert first['observation_age_max_ms'] == pytest.approx(10)
     assert (first['ticks'], first['missed_ticks']) == (3, 1)
-    statistics.tick(0.2)
+    statistics.tick(0.2, 0.2)
     second = statistics.report()
     assert (second['ticks'], second['missed_ticks']) == (1, 0)
     assert (second['run_ticks'], second['run_missed_ticks']) == (4, 1)
@@ -122,8 +130,8 @@ def test_report() -> None:
 
 def test_late_is_not_missed() -> None:
     """A tick that comes before the next deadline was late; one that comes after it is lost."""
-    assert missed(0, 1.8, 2, 3) == 0
-    assert missed(0, 1, 3.8, 4, 5) == 1
+    assert missed(0, 1.99, 2, 3) == 0
+    assert missed(0, 1, 3.99, 4, 5) == 1
     assert missed(0, 1, 3.8, 4.7, 5) == 1
 
 
