@@ -22,6 +22,9 @@ LOADS = {
     'none': (), 'one core busy': ('busy',), 'both cores busy': ('busy', 'busy'),
     'memory': ('memory',), 'swaps': (), 'images': ('images',)}
 
+#: How long before a tick at 200 Hz it is rehearsed, in us.
+REHEARSAL = 2000
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -32,6 +35,7 @@ class Condition:
     :param load: One of :data:`LOADS`.
     :param fifo: Whether all that is measured, and the robot, has SCHED_FIFO.
     :param trigger: ``timer``, or ``samples`` for a node that ticks as observations arrive.
+    :param rehearsal: Microseconds before a tick at which the node rehearses it; 0 for never.
     :param seconds: How long the node is measured.
     :param floor_seconds: How long the bare timer is, half before and half after.
     :param listens: Whether a timer that takes observations is measured too, for a quarter of that.
@@ -41,6 +45,7 @@ class Condition:
     load: str = 'none'
     fifo: bool = False
     trigger: str = 'timer'
+    rehearsal: int = 0
     seconds: float = field(default=60.0, kw_only=True)
     floor_seconds: float = field(default=20.0, kw_only=True)
     listens: bool = field(default=False, kw_only=True)
@@ -52,23 +57,29 @@ class Condition:
 
     def facts(self) -> dict[str, str | float | bool]:
         """List what a row says of it."""
-        return {'rate': self.rate, 'load': self.load, 'fifo': self.fifo, 'trigger': self.trigger}
+        return {'rate': self.rate, 'load': self.load, 'fifo': self.fifo, 'trigger': self.trigger,
+                'rehearsal': self.rehearsal}
 
     def __str__(self) -> str:
         """Name it."""
         return (f'{self.rate:g} Hz, {self.load}' + ', SCHED_FIFO' * self.fifo
-                + f', trigger {self.trigger}' * (self.trigger != 'timer'))
+                + f', trigger {self.trigger}' * (self.trigger != 'timer')
+                + ', rehearsed' * bool(self.rehearsal))
 
 
 def full(seconds: float) -> list[Condition]:
-    """List all conditions; with 60 s each they take some 18 minutes."""
+    """List all conditions; with 60 s each they take some 17 minutes."""
     floor = {'seconds': seconds, 'floor_seconds': seconds / 4}
+    # With other loads than real-time loops have, half of it gives the shape.
+    short = {'seconds': seconds / 2, 'floor_seconds': seconds / 6}
     return [
+        *(Condition(rate, **floor) for rate in (50, 100)),
         Condition(200, seconds=seconds, floor_seconds=seconds, listens=True),
+        Condition(500, **floor),
         Condition(1000, listens=True, **floor),
-        *(Condition(rate, **floor) for rate in (50, 100, 500)),
-        *(Condition(200, load, **floor) for load in LOADS if load != 'none'),
+        *(Condition(200, load, **short) for load in LOADS if load != 'none'),
         Condition(200, 'none', True, **floor),
+        Condition(200, 'none', True, rehearsal=REHEARSAL, **short),
         Condition(200, 'both cores busy', True, **floor),
         Condition(200, trigger='samples', seconds=seconds / 2, floor_seconds=0)]
 

@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from loop_condition import REHEARSAL
+
 Row = dict[str, Any]
 PERIOD_ERROR, CPU, OVERHEAD_US = 1.25, 1.5, 500.0
 MISSED_1000, MISSED_BUSY = 1 / 1000, 1 / 2000
@@ -36,23 +38,29 @@ def judge(rows: Sequence[Row]) -> list[Row]:
         goals.append(
             {'goal': goal, 'found': found, 'limit': limit, 'met': found <= limit, **beside})
 
-    node, timer = _find(rows, 'node', 200), _find(rows, 'timer', 200)
-    if node and timer:
-        add(f'200 Hz, no load: ticks missed in {node["seconds"]:.0f} s', node['missed'], 0,
+    for words, how in (
+            ('no load', {}), ('SCHED_FIFO', {'fifo': True}),
+            ('SCHED_FIFO, rehearsed', {'fifo': True, 'rehearsal': REHEARSAL})):
+        node, timer = (_find(rows, kind, 200, **how) for kind in ('node', 'timer'))
+        if not node or not timer:
+            continue
+        add(f'200 Hz, {words}: ticks missed in {node["seconds"]:.0f} s', node['missed'], 0,
             timer=timer['missed'])
         for key, of in (('period_error', 'commands'), ('tick_period_error', 'ticks')):
             ours, theirs = node[key]['p99.9_us'], timer[key]['p99.9_us']
-            add(f"200 Hz, no load: p99.9 of the error of the {of}' period over the timer's",
+            add(f"200 Hz, {words}: p99.9 of the error of the {of}' period over the timer's",
                 ours / theirs, PERIOD_ERROR, node_us=ours, timer_us=theirs)
+        if 'inference' in node:
+            add(f'200 Hz, {words}: p99 from the deadline to the command above inference, us',
+                _above_inference(node, 'deadline_to_command'), OVERHEAD_US,
+                inference_us=node['inference']['p99_us'], timer_us=timer['wakeup']['p99_us'])
+    node, timer = _find(rows, 'node', 200), _find(rows, 'timer', 200)
+    if node and timer:
         ours, theirs = node['cpu_us_per_tick'], timer['cpu_us_per_tick']
         inference = node.get('inference_mean_us', 0.0)
         add("200 Hz, no load: processor time of a tick without inference over the timer's",
             (ours - inference) / theirs, CPU, node_us=ours, inference_us=inference,
             timer_us=theirs)
-        if 'inference' in node:
-            add('200 Hz, no load: p99 from the deadline to the command above inference, us',
-                _above_inference(node, 'deadline_to_command'), OVERHEAD_US,
-                inference_us=node['inference']['p99_us'], timer_us=timer['wakeup']['p99_us'])
     node = _find(rows, 'node', 200, trigger='samples')
     if node and 'inference' in node:
         add('200 Hz, ticks on samples: p99 from observation to command above inference, us',
@@ -81,9 +89,10 @@ def describe(goal: Row) -> str:
 
 def _find(
         rows: Sequence[Row], kind: str, rate: float, load: str = 'none', fifo: bool = False,
-        trigger: str = 'timer') -> Row | None:
+        trigger: str = 'timer', rehearsal: int = 0) -> Row | None:
     """Find the row of a condition."""
-    wanted = {'kind': kind, 'rate': rate, 'load': load, 'fifo': fifo, 'trigger': trigger}
+    wanted = {'kind': kind, 'rate': rate, 'load': load, 'fifo': fifo, 'trigger': trigger,
+              'rehearsal': rehearsal}
     return next((row for row in rows if wanted.items() <= row.items()), None)
 
 

@@ -61,7 +61,7 @@ def goals(results: Results) -> str:
 def _condition(row: Row) -> str:
     """Name the condition that the loop ran under."""
     return (f'{row["rate"]:,g} Hz' + (f', {row["load"]}' if row['load'] != 'none' else '')
-            + ', SCHED_FIFO' * row['fifo']
+            + ', SCHED_FIFO' * row['fifo'] + ', rehearsed' * bool(row.get('rehearsal'))
             + ', ticks on samples' * (row.get('trigger') == 'samples'))
 
 

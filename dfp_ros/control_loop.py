@@ -48,6 +48,7 @@ class ControlLoop:
     :param writers: Writers of the command topics, in the description's order.
     :param tick: Time between two ticks in ns.
     :param latency: p99 of the policy's inference in s as measured, NaN where it was not.
+    :param understudy: Rehearses steps before they count; None where nothing is rehearsed.
     """
 
     settings: Settings
@@ -57,6 +58,7 @@ class ControlLoop:
     writers: tuple[CommandWriter, ...]
     tick: int
     latency: float = math.nan
+    understudy: Controller | None = None
 
 
 def load_policy(
@@ -142,8 +144,14 @@ def make_control_loop(
     """
     controller = make_controller(settings, robot, policy)
     writers = tuple(CommandWriter(topic, policy.spec) for topic in robot.commands)
+    understudy = None
+    if settings.realtime.rehearsal:
+        # It is not late for anything, and needs no thread to wait beside.
+        safety = replace(settings.safety, inference_deadline=0.0)
+        understudy = make_controller(replace(settings, safety=safety), robot, policy)
     return ControlLoop(
-        settings, robot, policy, controller, writers, settings.tick(policy.spec))
+        settings, robot, policy, controller, writers, settings.tick(policy.spec),
+        understudy=understudy)
 
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:

@@ -196,6 +196,16 @@ class Controller:
         """
         return self._planner.asks_at(now)
 
+    def rehearse(self, now: int, samples: Mapping[str, Sample | None]) -> None:
+        """
+        Do what a step does that asks the policy, for nothing; an understudy's only task.
+
+        :param now: Time in ns, on the clock of the samples.
+        :param samples: Newest sample of each source by name.
+        """
+        self._planner.drop()
+        self.step(now, samples)
+
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
         Decide the command of one tick.

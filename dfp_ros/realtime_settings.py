@@ -53,10 +53,10 @@ class RealtimeSettings:
         'start of the node on; what Linux does by itself is 50. 0 leaves it as it is.',
         bounds=(0, 1000), is_fixed=True)
     rehearsal: int = setting(
-        0, 'Microseconds before a tick that asks the policy at which it answers once more than '
-        'needed, from the next activation on, so that weights and code are in the caches when it '
-        'counts. 1000 suits most; at most half a tick. 0 for never. Costs the processor an '
-        'inference.', bounds=(0, 100_000))
+        0, 'Microseconds before a tick that asks the policy at which the same step is done once '
+        'for nothing, from the next activation on, so that weights and code are in the caches '
+        'when it counts. Twice what a step takes; at most half a tick. 0 for never. Costs the '
+        'processor as much as a step.', bounds=(0, 100_000))
 
     def __post_init__(self) -> None:
         """Check the processors."""

@@ -11,11 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One more answer of the policy shortly before it is asked, so that it is in the caches then."""
+"""A step for nothing shortly before one that counts, so that all it needs is in the caches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import time
 from typing import Any
 
@@ -23,7 +23,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dfp_ros.control_loop import ControlLoop
-from dfp_ros.policy_file import PolicyError
+from dfp_ros.observation import Sample
 
 # A rehearsal must be over this many times before the tick, so that it makes none late.
 _MARGIN = 1.5
@@ -31,21 +31,24 @@ _MARGIN = 1.5
 
 class Rehearsal:
     """
-    Has the policy answer, on nothing in particular, a while before each tick that asks it.
+    Has an understudy decide, on the samples that there are, before each tick that asks the policy.
 
-    Noise, plan and statistics know nothing of it, and commands are the same with it.
+    It is a controller of its own on the same policy: noise, plan and statistics of the one that
+    counts know nothing of it, and commands are the same with it.
 
     :param node: Creates the timer, on the thread that ticks.
     :param loop: Gives the control loop that ticks work with.
+    :param samples: Gives the newest samples.
     :param time_left: Gives the seconds until the next tick.
     """
 
     def __init__(
             self, node: Node, loop: Callable[[], ControlLoop],
-            time_left: Callable[[], float]) -> None:
+            samples: Callable[[], Mapping[str, Sample]], time_left: Callable[[], float]) -> None:
         """Wait to be started."""
         self._node = node
         self._loop = loop
+        self._samples = samples
         self._time_left = time_left
         self._timer: Any = None
         self._took = 0.0
@@ -73,8 +76,10 @@ class Rehearsal:
             self._timer = None
 
     def _rehearse(self) -> None:
-        """Have the policy answer, if the next tick asks it and there is time for one more."""
+        """Rehearse, if the next tick asks the policy and there is time for one more step."""
         loop, left = self._loop(), self._time_left()
+        if loop.understudy is None:
+            return
         now = self._node.get_clock().now().nanoseconds
         if left < _MARGIN * self._took or not loop.controller.asks_at(now + round(left * 1e9)):
             # One that was slow once must not be the last.
@@ -82,9 +87,7 @@ class Rehearsal:
             return
         begin = time.perf_counter()
         try:
-            loop.policy.warm_up(
-                loop.settings.candidates or loop.policy.spec.candidates, calls=1)
-        except PolicyError:
-            # The tick meets it too, and knows what to do.
+            loop.understudy.rehearse(now, self._samples())
+        except Exception:  # whatever it is, the tick meets it too, and stops the robot
             return
         self._took = time.perf_counter() - begin

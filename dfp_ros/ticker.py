@@ -99,7 +99,8 @@ class Ticker:
         self._has_kept_up = False
         self._ticks = 0
         self._lockstep = Lockstep(commands, self.tick)
-        self._rehearsal = Rehearsal(node, lambda: self.loop, self._time_left)
+        self._rehearsal = Rehearsal(
+            node, lambda: self.loop, lambda: self.store.samples, self._time_left)
 
     @property
     def is_timed(self) -> bool:

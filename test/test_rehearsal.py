@@ -19,8 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 import time
 
+import numpy as np
 from policies import write_policy
 import pytest
+from robot_samples import rest_samples
 
 rclpy = pytest.importorskip('rclpy')
 
@@ -29,6 +31,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.task import Future  # noqa: E402
 
+from dfp_ros.chunk import Chunk, FloatArray  # noqa: E402
 from dfp_ros.control_loop import ControlLoop, load_robot, make_control_loop  # noqa: E402
 from dfp_ros.node_main import keep_spinning  # noqa: E402
 from dfp_ros.policy import OnnxPolicy  # noqa: E402
@@ -48,24 +51,24 @@ class Recorded(OnnxPolicy):
         self.answered: list[float] = []
         self._takes = takes
 
-    def warm_up(self, candidates: int, calls: int = 20) -> object:
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
         """Answer, and note when."""
         self.answered.append(time.monotonic())
         time.sleep(self._takes)
-        return super().warm_up(candidates, calls)
+        return super().act(observation, noise)
 
 
-def make_loop(path: Path, takes: float = 0.0) -> tuple[ControlLoop, Recorded]:
+def make_loop(
+        path: Path, takes: float = 0.0, lead: float = LEAD) -> tuple[ControlLoop, Recorded]:
     """Make a control loop, which has no plan, so that its next tick asks the policy."""
     settings = make_settings({
         **{name: default for name, default, _ in describe()}, 'policy': str(path),
-        'robot': 'ur5e_cube'})
+        'robot': 'ur5e_cube', 'realtime.rehearsal': round(lead * 1e6)})
     policy = Recorded(path, takes)
     return make_control_loop(settings, load_robot(str(ROBOT)), policy), policy
 
 
-def run(node: Node, loop: ControlLoop, ticks: int, executor: Executor,
-        lead: float = LEAD) -> list[float]:
+def run(node: Node, loop: ControlLoop, ticks: int, executor: Executor) -> list[float]:
     """Tick so often, and say when."""
     began: list[float] = []
     ended = Future()
@@ -76,8 +79,10 @@ def run(node: Node, loop: ControlLoop, ticks: int, executor: Executor,
             ended.set_result(None)
 
     timer = node.create_timer(TICK, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
-    rehearsal = Rehearsal(node, lambda: loop, lambda: timer.time_until_next_call() * 1e-9)
-    rehearsal.start(lead)
+    rehearsal = Rehearsal(
+        node, lambda: loop, lambda: rest_samples(node.get_clock().now().nanoseconds),
+        lambda: timer.time_until_next_call() * 1e-9)
+    rehearsal.start(loop.settings.realtime.rehearsal * 1e-6)
     executor.add_node(node)
     # Without this one, the events executor of rclpy 7.1.6 is not woken by the future.
     node.create_timer(TICK / 7, lambda: ended.done() and executor.wake())
@@ -118,7 +123,25 @@ def test_none_where_it_would_make_the_tick_late(node: Node, tmp_path: Path) -> N
 
 
 def test_none_by_default(node: Node, tmp_path: Path) -> None:
-    loop, policy = make_loop(write_policy(tmp_path / 'policy.onnx'))
-    assert loop.settings.realtime.rehearsal == 0
-    run(node, loop, 4, _single_threaded(node.context), loop.settings.realtime.rehearsal)
+    assert {name: default for name, default, _ in describe()}['realtime.rehearsal'] == 0
+    loop, policy = make_loop(write_policy(tmp_path / 'policy.onnx'), lead=0.0)
+    run(node, loop, 4, _single_threaded(node.context))
     assert not policy.answered
+
+
+def test_decisions_are_the_same_with_it(tmp_path: Path) -> None:
+    path = write_policy(tmp_path / 'policy.onnx')
+    with_it, policy = make_loop(path)
+    without = make_loop(path, lead=0.0)[0]
+    assert with_it.understudy is not None
+    assert without.understudy is None
+    for now in range(1_000_000_000, 2_000_000_000, with_it.tick):
+        asked = len(policy.answered)
+        with_it.understudy.rehearse(now - 1000, rest_samples(now - 1000))
+        assert len(policy.answered) == asked + 1
+        found, wanted = (
+            each.controller.step(now, rest_samples(now)) for each in (with_it, without))
+        assert found.sent is not None
+        assert np.array_equal(found.sent, wanted.sent)
+        assert (found.reason, found.chunk_index, found.draw) == (
+            wanted.reason, wanted.chunk_index, wanted.draw)
