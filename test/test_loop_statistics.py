@@ -139,10 +139,10 @@ def test_a_pause_misses_no_tick() -> None:
     """Deadlines begin anew with the tick after it, and the time until then is no period."""
     statistics = LoopStatistics(0.1)
     for begin in (0.0, 0.1, 0.2):
-        statistics.tick(begin)
+        statistics.tick(begin, begin)
     statistics.pause()
     for begin in (0.75, 0.85, 1.05):
-        statistics.tick(begin)
+        statistics.tick(begin, begin)
     report = statistics.report()
     assert (report['ticks'], report['missed_ticks']) == (6, 1)
     assert report['period_max_ms'] == pytest.approx(200)
