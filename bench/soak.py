@@ -29,7 +29,9 @@ memory clearly grows, threads or descriptors leak, or the node does what it must
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+import faulthandler
 import itertools
 from pathlib import Path
 import sys
@@ -200,7 +202,7 @@ class Soak:
 
 def soak(
         robot: FaultRobot, minutes: float, interval: float, warm_up: int, every: float,
-        fifo: bool) -> dict[str, Any]:
+        fifo: bool, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """
     Run a node, and have something happen to it again and again.
 
@@ -210,7 +212,10 @@ def soak(
     :param warm_up: Turns before.
     :param every: Seconds between two samples.
     :param fifo: Whether the node gets real-time priority.
-    :return: What was seen, and the verdict.
+    :param keep: Gets what was seen, and the verdict, before anything is ended: whatever comes of
+        that, an hour is not lost.
+    :return: The same.
+    :raises ValueError: Where it was too short for a judgement.
     """
     with tempfile.TemporaryDirectory() as name:
         policy = SoakFaults.first_policy(robot, Path(name))
@@ -232,7 +237,8 @@ def soak(
                     'ticks': watch.missed.ticks, 'processor_percent': watch.processor_percent,
                     'faults': made.faults, 'rests': made.rests, 'missed': watch.missed.events,
                     'samples': watch.samples}
-    row['verdict'] = judge(row)
+            row['verdict'] = judge(row)
+            keep(row)
     return row
 
 
@@ -259,12 +265,16 @@ def main() -> int:
             f'expected at least {_FEWEST * asked.interval / 60:g}, in which some come twice')
     found = next(robot for robot in ROBOTS if robot.name == asked.robot)
     robot = replace(found, spec=replace(found.spec, period=_TICK))
+
+    def keep(row: dict[str, Any]) -> None:
+        print(verdict(row))
+        finish([row], asked.json)
+        if asked.png:
+            draw(row, asked.png)
+
+    faulthandler.enable()
     row = soak(
-        robot, asked.minutes, asked.interval, asked.warm_up, asked.every, asked.fifo)
-    print(verdict(row))
-    finish([row], asked.json)
-    if asked.png:
-        draw(row, asked.png)
+        robot, asked.minutes, asked.interval, asked.warm_up, asked.every, asked.fifo, keep)
     return 1 if row['verdict']['wrong'] else 0
 
 

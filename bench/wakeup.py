@@ -186,20 +186,27 @@ def measure(condition: Condition, seconds: float, domain: int, queue: Any) -> No
     loop = Loop(condition, seconds)
     executor = make_executor()
     executor.add_node(loop.node)
+    thread = None
     started, cpu = time.monotonic(), time.process_time()
     if condition.way == 'spin':
         # A future of its own each time: it keeps what is hung on it.
         loop.run(lambda until: executor.spin_until_future_complete(
             Future(), timeout_sec=max(0, until - time.monotonic_ns()) * 1e-9), executor.wake)
     elif condition.way.startswith('thread'):
-        threading.Thread(target=loop.run, args=(sleep_until, executor.wake)).start()
+        thread = threading.Thread(target=loop.run, args=(sleep_until, executor.wake))
+        thread.start()
     else:
         loop.start_timer()
     keep_spinning(executor, loop.node, loop.ended)
+    if thread is not None:
+        thread.join()
     share = (time.process_time() - cpu) / (time.monotonic() - started)
     queue.put({
         **asdict(condition), 'ticks': len(loop.late), 'missed': loop.missed, 'core': share,
         'late': distribution([max(0, late) * 1e-9 for late in loop.late])})
+    executor.remove_node(loop.node)
+    executor.shutdown()
+    loop.node.destroy_node()
     rclpy.shutdown()
 
 

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 import signal
 import socket
 import threading
@@ -62,6 +63,8 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
         rclpy.logging.get_logger(name).error(f'cannot start: {error}')
         rclpy.shutdown()
         return 1
+    executor: Executor | None = None
+    waiting: threading.Thread | None = None
     try:
         if not node.autostart():
             return 1
@@ -74,11 +77,19 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
             ended.set_result(None)
             executor.wake()
 
-        threading.Thread(target=wait_for_signal, name='signals', daemon=True).start()
+        waiting = threading.Thread(target=wait_for_signal, name='signals')
+        waiting.start()
         keep_spinning(executor, node, ended)
         executor.remove_node(node)
         return 0
     finally:
+        # Nobody wakes an executor that is gone, or uses a node that is.
+        if waiting is not None:
+            with contextlib.suppress(OSError):
+                signals.shutdown(socket.SHUT_RDWR)
+            waiting.join()
+        if executor is not None:
+            executor.shutdown()
         node.close()
         rclpy.shutdown()
 

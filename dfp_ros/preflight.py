@@ -70,6 +70,7 @@ def main(args: list[str] | None = None) -> int:
         executor.add_node(node)
         keep_spinning(executor, node, node.ended)
         executor.remove_node(node)
+        executor.shutdown()
         if not node.ended.done():
             return 1
         figures = node.figures()

@@ -44,17 +44,18 @@ def main() -> int:
     rclpy.init()
     node = PolicyNode(parameter_overrides=[
         Parameter('policy', value=asked.policy), Parameter('robot', value=asked.robot)])
+    executor = SingleThreadedExecutor()
     try:
         # Configures and activates; where that fails, the reason has been logged.
         if not node.autostart():
             return 1
-        executor = SingleThreadedExecutor()
         executor.add_node(node)
         end = time.monotonic() + asked.seconds
         while time.monotonic() < end:
             executor.spin_once(timeout_sec=0.1)
         return 0
     finally:
+        executor.shutdown()
         # Stops the robot, whatever happened, and destroys the node.
         node.close()
         rclpy.try_shutdown()

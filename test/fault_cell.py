@@ -162,11 +162,12 @@ class FaultCell:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The node says goodbye to a robot that still hears it.
+        self.process.leave()
         self._ended.set()
         self._executor.wake()
         for thread in self._threads:
             thread.join()
-        self.process.__exit__()
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)

@@ -91,9 +91,9 @@ class Cell:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.process.leave()
         self._ended.set()
         self._thread.join()
-        self.process.__exit__()
         self.peer.__exit__()
 
     def now(self) -> Any:

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import contextlib
 import os
 import signal
 import subprocess
@@ -62,6 +63,18 @@ class NodeProcess:
             self.process.kill()
             self.process.wait()
         self._output.close()
+
+    def leave(self, timeout: float = 10.0) -> None:
+        """
+        Have it leave its domain; kill it where it does not.
+
+        A process that is killed leaves its locks and ports in the shared memory of Fast DDS to
+        those that it talked to, whose own end must not meet them.
+        """
+        if self.process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop(timeout=timeout)
+        self.__exit__()
 
     @property
     def output(self) -> str:
