@@ -231,4 +231,5 @@ class _Listener:
     def close(self) -> None:
         """Leave."""
         self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        # A signal has ended it already.
+        rclpy.try_shutdown(context=self._context)

@@ -200,3 +200,12 @@ def test_what_cannot_start_says_why(domain: int, words: list[str], message: str)
         assert process.wait() != 0
         assert message in process.output
         assert 'Traceback' not in process.output
+
+
+def test_an_interruption_is_no_crash(domain: int, policy: Path) -> None:
+    """Ctrl-C while it waits for the robot: exit status 1, no traceback."""
+    with Peer(domain) as peer, NodeProcess(
+            MODULE, domain, '--wait', '60', '--ros-args', *arguments(policy)) as process:
+        peer.wait_for(lambda: 'dfp_preflight_listener' in peer.node.get_node_names())
+        assert process.stop() == 1
+        assert 'Traceback' not in process.output, process.output
