@@ -31,6 +31,7 @@ from rclpy.task import Future
 
 _FOREVER = 1e8  # s
 _POLL = 0.1  # s
+_LONGEST_JOIN = 1.0  # s
 
 
 class SafeNode(Protocol):
@@ -83,15 +84,18 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
         executor.remove_node(node)
         return 0
     finally:
-        # Nobody wakes an executor that is gone, or uses a node that is.
-        if waiting is not None:
-            with contextlib.suppress(OSError):
-                signals.shutdown(socket.SHUT_RDWR)
-            waiting.join()
-        if executor is not None:
-            executor.shutdown()
-        node.close()
-        rclpy.shutdown()
+        try:
+            # Nobody wakes an executor that is gone, or uses a node that is.
+            if waiting is not None:
+                with contextlib.suppress(OSError):
+                    signals.shutdown(socket.SHUT_RDWR)
+                waiting.join(_LONGEST_JOIN)
+            if executor is not None:
+                executor.shutdown()
+        finally:
+            # Whatever went wrong, the robot is stopped.
+            node.close()
+            rclpy.shutdown()
 
 
 def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
