@@ -82,7 +82,7 @@ class Remedy:
 
 def remedies(paper: PaperPolicy) -> Iterator[Remedy]:
     """List what is tried, for one candidate of the paper's size."""
-    policy = OnnxPolicy(paper.path)
+    policy = OnnxPolicy(paper.path, candidates=1)
     inputs = Inputs(policy, 1)
     answer = onnx_answer(policy, inputs)
     node = 'onnxruntime'
@@ -99,10 +99,11 @@ def remedies(paper: PaperPolicy) -> Iterator[Remedy]:
     yield Remedy('one block', node, _session_answer(block.session, inputs))
     yield Remedy('one block, touched', node, _session_answer(block.session, inputs), _early(
         0.3e-3, block.touch, _spin_until))
-    small = onnx_answer(OnnxPolicy(quantise(paper.path)), inputs)
+    small = onnx_answer(OnnxPolicy(quantise(paper.path), candidates=1), inputs)
     yield Remedy('int8', 'onnxruntime, int8', small)
     (paper.path.parent / 'tiny').mkdir(exist_ok=True)
-    tiny = OnnxPolicy(write_policy(paper.path.parent / 'tiny', hidden=(8, 8, 8, 8)).path)
+    tiny = OnnxPolicy(
+        write_policy(paper.path.parent / 'tiny', hidden=(8, 8, 8, 8)).path, candidates=1)
     yield Remedy('code rehearsed', node, answer, _early(
         0.6e-3, _rehearse(onnx_answer(tiny, inputs)), sleep_until))
     for lead in (0.8e-3, 1.5e-3, 3e-3):
@@ -170,11 +171,12 @@ def _on_all(answer: Answer) -> Answer:
 
 
 def _options() -> onnxruntime.SessionOptions:
-    """Give the options that the node has."""
+    """Give the options that the node has, with one candidate."""
     made = onnxruntime.SessionOptions()
     made.intra_op_num_threads = made.inter_op_num_threads = 1
     made.enable_cpu_mem_arena = made.enable_mem_pattern = False
     made.log_severity_level = 4
+    made.add_free_dimension_override_by_name('candidates', 1)
     return made
 
 

@@ -17,7 +17,8 @@ What a policy's answer is made of, and what other ways to write its graph would 
     python bench/graph.py --json bench/results/graph.json
 
 The paper's size (``paper_policy.py``) and a policy that is shipped, with one thread. Each variant
-of ``graph_variants.py`` must answer as the exported graph does; they take turns. What the
+of ``graph_variants.py`` must answer as the exported graph does; they take turns. All are prepared
+for their number of candidates, as the node prepares them, but for one. What the
 exported graph's answer is made of comes from ONNX Runtime's profiler, which makes the whole
 slower.
 """
@@ -48,16 +49,21 @@ Row = dict[str, Any]
 # Largest difference of an action from that of the exported graph.
 TOLERANCES = {'fp16': 1e-2, 'int8': 0.3}
 TOLERANCE = 1e-5
+# The exported graph for any number of candidates.
+ANY = 'as exported, for any number'
 # Calls of each variant and for the profile: all, and where it is to be quick.
 CALLS, QUICK_CALLS, TURNS = 2000, 200, 20
 
 
-def session(model: onnx.ModelProto, profile: Path | None = None) -> Any:
+def session(
+        model: onnx.ModelProto, candidates: int | None = None, profile: Path | None = None) -> Any:
     """Load a model with the options of the policy node."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 4
+    if candidates is not None:
+        options.add_free_dimension_override_by_name('candidates', candidates)
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
@@ -85,8 +91,9 @@ def compare(name: str, model: onnx.ModelProto, candidates: int, calls: int) -> l
     :raises SystemExit: Where a variant answers something else.
     """
     sessions = {
-        variant: session(made(model)) for variant, made in VARIANTS.items()
+        variant: session(made(model), candidates) for variant, made in VARIANTS.items()
         if candidates == 1 or variant != 'actor alone'}
+    sessions[ANY] = session(model)
     given = inputs(sessions['as exported'], candidates)
     wanted = sessions['as exported'].run(['action_chunk'], given)[0]
     for variant, subject in sessions.items():
@@ -116,7 +123,7 @@ def profile(name: str, model: onnx.ModelProto, candidates: int, calls: int) -> l
     :param calls: How many are profiled; medians are given.
     """
     with tempfile.TemporaryDirectory() as folder:
-        subject = session(model, Path(folder) / 'profile')
+        subject = session(model, candidates, Path(folder) / 'profile')
         given = inputs(subject, candidates)
         for _ in range(calls):
             subject.run(None, given)

@@ -147,7 +147,7 @@ class Bench:
             name: MODELS / f'{name}.onnx' for name in SHIPPED}
         for count in self.effort.candidates:
             for name, path in policies.items():
-                policy = OnnxPolicy(path)
+                policy = OnnxPolicy(path, candidates=count)
                 yield self._condition('candidates', name, count, 'onnxruntime', onnx_answer(
                     policy, Inputs(policy, count)))
             yield self._products('candidates', count)
@@ -155,12 +155,14 @@ class Bench:
     def runtimes(self) -> Iterator[Condition]:
         """Give the paper size by every runtime."""
         path = self.paper.path
-        policies = {
-            'onnxruntime': OnnxPolicy(path),
-            'onnxruntime, 2 threads': OnnxPolicy(path, execution(2)),
-            'onnxruntime, 2 threads, spinning': OnnxPolicy(path, execution(2, True)),
-            'onnxruntime, int8': OnnxPolicy(quantise(path))}
+        small = quantise(path)
         for count in self.effort.candidates:
+            policies = {
+                'onnxruntime': OnnxPolicy(path, candidates=count),
+                'onnxruntime, 2 threads': OnnxPolicy(path, execution(2), candidates=count),
+                'onnxruntime, 2 threads, spinning': OnnxPolicy(
+                    path, execution(2, True), candidates=count),
+                'onnxruntime, int8': OnnxPolicy(small, candidates=count)}
             inputs = Inputs(policies['onnxruntime'], count)
             answers = {
                 name: onnx_answer(policy, inputs) for name, policy in policies.items()
@@ -183,7 +185,7 @@ class Bench:
             f'flow-{count}': (policy, count) for count, policy in self.flows.items()}
         for count in (1, 16):
             for name, (made, evaluations) in policies.items():
-                policy = OnnxPolicy(made.path)
+                policy = OnnxPolicy(made.path, candidates=count)
                 condition = self._condition('ode', name, count, 'onnxruntime', onnx_answer(
                     policy, Inputs(policy, count)))
                 condition.labels['evaluations'] = evaluations
@@ -201,7 +203,8 @@ class Bench:
             *((name, 1, 'onnxruntime') for name in paths if name.startswith('flow-'))]
         for name, count, runtime in cases:
             policy = OnnxPolicy(
-                quantise(self.paper.path) if 'int8' in runtime else paths[name])
+                quantise(self.paper.path) if 'int8' in runtime else paths[name],
+                candidates=count)
             yield self._condition('paced', name, count, runtime, onnx_answer(
                 policy, Inputs(policy, count)), self.rate)
         yield self._condition('paced', 'paper', 1, 'torch eager', eager, self.rate)

@@ -72,8 +72,8 @@ class BoundSession:
             arrays = free.pop()
         except IndexError:
             arrays = self._bind(candidates)
-        arrays.observation[0] = observation
-        arrays.noise[:] = noise
+        arrays.observation[...] = observation
+        arrays.noise[...] = noise
         self._session.run_with_iobinding(arrays.binding)
         chunk = Chunk(arrays.actions.copy(), arrays.value.item(), arrays.spread.item())
         free.append(arrays)

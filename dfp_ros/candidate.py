@@ -86,7 +86,10 @@ def load_control_loop(
         # Who asked for it may be at it still, and each thread that wants the interpreter delays
         # the others.
         wait()
-    policy = candidate.policy or load_policy(settings.policy, settings.execution, wait)
+    if candidate.policy is None:
+        policy = load_policy(settings.policy, settings.execution, wait, settings.candidates)
+    else:
+        policy = candidate.policy.prepared_for(settings.candidates, wait)
     loop = make_control_loop(settings, robot, policy)
     candidates = settings.candidates or policy.spec.candidates
     calls = int(np.clip(

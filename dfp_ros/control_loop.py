@@ -63,16 +63,17 @@ class ControlLoop:
 
 def load_policy(
         name: str, execution: ExecutionSettings | None = None,
-        wait: Callable[[], None] | None = None) -> OnnxPolicy:
+        wait: Callable[[], None] | None = None, candidates: int | None = None) -> OnnxPolicy:
     """
     Load a policy by path or bare name.
 
     :param name: The path or the name.
     :param execution: What it runs on.
     :param wait: Called before what keeps the interpreter for long; see :class:`OnnxPolicy`.
+    :param candidates: Noise vectors of every call, 0 for the file's own number; None for any.
     :raises ValueError: Where it cannot be found or used.
     """
-    return OnnxPolicy(find_shared(name, 'models', '.onnx'), execution, wait)
+    return OnnxPolicy(find_shared(name, 'models', '.onnx'), execution, wait, candidates)
 
 
 def load_robot(name: str) -> RobotDescription:

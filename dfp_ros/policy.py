@@ -11,15 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-A trained policy, ready to run: the ONNX file, checked, loaded and warmed up.
-
-This is the only module of the package that knows ONNX Runtime.
-"""
+"""A trained policy, ready to run: the ONNX file, checked, loaded and warmed up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from copy import copy
 import os
 from pathlib import Path
 import time
@@ -27,12 +24,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-import onnxruntime
 
 from dfp_ros.bound_session import BoundSession
 from dfp_ros.chunk import Chunk, FloatArray
-from dfp_ros.execution import ExecutionSettings, PROVIDERS
-from dfp_ros.policy_file import PolicyError, read_policy_file, REMEDY
+from dfp_ros.execution import ExecutionSettings
+from dfp_ros.policy_file import PolicyError, PolicyFile, read_policy_file, REMEDY
+from dfp_ros.policy_session import open_session
 from dfp_ros.spec import PolicySpec
 
 # Who runs a policy catches its errors.
@@ -40,24 +37,7 @@ __all__ = ('OnnxPolicy', 'PolicyError')
 
 _INPUTS = ('observation', 'noise')
 _OUTPUTS = ('action_chunk', 'value', 'spread')
-
-
-class _Pause:
-    """
-    No optimizers at all; who goes through them waits.
-
-    ONNX Runtime looks at those that it is to leave out between its two long steps, reading a model
-    and preparing it.
-    """
-
-    def __init__(self, wait: Callable[[], None]) -> None:
-        """Keep what to wait for."""
-        self._wait = wait
-
-    def __iter__(self) -> Iterator[str]:
-        """Wait, then end."""
-        self._wait()
-        return iter(())
+_FLOAT32 = np.dtype(np.float32)
 
 
 class OnnxPolicy:
@@ -73,38 +53,59 @@ class OnnxPolicy:
     :param wait: Called before ONNX Runtime reads the model and before it prepares it, for which it
         keeps the interpreter from other threads for milliseconds each; returns when they can spare
         it. None for no wait.
+    :param candidates: Noise vectors that every call will have, 0 for the file's own number.
+        ONNX Runtime then leaves out what these do not need, as the critics for one, so that the
+        policy loads and answers sooner. None for calls of any number.
     :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
         without a specification, of another version, or with inputs or outputs that do not fit
         its own specification; or where nothing that it may run on is there. Each has its own
         message.
 
+    :ivar file: What was read, one object for all that are prepared from it.
     :ivar path: Where the file was.
     :ivar sha256: Hash of the file, 64 hexadecimal digits.
     :ivar spec: The specification that the file carries.
     :ivar execution: What it was to run on.
+    :ivar candidates: Noise vectors of every call, None where calls may have any number.
     :ivar providers: What it runs on, by ONNX Runtime's names, first choice first.
     """
 
+    file: PolicyFile
     path: Path
     sha256: str
     spec: PolicySpec
     execution: ExecutionSettings
+    candidates: int | None
     providers: tuple[str, ...]
 
     def __init__(
             self, path: str | os.PathLike[str],
             execution: ExecutionSettings | None = None,
-            wait: Callable[[], None] | None = None) -> None:
+            wait: Callable[[], None] | None = None, candidates: int | None = None) -> None:
         """Read, check and load the file."""
-        file = read_policy_file(path)
+        self.file = file = read_policy_file(path)
         self.path, self.sha256, self.spec = file.path, file.sha256, file.spec
         self.execution = ExecutionSettings() if execution is None else execution
-        self._session = self._open_session(file.content, wait)
-        self.providers = tuple(self._session.get_providers())
-        self._check_signature()
-        self._self_test()
-        self._bound = BoundSession(
-            self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size))
+        self._observation_shape = (self.spec.observation_size,)
+        self._noise_size = self.spec.noise_size
+        self._load(self.spec.candidates if candidates == 0 else candidates, wait)
+
+    def prepared_for(
+            self, candidates: int, wait: Callable[[], None] | None = None) -> OnnxPolicy:
+        """
+        Give the same policy for calls of one number of candidates; the file is not read again.
+
+        :param candidates: Noise vectors of every call, 0 for the file's own number.
+        :param wait: As when the policy was loaded.
+        :return: This one where it is prepared for them already.
+        :raises PolicyError: Where the graph fits no such number.
+        """
+        candidates = candidates or self.spec.candidates
+        if candidates == self.candidates:
+            return self
+        other = copy(self)
+        other._load(candidates, wait)
+        return other
 
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
         """
@@ -115,20 +116,20 @@ class OnnxPolicy:
         :return: The chunk that the policy chose.
         :raises PolicyError: Where a shape or a type is another, or inference fails.
         """
-        spec = self.spec
-        if observation.shape != (spec.observation_size,) or observation.dtype != np.float32:
+        if observation.shape != self._observation_shape or observation.dtype != _FLOAT32:
             raise PolicyError(
                 f'observation: found shape {observation.shape} of {observation.dtype}, policy '
-                f'{spec.name!r} expects ({spec.observation_size},) of float32')
-        if (noise.ndim != 2 or noise.shape[0] < 1 or noise.shape[1] != spec.noise_size
-                or noise.dtype != np.float32):
+                f'{self.spec.name!r} expects {self._observation_shape} of float32')
+        shape = noise.shape
+        if (len(shape) != 2 or shape[0] != (self.candidates or max(1, shape[0]))
+                or shape[1] != self._noise_size or noise.dtype != _FLOAT32):
             raise PolicyError(
-                f'noise: found shape {noise.shape} of {noise.dtype}, policy {spec.name!r} '
-                f'expects (candidates, {spec.noise_size}) of float32')
+                f'noise: found shape {shape} of {noise.dtype}, policy {self.spec.name!r} '
+                f'expects ({self.candidates or "candidates"}, {self._noise_size}) of float32')
         try:
             return self._bound.run(observation, noise)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
-            raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
+            raise PolicyError(f'policy {self.spec.name!r}: inference failed: {error}') from error
 
     def warm_up(self, candidates: int, calls: int = 20) -> NDArray[np.float64]:
         """
@@ -147,45 +148,21 @@ class OnnxPolicy:
             seconds[i] = time.perf_counter() - begin
         return seconds
 
-    def _open_session(self, content: bytes, wait: Callable[[], None] | None) -> Any:
-        """Hand the model to ONNX Runtime with the options of a control loop."""
-        execution = self.execution
-        there = onnxruntime.get_available_providers()
-        providers = [
-            PROVIDERS[word] for word in execution.order if PROVIDERS[word] in there]
-        if not providers:
-            raise PolicyError(
-                f'parameter execution.providers: found {execution.providers}, this ONNX Runtime '
-                f'{onnxruntime.__version__} has {", ".join(there)}; add cpu at the end to fall '
-                'back on it, or install the ONNX Runtime for that hardware')
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = execution.threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.add_session_config_entry(
-            'session.intra_op.allow_spinning', '1' if execution.spinning else '0')
-        options.add_session_config_entry('session.inter_op.allow_spinning', '0')
-        # Neither was seen to make a call faster, and without them memory does not grow in steps.
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        options.log_severity_level = 4
-        pause = {}
-        if wait is not None:
-            wait()
-            pause['disabled_optimizers'] = _Pause(wait)
-        try:
-            return onnxruntime.InferenceSession(content, options, providers=providers, **pause)
-        except Exception as error:  # ONNX Runtime's own errors share no public base class
-            raise PolicyError(
-                f'policy file {self.path}: ONNX Runtime {onnxruntime.__version__} cannot load it: '
-                f'{error}; {REMEDY}') from error
+    def _load(self, candidates: int | None, wait: Callable[[], None] | None) -> None:
+        """Open a session for so many candidates, and try it out."""
+        self.candidates = candidates
+        self._session = open_session(self.file, self.execution, candidates, wait)
+        self.providers = tuple(self._session.get_providers())
+        self._check_signature()
+        self._self_test()
+        self._bound = BoundSession(
+            self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size))
 
     def _check_signature(self) -> None:
         """Compare the graph's inputs and outputs with the specification."""
         spec = self.spec
         wanted: dict[str, list[int | None]] = {
-            'observation': [1, spec.observation_size], 'noise': [None, spec.noise_size],
+            'observation': [1, spec.observation_size], 'noise': [self.candidates, spec.noise_size],
             'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1]}
         found: dict[str, tuple[str, Any]] = {}
         for kind, names, nodes in (
@@ -212,9 +189,9 @@ class OnnxPolicy:
                     f'{expected}; {REMEDY}')
 
     def _self_test(self) -> None:
-        """Run once, with one candidate and with two, and look at what comes out."""
+        """Run once for each kind of call, and look at what comes out."""
         spec = self.spec
-        for candidates in (1, 2):
+        for candidates in (1, 2) if self.candidates is None else (self.candidates,):
             try:
                 actions, *_ = self._session.run(_OUTPUTS, {
                     'observation': self._typical_observation()[None],

@@ -155,13 +155,16 @@ class PolicySwapper:
         """Go on with another loop from the next tick on."""
         old = self._ticker.loop
         self._ticker.take_over(loop)
-        if loop.policy is not old.policy:
+        dropped: list[ControlLoop | None] = [old]
+        # Prepared for another number of candidates, it is the same policy.
+        if loop.policy.file is not old.policy.file:
             dropped = [self._previous]
             self._previous, self._since = old, time_now()
-            self._worker.release(dropped)
             self._node.get_logger().info(
                 f'policy {loop.policy.spec.name!r} ({loop.policy.path}, sha256 '
                 f'{loop.policy.sha256[:12]}) takes over')
+        del old
+        self._worker.release(dropped)
         self._publish()
 
     def rollback(self) -> str:

@@ -41,7 +41,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
 def test_variants_answer_the_same_and_are_timed(model: onnx.ModelProto, candidates: int) -> None:
     rows = graph.compare('small', model, candidates, 20)
     timed = [row['graph'] for row in rows]
-    assert timed == [name for name in VARIANTS if candidates == 1 or name != 'actor alone']
+    assert timed == [
+        name for name in VARIANTS if candidates == 1 or name != 'actor alone'] + [graph.ANY]
     assert all(row['inference']['count'] == 20 for row in rows)
 
 

@@ -29,6 +29,8 @@ import pytest
 from dfp_ros.policy import OnnxPolicy, PolicyError
 from dfp_ros.spec import METADATA_KEY
 
+MODELS = Path(__file__).resolve().parent.parent / 'models'
+
 
 @pytest.fixture(name='good')
 def good_file(tmp_path: Path) -> Path:
@@ -61,6 +63,66 @@ def test_answers_with_the_graph_s_own_numbers(good: Path) -> None:
         assert chunk.value == pytest.approx(value[0], abs=1e-5)
         assert chunk.spread == pytest.approx(spread[0], abs=1e-6)
         assert (chunk.spread == 0) == (candidates == 1)
+
+
+@pytest.mark.parametrize('candidates', [1, 2, 16])
+@pytest.mark.parametrize('name', ['cube_single', 'lift', 'lift_joint'])
+def test_same_bits_for_one_number_of_candidates(name: str, candidates: int) -> None:
+    """Who replays a recording with any number finds what the node answered."""
+    path = MODELS / f'{name}.onnx'
+    policy, prepared = OnnxPolicy(path), OnnxPolicy(path, candidates=candidates)
+    random, spec = np.random.default_rng(0), policy.spec
+    for _ in range(8):
+        observation = random.standard_normal(spec.observation_size, dtype=np.float32)
+        noise = random.standard_normal((candidates, spec.noise_size), dtype=np.float32)
+        expected, found = policy.act(observation, noise), prepared.act(observation, noise)
+        np.testing.assert_array_equal(found.actions, expected.actions)
+        np.testing.assert_array_equal(
+            [found.value, found.spread], [expected.value, expected.spread])
+
+
+def test_prepared_for_another_number(good: Path) -> None:
+    """The same policy answers that number alone, without its file; the first answers as before."""
+    policy = OnnxPolicy(good, candidates=0)
+    assert policy.candidates == cube_spec().candidates
+    assert policy.prepared_for(0) is policy
+    good.unlink()
+    other = policy.prepared_for(7)
+    assert (other.candidates, other.sha256, other.spec) == (7, policy.sha256, policy.spec)
+    assert other.file is policy.file
+    for subject, candidates in ((other, 7), (policy, cube_spec().candidates)):
+        subject.warm_up(candidates, calls=2)
+        with pytest.raises(
+                PolicyError, match=rf'found shape \(3, 25\) .* expects \({candidates}, 25\)'):
+            subject.warm_up(3, calls=2)
+
+
+def test_no_critics_for_one_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one candidate does not need is not there: no branch, no critic."""
+    prepared, native = tmp_path / 'prepared.onnx', onnxruntime.SessionOptions
+
+    def options() -> onnxruntime.SessionOptions:
+        made = native()
+        made.optimized_model_filepath = str(prepared)
+        return made
+
+    def operators(candidates: int | None) -> set[str]:
+        OnnxPolicy(MODELS / 'cube_single.onnx', candidates=candidates)
+        return {node.op_type for node in onnx.load(prepared).graph.node}
+
+    monkeypatch.setattr(onnxruntime, 'SessionOptions', options)
+    assert 'If' in operators(None)
+    assert operators(1) <= {'Sub', 'Mul', 'Gemm', 'Gelu', 'Clip', 'Reshape'}
+    assert {'LayerNormalization', 'ArgMax'} <= operators(4)
+    assert 'If' not in operators(4)
+
+
+def test_a_size_by_another_name(tmp_path: Path) -> None:
+    """A file from another exporter works all the same."""
+    model = policy_model(cube_spec())
+    model.graph.input[1].type.tensor_type.shape.dim[0].dim_param = 'batch'
+    onnx.save(model, tmp_path / 'other.onnx')
+    OnnxPolicy(tmp_path / 'other.onnx', candidates=4).warm_up(4, calls=2)
 
 
 def test_knows_its_file(good: Path) -> None:

@@ -95,6 +95,12 @@ def test_swap_and_rollback(files: dict[str, Path]) -> None:
         assert after['sha256'] != before['sha256']
         assert after['previous']['sha256'] == before['sha256']
         assert after['loading'] == []
+        # Another number of candidates has it prepared anew, and is no other policy.
+        assert cell.set('candidates', 3) == (True, '')
+        more = status.wait_for(
+            lambda said: said['settings']['candidates'] == 3 and said['loading'] == [])
+        assert {key: more[key] for key in ('since', 'sha256', 'previous')} == {
+            key: after[key] for key in ('since', 'sha256', 'previous')}
         _, values = cell.report(policy='second')
         ticks = int(values['run_ticks'])
         for name in ('first', 'second'):

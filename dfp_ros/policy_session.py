@@ -1,0 +1,90 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy file's session of ONNX Runtime, with the options of a control loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import onnxruntime
+
+from dfp_ros.execution import ExecutionSettings, PROVIDERS
+from dfp_ros.policy_file import PolicyError, PolicyFile, REMEDY
+
+
+class _Pause:
+    """
+    No optimizers at all; who goes through them waits.
+
+    ONNX Runtime looks at those that it is to leave out between its two long steps, reading a model
+    and preparing it.
+    """
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        """Keep what to wait for."""
+        self._wait = wait
+
+    def __iter__(self) -> Iterator[str]:
+        """Wait, then end."""
+        self._wait()
+        return iter(())
+
+
+def open_session(
+        file: PolicyFile, execution: ExecutionSettings, candidates: int | None = None,
+        wait: Callable[[], None] | None = None) -> Any:
+    """
+    Hand a policy file to ONNX Runtime.
+
+    :param file: The file.
+    :param execution: What it is to run on.
+    :param candidates: Noise vectors of every call; None for any number.
+    :param wait: Called before each of the two long steps; None for no wait.
+    :return: The session, ``onnxruntime.InferenceSession``.
+    :raises PolicyError: Where nothing that it may run on is there, or it cannot be loaded.
+    """
+    there = onnxruntime.get_available_providers()
+    providers = [PROVIDERS[word] for word in execution.order if PROVIDERS[word] in there]
+    if not providers:
+        raise PolicyError(
+            f'parameter execution.providers: found {execution.providers}, this ONNX Runtime '
+            f'{onnxruntime.__version__} has {", ".join(there)}; add cpu at the end to fall '
+            'back on it, or install the ONNX Runtime for that hardware')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = execution.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.add_session_config_entry(
+        'session.intra_op.allow_spinning', '1' if execution.spinning else '0')
+    options.add_session_config_entry('session.inter_op.allow_spinning', '0')
+    # Neither was seen to make a call faster, and without them memory does not grow in steps.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.log_severity_level = 4
+    if candidates is not None:
+        # The condition of the branch is a constant then, and the branch goes. Where a graph has
+        # another name for this size, nothing changes.
+        options.add_free_dimension_override_by_name('candidates', candidates)
+    pause = {}
+    if wait is not None:
+        wait()
+        pause['disabled_optimizers'] = _Pause(wait)
+    try:
+        return onnxruntime.InferenceSession(file.content, options, providers=providers, **pause)
+    except Exception as error:  # ONNX Runtime's own errors share no public base class
+        raise PolicyError(
+            f'policy file {file.path}: ONNX Runtime {onnxruntime.__version__} cannot load it: '
+            f'{error}; {REMEDY}') from error
