@@ -327,12 +327,12 @@ class FailingOnce:
         self.message_type = writer.message_type
         self._calls = 0
 
-    def write(self, command: NDArray[np.float64], stamp: int, *ahead: Any) -> Any:
-        """Fail, or write."""
+    def serialize(self, command: NDArray[np.float64], stamp: int, *ahead: Any) -> Any:
+        """Fail, or serialize."""
         self._calls += 1
         if self._calls == 1:
             raise OverflowError('does not fit')
-        return self._writer.write(command, stamp, *ahead)
+        return self._writer.serialize(command, stamp, *ahead)
 
 
 @pytest.mark.parametrize('broken', [0, 1])
