@@ -77,10 +77,8 @@ def keep_times(record: Record) -> None:
 
 def _next_deadline(ticker: Ticker) -> float:
     """Ask the timer when it is due next, in ns; NaN where there is none."""
-    timer = getattr(ticker, '_timer', None)
-    if timer is None or ticker.loop.settings.trigger != 'timer':
-        return math.nan
-    return float(time.monotonic_ns() + timer.time_until_next_call())
+    left = ticker._timer.time_left()
+    return time.monotonic_ns() + 1e9 * left if math.isfinite(left) else math.nan
 
 
 def share_with_a_camera() -> None:

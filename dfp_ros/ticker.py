@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-import math
 import time
 from typing import Any
 
@@ -37,10 +36,9 @@ from dfp_ros.robot_topics import CommandPublishers
 from dfp_ros.safety import Response
 from dfp_ros.sample_store import SampleStore
 from dfp_ros.shadow_publisher import ShadowPublisher
-from dfp_ros.silence import answer_silence, StandstillWatch
+from dfp_ros.silence import answer_silence
 from dfp_ros.tick_collector import GARBAGE
-
-_WATCH_PERIOD = 0.1  # s
+from dfp_ros.tick_timer import TickTimer
 
 
 class NotActiveError(ValueError):
@@ -90,17 +88,14 @@ class Ticker:
         self._time = NodeTime(node)
         self._commands = commands
         self._decisions = decisions
-        self._timer: Any = None
-        # Where time is simulated, sees whether it goes on.
-        self._watch_timer: Any = None
-        self._standstill = StandstillWatch()
-        self._is_simulated_time = False
-        self._last_tick = self._last_sent = 0.0
-        self._has_kept_up = False
+        self._timer = TickTimer(node, self._tick_now, self._stand_still)
+        # Where ticks follow the samples, sees whether there are any.
+        self._silence_timer: Any = None
+        self._last_sent = 0.0
         self._ticks = 0
         self._lockstep = Lockstep(commands, self.tick)
         self._rehearsal = Rehearsal(
-            node, lambda: self.loop, lambda: self.store.samples, self._time_left)
+            node, lambda: self.loop, lambda: self.store.samples, self._timer.time_left)
 
     @property
     def is_timed(self) -> bool:
@@ -206,7 +201,7 @@ class Ticker:
         :param now: Time in ns, on the clock of the samples.
         :param samples: Newest samples by source.
         """
-        self._last_tick = begin = time.monotonic()
+        begin = time.monotonic()
         loop = self.loop
         is_stopped, failed = loop.controller.is_stopped, Failed.DECIDING
         try:
@@ -220,8 +215,8 @@ class Ticker:
         self._last_sent = time.monotonic()
         self._lockstep.keep(loop, decision)
         try:
-            time_of_tick = now * 1e-9 if self._is_simulated_time else begin
-            self.statistics.tick(time_of_tick, self._deadline(time_of_tick))
+            time_of_tick = now * 1e-9 if self._timer.is_simulated else begin
+            self.statistics.tick(time_of_tick, self._timer.deadline(time_of_tick))
             self.statistics.add(decision.inference, decision.observation_age)
             self.log.add(decision)
             self._ticks += 1
@@ -231,8 +226,8 @@ class Ticker:
             loop.controller.prepare()
             self.after_tick()
             if self.shadow is not None:
-                self.shadow.compare(self._ticks, now, decision, self._time_left())
-            GARBAGE.after_tick(self._time_left)
+                self.shadow.compare(self._ticks, now, decision, self._timer.time_left())
+            GARBAGE.after_tick(self._timer.time_left)
         finally:
             if decision.response is Response.DEACTIVATE:
                 self.deactivate()
@@ -241,14 +236,9 @@ class Ticker:
         """
         Tick if it is time, before something else that may come many times in a row.
 
-        The executor takes all that waits of one kind before it looks at its timers: hundreds of
-        new parameters would keep a robot on its way without a decision. Where time is simulated,
-        it waits with them.
+        See :meth:`TickTimer.keep_up`.
         """
-        late = time.monotonic() - self._last_tick - self.loop.tick * 1e-9
-        if self.is_timed and not self._is_simulated_time and late >= 0:
-            self._has_kept_up = True
-            self._tick_now()
+        self._timer.keep_up()
 
     def _reset_controller(self) -> None:
         """Have the controller begin as new."""
@@ -256,31 +246,10 @@ class Ticker:
         self.loop.controller.reset(seed)
         self.journal.reset(seed)
 
-    def _time_left(self) -> float:
-        """Measure the seconds until the next tick."""
-        if self._timer is None or self.loop.settings.trigger == 'samples':
-            return math.inf
-        return float(self._timer.time_until_next_call() * 1e-9)
-
     def _stop_robot(self) -> bool:
         """Stop the robot; tell whether that took a while."""
-        since = None if self._is_simulated_time else self._last_sent
+        since = None if self._timer.is_simulated else self._last_sent
         return stop_robot(self.loop, self._commands, since, self._node.get_logger())
-
-    def _deadline(self, now: float) -> float | None:
-        """
-        Find the deadline of the tick that is done just now; None where ticks have none.
-
-        :param now: Time in s, on the clock of the timer.
-        """
-        if not self.is_timed:
-            return None
-        period = self.loop.tick * 1e-9
-        upcoming = self._time_left() + (now if self._is_simulated_time else time.monotonic())
-        if not self._has_kept_up:
-            return upcoming - period
-        # The timer was not called yet, so that what it names is this one or one before.
-        return upcoming + max(0, math.floor((now - upcoming) / period)) * period
 
     def _start_timer(self) -> None:
         """Begin to tick at the rate that is set, and to count."""
@@ -291,36 +260,26 @@ class Ticker:
     def _make_timers(self) -> None:
         """Make what makes ticks come, the first after one period."""
         self._stop_timers()
-        self._last_tick = time.monotonic()
-        timed = self.loop.settings.trigger == 'timer'
-        # Deadlines are those of the timer: absolute, and dropped when missed. A steady clock
-        # cannot be set; simulated time has to be followed, but may stand still for its samples.
-        self._is_simulated_time = timed and self._node.get_parameter('use_sim_time').value
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        clock = steady
-        if self._is_simulated_time:
-            clock = self._node.get_clock()
-            self._standstill.start(clock.now().nanoseconds)
-            self._watch_timer = self._node.create_timer(
-                _WATCH_PERIOD, self._watch_clock, clock=steady)
-        self._timer = self._node.create_timer(
-            self.loop.tick * 1e-9, self._tick_on_timer if timed else self._watch_samples,
-            clock=clock)
-        if timed and not self._is_simulated_time:
+        if self.loop.settings.trigger == 'samples':
+            self._silence_timer = self._node.create_timer(
+                self.loop.tick * 1e-9, self._watch_samples,
+                clock=Clock(clock_type=ClockType.STEADY_TIME))
+            return
+        self._timer.start(self.loop.tick)
+        if not self._timer.is_simulated:
             self._rehearsal.start(self.loop.settings.realtime.rehearsal * 1e-6)
 
     def _stop_timers(self) -> None:
-        """Destroy what makes ticks come."""
+        """Have no more ticks."""
         self._rehearsal.stop()
-        for timer in (self._timer, self._watch_timer):
-            if timer is not None:
-                self._node.destroy_timer(timer)
-        self._timer = self._watch_timer = None
+        self._timer.stop()
+        if self._silence_timer is not None:
+            self._node.destroy_timer(self._silence_timer)
+            self._silence_timer = None
 
-    def _watch_clock(self) -> None:
+    def _stand_still(self, text: str) -> None:
         """Hold a robot whose time stands still, where time is simulated."""
-        text = self._standstill.find(self._node.get_clock().now().nanoseconds)
-        if text and self.is_active:
+        if self.is_active:
             answer_silence(text, self.loop, self._commands, self.log, self.journal)
 
     def _watch_samples(self) -> None:
@@ -328,15 +287,10 @@ class Ticker:
         if self.is_active:
             self._lockstep.watch(self.loop, self.store.missing, self.log, self.journal)
 
-    def _tick_on_timer(self) -> None:
-        """Tick at a deadline, unless that was done while the timer had to wait."""
-        had_kept_up, self._has_kept_up = self._has_kept_up, False
-        waited = time.monotonic() - self._last_tick
-        if self.is_active and not (had_kept_up and waited < self.loop.tick * 0.5e-9):
-            self._tick_now()
-
     def _tick_now(self) -> None:
         """Tick, with the samples that have arrived."""
+        if not self.is_active:
+            return
         now = self._time.now()
         if self.store.pass_time(now):
             self._node.get_logger().warning(
