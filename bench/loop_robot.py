@@ -72,10 +72,13 @@ class Robot(Node):
         self._thread.start()
         return True
 
-    def close(self) -> None:
-        """Stop publishing."""
+    def stop(self) -> None:
+        """Publish no more."""
         self._ended.set()
         self._thread.join()
+
+    def close(self) -> None:
+        """Destroy the node."""
         self.destroy_node()
 
     def _publish(self) -> None:

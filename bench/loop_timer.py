@@ -62,6 +62,10 @@ class BareTimer(Node):
         gc.freeze()
         return True
 
+    def stop(self) -> None:
+        """Tick no more."""
+        self.destroy_timer(self._timer)
+
     def close(self) -> None:
         """Destroy the node."""
         self.destroy_node()

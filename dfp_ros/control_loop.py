@@ -145,14 +145,21 @@ def make_control_loop(
     """
     controller = make_controller(settings, robot, policy)
     writers = tuple(CommandWriter(topic, policy.spec) for topic in robot.commands)
-    understudy = None
-    if settings.realtime.rehearsal:
-        # It is not late for anything, and needs no thread to wait beside.
-        safety = replace(settings.safety, inference_deadline=0.0)
-        understudy = make_controller(replace(settings, safety=safety), robot, policy)
     return ControlLoop(
         settings, robot, policy, controller, writers, settings.tick(policy.spec),
-        understudy=understudy)
+        understudy=make_understudy(settings, robot, policy))
+
+
+def make_understudy(
+        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> Controller | None:
+    """
+    Make what rehearses; None where nothing is to be rehearsed.
+
+    :param settings: The node's parameters.
+    :param robot: The robot's description.
+    :param policy: The policy that is asked when it counts, too.
+    """
+    return make_controller(settings, robot, policy) if settings.realtime.rehearsal else None
 
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:

@@ -41,6 +41,10 @@ class SafeNode(Protocol):
         """Begin to work if it is to; False where that failed and was logged."""
         ...  # pragma: no cover
 
+    def stop(self) -> None:
+        """Stop everything that moves."""
+        ...  # pragma: no cover
+
     def close(self) -> None:
         """Stop everything that moves, and destroy the node."""
         ...  # pragma: no cover
@@ -85,15 +89,18 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
         return 0
     finally:
         try:
+            # Whatever went wrong, the robot is stopped, and before anything is taken down.
+            node.stop()
             # Nobody wakes an executor that is gone, or uses a node that is.
             if waiting is not None:
+                # A signal more finds nobody, and no socket that is shut.
+                signal.set_wakeup_fd(-1)
                 with contextlib.suppress(OSError):
                     signals.shutdown(socket.SHUT_RDWR)
                 waiting.join(_LONGEST_JOIN)
             if executor is not None:
                 executor.shutdown()
         finally:
-            # Whatever went wrong, the robot is stopped.
             node.close()
             rclpy.shutdown()
 

@@ -116,13 +116,13 @@ class PolicyNode(GuardedNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the robot, and stop ticking; what is being loaded takes over all the same."""
         with self._changing('deactivating'):
-            self._stop()
+            self.stop()
             return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the robot, should it be moving, and free everything."""
         with self._changing('cleaning up'):
-            self._stop()
+            self.stop()
             self._close()
             return TransitionCallbackReturn.SUCCESS
 
@@ -140,9 +140,15 @@ class PolicyNode(GuardedNode):
             self.trigger_configure() == TransitionCallbackReturn.SUCCESS
             and self.trigger_activate() == TransitionCallbackReturn.SUCCESS)
 
+    def stop(self) -> None:
+        """Stop ticking, and stop the robot, whatever the node is doing."""
+        if self._ticker is not None and self._ticker.stop():
+            self.get_logger().info('stopped: sent a stop to every command topic')
+        self._realtime.release()
+
     def close(self) -> None:
-        """Stop the robot whatever the node is doing; wait a moment for the command to arrive."""
-        self._stop()
+        """Stop, wait a moment for the last command to arrive, and destroy the node."""
+        self.stop()
         if self._commands is not None:
             self._commands.wait_until_arrived()
         self._close()
@@ -230,12 +236,6 @@ class PolicyNode(GuardedNode):
             part.close()
         self._parts = []
         self._ticker = self._commands = self._swapper = None
-
-    def _stop(self) -> None:
-        """Stop ticking, and stop the robot."""
-        if self._ticker is not None and self._ticker.stop():
-            self.get_logger().info('stopped: sent a stop to every command topic')
-        self._realtime.release()
 
     # Parameters
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dfp_ros.candidate import Candidate, look_at, require_latency
-from dfp_ros.control_loop import ControlLoop, remake_control_loop
+from dfp_ros.control_loop import ControlLoop, make_understudy, remake_control_loop
 from dfp_ros.settings import ASIDE, Settings
 from dfp_ros.spec import require_same_fields
 
@@ -64,7 +64,8 @@ def _change_at_once(wanted: Settings, loop: ControlLoop) -> ControlLoop | None:
         return None
     if settings == replace(
             loop.settings, **{name: getattr(settings, name) for name in ASIDE}):
-        return replace(loop, settings=settings)
+        understudy = make_understudy(settings, loop.robot, loop.policy)
+        return replace(loop, settings=settings, understudy=understudy)
     changed = remake_control_loop(loop, settings)
     if changed.tick < loop.tick:
         require_latency(changed)

@@ -104,6 +104,9 @@ class RecorderNode(Node):
             f'recording {len(self._topics)} topics to {self._settings["out"]}')
         return True
 
+    def stop(self) -> None:
+        """Nothing moves by it."""
+
     def close(self) -> None:
         """End the bag, say what is in it, and destroy the node."""
         for subscription in self._subscriptions_made:

@@ -67,11 +67,11 @@ def _slow_down(loop: ControlLoop, commands: CommandPublishers, sent: float, end:
     :param end: When there is no more time, in s.
     """
     tick = loop.tick * 1e-9
-    # One that is late moves those after it: two are never closer than a tick.
-    while sent + tick <= end:
+    # One that is late moves those after it: two are never closer than a tick, and the last has
+    # its time too.
+    while loop.controller.is_fast and sent + 2 * tick <= end:
         time.sleep(max(0.0, sent + tick - time.monotonic()))
-        if not loop.controller.is_fast:
-            return
         decision = Decision(State.HOLD, Reason.NONE, '', loop.controller.slow_down())
         commands.try_to_send(loop, decision, commands.unasked_stamp())
         sent = time.monotonic()
+    time.sleep(max(0.0, min(sent + tick, end) - time.monotonic()))

@@ -37,6 +37,7 @@ class TickTimer:
     :param stand_still: Called with what is the matter where simulated time stands still.
 
     :ivar is_simulated: Whether deadlines are on simulated time.
+    :ivar deadline: Of the last tick, in s on the clock of the deadlines; None before the first.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class TickTimer:
             stand_still: Callable[[str], None]) -> None:
         """Wait to be started."""
         self.is_simulated = False
+        self.deadline: float | None = None
         self._node = node
         self._tick = tick
         self._stand_still = stand_still
@@ -52,8 +54,6 @@ class TickTimer:
         self._watch_timer: Any = None
         self._standstill = StandstillWatch()
         self._period = 0.0
-        self._last = 0.0
-        self._has_kept_up = False
 
     def start(self, period: int) -> None:
         """
@@ -63,7 +63,6 @@ class TickTimer:
         """
         self.stop()
         self._period = period * 1e-9
-        self._last = time.monotonic()
         # A steady clock cannot be set; simulated time has to be followed, but may stand still for
         # the samples that come with it.
         self.is_simulated = bool(self._node.get_parameter('use_sim_time').value)
@@ -81,7 +80,7 @@ class TickTimer:
             if timer is not None:
                 self._node.destroy_timer(timer)
         self._timer = self._watch_timer = None
-        self._has_kept_up = False
+        self.deadline = None
 
     def keep_up(self) -> None:
         """
@@ -93,9 +92,10 @@ class TickTimer:
         """
         if self._timer is None or self.is_simulated:
             return
-        if time.monotonic() - self._last >= self._period:
-            self._has_kept_up = True
-            self._tick_now()
+        late = -self.time_left()
+        if late >= 0:
+            # What the timer names is the first deadline that it was not called at.
+            self._serve(time.monotonic() - late % self._period)
 
     def time_left(self) -> float:
         """Measure the seconds until the next deadline; infinity while there is none."""
@@ -103,31 +103,18 @@ class TickTimer:
             return math.inf
         return float(self._timer.time_until_next_call() * 1e-9)
 
-    def deadline(self, now: float) -> float | None:
-        """
-        Find the deadline of the tick that is done just now; None while there is none.
-
-        :param now: Time when it began in s, on the clock of the deadlines.
-        """
-        if self._timer is None:
-            return None
-        upcoming = self.time_left() + (now if self.is_simulated else time.monotonic())
-        if not self._has_kept_up:
-            return upcoming - self._period
-        # The timer was not called yet, so that what it names is this one or one before.
-        passed = max(0, math.floor((now - upcoming) / self._period))
-        return upcoming + passed * self._period
-
     def _call(self) -> None:
         """Tick at a deadline, unless that was done while the timer had to wait."""
-        had_kept_up, self._has_kept_up = self._has_kept_up, False
-        if not (had_kept_up and time.monotonic() - self._last < 0.5 * self._period):
-            self._tick_now()
+        now = time.monotonic()
+        if self.is_simulated:
+            now = self._node.get_clock().now().nanoseconds * 1e-9
+        self._serve(now + self.time_left() - self._period)
 
-    def _tick_now(self) -> None:
-        """Tick, and remember when."""
-        self._last = time.monotonic()
-        self._tick()
+    def _serve(self, deadline: float) -> None:
+        """Tick once for a deadline; a clock that was set back has them all anew."""
+        if self.deadline is None or abs(deadline - self.deadline) > 0.5 * self._period:
+            self.deadline = deadline
+            self._tick()
 
     def _watch_clock(self) -> None:
         """See whether simulated time goes on."""

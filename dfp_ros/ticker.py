@@ -216,7 +216,7 @@ class Ticker:
         self._lockstep.keep(loop, decision)
         try:
             time_of_tick = now * 1e-9 if self._timer.is_simulated else begin
-            self.statistics.tick(time_of_tick, self._timer.deadline(time_of_tick))
+            self.statistics.tick(time_of_tick, self._timer.deadline)
             self.statistics.add(decision.inference, decision.observation_age)
             self.log.add(decision)
             self._ticks += 1

@@ -23,6 +23,9 @@ import math
 
 from dfp_ros.braking import bounded, braking_speed, UNBOUNDED
 
+# What sums of steps may be off by, as a share.
+_ROUNDING = 1e-9
+
 
 class VelocityLimiter:
     """
@@ -59,7 +62,8 @@ class VelocityLimiter:
     @property
     def is_fast(self) -> bool:
         """Return whether zero at once would be harder than a stop that slows down may be."""
-        return self._ramps and abs(self.velocity) > self._acceleration * self.tick
+        allowed = self._acceleration * self.tick
+        return self._ramps and abs(self.velocity) > allowed * (1 + _ROUNDING)
 
     def take_over(self, other: VelocityLimiter) -> None:
         """Go on from what another has sent last."""

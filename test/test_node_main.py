@@ -34,7 +34,7 @@ class Failing(Node):
     def __init__(self) -> None:
         super().__init__('failing')
         self.calls = 0
-        self.closed = False
+        self.stopped = self.closed = False
         self.create_timer(0.01, self.fail)
 
     def fail(self) -> None:
@@ -47,8 +47,11 @@ class Failing(Node):
     def autostart(self) -> bool:
         return True
 
+    def stop(self) -> None:
+        self.stopped = True
+
     def close(self) -> None:
-        self.closed = True
+        self.closed = self.stopped
         self.destroy_node()
 
 

@@ -31,10 +31,12 @@ from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.task import Future  # noqa: E402
 
+from dfp_ros.candidate import Candidate  # noqa: E402
 from dfp_ros.chunk import Chunk, FloatArray  # noqa: E402
 from dfp_ros.control_loop import ControlLoop, load_robot, make_control_loop  # noqa: E402
 from dfp_ros.node_main import keep_spinning  # noqa: E402
 from dfp_ros.policy import OnnxPolicy  # noqa: E402
+from dfp_ros.prepared_change import prepare_change  # noqa: E402
 from dfp_ros.rehearsal import Rehearsal  # noqa: E402
 from dfp_ros.settings import describe, make_settings  # noqa: E402
 
@@ -127,6 +129,21 @@ def test_none_by_default(node: Node, tmp_path: Path) -> None:
     loop, policy = make_loop(write_policy(tmp_path / 'policy.onnx'), lead=0.0)
     run(node, loop, 4, _single_threaded(node.context))
     assert not policy.answered
+
+
+def test_it_may_be_asked_for_while_the_node_runs(tmp_path: Path) -> None:
+    path = write_policy(tmp_path / 'policy.onnx')
+    loop = make_loop(path, lead=0.0)[0]
+    for lead in (LEAD, 0.0):
+        changes = {'realtime.rehearsal': round(lead * 1e6)}
+        wanted = make_settings({
+            **{name: default for name, default, _ in describe()}, 'policy': str(path),
+            'robot': 'ur5e_cube', **changes})
+        changed = prepare_change(wanted, changes, loop, Candidate(loop.settings)).loop
+        assert changed is not None
+        assert changed.controller is loop.controller
+        assert (changed.understudy is not None) == (lead > 0)
+        loop = changed
 
 
 def test_decisions_are_the_same_with_it(tmp_path: Path) -> None:

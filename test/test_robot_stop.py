@@ -175,13 +175,15 @@ def test_a_moving_robot_is_slowed_down_tick_by_tick(tmp_path: Path) -> None:
     assert not ears.warnings
 
 
-@pytest.mark.parametrize(('within', 'commands'), [(0.0, 1), (0.04, 1), (0.12, 3)])
+@pytest.mark.parametrize(('within', 'commands'), [(0.0, 1), (0.04, 1), (0.12, 2), (0.17, 3)])
 def test_only_as_long_as_it_may(tmp_path: Path, within: float, commands: int) -> None:
     """Then the last command stops it all the same, and the log says that this was hard."""
     loop, sent = moving(tmp_path, 20, **{'limits.stop_within': within})
     ears = Ears()
     stop_robot(loop, ears, time.monotonic(), ears)  # type: ignore[arg-type]
     assert len(ears.sent) == commands
+    # The last one has its time too.
+    assert (np.diff(ears.times) >= TICK).all()
     np.testing.assert_array_equal(ears.sent[-1], [*sent, *ears.sent[:-1]][-1])
     assert bool(ears.warnings) == (within > 0)
 

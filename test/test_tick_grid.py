@@ -22,6 +22,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
@@ -34,6 +35,7 @@ from rclpy.task import Future
 from dfp_ros.decision import Decision, State
 from dfp_ros.node_main import keep_spinning
 from dfp_ros.safety import Reason, Response
+from dfp_ros.tick_timer import TickTimer
 from dfp_ros.ticker import Ticker
 
 _PERIOD = 0.08  # s
@@ -108,6 +110,37 @@ def _events_executor(context: rclpy.Context) -> Executor:
 
 def _single_threaded(context: rclpy.Context) -> Executor:
     return SingleThreadedExecutor(context=context)
+
+
+@pytest.mark.parametrize('make', [_events_executor, _single_threaded])
+def test_a_deadline_is_served_once(
+        node: Node, make: Callable[[rclpy.Context], Executor]) -> None:
+    """However long other work keeps the timer from being called after the tick was done."""
+    served: list[float] = []
+    ended = Future()
+
+    def tick() -> None:
+        assert timer.deadline is not None
+        served.append(timer.deadline)
+        if len(served) == 4:
+            ended.set_result(None)
+
+    timer = TickTimer(node, tick, lambda text: None)
+    timer.start(round(_PERIOD * 1e9))
+    # The executor has no turn until late in the second period.
+    while timer.time_left() > -0.7 * _PERIOD:
+        timer.keep_up()
+    assert len(served) == 1
+    executor = make(node.context)
+    executor.add_node(node)
+    stop = node.create_timer(_PERIOD / 7, lambda: ended.done() and executor.wake())
+    keep_spinning(executor, node, ended)
+    node.destroy_timer(stop)
+    timer.stop()
+    executor.shutdown()
+    passed = np.diff(served) / _PERIOD
+    np.testing.assert_allclose(passed, np.round(passed), atol=0.05)
+    assert (passed > 0.9).all()
 
 
 @pytest.mark.parametrize('keeps_up', [False, True])
