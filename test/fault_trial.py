@@ -120,8 +120,9 @@ def try_fault(cell: FaultCell, fault: Fault) -> Outcome:
     seen, commands = cell.decisions[first - 1:], cell.commands[first_command:]
     check_commands(cell, commands, seen)
 
-    wrong = _first_wrong(fault, cell, source, first)
-    stop = next(i for i in range(first, last) if cell.decisions[i].row.state is State.HOLD)
+    after = _after_the_last_fresh(cell, source, first, last) if fault.limit == AGE else first
+    wrong = _first_wrong(fault, cell, source, after)
+    stop = next(i for i in range(after, last) if cell.decisions[i].row.state is State.HOLD)
     held = cell.decisions[stop:last]
     if fault.end is None:
         held = [each for each in held if each.row.state is State.HOLD]
@@ -147,6 +148,15 @@ def longest_gap(seen: list[Seen], tick: float) -> float:
 def explained(row: RecordedDecision, max_age: float) -> bool:
     """Tell whether a stop has a source as its reason that was late indeed."""
     return any(row.stamp - stamp > max_age * 1e9 for stamp in row.samples.values())
+
+
+def _after_the_last_fresh(cell: FaultCell, source: str, first: int, last: int) -> int:
+    """Skip what was before the fault, where a machine that stalls may have stopped the robot."""
+    oldest = cell.robot.max_age * 1e9
+    rows = [cell.decisions[i].row for i in range(first, last)]
+    fresh = [i for i, row in enumerate(rows) if row.state is not State.HOLD
+             and row.stamp - row.samples.get(source, 0) <= oldest]
+    return first + fresh[-1] + 1 if fresh else first
 
 
 def _first_wrong(fault: Fault, cell: FaultCell, source: str, first: int) -> int:

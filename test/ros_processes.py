@@ -83,8 +83,15 @@ class NodeProcess:
         return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors='replace')
 
     def wait(self, timeout: float = 60.0) -> int:
-        """Wait for it to end by itself."""
-        return self.process.wait(timeout)
+        """
+        Wait for it to end by itself.
+
+        :raises TimeoutError: Where it does not, with what it said.
+        """
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f'{error}; it said:\n{self.output}') from None
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 30.0) -> int:
         """Send a signal and wait for the end."""

@@ -159,7 +159,7 @@ def test_the_preflight_measures_under_the_same(policy: Path) -> None:
         while process.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 seen.add(str(read_scheduling(process.process.pid)))
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(TimeoutError):
                 process.wait(0.05)
         assert seen == {'SCHED_OTHER', 'SCHED_FIFO 40'}
         assert 'SCHED_FIFO' not in process.output
