@@ -81,6 +81,7 @@ def full(seconds: float) -> list[Condition]:
         Condition(200, 'none', True, **floor),
         Condition(200, 'none', True, rehearsal=REHEARSAL, **short),
         Condition(200, 'both cores busy', True, **floor),
+        Condition(1000, 'none', True, **short),
         Condition(200, trigger='samples', seconds=seconds / 2, floor_seconds=0)]
 
 

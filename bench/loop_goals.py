@@ -68,6 +68,7 @@ def judge(rows: Sequence[Row]) -> list[Row]:
             inference_us=node['inference']['p99_us'])
     for rate, load, fifo, limit, name in (
             (1000, 'none', False, MISSED_1000, '1 kHz, no load: share of ticks missed'),
+            (1000, 'none', True, MISSED_1000, '1 kHz, SCHED_FIFO: share of ticks missed'),
             (200, 'both cores busy', True, MISSED_BUSY,
              '200 Hz, both cores busy, SCHED_FIFO: share of ticks missed')):
         node = _find(rows, 'node', rate, load, fifo)
