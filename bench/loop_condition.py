@@ -22,8 +22,8 @@ LOADS = {
     'none': (), 'one core busy': ('busy',), 'both cores busy': ('busy', 'busy'),
     'memory': ('memory',), 'swaps': (), 'images': ('images',)}
 
-#: How long before a tick at 200 Hz it is rehearsed, in us.
-REHEARSAL = 2000
+#: How long before a tick at 200 Hz the node wakes up, and rehearses it, in us.
+EARLY, REHEARSAL = 400, 2000
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Condition:
     :param load: One of :data:`LOADS`.
     :param fifo: Whether all that is measured, and the robot, has SCHED_FIFO.
     :param trigger: ``timer``, or ``samples`` for a node that ticks as observations arrive.
+    :param early: Microseconds before a deadline at which the node wakes up; 0 for none.
     :param rehearsal: Microseconds before a tick at which the node rehearses it; 0 for never.
     :param seconds: How long the node is measured.
     :param floor_seconds: How long the bare timer is, half before and half after.
@@ -45,6 +46,7 @@ class Condition:
     load: str = 'none'
     fifo: bool = False
     trigger: str = 'timer'
+    early: int = 0
     rehearsal: int = 0
     seconds: float = field(default=60.0, kw_only=True)
     floor_seconds: float = field(default=20.0, kw_only=True)
@@ -58,13 +60,13 @@ class Condition:
     def facts(self) -> dict[str, str | float | bool]:
         """List what a row says of it."""
         return {'rate': self.rate, 'load': self.load, 'fifo': self.fifo, 'trigger': self.trigger,
-                'rehearsal': self.rehearsal}
+                'early': self.early, 'rehearsal': self.rehearsal}
 
     def __str__(self) -> str:
         """Name it."""
         return (f'{self.rate:g} Hz, {self.load}' + ', SCHED_FIFO' * self.fifo
                 + f', trigger {self.trigger}' * (self.trigger != 'timer')
-                + ', rehearsed' * bool(self.rehearsal))
+                + ', early' * bool(self.early) + ', rehearsed' * bool(self.rehearsal))
 
 
 def full(seconds: float) -> list[Condition]:
@@ -79,7 +81,8 @@ def full(seconds: float) -> list[Condition]:
         Condition(1000, listens=True, **floor),
         *(Condition(200, load, **short) for load in LOADS if load != 'none'),
         Condition(200, 'none', True, **floor),
-        Condition(200, 'none', True, rehearsal=REHEARSAL, **short),
+        Condition(200, 'none', True, early=EARLY, **short),
+        Condition(200, 'none', True, early=EARLY, rehearsal=REHEARSAL, **short),
         Condition(200, 'both cores busy', True, **floor),
         Condition(1000, 'none', True, **short),
         Condition(200, trigger='samples', seconds=seconds / 2, floor_seconds=0)]

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loop_condition import REHEARSAL
+from loop_condition import EARLY, REHEARSAL
 
 Row = dict[str, Any]
 PERIOD_ERROR, CPU, OVERHEAD_US = 1.25, 1.5, 500.0
@@ -40,7 +40,9 @@ def judge(rows: Sequence[Row]) -> list[Row]:
 
     for words, how in (
             ('no load', {}), ('SCHED_FIFO', {'fifo': True}),
-            ('SCHED_FIFO, rehearsed', {'fifo': True, 'rehearsal': REHEARSAL})):
+            ('SCHED_FIFO, early', {'fifo': True, 'early': EARLY}),
+            ('SCHED_FIFO, early, rehearsed',
+             {'fifo': True, 'early': EARLY, 'rehearsal': REHEARSAL})):
         node, timer = (_find(rows, kind, 200, **how) for kind in ('node', 'timer'))
         if not node or not timer:
             continue
@@ -90,10 +92,10 @@ def describe(goal: Row) -> str:
 
 def _find(
         rows: Sequence[Row], kind: str, rate: float, load: str = 'none', fifo: bool = False,
-        trigger: str = 'timer', rehearsal: int = 0) -> Row | None:
+        trigger: str = 'timer', early: int = 0, rehearsal: int = 0) -> Row | None:
     """Find the row of a condition."""
     wanted = {'kind': kind, 'rate': rate, 'load': load, 'fifo': fifo, 'trigger': trigger,
-              'rehearsal': rehearsal}
+              'early': early, 'rehearsal': rehearsal}
     return next((row for row in rows if wanted.items() <= row.items()), None)
 
 

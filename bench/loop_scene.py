@@ -129,8 +129,8 @@ class Scene:
         arguments: list[object] = ['--images'] * (self._condition.load == 'images')
         arguments += parameters(**{
             'policy': policy, 'robot': self._cell.robot, 'trigger': self._condition.trigger,
-            'planning.mode': 'receding', 'realtime.rehearsal': self._condition.rehearsal,
-            **self._cell.parameters,
+            'planning.mode': 'receding', 'realtime.early': self._condition.early,
+            'realtime.rehearsal': self._condition.rehearsal, **self._cell.parameters,
             **({**REAL_TIME, 'realtime.required': 'true'} if self._condition.fifo else {})})
         return self._measure('loop_node', seconds, arguments, meanwhile)
 

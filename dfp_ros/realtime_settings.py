@@ -52,6 +52,11 @@ class RealtimeSettings:
         1, 'Microseconds by which Linux may wake a thread too late to spare energy, from the '
         'start of the node on; what Linux does by itself is 50. 0 leaves it as it is.',
         bounds=(0, 1000), is_fixed=True)
+    early: int = setting(
+        0, 'Microseconds before its deadline at which a tick wakes up, from the next activation '
+        'on, to watch the clock for the rest and begin on time; samples that arrive meanwhile '
+        'wait for the next tick. 400 suits most; at most a tenth of a tick. 0 for never. Costs '
+        'the processor that long.', bounds=(0, 1000))
     rehearsal: int = setting(
         0, 'Microseconds before a tick that asks the policy at which the same step is done once '
         'for nothing, from the next activation on, so that weights and code are in the caches '

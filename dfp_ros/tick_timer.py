@@ -53,13 +53,15 @@ class TickTimer:
         # Where time is simulated, sees whether it goes on.
         self._watch_timer: Any = None
         self._standstill = StandstillWatch()
-        self._period = 0.0
+        self._period = self._early = 0.0
 
-    def start(self, period: int) -> None:
+    def start(self, period: int, early: int = 0) -> None:
         """
         Call for ticks, the first after one period.
 
         :param period: Time between two in ns.
+        :param early: How long before a deadline to wake up, and watch the clock for the rest, in
+            ns; at most a tenth of a period, and not where time is simulated.
         """
         self.stop()
         self._period = period * 1e-9
@@ -72,7 +74,12 @@ class TickTimer:
             self._standstill.start(clock.now().nanoseconds)
             self._watch_timer = self._node.create_timer(
                 _WATCH_PERIOD, self._watch_clock, clock=steady)
-        self._timer = self._node.create_timer(self._period, self._call, clock=clock)
+        early = 0 if self.is_simulated else min(early, period // 10)
+        self._early = early * 1e-9
+        # The first call is so much sooner; all others follow a period apart.
+        self._timer = self._node.create_timer(self._period - self._early, self._call, clock=clock)
+        if early:
+            self._timer.timer_period_ns = period
 
     def stop(self) -> None:
         """Call for no more."""
@@ -101,14 +108,18 @@ class TickTimer:
         """Measure the seconds until the next deadline; infinity while there is none."""
         if self._timer is None:
             return math.inf
-        return float(self._timer.time_until_next_call() * 1e-9)
+        return float(self._timer.time_until_next_call() * 1e-9) + self._early
 
     def _call(self) -> None:
         """Tick at a deadline, unless that was done while the timer had to wait."""
         now = time.monotonic()
         if self.is_simulated:
             now = self._node.get_clock().now().nanoseconds * 1e-9
-        self._serve(now + self.time_left() - self._period)
+        deadline = now + self.time_left() - self._period
+        if self._early:
+            while time.monotonic() < deadline:
+                pass
+        self._serve(deadline)
 
     def _serve(self, deadline: float) -> None:
         """Tick once for a deadline; a clock that was set back has them all anew."""

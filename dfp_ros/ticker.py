@@ -265,9 +265,10 @@ class Ticker:
                 self.loop.tick * 1e-9, self._watch_samples,
                 clock=Clock(clock_type=ClockType.STEADY_TIME))
             return
-        self._timer.start(self.loop.tick)
+        settings = self.loop.settings.realtime
+        self._timer.start(self.loop.tick, settings.early * 1000)
         if not self._timer.is_simulated:
-            self._rehearsal.start(self.loop.settings.realtime.rehearsal * 1e-6)
+            self._rehearsal.start(settings.rehearsal * 1e-6)
 
     def _stop_timers(self) -> None:
         """Have no more ticks."""

@@ -48,9 +48,10 @@ class Stalled:
 
     :param stalls: The tick that does.
     :param ticks: The last one.
+    :param early: How long before a deadline to wake up, in s.
     """
 
-    def __init__(self, stalls: int, ticks: int) -> None:
+    def __init__(self, stalls: int, ticks: int, early: float) -> None:
         """Tick no time yet."""
         self.began: list[float] = []
         self.ended = Future()
@@ -60,7 +61,7 @@ class Stalled:
             policy=SimpleNamespace(sha256='0' * 64),
             settings=SimpleNamespace(
                 trigger='timer', noise_seed=0, limits=SimpleNamespace(stop_within=0),
-                realtime=SimpleNamespace(rehearsal=0)))
+                realtime=SimpleNamespace(rehearsal=0, early=round(early * 1e6))))
 
     is_stopped = is_fast = False
 
@@ -85,6 +86,8 @@ def _spin(node: Node, stalled: Stalled, executor: Executor, keeps_up: bool) -> T
     commands: Any = SimpleNamespace(send=lambda *_: None, send_stop=lambda *_: None)
     ticker = Ticker(node, stalled.loop, commands, None)
     executor.add_node(node)
+    # With the first message of a process, rclpy looks through all of its modules.
+    node.get_logger().info('begins')
     ticker.start()
 
     # Without this one, the events executor of rclpy 7.1.6 is not woken by the future.
@@ -112,21 +115,24 @@ def _single_threaded(context: rclpy.Context) -> Executor:
     return SingleThreadedExecutor(context=context)
 
 
+@pytest.mark.parametrize('early', [0.0, _PERIOD / 10])
 @pytest.mark.parametrize('make', [_events_executor, _single_threaded])
-def test_a_deadline_is_served_once(
-        node: Node, make: Callable[[rclpy.Context], Executor]) -> None:
+def test_a_deadline_is_served_once_and_not_before_it(
+        node: Node, make: Callable[[rclpy.Context], Executor], early: float) -> None:
     """However long other work keeps the timer from being called after the tick was done."""
     served: list[float] = []
+    late: list[float] = []
     ended = Future()
 
     def tick() -> None:
         assert timer.deadline is not None
         served.append(timer.deadline)
+        late.append(time.monotonic() - timer.deadline)
         if len(served) == 4:
             ended.set_result(None)
 
     timer = TickTimer(node, tick, lambda text: None)
-    timer.start(round(_PERIOD * 1e9))
+    timer.start(round(_PERIOD * 1e9), round(early * 1e9))
     # The executor has no turn until late in the second period.
     while timer.time_left() > -0.7 * _PERIOD:
         timer.keep_up()
@@ -141,14 +147,18 @@ def test_a_deadline_is_served_once(
     passed = np.diff(served) / _PERIOD
     np.testing.assert_allclose(passed, np.round(passed), atol=0.05)
     assert (passed > 0.9).all()
+    # The clock is read twice for a deadline.
+    assert min(late) > -0.01 * _PERIOD
 
 
-@pytest.mark.parametrize('keeps_up', [False, True])
+@pytest.mark.parametrize(('keeps_up', 'early'), [
+    (False, 0.0), (True, 0.0), (False, _PERIOD / 10), (True, _PERIOD / 10)])
 @pytest.mark.parametrize('make', [_events_executor, _single_threaded])
 def test_a_stall_moves_no_deadline(
-        node: Node, make: Callable[[rclpy.Context], Executor], keeps_up: bool) -> None:
+        node: Node, make: Callable[[rclpy.Context], Executor], keeps_up: bool,
+        early: float) -> None:
     """What was missed is counted and dropped, one tick is late, and the next are on the grid."""
-    stalled = Stalled(stalls=4, ticks=14)
+    stalled = Stalled(stalls=4, ticks=14, early=early)
     ticker = _spin(node, stalled, make(node.context), keeps_up)
     # Nobody says what the first deadline was, but most ticks are about on time.
     start = statistics.median(
