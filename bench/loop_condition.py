@@ -85,7 +85,8 @@ def full(seconds: float) -> list[Condition]:
         Condition(200, 'none', True, early=EARLY, rehearsal=REHEARSAL, **short),
         Condition(200, 'both cores busy', True, **floor),
         Condition(1000, 'none', True, **short),
-        Condition(200, trigger='samples', seconds=seconds / 2, floor_seconds=0)]
+        *(Condition(200, 'none', fifo, 'samples', seconds=seconds / 2, floor_seconds=0)
+          for fifo in (False, True))]
 
 
 def quick(seconds: float) -> list[Condition]:

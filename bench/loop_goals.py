@@ -63,11 +63,12 @@ def judge(rows: Sequence[Row]) -> list[Row]:
         add("200 Hz, no load: processor time of a tick without inference over the timer's",
             (ours - inference) / theirs, CPU, node_us=ours, inference_us=inference,
             timer_us=theirs)
-    node = _find(rows, 'node', 200, trigger='samples')
-    if node and 'inference' in node:
-        add('200 Hz, ticks on samples: p99 from observation to command above inference, us',
-            _above_inference(node, 'observation_to_command'), OVERHEAD_US,
-            inference_us=node['inference']['p99_us'])
+    for words, fifo in (('', False), (', SCHED_FIFO', True)):
+        node = _find(rows, 'node', 200, fifo=fifo, trigger='samples')
+        if node and 'inference' in node:
+            add(f'200 Hz{words}, ticks on samples: p99 from observation to command above '
+                'inference, us', _above_inference(node, 'observation_to_command'), OVERHEAD_US,
+                inference_us=node['inference']['p99_us'])
     for rate, load, fifo, limit, name in (
             (1000, 'none', False, MISSED_1000, '1 kHz, no load: share of ticks missed'),
             (1000, 'none', True, MISSED_1000, '1 kHz, SCHED_FIFO: share of ticks missed'),
