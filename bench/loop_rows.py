@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 Times = NDArray[np.float64]
 # Bins of the period's histogram: 10 us each, from 1 ms too short to 1 ms too long, and beyond.
 _BIN_US, _BINS = 10, 100
+# By how much of a period a tick may seem to begin before its deadline.
+_NOISE = 0.01
 
 
 @dataclass(frozen=True)
@@ -162,9 +164,12 @@ def arrival_times(ticks: Times, arrivals: Times) -> Times:
 
 def _missed(ticks: Times, period: float) -> int:
     """Count the deadlines without a tick."""
-    began = ticks[1:, record.BEGAN]
-    due = began - wakeups(ticks, period) % period
-    return int(np.sum(np.round(np.diff(due) / period) - 1))
+    began, due = ticks[:, record.BEGAN], _due_next(ticks, period)
+    offset = (began - began[0] + period / 2) % period
+    grid = began[0] + offset.min() if due is None else due[0]
+    # The last deadline before each, or right after it: two clocks were looked at.
+    first, last = np.floor((began[[0, -1]] - grid) / period + _NOISE)
+    return int(last - first) + 1 - len(ticks)
 
 
 def _histogram(microseconds: Times) -> dict[str, list[float]]:

@@ -67,6 +67,9 @@ def test_ticks_are_counted_by_their_deadlines() -> None:
     found = stretch(ticks_at(*began, waits=1e6), 0, 1e12, cpu=0.0103)
     row = summarise([found], PERIOD)
     assert (row['ticks'], row['missed']) == (103, 2)
+    # Also right after the first.
+    row_of_gap = summarise([stretch(ticks_at(1, 5, 6), 0, 1e12, cpu=0.1)], PERIOD)
+    assert row_of_gap['missed'] == 3
     assert row['cpu_us_per_tick'] == pytest.approx(100)
     # The timer was due at 102.
     assert row['wakeup']['max_us'] == pytest.approx(2.3 * PERIOD / 1e3)
