@@ -22,6 +22,7 @@ import matplotlib
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 from palette import BLUE, GREY, ORANGE
 from soak_verdict import attribute
 
@@ -66,8 +67,9 @@ def draw(row: dict[str, Any], path: Path) -> None:
     top = 2 * max(longest for _, longest in known)
     period.set(ylim=(0.7e3 / row['rate'], top), xlabel='minutes',
                ylabel='longest period, ms', xlim=(0, minutes[-1]))
+    period.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     period.yaxis.set_major_formatter('{x:g}')
-    period.yaxis.set_minor_formatter('{x:g}')
+    period.yaxis.set_minor_formatter(NullFormatter())
     for is_within, marker, color in ((True, 'o', GREY), (False, 'X', ORANGE)):
         times = [time / 60 for time, missed in row['missed']
                  if bool(attribute([(time, missed)], windows)[0]) is is_within]
