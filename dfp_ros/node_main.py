@@ -82,27 +82,31 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
             ended.set_result(None)
             executor.wake()
 
-        waiting = threading.Thread(target=wait_for_signal, name='signals')
+        waiting = threading.Thread(target=wait_for_signal, name='signals', daemon=True)
         waiting.start()
         keep_spinning(executor, node, ended)
         executor.remove_node(node)
         return 0
     finally:
-        try:
-            # Whatever went wrong, the robot is stopped, and before anything is taken down.
-            node.stop()
-            # Nobody wakes an executor that is gone, or uses a node that is.
-            if waiting is not None:
-                # A signal more finds nobody, and no socket that is shut.
-                signal.set_wakeup_fd(-1)
-                with contextlib.suppress(OSError):
-                    signals.shutdown(socket.SHUT_RDWR)
-                waiting.join(_LONGEST_JOIN)
+        # From the last to the first, each whatever becomes of those before.
+        with contextlib.ExitStack() as left:
+            left.callback(rclpy.try_shutdown)
+            left.callback(node.close)
             if executor is not None:
-                executor.shutdown()
-        finally:
-            node.close()
-            rclpy.shutdown()
+                left.callback(executor.shutdown)
+            if waiting is not None:
+                left.callback(_end, waiting, signals)
+            # Before anything is taken down, the robot is stopped.
+            node.stop()
+
+
+def _end(waiting: threading.Thread, signals: socket.socket) -> None:
+    """Have nobody wait for signals; who did would wake an executor that is gone."""
+    # One more finds nobody, and no socket that is shut.
+    signal.set_wakeup_fd(-1)
+    with contextlib.suppress(OSError):
+        signals.shutdown(socket.SHUT_RDWR)
+    waiting.join(_LONGEST_JOIN)
 
 
 def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
