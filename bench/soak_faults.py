@@ -27,7 +27,7 @@ from fault_cell import FaultCell
 from fault_groups import bad_policies, goes_on, refusal, report_on, storm
 from fault_list import STEADY
 from fault_robots import FaultRobot
-from fault_trial import AGE, Fault, try_fault
+from fault_trial import AGE, Fault, SILENCE, try_fault
 from lifecycle_msgs.msg import Transition
 from policies import write_policy
 from ros_processes import NodeProcess
@@ -146,8 +146,7 @@ class SoakFaults:
         """Have a process be the robot, kill it, and take its place."""
         with self._process():
             return try_fault(self._cell, Fault(
-                'robot node killed', self._kill, Reason.STALE,
-                "source 'arm' (topic joint_states)", AGE, self._be_the_robot))
+                'robot node killed', self._kill, Reason.STALE, SILENCE, AGE, self._be_the_robot))
 
     @contextmanager
     def _process(self) -> Iterator[None]:

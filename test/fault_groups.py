@@ -25,7 +25,16 @@ from fault_bounds import check_commands
 from fault_cell import FaultCell
 from fault_list import reordered, SIMULATED, slow, STEADY
 from fault_robots import FaultRobot
-from fault_trial import AGE, explained, Fault, longest_gap, Outcome, same_commands, try_fault
+from fault_trial import (
+    AGE,
+    explained,
+    Fault,
+    longest_gap,
+    Outcome,
+    same_commands,
+    SILENCE,
+    try_fault,
+)
 from lifecycle_msgs.msg import Transition
 import numpy as np
 import onnx
@@ -113,8 +122,7 @@ def killed(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
 
         try:
             yield try_fault(cell, Fault(
-                'robot node killed', kill, Reason.STALE, "source 'arm' (topic joint_states)", AGE,
-                start_again))
+                'robot node killed', kill, Reason.STALE, SILENCE, AGE, start_again))
             yield _policy_node_killed(cell)
         finally:
             for process in processes:

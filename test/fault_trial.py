@@ -28,6 +28,8 @@ from dfp_ros.recorded_decision import RecordedDecision
 from dfp_ros.safety import Reason
 
 AGE, ARRIVAL, CLOCK, INFERENCE = 'age', 'arrival', 'clock', 'inference'
+# Said of any source: a robot may be killed after one message of an instant and before the next.
+SILENCE = 'nothing arrived for'
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Fault:
     :param begin: Brings it about; returns the time by the node's clock, in ns.
     :param reason: What the node has to give as its reason.
     :param says: What log and diagnostics have to say.
-    :param limit: When the node has to know: once the source's :data:`AGE` is above its maximum, at
+    :param limit: When the node has to know: once a source's :data:`AGE` is above its maximum, at
         the :data:`ARRIVAL` of a message that is wrong, when the :data:`CLOCK` is set back, or when
         an :data:`INFERENCE` takes longer than a tick.
     :param end: Ends it; None for one that is over by itself.
@@ -95,7 +97,6 @@ def try_fault(cell: FaultCell, fault: Fault) -> Outcome:
     first, first_command = len(cell.decisions), len(cell.commands)
     said_before = len(cell.process.output)
     begun, begun_stamp = time.monotonic(), fault.begin(cell)
-    source = cell.robot.topics['joint_states']
 
     def found() -> int | None:
         return next((i for i in range(first, len(cell.decisions)) if (
@@ -120,8 +121,8 @@ def try_fault(cell: FaultCell, fault: Fault) -> Outcome:
     seen, commands = cell.decisions[first - 1:], cell.commands[first_command:]
     check_commands(cell, commands, seen)
 
-    after = _after_the_last_fresh(cell, source, first, last) if fault.limit == AGE else first
-    wrong = _first_wrong(fault, cell, source, after)
+    after = _after_the_last_fresh(cell, first, last) if fault.limit == AGE else first
+    wrong = _first_wrong(fault, cell, after)
     stop = next(i for i in range(after, last) if cell.decisions[i].row.state is State.HOLD)
     held = cell.decisions[stop:last]
     if fault.end is None:
@@ -129,7 +130,7 @@ def try_fault(cell: FaultCell, fault: Fault) -> Outcome:
     assert all(each.row.state is State.HOLD for each in held), 'it did not stay stopped'
     check_stop(cell.robot, cell.decisions[stop - 1], held)
     reasons = dict.fromkeys(cell.decisions[i].row.reason.words for i in (stop, detected))
-    limit = _limit(fault, cell, cell.decisions[detected].row, source, begun_stamp)
+    limit = _limit(fault, cell, cell.decisions[detected].row, begun_stamp)
     return Outcome(
         fault.name, cell.robot.name, True, ', then '.join(reasons),
         _holding(cell.process.output[said_before:]),
@@ -150,21 +151,19 @@ def explained(row: RecordedDecision, max_age: float) -> bool:
     return any(row.stamp - stamp > max_age * 1e9 for stamp in row.samples.values())
 
 
-def _after_the_last_fresh(cell: FaultCell, source: str, first: int, last: int) -> int:
+def _after_the_last_fresh(cell: FaultCell, first: int, last: int) -> int:
     """Skip what was before the fault, where a machine that stalls may have stopped the robot."""
-    oldest = cell.robot.max_age * 1e9
     rows = [cell.decisions[i].row for i in range(first, last)]
     fresh = [i for i, row in enumerate(rows) if row.state is not State.HOLD
-             and row.stamp - row.samples.get(source, 0) <= oldest]
+             and not explained(row, cell.robot.max_age)]
     return first + fresh[-1] + 1 if fresh else first
 
 
-def _first_wrong(fault: Fault, cell: FaultCell, source: str, first: int) -> int:
+def _first_wrong(fault: Fault, cell: FaultCell, first: int) -> int:
     """Find the first decision that could know of a fault."""
     for i in range(first, len(cell.decisions)):
         row, before = cell.decisions[i].row, cell.decisions[i - 1].row
-        stamp = row.samples.get(source)
-        if {AGE: stamp is not None and row.stamp - stamp > cell.robot.max_age * 1e9,
+        if {AGE: explained(row, cell.robot.max_age),
                 CLOCK: row.stamp < before.stamp,
                 ARRIVAL: bool(cell.faulty & set(row.samples.values())),
                 INFERENCE: fault.reason in row.reason}[fault.limit]:
@@ -172,11 +171,10 @@ def _first_wrong(fault: Fault, cell: FaultCell, source: str, first: int) -> int:
     raise AssertionError('no decision could know of the fault')
 
 
-def _limit(
-        fault: Fault, cell: FaultCell, row: RecordedDecision, source: str, begun: int) -> int:
+def _limit(fault: Fault, cell: FaultCell, row: RecordedDecision, begun: int) -> int:
     """Find when the limit was passed, by the node's clock in ns."""
     if fault.limit == AGE:
-        return max(begun, row.samples[source] + round(cell.robot.max_age * 1e9))
+        return max(begun, min(row.samples.values()) + round(cell.robot.max_age * 1e9))
     if fault.limit == INFERENCE:
         return row.stamp + round(cell.robot.tick * 1e9)
     return begun if fault.limit == CLOCK else cell.first_faulty or begun
