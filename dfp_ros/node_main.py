@@ -29,6 +29,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from dfp_ros.malloc_arenas import limit_arenas
+
 _FOREVER = 1e8  # s
 _POLL = 0.1  # s
 _LONGEST_JOIN = 1.0  # s
@@ -59,6 +61,7 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
     :param args: Command line, None for the process's own.
     :return: The exit status: 1 where a parameter is wrong or the autostart failed, else 0.
     """
+    limit_arenas()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     ended = Future()
     signals = _catch_signals()
