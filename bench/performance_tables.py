@@ -21,6 +21,7 @@ from loop_condition import EARLY, REHEARSAL
 from performance_goals import all_goals
 from performance_latency import graph, latency, steps
 from performance_rows import figures, find, markdown, number, POINTS, Results, Row, rows_of
+from soak_verdict import missed_outside
 
 _LOOP = (
     ('period_error', "period's error"), ('wakeup', 'wake-up'), ('inference', 'inference'),
@@ -154,7 +155,7 @@ def soak(results: Results) -> str:
         ['file descriptors', f'{last["descriptors"]}, {found["descriptors_rise"]:+d}'],
         ['ticks', f'{row["ticks"]:,}'],
         ['missed within a fault', f'{found["missed_within_faults"]:,}'],
-        ['missed outside', f'{found["missed_outside_faults"]:,}'],
+        ['missed outside', missed_outside(found)],
         ['processor', f'{row["processor_percent"]:.0f} % of one core']], 2)
     return '\n\n'.join([table, *(f'* wrong: {each}' for each in found['wrong'])])
 

@@ -22,8 +22,9 @@ parameters storm in, the node is deactivated or cleaned up; each is checked as i
 test/test_faults.py, and is over once the robot moves again. Memory, threads and descriptors are
 judged by what they are right before each fault, after a warm-up in which each fault comes a few
 times. A tick is missed where a deadline passed without one; it is said whether that was within a
-fault. The exit status is 1 where
-memory clearly grows, threads or descriptors leak, or the node does what it must not.
+fault, and else whether the machine stood still: loops that sleep above the node's priority were
+late as well (bench/soak_witness.py). The exit status is 1 where memory clearly grows, threads or
+descriptors leak, or the node does what it must not.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from process import busy_seconds, counts, is_real_time, REAL_TIME
 from soak_faults import SoakFaults
 from soak_figure import draw
 from soak_verdict import judge, MissedTicks, verdict
+from soak_witness import Witness
 from std_msgs.msg import Float64MultiArray
 from tqdm import tqdm
 
@@ -99,7 +101,11 @@ class Watch:
     @property
     def now(self) -> float:
         """Seconds since the beginning."""
-        return time.monotonic() - self._begun
+        return self.at(time.monotonic())
+
+    def at(self, instant: float) -> float:
+        """Seconds from the beginning to a time of CLOCK_MONOTONIC."""
+        return instant - self._begun
 
     @property
     def processor_percent(self) -> float:
@@ -224,19 +230,21 @@ def soak(
             is_granted = is_real_time(cell.process.process.pid)
             if fifo and not is_granted:
                 print(f'real-time priority was refused:\n{cell.process.output}', file=sys.stderr)
-            with Watch(cell, every) as watch:
+            with Witness() as witness, Watch(cell, every) as watch:
                 made = Soak(cell, Path(name), watch)
                 try:
                     made.run(minutes, interval, warm_up)
                 except TimeoutError as error:
                     made.faults[-1]['failed'] += f'; then it did not move again: {error}'
+                stalls = witness.stop()
                 row: dict[str, Any] = {
                     'kind': 'soak', 'robot': robot.name, 'rate': 1 / robot.tick,
                     'minutes': minutes, 'interval': interval, 'warm_up': warm_up,
                     'fifo': is_granted,
                     'ticks': watch.missed.ticks, 'processor_percent': watch.processor_percent,
                     'faults': made.faults, 'rests': made.rests, 'missed': watch.missed.events,
-                    'samples': watch.samples}
+                    'stalls': [[watch.at(begin), watch.at(end)] for begin, end in stalls]
+                    if witness.is_granted else None, 'samples': watch.samples}
             row['verdict'] = judge(row)
             keep(row)
     return row

@@ -118,9 +118,10 @@ def judge(row: dict[str, Any]) -> dict[str, Any]:
     """
     Judge a soak.
 
-    :param row: ``rests``, ``faults`` with ``begin``, ``end`` and ``failed``, and ``missed``
-        events; times in s. What is ``warming`` is not judged: what happens for the first time may
-        take memory, threads and descriptors for good.
+    :param row: ``rests``, ``faults`` with ``begin``, ``end`` and ``failed``, ``missed`` events,
+        and ``stalls``, when the machine stood still, None where that is not known; times in s.
+        What is ``warming`` is not judged: what happens for the first time may take memory, threads
+        and descriptors for good.
     :return: Figures, and ``wrong``: what must not be, in words.
     :raises ValueError: Where it was too short for a judgement.
     """
@@ -134,8 +135,9 @@ def judge(row: dict[str, Any]) -> dict[str, Any]:
         [rest['time'] for rest in judged], [rest['resident_kb'] for rest in judged])
     hours = (judged[-1]['time'] - judged[0]['time']) / 3600
     growing = low > 0 and per_hour * hours > ALLOWED_KB
-    within, outside = attribute(
-        row['missed'], [(fault['begin'], fault['end']) for fault in row['faults']])
+    faults = [(fault['begin'], fault['end']) for fault in row['faults']]
+    within, outside = attribute(row['missed'], faults)
+    stalls = row['stalls']
     rises = {key: rise(judged, key) for key in ('threads', 'descriptors')}
     if growing:
         wrong.append(f'memory grows by {per_hour:+.0f} KB an hour ({low:+.0f} to {high:+.0f})')
@@ -145,7 +147,24 @@ def judge(row: dict[str, Any]) -> dict[str, Any]:
         'slope_kb_per_hour': per_hour, 'slope_low': low, 'slope_high': high,
         'memory': 'grows' if growing else 'flat' if low <= 0 else 'grows a little',
         **{f'{key}_rise': count for key, count in rises.items()},
-        'missed_within_faults': within, 'missed_outside_faults': outside, 'wrong': wrong}
+        'missed_within_faults': within, 'missed_outside_faults': outside,
+        # Those of a stall within a fault are the fault's.
+        'missed_in_stalls': None if stalls is None else
+        attribute(row['missed'], [*faults, *stalls])[0] - within,
+        'stalls': None if stalls is None else len(stalls),
+        'longest_stall_ms': None if stalls is None else
+        1e3 * max((end - begin for begin, end in stalls), default=0.0),
+        'wrong': wrong}
+
+
+def missed_outside(found: dict[str, Any]) -> str:
+    """Write how many ticks a verdict has outside faults, and while the machine stood still."""
+    count = f'{found["missed_outside_faults"]:,}'
+    if found['stalls'] is None:
+        return f'{count} (whether the machine stood still then is not known)'
+    return (
+        f'{count}, {found["missed_in_stalls"]:,} of them while the machine stood still (for '
+        f'{found["longest_stall_ms"]:.0f} ms at the longest, {found["stalls"]:,} times in all)')
 
 
 def verdict(row: dict[str, Any]) -> str:
@@ -159,7 +178,7 @@ def verdict(row: dict[str, Any]) -> str:
         f'threads      {row["rests"][-1]["threads"]}, {found["threads_rise"]:+d}',
         f'descriptors  {row["rests"][-1]["descriptors"]}, {found["descriptors_rise"]:+d}',
         f'ticks        {row["ticks"]:,}, {missed} missed: {found["missed_within_faults"]} within '
-        f'faults, {found["missed_outside_faults"]} outside',
+        f'faults, outside {missed_outside(found)}',
         f'faults       {len(row["faults"])}, '
         f'{sum(not fault["failed"] for fault in row["faults"])} of them as they should be',
         *(f'WRONG        {each}' for each in found['wrong'])])

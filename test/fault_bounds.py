@@ -55,26 +55,32 @@ def check_commands(cell: FaultCell, commands: list[Command], seen: list[Seen]) -
                 np.array_equal(command.numbers, sent[place]) for sent in decided[command.stamp]
             ), f'nobody decided to send {command}'
     if robot.measured is not None:
-        _check_steps(robot, commands)
+        check_steps(robot, commands, {stamp for stamp, sent in decided.items() if sent})
 
 
-def _check_steps(robot: FaultRobot, commands: list[Command]) -> None:
+def check_steps(robot: FaultRobot, commands: list[Command], sent: set[int]) -> None:
     """
     See that positions go in steps that velocity and acceleration allow.
 
     A command that got lost on its way would make its neighbours look far apart; the node does not
     send more than one a tick, so the time between two says how many may be missing.
+
+    :param robot: The robot.
+    :param commands: All that it got, in order.
+    :param sent: Stamps of all that it was sent.
+    :raises AssertionError: At the first that goes too far, or changes its velocity too much.
     """
-    speeds: list[Vector] = []
+    speed: Vector | None = None
     for before, after in zip(commands, commands[1:], strict=False):
+        begin, end = before.stamp or 0, after.stamp or 0
         step = after.numbers - before.numbers
-        between = (after.stamp or 0) - (before.stamp or 0)
-        ticks = max(1, round(between * 1e-9 / robot.tick)) if between > 0 else 1
+        ticks = max(1, round((end - begin) * 1e-9 / robot.tick)) if end > begin else 1
         assert (np.abs(step) <= ticks * robot.velocity * robot.tick + _ROUNDING).all(), (
             f'faster than {robot.velocity}: {before}, then {after}')
-        speeds.append(step / robot.tick)
-        if len(speeds) > 1 and ticks == 1:
-            change = np.abs(speeds[-1] - speeds[-2])
+        is_lost = any(begin < stamp < end for stamp in sent)
+        last, speed = speed, None if is_lost else step / robot.tick
+        if last is not None and speed is not None and ticks == 1:
+            change = np.abs(speed - last)
             assert (change <= robot.acceleration * robot.tick + _ROUNDING / robot.tick).all(), (
                 f'harder than {robot.acceleration}: {before}, then {after}')
 

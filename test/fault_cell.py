@@ -295,7 +295,9 @@ class FaultCell:
 
     def turn_a_deaf_ear(self, topic: str) -> None:
         """End the subscription to a command topic."""
-        self.node.destroy_subscription(self._ears.pop(topic))
+        # On the thread that spins: what it waits for must not go away under it.
+        ended = self._executor.create_task(self.node.destroy_subscription, self._ears.pop(topic))
+        self.wait_for(ended.done, f'no subscription to {topic}')
 
     def listen_again(self, topic: str) -> None:
         """Subscribe to a command topic after :meth:`turn_a_deaf_ear`."""

@@ -28,8 +28,8 @@ from dfp_ros.recorded_decision import RecordedDecision
 from dfp_ros.safety import Reason
 
 AGE, ARRIVAL, CLOCK, INFERENCE = 'age', 'arrival', 'clock', 'inference'
-# Said of any source: a robot may be killed after one message of an instant and before the next.
-SILENCE = 'nothing arrived for'
+# Said of any source, by stamp or arrival: a robot may be killed between two messages.
+SILENCE = 'maximum age'
 
 
 @dataclass(frozen=True)

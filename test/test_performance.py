@@ -64,7 +64,7 @@ def soak_row() -> dict[str, Any]:
         'warm_up': 1, 'fifo': True, 'ticks': 71_999, 'processor_percent': 12.3,
         'faults': [{'fault': rest['fault'], 'begin': rest['time'], 'end': rest['time'] + 2,
                     'failed': ''} for rest in rests],
-        'rests': rests, 'missed': [[60.5, 3], [90.0, 1]],
+        'rests': rests, 'missed': [[60.5, 3], [90.0, 1]], 'stalls': [[89.9, 90.0]],
         'samples': [{**rest, 'longest_period_ms': 12.0} for rest in rests]}
     return row | {'verdict': judge(row)}
 

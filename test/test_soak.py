@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ BENCH = Path(__file__).resolve().parents[1] / 'bench'
 sys.path.insert(0, str(BENCH))
 
 from soak_verdict import attribute, judge, MissedTicks, rise, slope, verdict  # noqa: E402
+from soak_witness import Witness  # noqa: E402
 
 FAULTS = ('dropped source', 'swap', 'storm')
 
@@ -50,7 +53,8 @@ def soak(turns: int = 12, **changes: Any) -> dict[str, Any]:
         rest['resident_kb'] += int(noise[i]) + min(i, len(FAULTS)) * 5000
     faults = [{'fault': rest['fault'], 'begin': rest['time'], 'end': rest['time'] + 2,
                'failed': ''} for rest in rests]
-    return {'rests': rests, 'faults': faults, 'missed': [], 'ticks': 6000 * count}
+    return {'rests': rests, 'faults': faults, 'missed': [], 'stalls': [],
+            'ticks': 6000 * count}
 
 
 def test_a_slope_is_found_under_outliers() -> None:
@@ -101,9 +105,9 @@ def test_what_comes_and_goes_is_no_leak() -> None:
 
 def test_missed_ticks_are_attributed_and_counted_over_activations() -> None:
     missed = MissedTicks()
-    for time, ticks, count in (
+    for instant, ticks, count in (
             (0.1, 10, 0), (10.1, 1000, 2), (20.1, 2000, 2), (20.2, 10, 0), (30.1, 900, 1)):
-        missed.add(time, ticks, count)
+        missed.add(instant, ticks, count)
     assert missed.ticks == 2000 + 900
     assert missed.events == [(10.1, 2), (30.1, 1)]
     # The row that tells of the end of a fault comes a little later.
@@ -111,7 +115,41 @@ def test_missed_ticks_are_attributed_and_counted_over_activations() -> None:
     row = {**soak(), 'missed': missed.events}
     found = judge(row)
     assert (found['missed_within_faults'], found['missed_outside_faults']) == (0, 3)
-    assert '3 missed: 0 within faults, 3 outside' in verdict({**row, 'verdict': found})
+    assert '3 missed: 0 within faults, outside 3,' in verdict({**row, 'verdict': found})
+
+
+@pytest.mark.parametrize(('stalls', 'known', 'says'), [
+    ([(9.9, 10.0), (500.0, 500.4)], (2, 2, 400), '2 of them while the machine stood still (for 4'),
+    # What a fault has anyway is not counted twice.
+    ([(20.5, 21.0), (0.0, 1.0)], (0, 2, 1000), '0 of them'),
+    ([], (0, 0, 0), '0 of them'),
+    (None, (None, None, None), 'not known')])
+def test_a_machine_that_stood_still_is_told(
+        stalls: Any, known: tuple[Any, ...], says: str) -> None:
+    row = {**soak(), 'missed': [(10.1, 2), (21.0, 1), (30.1, 1)], 'stalls': stalls}
+    row['faults'] = [{'fault': 'swap', 'begin': 20.0, 'end': 22.0, 'failed': ''}]
+    found = judge(row)
+    assert (found['missed_within_faults'], found['missed_outside_faults']) == (1, 3)
+    assert (found['missed_in_stalls'], found['stalls'],
+            found['longest_stall_ms']) == pytest.approx(known)
+    assert says in verdict({**row, 'verdict': found})
+
+
+def test_a_witness_notes_a_processor_that_stands_still() -> None:
+    """What stops the loop is as good as what stops the machine."""
+    with Witness() as witness:
+        if not witness.is_granted:
+            pytest.skip('takes the right to SCHED_FIFO')
+        loop = witness.loops[0]
+        begin = time.monotonic()
+        loop.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)  # it has to stand still for some time
+        loop.send_signal(signal.SIGCONT)
+        end = time.monotonic()
+        time.sleep(0.1)  # it has to wake up
+        stalls = witness.stop()
+    assert any(first <= begin + 0.1 and last >= end - 0.05 for first, last in stalls)
+    assert sum(last - first for first, last in stalls) < 2 * 0.5
 
 
 @pytest.mark.slow
