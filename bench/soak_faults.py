@@ -130,8 +130,7 @@ class SoakFaults:
         :raises TimeoutError: Where the robot does not move again.
         """
         self._cell.disturb({})
-        # An active node does not answer.
-        self._cell.ask_to_change(_TRANSITIONS['activate'])
+        self._cell.answer(self._cell.ask_to_change(_TRANSITIONS['activate']))
         self._cell.wait_for_motion()
 
     def _nobody_listens(self) -> object:
