@@ -236,13 +236,15 @@ def soak(
                     made.run(minutes, interval, warm_up)
                 except TimeoutError as error:
                     made.faults[-1]['failed'] += f'; then it did not move again: {error}'
+                # Before the loops end: what they take for that is not the node's.
+                missed, ticks = list(watch.missed.events), watch.missed.ticks
                 stalls = witness.stop()
                 row: dict[str, Any] = {
                     'kind': 'soak', 'robot': robot.name, 'rate': 1 / robot.tick,
                     'minutes': minutes, 'interval': interval, 'warm_up': warm_up,
                     'fifo': is_granted,
-                    'ticks': watch.missed.ticks, 'processor_percent': watch.processor_percent,
-                    'faults': made.faults, 'rests': made.rests, 'missed': watch.missed.events,
+                    'ticks': ticks, 'processor_percent': watch.processor_percent,
+                    'faults': made.faults, 'rests': made.rests, 'missed': missed,
                     'stalls': [[watch.at(begin), watch.at(end)] for begin, end in stalls]
                     if witness.is_granted else None, 'samples': watch.samples}
             row['verdict'] = judge(row)
