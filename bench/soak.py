@@ -236,7 +236,7 @@ def soak(
                     made.run(minutes, interval, warm_up)
                 except TimeoutError as error:
                     made.faults[-1]['failed'] += f'; then it did not move again: {error}'
-                # Before the loops end: what they take for that is not the node's.
+                # What is missed while the loops end is not the node's.
                 missed, ticks = list(watch.missed.events), watch.missed.ticks
                 stalls = witness.stop()
                 row: dict[str, Any] = {

@@ -137,7 +137,6 @@ def judge(row: dict[str, Any]) -> dict[str, Any]:
     growing = low > 0 and per_hour * hours > ALLOWED_KB
     faults = [(fault['begin'], fault['end']) for fault in row['faults']]
     within, outside = attribute(row['missed'], faults)
-    stalls = row['stalls']
     rises = {key: rise(judged, key) for key in ('threads', 'descriptors')}
     if growing:
         wrong.append(f'memory grows by {per_hour:+.0f} KB an hour ({low:+.0f} to {high:+.0f})')
@@ -148,13 +147,20 @@ def judge(row: dict[str, Any]) -> dict[str, Any]:
         'memory': 'grows' if growing else 'flat' if low <= 0 else 'grows a little',
         **{f'{key}_rise': count for key, count in rises.items()},
         'missed_within_faults': within, 'missed_outside_faults': outside,
-        # Those of a stall within a fault are the fault's.
-        'missed_in_stalls': None if stalls is None else
-        attribute(row['missed'], [*faults, *stalls])[0] - within,
-        'stalls': None if stalls is None else len(stalls),
-        'longest_stall_ms': None if stalls is None else
-        1e3 * max((end - begin for begin, end in stalls), default=0.0),
-        'wrong': wrong}
+        **_of_stalls(row['stalls'], row['missed'], faults), 'wrong': wrong}
+
+
+def _of_stalls(
+        stalls: Sequence[tuple[float, float]] | None, missed: Sequence[tuple[float, int]],
+        faults: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Count what was missed while the machine stood still; within a fault it is the fault's."""
+    if stalls is None:
+        return {'missed_in_stalls': None, 'stalls': None, 'longest_stall_ms': None}
+    within, _ = attribute(missed, faults)
+    return {
+        'missed_in_stalls': attribute(missed, [*faults, *stalls])[0] - within,
+        'stalls': len(stalls),
+        'longest_stall_ms': 1e3 * max((end - begin for begin, end in stalls), default=0.0)}
 
 
 def missed_outside(found: dict[str, Any]) -> str:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -78,7 +77,7 @@ class Witness:
 
 def main() -> int:
     """Run until a signal; 1 where the priority is refused."""
-    made = argparse.ArgumentParser(description=f'A process of {Path(__file__).parent}/soak.py.')
+    made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('processor', type=int)
     os.sched_setaffinity(0, {made.parse_args().processor})
     try:
@@ -98,6 +97,8 @@ def main() -> int:
                 stalls.append((deadline, now))
             deadline = now + period
     finally:
+        # The end of an interpreter takes longer than a tick.
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         for begin, end in stalls:
             print(begin * 1e-9, end * 1e-9)
 

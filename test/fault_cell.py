@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -105,6 +105,7 @@ class FaultCell:
     :param simulated: Whether time is simulated.
     :param description: Description file, if it is not the robot's own.
     :param silent: Whether somebody else is the robot.
+    :param environment: Environment variables of the node, beside those that are.
     :param parameters: More parameters of the node, with two underscores for a dot.
 
     :ivar decisions: All decisions of the node, in order.
@@ -118,7 +119,8 @@ class FaultCell:
 
     def __init__(
             self, robot: FaultRobot, policy: Path, simulated: bool = False,
-            description: Path | None = None, silent: bool = False, **parameters: Any) -> None:
+            description: Path | None = None, silent: bool = False,
+            environment: Mapping[str, str] | None = None, **parameters: Any) -> None:
         """Start the node, and be its robot."""
         self.robot = robot
         self.domain = free_domain()
@@ -133,6 +135,7 @@ class FaultCell:
         self._simulated = simulated
         self._time = 1000.0
         self.silent = silent
+        self._environment = dict(environment or {})
         self._changes: dict[str, Change] = {}
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -176,7 +179,8 @@ class FaultCell:
         """Start the node in a process, in place of the one before."""
         self.decisions.clear()
         self.process = NodeProcess(
-            'dfp_ros.policy_node', self.domain, '--ros-args', *self._arguments)
+            'dfp_ros.policy_node', self.domain, '--ros-args', *self._arguments,
+            **self._environment)
         return self.process
 
     # The robot

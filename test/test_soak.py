@@ -148,8 +148,9 @@ def test_a_witness_notes_a_processor_that_stands_still() -> None:
         end = time.monotonic()
         time.sleep(0.1)  # it has to wake up
         stalls = witness.stop()
-    assert any(first <= begin + 0.1 and last >= end - 0.05 for first, last in stalls)
-    assert sum(last - first for first, last in stalls) < 2 * 0.5
+    # It was late for nearly as long, and not for longer than there was.
+    assert any(begin - 0.1 <= first <= begin + 0.1 and end - 0.05 <= last <= end + 0.1
+               for first, last in stalls)
 
 
 @pytest.mark.slow

@@ -1,0 +1,40 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""That bench/join.py measures nodes of both kinds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[1] / 'bench'
+
+
+def test_processes_join_both_kinds(tmp_path: Path) -> None:
+    """Whether there is a gap is chance; that ticks were seen around each join is not."""
+    pytest.importorskip('rclpy')
+    pytest.importorskip('tqdm')
+    file = tmp_path / 'join.json'
+    done = subprocess.run(
+        [sys.executable, str(BENCH / 'join.py'), '--joins', '2', '--json', str(file)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200)
+    assert done.returncode == 0, done.stdout
+    rows = json.loads(file.read_text())['rows']
+    assert [row['kind'] for row in rows] == ['as it is', 'UDP']
+    assert all(len(row['longest_ticks']) == 2 for row in rows)
+    assert all(gap >= 0.9 for row in rows for gap in row['longest_ticks'])
