@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dfp_ros.decision import Decision, State
+from dfp_ros.printable import printable, TEXT
 
 # How long a source may be missing, in s, before that is worth a warning, and between warnings.
 PATIENCE, REPEAT = 3.0, 5.0
@@ -58,7 +59,7 @@ class DecisionLog:
                 self._unsaid += 1
             if self._unsaid:
                 what = 'holding' if decision.state is State.HOLD else 'stopped until ~/resume'
-                self._say(f'{what}: {decision.text}', now, is_warning=True)
+                self._say(f'{what}: {printable(decision.text, TEXT)}', now, is_warning=True)
             return
         if decision.state is State.RUNNING:
             if is_new:
@@ -71,7 +72,7 @@ class DecisionLog:
             what = (
                 'waiting, nothing is commanded' if decision.state is State.WAITING
                 else decision.reason.words)
-            self._logger.warning(f'{what}: {decision.text}')
+            self._logger.warning(f'{what}: {printable(decision.text, TEXT)}')
 
     def _say(self, text: str, now: float, is_warning: bool) -> None:
         """Say the newest of what is unsaid, unless there were many lines of late."""

@@ -31,6 +31,7 @@ from rclpy.time import Time
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision import Decision, State
 from dfp_ros.observation import Sample
+from dfp_ros.printable import printable, TEXT
 from dfp_ros.safety import Reason, Response
 from dfp_ros.source_description import Source
 from dfp_ros.status_level import Level, Verdict
@@ -76,9 +77,12 @@ def diagnose(name: str, situation: Situation) -> DiagnosticArray:
            for source in situation.loop.robot.sources.values()}}
     array = DiagnosticArray(status=[
         DiagnosticStatus(
-            level=bytes([verdict.level]), name=f'{name}: {concern}', message=verdict.message,
-            hardware_id=situation.loop.robot.name,
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+            level=bytes([verdict.level]), name=printable(f'{name}: {concern}', TEXT),
+            message=printable(verdict.message, TEXT),
+            hardware_id=printable(situation.loop.robot.name),
+            values=[
+                KeyValue(key=printable(key, TEXT), value=printable(value, TEXT))
+                for key, value in values.items()])
         for concern, (verdict, values) in statuses.items()])
     array.header.stamp = Time(nanoseconds=situation.now).to_msg()
     return array

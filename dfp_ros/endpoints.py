@@ -22,6 +22,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 
 from dfp_ros.preflight_figures import Endpoint
+from dfp_ros.printable import printable
 
 # What the middleware says while it does not know.
 _UNKNOWN = '_NODE_NAME_UNKNOWN_'
@@ -87,8 +88,8 @@ def _problem(
     """Say what is between two ends of a topic; empty where nothing is."""
     if info.topic_type != type_name:
         return (
-            f'its type is {info.topic_type}, the robot description says {type_name}; correct '
-            'the description, or remap the topic')
+            f'its type is {printable(info.topic_type)}, the robot description says {type_name}; '
+            'correct the description, or remap the topic')
     compatibility, reason = qos_check_compatible(offered, requested)
     if compatibility != QoSCompatibility.ERROR:
         return ''
@@ -101,4 +102,4 @@ def _name(info: Any) -> str:
     """Write a node's full name; an end may be seen before the node that it belongs to."""
     if info.node_name == _UNKNOWN:
         return 'somebody'
-    return f'{info.node_namespace.rstrip("/")}/{info.node_name}'
+    return printable(f'{info.node_namespace.rstrip("/")}/{info.node_name}')

@@ -15,8 +15,12 @@
 
 from __future__ import annotations
 
+from dfp_ros.printable import printable, TEXT
+
 
 def explain(error: Exception) -> str:
     """Give an error's message, which for errors of this package says all there is to say."""
     known = type(error).__module__.startswith('dfp_ros.')
-    return str(error) if known else f'{type(error).__name__}: {error}'
+    text = str(error) if known else f'{type(error).__name__}: {error}'
+    # Parsers say it in several lines, which would be lines of the log without a time.
+    return printable(' '.join(text.split('\n')), TEXT)

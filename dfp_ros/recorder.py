@@ -36,6 +36,7 @@ from dfp_ros.declare_parameter import declare_parameter
 from dfp_ros.episode_marks import FAILURE, START, SUCCESS, TOPIC
 from dfp_ros.message_types import find_message_type
 from dfp_ros.node_main import run_node
+from dfp_ros.printable import quoted
 from dfp_ros.recorder_bag import BagWriter, STORAGES
 from dfp_ros.recorder_marks import OperatorMarks
 from dfp_ros.recorder_types import find_definitions
@@ -203,7 +204,8 @@ class RecorderNode(Node):
         """Count a mark; after the last episode, a moment is left for what is still on its way."""
         if mark not in self._marked:
             self.get_logger().warning(
-                f'found the mark {mark!r}, which ends up ignored; {nearest(mark, self._marked)}')
+                f'found the mark {quoted(mark)}, which ends up ignored; '
+                f'{nearest(mark, self._marked)}')
             return
         self._marked[mark] += 1
         # An end that comes twice ends nothing.

@@ -17,12 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 import difflib
+from itertools import islice
 import math
 import os
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from dfp_ros.printable import NAME, printable, quoted
+
+# Names that the nearest is looked for among.
+_MANY = 1000
 
 
 class DescriptionError(ValueError):
@@ -246,8 +252,11 @@ def nearest(word: str, known: Iterable[str] | Mapping[str, Any]) -> str:
     :param word: What was found.
     :param known: What there is.
     """
-    known = list(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    # Both may come from outside: neither number nor length may cost more than a moment.
+    known = list(islice(known, _MANY))
+    near = difflib.get_close_matches(
+        word[:NAME], [name for name in known if len(name) <= NAME], n=1, cutoff=0.5)
     if near:
-        return f'did you mean {near[0]!r}?'
-    return f'known: {", ".join(known[:20])}' + (', ...' if len(known) > 20 else '')
+        return f'did you mean {quoted(near[0])}?'
+    return f'known: {", ".join(map(printable, known[:20]))}' + (
+        ', ...' if len(known) > 20 else '')

@@ -26,7 +26,7 @@ MODULES = (
     'command_limits', 'measured', 'rotation', 'urdf', 'transforms', 'reading', 'observation_field',
     'sample_store', 'sample_reader', 'transform_reader', 'diagnostics_settings', 'status_level',
     'statistics_row', 'journal', 'recorded_decision', 'replayed_policy', 'replayer',
-    'policy_difference', 'execution', 'policy_file', 'shadow')
+    'policy_difference', 'execution', 'policy_file', 'shadow', 'printable')
 PROGRAM = """
 import importlib, sys
 
