@@ -74,6 +74,29 @@ def test_says_what_is_wrong(
     assert not (tmp_path / 'x.npz').exists()
 
 
+def test_a_recording_that_cannot_be_used_is_left_out(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are in the file; the status is 1, and 2 where none can be used."""
+    from bags import START
+    good = [write_bag(tmp_path / name, demonstration(10, START + i * 10**9))
+            for i, name in enumerate(('one', 'two'))]
+    (tmp_path / 'bad').mkdir()
+    (tmp_path / 'bad' / 'bad.mcap').write_text('no recording')
+    out = tmp_path / 'x.npz'
+    words = ['--robot', ROBOT, '--rate', '20', '--out', str(out)]
+    assert main([str(good[0]), str(tmp_path / 'bad'), str(good[1]), *words]) == 1
+    found = capsys.readouterr()
+    assert f'left out: {tmp_path / "bad" / "bad.mcap"}: ' in found.err
+    assert f'{out}: 18 transitions' in found.out
+    source = stored.load(out).source
+    assert [bag['bag'] for bag in source['bags']] == ['one', 'two']
+    assert len(source['left_out']) == 1
+    out.unlink()
+    assert main([str(tmp_path / 'bad'), str(tmp_path / 'none'), *words]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert not out.exists()
+
+
 def test_a_file_that_cannot_be_written(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2 and the reason."""

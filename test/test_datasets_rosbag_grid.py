@@ -15,10 +15,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from bags import command, mark, MS, PERIOD, START, state, write_bag
+from bags import array, command, demonstration, mark, MS, PERIOD, START, state, write_bag
 import numpy as np
 from policies import write_policy
 import pytest
@@ -31,6 +33,7 @@ from dfp_ros.policy import OnnxPolicy
 from dfp_ros.sample_reader import SampleReader
 from training.datasets.rosbag import convert, Options
 from training.datasets.rosbag_commands import ActionScale
+from training.transitions import DataError
 
 ROBOT = shipped_robot()
 
@@ -76,3 +79,52 @@ def test_a_step_is_kept_where_the_node_would_have_run(tmp_path: Path, seed: int)
     np.testing.assert_array_equal(data.observations, [one for one, _ in kept])
     np.testing.assert_array_equal(data.next_observations, [other for _, other in kept])
     assert report.counts['steps of episodes'] == 200
+
+
+@pytest.mark.parametrize(('change', 'splits', 'text'), [
+    ('empty', 1, 'commands.gripper: gripper_command: data: found 0 numbers, expected at least 1'),
+    ('empty after the command', 1, 'commands.gripper'),
+    ('nan', 1, 'commands.gripper: gripper_command: data: found nan, expected finite numbers'),
+    ('last', 0, 'commands.gripper'), ('before', 0, '')])
+def test_a_message_that_says_no_command_is_a_gap(
+        tmp_path: Path, change: str, splits: int, text: str) -> None:
+    """At its time, whether it comes alone, or after a command that it cancels."""
+    messages = demonstration(20)
+    at = {'last': 19, 'before': -40}.get(change, 10)
+    gripper = [each for each in messages if each[1] == '/gripper_command']
+    if at == 10 and 'after' not in change or change == 'last':
+        messages.remove(gripper[at])
+    time = START + at * PERIOD + (8 if 'after' in change else 5) * MS
+    messages.append((time, '/gripper_command', array([np.nan] if change == 'nan' else [])))
+    data, report = convert(
+        [write_bag(tmp_path / 'bag', messages)], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))
+    assert report.problems == ({'command unusable': 1} if text else {})
+    assert text in report.details.get('command unusable', '')
+    assert report.counts['splits at gaps'] == splits
+    assert len(data) == {1: 9 + 8, 0: 18 if change == 'last' else 19}[splits]
+    # Steps 9 and 11 follow no other.
+    np.testing.assert_allclose(
+        data.next_observations[:, 0] - data.observations[:, 0], 0.01, atol=1e-6)
+
+
+@pytest.mark.parametrize(('stamp', 'problem', 'what'), [
+    (lambda time: time - START + 10**9, 'source stale', r'are 1699999999\.000 s behind'),
+    (lambda time: time + 3 * 10**9, 'source future', r'are 3\.000 s ahead of'),
+    (lambda time: 0, 'source stale', 'its messages have no stamps')])
+def test_stamps_of_another_clock(
+        tmp_path: Path, stamp: Callable[[int], int], problem: str, what: str) -> None:
+    """As a simulation makes them: it is said what they are, and what goes by the arrival."""
+    messages = demonstration(10)
+    messages = [each for each in messages if 'stamp' not in dir(getattr(each[2], 'header', None))
+                or 'command' in each[1]]
+    for i in range(12):
+        messages += state(START + i * PERIOD - 2 * MS, i / 100, stamp(START + i * PERIOD - 2 * MS))
+    path = write_bag(tmp_path / 'bag', messages)
+    options = Options(0.05, ActionScale.of_robot(ROBOT))
+    with pytest.raises(DataError, match=f"note: source 'arm': .*{what}.*`time: receive`") as found:
+        convert([path], ROBOT, options)
+    assert problem in str(found.value)
+    sources = {name: replace(each, time='receive') for name, each in ROBOT.sources.items()}
+    data, report = convert([path], replace(ROBOT, sources=sources), options)
+    assert len(data) == 9
+    assert not report.notes

@@ -19,14 +19,16 @@ from typing import Any
 import numpy as np
 from policies import cube_spec
 import pytest
+from robot_samples import shipped_robot
 
 pytest.importorskip('rclpy')
 
 from dfp_ros.command_description import CHUNK, CommandEntry, CommandTopic, Stop, TRAJECTORY
 from dfp_ros.command_writer import CommandWriter
+from dfp_ros.limit_description import FieldLimits
 from dfp_ros.rotation import ROTATIONS
 from dfp_ros.spec import ActionField
-from training.datasets.rosbag_commands import ActionScale, read_command
+from training.datasets.rosbag_commands import ActionScale, CommandError, read_command
 from training.transitions import DataError
 
 
@@ -85,19 +87,84 @@ def test_back_from_the_message(described: CommandTopic) -> None:
         np.testing.assert_allclose(found[name], command[place], atol=1e-9)
 
 
-def test_what_the_message_does_not_say() -> None:
-    """Another joint's command, an empty trajectory, and one that counts from where it was."""
-    described = TOPICS[0]
-    message = CommandWriter(described, cube_spec(action=tuple(
+def trajectory(described: CommandTopic) -> Any:
+    """Make a trajectory of one point for the first of :data:`TOPICS`."""
+    return CommandWriter(described, cube_spec(action=tuple(
         ActionField(name, size, '', (-9.0,) * size, (9.0,) * size, (-1.0,) * size, (1.0,) * size)
         for name, size in (('one', 1), ('three', 3))))).write(np.zeros(4), 0)
+
+
+def test_what_no_message_says() -> None:
+    """An action that counts from where the robot was, and a field that the type does not have."""
+    described = TOPICS[0]
+    message = trajectory(described)
     relative = replace(described, entries=tuple(
         replace(each, relative=True) for each in described.entries))
     with pytest.raises(DataError, match='counts from where the robot was'):
         read_command(relative, message)
-    message.joint_names = ['c', 'd', 'a', 'e']
-    with pytest.raises(DataError, match="robot.yaml:9: cannot be read from .*'b' is not in list"):
-        read_command(described, message)
-    message.points = []
-    with pytest.raises(DataError, match='cannot be read'):
-        read_command(described, message)
+    other = replace(described, entries=(replace(described.entries[0], path='points.places'),))
+    with pytest.raises(DataError, match="robot.yaml:9: cannot be read from .*'places'"):
+        read_command(other, message)
+
+
+def change(**values: Any) -> Any:
+    """Make what changes a trajectory, or where the name is one of its point's, that."""
+    def apply(message: Any) -> None:
+        for name, value in values.items():
+            setattr(message if hasattr(message, name) else message.points[0], name, value)
+    return apply
+
+
+@pytest.mark.parametrize(('changed', 'text'), [
+    (change(points=[]), 'a trajectory without a point, which cancels the one before'),
+    (change(joint_names=['c', 'd', 'x', 'b']), "no command for joint 'a'; there are c, d, x, b"),
+    (change(joint_names=[]), "no command for joint 'c'; there are none"),
+    (change(joint_names=['c', 'd', 'a', 'c']), "two commands for joint 'c'"),
+    (change(joint_names=['c', 'a', 'b', 'd', *(f'{i}\n' for i in range(20))]),
+     'expected one for each of the 24 joints'),
+    (change(positions=[]), 'points.positions: found 0 numbers, expected one for each of the 4'),
+    (change(positions=[0.0] * 5), 'found 5 numbers, expected one for each of the 4 joints'),
+    (change(positions=[0.0, 0.1 + 0.2, np.nan, 0.0]), 'found .*nan.*, expected finite numbers'),
+    (change(positions=[0.0, 0.0, 0.0, -np.inf]), 'found .*-inf.*, expected finite numbers')])
+def test_a_message_that_says_no_command(changed: Any, text: str) -> None:
+    """What it lacks is said, in the words of messages, numbers with no more digits than help."""
+    message = trajectory(TOPICS[0])
+    changed(message)
+    with pytest.raises(CommandError, match=f'^c: .*{text}') as caught:
+        read_command(TOPICS[0], message)
+    assert '0.30000000000000004' not in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_an_array_that_is_too_short() -> None:
+    """Its elements are counted."""
+    message = CommandWriter(TOPICS[2], cube_spec(action=tuple(
+        ActionField(name, size, '', (-9.0,) * size, (9.0,) * size, (-1.0,) * size, (1.0,) * size)
+        for name, size in (('one', 1), ('three', 3))))).write(np.zeros(4), 0)
+    message.data = message.data[:3]
+    with pytest.raises(CommandError, match='^c: data: found 3 numbers, expected at least 4'):
+        read_command(TOPICS[2], message)
+
+
+def test_bounds_of_actions_without_a_limit() -> None:
+    """A position has its own range, a velocity its speed; what else is missing is asked for."""
+    robot = shipped_robot()
+    ranged = entry('one', 'data', indices=(0, 1), limits=FieldLimits(
+        position=((0.0, -1.0), (3.0, 2.0)), velocity=(1.0, 2.0)))
+
+    def bounds(stop: Stop, **changes: Any) -> list[list[float]]:
+        described = topic(
+            'std_msgs/msg/Float64MultiArray', replace(ranged, **changes), stop=stop)
+        scale = ActionScale.of_robot(replace(robot, commands=(described,)))
+        return [scale.low.tolist(), scale.high.tolist()]
+
+    assert bounds(Stop.HOLD) == [[0, -1], [3, 2]]
+    assert bounds(Stop.ZERO) == [[-1, -2], [1, 2]]
+    assert bounds(Stop.HOLD, limit=(5.0, 6.0)) == [[-5, -6], [5, 6]]
+    for stop, changes, missing in (
+            (Stop.HOLD, {'limits': FieldLimits(position='urdf')}, 'or limits.position, with low'),
+            (Stop.ZERO, {'limits': FieldLimits()}, 'or limits.velocity in numbers'),
+            (Stop.HOLD, {'relative': True}, 'add it or give --policy'),
+            (Stop.KEEP, {}, 'add it or give --policy')):
+        with pytest.raises(DataError, match=f"robot.yaml:9: the key 'limit' is .*{missing}"):
+            bounds(stop, **changes)

@@ -19,6 +19,9 @@ Make a data file of recordings that ``record.launch.py``, or anybody's ``ros2 ba
 
 Observations are computed as the policy node computes them, at its steps where its decisions were
 recorded, on a grid of the control period otherwise. ROS is not needed.
+
+Exit status 0 means that all recordings are in the file; 1 that some could not be used and were
+left out, each with its reason; 2 that nothing was written.
 """
 
 from __future__ import annotations
@@ -51,8 +54,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     rate = parser.add_mutually_exclusive_group(required=True)
     rate.add_argument(
         '--policy', type=Path, help='policy file that gives the rate and the bounds of actions')
-    rate.add_argument('--rate', type=float, help='control rate in Hz; the bounds of actions are '
-                      'the limits in the robot description')
+    rate.add_argument('--rate', type=float, help='control rate in Hz; the bounds of actions '
+                      'are the `limit` of each command in the robot description, or else its '
+                      '`limits`')
     add('--out', type=Path, required=True, help='data file to write (.npz)')
     add('--action', choices=('sent', 'raw'), default='sent',
         help='what was sent, or what the policy answered before any limit')
@@ -95,8 +99,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'{asked.out}: cannot be written: {error}', file=sys.stderr)
         return 2
     print('\n'.join(report.lines()))
+    for reason in report.refused:
+        print(f'left out: {reason}', file=sys.stderr)
     print(f'{asked.out}: {len(transitions)} transitions')
-    return 0
+    return 1 if report.refused else 0
 
 
 if __name__ == '__main__':

@@ -38,7 +38,8 @@ from dfp_ros.sample_reader import SampleReader
 from dfp_ros.source_description import RECEIVE
 from dfp_ros.spec import ActionField
 from dfp_ros.transform_reader import TransformReader
-from training.datasets.rosbag_commands import ActionScale, read_command
+from training.datasets.rosbag_clocks import StampClocks
+from training.datasets.rosbag_commands import ActionScale, CommandError, read_command
 from training.datasets.rosbag_decisions import decision_steps
 from training.datasets.rosbag_episodes import cut, Piece
 from training.datasets.rosbag_files import Bag
@@ -83,36 +84,58 @@ def convert(
     """
     Convert recordings.
 
+    A recording that cannot be used is left out, and the report names it with the reason.
+
     :param paths: Bags.
     :param robot: Description of the robot.
     :param options: How they are read.
-    :raises DataError: Where a bag cannot be read, or nothing in them can be learned from.
+    :raises DataError: Where no bag can be used, one is given twice, or nothing in them can be
+        learned from.
     """
     report = Report()
     pieces: list[Piece] = []
     sources: list[dict[str, Any]] = []
-    marks = _resolve(options, options.marks)
     for path in paths:
-        with Bag(path) as bag:
-            digest = _hash(bag.files)
-            for source in sources:
-                if source['sha256'] == digest:
-                    raise DataError(
-                        f'{path}: found the same recording as {source["bag"]}; give it once')
-            if bag.count(marks):
-                bag.require(marks, STRING, 'the option --marks')
-            marked = options.unended == 'drop' or bool(bag.count(marks))
-            pieces += cut(_steps(bag, robot, options), marked, options.unended, report)
-            if bag.lost:
-                report.counts['bytes lost at a cut end'] += bag.lost
-            sources.append({'bag': path.name, 'sha256': digest})
+        try:
+            found, digest, reported = _read(path, robot, options)
+        except DataError as error:
+            report.refused.append(str(error))
+            continue
+        for source in sources:
+            if source['sha256'] == digest:
+                raise DataError(
+                    f'{path}: found the same recording as {source["bag"]}; give it once')
+        pieces += found
+        report.add(reported)
+        sources.append({'bag': path.name, 'sha256': digest})
+    if not sources:
+        raise DataError('\n'.join(report.refused))
     if not pieces:
         raise DataError(
             f'{", ".join(source["bag"] for source in sources)}: found nothing to learn from'
             + ''.join(f'\n  {line}' for line in report.lines())
             + ('' if report.counts['episodes marked'] or options.unended == 'keep' else
-               '\n  no episode is marked; --unended keep takes all of it for one'))
+               '\n  no episode is marked; --unended keep takes all of it for one')
+            + ''.join(f'\nleft out: {reason}' for reason in report.refused))
     return _assemble(pieces, robot, options, sources, report), report
+
+
+def _read(
+        path: Path, robot: RobotDescription, options: Options,
+) -> tuple[list[Piece], str, Report]:
+    """Read one bag: pieces of its episodes, its hash, and what there is to report."""
+    report, clocks = Report(), StampClocks(robot.sources.values())
+    marks = _resolve(options, options.marks)
+    with Bag(path) as bag:
+        if bag.count(marks):
+            bag.require(marks, STRING, 'the option --marks')
+        marked = options.unended == 'drop' or bool(bag.count(marks))
+        pieces = list(cut(_steps(bag, robot, options, clocks), marked, options.unended, report))
+        if bag.lost:
+            report.counts['bytes lost at a cut end'] += bag.lost
+        if any(problem.startswith('source ') for problem in report.problems):
+            report.notes += clocks.notes()
+        return pieces, _hash(bag.files), report
 
 
 def _resolve(options: Options, topic: str) -> str:
@@ -122,7 +145,9 @@ def _resolve(options: Options, topic: str) -> str:
     return '/' + '/'.join(part for part in (options.namespace.strip('/'), topic) if part)
 
 
-def _steps(bag: Bag, robot: RobotDescription, options: Options) -> Iterator[Step]:
+def _steps(
+        bag: Bag, robot: RobotDescription, options: Options, clocks: StampClocks,
+) -> Iterator[Step]:
     """Choose where the steps come from, and go through them."""
     decisions = _resolve(options, options.decisions)
     decided = options.ticks == 'decisions' or (options.ticks == 'auto' and bag.count(decisions))
@@ -131,7 +156,7 @@ def _steps(bag: Bag, robot: RobotDescription, options: Options) -> Iterator[Step
     elif options.action == 'raw':
         raise DataError(
             f'{bag.path}: found no decision on {decisions}, which --action raw is taken from')
-    events = _events(bag, robot, options, bool(decided))
+    events = clocks.watch(_events(bag, robot, options, bool(decided)))
     period = round(options.period * 1e9)
     if decided:
         return decision_steps(events, robot, options.scale, period, options.action == 'raw')
@@ -182,8 +207,11 @@ def _events(
                 if sample is not None:
                     yield Event('sample', name, time, sample)
         elif topic in commands:
-            yield Event(
-                'command', commands[topic].name, time, read_command(commands[topic], message))
+            try:
+                content: Any = read_command(commands[topic], message)
+            except CommandError as error:
+                content = str(error)
+            yield Event('command', commands[topic].name, time, content)
         elif topic == marks:
             yield Event('mark', '', time, message.data)
         else:
@@ -223,7 +251,7 @@ def _assemble(
             'bags': sources, 'robot': robot.name, 'action': options.action,
             'unended': options.unended, 'steps': size, 'episodes': len(pieces),
             'solved_steps': len(solved), 'counts': dict(report.counts),
-            'dropped': dict(report.problems)},
+            'dropped': dict(report.problems), 'left_out': list(report.refused)},
     ).check(', '.join(source['bag'] for source in sources))
 
 

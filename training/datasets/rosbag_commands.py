@@ -29,6 +29,11 @@ from dfp_ros.spec import PolicySpec
 from dfp_ros.transforms import TRANSFORMS
 from training.transitions import DataError
 
+
+class CommandError(ValueError):
+    """A message says no command that could be an action; the text says why."""
+
+
 # From a quaternion w x y z.
 _ROTATIONS: Mapping[str, Callable[[tuple[float, float, float, float]], Sequence[float]]] = {
     WXYZ: lambda quaternion: quaternion,
@@ -62,18 +67,23 @@ class ActionScale:
     @classmethod
     def of_robot(cls, robot: RobotDescription) -> ActionScale:
         """
-        Take it from the limits in a robot's description.
+        Take it from a robot's description: ``limit``, or else the limits that are kept anyway.
 
-        :raises DataError: Where one is missing.
+        A position has its range then, which need not lie around zero, and a velocity its largest
+        speed.
+
+        :raises DataError: Where nothing of it is there.
         """
-        entries = [entry for topic in robot.commands for entry in topic.entries]
-        for entry in entries:
-            if not entry.limit:
-                raise DataError(
-                    f"{entry.where}: the key 'limit' is missing, which says what an action of 1 "
-                    'commands; add it, or give --policy')
-        high = np.array([value for entry in entries for value in entry.limit])
-        return cls(tuple((entry.action, entry.size, entry.unit) for entry in entries), -high, high)
+        low: list[float] = []
+        high: list[float] = []
+        entries = [(topic, entry) for topic in robot.commands for entry in topic.entries]
+        for topic, entry in entries:
+            lowest, highest = _bounds(topic, entry)
+            low += lowest
+            high += highest
+        return cls(
+            tuple((entry.action, entry.size, entry.unit) for _, entry in entries),
+            np.array(low), np.array(high))
 
     def to_action(self, command: np.ndarray) -> np.ndarray:
         """
@@ -103,6 +113,24 @@ class ActionScale:
         return np.concatenate([parts[name] for name, _, _ in self.fields])
 
 
+def _bounds(
+        topic: CommandTopic, entry: CommandEntry) -> tuple[Sequence[float], Sequence[float]]:
+    """Find what actions of -1 and 1 command."""
+    position, velocity = entry.limits.position, entry.limits.velocity
+    if entry.limit:
+        return [-value for value in entry.limit], entry.limit
+    kind = topic.stop.kind
+    if kind == 'position' and isinstance(position, tuple) and not entry.relative:
+        return position
+    if kind == 'velocity' and isinstance(velocity, tuple):
+        return [-value for value in velocity], velocity
+    key = 'limits.velocity' if kind == 'velocity' else 'limits.position, with low and high'
+    instead = '' if kind == 'other' or entry.relative else f', or {key} in numbers,'
+    raise DataError(
+        f"{entry.where}: the key 'limit' is missing, which says what an action of 1 commands, and "
+        f'-1 the other way; add it{instead} or give --policy')
+
+
 def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
     """
     Take the parts of a command out of the message that carries them.
@@ -110,8 +138,10 @@ def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
     Of a trajectory, that is its first point.
 
     :return: By name of the action field, SI units.
-    :raises DataError: Where the message has no such field, joint or too few numbers, or does not
-        say what the action was.
+    :raises DataError: Where no message of this type has such a field, or any says what the action
+        was.
+    :raises CommandError: Where this message has no command, such as a trajectory without a point,
+        which cancels the one before, or only a part of it.
     """
     parts = {}
     for entry in topic.entries:
@@ -121,10 +151,16 @@ def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
                 f'{topic.topic} does not say; record ~/decision (publish_decisions: true)')
         try:
             numbers = np.array(_read_numbers(topic, entry, message), np.float64)
-        except (AttributeError, IndexError, ValueError) as error:
+        except AttributeError as error:
             raise DataError(
                 f'{entry.where}: cannot be read from {topic.type} on {topic.topic}: {error}'
             ) from error
+        except CommandError as error:
+            raise CommandError(f'{topic.topic}: {error}') from error
+        if not np.isfinite(numbers).all():
+            raise CommandError(
+                f'{topic.topic}: {entry.path}: found '
+                f'{" ".join(f"{number:g}" for number in numbers)}, expected finite numbers')
         parts[entry.action] = (numbers - (entry.offset or 0)) / (entry.scale or 1)
     return parts
 
@@ -135,15 +171,40 @@ def _read_numbers(topic: CommandTopic, entry: CommandEntry, message: Any) -> Seq
         quaternion = attrgetter(entry.path)(message)
         x, y, z, w = (getattr(quaternion, name) for name in 'xyzw')
         return _ROTATIONS[entry.rotation]((w, x, y, z))
-    indices = entry.indices
-    if entry.joints:
-        names = list(getattr(message, JOINT_NAMES[topic.type]))
-        indices = tuple(names.index(joint) for joint in entry.joints)
-    if indices:
-        holder, path = message, entry.path
-        if topic.type == TRAJECTORY:
-            holder, path = message.points[0], path.removeprefix('points.')
-        array = attrgetter(path)(holder)
-        return [array[index] for index in indices]
+    if entry.joints or entry.indices:
+        return _read_elements(topic, entry, message)
     leaves = [f'{entry.path}.{name}' for name in entry.components] or [entry.path]
     return [attrgetter(leaf)(message) for leaf in leaves]
+
+
+def _read_elements(topic: CommandTopic, entry: CommandEntry, message: Any) -> Sequence[float]:
+    """Take elements of an array, by joint or by index."""
+    holder, path = message, entry.path
+    if topic.type == TRAJECTORY:
+        if not len(message.points):
+            raise CommandError('found a trajectory without a point, which cancels the one before')
+        holder, path = message.points[0], path.removeprefix('points.')
+    array = attrgetter(path)(holder)
+    if not entry.joints:
+        if max(entry.indices) >= len(array):
+            raise CommandError(
+                f'{entry.path}: found {len(array)} numbers, expected at least '
+                f'{max(entry.indices) + 1}')
+        return [array[index] for index in entry.indices]
+    names = list(getattr(message, JOINT_NAMES[topic.type]))
+    for joint in entry.joints:
+        if names.count(joint) != 1:
+            raise CommandError(
+                f'found {"no command for" if joint not in names else "two commands for"} joint '
+                f'{joint!r}; there are {shown(names)}')
+    if len(array) != len(names):
+        raise CommandError(
+            f'{entry.path}: found {len(array)} numbers, expected one for each of the {len(names)} '
+            f'joints')
+    return [array[names.index(joint)] for joint in entry.joints]
+
+
+def shown(names: Sequence[str]) -> str:
+    """List names from a message, escaped and no more than ten, for a message to people."""
+    listed = ', '.join(ascii(name[:60])[1:-1] for name in names[:10])
+    return (listed or 'none') + (f' and {len(names) - 10} more' if len(names) > 10 else '')

@@ -137,6 +137,9 @@ def _decided(
     if parts is None:
         return Tick(*where, problem or 'no action', detail=detail)
     action = scale.join(parts) if raw else scale.to_action(scale.join(parts))
+    if not problem and not np.isfinite(action).all():
+        name = next(name for name, values in parts.items() if not np.isfinite(values).all())
+        problem, detail = 'number not finite', f'{"action" if raw else "sent"}/{name}'
     return Tick(*where, problem, observation, action, decision.observation, detail)
 
 

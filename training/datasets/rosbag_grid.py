@@ -45,7 +45,8 @@ def grid_steps(
     Go through a grid of the control period, which begins anew at each mark of a start.
 
     The action of a step is the first command that came within its period; where there is none, the
-    last one before, if that is not older than a period too.
+    last one before, if that is not older than a period too. A message that says no command,
+    such as a trajectory without a point, is a gap where it counts.
 
     :param period: Control period in ns.
     """
@@ -113,7 +114,14 @@ def _commanded(
             return tick if tick.problem else Tick(
                 tick.time, tick.follows, 'no command',
                 detail=f'commands.{name}: no message within a period of the step')
-        parts.update(within[0] if within else before[-1])
+        counting = within or before[-1:]
+        # One that cancels ends the command of this step early, whether it came first or later.
+        for content in counting:
+            if isinstance(content, str):
+                return tick if tick.problem else Tick(
+                    tick.time, tick.follows, 'command unusable',
+                    detail=f'commands.{name}: {content}')
+        parts.update(counting[0])
     return Tick(
         tick.time, tick.follows, tick.problem, tick.observation,
         scale.to_action(scale.join(parts)), detail=tick.detail)

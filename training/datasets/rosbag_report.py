@@ -34,12 +34,26 @@ class Report:
     :param details: An example of each problem.
     :param difference: Largest difference between an observation computed here and the one that
         the node logged; None where there was none to compare with.
+    :param notes: What else there is to know, a line each.
+    :param refused: Recordings that were left out, each with the reason.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
     details: dict[str, str] = field(default_factory=dict)
     difference: float | None = None
+    notes: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def add(self, other: Report) -> None:
+        """Add what is reported of another recording."""
+        self.counts += other.counts
+        self.problems += other.problems
+        self.details = {**other.details, **self.details}
+        self.notes += [note for note in other.notes if note not in self.notes]
+        self.refused += other.refused
+        if other.difference is not None:
+            self.difference = max(self.difference or 0.0, other.difference)
 
     def tick(self, tick: Tick) -> None:
         """Count a step of an episode."""
@@ -60,3 +74,4 @@ class Report:
             yield f'{"dropped, " + name:34}{count:8}' + (f'  e.g. {detail}' if detail else '')
         if self.difference is not None:
             yield f'{"off the logged observations by":34}{self.difference:8.1g}'
+        yield from (f'note: {note}' for note in self.notes)

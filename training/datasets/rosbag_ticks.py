@@ -39,7 +39,8 @@ class Event:
     :param kind: What it is.
     :param name: Name of the source, or of the command topic; empty for the others.
     :param time: When it was received, in ns.
-    :param content: A sample, parts of a command by name, a decision, or a mark.
+    :param content: A sample, parts of a command by name or a text that says why it is none, a
+        decision, or a mark.
     """
 
     kind: Literal['sample', 'command', 'decision', 'mark']
