@@ -27,6 +27,7 @@ from training.config import PRESETS, TrainConfig
 from training.datasets import load as load_run
 from training.datasets.ogbench import load
 from training.datasets.ogbench_scenes import scene_of, SCENES
+from training.inspect import inspect
 from training.transitions import DataError
 
 TASK = 'cube-single-singletask-task2-v0'
@@ -283,3 +284,45 @@ def test_single_array_under_the_name_of_an_archive(tmp_path: Path) -> None:
         np.save(file, np.zeros(3))
     with pytest.raises(DataError, match=r'a\.npz: found a single array, .*; write them'):
         load(tmp_path / 'a.npz', TASK)
+
+
+ROWS = 40
+PLAIN = {
+    'observations': np.zeros((ROWS, 4), np.float32), 'actions': np.zeros((ROWS, 2), np.float32),
+    'terminals': np.arange(ROWS) % 20 == 19}
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'actions': PLAIN['actions'][:-5]}, 'actions: found 35 rows, expected 40 as in terminals'),
+    ({'actions': np.concatenate([PLAIN['actions']] * 2)}, 'actions: found 80 rows'),
+    ({'actions': PLAIN['actions'][:, 0]}, r'actions: found shape \(40,\), expected rows of num'),
+    ({'actions': np.float32(1)}, r'actions: found shape \(\), expected rows of numbers'),
+    ({'actions': np.zeros((ROWS, 2), [('a', 'f4')])}, 'actions: found .*expected plain numbers'),
+    ({'actions': PLAIN['actions'].astype(complex)}, 'actions: found complex128'),
+    ({'actions': PLAIN['actions'].astype(str)}, 'actions: found <U32, expected float32'),
+    ({'actions': PLAIN['actions'].astype('datetime64[s]')}, 'actions: found datetime64'),
+    ({'actions': np.full((ROWS, 2), None)}, 'actions: .* pickled objects, which are never loaded'),
+    ({'actions': PLAIN['actions'] + 2}, 'actions: found 2 in row 0'),
+    ({'observations': PLAIN['observations'][:-5]}, 'observations: found 35 rows, expected 40'),
+    ({'observations': PLAIN['observations'][:, 0]}, 'observations: found shape'),
+    ({'observations': PLAIN['observations'][:, :0]}, r'observations: found shape \(40, 0\)'),
+    ({'observations': np.full((ROWS, 4), np.nan, np.float32)},
+     'observations holds a number that is not finite, in row 0'),
+    ({'terminals': PLAIN['terminals'][:0]}, 'terminals: found no end of an episode on the last'),
+    ({'terminals': np.tile(PLAIN['terminals'], 2)}, 'actions: found 40 rows, expected 80'),
+    ({'terminals': np.bool_(True)}, 'terminals: found bool of shape'),
+    ({'terminals': np.ones(ROWS, bool)}, 'terminals: found an episode of a single row, row 0'),
+    ({'terminals': PLAIN['terminals'].astype(int).astype(str)}, 'terminals: found <U21 of shape'),
+    ({'terminals': None}, "the key 'terminals' is missing; found observations, actions"),
+    ({key: values[:0] for key, values in PLAIN.items()}, 'terminals: found no end of an episode'),
+])
+def test_arrays_that_do_not_fit_each_other_without_an_environment(
+        changes: dict, message: str, tmp_path: Path) -> None:
+    given = {key: values for key, values in {**PLAIN, **changes}.items() if values is not None}
+    with pytest.raises(DataError, match=rf'mine\.npz: {message}'):
+        inspect(written(tmp_path / 'mine.npz', given), presets=('small-clone',))
+
+
+def test_arrays_that_fit_are_shown_without_an_environment(tmp_path: Path) -> None:
+    found = inspect(written(tmp_path / 'mine.npz', PLAIN), presets=('small-clone',))
+    assert (found.facts.steps, found.facts.lengths.tolist()) == (38, [19, 19])

@@ -74,7 +74,7 @@ def test_what_is_stored_is_read_again(lengths: list[int], observation: int, acti
     ({'terminals': np.array([1, 0, 0], np.float32)}, 'terminals: .* last of 3 steps'),
     ({'terminals': np.array([0, 0.5, 1], np.float32)}, 'terminals: found 0.5 in row 1, expected'),
     ({'masks': np.array([0, 1, 2], np.float32)}, 'masks: found 2 in row 2, expected 0 or 1'),
-    ({'period': 0.0}, 'period: found 0 s, expected a time above 0'),
+    ({'period': 0.0}, 'period: found 0 s, expected 0.001 to 1 s'),
     ({'period': float('nan')}, 'period: found nan s'),
     ({'actions': np.array([[0, 0], [0, 1.5], [0, 0]], np.float32)}, 'actions: found 1.5 in row 1'),
     ({name: getattr(drawn([3]), name)[:0] for name in COLUMNS}, 'actions: found no step'),
@@ -91,12 +91,12 @@ def columns(**changes: object) -> dict:
 
 
 def described(**changes: object) -> np.ndarray:
-    """Make the description of :func:`columns`, but for some of its first field."""
+    """Make the description of :func:`columns`, but for some of it or of its first field."""
     field = {'name': 'state', 'size': 3, 'unit': 'm', 'low': [0] * 3, 'high': [1] * 3}
     acting = [asdict(field) for field in drawn([3]).action_fields]
-    return np.array(json.dumps({
-        'version': 1, 'period': 0.05, 'source': {}, 'action_fields': acting,
-        'observation_fields': [field | changes]}))
+    whole = {'version': 1, 'period': 0.05, 'source': {}, 'action_fields': acting}
+    whole |= {name: changes.pop(name) for name in list(changes) if name in whole}
+    return np.array(json.dumps({**whole, 'observation_fields': [field | changes]}))
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
@@ -115,7 +115,22 @@ def described(**changes: object) -> np.ndarray:
     ({'description': described(size='3')}, "description: found the field 'state' of size '3'"),
     ({'description': described(size=-3)}, "description: found the field 'state' of size -3"),
     ({'description': described(low=[0])}, "description: found the field 'state' of size 3 with"),
-    ({'description': described(low=3)}, 'description: found other contents than'),
+    ({'description': described(low=3)}, "description: found the field 'state' of size 3 with"),
+    ({'description': described(low=['a'] * 3)}, "description: found ranges of the field 'state'"),
+    ({'description': described(low=[float('nan')] * 3)}, 'description: found ranges of the field'),
+    ({'description': described(low=[9] * 3)}, "description: found low above high in the field 's"),
+    ({'description': described(name=None)}, 'description: found a field named None'),
+    ({'description': described(name='a\x1b[2J')}, r"description: found a field named 'a.x1b\[2J'"),
+    ({'description': described(unit=3)}, "description: found a field named 'state' with the unit"),
+    ({'description': described(more=[0] * 3)}, 'description: found other contents than'),
+    ({'description': described(period=10 ** 400)}, 'description: period: found 1000'),
+    ({'description': described(period=1e-300)}, 'description: period: found 1e-300, expected'),
+    ({'description': described(period=True)}, 'description: period: found True'),
+    ({'description': described(source={'dropped': [1]})}, 'description: source: dropped'),
+    ({'description': described(source={'env_args': 3})}, 'description: source: env_args'),
+    ({'description': np.array('[' * 100_000)}, 'description: found other contents than'),
+    ({'description': np.array(3.0)}, 'description: found float64 of shape'),
+    ({'actions': np.float32(0)}, r'actions: found float32 of shape \(\), expected rows'),
 ])
 def test_a_bad_file_is_refused_by_name_key_and_remedy(
         changes: dict, message: str, tmp_path: Path) -> None:

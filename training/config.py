@@ -42,7 +42,8 @@ class TrainConfig:
     """Data file: OGBench's, Robomimic's, or what training.convert made of a recording; or the
     folder of OGBench's numbered files."""
     environment: str = 'cube-single-singletask-task2-v0'
-    """Environment that rewards and evaluates; ``none`` for a robot that has no simulator."""
+    """Environment that rewards and evaluates; ``none`` for a robot that has no simulator, which is
+    chosen where none is named and the data file is of such a robot."""
     filter_key: str = ''
     """Which of a Robomimic file's demonstrations: a name under ``mask``; all where empty."""
     observation_keys: tuple[str, ...] = ()

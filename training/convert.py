@@ -15,7 +15,7 @@
 Make a data file of recordings that ``record.launch.py``, or anybody's ``ros2 bag record``, wrote.
 
     python -m training.convert bags/monday --robot config/ur5e_cube.yaml --rate 20 --out data/x.npz
-    python -m training.train small-clone --data data/x.npz --environment none
+    python -m training.train small-clone --data data/x.npz --run runs/x
 
 Observations are computed as the policy node computes them, at its steps where its decisions were
 recorded, on a grid of the control period otherwise. ROS is not needed.

@@ -15,7 +15,7 @@
 Say what is in data files, and which presets can train on them.
 
     python -m training.inspect data/cube-single-play-v0.npz
-    python -m training.inspect recorded.npz --environment none --html recorded.html
+    python -m training.inspect recorded.npz --html recorded.html
 
 Whatever ``training.train`` reads is read, and refused with the same words. OGBench's files say by
 their name which environment they are for; ``--environment`` says it for other names, and for
@@ -30,23 +30,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 import sys
 from typing import Any
-import zipfile
-import zlib
-
-import numpy as np
 
 from training import environments
 from training.config import ConfigError, NO_ENVIRONMENT, PRESETS, TrainConfig
 from training.datasets import numbered, stored
 from training.datasets.file_kind import environment_of, is_ogbench
 from training.datasets.load import load
+from training.environment_fit import choose_environment, misfits
 from training.inspect_facts import Dimension, Facts, gather, summary
 from training.inspect_figures import panels, png
-from training.inspect_verdict import judge, misfits, Verdict
+from training.inspect_verdict import judge, Verdict
 from training.provenance import atomic_path
 from training.report_figures import drawing
 from training.report_page import template
-from training.transitions import action_fields, DataError, observation_fields, Transitions
+from training.transitions import DataError, Transitions
 
 TEMPLATE = 'inspect.html.jinja'
 ANSWERS = {'yes': 'can train', 'but': 'can train, but', 'no': 'cannot train'}
@@ -121,6 +118,12 @@ def inspect(
             except ConfigError as error:
                 verdicts.append(Verdict(preset, 'no', (str(error),)))
                 continue
+        else:
+            try:
+                config, _ = choose_environment(config)
+            except ConfigError as error:
+                verdicts.append(Verdict(preset, 'no', (str(error),)))
+                continue
         # A reader may refuse an environment, or know other rewards for another task of its scene.
         if config.environment not in read and not stored.is_stored(path) and not (
                 is_ogbench(path) and any(misfits(config.environment, data))):
@@ -140,23 +143,9 @@ def _config(path: Path, environment: str) -> TrainConfig:
 
 
 def _unrewarded(path: Path) -> Transitions:
-    """Read an OGBench file of a scene that is not known; its rewards are left 0."""
-    from ogbench.utils import load_dataset
-    try:
-        data = load_dataset(str(path))
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f'{path}: found a file that is damaged or not of a known format ({error}); collect, '
-            'convert or copy it again') from error
-    size = len(data['actions'])
-    zeros = np.zeros(size, np.float32)
-    return Transitions(
-        **data, rewards=zeros, masks=zeros + 1,
-        observation_fields=observation_fields(
-            [('observation', data['observations'].shape[1], '1')], data['observations']),
-        action_fields=action_fields(
-            [('action', data['actions'].shape[1], '1', 1.0)], data['actions']),
-        period=0.05, source={'file': path.name}).check(path)
+    """Read an OGBench file of a scene that is not known."""
+    from training.datasets import ogbench
+    return ogbench.load_unrewarded(path)
 
 
 def numbers(dimension: Dimension) -> list[str]:

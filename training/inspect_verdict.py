@@ -15,16 +15,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from training.config import NO_ENVIRONMENT, TrainConfig
-from training.datasets.ogbench_scenes import ACTION, PERIOD, scene_of, SCENES
+from training.config import TrainConfig
+from training.environment_fit import misfits
 from training.inspect_facts import Facts, percent
-from training.transitions import DataError, Transitions
+from training.transitions import Transitions
 
 # More repeated steps, or chunks across an episode's end, than this share are worth a word.
 MUCH = 0.5
@@ -86,44 +85,3 @@ def judge(
     if found:
         return Verdict(preset, 'no', tuple(found))
     return Verdict(preset, 'but' if doubts else 'yes', tuple(doubts))
-
-
-def misfits(environment: str, data: Transitions) -> Iterable[str]:
-    """
-    Tell where data and environment differ.
-
-    :param environment: Of a preset.
-    :param data: What it would learn from.
-    """
-    if environment == NO_ENVIRONMENT:
-        return
-    try:
-        scene = SCENES[scene_of(environment)]
-    except DataError:
-        # Robomimic's files name their environment, and their reader compares it.
-        if 'env_args' not in data.source:
-            yield f'it is for {environment}, the data are not'
-        return
-    for kind, wanted, found in (
-            ('observation', [(name, size) for name, size, _ in scene.observation],
-             [(field.name, field.size) for field in data.observation_fields]),
-            ('action', [(name, size) for name, size, *_ in ACTION],
-             [(field.name, field.size) for field in data.action_fields])):
-        if wanted != found:
-            i, theirs, ours = _first_difference(wanted, found)
-            yield f'{kind} field {i}: {environment} has {theirs}, the data {ours}'
-    if data.period != PERIOD:
-        yield f'{environment} has a period of {PERIOD:g} s, the data {data.period:g} s'
-
-
-def _first_difference(
-        wanted: list[tuple[str, int]], found: list[tuple[str, int]]) -> tuple[int, str, str]:
-    width = max(len(wanted), len(found))
-    both = zip(
-        [*map(_field, wanted), *['nothing'] * (width - len(wanted))],
-        [*map(_field, found), *['nothing'] * (width - len(found))], strict=True)
-    return next((i, *pair) for i, pair in enumerate(both) if pair[0] != pair[1])
-
-
-def _field(field: tuple[str, int]) -> str:
-    return f'{field[0]} ({field[1]})'

@@ -32,6 +32,7 @@ from pathlib import Path
 import sys
 
 from training.config import ConfigError, PRESETS, TrainConfig
+from training.environment_fit import choose_environment
 from training.session import stop_signals, TrainingError
 from training.sweep_plan import changed, Choice, choices, environments, plan, PlannedRun
 from training.sweep_table import markdown, table, write
@@ -80,6 +81,11 @@ def planned(asked: argparse.Namespace) -> list[PlannedRun]:
             raise ConfigError(f'--set: found {word!r}, expected NAME=VALUE')
         shared.update(choices(base, _name(name), [value])[0].changes)
     base = changed(base, shared)
+    if not (asked.environments or 'environment' in shared or any(
+            _name(name) == 'environment' for name, *_ in asked.vary)):
+        base, note = choose_environment(base)
+        if note:
+            print(note, file=sys.stderr)
     if not base.threads:
         # Runs at a time share the processors evenly; torch alone would take all for each.
         threads = max(1, (os.cpu_count() or 1) // asked.parallel)

@@ -50,6 +50,8 @@ from training.agent import Agent
 from training.buffer import ReplayBuffer
 from training.config import PRESETS, TrainConfig
 from training.datasets.numbered import Data
+from training.datasets.stored import Description
+from training.environment_fit import choose_environment, require_fit
 from training.log import RunLog
 from training.networks import Normaliser
 from training.normalisation import Statistics
@@ -97,6 +99,9 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     memory.keep()
     torch.manual_seed(config.seed)
     state = prepare(run.name, config)
+    spec = state.spec
+    require_fit(config.environment, Description(
+        spec.observation, spec.action, spec.period, spec.provenance['data']), config.data)
     if config.compile:
         state.agent.compile_networks()
     content = checkpoint.restore(saved, state) if resume else {}
@@ -230,18 +235,28 @@ def main(arguments: list[str] | None = None) -> int:
         asked = tyro.extras.overridable_config_cli(
             presets, args=arguments, prog='python -m training.train',
             description=(__doc__ or '').strip().splitlines()[0])
-        with ranks.group(asked.config.device):
-            progress = train(asked.run, asked.config, asked.resume)
+        config, note = asked.config, ''
+        if not _names_environment(sys.argv[1:] if arguments is None else arguments):
+            config, note = choose_environment(config)
+        with ranks.group(config.device):
             first = ranks.own() == 0
+            if note and first:
+                print(note, file=sys.stderr)
+            progress = train(asked.run, config, asked.resume)
     except (ValueError, TrainingError) as error:
         print(error, file=sys.stderr)
         return 2
-    done = progress.step == asked.config.updates
+    done = progress.step == config.updates
     if not first:
         return 0 if done else 130
-    print(f'{asked.run}: {progress.step} of {asked.config.updates} updates'
+    print(f'{asked.run}: {progress.step} of {config.updates} updates'
           + ('' if done else '; stopped, go on with --resume'))
     return 0 if done else 130
+
+
+def _names_environment(arguments: list[str]) -> bool:
+    """Tell whether a command line names the environment itself."""
+    return any(word.partition('=')[0] == '--environment' for word in arguments)
 
 
 if __name__ == '__main__':

@@ -32,6 +32,8 @@ from dfp_ros.spec import ActionField, ObservationField
 TOLERANCE = 1e-5
 # What an action of 1 means, or what actions of -1 and of 1 mean.
 Bound = float | tuple[Any, Any]
+# Control periods in s: 1000 Hz to 1 Hz.
+SHORTEST, LONGEST_PERIOD = 1e-3, 1.0
 COLUMNS = ('observations', 'actions', 'next_observations', 'rewards', 'masks', 'terminals')
 
 
@@ -79,6 +81,10 @@ class Transitions:
         :returns: Itself.
         :raises DataError: Naming file, column and row.
         """
+        if self.actions.ndim != 2:
+            raise DataError(
+                f'{where}: actions: found {self.actions.dtype} of shape {self.actions.shape}, '
+                'expected rows of numbers; collect or convert the data again')
         size = len(self)
         widths = {
             'observations': sum(field.size for field in self.observation_fields),
@@ -97,10 +103,10 @@ class Transitions:
                 raise DataError(
                     f'{where}: {name}: found a number that is not finite, in row {row}; leave its '
                     'episode out')
-        if not 0 < self.period < np.inf:
+        if not SHORTEST <= self.period <= LONGEST_PERIOD:
             raise DataError(
-                f'{where}: period: found {self.period:g} s, expected a time above 0; collect or '
-                'convert the data again')
+                f'{where}: period: found {self.period:g} s, expected {SHORTEST:g} to '
+                f'{LONGEST_PERIOD:g} s; collect or convert the data again')
         for name in ('masks', 'terminals'):
             values = getattr(self, name)
             odd = np.flatnonzero((values != 0) & (values != 1))

@@ -26,7 +26,7 @@ from ogbench.relabel_utils import relabel_dataset
 
 from dfp_ros.robots.ogbench_env import make_env
 from training.datasets.npz import Archive, opened
-from training.datasets.ogbench_scenes import ACTION, PERIOD, Scene, scene_of, SCENES
+from training.datasets.ogbench_scenes import ACTION, PERIOD, scene_of, SCENES
 from training.provenance import sha256
 from training.transitions import action_fields, DataError, observation_fields, Transitions
 
@@ -58,12 +58,12 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
         before, everything = ~ends, np.ones_like(ends)
         after = np.concatenate([[False], before[:-1]])
         rewards, masks = _judge(environment, {
-            key: _rows(path, file, key, scene, len(ends), everything)[0]
+            key: _rows(path, file, key, scene.widths[key], len(ends), everything)[0]
             for key in ('qpos', 'button_states') if key in scene.widths})
-        _rows(path, file, 'qvel', scene, len(ends))
-        (actions,) = _rows(path, file, 'actions', scene, len(ends), before)
+        _rows(path, file, 'qvel', scene.widths['qvel'], len(ends))
+        (actions,) = _rows(path, file, 'actions', scene.widths['actions'], len(ends), before)
         observations, next_observations = _rows(
-            path, file, 'observations', scene, len(ends), before, after)
+            path, file, 'observations', scene.widths['observations'], len(ends), before, after)
     decides = before if success_timing == 'pre' else after
     rewards, masks = rewards[decides], masks[decides]
     return Transitions(
@@ -76,10 +76,51 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
             'episodes': int(ends.sum()), 'solved_steps': int((masks == 0).sum())}).check(path)
 
 
+def load_unrewarded(path: Path) -> Transitions:
+    """
+    Load a file of a scene that is not known; its rewards are left 0.
+
+    :raises DataError: Where the file is missing, damaged, or its arrays do not fit each other.
+    """
+    with opened(path) as file:
+        missing = [key for key in ('terminals', 'observations', 'actions') if key not in file]
+        if missing:
+            raise DataError(
+                f'{path}: the key {missing[0]!r} is missing; found {", ".join(file) or "nothing"},'
+                ' expected observations, actions and terminals; collect, convert or copy the file '
+                'again')
+        ends = _ends(path, file)
+        before = ~ends
+        after = np.concatenate([[False], before[:-1]])
+        (actions,) = _rows(path, file, 'actions', _width(path, file, 'actions'), len(ends), before)
+        observations, next_observations = _rows(
+            path, file, 'observations', _width(path, file, 'observations'), len(ends), before,
+            after)
+    zeros = np.zeros(len(actions), np.float32)
+    return Transitions(
+        observations=observations, actions=actions, next_observations=next_observations,
+        rewards=zeros, masks=zeros + 1, terminals=ends[after].astype(np.float32),
+        observation_fields=observation_fields(
+            [('observation', observations.shape[1], '1')], observations),
+        action_fields=action_fields([('action', actions.shape[1], '1', 1.0)], actions),
+        period=PERIOD, source={'file': path.name}).check(path)
+
+
+def _width(path: Path, file: Archive, key: str) -> int:
+    """Tell how many numbers a row has."""
+    shape, _ = file.header(key)
+    if len(shape) != 2 or not shape[1]:
+        raise DataError(
+            f'{path}: {key}: found shape {shape}, expected rows of numbers; collect, convert or '
+            'copy the file again')
+    return shape[1]
+
+
 def _ends(path: Path, file: Archive) -> np.ndarray:
     """Tell which rows end an episode."""
     terminals = file.array('terminals')
-    if terminals.ndim != 1 or not np.isin(terminals, (0, 1)).all():
+    numbers = terminals.ndim == 1 and terminals.dtype.kind in 'biuf'
+    if not numbers or not np.isin(terminals, (0, 1)).all():
         raise DataError(
             f'{path}: terminals: found {terminals.dtype} of shape {terminals.shape}, expected one '
             'column of 0 and 1; write 1 where an episode ends, or collect or copy the file again')
@@ -98,16 +139,17 @@ def _ends(path: Path, file: Archive) -> np.ndarray:
 
 
 def _rows(
-        path: Path, file: Archive, key: str, scene: Scene, count: int,
+        path: Path, file: Archive, key: str, width: int, count: int,
         *wanted: np.ndarray) -> list[np.ndarray]:
     """
-    Read rows of an array, and make sure that all of it fits the scene.
+    Read rows of an array, and make sure that all of it fits.
 
+    :param width: Numbers a row.
     :param count: Rows of the file.
     :param wanted: Masks of them; an array comes back for each.
     """
     (*shape,), kind = file.header(key)
-    expected = [count, scene.widths[key]]
+    expected = [count, width]
     if shape[1:] == expected[1:] and shape != expected:
         raise DataError(
             f'{path}: {key}: found {shape[0]} rows, expected {count} as in terminals; collect or '

@@ -62,6 +62,21 @@ def load(
         return _load(file, environment, filter_key, keys)
 
 
+def environment_name(path: Path) -> str:
+    """
+    Name robosuite's environment that a file is of, whether it is known or not.
+
+    :raises DataError: Where the file cannot be read or does not say it.
+    """
+    with opened(path) as file:
+        return str(_env_args(file, NO_ENVIRONMENT)['env_name'])
+
+
+def task_names() -> set[str]:
+    """Name robosuite's environments that a policy can be evaluated in."""
+    return {task.env_name for task in robosuite_env.TASKS.values()}
+
+
 def _load(
         file: File, environment: str, filter_key: str, keys: Sequence[str]) -> Transitions:
     env_args = _env_args(file, environment)
