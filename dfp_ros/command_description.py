@@ -23,6 +23,7 @@ from types import MappingProxyType
 from dfp_ros.limit_description import FieldLimits, read_field_limits
 from dfp_ros.observation_description import ObservationEntry, read_observation
 from dfp_ros.rotation import ROTATIONS
+from dfp_ros.units import ANGLE, LENGTH, read_unit
 from dfp_ros.yaml_section import Section
 
 POINT, CHUNK = 'point', 'chunk'
@@ -71,6 +72,7 @@ class CommandEntry:
     :param limits: What it is kept within.
     :param measured: Where the robot is in these numbers; None where nobody says so.
     :param relative: Whether the action counts from where the robot is.
+    :param stop: What stops it; None for what stops the others of its topic.
     """
 
     action: str
@@ -87,6 +89,7 @@ class CommandEntry:
     limits: FieldLimits = FieldLimits()
     measured: ObservationEntry | None = None
     relative: bool = False
+    stop: Stop | None = None
 
     @property
     def size(self) -> int:
@@ -132,6 +135,10 @@ class CommandTopic:
     trajectory: str = POINT
     time_from_start: float | None = None
     is_stamped: bool = True
+
+    def stop_of(self, entry: CommandEntry) -> Stop:
+        """Tell what stops one of its fields."""
+        return entry.stop or self.stop
 
 
 def read_command(name: str, section: Section, sources: Iterable[str]) -> CommandTopic:
@@ -200,7 +207,7 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
     entry = CommandEntry(
         action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
         rotation, scale, keys['offset'].numbers(size) if 'offset' in keys else (),
-        read_field_limits(keys['limits'], size) if 'limits' in keys else FieldLimits(),
+        read_field_limits(keys['limits'], size, unit) if 'limits' in keys else FieldLimits(),
         measured, 'relative' in keys and keys['relative'].truth())
     _check_limits(section, entry, stop)
     return entry
@@ -237,3 +244,8 @@ def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
     if limits.needs_urdf and not entry.urdf_joints:
         raise section.error(
             'found limits from the URDF, but no joint names; give joints, here or in measured')
+    unit = read_unit(entry.unit)
+    if limits.needs_urdf and not (unit.measures in (ANGLE, LENGTH) and unit.size == 1):
+        raise section.error(
+            'found limits from the URDF, which are in rad and m, for an action in '
+            f'{entry.unit!r}; give them as numbers in that unit')

@@ -16,21 +16,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+import math
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.braking import UNBOUNDED, Vector
 from dfp_ros.command_description import CommandEntry, Stop
+from dfp_ros.limit_check import (
+    overlap_fault,
+    range_fault,
+    reach_of_joint,
+    reach_of_unit,
+    speed_fault,
+)
 from dfp_ros.limit_description import URDF
 from dfp_ros.limits import ActionScale, Limits
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.spec import PolicySpec
+from dfp_ros.units import read_unit
 from dfp_ros.urdf import JointLimits, require_joint
+
+# A range, and where it is from.
+_Range = tuple[str, Vector, Vector]
 
 
 class LimitError(ValueError):
-    """Limits leave nothing that could be commanded; the message names the field."""
+    """A limit cannot be one, or limits leave nothing to command; the message names the field."""
 
 
 def make_limits(
@@ -41,17 +55,19 @@ def make_limits(
     :param robot: The robot's description.
     :param spec: The policy's specification; they fit.
     :param data_envelope: Whether commands stay within those of the training data.
-    :raises LimitError: Where nothing is left of a range, or limits of a URDF are wanted and there
-        is none.
-    :raises UrdfError: Where a joint is not in the URDF.
+    :raises LimitError: If a limit fails :mod:`dfp_ros.limit_check`, if nothing is left of a
+        range, or if limits of a URDF are wanted and there is none.
+    :raises UrdfError: If a joint is not in the URDF, or has no limits there.
     """
     scale = ActionScale(spec)
-    low, high = scale.low.copy(), scale.high.copy()
+    ranges: list[_Range] = [('policy', scale.low, scale.high)]
     if data_envelope:
-        low, high = (scale.command(np.array([
+        data_low, data_high = (scale.command(np.array([
             value for member in spec.action for value in getattr(member, name)]))
             for name in ('data_low', 'data_high'))
-        low, high = np.maximum(low, scale.low), np.minimum(high, scale.high)
+        ranges.append(('data', data_low, data_high))
+    low = np.max([lowest for _, lowest, _ in ranges], axis=0)
+    high = np.min([highest for _, _, highest in ranges], axis=0)
     size = spec.action_size
     velocity, acceleration = np.full(size, UNBOUNDED), np.full(size, UNBOUNDED)
     place_low, place_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
@@ -61,28 +77,31 @@ def make_limits(
     places = spec.action_slices
     for topic in robot.commands:
         for entry in topic.entries:
-            where = places[entry.action]
-            stops[where] = [topic.stop] * entry.size
+            where, stop = places[entry.action], topic.stop_of(entry)
+            stops[where] = [stop] * entry.size
             relative[where] = entry.relative
             if entry.limits.acceleration is not None:
                 acceleration[where] = entry.limits.acceleration
             fastest = _velocity(entry, robot.joints)
-            lowest, highest = _position(entry, robot.joints)
-            if topic.stop.kind == 'velocity':
+            source, lowest, highest = _position(entry, robot.joints)
+            if stop.kind == 'velocity':
                 # Whatever the range, the robot may stand still.
                 low[where] = np.minimum(np.maximum(low[where], -fastest), 0)
                 high[where] = np.maximum(np.minimum(high[where], fastest), 0)
             else:
                 velocity[where] = fastest
-            is_turn = bool(entry.rotation) and topic.stop is Stop.HOLD
-            if is_turn:
+                _check_speeds(entry, stop, fastest)
+            if bool(entry.rotation) and stop is Stop.HOLD:
                 rotations.append((where, entry.rotation))
-            elif topic.stop.kind == 'other' or (topic.stop is Stop.HOLD and not entry.relative):
+            elif stop.kind == 'other' or (stop is Stop.HOLD and not entry.relative):
                 low[where] = np.maximum(low[where], lowest)
                 high[where] = np.minimum(high[where], highest)
+                _check_ranges(
+                    entry, stop, low[where], high[where],
+                    [(name, lows[where], highs[where]) for name, lows, highs in ranges]
+                    + [(source, lowest, highest)])
                 lowest, highest = low[where], high[where]
             place_low[where], place_high[where] = lowest, highest
-            _require_range(entry, low[where], high[where])
     return Limits(
         low, high, tuple(stops), velocity, acceleration, place_low, place_high, relative,
         tuple(rotations))
@@ -93,8 +112,28 @@ def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool
     found = np.zeros(spec.action_size, np.bool_)
     for topic in robot.commands:
         for entry in topic.entries:
-            found[spec.action_slices[entry.action]] = topic.stop.kind == 'position'
+            found[spec.action_slices[entry.action]] = topic.stop_of(entry).kind == 'position'
     return found
+
+
+def require_joints(
+        robot: RobotDescription, joints: Mapping[str, JointLimits]) -> RobotDescription:
+    """
+    Give a robot the joints of its URDF that its limits are taken from.
+
+    :param robot: The robot's description.
+    :param joints: All joints of the URDF, by name.
+    :raises LimitError: If the limits of a joint that is needed cannot be limits.
+    :raises UrdfError: If such a joint is not in the URDF, or has no limits there.
+    """
+    needed: dict[str, JointLimits] = {}
+    for topic in robot.commands:
+        for entry in topic.entries:
+            if entry.limits.needs_urdf:
+                _velocity(entry, joints)
+                _position(entry, joints)
+                needed.update((name, joints[name]) for name in entry.urdf_joints)
+    return replace(robot, joints=MappingProxyType(needed))
 
 
 def _velocity(entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> Vector:
@@ -102,37 +141,90 @@ def _velocity(entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> 
     given = entry.limits.velocity
     if given is None:
         return np.full(entry.size, UNBOUNDED)
-    if isinstance(given, str):
-        return np.array([joint.velocity for joint in _joints(entry, joints)])
-    return np.array(given)
+    if not isinstance(given, str):
+        return np.array(given)
+    found = _joints(entry, joints, 'velocity')
+    for name, joint in found:
+        if fault := speed_fault(joint.velocity, reach_of_joint(joint.kind)):
+            raise _urdf_error(entry, name, 'velocity', fault)
+    return np.array([joint.velocity for _, joint in found])
 
 
 def _position(
-        entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> tuple[Vector, Vector]:
-    """Find the lowest and the highest position of a field."""
+        entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> _Range:
+    """Find the lowest and the highest position of a field, and where they are from."""
     given = entry.limits.position
     if given is None:
-        return np.full(entry.size, -UNBOUNDED), np.full(entry.size, UNBOUNDED)
-    if isinstance(given, str):
-        found = _joints(entry, joints)
-        return np.array([joint.low for joint in found]), np.array([joint.high for joint in found])
-    return np.array(given[0]), np.array(given[1])
+        return '', np.full(entry.size, -UNBOUNDED), np.full(entry.size, UNBOUNDED)
+    if not isinstance(given, str):
+        return 'description', np.array(given[0]), np.array(given[1])
+    found = _joints(entry, joints, 'position')
+    for name, joint in found:
+        # Recordings of before do not say the type.
+        is_endless = joint.kind in ('continuous', '') and (
+            joint.low, joint.high) == (-math.inf, math.inf)
+        if not is_endless and (
+                fault := range_fault(joint.low, joint.high, reach_of_joint(joint.kind))):
+            raise _urdf_error(entry, name, 'position', fault)
+    return (
+        'URDF', np.array([joint.low for _, joint in found]),
+        np.array([joint.high for _, joint in found]))
 
 
 def _joints(
-        entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> list[JointLimits]:
+        entry: CommandEntry, joints: Mapping[str, JointLimits] | None, wanted: str,
+) -> list[tuple[str, JointLimits]]:
     """Find the joints of a field in the URDF."""
     if joints is None:
         raise LimitError(
             f'{entry.limits.where}: found {URDF!r}, but there is no URDF; publish one on '
             'robot_description, or give numbers')
-    return [require_joint(joints, name, entry.limits.where) for name in entry.urdf_joints]
+    return [
+        (name, require_joint(joints, name, entry.limits.where, (wanted,)))
+        for name in entry.urdf_joints]
 
 
-def _require_range(entry: CommandEntry, low: Vector, high: Vector) -> None:
-    """Refuse a range in which nothing is left."""
-    if (low > high).any():
-        i = int(np.flatnonzero(low > high)[0])
-        raise LimitError(
-            f'{entry.where}: {entry.action}[{i}]: policy, description, URDF and data together '
-            f'leave {low[i]:g} to {high[i]:g}, expected low below high')
+def _urdf_error(entry: CommandEntry, joint: str, key: str, fault: str) -> LimitError:
+    """Say what is wrong with a limit of a joint of the URDF."""
+    return LimitError(
+        f'{entry.limits.where}: URDF: joint {joint!r}: {key}: {fault}; correct the URDF, or give '
+        f'limits.{key} as numbers in the robot description')
+
+
+def _check_speeds(entry: CommandEntry, stop: Stop, fastest: Vector) -> None:
+    """Refuse speeds that a position cannot have, such as those of a wheel."""
+    reach = reach_of_unit(read_unit(entry.unit))
+    for name, value in zip(_names(entry), fastest, strict=True):
+        if stop.kind == 'position' and (fault := speed_fault(float(value), reach)):
+            raise LimitError(f'{entry.where}: {name}: limits.velocity: {fault}')
+
+
+def _check_ranges(
+        entry: CommandEntry, stop: Stop, low: Vector, high: Vector,
+        ranges: list[_Range]) -> None:
+    """Refuse a range that is no range, and ranges that contradict each other."""
+    reach = reach_of_unit(read_unit(entry.unit))
+    for i, name in enumerate(_names(entry)):
+        policy, *others = [
+            (source, float(lows[i]), float(highs[i])) for source, lows, highs in ranges]
+        moves = stop.kind == 'position' and policy[1] < policy[2]
+        for source, lowest, highest in others if moves else []:
+            if source == 'data' and (fault := range_fault(lowest, highest)):
+                raise LimitError(
+                    f'{entry.where}: {name}: training data: {fault}; set limits.data_envelope to '
+                    'false')
+        fault = overlap_fault(float(low[i]), float(high[i]), (policy, *(
+            each for each in others if each[0])))
+        if not fault and moves:
+            fault = range_fault(float(low[i]), float(high[i]), reach)
+        if fault:
+            raise LimitError(
+                f'{entry.where}: {name}: policy, description, URDF and data {fault}')
+
+
+def _names(entry: CommandEntry) -> list[str]:
+    """Name the numbers of a field for messages, with their joints where those are known."""
+    joints = entry.urdf_joints
+    return [
+        f'{entry.action}[{i}]' + (f' (joint {joints[i]!r})' if len(joints) == entry.size else '')
+        for i in range(entry.size)]

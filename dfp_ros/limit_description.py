@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dfp_ros.limit_check import amount_fault, range_fault, Reach, reach_of_unit, speed_fault
+from dfp_ros.units import read_unit
 from dfp_ros.yaml_section import Section
 
 URDF = 'urdf'
@@ -47,41 +49,49 @@ class FieldLimits:
         return URDF in (self.position, self.velocity)
 
 
-def read_field_limits(section: Section, size: int) -> FieldLimits:
+def read_field_limits(section: Section, size: int, unit: str = '') -> FieldLimits:
     """
     Read the limits of one field.
 
     :param section: Its keys.
     :param size: How many numbers the field has.
+    :param unit: The unit of the action's field.
     :raises DescriptionError: At the first thing that is wrong.
     """
     keys = section.mapping((), ('position', 'velocity', 'acceleration'))
+    reach = reach_of_unit(read_unit(unit))
+    if 'acceleration' in keys and keys['acceleration'].is_text:
+        raise keys['acceleration'].error(
+            'found text, expected numbers; a URDF has no acceleration')
     position: tuple[Numbers, Numbers] | str | None = None
     velocity: Numbers | str | None = None
     if 'position' in keys:
-        position = URDF if keys['position'].is_text else _read_range(keys['position'], size)
+        position = URDF if keys['position'].is_text else _read_range(
+            keys['position'], size, reach)
     if 'velocity' in keys:
-        velocity = URDF if keys['velocity'].is_text else _read_positive(keys['velocity'], size)
+        velocity = URDF if keys['velocity'].is_text else _read_amounts(
+            keys['velocity'], size, reach)
     for key in ('position', 'velocity'):
         if key in keys and keys[key].is_text:
             keys[key].choice([URDF])
-    acceleration = _read_positive(keys['acceleration'], size) if 'acceleration' in keys else None
+    acceleration = _read_amounts(keys['acceleration'], size) if 'acceleration' in keys else None
     return FieldLimits(position, velocity, acceleration, section.where)
 
 
-def _read_range(section: Section, size: int) -> tuple[Numbers, Numbers]:
+def _read_range(section: Section, size: int, reach: Reach) -> tuple[Numbers, Numbers]:
     """Read a lowest and a highest value."""
     keys = section.mapping(('low', 'high'))
     low, high = keys['low'].numbers(size), keys['high'].numbers(size)
     for lowest, highest in zip(low, high, strict=True):
-        if lowest >= highest:
-            raise section.error(f'found low {lowest}, expected less than high, {highest}')
+        if fault := range_fault(lowest, highest, reach):
+            raise section.error(fault)
     return low, high
 
 
-def _read_positive(section: Section, size: int) -> Numbers:
-    """Read numbers above zero."""
+def _read_amounts(section: Section, size: int, reach: Reach | None = None) -> Numbers:
+    """Read largest speeds, or accelerations where nothing is known of how large they can be."""
     numbers = section.numbers(size)
-    if min(numbers) <= 0:
-        raise section.error(f'found {min(numbers)}, expected numbers above 0')
+    for number in numbers:
+        if fault := amount_fault(number) if reach is None else speed_fault(number, reach):
+            raise section.error(fault)
     return numbers

@@ -85,7 +85,7 @@ def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, 
 
 def unlimited(command: CommandTopic, entry: CommandEntry) -> Iterable[str]:
     """List what a robot description does not limit, of what a field can have limits of."""
-    kind, limits = command.stop.kind, entry.limits
+    kind, limits = command.stop_of(entry).kind, entry.limits
     if kind == 'position' and limits.velocity is None:
         yield f'the velocity of {entry.action}'
     if kind in ('position', 'velocity') and limits.acceleration is None:

@@ -34,8 +34,9 @@ def explain_unslowed(settings: Settings, robot: RobotDescription) -> str:
     asked += [f'safety.{name}: slow' for name, answer in (
         ('envelope', safety.envelope), ('spread', safety.spread)) if answer == 'slow']
     unslowed = [
-        f'{entry.action} ({entry.where}, stop: {topic.stop.value})'
-        for topic in robot.commands if topic.stop.kind == 'other' for entry in topic.entries]
+        f'{entry.action} ({entry.where}, stop: {topic.stop_of(entry).value})'
+        for topic in robot.commands for entry in topic.entries
+        if topic.stop_of(entry).kind == 'other']
     if not asked or not unslowed:
         return ''
     return (

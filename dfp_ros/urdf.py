@@ -16,12 +16,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
-from typing import Any, NoReturn
+from typing import NoReturn
 from xml.etree import ElementTree
 
 from dfp_ros.yaml_section import nearest
+
+#: Bounds of what is read: larger ones are no URDF of one robot.
+LONGEST, MOST_JOINTS = 8 * 1024 * 1024, 10_000
+_MOVING = ('revolute', 'prismatic', 'continuous')
+# What limits are taken from, and what explains that there are none.
+_PARTS = ('limit', 'safety_controller', 'mimic')
+_SPACE = ' \t\r\n\ufeff\x00'
 
 
 class UrdfError(ValueError):
@@ -31,88 +38,204 @@ class UrdfError(ValueError):
 @dataclass(frozen=True)
 class JointLimits:
     """
-    What a joint can do, in rad or m.
+    What a URDF says that a joint can do, in rad or m; :mod:`dfp_ros.limit_check` judges it.
 
     :param low: Lowest position; minus infinity for a joint that turns without end.
     :param high: Highest position; infinity for a joint that turns without end.
-    :param velocity: Largest speed a second.
+    :param velocity: Largest speed a second; not a number where nothing is said.
+    :param kind: The joint's type; empty where it was not recorded.
+    :param position_fault: Why positions cannot be taken from it; empty where they can.
+    :param velocity_fault: Likewise for the speed.
     """
 
     low: float
     high: float
     velocity: float
-
-
-class _NoEntities(ElementTree.TreeBuilder):
-    """Builds a tree of a file that defines no entities, which could grow without end."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
-        """Refuse what entities are defined in; a URDF has none."""
-        raise UrdfError('URDF: found a DOCTYPE, which no URDF needs; remove it')
+    kind: str = ''
+    position_fault: str = ''
+    velocity_fault: str = ''
 
 
 def read_joint_limits(text: str) -> dict[str, JointLimits]:
     """
-    Read the limits of all joints that have some.
+    Read what is said of the limits of all joints.
 
-    Where a joint has a ``safety_controller``, its soft limits are taken, as far as they are
-    narrower.
+    What is wrong with a joint is kept with it, because nobody may ask for it: see
+    :func:`require_joint`. Where a joint has a ``safety_controller``, its soft limits are taken, as
+    far as they are narrower.
 
     :param text: The URDF, as ``robot_description`` publishes it.
     :return: Limits by joint name.
-    :raises UrdfError: Where the text is no URDF, or a limit is no number.
+    :raises UrdfError: If the text is no URDF.
     """
+    if len(text) > LONGEST:
+        raise UrdfError(
+            f'URDF: found {len(text)} characters, expected at most {LONGEST}; leave meshes and '
+            'the like in files of their own')
+    target = _Joints()
     try:
-        root = ElementTree.fromstring(
-            text, parser=ElementTree.XMLParser(target=_NoEntities()))
-    except ElementTree.ParseError as error:
+        parser = ElementTree.XMLParser(target=target)
+        parser.feed(_without_head(text))
+        parser.close()
+    except (ElementTree.ParseError, UnicodeError) as error:
         raise UrdfError(f'URDF: found text that is not XML: {error}') from error
-    if root.tag != 'robot':
-        raise UrdfError(f'URDF: found <{root.tag}>, expected <robot>')
-    found = {}
-    for joint in root.findall('joint'):
-        name, kind = joint.get('name', ''), joint.get('type', '')
-        limit = joint.find('limit')
-        if kind not in ('revolute', 'prismatic', 'continuous') or limit is None:
-            continue
-        low, high = -math.inf, math.inf
-        if kind != 'continuous':
-            # The format's own default for both is 0.
-            low, high = _number(name, limit, 'lower', '0'), _number(name, limit, 'upper', '0')
-            if low > high:
-                raise UrdfError(f'URDF: joint {name!r}: found lower {low} above upper {high}')
-            soft = joint.find('safety_controller')
-            if soft is not None:
-                low = max(low, _number(name, soft, 'soft_lower_limit', str(low)))
-                high = min(high, _number(name, soft, 'soft_upper_limit', str(high)))
-        found[name] = JointLimits(low, high, _number(name, limit, 'velocity', 'nothing'))
+    if target.is_xacro and not target.found:
+        raise UrdfError(
+            'URDF: found xacro macros and no joint; publish what the program xacro makes of it')
+    found = {name: _read_joint(parts) for name, parts in target.found.items()}
+    for name in target.twice:
+        fault = 'is in the URDF twice'
+        found[name] = replace(found[name], position_fault=fault, velocity_fault=fault)
     return found
 
 
-def require_joint(limits: Mapping[str, JointLimits], joint: str, where: str) -> JointLimits:
+def require_joint(
+        limits: Mapping[str, JointLimits], joint: str, where: str,
+        wanted: tuple[str, ...] = ()) -> JointLimits:
     """
     Find one joint.
 
     :param limits: Limits by joint name.
     :param joint: Its name.
     :param where: File, line and key, for the message of an error.
-    :raises UrdfError: Where it is not there, or cannot be limited by what is.
+    :param wanted: What is needed of it: ``position``, ``velocity`` or both.
+    :raises UrdfError: If it is not there, or does not have what is wanted.
     """
     if joint not in limits:
         raise UrdfError(
-            f'{where}: the URDF has no limits for joint {joint!r}; '
+            f'{where}: the URDF has no joint {joint!r}; '
             + (nearest(joint, limits) if limits else 'it has none at all'))
-    return limits[joint]
+    found = limits[joint]
+    for key in wanted:
+        fault = found.position_fault if key == 'position' else found.velocity_fault
+        if fault:
+            raise UrdfError(
+                f'{where}: URDF: joint {joint!r} {fault}; give limits.{key} as numbers in the '
+                'robot description, or correct the URDF')
+    return found
 
 
-def _number(joint: str, element: Any, attribute: str, default: str) -> float:
+class _Joints:
+    """Collects the joints of a URDF; nothing else of it is kept, however large it is."""
+
+    def __init__(self) -> None:
+        """Start outside of everything."""
+        self.found: dict[str, dict[str, dict[str, str]]] = {}
+        self.twice: set[str] = set()
+        self.is_xacro = False
+        self._depth = 0
+        self._parts: dict[str, dict[str, str]] | None = None
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Take note of an element."""
+        self._depth += 1
+        space, _, name = tag.rpartition('}')
+        if self._depth == 1:
+            if name != 'robot':
+                raise UrdfError(f'URDF: found <{tag[:100]}>, expected <robot>')
+        elif space.endswith('xacro'):
+            self.is_xacro = True
+        elif self._depth == 2 and name == 'joint':
+            joint = attributes.get('name', '')
+            if joint in self.found:
+                self.twice.add(joint)
+            if len(self.found) >= MOST_JOINTS:
+                raise UrdfError(f'URDF: found more than {MOST_JOINTS} joints')
+            self._parts = self.found[joint] = {'joint': attributes}
+        elif self._depth == 3 and self._parts is not None and name in _PARTS:
+            self._parts.setdefault(name, attributes)
+
+    def end(self, tag: str) -> None:
+        """Leave an element."""
+        self._depth -= 1
+        if self._depth == 1:
+            self._parts = None
+
+    def close(self) -> None:
+        """Leave the document."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
+        """Refuse what entities are defined in, which could grow without end; a URDF has none."""
+        raise UrdfError('URDF: found a DOCTYPE, which no URDF needs; remove it')
+
+
+def _without_head(text: str) -> str:
+    """Leave out what may be in front of a document in practice, and its declaration."""
+    text = text.strip(_SPACE)
+    start = 0
+    while text.startswith('<!--', start) and (end := text.find('-->', start)) >= 0:
+        start = end + len('-->')
+        while text[start:start + 1] and text[start] in _SPACE:
+            start += 1
+    # The text is decoded already, so its declared encoding says nothing any more.
+    if text.startswith('<?xml', start) and (end := text.find('?>', start)) >= 0:
+        return text[end + len('?>'):]
+    return text
+
+
+def _read_joint(parts: Mapping[str, Mapping[str, str]]) -> JointLimits:
+    """Read what is said of one joint."""
+    kind = parts['joint'].get('type', '')[:100]
+    unknown = JointLimits(math.nan, math.nan, math.nan, kind)
+    if kind not in _MOVING:
+        fault = f'is of type {kind!r}, expected one of {", ".join(_MOVING)}'
+        return replace(unknown, position_fault=fault, velocity_fault=fault)
+    low, high, position_fault = _read_range(kind, parts)
+    velocity_fault = _missing(parts, 'velocity')
+    try:
+        velocity = (
+            math.nan if velocity_fault else _number(parts['limit'], '<limit>', 'velocity'))
+    except UrdfError as error:
+        velocity, velocity_fault = math.nan, str(error)
+    return JointLimits(low, high, velocity, kind, position_fault, velocity_fault)
+
+
+def _read_range(
+        kind: str, parts: Mapping[str, Mapping[str, str]]) -> tuple[float, float, str]:
+    """Read the range of a joint, soft limits included, and what is wrong with it."""
+    low, high, fault = -math.inf, math.inf, ''
+    try:
+        if kind != 'continuous':
+            if fault := _missing(parts, 'lower', 'upper'):
+                return math.nan, math.nan, fault
+            # Where one of them is missing, the format says 0.
+            low, high = (
+                _number(parts['limit'], '<limit>', key, '0') for key in ('lower', 'upper'))
+        soft = parts.get('safety_controller', {})
+        softest = (
+            _number(soft, '<safety_controller>', 'soft_lower_limit', str(low)),
+            _number(soft, '<safety_controller>', 'soft_upper_limit', str(high)))
+    except UrdfError as error:
+        return math.nan, math.nan, str(error)
+    if low < high and softest[0] >= softest[1]:
+        fault = (
+            f'has soft limits {softest[0]:g} to {softest[1]:g}, expected the lower one below the '
+            'upper one')
+    elif low < high and (softest[0] >= high or softest[1] <= low):
+        fault = (
+            f'has soft limits {softest[0]:g} to {softest[1]:g}, which are outside of its limits '
+            f'{low:g} to {high:g}')
+    return max(low, softest[0]), min(high, softest[1]), fault
+
+
+def _missing(parts: Mapping[str, Mapping[str, str]], *keys: str) -> str:
+    """Say that a joint has none of some attributes, empty where it has one."""
+    if any(key in parts.get('limit', {}) for key in keys):
+        return ''
+    what = f'<limit> with {" or ".join(keys)}' if 'limit' in parts else '<limit>'
+    mimic = parts.get('mimic', {}).get('joint', '')
+    return f'has no {what}' + (
+        f'; it follows joint {mimic[:100]!r}, which has to be commanded in its place'
+        if mimic else '')
+
+
+def _number(attributes: Mapping[str, str], tag: str, name: str, default: str = '') -> float:
     """Read one attribute of a joint."""
-    text = element.get(attribute, default)
+    text = attributes.get(name, default)
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise UrdfError(
-            f'URDF: joint {joint!r}: <{element.tag}> has {attribute}: {text}, expected a number')
+    if math.isnan(number):
+        raise UrdfError(f'has {tag} {name}: {text[:100]!r}, expected a number')
     return number

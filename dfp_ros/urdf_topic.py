@@ -15,18 +15,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from std_msgs.msg import String
 
+from dfp_ros.command_limits import require_joints
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.urdf import read_joint_limits, UrdfError
 
 TOPIC = 'robot_description'
+# How long those are waited for who publish beside the first, in s.
+_OTHERS = 0.3
 
 
 def with_urdf(node: Node, robot: RobotDescription, seconds: float) -> RobotDescription:
@@ -36,11 +37,12 @@ def with_urdf(node: Node, robot: RobotDescription, seconds: float) -> RobotDescr
     :param node: The node that wants them; see :func:`wait_for_urdf`.
     :param robot: The robot's description.
     :param seconds: How long to wait for the URDF.
-    :raises UrdfError: Where none came by then, or it is none.
+    :raises UrdfError: If none came by then, it is none, or it lacks a joint that is needed.
+    :raises LimitError: If the limits of such a joint cannot be limits.
     """
     if not robot.needs_urdf:
         return robot
-    return replace(robot, joints=read_joint_limits(wait_for_urdf(node, seconds)))
+    return require_joints(robot, read_joint_limits(wait_for_urdf(node, seconds)))
 
 
 def wait_for_urdf(node: Node, seconds: float) -> str:
@@ -59,16 +61,24 @@ def wait_for_urdf(node: Node, seconds: float) -> str:
         start_parameter_services=False)
     executor = SingleThreadedExecutor(context=node.context)
     arrived: Future = Future(executor=executor)
+    texts: list[str] = []
 
     def receive(message: String) -> None:
+        texts.append(message.data)
         if not arrived.done():
-            arrived.set_result(message.data)
+            arrived.set_result(True)
 
     try:
         listener.create_subscription(String, topic, receive, QoSProfile(
-            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+            depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         executor.add_node(listener)
         executor.spin_until_future_complete(arrived, seconds)
+        # Whose limits count must not depend on whose text comes first.
+        if arrived.done():
+            executor.spin_until_future_complete(Future(executor=executor), _OTHERS)
+            publishers = sorted(
+                end.node_namespace.rstrip('/') + '/' + end.node_name
+                for end in listener.get_publishers_info_by_topic(topic))
     finally:
         executor.shutdown()
         listener.destroy_node()
@@ -76,4 +86,8 @@ def wait_for_urdf(node: Node, seconds: float) -> str:
         raise UrdfError(
             f'topic {topic}: no URDF came within {seconds:g} s; start robot_state_publisher, '
             f'remap {TOPIC}, or give limits as numbers in the robot description')
-    return str(arrived.result())
+    if len(set(texts)) > 1:
+        raise UrdfError(
+            f'topic {topic}: found different URDFs, published by {", ".join(publishers)}; end '
+            f'all but one of them, or remap {TOPIC}')
+    return texts[0]

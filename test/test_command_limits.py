@@ -14,20 +14,23 @@
 """The limits of commands are what everybody who has a say leaves."""
 
 from dataclasses import replace
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dfp_ros.braking import UNBOUNDED
 from dfp_ros.command_description import Stop
-from dfp_ros.command_limits import LimitError, make_limits
+from dfp_ros.command_limits import LimitError, make_limits, require_joints
 from dfp_ros.limits import Limits
 from dfp_ros.measured import MeasuredReader
 from dfp_ros.observation import Sample
 from dfp_ros.robot_description import load_robot_description, RobotDescription
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
 from dfp_ros.urdf import JointLimits, UrdfError
+from dfp_ros.yaml_section import DescriptionError
 
 TEXT = """
 robot: test
@@ -136,11 +139,110 @@ def test_what_leaves_nothing_is_refused(tmp_path: Path) -> None:
     described = robot(tmp_path)
     with pytest.raises(LimitError, match="found 'urdf', but there is no URDF"):
         make_limits(replace(described, joints=None), SPEC)
-    with pytest.raises(UrdfError, match=r"robot.yaml:19: .*no limits for joint 'b'"):
+    with pytest.raises(UrdfError, match=r"robot.yaml:19: .*no joint 'b'"):
         make_limits(replace(described, joints={'a': JOINTS['a']}), SPEC)
-    with pytest.raises(LimitError, match=r'joint_targets\[1\]: .* together leave 3 to 2'):
+    with pytest.raises(LimitError, match=r'joint_targets\[1\] .* together leave 3 to 2'):
         make_limits(replace(described, joints={
             **JOINTS, 'a': replace(JOINTS['a'], low=3, high=4)}), SPEC)
+
+
+@pytest.mark.parametrize(('changed', 'message'), [
+    ({'velocity': -1.0}, "joint 'a': velocity: found -1.0, expected numbers above 0; a negative"),
+    ({'velocity': 0.0}, "joint 'a': velocity: found 0.0, expected numbers above 0"),
+    ({'velocity': math.inf}, 'velocity: found inf'),
+    ({'velocity': math.nan}, 'velocity: found nan'),
+    ({'velocity': 1e-12}, 'velocity: found 1e-12, expected at least'),
+    ({'velocity': 124.0}, 'found 124.0, expected at most 50 a second; rad is expected, and this'),
+    ({'velocity': 1e16}, 'expected less than 1e'),
+    ({'low': 0.0, 'high': 0.0}, "joint 'a': position: found low 0.0, expected less than high"),
+    ({'low': 0.7, 'high': -0.5}, "joint 'a': position: found low 0.7, expected less than high"),
+    ({'low': -1e-9, 'high': 1e-9}, 'the robot would be driven there'),
+    ({'low': -166.0, 'high': 166.0}, "joint 'a': position: found low -166.0, expected at most"),
+    ({'low': -1e16, 'high': 1e16}, 'is usually meant as "no limit"'),
+    ({'low': -math.inf, 'high': math.inf}, "joint 'a': position: found low -inf"),
+    ({'kind': 'prismatic', 'high': 400.0}, 'm is expected, and this looks like millimetres'),
+    ({'position_fault': 'has no <limit>'}, "joint 'a' has no <limit>"),
+])
+def test_a_urdf_is_not_believed(
+        tmp_path: Path, changed: dict[str, Any], message: str) -> None:
+    """What no limit can be is refused with joint, source and value, before anything moves."""
+    described = robot(tmp_path)
+    joints = {**JOINTS, 'a': replace(JOINTS['a'], **{'kind': 'revolute', **changed})}
+    for check in (lambda: make_limits(replace(described, joints=joints), SPEC),
+                  lambda: require_joints(described, joints)):
+        with pytest.raises((LimitError, UrdfError), match=r'robot.yaml:19: .* URDF: ') as caught:
+            check()
+        assert message in str(caught.value)
+
+
+def test_only_joints_that_are_asked_for_are_looked_at(tmp_path: Path) -> None:
+    """Whatever is wrong with others, and with what the description says itself."""
+    joints = {**JOINTS, 'caster': JointLimits(1, -1, -1, 'revolute')}
+    assert set(require_joints(robot(tmp_path), joints).joints or ()) == {'a', 'b'}
+    given = robot(tmp_path, ('velocity: urdf', 'velocity: 0.5'))
+    negative = {name: replace(joint, velocity=-1.0) for name, joint in JOINTS.items()}
+    np.testing.assert_array_equal(
+        make_limits(require_joints(given, negative), SPEC).velocity[1:3], [0.5, 0.5])
+
+
+def test_endless_joints_have_no_range(tmp_path: Path) -> None:
+    """A continuous joint is bounded by the policy alone, and is no wheel if it has positions."""
+    endless = JointLimits(-math.inf, math.inf, 2.0, 'continuous')
+    described = robot(tmp_path)
+    limits = make_limits(require_joints(described, {'a': endless, 'b': endless}), SPEC)
+    np.testing.assert_array_equal(limits.low[1:3], [-2, -2])
+    fast = replace(endless, velocity=300.0)
+    with pytest.raises(LimitError, match=r"joint_targets\[0\] \(joint 'b'\): limits.velocity: "):
+        make_limits(require_joints(described, {'a': endless, 'b': fast}), SPEC)
+
+
+@pytest.mark.parametrize(('low', 'high'), [(2.0, 3.0), (1.999, 3.0), (2.5, 3.0)])
+def test_ranges_that_hardly_meet(tmp_path: Path, low: float, high: float) -> None:
+    """What is left of two ranges is a range, and no place that the robot is driven to."""
+    described = replace(robot(tmp_path), joints={
+        **JOINTS, 'a': replace(JOINTS['a'], low=low, high=high)})
+    with pytest.raises(LimitError, match=(
+            r"joint_targets\[1\] \(joint 'a'\): .* together leave .*policy -2 to 2, URDF")):
+        make_limits(described, SPEC)
+
+
+def test_data_without_width_are_no_envelope(tmp_path: Path) -> None:
+    """A policy file without real bounds of its data drives no joint to the middle."""
+    still = replace(SPEC, action=tuple(
+        replace(field, data_low=(0.25,) * field.size, data_high=(0.25,) * field.size)
+        for field in SPEC.action))
+    make_limits(robot(tmp_path), still)
+    with pytest.raises(LimitError, match=r'joint_targets\[0\] .*: training data: found low 0.5, '
+                       'expected less than high, 0.5.*limits.data_envelope'):
+        make_limits(robot(tmp_path), still, data_envelope=True)
+
+
+def test_what_the_policy_never_moves_may_stay(tmp_path: Path) -> None:
+    """A range that the policy file has without width is one that was meant so."""
+    locked = replace(SPEC, action=tuple(
+        replace(field, low=(0.1,) * field.size, high=(0.1,) * field.size)
+        if field.name == 'joint_targets' else field for field in SPEC.action))
+    np.testing.assert_array_equal(make_limits(robot(tmp_path), locked).high[1:3], [0.1, 0.1])
+
+
+@pytest.mark.parametrize(('old', 'new', 'message'), [
+    ('velocity: urdf', 'velocity: -1', 'found -1.0, expected numbers above 0'),
+    ('velocity: urdf', 'velocity: 170', 'found 170.0, expected at most 50 a second; rad is exp'),
+    ('velocity: urdf', 'velocity: 1.0e-9', 'expected at least 1e-06: nothing would move'),
+    ('position: urdf', 'position: {low: -170, high: 170}', 'found low -170.0, expected at most'),
+    ('position: urdf', 'position: {low: 0, high: 0.0}', 'found low 0.0, expected less than high'),
+    ('position: urdf', 'position: {low: 0, high: 1.0e-9}', 'the robot would be driven there'),
+    ('acceleration: [3, 4]', 'acceleration: 1.0e+12', 'found 1000000000000.0, expected less'),
+    ('acceleration: [3, 4]', 'acceleration: urdf', 'a URDF has no acceleration'),
+    ('unit: rad\n        path: points', 'unit: deg\n        path: points',
+     "found limits from the URDF, which are in rad and m, for an action in 'deg'"),
+])
+def test_a_description_passes_the_same_check(
+        tmp_path: Path, old: str, new: str, message: str) -> None:
+    """With file, line and key."""
+    with pytest.raises(DescriptionError, match=r'robot.yaml:\d+: commands.arm') as caught:
+        robot(tmp_path, (old, new))
+    assert message in str(caught.value)
 
 
 def test_reads_where_the_robot_is(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from dfp_ros.robots.domain import free_domain
 from dfp_ros.spec import ActionField, ObservationField
+from dfp_ros.urdf import UrdfError
+from dfp_ros.urdf_topic import wait_for_urdf
 
 ROBOT = """
 robot: joints
@@ -154,3 +156,33 @@ def test_without_a_urdf_it_does_not_start(files: dict[str, Path]) -> None:
         assert node.wait() == 1
         assert ('cannot configure: topic /robot_description: no URDF came within 0.5 s; start '
                 'robot_state_publisher') in node.output
+
+
+def publish_urdf(peer: Peer, text: str) -> None:
+    """Publish a URDF as robot_state_publisher does."""
+    peer.node.create_publisher(String, 'robot_description', QoSProfile(
+        depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)).publish(String(data=text))
+
+
+def test_a_urdf_that_cannot_be_believed(files: dict[str, Path]) -> None:
+    """The node ends before anything was commanded, and says why."""
+    domain = free_domain()
+    with Peer(domain) as peer:
+        commands = peer.collect(JointTrajectory, 'arm/joint_trajectory')
+        publish_urdf(peer, URDF.replace('velocity="0.5"', 'velocity="-1"'))
+        with NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(**files)) as node:
+            assert node.wait() == 1
+            assert "URDF: joint 'a': velocity: found -1.0, expected numbers above" in node.output
+        assert not commands
+
+
+def test_two_urdfs() -> None:
+    """Whose limits count must not depend on whose text comes first; the same text is no harm."""
+    domain = free_domain()
+    with Peer(domain) as peer, Peer(domain) as listener:
+        publish_urdf(peer, URDF)
+        publish_urdf(peer, URDF)
+        assert wait_for_urdf(listener.node, 20.0) == URDF
+        publish_urdf(peer, URDF.replace('0.9', '1.9'))
+        with pytest.raises(UrdfError, match='found different URDFs, published by /peer, /peer'):
+            wait_for_urdf(listener.node, 20.0)

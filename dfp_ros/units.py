@@ -1,0 +1,112 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The units that descriptions and policy files name, as far as safety depends on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+import re
+
+ANGLE, LENGTH, EFFORT, NUMBER, OTHER = 'angle', 'length', 'effort', 'number', 'other'
+
+_TURN = 2 * math.pi
+# What a name measures, its size in SI, and to which power of a second.
+_NAMES: dict[str, tuple[str, float, int]] = {
+    **dict.fromkeys(('rad', 'radian', 'radians'), (ANGLE, 1.0, 0)),
+    'mrad': (ANGLE, 1e-3, 0),
+    **dict.fromkeys(('deg', 'degree', 'degrees', '°'), (ANGLE, _TURN / 360, 0)),
+    **dict.fromkeys(('turn', 'turns', 'rev', 'revolution', 'revolutions', 'rot'), (
+        ANGLE, _TURN, 0)),
+    'rpm': (ANGLE, _TURN / 60, -1),
+    **dict.fromkeys(('m', 'meter', 'meters', 'metre', 'metres'), (LENGTH, 1.0, 0)),
+    'km': (LENGTH, 1e3, 0), 'dm': (LENGTH, 0.1, 0), 'cm': (LENGTH, 1e-2, 0),
+    **dict.fromkeys(('mm', 'millimeter', 'millimetre'), (LENGTH, 1e-3, 0)),
+    **dict.fromkeys(('um', 'µm', 'μm'), (LENGTH, 1e-6, 0)),
+    **dict.fromkeys(('in', 'inch', 'inches'), (LENGTH, 0.0254, 0)),
+    **dict.fromkeys(('ft', 'foot', 'feet'), (LENGTH, 0.3048, 0)),
+    'mps': (LENGTH, 1.0, -1), 'kmh': (LENGTH, 1 / 3.6, -1), 'mph': (LENGTH, 0.44704, -1),
+    'kn': (LENGTH, 0.514444, -1), 'knots': (LENGTH, 0.514444, -1),
+    **dict.fromkeys(('n', 'nm', 'newton', 'a', 'ma', 'v', 'mv', 'w', 'pa', 'bar'), (
+        EFFORT, 1.0, 0)),
+    **dict.fromkeys(('s', 'sec', 'second', 'seconds'), (NUMBER, 1.0, 1)),
+    'ms': (NUMBER, 1e-3, 1), 'min': (NUMBER, 60.0, 1), 'h': (NUMBER, 3600.0, 1),
+    'hz': (NUMBER, 1.0, -1), '%': (NUMBER, 0.01, 0), 'percent': (NUMBER, 0.01, 0),
+}
+_PART = re.compile(r'(/|\bper\b)|([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)|([a-zµμ°%]+)'
+                   r'(?:\^|\*\*)?([-−]?[0-9]|[²³]|⁻[¹²])?|([\s*·.()]+)', re.IGNORECASE)
+_POWERS = {'²': 2, '³': 3, '⁻¹': -1, '⁻²': -2}
+_LONGEST = 100
+
+
+@dataclass(frozen=True)
+class Unit:
+    """
+    What a unit measures.
+
+    :param measures: :data:`ANGLE`, :data:`LENGTH`, :data:`EFFORT` (a force, a torque, a current
+        and the like), :data:`NUMBER` for nothing but a number, or :data:`OTHER`.
+    :param size: How large it is in SI units.
+    :param seconds: Power of the second in it: -1 of a velocity.
+    """
+
+    measures: str
+    size: float = 1.0
+    seconds: int = 0
+
+    @property
+    def is_position(self) -> bool:
+        """Whether it is an angle or a length."""
+        return self.measures in (ANGLE, LENGTH) and self.seconds == 0
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is so much a second, of an angle, a length, or a plain number."""
+        return self.measures in (ANGLE, LENGTH, NUMBER) and self.seconds == -1
+
+
+def read_unit(text: str) -> Unit:
+    """
+    Read a unit such as ``rad``, ``0.1 m``, ``m/s``, ``deg s^-1`` or ``1/3``.
+
+    :param text: The unit, as descriptions and policy files have it.
+    :return: What it measures; :data:`OTHER` where that cannot be told.
+    """
+    measures, size, seconds, sign, end = NUMBER, 1.0, 0, 1, 0
+    text = text.strip()
+    if len(text) > _LONGEST:
+        return Unit(OTHER)
+    while end < len(text):
+        part = _PART.match(text, end)
+        if part is None:
+            return Unit(OTHER)
+        end = part.end()
+        slash, number, name, power, _ = part.groups()
+        if slash:
+            sign = -1
+        elif number:
+            size *= float(number) ** sign if float(number) else 1.0
+        elif name:
+            known = _NAMES.get(name.casefold())
+            exponent = sign * (_POWERS.get(power) or int(power.replace('−', '-')) if power else 1)
+            if known is None:
+                return Unit(OTHER)
+            kind, factor, time = known
+            seconds += time * exponent
+            size *= factor ** exponent
+            if kind == EFFORT or EFFORT in (measures, kind):
+                measures = EFFORT
+            elif kind != NUMBER:
+                measures = kind if measures == NUMBER and exponent == 1 else OTHER
+    return Unit(measures, size, seconds) if 1e-9 <= size <= 1e9 else Unit(OTHER)
