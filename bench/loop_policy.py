@@ -24,6 +24,7 @@ import onnx
 import yaml
 
 from dfp_ros.spec import METADATA_KEY, PolicySpec
+from dfp_ros.units import read_unit
 
 
 def write_variant(model: onnx.ModelProto, spec: PolicySpec, path: Path, rate: float) -> Path:
@@ -55,7 +56,9 @@ def write_robot(spec: PolicySpec, folder: Path) -> tuple[Path, Path]:
             'topic': 'command', 'type': 'std_msgs/msg/Float64MultiArray', 'stop': 'zero',
             'fields': [
                 {'action': field.name, 'unit': field.unit, 'path': 'data',
-                 'indices': list(places[field.name])} for field in spec.action]}}}
+                 'indices': list(places[field.name]),
+                 **({} if read_unit(field.unit).is_rate else {'stop': 'keep'})}
+                for field in spec.action]}}}
     paths = folder / 'robot.yaml', folder / 'joint_states.json'
     paths[0].write_text(yaml.safe_dump(robot, sort_keys=False))
     paths[1].write_text(json.dumps(message))

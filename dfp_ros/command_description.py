@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import enum
 from types import MappingProxyType
 
+from dfp_ros.command_kind import KINDS, Said, stop_fault, VELOCITY
 from dfp_ros.limit_description import FieldLimits, read_field_limits
 from dfp_ros.observation_description import ObservationEntry, read_observation
 from dfp_ros.rotation import ROTATIONS
@@ -152,22 +153,21 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
     """
     keys = section.mapping(('topic', 'type', 'stop', 'fields'), (
         'kind', 'frame_id', 'fixed', 'trajectory', 'time_from_start', 'stamp'))
-    stop = Stop(keys['stop'].choice([member.value for member in Stop]))
-    if 'kind' in keys:
-        kind = keys['kind'].choice(('position', 'velocity', 'other'))
-        fitting = [member.value for member in Stop if member.kind == kind]
-        if stop.value not in fitting:
-            raise keys['stop'].error(
-                f'found {stop.value!r}, which does not stop an output of kind {kind!r}; expected '
-                + ' or '.join(fitting))
-    kind = keys['type'].text()
+    stop, kind = _read_stop(keys)
+    topic, message = keys['topic'].text(), keys['type'].text()
     for key in ('trajectory', 'time_from_start'):
-        if key in keys and kind != TRAJECTORY:
-            raise keys[key].error(f'found this key with type {kind}; it is for {TRAJECTORY}')
+        if key in keys and message != TRAJECTORY:
+            raise keys[key].error(f'found this key with type {message}; it is for {TRAJECTORY}')
+    entries = []
+    for item in keys['fields'].items():
+        own, own_kind = _read_stop(item.entries(), stop, kind)
+        entries.append(entry := _read_entry(item, own, sources))
+        if fault := stop_fault(_said(entry, topic, message, own_kind), own.value, own.kind):
+            raise item.error(fault)
+        _require_standstill(item, entry, own, message)
     return CommandTopic(
-        name, keys['topic'].text(), kind,
-        keys['frame_id'].text() if 'frame_id' in keys else '', stop,
-        tuple(_read_entry(item, stop, sources) for item in keys['fields'].items()),
+        name, topic, message,
+        keys['frame_id'].text() if 'frame_id' in keys else '', stop, tuple(entries),
         section.where,
         MappingProxyType({
             path: value.scalar() for path, value in keys['fixed'].entries().items()}
@@ -177,11 +177,54 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
         'stamp' not in keys or keys['stamp'].choice(('now', 'zero')) == 'now')
 
 
+def _read_stop(
+        keys: Mapping[str, Section], stop: Stop | None = None, kind: str = '',
+) -> tuple[Stop, str]:
+    """
+    Read what stops a topic or a field, and what is said of its kind.
+
+    :param keys: The topic's keys, or the field's.
+    :param stop: What stops the topic, for a field without its own.
+    :param kind: What the topic says of its kind, likewise.
+    """
+    if stop is None or 'stop' in keys:
+        stop, kind = Stop(keys['stop'].choice([member.value for member in Stop])), ''
+    if 'kind' in keys:
+        kind = keys['kind'].choice(KINDS)
+        fitting = [member.value for member in Stop if member.kind == kind]
+        if stop.value not in fitting:
+            raise keys['stop' if 'stop' in keys else 'kind'].error(
+                f'found {stop.value!r}, which does not stop an output of kind {kind!r}; expected '
+                + ' or '.join(fitting))
+    return stop, kind
+
+
+def _said(entry: CommandEntry, topic: str, message: str, kind: str) -> Said:
+    """Collect what is said of a field, for what its kind follows from."""
+    paths = tuple(f'{entry.path}.{name}' for name in entry.components) or (entry.path,)
+    places = (
+        ('measured', entry.measured), ('limits.position', entry.limits.position),
+        ('rotation', entry.rotation or None))
+    return Said(
+        entry.unit, message, paths, topic, entry.action,
+        tuple(key for key, value in places if value is not None), kind)
+
+
+def _require_standstill(
+        section: Section, entry: CommandEntry, stop: Stop, message: str) -> None:
+    """See that a zero action is a zero in a message of velocities."""
+    if stop.kind == VELOCITY and any(entry.offset) and (
+            VELOCITY in _said(entry, '', message, '').by_message()):
+        raise section.error(
+            f'found offset {list(entry.offset)} with stop: {stop.value}: the robot would be '
+            'stopped with that velocity; leave the offset out')
+
+
 def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> CommandEntry:
     """Read where one field of the action goes."""
     keys = section.mapping(('action', 'unit', 'path'), (
         'components', 'indices', 'joints', 'rotation', 'scale', 'offset', 'limit', 'limits',
-        'measured', 'relative'))
+        'measured', 'relative', 'stop', 'kind'))
     section.at_most_one(keys, ('components', 'indices', 'joints', 'rotation'))
     for key in ('scale', 'offset'):
         if 'rotation' in keys and key in keys:
@@ -208,7 +251,8 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
         action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
         rotation, scale, keys['offset'].numbers(size) if 'offset' in keys else (),
         read_field_limits(keys['limits'], size, unit) if 'limits' in keys else FieldLimits(),
-        measured, 'relative' in keys and keys['relative'].truth())
+        measured, 'relative' in keys and keys['relative'].truth(),
+        stop if 'stop' in keys else None)
     _check_limits(section, entry, stop)
     return entry
 

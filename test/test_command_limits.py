@@ -128,7 +128,9 @@ def test_a_relative_position_is_bounded_as_a_position(tmp_path: Path) -> None:
 def test_a_velocity_has_its_walls_where_the_joint_ends(tmp_path: Path) -> None:
     """Positions bound a velocity through what is measured."""
     limits = make_limits(
-        robot(tmp_path, ('kind: position', 'kind: velocity'), ('stop: hold', 'stop: zero')),
+        robot(tmp_path, ('kind: position', 'kind: velocity'), ('stop: hold', 'stop: zero'),
+              ('unit: rad\n        path: points.pos', 'unit: rad/s\n        path: points.veloc'),
+              ('points.velocitions', 'points.velocities')),
         SPEC)
     np.testing.assert_array_equal(limits.low[1:3], [-2, -1])
     assert [row[1:3] for row in places(limits)] == [[-9, -0.5], [9, 0.7]]

@@ -34,7 +34,7 @@ COMMANDS = """commands:
   grip:
     topic: grip
     type: std_msgs/msg/Float64MultiArray
-    stop: zero
+    stop: keep
     fields: [{action: grip, unit: '1', path: data, indices: [0]}]
 """
 

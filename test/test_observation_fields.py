@@ -41,7 +41,7 @@ commands:
   grip:
     topic: grip
     type: std_msgs/msg/Float64MultiArray
-    stop: zero
+    stop: keep
     fields: [{action: grip, unit: '1', path: data, indices: [0]}]
 observation:
   - {name: field, unit: '1', %s}

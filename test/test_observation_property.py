@@ -51,7 +51,7 @@ commands:
   grip:
     topic: grip
     type: std_msgs/msg/Float64MultiArray
-    stop: zero
+    stop: keep
     fields: [{action: grip, unit: '1', path: data, indices: [0]}]
 """
 SIZE = 2 + 1 + 2 + 18 + 4 + 3 + 2 + 1 + 2
