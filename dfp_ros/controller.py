@@ -79,7 +79,8 @@ class Controller:
         self._wants_ahead = ahead
         self._scale = ActionScale(spec)
         self._builder = ObservationBuilder(robot.observation)
-        self._watch = SourceWatch(robot.sources.values(), settings.clock_skew)
+        self._watch = SourceWatch(
+            robot.sources.values(), settings.clock_skew, tick or self._period)
         self._doubts = Doubts(settings, spec, tick or self._period)
         self._last_step: int | None = None
         self._has_commanded = False

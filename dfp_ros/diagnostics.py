@@ -38,7 +38,8 @@ from dfp_ros.status_level import Level, Verdict
 
 # The figures that belong to a status, by what their names contain.
 _INFERENCE = 'inference'
-_REALTIME = 'realtime_'
+# Facts of the control loop; the others are the policy's.
+_OF_LOOP = ('realtime_', 'clock_')
 _STATES = {State.HOLD: Level.ERROR, State.STOPPED: Level.WARN, State.WAITING: Level.WARN}
 
 
@@ -51,7 +52,8 @@ class Situation:
     :param samples: Newest samples by source.
     :param decision: The last decision, None while the node is not active.
     :param figures: The loop's statistics since the last report and since the beginning.
-    :param facts: More to say, by name; ``unheard`` and ``realtime_refused`` are worth a warning.
+    :param facts: More to say, by name; ``unheard``, ``realtime_refused`` and ``clock_problem`` are
+        worth a warning.
     :param now: The time in ns.
     """
 
@@ -108,13 +110,14 @@ def _control_loop(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
             f'{state}, {missed:.0f} ticks missed since the last report')
         if situation.facts.get('unheard'):
             verdict.add(Level.WARN, f'nobody listens to {situation.facts["unheard"]}')
-        if situation.facts.get('realtime_refused'):
-            verdict.add(Level.WARN, situation.facts['realtime_refused'])
+        for problem in ('realtime_refused', 'clock_problem'):
+            if situation.facts.get(problem):
+                verdict.add(Level.WARN, situation.facts[problem])
     return verdict, {
         'state': 'inactive' if decision is None else state,
         'reason': 'none' if decision is None else decision.reason.words,
         'rate_hz': f'{1e9 / loop.tick:g}',
-        **{key: text for key, text in situation.facts.items() if key.startswith(_REALTIME)},
+        **{key: text for key, text in situation.facts.items() if key.startswith(_OF_LOOP)},
         **_format({key: value for key, value in figures.items() if _INFERENCE not in key})}
 
 
@@ -130,7 +133,7 @@ def _policy(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
     return verdict, {
         'policy': loop.policy.spec.name, 'policy_file': loop.policy.path,
         'policy_sha256': loop.policy.sha256,
-        **{key: text for key, text in situation.facts.items() if not key.startswith(_REALTIME)},
+        **{key: text for key, text in situation.facts.items() if not key.startswith(_OF_LOOP)},
         **_format({key: value for key, value in figures.items() if _INFERENCE in key})}
 
 

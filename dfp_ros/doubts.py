@@ -16,13 +16,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
+from typing import NamedTuple
 
 import numpy as np
 
 from dfp_ros.chunk import FloatArray
 from dfp_ros.planner import Planned
 from dfp_ros.safety import Finding, finding, Reason
-from dfp_ros.safety_settings import SafetySettings
+from dfp_ros.safety_settings import GUARD, SafetySettings
 from dfp_ros.spec import ObservationField, PolicySpec
 
 # A doubt is over when its figure was below this share of the limit so often in a row.
@@ -64,6 +66,47 @@ class Doubt:
         return self.is_on
 
 
+class Ranges(NamedTuple):
+    """
+    The ranges of the training data, a number of the observation each.
+
+    :param low: The smallest value.
+    :param high: The largest.
+    :param middle: The middle of the two.
+    :param per_range: One over their difference; over a little, where the number never changed.
+    """
+
+    low: list[float]
+    high: list[float]
+    middle: list[float]
+    per_range: list[float]
+
+
+def training_ranges(fields: Sequence[ObservationField]) -> Ranges:
+    """Put the ranges of all fields in a row."""
+    low = [value for field in fields for value in field.low]
+    high = [value for field in fields for value in field.high]
+    ranges = list(zip(low, high, strict=True))
+    return Ranges(
+        low, high, [(low + high) / 2 for low, high in ranges],
+        [1 / max(high - low, _ROUNDING * max(1, abs(low), abs(high))) for low, high in ranges])
+
+
+def distances(observation: Sequence[float], ranges: Ranges) -> list[float]:
+    """
+    Measure how far each number is from the middle of its range, as a fraction of that range.
+
+    What is above 0.5 is outside.
+
+    :param observation: The observation, finite.
+    :param ranges: The ranges.
+    """
+    # In plain Python: between two ticks the processor forgets numpy's code, not this.
+    return [
+        abs(number - middle) * per_range for number, middle, per_range in zip(
+            observation, ranges.middle, ranges.per_range, strict=True)]
+
+
 class Envelope:
     """
     The range of the training data.
@@ -71,26 +114,36 @@ class Envelope:
     :param fields: The observation's fields.
     :param margin: How far outside an observation may be, as a fraction of the range.
     :param calm: How many observations in a row have to be inside until all is well again.
+    :param far: How far outside is too far to go on, likewise.
+    :param long: How many observations in a row may be outside before that is too long.
+    :param seconds: How long these take in s.
 
     :ivar counts: How often each number was outside since the reset, shape (obs_dim,).
+    :ivar excess: Why the policy should not go on, for people; empty where it may.
     """
 
-    def __init__(self, fields: Sequence[ObservationField], margin: float, calm: int) -> None:
-        """Put the ranges of all fields in a row."""
+    def __init__(
+            self, fields: Sequence[ObservationField], margin: float, calm: int,
+            far: float = math.inf, long: float = math.inf, seconds: float = math.inf) -> None:
+        """Start inside."""
         self._names = [f'{field.name}[{i}]' for field in fields for i in range(field.size)]
-        self._low = [value for field in fields for value in field.low]
-        self._high = [value for field in fields for value in field.high]
-        ranges = list(zip(self._low, self._high, strict=True))
-        self._middle = [(low + high) / 2 for low, high in ranges]
-        self._per_range = [
-            1 / max(high - low, _ROUNDING * max(1, abs(low), abs(high))) for low, high in ranges]
+        self._ranges = training_ranges(fields)
         self._margin = margin
         self._doubt = Doubt(margin, calm)
+        self._is_far = Doubt(far, calm)
+        self._long = long
+        self._why_far = f'further outside than {far:g} of its range (safety.envelope_far)'
+        self._why_long = f'outside for longer than {seconds:g} s (safety.envelope_long)'
+        self._stay = 0
+        self.excess = ''
         self.counts = np.zeros(len(self._names), np.int64)
 
     def reset(self) -> None:
         """Begin as new."""
         self._doubt.reset()
+        self._is_far.reset()
+        self._stay = 0
+        self.excess = ''
         self.counts[:] = 0
 
     @property
@@ -107,14 +160,17 @@ class Envelope:
         :param observation: Shape (obs_dim,), finite.
         :return: What is outside, for people; empty where there is no doubt.
         """
-        # In plain Python: between two ticks the processor forgets numpy's code, not this.
-        beyond = [
-            abs(number - middle) * per_range for number, middle, per_range in zip(
-                observation.tolist(), self._middle, self._per_range, strict=True)]
+        beyond = distances(observation.tolist(), self._ranges)
         largest = max(beyond)
-        most = largest - 0.5
-        if not self._doubt.judge(max(0.0, most)):
+        most = max(0.0, largest - 0.5)
+        is_far = self._is_far.judge(most)
+        if not self._doubt.judge(most):
+            self._stay = 0
+            self.excess = ''
             return ''
+        self._stay += 1
+        self.excess = self._why_far if is_far else self._why_long if (
+            self._stay > self._long) else ''
         if most <= self._margin:
             return 'the observation was outside the range of the training data a moment ago'
         worst = beyond.index(largest)
@@ -123,7 +179,7 @@ class Envelope:
         others = int(outside.sum()) - 1
         return (
             f'{self._names[worst]} is {observation[worst]:.4g}, the training data have '
-            f'{self._low[worst]:.4g} to {self._high[worst]:.4g}'
+            f'{self._ranges.low[worst]:.4g} to {self._ranges.high[worst]:.4g}'
             + (f'; {others} more outside' if others else ''))
 
 
@@ -142,7 +198,9 @@ class Doubts:
         """Start without a doubt."""
         self._settings = settings
         calm = max(_CALM, round(_CALM_SECONDS * 1e9 / tick))
-        self.envelope = Envelope(spec.observation, settings.envelope_margin, calm)
+        self.envelope = Envelope(
+            spec.observation, settings.envelope_margin, calm, settings.envelope_far,
+            settings.envelope_long * 1e9 / tick, settings.envelope_long)
         self._spread = Doubt(settings.spread_limit)
         self._deadline = settings.inference_deadline * tick * 1e-9
         self._late = Doubt(self._deadline)
@@ -166,7 +224,11 @@ class Doubts:
         text = self.envelope.judge(observation)
         if not text:
             return []
-        return [finding(Reason.OUTSIDE_ENVELOPE, text, self._settings.envelope)]
+        answer = self._settings.envelope
+        if answer == GUARD:
+            excess = self.envelope.excess
+            answer, text = ('hold', f'{text}; {excess}') if excess else ('warn', text)
+        return [finding(Reason.OUTSIDE_ENVELOPE, text, answer)]
 
     def about_answer(self, planned: Planned) -> list[Finding]:
         """Judge what the policy answered; a chunk is judged once, and the verdict stands."""

@@ -30,6 +30,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from dfp_ros.candidate import Candidate, load_control_loop, require_latency
+from dfp_ros.clock_watch import ClockWatch
 from dfp_ros.control_loop import ControlLoop, hash_robot, load_policy, load_robot
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
@@ -77,6 +78,7 @@ class PolicyNode(GuardedNode):
         self._ticker: Ticker | None = None
         self._commands: CommandPublishers | None = None
         self._swapper: PolicySwapper | None = None
+        self._clock_watch: ClockWatch | None = None
         self._parts: list[Any] = []
         # What the node is doing while a transition is under way.
         self._transition = ''
@@ -111,6 +113,8 @@ class PolicyNode(GuardedNode):
                 self.get_logger().error(f'cannot activate: {explain(error)}')
                 return TransitionCallbackReturn.FAILURE
             self._ticker.start()
+            assert self._clock_watch is not None
+            self._clock_watch.say_again()
             return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -197,6 +201,7 @@ class PolicyNode(GuardedNode):
         decisions = add(DecisionPublisher(self, loop)) if loop.settings.publish_decisions else None
         ticker = self._ticker = Ticker(self, loop, self._commands, decisions)
         ticker.deactivate = self.trigger_deactivate
+        self._clock_watch = add(ClockWatch(self, lambda: ticker.loop.tick * 1e-9))
         add(SourceSubscriptions(self, loop, ticker.receive, watch))
         worker = Worker(self, lambda: ticker.is_timed)
         status = add(PolicyStatus(
@@ -215,7 +220,10 @@ class PolicyNode(GuardedNode):
         """List what is worth a line in diagnostics, besides the ticks."""
         assert self._swapper is not None
         assert self._commands is not None
-        return {**self._swapper.facts(), **self._commands.facts(), **self._realtime.facts()}
+        assert self._clock_watch is not None
+        return {
+            **self._swapper.facts(), **self._commands.facts(), **self._clock_watch.facts(),
+            **self._realtime.facts()}
 
     def _acquire_realtime(self, settings: RealtimeSettings) -> None:
         """
@@ -235,7 +243,7 @@ class PolicyNode(GuardedNode):
         for part in reversed(self._parts):
             part.close()
         self._parts = []
-        self._ticker = self._commands = self._swapper = None
+        self._ticker = self._commands = self._swapper = self._clock_watch = None
 
     # Parameters
 

@@ -173,6 +173,8 @@ class Figures:
     :param is_lockstep: Whether ticks follow the samples, so that sources wait for commands.
     :param has_clock: Whether there is a clock to go by; False where simulated time is wanted and
         nobody publishes it.
+    :param clock_step: By how much simulated time goes on at once in s; NaN where time is not
+        simulated, or that is not known.
     :param ticks: Ticks that there were.
     :param missed: Ticks that there were not.
     :param parts: What a tick took, by :data:`PARTS`.
@@ -196,6 +198,7 @@ class Figures:
     seconds: float
     is_lockstep: bool = False
     has_clock: bool = True
+    clock_step: float = math.nan
     ticks: int = 0
     missed: int = 0
     parts: dict[str, Percentiles] = field(default_factory=dict)

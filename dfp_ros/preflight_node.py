@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import math
 import time
 from typing import Any
 
@@ -27,6 +28,7 @@ from rclpy.task import Future
 
 from dfp_ros.candidate import Candidate, load_control_loop
 from dfp_ros.chunk import NoiseStream
+from dfp_ros.clock_watch import ClockWatch
 from dfp_ros.control_loop import ControlLoop, load_robot
 from dfp_ros.decision import Decision, State
 from dfp_ros.node_parameters import declare_parameters, read_settings
@@ -94,10 +96,16 @@ class PreflightNode(Node):
         self._stops: dict[str, tuple[int, str]] = {}
         self._running = 0
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        # Ticks are on the clock that those of the policy node will be on.
+        is_simulated = bool(self.get_parameter('use_sim_time').value)
+        self._tick_clock = self.get_clock() if is_simulated else self._steady
+        self._clock_watch = ClockWatch(self, lambda: self._loop.tick * 1e-9)
         self._give_up = self._steady.now().nanoseconds + round(wait * 1e9)
         self._wake_ups: WakeUps | None = None
         self._begin = self._end = self._stop_at = 0
         self._timer = self.create_timer(_POLL, self._wait_for_robot, clock=self._steady)
+        # Where time is simulated, it may stand still.
+        self._end_timer = self.create_timer(_POLL, self._end_in_time, clock=self._steady)
 
     def figures(self) -> Figures:
         """Sum up what was measured, with who is there now."""
@@ -106,7 +114,8 @@ class PreflightNode(Node):
             self.get_publishers_info_by_topic(self.resolve_topic_name('/clock')))
         return Figures(
             self._loop.tick * 1e-9, settings.latency_share, settings.safety.clock_skew,
-            self._seconds, settings.trigger == 'samples', has_clock, len(self._took['together']),
+            self._seconds, settings.trigger == 'samples', has_clock,
+            self._clock_watch.step or math.nan, len(self._took['together']),
             self._wake_ups.missed if self._wake_ups else 0,
             {name: Percentiles.of(self._took[name]) for name in PARTS},
             Percentiles.of(self._took['together']), Percentiles.of(self._ages), self._running,
@@ -119,6 +128,7 @@ class PreflightNode(Node):
 
     def close(self) -> None:
         """Destroy everything."""
+        self._clock_watch.close()
         self._realtime.release()
         self._listener.close()
         self._commands.close()
@@ -143,22 +153,27 @@ class PreflightNode(Node):
         self._begin = self.get_clock().now().nanoseconds
         self._arrivals = {name: Arrivals(self._begin) for name in self._loop.robot.sources}
         self._loop.controller.reset(self._loop.settings.noise_seed)
-        self._timer = self.create_timer(self._loop.tick * 1e-9, self._tick, clock=self._steady)
-        now = self._steady.now().nanoseconds
-        self._wake_ups = WakeUps(now + self._timer.time_until_next_call(), self._loop.tick)
-        self._stop_at = now + round(self._seconds * 1e9)
+        self._stop_at = self._steady.now().nanoseconds + round(self._seconds * 1e9)
+        self._timer = self.create_timer(
+            self._loop.tick * 1e-9, self._tick, clock=self._tick_clock)
+        self._wake_ups = WakeUps(
+            self._tick_clock.now().nanoseconds + self._timer.time_until_next_call(),
+            self._loop.tick)
+
+    def _end_in_time(self) -> None:
+        """End the measuring when the time is up."""
+        if self._wake_ups is None or self._steady.now().nanoseconds < self._stop_at:
+            return
+        self._end = self.get_clock().now().nanoseconds
+        self.destroy_timer(self._timer)
+        self.destroy_timer(self._end_timer)
+        self.ended.set_result(None)
 
     def _tick(self) -> None:
         """Do what a tick of the policy node does, and look at the clock in between."""
-        begin = self._steady.now().nanoseconds
         if self.ended.done() or self._wake_ups is None:
             return
-        if begin >= self._stop_at:
-            self._end = self.get_clock().now().nanoseconds
-            self.destroy_timer(self._timer)
-            self.ended.set_result(None)
-            return
-        late = self._wake_ups.add(begin) * 1e-9
+        late = self._wake_ups.add(self._tick_clock.now().nanoseconds) * 1e-9
         now = self.get_clock().now().nanoseconds
         self._store.pass_time(now)
         start = time.perf_counter()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import enum
 import math
 
+from dfp_ros.clock_steps import describe_slow_clock
 from dfp_ros.preflight_figures import (
     CommandFigures,
     Endpoint,
@@ -116,6 +117,10 @@ def _judge_ticks(figures: Figures) -> Iterator[Remark]:
         yield Remark(Level.FAIL, 'clock', (
             'use_sim_time is set, and nobody publishes /clock; start the simulation with its '
             'clock, or leave use_sim_time false'))
+    slow_clock = '' if figures.is_lockstep else describe_slow_clock(
+        figures.clock_step, figures.period)
+    if slow_clock:
+        yield Remark(Level.FAIL, 'clock', slow_clock)
     for text in figures.refused:
         yield Remark(
             Level.FAIL if figures.is_realtime_required else Level.WARN, 'realtime', text)
@@ -132,10 +137,12 @@ def _judge_ticks(figures: Figures) -> Iterator[Remark]:
     if too_long:
         part = max(PARTS, key=lambda name: figures.parts[name].p99)
         fastest = fastest_rate(figures)
-        yield Remark(Level.FAIL, about, (
-            f'a tick takes {too_long}; most of it is {part.replace("_", " ")}, '
-            f'{figures.parts[part].p99:.3g} ms (p99). {_REMEDIES[part]}; up to {fastest:g} Hz '
-            'would fit'))
+        # What wakes up late for the clock has no other remedy than the clock.
+        if not (slow_clock and part == 'wake_up'):
+            yield Remark(Level.FAIL, about, (
+                f'a tick takes {too_long}; most of it is {part.replace("_", " ")}, '
+                f'{figures.parts[part].p99:.3g} ms (p99). {_REMEDIES[part]}; up to '
+                f'{fastest:g} Hz would fit'))
     if figures.missed:
         yield Remark(Level.WARN, about, (
             f'{figures.missed} of {figures.ticks + figures.missed} ticks were missed'))
@@ -203,7 +210,9 @@ def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
         yield fail(
             f'its stamps are {abs(source.offset):.3g} s {way} their arrival (median), and max_age '
             f'is {source.max_age:g} s; synchronise the clocks (chrony, PTP)')
-    elif figures.clock_skew and source.smallest_offset < -figures.clock_skew:
+    elif figures.clock_skew and source.smallest_offset < -(
+            # Arrivals are known to a step of the clock.
+            figures.clock_skew + (0 if math.isnan(figures.clock_step) else figures.clock_step)):
         yield warn(
             f'its stamps are up to {-source.smallest_offset:.3g} s after their arrival: the '
             'clocks differ; synchronise them (chrony, PTP)')

@@ -134,24 +134,33 @@ class SourceSubscriptions:
         self._subscriptions: list[Subscription] = []
         for source in loop.robot.sources.values():
             reader = SourceReader(source, loop.robot)
+            is_kept = lockstep or source.qos.durability != 'volatile'
             self._subscriptions.append(node.create_subscription(
-                reader.message_type, source.topic, self._receiver(source.name, reader.read),
+                reader.message_type, source.topic,
+                self._receiver(source.name, reader.read, is_kept),
                 source_qos(source.qos, lockstep),
                 event_callbacks=watch.of_source(source.topic, source.type)))
             if source.static_topic:
                 self._subscriptions.append(node.create_subscription(
                     reader.message_type, source.static_topic,
-                    self._receiver(source.name, reader.read_static),
+                    self._receiver(source.name, reader.read_static, True),
                     source_qos(STATIC_RECEPTION),
                     event_callbacks=watch.of_source(source.static_topic, source.type)))
 
     def _receiver(
-            self, name: str, read: Callable[[object, int], Sample | None],
+            self, name: str, read: Callable[[object, int], Sample | None], is_kept: bool,
     ) -> Callable[[object], None]:
-        """Make the callback of one topic of a source."""
+        """
+        Make the callback of one topic of a source.
+
+        :param is_kept: Whether messages count that come before simulated time begins. Their age
+            would be the time of the simulation, and so would be what their stamps are ahead of
+            their arrival.
+        """
         def receive(message: object) -> None:
-            sample = read(message, self._time.now())
-            if sample is not None:
+            now = self._time.now()
+            sample = read(message, now)
+            if sample is not None and (now or is_kept):
                 self._receive(name, sample)
         return receive
 

@@ -133,9 +133,11 @@ RULES = (
     Rule(Reason.DISAGREEMENT, Response.PASS,
          'The candidates that the policy drew disagree by more than `safety.spread_limit`.',
          '`safety.spread`'),
-    Rule(Reason.OUTSIDE_ENVELOPE, Response.PASS,
+    Rule(Reason.OUTSIDE_ENVELOPE, Response.WARN,
          'The observation is outside the range of the training data by more than '
-         '`safety.envelope_margin`.', '`safety.envelope`'),
+         '`safety.envelope_margin`. By default the robot is held once it is outside by more than '
+         '`safety.envelope_far`, or for longer than `safety.envelope_long`.',
+         '`safety.envelope`'),
     Rule(Reason.CLOCK_SKEW, Response.WARN,
          'The stamps of a source are ahead of their arrival by more than `safety.clock_skew`: '
          'the clocks differ.'),

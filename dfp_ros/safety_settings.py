@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from dfp_ros.setting import setting
 
 _ANSWERS = ('ignore', 'warn', 'slow', 'hold')
+#: To warn at first, and to hold the robot once the doubt is grave.
+GUARD = 'guard'
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,19 @@ class SafetySettings:
     """What the controller does about doubts; what is plainly wrong always stops the robot."""
 
     envelope: str = setting(
-        'ignore', 'What to do while the observation is outside the range of the training data: '
-        'ignore, warn, slow or hold.', choices=_ANSWERS)
+        GUARD, 'What to do while the observation is outside the range of the training data: '
+        'ignore, warn, slow, hold, or guard, which warns, and holds the robot while the '
+        'observation is further outside than safety.envelope_far or outside for longer than '
+        'safety.envelope_long.', choices=(*_ANSWERS, GUARD))
     envelope_margin: float = setting(
         0.1, 'How far outside that range an observation may be, as a fraction of the range.',
         bounds=(0.0, 100.0))
+    envelope_far: float = setting(
+        2.0, 'With safety.envelope: guard, how far outside that range is too far to go on, as a '
+        'fraction of the range.', bounds=(0.0, 1e6))
+    envelope_long: float = setting(
+        10.0, 'With safety.envelope: guard, seconds outside that range, beyond the margin, that '
+        'are too long to go on.', bounds=(0.0, 1e6))
     spread: str = setting(
         'ignore', 'What to do while the candidates that the policy drew disagree: ignore, warn, '
         'slow or hold. With one candidate there is no disagreement.', choices=_ANSWERS)

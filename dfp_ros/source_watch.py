@@ -23,6 +23,9 @@ from dfp_ros.source_description import HEADER, RECEIVE, Source
 
 # The smallest delay is that of the last one to two such runs of messages.
 _RUN = 100
+# Ticks in a row that all come late before the clock is taken for one that moves in steps; and by
+# how much, as a share of the time between two.
+_LATE_TICKS, _LATE = 3, 1.01
 
 
 class SourceWatch:
@@ -36,17 +39,22 @@ class SourceWatch:
 
     :param sources: All sources.
     :param clock_skew: Seconds by which stamps may be ahead of their arrival; 0 for any.
+    :param tick: Time between two ticks in ns; 0 where that is not known.
     """
 
-    def __init__(self, sources: Iterable[Source], clock_skew: float = 0.0) -> None:
+    def __init__(
+            self, sources: Iterable[Source], clock_skew: float = 0.0, tick: int = 0) -> None:
         """Start without having seen anything."""
-        self._clock_skew = clock_skew
+        self._clock_skew = clock_skew * 1e9
+        self._resolution = _Resolution(round(_LATE * tick)) if tick else None
         self._sources = tuple(
             (source, f'source {source.name!r} (topic {source.topic})', _Delay())
             for source in sources)
 
     def reset(self) -> None:
         """Forget what was measured of the clocks."""
+        if self._resolution is not None:
+            self._resolution.reset()
         for _, _, delay in self._sources:
             delay.reset()
 
@@ -59,18 +67,22 @@ class SourceWatch:
         :return: What is the matter with each source; empty where nothing is.
         """
         findings = []
+        skew = self._clock_skew
+        if self._resolution is not None:
+            skew += self._resolution.add(now)
         for source, name, delay in self._sources:
             sample = samples.get(source.name)
             if sample is None:
                 findings.append(finding(Reason.WAITING, f'{name}: no message yet'))
                 continue
-            if sample.stamp and source.time != RECEIVE:
+            # Before simulated time begins, it is 0, and no arrival tells anything about clocks.
+            if sample.stamp and sample.received and source.time != RECEIVE:
                 delay.add(sample.received, sample.stamp)
             wrong = _judge(now, source, sample, delay)
             if wrong is not None:
                 reason, text = wrong
                 findings.append(finding(reason, f'{name}: {text}', source.when_stale))
-            elif self._clock_skew and delay.smallest < -self._clock_skew * 1e9:
+            elif self._clock_skew and delay.smallest < -skew:
                 findings.append(finding(
                     Reason.CLOCK_SKEW, f'{name}: {delay.describe()}; the clocks differ'))
         return findings
@@ -87,6 +99,38 @@ def check_sources(
     """
     reason, text, response = conclude(SourceWatch(sources).check(now, samples))
     return (reason, text) if response >= Response.HOLD else (Reason.NONE, '')
+
+
+class _Resolution:
+    """
+    How exactly arrivals are known, as far as the ticks tell, in ns.
+
+    Simulated time that moves in steps longer than a tick makes all ticks late, and what arrives
+    between two steps seems to have arrived at the first: a stamp may be ahead of it by a step
+    without that the clocks differ.
+
+    :param late: Time between two ticks above which the second is late.
+    """
+
+    def __init__(self, late: int) -> None:
+        self._late = late
+        self.reset()
+
+    def reset(self) -> None:
+        """Start before the first tick."""
+        self._last: int | None = None
+        self._count, self._step = 0, 0
+
+    def add(self, now: int) -> int:
+        """Note a tick, and tell how exactly arrivals are known; 0 where they are exact."""
+        last, self._last = self._last, now
+        step = 0 if last is None else now - last
+        if step <= self._late:
+            self._count = 0
+            return 0
+        self._step = min(self._step, step) if self._count else step
+        self._count += 1
+        return self._step if self._count >= _LATE_TICKS else 0
 
 
 class _Delay:

@@ -35,6 +35,10 @@ CUBE_ACTION = (
     ('gripper_rate', 1, '1/s', 20.0))
 
 
+# Where the robots of the tests are when they do nothing is inside the training data.
+_WIDE = {'effector_position': 5.0, 'cube_0_position': 5.0}
+
+
 def cube_spec(**changes: Any) -> PolicySpec:
     """
     Describe a policy for OGBench's cube-single.
@@ -44,7 +48,8 @@ def cube_spec(**changes: Any) -> PolicySpec:
     spec = PolicySpec(
         name='test', environment='cube-single-singletask-task2-v0', period=0.05, horizon=5,
         observation=tuple(
-            ObservationField(name, size, unit, (-1.0,) * size, (1.0,) * size)
+            ObservationField(
+                name, size, unit, (-_WIDE.get(name, 1.0),) * size, (_WIDE.get(name, 1.0),) * size)
             for name, size, unit in CUBE_OBSERVATION),
         action=tuple(
             ActionField(

@@ -216,11 +216,17 @@ def test_holds_on_an_unknown_joint(policy: OnnxPolicy) -> None:
     assert "joint 'gripper_opening' is not in the messages of source 'gripper'" in decision.text
 
 
+# Its training data do not have where the robot is.
+NARROW = cube_spec(observation=tuple(
+    replace(field, low=(-1.0,) * field.size, high=(1.0,) * field.size)
+    for field in cube_spec().observation))
+
+
 class Broken:
     """A policy that fails, or answers nonsense, at one of its calls."""
 
-    def __init__(self, answer: float | None) -> None:
-        self.spec: PolicySpec = cube_spec()
+    def __init__(self, answer: float | None, is_narrow: bool = False) -> None:
+        self.spec: PolicySpec = NARROW if is_narrow else cube_spec()
         self.calls = 0
         self._answer = answer
 
@@ -351,7 +357,7 @@ def test_outside_the_training_envelope_the_robot_slows_down(
     """What the policy never saw is told, counted, and answered as the settings say."""
     settings = SafetySettings(envelope=answer, slow_speed=0.25)
     usual = run(controller(Broken(1.0), 0, 1, ahead=True), 1)[0]
-    robot = controller(Broken(1.0), 0, 1, settings=settings, ahead=True)
+    robot = controller(Broken(1.0, True), 0, 1, settings=settings, ahead=True)
     decision = run(robot, 1)[0]
     for slowed, full in ((decision.sent, usual.sent), (decision.ahead, usual.ahead)):
         np.testing.assert_allclose(slowed, share * full)  # type: ignore[arg-type, operator]
@@ -390,7 +396,7 @@ def test_a_swap_notices_that_the_clock_was_set_back(policy: OnnxPolicy) -> None:
 
 def test_counts_go_on_at_a_swap() -> None:
     """They are those since the reset, whichever policy and parameters it was with."""
-    old, new = controller(Broken(0.5)), controller(Broken(0.5))
+    old, new = controller(Broken(0.5, True)), controller(Broken(0.5, True))
     run(old, 3)
     assert set(old.outside.values()) == {3}
     new.take_over(old)
@@ -406,7 +412,7 @@ def test_counts_go_on_at_a_swap() -> None:
 
 def test_a_doubt_that_holds_does_not_ask_the_policy() -> None:
     """What the policy never saw is not shown to it; a chunk that is doubtful is not played."""
-    unseen = Broken(0.5)
+    unseen = Broken(0.5, True)
     decision = run(controller(unseen, settings=SafetySettings(envelope='hold')), 2)[-1]
     assert decision.state is State.HOLD
     assert decision.reason == Reason.OUTSIDE_ENVELOPE

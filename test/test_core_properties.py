@@ -141,7 +141,8 @@ SETUPS = strategies.builds(
         strategies.sampled_from((0.0, 0.1)), strategies.integers(1, 6), strategies.booleans(),
         strategies.booleans(), strategies.sampled_from(('each_chunk', 'held', 'zero'))),
     strategies.builds(
-        SafetySettings, ANSWERS, strategies.sampled_from((0.1, 10.0)), ANSWERS,
+        SafetySettings, envelope=strategies.one_of(ANSWERS, strategies.just('guard')),
+        envelope_margin=strategies.sampled_from((0.1, 10.0)), spread=ANSWERS,
         late_inference=strategies.sampled_from(('warn', 'hold')),
         inference_deadline=strategies.sampled_from((0.0, 1.0))),
     strategies.sampled_from((PERIOD, PERIOD // 7, 3 * PERIOD)),

@@ -118,3 +118,50 @@ def test_late_inference(answer: str, response: Response) -> None:
     assert [(each.reason, each.response) for each in found] == [(Reason.LATE_INFERENCE, response)]
     assert found[0].text == 'inference took 26.00 ms, the deadline is 25.00 ms'
     assert not Doubts(SafetySettings(), SPEC, TICK).about_answer(planned(inference=10.0))
+
+
+def asked(doubts: Doubts, place: float, times: int = 1) -> list[Response]:
+    """Ask what is done about an observation, a tick after the other."""
+    found = [
+        doubts.about_observation(np.array([place, 0, 5], np.float32)) for _ in range(times)]
+    return [findings[0].response if findings else Response.PASS for findings in found]
+
+
+def test_by_default_what_is_far_outside_holds_the_robot() -> None:
+    """A little outside is a warning; far outside is none of the policy's business."""
+    doubts = Doubts(SafetySettings(envelope_far=0.5, envelope_long=100.0), SPEC, TICK)
+    assert asked(doubts, 2.0) == [Response.PASS]
+    assert asked(doubts, 2.5) == [Response.WARN]
+    [far] = doubts.about_observation(np.array([3.1, 0, 5], np.float32))
+    assert far.response is Response.HOLD
+    assert far.text == (
+        'place[0] is 3.1, the training data have 0 to 2; further outside than 0.5 of its range '
+        '(safety.envelope_far)')
+    # It goes on after half a second well within what is too far.
+    assert asked(doubts, 2.5, 10) == [Response.HOLD] * 9 + [Response.WARN]
+
+
+def test_by_default_what_stays_outside_holds_the_robot() -> None:
+    """A controller that pushes into a corner does not push for ever."""
+    doubts = Doubts(SafetySettings(envelope_far=10.0, envelope_long=1.0), SPEC, TICK)
+    assert asked(doubts, 2.5, 20) == [Response.WARN] * 20
+    [stays] = doubts.about_observation(np.array([2.5, 0, 5], np.float32))
+    assert stays.response is Response.HOLD
+    assert stays.text.endswith('; outside for longer than 1 s (safety.envelope_long)')
+    # A return that is too short to end the doubt does not begin the second anew.
+    assert asked(doubts, 1.0, 9) == [Response.HOLD] * 9
+    assert asked(doubts, 2.5) == [Response.HOLD]
+    assert asked(doubts, 1.0, 10) == [Response.HOLD] * 9 + [Response.PASS]
+    assert asked(doubts, 2.5) == [Response.WARN]
+    doubts.reset()
+    assert asked(doubts, 2.5, 20) == [Response.WARN] * 20
+
+
+@pytest.mark.parametrize(('answer', 'response'), [
+    ('ignore', Response.PASS), ('warn', Response.WARN), ('slow', Response.SLOW),
+    ('hold', Response.HOLD)])
+def test_the_other_answers_mean_what_they_did(answer: str, response: Response) -> None:
+    """Far and long are for guard alone."""
+    doubts = Doubts(
+        SafetySettings(envelope=answer, envelope_far=0.2, envelope_long=0.1), SPEC, TICK)
+    assert asked(doubts, 9.0, 30) == [response] * 30

@@ -107,6 +107,9 @@ def test_nothing_wrong() -> None:
      'nothing gets to /other: requested reliable, offered best_effort'),
     (good(ticks=0), 'rate 50 Hz', 'there was no tick in 5 s'),
     (good(has_clock=False), 'clock', 'nobody publishes /clock'),
+    (good(clock_step=0.1), 'clock', '80% of them are missed'),
+    # What wakes up late for the clock has the clock as its remedy.
+    (replace(slow('wake_up', 80.0, 80.0), clock_step=0.1), 'clock', 'have the simulator publish'),
     (good(stops={'stale': (2, 'source arm is old')}), 'stale',
      'in 2 of 250 ticks the node would not have commanded: source arm is old'),
     (slow('inference', 17.0, 17.0), 'rate 50 Hz',
@@ -151,6 +154,9 @@ def test_what_is_worth_a_word(figures: Figures, text: str) -> None:
     source(rate=48.0), source(longest_gap=0.2), source(offset=0.2, smallest_offset=0.2),
     source(offset=-0.1, smallest_offset=-0.1), source(offset=math.nan, smallest_offset=math.nan),
     replace(source(offset=-0.15, smallest_offset=-0.15), clock_skew=0.0),
+    # Arrivals are known to a step of the clock.
+    replace(source(offset=-0.05, smallest_offset=-0.105), clock_step=0.01),
+    good(clock_step=0.02), good(clock_step=0.1, is_lockstep=True),
     good(outside={'joint_positions[2]': 12}), slow('inference', 13.0, 17.0),
     # A robot that waits for each command sends nothing of its own accord.
     replace(source(longest_gap=5.0, rate=2.0, offset=3.0), is_lockstep=True),

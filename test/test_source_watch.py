@@ -135,3 +135,22 @@ def test_a_clock_that_is_too_far_ahead_is_measured() -> None:
     assert (
         'its stamps are up to 5.000 s ahead of their arrival (messages: 1); do the clocks agree?'
         in findings[0].text)
+
+
+@pytest.mark.parametrize(('step', 'is_skew'), [(2, False), (1, True)])
+def test_a_clock_that_moves_in_steps_is_no_other_clock(step: int, is_skew: bool) -> None:
+    """What arrives between two steps seems to have arrived at the first, ahead of its stamp."""
+    tick = S // 20
+    watch = SourceWatch(SOURCES, clock_skew=0.05, tick=tick)
+    for i in range(12):
+        now = NOW + i * step * tick
+        # Stamped on the simulation's own time, 80 ms after the step.
+        findings = watch.check(now, rest_samples(now + 80_000_000, now))
+    assert {found.reason for found in findings} == ({Reason.CLOCK_SKEW} if is_skew else set())
+
+
+def test_what_came_before_simulated_time_tells_nothing_of_clocks() -> None:
+    """It arrived at 0, and is stale; its stamp is not ahead of its arrival."""
+    watch = SourceWatch(SOURCES, clock_skew=0.05)
+    assert {found.reason for found in watch.check(NOW, rest_samples(NOW, 0))} == {Reason.STALE}
+    assert not watch.check(NOW, rest_samples(NOW))
