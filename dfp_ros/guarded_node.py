@@ -27,6 +27,9 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from dfp_ros.explain import explain
+from dfp_ros.printable import listed, quoted
+
 # A callback that fails again and again says so this often, in s.
 _SILENCE = 1.0
 
@@ -62,14 +65,50 @@ def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class GuardedNode(LifecycleNode):
-    """A lifecycle node of which no callback raises; see :func:`guarded`."""
+    """
+    A lifecycle node of which no callback raises; see :func:`guarded`.
+
+    A transition that is asked for where it cannot be is refused with a warning, and what goes
+    wrong in one that can be is logged: rclpy says nothing of it.
+    """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        """Guard what rclpy makes by itself, too: it raises where a transition cannot be."""
+        """Guard what rclpy makes by itself, too."""
         super().__init__(name, **kwargs)
+        for number, transition in self._callbacks.items():
+            self._callbacks[number] = self._logging(transition)
         for service in self.services:
+            if service.srv_name.endswith('/change_state'):
+                service.callback = self._refusing(service.callback)
             if not hasattr(service.callback, '__wrapped__'):
                 service.callback = guarded(self, service.callback)
+
+    def _logging(self, transition: Callable[..., Any]) -> Callable[..., Any]:
+        """Have a transition say what goes wrong in it, before rclpy drops it."""
+        @functools.wraps(transition)
+        def call(state: Any) -> Any:
+            try:
+                return transition(state)
+            except Exception as error:
+                self.get_logger().error(f'{transition.__name__} failed: {explain(error)}')
+                raise
+        return call
+
+    def _refusing(self, change_state: Callable[..., Any]) -> Callable[..., Any]:
+        """Have the service refuse a transition that cannot be, for which rclpy would raise."""
+        @functools.wraps(change_state)
+        def answer(request: Any, response: Any) -> Any:
+            possible = {each[0]: each[1] for each in self._state_machine.available_transitions}
+            asked = request.transition
+            if asked.label in possible.values() if asked.label else asked.id in possible:
+                return change_state(request, response)
+            _, state = self._state_machine.current_state
+            self.get_logger().warning(
+                f'refused the transition {quoted(asked.label) if asked.label else asked.id}: the '
+                f'node is {state}; possible are {listed(possible.values()) or "none"}')
+            response.success = False
+            return response
+        return answer
 
     def create_timer(
             self, timer_period_sec: float, callback: Callable[..., Any], *args: Any,

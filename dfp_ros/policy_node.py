@@ -41,7 +41,6 @@ from dfp_ros.node_parameters import call_after_set, declare_parameters, read_set
 from dfp_ros.policy_file import PolicyError
 from dfp_ros.policy_status import PolicyStatus
 from dfp_ros.policy_swapper import PolicySwapper
-from dfp_ros.preflight_report import PreflightError
 from dfp_ros.preflight_subject import require_preflight
 from dfp_ros.privileges import RefusedError
 from dfp_ros.qos_watch import QosWatch
@@ -109,7 +108,7 @@ class PolicyNode(GuardedNode):
             try:
                 require_preflight(self._ticker.loop)
                 self._acquire_realtime(self._ticker.loop.settings.realtime)
-            except (PreflightError, RefusedError) as error:
+            except Exception as error:  # whatever it is, the operator is told
                 self.get_logger().error(f'cannot activate: {explain(error)}')
                 return TransitionCallbackReturn.FAILURE
             self._ticker.start()

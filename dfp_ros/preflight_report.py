@@ -27,10 +27,12 @@ from typing import Any
 
 from dfp_ros.preflight_figures import Figures, PARTS, Percentiles
 from dfp_ros.preflight_verdict import Verdict
+from dfp_ros.printable import printable
 
 VERSION = 1
 # Rates are equal when they differ by no more than how they are written.
 _RATE_TOLERANCE = 1e-6
+_LARGEST = 1e6
 
 
 class PreflightError(ValueError):
@@ -115,7 +117,7 @@ def require_passed(
     except OSError as error:
         raise PreflightError(
             f'preflight report {path}: cannot be read: {error.strerror}; {remedy}') from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise PreflightError(
             f'preflight report {path}: is not one ({type(error).__name__}: {error}); '
             f'{remedy}') from error
@@ -124,13 +126,15 @@ def require_passed(
             f'preflight report {path}: found version {version}, expected {VERSION}; {remedy}')
     for key, value in asdict(subject).items():
         other = getattr(found, key)
-        if isinstance(value, float) and isinstance(other, int | float) and math.isclose(
-                value, other, rel_tol=_RATE_TOLERANCE):
+        # JSON may have whole numbers of which no float can be made.
+        if isinstance(value, float) and isinstance(other, int | float) and (
+                -_LARGEST < other < _LARGEST) and math.isclose(
+                    value, other, rel_tol=_RATE_TOLERANCE):
             continue
         if other != value:
             raise PreflightError(
-                f'preflight report {path}: is about {key} {other!r}, here it is {value!r}; '
-                f'{remedy}')
+                f'preflight report {path}: is about {key} {printable(repr(other))}, here it is '
+                f'{value!r}; {remedy}')
     if not -1 / 60 <= age <= hours:
         raise PreflightError(
             f'preflight report {path}: was made at {report["made"]}, {age:.1f} h ago, expected at '

@@ -28,6 +28,7 @@ from lifecycle_msgs.srv import ChangeState
 from policy_cell import SHIPPED
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
@@ -71,17 +72,40 @@ def test_no_callback_ends_the_spin(capfd: pytest.CaptureFixture[str]) -> None:
              and change.service_is_ready())
         publisher.publish(Empty())
         answers: list[Any] = [
-            serve.call_async(Trigger.Request()), change.call_async(ChangeState.Request(
-                transition=Transition(id=Transition.TRANSITION_ACTIVATE)))]
+            serve.call_async(Trigger.Request()), *(
+                change.call_async(ChangeState.Request(transition=transition))
+                for transition in (
+                    Transition(id=Transition.TRANSITION_ACTIVATE), Transition(label='a\nb')))]
         spin(executor, lambda: all(answer.done() for answer in answers) and 'Empty' in called
              and called.count('timer') > 50)
         assert not any(answer.result().success for answer in answers)
         said = capfd.readouterr().err
         # A callback that fails a thousand times a second is worth a line a second.
         assert 1 <= said.count('the node goes on: RuntimeError: on purpose') < 20
-        assert 'RCLError' in said
+        # What somebody asked for in vain is no defect of the node.
+        assert 'RCLError' not in said
+        assert (
+            'refused the transition 3: the node is unconfigured; possible are configure, shutdown'
+            in said)
     finally:
         executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def test_a_transition_that_fails_says_why(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever is raised in it is in the log, and the transition fails."""
+    class Failing(GuardedNode):
+        def on_configure(self, state: object) -> Any:
+            raise RecursionError('on purpose')
+
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    node = Failing('failing', context=context)
+    try:
+        assert node.trigger_configure() == TransitionCallbackReturn.ERROR
+        assert 'on_configure failed: RecursionError: on purpose' in capfd.readouterr().err
+    finally:
         node.destroy_node()
         rclpy.shutdown(context=context)
 

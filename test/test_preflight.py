@@ -179,6 +179,9 @@ def test_an_activation_can_require_it(
         write_report(report, replace(mine, rate=20.0), good(), judge(good()))
         assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
         assert 'is about rate 20.0, here it is 50.0' in capfd.readouterr().err
+        report.write_text('[' * 100_000)
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert f'cannot activate: preflight report {report}: is not one' in capfd.readouterr().err
         write_report(report, mine, good(), judge(good()))
         assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
         assert node._ticker.is_active

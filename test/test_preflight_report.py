@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 import datetime
 import json
 from pathlib import Path
@@ -106,7 +106,8 @@ def test_a_failed_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('content', 'message'), [
     (None, 'cannot be read: No such file'), ('', 'is not one'), ('[]', 'is not one'),
-    ('{}', 'is not one'), ('{"subject": {"policy": 1}}', 'is not one')])
+    ('{}', 'is not one'), ('{"subject": {"policy": 1}}', 'is not one'),
+    ('[' * 100_000, 'is not one')])
 def test_what_is_no_report(tmp_path: Path, content: str | None, message: str) -> None:
     """It is named, with what is wrong."""
     path = tmp_path / 'preflight.json'
@@ -119,7 +120,9 @@ def test_what_is_no_report(tmp_path: Path, content: str | None, message: str) ->
 
 @pytest.mark.parametrize(('key', 'value', 'message'), [
     ('version', 0, 'found version 0, expected 1'), ('made', 'yesterday', 'is not one'),
-    ('made', '2026-01-01T00:00:00', 'is not one'), ('passed', 'yes', 'PASSED at 50 Hz')])
+    ('made', '2026-01-01T00:00:00', 'is not one'), ('passed', 'yes', 'PASSED at 50 Hz'),
+    ('subject', {**asdict(SUBJECT), 'rate': 10**400}, 'is about rate 1000'),
+    ('subject', {**asdict(SUBJECT), 'host': 'x' * 9999}, "is about host 'xxx")])
 def test_what_somebody_changed(tmp_path: Path, key: str, value: Any, message: str) -> None:
     """Only what is exactly right passes."""
     path = written(tmp_path)
@@ -127,6 +130,7 @@ def test_what_somebody_changed(tmp_path: Path, key: str, value: Any, message: st
     with pytest.raises(PreflightError) as caught:
         require_passed(path, SUBJECT, 24, now())
     assert message in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_the_report_for_people() -> None:
