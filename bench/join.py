@@ -14,11 +14,12 @@
 """
 What a policy node misses when a process joins its robot, by how the node's messages travel.
 
-    python bench/join.py --fifo --json bench/results/join.json
+    python bench/join.py --fifo --json bench/results/join.json --docs docs/realtime.md
 
 A process that has topics of the robot starts and ends again and again, as a driver, a recorder or
-`ros2 topic echo` would, while a node at 100 Hz commands the robot. For the node as it is, and for
-one that is told to use no shared memory.
+`ros2 topic echo` would, while a node at 100 Hz commands the robot. For the node as it is shipped,
+and for one that is told to use Fast DDS's own transports (shared memory and UDP), in discovery
+ranges LOCALHOST and SUBNET. All other processes use Fast DDS's own transports.
 """
 
 from __future__ import annotations
@@ -47,23 +48,30 @@ from tqdm import tqdm
 
 _TEST = Path(__file__).resolve().parent.parent / 'test'
 _ROBOT = replace(POSITION_ARM, spec=replace(POSITION_ARM.spec, period=0.01))
-# With LOCALHOST, rmw_fastrtps uses shared memory whatever it is told.
-_RANGE = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
-KINDS: dict[str, Mapping[str, str]] = {
-    'as it is': _RANGE, 'UDP': {**_RANGE, 'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}}
+BEGIN, END = '<!-- join begins -->', '<!-- join ends -->'
+# How a process is told to leave Fast DDS as it is.
+_SHARED_MEMORY = {'FASTDDS_BUILTIN_TRANSPORTS': 'DEFAULT'}
+KINDS: dict[str, tuple[str, Mapping[str, str]]] = {
+    'LOCALHOST, as shipped': ('LOCALHOST', {}),
+    'SUBNET, as shipped': ('SUBNET', {}),
+    'LOCALHOST, shared memory': ('LOCALHOST', _SHARED_MEMORY),
+    'SUBNET, shared memory': ('SUBNET', _SHARED_MEMORY)}
 # Ticks around a join in which the longest period is looked for.
 _AFTER = 60
 
 
-def join(cell: FaultCell) -> float:
+def join(cell: FaultCell, discovery: str) -> float:
     """
     Have a process come and go.
 
+    :param discovery: Its discovery range.
     :return: The longest time between two ticks, in ticks.
     """
     first = len(cell.decisions)
     path = os.pathsep.join([str(_TEST), *filter(None, [os.environ.get('PYTHONPATH')])])
-    process = NodeProcess('scripted_robot', cell.domain, cell.robot.name, PYTHONPATH=path)
+    process = NodeProcess(
+        'scripted_robot', cell.domain, cell.robot.name, PYTHONPATH=path,
+        **untouched(discovery))
     try:
         cell.wait_for(lambda: all(
             len(cell.node.get_publishers_info_by_topic(f'/{topic}')) > 1
@@ -76,6 +84,13 @@ def join(cell: FaultCell) -> float:
         cell.forget()
 
 
+def untouched(discovery: str) -> dict[str, str | None]:
+    """List the variables of a process that uses Fast DDS's own transports."""
+    return {
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery, 'FASTRTPS_DEFAULT_PROFILES_FILE': None,
+        'FASTDDS_DEFAULT_PROFILES_FILE': None, **_SHARED_MEMORY}
+
+
 def measure(kind: str, joins: int, fifo: bool) -> dict[str, Any]:
     """
     Have processes join one after the other.
@@ -85,13 +100,34 @@ def measure(kind: str, joins: int, fifo: bool) -> dict[str, Any]:
     :param fifo: Whether the node gets real-time priority.
     """
     parameters: dict[str, Any] = REAL_TIME if fifo else {}
+    discovery, settings = KINDS[kind]
+    # This process is the robot that the node commands.
+    os.environ.update({'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery, **_SHARED_MEMORY})
+    node = {'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery, **settings}
+    if not settings:
+        node['FASTDDS_BUILTIN_TRANSPORTS'] = ''
     with tempfile.TemporaryDirectory() as name:
         policy = write_policy(Path(name) / 'policy.onnx', _ROBOT.spec)
-        with FaultCell(_ROBOT, policy, environment=KINDS[kind], **parameters) as cell:
+        with FaultCell(_ROBOT, policy, environment=node, **parameters) as cell:
             cell.wait_for_motion()
-            gaps = [join(cell) for _ in tqdm(range(joins), desc=kind, disable=None)]
+            gaps = [join(cell, discovery) for _ in tqdm(range(joins), desc=kind, disable=None)]
             return {'kind': kind, 'joins': joins, 'fifo': is_real_time(cell.process.process.pid),
                     'rate': 1 / _ROBOT.tick, 'longest_ticks': gaps}
+
+
+def with_table(page: str, rows: list[dict[str, Any]]) -> str:
+    """Put the figures between the markers of a page."""
+    lines = ['| discovery range, transports of the node | joins | with a gap of 50 ms or more '
+             '| longest, ms |', '| --- | ---: | ---: | ---: |']
+    for row in rows:
+        gaps = np.array(row['longest_ticks']) * 1e3 / row['rate']
+        lines.append(
+            f'| {row["kind"]} | {row["joins"]} | {(gaps >= 50).sum()} | {gaps.max():.0f} |')
+    before, found, rest = page.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not (found and ended):
+        raise SystemExit(f'found no text between `{BEGIN}` and `{END}` to put the table into')
+    return '\n'.join([f'{before}{BEGIN}', '', *lines, '', f'{END}{after}'])
 
 
 def main() -> None:
@@ -100,15 +136,18 @@ def main() -> None:
     made.add_argument('--joins', type=int, default=20, help='processes, for each kind')
     made.add_argument('--fifo', action='store_true', help='real-time priority, where granted')
     made.add_argument('--json', type=Path, help='write the figures there')
+    made.add_argument('--docs', type=Path, help='Markdown file to put the table into')
     asked = made.parse_args()
     rows = []
-    print(f'{"":10}{"joins":>6}{"with a gap of 0.1 s or more":>30}{"longest, ms":>13}')
+    print(f'{"":26}{"joins":>6}{"with a gap of 50 ms or more":>29}{"longest, ms":>13}')
     for kind in KINDS:
         row = measure(kind, asked.joins, asked.fifo)
         gaps = np.array(row['longest_ticks']) * 1e3 / row['rate']
-        print(f'{kind:10}{asked.joins:6}{(gaps >= 100).sum():30}{gaps.max():13.0f}', flush=True)
+        print(f'{kind:26}{asked.joins:6}{(gaps >= 50).sum():29}{gaps.max():13.0f}', flush=True)
         rows.append(row)
     finish(rows, asked.json)
+    if asked.docs:
+        asked.docs.write_text(with_table(asked.docs.read_text(), rows))
 
 
 if __name__ == '__main__':

@@ -30,6 +30,7 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from std_msgs.msg import String
 
+from dfp_ros.dds_transport import choose_transport
 from dfp_ros.episode_marks import FAILURE, START, SUCCESS, TOPIC
 
 KEYS = {'s': START, 'y': SUCCESS, 'n': FAILURE}
@@ -56,6 +57,7 @@ def main(args: list[str] | None = None) -> int:
 
     :return: The exit status, 0.
     """
+    choose_transport()
     rclpy.init(args=args)
     node = rclpy.create_node('mark_episodes')
     publisher = node.create_publisher(String, TOPIC, 10)

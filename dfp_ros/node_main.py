@@ -29,6 +29,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from dfp_ros.dds_transport import choose_transport
 from dfp_ros.malloc_arenas import limit_arenas
 
 _FOREVER = 1e8  # s
@@ -62,6 +63,7 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
     :return: The exit status: 1 where a parameter is wrong or the autostart failed, else 0.
     """
     limit_arenas()
+    transport = choose_transport()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     ended = Future()
     signals = _catch_signals()
@@ -71,6 +73,7 @@ def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) ->
         rclpy.logging.get_logger(name).error(f'cannot start: {error}')
         rclpy.shutdown()
         return 1
+    rclpy.logging.get_logger(name).info(transport)
     executor: Executor | None = None
     waiting: threading.Thread | None = None
     try:

@@ -29,6 +29,7 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.utilities import remove_ros_args
 
+from dfp_ros.dds_transport import choose_transport
 from dfp_ros.explain import explain
 from dfp_ros.node_main import keep_spinning, make_executor
 from dfp_ros.preflight_node import PreflightNode
@@ -62,6 +63,7 @@ def main(args: list[str] | None = None) -> int:
     :return: The exit status: 0 where nothing failed.
     """
     asked = parse(args)
+    choose_transport()
     rclpy.init(args=args)
     node: PreflightNode | None = None
     try:

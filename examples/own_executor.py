@@ -31,6 +31,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
 
+from dfp_ros.dds_transport import choose_transport
 from dfp_ros.policy_node import PolicyNode
 
 
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument('robot')
     parser.add_argument('--seconds', type=float, default=10.0)
     asked = parser.parse_args(remove_ros_args(sys.argv)[1:])
+    choose_transport()
     rclpy.init()
     node = PolicyNode(parameter_overrides=[
         Parameter('policy', value=asked.policy), Parameter('robot', value=asked.robot)])

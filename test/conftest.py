@@ -21,6 +21,11 @@ from typing import Any
 
 import pytest
 
+from dfp_ros.dds_transport import choose_transport
+
+# What the tests say is nobody else's business, and binds no port that others reach.
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+choose_transport()
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn unless a test says so
 # A shell starts its background jobs with SIGINT ignored, and so would every process of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,10 +15,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 import subprocess
 import sys
+
+from ros_processes import in_domain
 
 FOLDER = Path(__file__).parent.parent / 'launch'
 PROGRAM = """
@@ -39,5 +40,4 @@ def launch(file: str, domain: int, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, '-c', PROGRAM, str(FOLDER / file), *arguments], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, 'ROS_DOMAIN_ID': str(domain),
-             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'})
+        env=in_domain(domain))

@@ -30,6 +30,16 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from dfp_ros.dds_transport import choose_transport
+
+
+def in_domain(domain: int) -> dict[str, str]:
+    """List the environment variables of a process that talks to this machine alone."""
+    variables = {
+        **os.environ, 'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    choose_transport(variables)
+    return variables
+
 
 class NodeProcess:
     """
@@ -46,9 +56,7 @@ class NodeProcess:
             self, module: str, domain: int, *arguments: str, prefix: Sequence[str] = (),
             **environment: str | None) -> None:
         """Start it."""
-        variables = {
-            **os.environ, 'ROS_DOMAIN_ID': str(domain),
-            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **environment}
+        variables: dict[str, str | None] = {**in_domain(domain), **environment}
         self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [*prefix, sys.executable, '-m', module, *arguments], stdin=subprocess.DEVNULL,

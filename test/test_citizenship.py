@@ -36,7 +36,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RclpyParameter
-from ros_processes import NodeProcess, Peer
+from ros_processes import in_domain, NodeProcess, Peer
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
@@ -231,7 +231,6 @@ def test_in_a_program_of_ones_own(policy: Path) -> None:
 def environment(domain: int) -> dict[str, str]:
     """Make the environment of a process in a domain."""
     return {
-        **os.environ, 'ROS_DOMAIN_ID': str(domain),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        **in_domain(domain),
         'PYTHONPATH': os.pathsep.join([
             str(EXAMPLE.parent.parent), os.environ.get('PYTHONPATH', '')])}

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""That bench/join.py measures nodes of both kinds."""
+"""That bench/join.py measures nodes of each kind."""
 
 from __future__ import annotations
 
@@ -25,16 +25,25 @@ import pytest
 BENCH = Path(__file__).resolve().parents[1] / 'bench'
 
 
-def test_processes_join_both_kinds(tmp_path: Path) -> None:
+def test_processes_join_each_kind(tmp_path: Path) -> None:
     """Whether there is a gap is chance; that ticks were seen around each join is not."""
     pytest.importorskip('rclpy')
     pytest.importorskip('tqdm')
-    file = tmp_path / 'join.json'
+    file, page = tmp_path / 'join.json', tmp_path / 'page.md'
+    page.write_text('before\n<!-- join begins -->\nold\n<!-- join ends -->\nafter\n')
     done = subprocess.run(
-        [sys.executable, str(BENCH / 'join.py'), '--joins', '2', '--json', str(file)],
+        [sys.executable, str(BENCH / 'join.py'), '--joins', '1', '--json', str(file),
+         '--docs', str(page)],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200)
     assert done.returncode == 0, done.stdout
     rows = json.loads(file.read_text())['rows']
-    assert [row['kind'] for row in rows] == ['as it is', 'UDP']
-    assert all(len(row['longest_ticks']) == 2 for row in rows)
+    assert [row['kind'] for row in rows] == [
+        'LOCALHOST, as shipped', 'SUBNET, as shipped', 'LOCALHOST, shared memory',
+        'SUBNET, shared memory']
+    assert all(len(row['longest_ticks']) == 1 for row in rows)
     assert all(gap >= 0.9 for row in rows for gap in row['longest_ticks'])
+    text = page.read_text()
+    assert text.startswith('before')
+    assert text.endswith('after\n')
+    assert 'old' not in text
+    assert all(f'| {row["kind"]} | 1 |' in text for row in rows)

@@ -38,7 +38,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from robot_samples import rest_messages
-from ros_processes import NodeProcess, Peer
+from ros_processes import in_domain, NodeProcess, Peer
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState, Joy
@@ -300,8 +300,7 @@ def test_keys_mark_episodes(tmp_path: Path) -> None:
         process = subprocess.Popen(
             [sys.executable, '-m', 'dfp_ros.mark_episodes'], stdin=theirs,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, 'ROS_DOMAIN_ID': str(domain),
-                 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'})
+            env=in_domain(domain))
         try:
             peer.wait_for(lambda: peer.node.count_publishers('episode_marks'))
 

@@ -31,6 +31,7 @@ from pathlib import Path
 import sys
 import tempfile
 
+from dfp_ros.dds_transport import choose_transport
 from dfp_ros.robots.demo_report import Report
 from dfp_ros.robots.demo_run import Interrupted, Options, run, Signals
 from dfp_ros.robots.domain import free_domain
@@ -117,6 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     if own:
         os.environ['ROS_DOMAIN_ID'] = str(free_domain())
         os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    choose_transport()
     print(f'{options.episodes} episodes of policy {options.policy}, '
           f'ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}; the nodes are starting', flush=True)
     with tempfile.TemporaryDirectory(prefix='dfp_demo_') as name:

@@ -33,6 +33,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from dfp_ros.dds_transport import choose_transport
 from dfp_ros.node_main import keep_spinning
 
 
@@ -50,6 +51,7 @@ def main(args: list[str] | None = None) -> int:
     # SimpleQueue.put may be called from a signal handler, whatever the main thread is doing.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: inbox.put(STOP))
+    choose_transport()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     robot = SimRobot(inbox)
     try:
