@@ -49,6 +49,7 @@ from fault_robots import FaultRobot, ROBOTS
 from machine import finish
 import numpy as np
 from process import busy_seconds, counts, is_real_time, REAL_TIME
+from slow_policy import LOOP
 from soak_faults import SoakFaults
 from soak_figure import draw
 from soak_verdict import judge, MissedTicks, verdict
@@ -225,7 +226,7 @@ def soak(
     """
     with tempfile.TemporaryDirectory() as name:
         policy = SoakFaults.first_policy(robot, Path(name))
-        with FaultCell(robot, policy, **(REAL_TIME if fifo else {})) as cell:
+        with FaultCell(robot, policy, **LOOP, **(REAL_TIME if fifo else {})) as cell:
             cell.wait_for_motion()
             is_granted = is_real_time(cell.process.process.pid)
             if fifo and not is_granted:

@@ -22,12 +22,15 @@ from typing import cast
 import numpy as np
 
 from dfp_ros.control_loop import ControlLoop, load_policy, make_control_loop
+from dfp_ros.execution import ExecutionSettings
 from dfp_ros.policy import OnnxPolicy
-from dfp_ros.policy_file import PolicyError, read_spec
+from dfp_ros.policy_file import PolicyError, PolicyFile, require_ending
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.settings import Settings
-from dfp_ros.shared_files import find_shared
 from dfp_ros.spec import PolicySpec
+
+#: Tries a file out, with what it is to run on and its candidates; raises PolicyError.
+TryOut = Callable[[PolicyFile, ExecutionSettings, int], None]
 
 # Calls to measure a p99 with, fewer where they take longer than this many seconds together. What
 # else the machine does must not have a policy refused, so one that seems too slow is tried again.
@@ -41,10 +44,17 @@ class Candidate:
 
     :param settings: The parameters that it is to run with.
     :param policy: The policy, where it is loaded already; None where it has to be.
+    :param file: What was read of its file when it was asked for; None where that was not yet.
     """
 
     settings: Settings
     policy: OnnxPolicy | None = None
+    file: PolicyFile | None = None
+
+    @property
+    def content(self) -> PolicyFile | None:
+        """Return what was read of its file, None where nothing was."""
+        return self.policy.file if self.policy is not None else self.file
 
 
 class _Unloaded:
@@ -55,23 +65,23 @@ class _Unloaded:
         self.spec = spec
 
 
-def look_at(settings: Settings, robot: RobotDescription) -> PolicySpec:
+def look_at(settings: Settings, robot: RobotDescription, file: PolicyFile) -> PolicySpec:
     """
     See whether a policy file can be what the settings want of it, in well under a tick.
 
-    The file is there and says what it is, and fits robot and settings; its weights are not read.
+    It fits robot and settings, as far as its specification tells; no file is read.
 
     :return: Its specification.
     :raises ValueError: Where it cannot be.
     """
-    spec = read_spec(find_shared(settings.policy, 'models', '.onnx'))
-    make_control_loop(settings, robot, cast(OnnxPolicy, _Unloaded(spec)))
-    return spec
+    require_ending(file, settings.execution)
+    make_control_loop(settings, robot, cast(OnnxPolicy, _Unloaded(file.spec)))
+    return file.spec
 
 
 def load_control_loop(
         candidate: Candidate, robot: RobotDescription,
-        wait: Callable[[], None] | None = None) -> ControlLoop:
+        wait: Callable[[], None] | None = None, try_out: TryOut | None = None) -> ControlLoop:
     """
     Load a candidate, try it out, and measure how long it takes to answer.
 
@@ -79,14 +89,19 @@ def load_control_loop(
     :param robot: The robot's description.
     :param wait: Called before what keeps other threads from the interpreter; it returns when they
         can spare it. None for no wait.
+    :param try_out: Tries its file out first, where that can be killed; None for no trial.
     :raises ValueError: Where it cannot be used.
     """
     settings = candidate.settings
+    if try_out is not None and candidate.content is not None:
+        try_out(candidate.content, settings.execution, settings.candidates)
     if wait is not None:
         # Who asked for it may be at it still, and each thread that wants the interpreter delays
         # the others.
         wait()
-    if candidate.policy is None:
+    if candidate.policy is None and candidate.file is not None:
+        policy = OnnxPolicy(candidate.file, settings.execution, wait, settings.candidates)
+    elif candidate.policy is None:
         policy = load_policy(settings.policy, settings.execution, wait, settings.candidates)
     else:
         policy = candidate.policy.prepared_for(settings.candidates, wait)

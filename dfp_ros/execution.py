@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dfp_ros.onnx_file import UNBOUNDED
 from dfp_ros.setting import setting, SettingsError
 from dfp_ros.yaml_section import nearest
 
@@ -32,7 +33,8 @@ class ExecutionSettings:
     """
     What inference runs on.
 
-    :raises SettingsError: Where a provider has no such name, is named twice, or none is.
+    :raises SettingsError: Where a provider has no such name, is named twice, or none is; or where
+        an operator is not one that can run without end.
     """
 
     providers: str = setting(
@@ -45,6 +47,10 @@ class ExecutionSettings:
     spinning: bool = setting(
         False, 'Have the threads of an inference wait busily for work: quicker with several '
         'threads, at the cost of a core each.')
+    unbounded_operators: str = setting(
+        '', 'Operators that can run without end and that a policy may have all the same, with '
+        'commas in between, for example Loop,Scan. Empty for none: a policy that has one is '
+        'refused, as one that never answers would be.')
 
     def __post_init__(self) -> None:
         """Check the providers' names."""
@@ -58,11 +64,22 @@ class ExecutionSettings:
         if not words:
             raise SettingsError(
                 f'parameter execution.providers: found nothing, expected {", ".join(PROVIDERS)}')
+        for word in self.allowed:
+            if word not in UNBOUNDED:
+                raise SettingsError(
+                    f'parameter execution.unbounded_operators: found {word!r}; '
+                    f'{nearest(word, sorted(UNBOUNDED))}')
 
     @property
     def order(self) -> tuple[str, ...]:
         """Return the providers' names, first choice first."""
         return tuple(word.strip() for word in self.providers.split(',') if word.strip())
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Return the operators that can run without end and are allowed."""
+        return tuple(
+            word.strip() for word in self.unbounded_operators.split(',') if word.strip())
 
     def left_out(self, used: Sequence[str]) -> tuple[str, ...]:
         """

@@ -26,6 +26,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from dfp_ros.declare_parameter import declare_parameter
+from dfp_ros.execution import ExecutionSettings
 from dfp_ros.setting import SettingsError
 from dfp_ros.settings import describe, make_settings, require_possible, Settings
 
@@ -84,6 +85,21 @@ def read_settings(node: Node, changes: Mapping[str, Any] | None = None) -> Setti
     values = {name: node.get_parameter(name).value for name, _, _ in describe()}
     values.update({name: value for name, value in (changes or {}).items() if name in values})
     return make_settings(values)
+
+
+def read_execution(node: Node, changes: Mapping[str, Any]) -> ExecutionSettings:
+    """
+    Read what inference is to run on, whatever else is set.
+
+    :param node: The node.
+    :param changes: Values that are about to replace some of them.
+    :raises SettingsError: Where a value cannot be.
+    """
+    values = {
+        name: node.get_parameter(name).value
+        for name, _, _ in describe(ExecutionSettings, 'execution.')}
+    values.update({name: value for name, value in changes.items() if name in values})
+    return make_settings(values, ExecutionSettings, 'execution.')
 
 
 def read_values(settings: Settings, groups: Collection[str]) -> dict[str, Any]:

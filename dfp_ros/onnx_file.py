@@ -17,12 +17,13 @@ What can be told of an ONNX file from its bytes alone, before any of it runs.
 ONNX Runtime answers every broken file with the same parser error. This walk over the protobuf
 fields (https://protobuf.dev/programming-guides/encoding, field numbers from onnx.proto) tells a
 file that was cut short from one that never was ONNX, reads the metadata, and finds tensors whose
-data would be fetched from another file.
+data would be fetched from another file, and operators that can run without end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 import os
 from typing import BinaryIO
 
@@ -43,37 +44,74 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL_DATA = 13
 _GRAPH = 7 << 3 | _BYTES
 _LONGEST_HEAD = 20  # bytes: a tag and a length, or a number
+#: Operators whose end depends on numbers in the graph, so that they may have none: those of ONNX
+#: with a body that is repeated, and those that ONNX Runtime adds.
+UNBOUNDED = frozenset((
+    'Loop', 'Scan', 'SequenceMap', 'BeamSearch', 'GreedySearch', 'Sampling', 'WhisperBeamSearch'))
+# What is around graph and functions: far more than any exporter writes.
+_MOST_FIELDS, _MOST_METADATA = 20_000, 4 << 20
+_OPERATOR = 4
+_DEEPEST = 40
 
 
-def read_metadata(content: bytes) -> dict[str, str]:
+@dataclass
+class OnnxFacts:
     """
-    Check an ONNX model from the outside and read its metadata.
+    What a model says of itself.
+
+    :param metadata: Its ``metadata_props``.
+    :param unbounded: Which operators of :data:`UNBOUNDED` it has, in any graph or function.
+    :param ir_version: Version of its format.
+    :param opset: Version of the operator set of ONNX that it uses.
+    """
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    unbounded: set[str] = field(default_factory=set)
+    ir_version: int = 0
+    opset: int = 0
+
+
+def read_model(content: bytes) -> OnnxFacts:
+    """
+    Check an ONNX model from the outside, and see what it says of itself.
 
     :param content: The whole file.
-    :return: The model's ``metadata_props``.
-    :raises OnnxFileError: Where the file is empty, cut short, not ONNX, or refers to other files.
+    :raises OnnxFileError: Where the file is empty, cut short, not ONNX, refers to other files, or
+        has more around its graph than any model needs.
     """
     if not content:
         raise OnnxFileError('found an empty file, expected an ONNX model')
-    metadata: dict[str, str] = {}
+    facts = OnnxFacts()
     seen = set()
-    view = memoryview(content)
-    for number, value in _fields(view, 'model'):
+    bounds = _Bounds()
+    for number, value in _fields(memoryview(content), 'model'):
         if number not in _MODEL_FIELDS:
             raise OnnxFileError('found bytes that are not an ONNX model')
         seen.add(number)
+        bounds.add(number, 0 if isinstance(value, int) else len(value))
         if isinstance(value, int):
-            continue
-        if number == 14:
+            if number == 1:
+                facts.ir_version = value
+        elif number == 8:
+            imported = dict(_fields(value, 'opset'))
+            version = imported.get(2, 0)
+            if _text(imported.get(1)) in ('', 'ai.onnx') and isinstance(version, int):
+                facts.opset = max(facts.opset, version)
+        elif number == 14:
             entry = dict(_fields(value, 'metadata'))
-            metadata[_text(entry.get(1))] = _text(entry.get(2))
+            facts.metadata[_text(entry.get(1))] = _text(entry.get(2))
         elif ('model', number) in _NESTING:
-            _refuse_external_data(value, _NESTING['model', number])
+            _look_through(value, _NESTING['model', number], facts, 0)
     if 1 not in seen:
         raise OnnxFileError('found bytes that are not an ONNX model')
     if 7 not in seen:
         raise OnnxFileError('found a file that was cut short: it has no graph')
-    return metadata
+    return facts
+
+
+def read_metadata(content: bytes) -> dict[str, str]:
+    """Read the metadata alone, as :func:`read_model` does."""
+    return read_model(content).metadata
 
 
 def skim_metadata(file: BinaryIO) -> dict[str, str]:
@@ -87,6 +125,7 @@ def skim_metadata(file: BinaryIO) -> dict[str, str]:
     """
     size, position = file.seek(0, os.SEEK_END), 0
     kept = bytearray()
+    bounds = _Bounds()
     while position < size:
         file.seek(position)
         head = memoryview(file.read(_LONGEST_HEAD))
@@ -98,6 +137,7 @@ def skim_metadata(file: BinaryIO) -> dict[str, str]:
             length += value
         if position + length > size:
             raise OnnxFileError(_cut_short(position + length - size, size))
+        bounds.add(tag >> 3, length)
         # The graph, which has the weights, is replaced by an empty one.
         if tag == _GRAPH:
             kept += bytes((_GRAPH, 0))
@@ -149,16 +189,47 @@ def _varint(view: memoryview, position: int, message: str) -> tuple[int, int]:
     raise OnnxFileError('found bytes that are not an ONNX model')
 
 
-def _refuse_external_data(view: memoryview, message: str) -> None:
-    """Look through the graph for a tensor that keeps its data in another file."""
+def _look_through(view: memoryview, message: str, facts: OnnxFacts, depth: int) -> None:
+    """Look through a graph for tensors in other files, and for operators without an end."""
+    if depth > _DEEPEST:
+        raise OnnxFileError(f'found graphs within graphs, deeper than {_DEEPEST} levels')
     for number, value in _fields(view, message):
+        if isinstance(value, int):
+            continue
         if message == 'tensor':
             if number == _EXTERNAL_DATA:
                 raise OnnxFileError(
                     'found a tensor whose data is in another file, expected all weights inside; '
                     'save the model with save_as_external_data=False')
-        elif (message, number) in _NESTING and not isinstance(value, int):
-            _refuse_external_data(value, _NESTING[message, number])
+        elif message == 'node' and number == _OPERATOR:
+            if (name := _text(value)) in UNBOUNDED:
+                facts.unbounded.add(name)
+        elif (message, number) in _NESTING:
+            _look_through(
+                value, _NESTING[message, number], facts, depth + (message == 'attribute'))
+
+
+class _Bounds:
+    """Counts what is around the graph of a model, and refuses what is too much of it."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._count = self._size = 0
+
+    def add(self, number: int, size: int) -> None:
+        """
+        Count a field.
+
+        :param number: Its number.
+        :param size: Its size in bytes.
+        """
+        self._count += 1
+        if ('model', number) not in _NESTING:
+            self._size += size
+        if self._count > _MOST_FIELDS or self._size > _MOST_METADATA:
+            raise OnnxFileError(
+                f'found more than {_MOST_FIELDS} fields or {_MOST_METADATA >> 20} MiB of metadata '
+                'around its graph, which no policy needs')
 
 
 def _cut_short(missing: int, there: int) -> str:

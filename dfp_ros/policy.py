@@ -28,7 +28,13 @@ from numpy.typing import NDArray
 from dfp_ros.bound_session import BoundSession
 from dfp_ros.chunk import Chunk, FloatArray
 from dfp_ros.execution import ExecutionSettings
-from dfp_ros.policy_file import PolicyError, PolicyFile, read_policy_file, REMEDY
+from dfp_ros.policy_file import (
+    PolicyError,
+    PolicyFile,
+    read_policy_file,
+    REMEDY,
+    require_ending,
+)
 from dfp_ros.policy_session import open_session
 from dfp_ros.spec import PolicySpec
 
@@ -48,7 +54,7 @@ class OnnxPolicy:
     with the control loop that waits for it. Weights and metadata come from the one file that was
     hashed: the file may change or vanish afterwards.
 
-    :param path: The ONNX file.
+    :param path: The ONNX file, or what was read of it before.
     :param execution: What it runs on.
     :param wait: Called before ONNX Runtime reads the model and before it prepares it, for which it
         keeps the interpreter from other threads for milliseconds each; returns when they can spare
@@ -58,7 +64,8 @@ class OnnxPolicy:
         policy loads and answers sooner. None for calls of any number.
     :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
         without a specification, of another version, or with inputs or outputs that do not fit
-        its own specification; or where nothing that it may run on is there. Each has its own
+        its own specification; where it has operators that can run without end, unless they are
+        allowed; or where nothing that it may run on is there. Each has its own
         message.
 
     :ivar file: What was read, one object for all that are prepared from it.
@@ -79,13 +86,14 @@ class OnnxPolicy:
     providers: tuple[str, ...]
 
     def __init__(
-            self, path: str | os.PathLike[str],
+            self, path: str | os.PathLike[str] | PolicyFile,
             execution: ExecutionSettings | None = None,
             wait: Callable[[], None] | None = None, candidates: int | None = None) -> None:
         """Read, check and load the file."""
-        self.file = file = read_policy_file(path)
+        self.file = file = path if isinstance(path, PolicyFile) else read_policy_file(path)
         self.path, self.sha256, self.spec = file.path, file.sha256, file.spec
         self.execution = ExecutionSettings() if execution is None else execution
+        require_ending(file, self.execution)
         self._observation_shape = (self.spec.observation_size,)
         self._noise_size = self.spec.noise_size
         self._load(self.spec.candidates if candidates == 0 else candidates, wait)

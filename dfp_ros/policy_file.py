@@ -16,15 +16,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import hashlib
 import os
 from pathlib import Path
-from typing import TypeVar
 
-from dfp_ros.onnx_file import OnnxFileError, read_metadata, skim_metadata
+from dfp_ros.bounded_file import LARGEST_POLICY, open_regular, read_regular
+from dfp_ros.execution import ExecutionSettings
+from dfp_ros.onnx_file import OnnxFacts, OnnxFileError, read_model, skim_metadata
 from dfp_ros.spec import METADATA_KEY, PolicySpec, SpecError
 
+#: Longest specification, in characters: who writes it as JSON keeps other threads waiting.
+LARGEST_SPEC = 256 << 10
 REMEDY = 'export the policy again with `python -m training.export`'
 
 
@@ -45,12 +48,14 @@ class PolicyFile:
     :param content: The bytes.
     :param sha256: Their hash, 64 hexadecimal digits.
     :param spec: The specification in them.
+    :param unbounded: Operators in them that can run without end.
     """
 
     path: Path
-    content: bytes
+    content: bytes = field(repr=False)
     sha256: str
     spec: PolicySpec
+    unbounded: tuple[str, ...] = ()
 
 
 def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:
@@ -62,9 +67,33 @@ def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:
         without a specification, or of another version. Each has its own message.
     """
     path = Path(path)
-    content = _read(path, Path.read_bytes)
-    spec = _find_spec(path, lambda: read_metadata(content))
-    return PolicyFile(path, content, hashlib.sha256(content).hexdigest(), spec)
+    try:
+        content = read_regular(path, LARGEST_POLICY)
+    except OSError as error:
+        raise _explain(path, error) from error
+    facts = OnnxFacts()
+
+    def read() -> dict[str, str]:
+        nonlocal facts
+        facts = read_model(content)
+        return facts.metadata
+    spec = _find_spec(path, read)
+    return PolicyFile(
+        path, content, hashlib.sha256(content).hexdigest(), spec, tuple(sorted(facts.unbounded)))
+
+
+def require_ending(file: PolicyFile, execution: ExecutionSettings) -> None:
+    """
+    See that a policy has no operator that can run without end, but those that are allowed.
+
+    :raises PolicyError: Where it has another.
+    """
+    refused = [name for name in file.unbounded if name not in execution.allowed]
+    if refused:
+        raise PolicyError(
+            f'policy file {file.path}: its graph has {", ".join(refused)}, which can run without '
+            f'end and keep the robot waiting; {REMEDY}, or allow it with the parameter '
+            f'execution.unbounded_operators: {",".join(file.unbounded)}')
 
 
 def read_spec(path: str | os.PathLike[str]) -> PolicySpec:
@@ -75,10 +104,14 @@ def read_spec(path: str | os.PathLike[str]) -> PolicySpec:
     :raises PolicyError: As :func:`read_policy_file`, but for what only the weights would show.
     """
     path = Path(path)
+    try:
+        file = open_regular(path, LARGEST_POLICY)
+    except OSError as error:
+        raise _explain(path, error) from error
 
     def skim() -> dict[str, str]:
-        with _read(path, lambda path: path.open('rb')) as file:
-            return skim_metadata(file)
+        with os.fdopen(file, 'rb') as opened:
+            return skim_metadata(opened)
     return _find_spec(path, skim)
 
 
@@ -94,22 +127,21 @@ def _find_spec(path: Path, read: Callable[[], Mapping[str, str]]) -> PolicySpec:
             f'policy file {path}: found no {METADATA_KEY!r} in its metadata (keys: '
             f'{", ".join(sorted(metadata)) or "none"}), so it does not say what its numbers '
             f'mean; {REMEDY}')
+    text = metadata[METADATA_KEY]
+    if len(text) > LARGEST_SPEC:
+        raise PolicyError(
+            f'policy file {path}: found a specification of {len(text)} characters, expected at '
+            f'most {LARGEST_SPEC}; keep its provenance short')
     try:
-        return PolicySpec.from_json(metadata[METADATA_KEY])
+        return PolicySpec.from_json(text)
     except SpecError as error:
         raise PolicyError(f'policy file {path}: {error}') from error
 
 
-_T = TypeVar('_T')
-
-
-def _read(path: Path, read: Callable[[Path], _T]) -> _T:
-    """Read a file, saying plainly why it cannot be read."""
-    try:
-        return read(path)
-    except FileNotFoundError as error:
-        raise PolicyError(
+def _explain(path: Path, error: OSError) -> PolicyError:
+    """Say plainly why a file cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return PolicyError(
             f'policy file {path}: there is no such file (looked in {path.absolute().parent}); '
-            'give the path of an exported .onnx file') from error
-    except OSError as error:
-        raise PolicyError(f'policy file {path}: cannot be read: {error.strerror}') from error
+            'give the path of an exported .onnx file')
+    return PolicyError(f'policy file {path}: cannot be read: {error.strerror}')

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 from dataclasses import replace
+import functools
 import sys
 from typing import Any
 
@@ -31,14 +32,16 @@ from rclpy.parameter import Parameter
 
 from dfp_ros.candidate import Candidate, load_control_loop, require_latency
 from dfp_ros.clock_watch import ClockWatch
-from dfp_ros.control_loop import ControlLoop, hash_robot, load_policy, load_robot
+from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.explain import explain
 from dfp_ros.guarded_node import guarded, GuardedNode
+from dfp_ros.node_files import NodeFiles
 from dfp_ros.node_main import run_node
 from dfp_ros.node_parameters import call_after_set, declare_parameters, read_settings
-from dfp_ros.policy_file import PolicyError
+from dfp_ros.parameter_requests import ParameterRequests
+from dfp_ros.policy_file import PolicyError, PolicyFile
 from dfp_ros.policy_status import PolicyStatus
 from dfp_ros.policy_swapper import PolicySwapper
 from dfp_ros.preflight_subject import require_preflight
@@ -46,15 +49,16 @@ from dfp_ros.privileges import RefusedError
 from dfp_ros.qos_watch import QosWatch
 from dfp_ros.realtime import prepare_threads, Realtime
 from dfp_ros.realtime_settings import RealtimeSettings
+from dfp_ros.robot_description import RobotDescription
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.setting import SettingsError
-from dfp_ros.settings import require_possible
+from dfp_ros.settings import require_possible, Settings
 from dfp_ros.slowing import explain_unslowed
 from dfp_ros.statistics_publisher import StatisticsPublisher
 from dfp_ros.ticker import Ticker
 from dfp_ros.trigger_services import TriggerServices
 from dfp_ros.urdf_topic import with_urdf
-from dfp_ros.worker import Worker
+from dfp_ros.worker import look_at_all, Worker
 
 
 class PolicyNode(GuardedNode):
@@ -79,6 +83,9 @@ class PolicyNode(GuardedNode):
         self._swapper: PolicySwapper | None = None
         self._clock_watch: ClockWatch | None = None
         self._parts: list[Any] = []
+        # What opens files for the node, and what tries them out.
+        self._files = NodeFiles(self)
+        self._requests = ParameterRequests(self, self._files.look)
         # What the node is doing while a transition is under way.
         self._transition = ''
         call_after_set(self, guarded(self, self._apply_parameters))
@@ -106,7 +113,7 @@ class PolicyNode(GuardedNode):
         assert self._ticker is not None
         with self._changing('activating'):
             try:
-                require_preflight(self._ticker.loop)
+                require_preflight(self._ticker.loop, self._files.read)
                 self._acquire_realtime(self._ticker.loop.settings.realtime)
             except Exception as error:  # whatever it is, the operator is told
                 self.get_logger().error(f'cannot activate: {explain(error)}')
@@ -114,6 +121,8 @@ class PolicyNode(GuardedNode):
             self._ticker.start()
             assert self._clock_watch is not None
             self._clock_watch.say_again()
+            if self._swapper is not None:
+                self._swapper.compare_with_disk()
             return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -169,8 +178,10 @@ class PolicyNode(GuardedNode):
     def _configure(self) -> ControlLoop:
         """Load what the parameters name, and open the topics."""
         settings = read_settings(self)
-        robot = with_urdf(self, load_robot(settings.robot), settings.limits.urdf_wait)
-        loop = load_control_loop(Candidate(settings), robot)
+        self._files.start()
+        robot = with_urdf(
+            self, self._files.load_robot(settings.robot), settings.limits.urdf_wait)
+        loop = self._load(settings, robot)
         try:
             require_latency(loop)
         except PolicyError as error:
@@ -184,10 +195,16 @@ class PolicyNode(GuardedNode):
             self.get_logger().warning(unslowed)
         shadow = None
         if settings.shadow:
-            shadow = load_control_loop(
-                Candidate(replace(settings, policy=settings.shadow)), robot)
+            shadow = self._load(replace(settings, policy=settings.shadow), robot)
         self._open(loop, shadow)
         return loop
+
+    def _load(self, settings: Settings, robot: RobotDescription) -> ControlLoop:
+        """Load a policy while nothing ticks."""
+        file = self._files.look(settings.policy)
+        self._files.say_what_changed(settings.policy, file)
+        return load_control_loop(
+            Candidate(settings, file=file), robot, try_out=self._files.try_out)
 
     def _open(self, loop: ControlLoop, shadow: ControlLoop | None) -> None:
         """Create publishers, then subscriptions, then what reports on them."""
@@ -202,10 +219,13 @@ class PolicyNode(GuardedNode):
         ticker.deactivate = self.trigger_deactivate
         self._clock_watch = add(ClockWatch(self, lambda: ticker.loop.tick * 1e-9))
         add(SourceSubscriptions(self, loop, ticker.receive, watch))
-        worker = Worker(self, lambda: ticker.is_timed)
-        status = add(PolicyStatus(
-            self, hash_robot(loop.settings.robot), worker.wait_for_tick))
-        self._swapper = add(PolicySwapper(self, ticker, status, worker))
+        looks = add(Worker(self, lambda: ticker.is_timed, self._files.longest))
+        self._requests.work_with(looks)
+        worker = Worker(self, lambda: ticker.is_timed, self._files.longest)
+        ticker.after_tick = functools.partial(look_at_all, worker, looks)
+        status = add(PolicyStatus(self, loop.robot.sha256, worker.wait_for_tick))
+        self._swapper = add(PolicySwapper(
+            self, ticker, status, worker, self._files))
         if shadow is not None:
             self._swapper.take_shadow(shadow)
         add(DiagnosticsPublisher(self, ticker, self._facts, watch))
@@ -239,6 +259,8 @@ class PolicyNode(GuardedNode):
 
     def _close(self) -> None:
         """Destroy what :meth:`_open` created."""
+        self._files.close()
+        self._requests.stop_working()
         for part in reversed(self._parts):
             part.close()
         self._parts = []
@@ -259,19 +281,24 @@ class PolicyNode(GuardedNode):
                     raise SettingsError(
                         f'the node is {self._transition}, and takes no new values meanwhile; set '
                         'them again afterwards')
-                self._swapper.check(changes)
+                self._swapper.check(changes, self._find_file)
             else:
                 require_possible(changes)
                 # Nothing ticks, so there is time to look closely.
-                if changes.get('policy'):
-                    load_policy(changes['policy'])
-                if changes.get('robot'):
-                    load_robot(changes['robot'])
+                self._files.check(changes)
         except Exception as error:  # a bad value must not end what is running
             reason = explain(error)
             self.get_logger().warning(f'refused {", ".join(changes)}: {reason}')
             return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
+
+    def _find_file(self, name: str) -> PolicyFile:
+        """Give what was read of a policy file when it was asked for."""
+        found = self._requests.looked.get(name)
+        if isinstance(found, Exception):
+            raise found
+        assert self._ticker is not None
+        return found or self._files.look_now(name, self._ticker.keep_up)
 
     def _apply_parameters(self, parameters: list[Parameter]) -> None:
         """Use what was prepared. Ticks run on this thread too, so this is between two of them."""

@@ -15,13 +15,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+import re
 from typing import Any
 
 import onnxruntime
 
 from dfp_ros.execution import ExecutionSettings, PROVIDERS
 from dfp_ros.policy_file import PolicyError, PolicyFile, REMEDY
+
+# What ONNX Runtime says of a file that a newer one could load: another version of the format or of
+# the operator set, or an operator that it has not heard of.
+_NEWER = ('Unsupported model IR version', 'is under development', 'No Op registered for')
+_VERSION = re.compile(r'[0-9]+(\.[0-9]+){1,3}')
 
 
 class _Pause:
@@ -87,4 +93,24 @@ def open_session(
     except Exception as error:  # ONNX Runtime's own errors share no public base class
         raise PolicyError(
             f'policy file {file.path}: ONNX Runtime {onnxruntime.__version__} cannot load it: '
-            f'{error}; {REMEDY}') from error
+            f'{error}; {_find_remedy(file, str(error))}') from error
+
+
+def _find_remedy(file: PolicyFile, problem: str) -> str:
+    """
+    Say what to do about a file that cannot be loaded.
+
+    Exporting a file that is newer than the runtime once more gives the same file.
+    """
+    if not any(sign in problem for sign in _NEWER):
+        return REMEDY
+    provenance = file.spec.provenance
+    versions = provenance.get('exported_with') or provenance.get('versions')
+    written = versions.get('onnxruntime') if isinstance(versions, Mapping) else None
+    if isinstance(written, str) and _VERSION.fullmatch(written):
+        return (
+            f'the file is newer than this ONNX Runtime: it was exported and checked with '
+            f"{written}, so install that here: `pip install 'onnxruntime>={written}'`")
+    return (
+        'the file is newer than this ONNX Runtime: install one at least as new as the one that '
+        'it was exported with, `pip install --upgrade onnxruntime`')

@@ -24,8 +24,11 @@ from rclpy.parameter import Parameter
 
 from dfp_ros.candidate import Candidate, load_control_loop, require_latency
 from dfp_ros.control_loop import ControlLoop, remake_control_loop
+from dfp_ros.execution import ExecutionSettings
 from dfp_ros.explain import explain
+from dfp_ros.node_files import NodeFiles
 from dfp_ros.node_parameters import read_settings, read_values, require_changeable
+from dfp_ros.policy_file import PolicyFile
 from dfp_ros.policy_status import PolicyStatus, Refusal, Standing, time_now
 from dfp_ros.prepared_change import prepare_change, PreparedChange
 from dfp_ros.settings import LOADED
@@ -52,18 +55,23 @@ class PolicySwapper:
     :param ticker: Has the loop that runs.
     :param status: Says what runs.
     :param worker: Loads; it ends with the swapper.
+    :param files: Reads files and tries them out, where that can be killed.
 
     :ivar is_restoring: Whether parameters are just being set to what runs.
     """
 
-    def __init__(self, node: Node, ticker: Ticker, status: PolicyStatus, worker: Worker) -> None:
+    def __init__(
+            self, node: Node, ticker: Ticker, status: PolicyStatus, worker: Worker,
+            files: NodeFiles) -> None:
         """Start with what the ticker runs."""
         self.is_restoring = False
         self._node = node
         self._ticker = ticker
         self._status = status
         self._worker = worker
-        ticker.after_tick = worker.look
+        self._files = files
+        # What is known of the file of the policy that runs, if it has changed since.
+        self._on_disk = ''
         self._jobs: dict[str, tuple[Job, Candidate]] = {}
         self._prepared = PreparedChange()
         self._previous: ControlLoop | None = None
@@ -74,11 +82,13 @@ class PolicySwapper:
 
     # Parameters
 
-    def check(self, changes: Mapping[str, Any]) -> None:
+    def check(
+            self, changes: Mapping[str, Any], find: Callable[[str], PolicyFile]) -> None:
         """
         Accept new values of parameters; what follows from them is prepared, but not used yet.
 
         :param changes: New values by name.
+        :param find: Gives what was read of the policy file of a name.
         :raises ValueError: Where they are refused.
         """
         if self.is_restoring:
@@ -90,7 +100,8 @@ class PolicySwapper:
         try:
             wanted = read_settings(self._node, changes)
             require_changeable(loop.settings, changes)
-            self._prepared = prepare_change(wanted, changes, loop, last)
+            files = {kind: find(changes[kind]) for kind in _RESTORED if changes.get(kind)}
+            self._prepared = prepare_change(wanted, changes, loop, last, files)
         except Exception as error:
             for kind in _RESTORED:
                 if kind in changes:
@@ -105,10 +116,13 @@ class PolicySwapper:
         else changes too: what was prepared is for what runs now.
         """
         prepared, self._prepared = self._prepared, PreparedChange()
+        if prepared.gives_up:
+            self._cancel('policy')
         if prepared.loop is not None:
             self._switch(prepared.loop)
         if prepared.policy is not None:
             self._load('policy', prepared.policy, self._take_over)
+            self.compare_with_disk()
         if prepared.shadow is not None:
             self._load('shadow', prepared.shadow, self.take_shadow)
         elif not self._node.get_parameter('shadow').value:
@@ -137,11 +151,44 @@ class PolicySwapper:
                 f'{kind} {candidate.settings.policy} was not taken, and the parameter has its old '
                 f'value again: {explain(error)}')
 
+        def try_out(file: PolicyFile, execution: ExecutionSettings, candidates: int) -> None:
+            self._files.trials.try_out(
+                file, execution, candidates, candidate.settings.load_timeout,
+                lambda: job.is_cancelled)
+
         job = self._worker.submit(
-            functools.partial(load_control_loop, candidate, robot, self._worker.wait_for_tick),
+            functools.partial(
+                load_control_loop, candidate, robot, self._worker.wait_for_tick, try_out),
             done, fail)
         self._jobs[kind] = job, candidate
         self._publish()
+
+    def compare_with_disk(self) -> None:
+        """
+        See, beside the loop, whether the file of the policy that runs has changed, and say so.
+
+        What runs stays what was read when it was asked for, until it is asked for again.
+        """
+        policy = self._ticker.loop.policy
+
+        def note(text: str) -> None:
+            if self._ticker.loop.policy.sha256 != policy.sha256:
+                return
+            if text and text != self._on_disk:
+                self._node.get_logger().warning(
+                    f'{text}; what was read before runs on: set the parameter policy again for '
+                    'what is there now')
+            self._on_disk = text
+
+        def compare(found: PolicyFile) -> None:
+            note('' if found.sha256 == policy.sha256 else (
+                f'policy file {policy.path} has changed since it was asked for (sha256 '
+                f'{policy.sha256[:12]} then, {found.sha256[:12]} now)'))
+
+        self._worker.submit(
+            functools.partial(self._files.look, str(policy.path)), compare,
+            lambda error: note(
+                f'policy file {policy.path} cannot be read any more: {explain(error)}'))
 
     def _take_over(self, loaded: ControlLoop) -> None:
         """Switch to what was loaded, with the parameters of now."""
@@ -156,10 +203,11 @@ class PolicySwapper:
         old = self._ticker.loop
         self._ticker.take_over(loop)
         dropped: list[ControlLoop | None] = [old]
-        # Prepared for another number of candidates, it is the same policy.
-        if loop.policy.file is not old.policy.file:
+        # Prepared for another number of candidates, or read once more, it is the same policy.
+        if loop.policy.sha256 != old.policy.sha256:
             dropped = [self._previous]
             self._previous, self._since = old, time_now()
+            self._on_disk = ''
             self._node.get_logger().info(
                 f'policy {loop.policy.spec.name!r} ({loop.policy.path}, sha256 '
                 f'{loop.policy.sha256[:12]}) takes over')
@@ -189,6 +237,11 @@ class PolicySwapper:
         if self._shadow.loop is None:
             raise SwapError('there is no shadow, or it is not loaded yet; set the parameter '
                             'shadow first')
+        running, shadow = self._ticker.loop.policy, self._shadow.loop.policy
+        if shadow.sha256 == running.sha256:
+            raise SwapError(
+                f'the shadow is the policy that runs already, {running.spec.name!r} '
+                f'(sha256 {running.sha256[:12]})')
         text = self._revive(self._shadow.loop)
         self._drop_shadow()
         self._restore('shadow')
@@ -253,7 +306,7 @@ class PolicySwapper:
 
     def facts(self) -> dict[str, str]:
         """List what is worth a line in diagnostics."""
-        return self.standing.facts() | self._shadow.facts()
+        return self.standing.facts() | self._shadow.facts() | {'policy_on_disk': self._on_disk}
 
     def _refuse(self, policy: str, error: Exception) -> None:
         """Keep in mind what was not taken, and publish it."""
@@ -267,5 +320,6 @@ class PolicySwapper:
             self._restore(kind)
             self._node.get_logger().warning(
                 f'{kind} {candidate.settings.policy} was not taken: the node is cleaned up')
+        self._files.trials.kill()
         self._worker.close()
         self._shadow.close()

@@ -25,6 +25,7 @@ from pathlib import Path
 import platform
 from typing import Any
 
+from dfp_ros.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.preflight_figures import Figures, PARTS, Percentiles
 from dfp_ros.preflight_verdict import Verdict
 from dfp_ros.printable import printable
@@ -97,7 +98,8 @@ def write_report(path: Path, subject: Subject, figures: Figures, verdict: Verdic
 
 
 def require_passed(
-        path: Path, subject: Subject, hours: float, now: datetime.datetime) -> None:
+        path: Path, subject: Subject, hours: float, now: datetime.datetime,
+        content: bytes | None = None) -> None:
     """
     See that a report is there, fits, is fresh, and says that all is well.
 
@@ -105,11 +107,14 @@ def require_passed(
     :param subject: What is to fly.
     :param hours: How old it may be.
     :param now: The time, with a time zone.
+    :param content: What is in it, where that was read before.
     :raises PreflightError: Where it is not.
     """
     remedy = f'run `ros2 run dfp_ros preflight --json {path}` with the parameters of this node'
     try:
-        report = json.loads(path.read_text(encoding='utf-8'))
+        if content is None:
+            content = read_regular(path, LARGEST_TEXT)
+        report = json.loads(content)
         found = Subject(**report['subject'])
         made = datetime.datetime.fromisoformat(report['made'])
         age = (now - made).total_seconds() / 3600

@@ -15,11 +15,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import datetime
 from pathlib import Path
 import platform
 
-from dfp_ros.control_loop import ControlLoop, hash_robot
+from dfp_ros.control_loop import ControlLoop
 from dfp_ros.preflight_report import require_passed, Subject
 
 
@@ -27,18 +28,22 @@ def subject(loop: ControlLoop) -> Subject:
     """Say what a preflight of a control loop is about."""
     policy, settings = loop.policy, loop.settings
     return Subject(
-        policy.spec.name, policy.sha256, loop.robot.name, hash_robot(settings.robot),
+        policy.spec.name, policy.sha256, loop.robot.name, loop.robot.sha256,
         1e9 / loop.tick, settings.candidates or policy.spec.candidates, platform.node())
 
 
-def require_preflight(loop: ControlLoop) -> None:
+def require_preflight(
+        loop: ControlLoop, read: Callable[[Path], bytes] | None = None) -> None:
     """
     See that a control loop has passed a preflight, where its settings ask for that.
 
+    :param loop: The control loop.
+    :param read: Reads the report; None for how files are read in general.
     :raises PreflightError: Where it has not.
     """
     settings = loop.settings
     if settings.require_preflight:
+        path = Path(settings.require_preflight).expanduser()
         require_passed(
-            Path(settings.require_preflight).expanduser(), subject(loop),
-            settings.preflight_hours, datetime.datetime.now(datetime.timezone.utc))
+            path, subject(loop), settings.preflight_hours,
+            datetime.datetime.now(datetime.timezone.utc), read and read(path))

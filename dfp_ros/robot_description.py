@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+import hashlib
 import os
 from types import MappingProxyType
 
@@ -32,7 +33,7 @@ from dfp_ros.reading import Reading
 from dfp_ros.source_description import read_source, Source
 from dfp_ros.spec import PolicySpec, require_equal_fields, SpecMismatch
 from dfp_ros.urdf import JointLimits
-from dfp_ros.yaml_section import read_yaml
+from dfp_ros.yaml_section import read_text, read_yaml
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class RobotDescription:
     :param observation: Fields of the observation, in order.
     :param commands: Command topics.
     :param joints: What its joints can do, by name, out of its URDF; None where nobody gave one.
+    :param sha256: Hash of its file, 64 hexadecimal digits; empty where it has none.
     """
 
     name: str
@@ -52,6 +54,7 @@ class RobotDescription:
     observation: tuple[ObservationEntry, ...]
     commands: tuple[CommandTopic, ...]
     joints: Mapping[str, JointLimits] | None = None
+    sha256: str = ''
 
     @property
     def needs_urdf(self) -> bool:
@@ -74,14 +77,18 @@ class RobotDescription:
             if reading.source == source]
 
 
-def load_robot_description(path: str | os.PathLike[str]) -> RobotDescription:
+def load_robot_description(
+        path: str | os.PathLike[str], content: bytes | None = None) -> RobotDescription:
     """
     Read a robot description.
 
     :param path: YAML file.
+    :param content: What is in it, where that was read before.
     :raises DescriptionError: At the first thing that is wrong, with file, line, key and remedy.
     """
-    top = read_yaml(path).mapping(('robot', 'sources', 'observation', 'commands'))
+    if content is None:
+        content = read_text(path)
+    top = read_yaml(path, content).mapping(('robot', 'sources', 'observation', 'commands'))
     sources = {
         name: read_source(name, section) for name, section in top['sources'].entries().items()}
     observation = tuple(read_observation(item, sources) for item in top['observation'].items())
@@ -102,7 +109,8 @@ def load_robot_description(path: str | os.PathLike[str]) -> RobotDescription:
     if not commands:
         raise top['commands'].error('found no command topic, expected at least one')
     return RobotDescription(
-        top['robot'].text(), MappingProxyType(sources), observation, commands)
+        top['robot'].text(), MappingProxyType(sources), observation, commands,
+        sha256=hashlib.sha256(content).hexdigest())
 
 
 def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:

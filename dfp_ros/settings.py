@@ -39,8 +39,8 @@ TRIGGERS = ('timer', 'samples')
 LOADED = ('policy', 'candidates', 'execution')
 #: Settings that no command depends on; a plan goes on when they change.
 ASIDE = (
-    'shadow', 'publish_decisions', 'latency_share', 'require_preflight', 'preflight_hours',
-    'diagnostics', 'realtime')
+    'shadow', 'publish_decisions', 'latency_share', 'load_timeout', 'require_preflight',
+    'preflight_hours', 'diagnostics', 'realtime')
 SLOWEST, FASTEST = 1.0, 1000.0
 
 
@@ -85,6 +85,9 @@ class Settings:
     latency_share: float = setting(
         0.8, 'Share of a tick that the p99 of the inference of a new policy may take, as measured '
         'before it takes over; one that takes longer is refused.', bounds=(0.01, 10.0))
+    load_timeout: float = setting(
+        20.0, 'Seconds that each step of loading a file may take: reading it, and trying it out. '
+        'What takes longer is ended and refused.', bounds=(0.5, 600.0))
     require_preflight: str = setting(
         '', 'Report of a preflight, written by `ros2 run dfp_ros preflight --json FILE`, without '
         'which the node is not activated: passed, on this machine, and of this policy file, '

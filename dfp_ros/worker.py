@@ -20,6 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 import threading
+import time
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -32,6 +33,8 @@ from dfp_ros.thread_scheduling import SCHEDULING
 _POLL = 0.01
 # How long work waits for a tick at most, in s: ticks may end while it waits.
 _LONGEST_WAIT = 0.5
+# How long a thread that does not come to an end is waited for when it is closed, in s.
+_LONGEST_CLOSE = 2.0
 
 
 @dataclass
@@ -42,13 +45,17 @@ class Job:
     :param future: Its result.
     :param done: Called with the result.
     :param failed: Called with the error instead.
+    :param work: What is done.
     :param is_cancelled: Whether nobody wants the result any more.
+    :param begun: When it began, by the monotonic clock in s; None before.
     """
 
     future: Future[Any]
     done: Callable[[Any], None]
     failed: Callable[[Exception], None]
+    work: Callable[[], Any]
     is_cancelled: bool = False
+    begun: float | None = None
 
 
 class Worker:
@@ -61,14 +68,18 @@ class Worker:
 
     :param node: Creates the timer.
     :param is_ticking: Says whether :meth:`look` is called after ticks.
+    :param longest: Gives how long a job may take in s; the thread of one that takes longer is left
+        alone, and another goes on. None for ever.
     """
 
-    def __init__(self, node: Node, is_ticking: Callable[[], bool]) -> None:
+    def __init__(
+            self, node: Node, is_ticking: Callable[[], bool],
+            longest: Callable[[], float] | None = None) -> None:
         """Start without work."""
         self._node = node
         self._is_ticking = is_ticking
-        self._thread = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix='worker', initializer=SCHEDULING.step_aside)
+        self._longest = longest
+        self._thread = _make_thread()
         self._jobs: deque[Job] = deque()
         self._ticked = threading.Event()
         self._timer: Any = None
@@ -86,12 +97,14 @@ class Worker:
         :param failed: Gets the error, in the node's thread.
         """
         def work_aside() -> Any:
+            job.begun = time.monotonic()
             try:
                 return work()
             finally:
                 SCHEDULING.refresh()
 
-        job = Job(self._thread.submit(work_aside), done, failed)
+        job = Job(Future(), done, failed, work_aside)
+        job.future = self._thread.submit(work_aside)
         self._jobs.append(job)
         if self._timer is None:
             self._timer = self._node.create_timer(
@@ -114,11 +127,19 @@ class Worker:
         job.future.cancel()
 
     def close(self) -> None:
-        """Give up all jobs, and wait for the one that has begun."""
+        """Give up all jobs, and wait for the one that has begun; for one that hangs, not long."""
+        for job in self._jobs:
+            job.future.cancel()
         self._jobs.clear()
         self._stop_looking()
         self._ticked.set()
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        last = self._thread.submit(int)
+        self._thread.shutdown(wait=False)
+        try:
+            last.result(_LONGEST_CLOSE)
+        except TimeoutError:
+            self._node.get_logger().error(
+                'a thread that loads does not come to an end, and is left alone')
         self._switch_interval.close()
 
     def release(self, box: list[Any]) -> None:
@@ -146,11 +167,50 @@ class Worker:
                 job.done(job.future.result())
             elif isinstance(error, Exception):
                 job.failed(error)
-        if not self._jobs:
+        if self._jobs:
+            self._leave_alone(self._jobs[0])
+        else:
             self._stop_looking()
+
+    def _leave_alone(self, job: Job) -> None:
+        """Give up a job that takes too long, and go on with the others in another thread."""
+        if self._longest is None or job.begun is None or (
+                time.monotonic() < job.begun + self._longest()):
+            return
+        self._jobs.remove(job)
+        hung, self._thread = self._thread, _make_thread()
+        # What waits behind it is asked for anew, in the same order.
+        waiting, self._jobs = self._jobs, deque()
+        for other in waiting:
+            if other.future.cancel() and not other.is_cancelled:
+                other.future = self._thread.submit(other.work)
+                self._jobs.append(other)
+        hung.shutdown(wait=False)
+        if not job.is_cancelled:
+            job.failed(TimeoutError(
+                'loading did not come to an end within '
+                f'{self._longest():g} s, and its thread is left alone'))
+
+    @property
+    def has_work(self) -> bool:
+        """Return whether there is work whose result was not handed over."""
+        return bool(self._jobs)
 
     def _stop_looking(self) -> None:
         """Destroy the timer."""
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
             self._timer = None
+
+
+def look_at_all(worker: Worker, other: Worker) -> None:
+    """Hand over what has come after a tick; the other one seldom has work."""
+    worker.look()
+    if other.has_work:
+        other.look()
+
+
+def _make_thread() -> ThreadPoolExecutor:
+    """Make a thread that works beside the loop."""
+    return ThreadPoolExecutor(
+        max_workers=1, thread_name_prefix='worker', initializer=SCHEDULING.step_aside)

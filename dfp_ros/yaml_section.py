@@ -25,6 +25,7 @@ from typing import Any
 
 import yaml
 
+from dfp_ros.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.printable import NAME, printable, quoted
 
 # Names that the nearest is looked for among.
@@ -223,21 +224,35 @@ class Section:
         return 'a list' if isinstance(self._node, yaml.SequenceNode) else repr(self._node.value)
 
 
-def read_yaml(path: str | os.PathLike[str]) -> Section:
+def read_text(path: str | os.PathLike[str]) -> bytes:
     """
-    Read a YAML file.
+    Read a short file.
 
-    :param path: The file.
-    :raises DescriptionError: Where it is missing, unreadable, not YAML, or empty.
+    :raises DescriptionError: Where it is missing or cannot be read.
     """
     file = Path(path)
     try:
-        node = yaml.compose(file.read_text(encoding='utf-8'), Loader=yaml.SafeLoader)
+        return read_regular(file, LARGEST_TEXT)
     except FileNotFoundError as error:
         raise DescriptionError(
             f'{file}: there is no such file (looked in {file.absolute().parent})') from error
     except OSError as error:
         raise DescriptionError(f'{file}: cannot be read: {error.strerror}') from error
+
+
+def read_yaml(path: str | os.PathLike[str], content: bytes | None = None) -> Section:
+    """
+    Read a YAML file.
+
+    :param path: The file.
+    :param content: What is in it, where that was read before.
+    :raises DescriptionError: Where it is missing, unreadable, not YAML, or empty.
+    """
+    file = Path(path)
+    if content is None:
+        content = read_text(file)
+    try:
+        node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise DescriptionError(f'{file}: found text that is not YAML: {error}') from error
     if node is None:

@@ -42,7 +42,7 @@ from onnx import numpy_helper
 from policies import write_policy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_processes import NodeProcess
-from slow_policy import rounds_in, write_slow_policy
+from slow_policy import LOOP, rounds_in, write_slow_policy
 
 from dfp_ros.decision import State
 from dfp_ros.qos import SENSOR_QOS
@@ -78,7 +78,7 @@ def slow_inference(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
         folder / f'{robot.name}_slow.onnx', robot.spec, robot.place, gain=_GAIN)
     number = rounds_in(policy, robot.place, 1.5 * robot.tick)
     with FaultCell(robot, policy, safety__late_inference='hold',
-                   safety__inference_deadline=1.0) as cell:
+                   safety__inference_deadline=1.0, **LOOP) as cell:
         yield try_fault(cell, slow(number))
 
 
@@ -131,7 +131,7 @@ def killed(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
 
 def unmoved(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
     """Try what must not stop it: policies that cannot be, parameters, and nobody listening."""
-    with FaultCell(robot, _policy(robot, folder)) as cell:
+    with FaultCell(robot, _policy(robot, folder), **LOOP) as cell:
         for name, policy, says in bad_policies(robot, folder):
             yield goes_on(cell, name, lambda policy=policy, says=says: refusal(  # type: ignore
                 cell, policy, says))

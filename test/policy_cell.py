@@ -161,16 +161,22 @@ class Cell:
 
     def set(self, name: str, value: Any) -> tuple[bool, str]:
         """Set a parameter of the node; whether it was accepted, and why not."""
+        future = self.ask_to_set(name, value)
+        self.peer.wait_for(future.done)
+        result = future.result().results[0]
+        return result.successful, result.reason
+
+    def ask_to_set(self, name: str, value: Any) -> Any:
+        """Ask for a parameter to be set, and return what will be the answer."""
         if isinstance(value, str):
             typed = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
         elif isinstance(value, int):
             typed = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
         else:
             typed = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
-        result = self.peer.call(
+        return self.peer.ask(
             SetParameters, 'dfp_policy/set_parameters',
-            SetParameters.Request(parameters=[Parameter(name=name, value=typed)])).results[0]
-        return result.successful, result.reason
+            SetParameters.Request(parameters=[Parameter(name=name, value=typed)]))
 
     def get(self, name: str) -> ParameterValue:
         """Get a parameter of the node."""

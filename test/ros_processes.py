@@ -150,7 +150,13 @@ class Peer:
             self._executor.spin_once(0.1)
 
     def call(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
-        """Call a service."""
+        """Call a service, and wait for the answer."""
+        future = self.ask(kind, name, request, timeout)
+        self.wait_for(future.done, timeout)
+        return future.result()
+
+    def ask(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
+        """Call a service, and return what will be the answer."""
         # Each client is known to the whole domain, so there is one a service.
         is_new = name not in self._clients
         if is_new:
@@ -159,9 +165,7 @@ class Peer:
         self.wait_for(client.service_is_ready, timeout)
         if is_new:
             wait_until_known(self.node, name, self.wait_for, timeout)
-        future = client.call_async(kind.Request() if request is None else request)
-        self.wait_for(future.done, timeout)
-        return future.result()
+        return client.call_async(kind.Request() if request is None else request)
 
 
 def wait_until_known(

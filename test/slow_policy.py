@@ -17,16 +17,20 @@ from __future__ import annotations
 
 from pathlib import Path
 import time
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
 from policies import policy_model
 
+from dfp_ros.execution import ExecutionSettings
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
 
 _SIZE = 96
+#: The parameter that allows such a policy, for :class:`fault_cell.FaultCell`.
+LOOP: dict[str, Any] = {'execution__unbounded_operators': 'Loop'}
 
 
 def write_slow_policy(
@@ -80,7 +84,7 @@ def rounds_in(policy: Path, place: int, seconds: float) -> float:
 
     Time of the processor is measured, whatever else the machine has to do meanwhile.
     """
-    loaded = OnnxPolicy(policy)
+    loaded = OnnxPolicy(policy, ExecutionSettings(unbounded_operators='Loop'))
     observation = np.zeros(loaded.spec.observation_size, np.float32)
     noise = np.zeros((1, loaded.spec.noise_size), np.float32)
     rounds = 64

@@ -28,8 +28,9 @@ pytest.importorskip('rclpy')
 from dfp_ros.candidate import Candidate, load_control_loop, look_at, require_latency
 from dfp_ros.control_loop import ControlLoop, load_robot
 from dfp_ros.diagnostics_settings import DiagnosticsSettings
-from dfp_ros.policy_file import PolicyError
-from dfp_ros.prepared_change import prepare_change
+from dfp_ros.execution import ExecutionSettings
+from dfp_ros.policy_file import PolicyError, read_policy_file
+from dfp_ros.prepared_change import prepare_change, PreparedChange
 from dfp_ros.settings import describe, make_settings, Settings
 from dfp_ros.spec import SpecMismatch
 
@@ -53,22 +54,25 @@ def loaded_loop(tmp_path_factory: pytest.TempPathFactory) -> ControlLoop:
 def test_a_look_refuses_what_does_not_fit(tmp_path: Path) -> None:
     """Another observation is seen before anything is loaded."""
     spec = cube_spec()
-    look_at(settings(write_policy(tmp_path / 'good.onnx')), ROBOT)
+    good = write_policy(tmp_path / 'good.onnx')
+    look_at(settings(good), ROBOT, read_policy_file(good))
     path = write_policy(tmp_path / 'other.onnx', replace(spec, observation=spec.observation[:-1]))
     with pytest.raises(SpecMismatch, match='observation field 8'):
-        look_at(settings(path), ROBOT)
+        look_at(settings(path), ROBOT, read_policy_file(path))
 
 
 def test_an_action_in_another_order(loop: ControlLoop, tmp_path: Path) -> None:
     """It fits the robot, but can neither follow nor shadow what runs."""
     spec = cube_spec()
     path = str(write_policy(tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
-    look_at(replace(loop.settings, policy=path), ROBOT)
+    file = read_policy_file(path)
+    look_at(replace(loop.settings, policy=path), ROBOT, file)
     running = Candidate(loop.settings, loop.policy)
     for name in ('policy', 'shadow'):
         changes = {name: path}
         with pytest.raises(SpecMismatch, match='action field 0'):
-            prepare_change(replace(loop.settings, **changes), changes, loop, running)
+            prepare_change(
+                replace(loop.settings, **changes), changes, loop, running, {name: file})
 
 
 def test_what_only_loading_can_tell(tmp_path: Path) -> None:
@@ -77,7 +81,7 @@ def test_what_only_loading_can_tell(tmp_path: Path) -> None:
     model.graph.node[0].op_type = 'NoSuchOperator'
     onnx.save(model, tmp_path / 'unknown.onnx')
     wanted = settings(tmp_path / 'unknown.onnx')
-    look_at(wanted, ROBOT)
+    look_at(wanted, ROBOT, read_policy_file(wanted.policy))
     with pytest.raises(PolicyError, match='cannot load it'):
         load_control_loop(Candidate(wanted), ROBOT)
 
@@ -97,25 +101,46 @@ def test_what_follows_from_a_change(loop: ControlLoop, tmp_path: Path) -> None:
 
     def prepare(last: Candidate = running, **changes: Any) -> Any:
         values = {name: value for name, value in changes.items() if '.' not in name}
-        return prepare_change(replace(loop.settings, **values), changes, loop, last)
+        files = {
+            name: read_policy_file(changes[name]) for name in ('policy', 'shadow')
+            if changes.get(name)}
+        return prepare_change(replace(loop.settings, **values), changes, loop, last, files)
 
     rate = prepare(rate=100.0)
     assert rate.loop.tick == 10_000_000
     assert rate.loop.policy is loop.policy
     assert rate.loop.latency == loop.latency
     assert rate.policy is None
+    # What runs already is not loaded again, and what is being loaded is given up for it.
     again = prepare(policy=loop.settings.policy)
-    assert again.policy == Candidate(loop.settings)
-    assert again.loop is None
+    assert again.policy is None
+    assert again.loop is not None
+    assert again.loop.controller is loop.controller
+    assert again.gives_up
+    copied = tmp_path / 'copy.onnx'
+    copied.write_bytes(loop.policy.file.content)
+    same = prepare(policy=str(copied)).loop
+    assert (same.settings.policy, same.policy.path) == (str(copied), copied)
+    assert same.controller is loop.controller
     more = prepare(candidates=4)
     assert more.policy.policy is loop.policy
     # While another policy is on its way, it is that one which gets them; rates count at once.
-    other = str(write_policy(tmp_path / 'other.onnx'))
-    coming = Candidate(replace(loop.settings, policy=other))
+    other = str(write_policy(tmp_path / 'other.onnx', seed=5))
+    coming = Candidate(
+        replace(loop.settings, policy=other), file=read_policy_file(other))
+    assert prepare(coming, policy=other) == PreparedChange()
+    # What was read when it was asked for, whatever the file has become since.
+    Path(other).write_bytes(write_policy(tmp_path / 'third.onnx', seed=7).read_bytes())
+    threads = replace(coming.settings, execution=ExecutionSettings(threads=2))
+    for last in (coming, running):
+        wanted = replace(threads, policy=last.settings.policy)
+        found = prepare_change(wanted, {'execution.threads': 2}, loop, last, {}).policy
+        assert found is not None
+        assert found.content is last.content
     both = prepare(coming, policy=other, candidates=4)
     assert both.policy.policy is None
     faster = prepare_change(
-        replace(coming.settings, rate=100.0), {'rate': 100.0}, loop, coming)
+        replace(coming.settings, rate=100.0), {'rate': 100.0}, loop, coming, {})
     assert faster.policy is None
     assert faster.loop.settings == replace(loop.settings, rate=100.0)
     shadow = prepare(shadow=other)
@@ -131,7 +156,7 @@ def test_a_plan_goes_on_where_no_command_depends_on_what_changed(loop: ControlLo
     for wanted, is_kept in (
             (replace(loop.settings, diagnostics=quiet, latency_share=0.9), True),
             (replace(loop.settings, diagnostics=quiet, noise_seed=4), False)):
-        found = prepare_change(wanted, {}, loop, running).loop
+        found = prepare_change(wanted, {}, loop, running, {}).loop
         assert found is not None
         assert found.settings == wanted
         assert (found.controller is loop.controller) == is_kept
@@ -144,7 +169,7 @@ def test_a_rate_that_the_policy_cannot_keep(loop: ControlLoop) -> None:
     for rate, accepted in ((10.0, True), (100.0, False)):
         wanted = replace(slow.settings, rate=rate)
         if accepted:
-            prepare_change(wanted, {'rate': rate}, slow, running)
+            prepare_change(wanted, {'rate': rate}, slow, running, {})
         else:
             with pytest.raises(PolicyError, match='lower rate or candidates'):
-                prepare_change(wanted, {'rate': rate}, slow, running)
+                prepare_change(wanted, {'rate': rate}, slow, running, {})

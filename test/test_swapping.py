@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import json
+import os
 from pathlib import Path
+import signal
 import threading
 from typing import Any
 
@@ -27,6 +29,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import GetState
 from policy_cell import Cell, SHIPPED
 import rclpy
@@ -113,6 +116,97 @@ def test_swap_and_rollback(files: dict[str, Path]) -> None:
         # The loop went on all along: its figures were never begun anew.
         assert int(values['run_ticks']) > ticks
         cell.end()
+
+
+def test_a_file_that_changes_is_not_taken_unasked(
+        files: dict[str, Path], tmp_path: Path) -> None:
+    """What runs is what was read when it was asked for; what is on the disk is said."""
+    current = tmp_path / 'current.onnx'
+    current.write_bytes(files['first'].read_bytes())
+    with Cell(current) as cell:
+        cell.wait_for_motion()
+        status = Status(cell)
+        before = status.wait_for(lambda said: said['name'] == 'first')
+        replaced = tmp_path / 'replaced.onnx'
+        replaced.symlink_to(files['second'])
+        replaced.rename(current)
+        for name, value in (('execution.threads', 2), ('candidates', 2)):
+            assert cell.set(name, value) == (True, '')
+            said = status.wait_for(lambda said: not said['loading'] and (
+                said['settings']['execution']['threads'], said['settings']['candidates']) == (
+                    cell.get('execution.threads').integer_value,
+                    cell.get('candidates').integer_value))
+            assert (said['name'], said['sha256']) == ('first', before['sha256'])
+            assert said['previous'] is None
+        _, values = cell.report(policy='first')
+        cell.peer.wait_for(lambda: 'has changed since it was asked for' in cell.process.output)
+        _, values = cell.report(policy='first')
+        assert 'has changed since' in values['policy_on_disk']
+        # Asked for again, it is swapped as any other, and what ran is at hand.
+        for _ in range(2):
+            assert cell.set('policy', str(current)) == (True, '')
+            after = status.wait_for(lambda said: said['name'] == 'second' and not said['loading'])
+            assert after['previous']['sha256'] == before['sha256']
+        answer = cell.peer.call(Trigger, 'dfp_policy/rollback')
+        assert answer.success
+        status.wait_for(lambda said: said['sha256'] == before['sha256'])
+        # The policy that runs, as its own shadow, is nothing to promote.
+        first = tmp_path / 'copy.onnx'
+        first.write_bytes(files['first'].read_bytes())
+        assert cell.set('shadow', str(first)) == (True, '')
+        cell.report(shadow='first')
+        answer = cell.peer.call(Trigger, 'dfp_policy/promote')
+        assert not answer.success
+        assert 'is the policy that runs already' in answer.message
+        cell.end()
+
+
+def test_files_that_keep_their_reader(files: dict[str, Path], tmp_path: Path) -> None:
+    """A FIFO is refused at once; a reader that hangs costs no tick, and is given up in time."""
+    os.mkfifo(tmp_path / 'fifo.onnx')
+    with Cell(files['first'], load_timeout=4.0) as cell:
+        cell.wait_for_motion()
+        accepted, reason = cell.set('policy', str(tmp_path / 'fifo.onnx'))
+        assert not accepted
+        assert 'Is a FIFO, expected a regular file' in reason
+        for reader in readers(cell):
+            os.kill(reader, signal.SIGSTOP)
+        before = len(cell.twists)
+        request = cell.ask_to_set('policy', str(files['second']))
+        # Ticks go on, and so do all calls that name no file.
+        assert cell.set('safety.spread_limit', 0.7) == (True, '')
+        assert not request.done()
+        cell.peer.wait_for(lambda: len(cell.twists) > before + 10)
+        cell.peer.wait_for(request.done)
+        result = request.result().results[0]
+        assert not result.successful
+        assert 'did not come to an end within 4 s' in result.reason
+        assert cell.get('policy').string_value == str(files['first'])
+        for reader in readers(cell):
+            os.kill(reader, signal.SIGCONT)
+        assert cell.set('policy', str(files['second'])) == (True, '')
+        Status(cell).wait_for(lambda said: said['name'] == 'second')
+        # One that is asked for and not answered when the node is cleaned up is refused.
+        for reader in readers(cell):
+            os.kill(reader, signal.SIGSTOP)
+        request = cell.ask_to_set('policy', str(files['first']))
+        assert cell.change(Transition.TRANSITION_DEACTIVATE)
+        assert cell.change(Transition.TRANSITION_CLEANUP)
+        cell.peer.wait_for(request.done)
+        assert 'cleaned up' in request.result().results[0].reason
+        assert readers(cell) == []
+        cell.end()
+
+
+def readers(cell: Cell) -> list[int]:
+    """List the processes that load files for a node."""
+    pid = cell.process.process.pid
+    found = []
+    for task in Path(f'/proc/{pid}/task').iterdir():
+        found += map(int, (task / 'children').read_text().split())
+    return [
+        pid for pid in found
+        if b'dfp_ros.loader_process' in Path(f'/proc/{pid}/cmdline').read_bytes()]
 
 
 def test_a_failure_after_acceptance_is_taken_back(files: dict[str, Path]) -> None:
