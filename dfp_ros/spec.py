@@ -26,18 +26,36 @@ from dataclasses import asdict, dataclass, field, fields
 import difflib
 from itertools import accumulate
 import json
-import math
 from typing import Any, TypeVar
+
+from dfp_ros.bounded_json import JsonError, read_json
+from dfp_ros.printable import printable
+from dfp_ros.spec_bounds import (
+    LARGEST_ACTION,
+    LARGEST_OBSERVATION,
+    LONGEST_NAME,
+    LONGEST_SPEC,
+    MOST_ACTIONS,
+    MOST_CANDIDATES,
+    MOST_COMMANDED,
+    MOST_NOISE,
+    MOST_NOISE_SCALE,
+    MOST_OBSERVED,
+    require_bounds,
+    require_fields,
+    require_period,
+    require_text,
+    require_within,
+)
+from dfp_ros.spec_bounds import (
+    SpecError as SpecError,
+)
 
 METADATA_KEY = 'dfp_ros.policy_spec'
 SPEC_VERSION = 1
 PRECISIONS = ('float32', 'fp16', 'int8')
 # Keys that files of earlier releases do not have: their defaults say what those files are.
 _ADDED = {'precision'}
-
-
-class SpecError(ValueError):
-    """The text of a policy specification is missing, malformed or of another version."""
 
 
 class SpecMismatch(ValueError):
@@ -118,25 +136,30 @@ class PolicySpec:
 
     def __post_init__(self) -> None:
         """Check ranges once, so that a spec that exists is a spec that can be run."""
-        if not (math.isfinite(self.period) and self.period > 0):
-            raise SpecError(f'period: found {self.period}, expected a positive number of seconds')
-        for name, least in (('horizon', 1), ('candidates', 1)):
-            if getattr(self, name) < least:
-                raise SpecError(f'{name}: found {getattr(self, name)}, expected at least {least}')
-        if not (math.isfinite(self.noise_scale) and self.noise_scale >= 0):
-            raise SpecError(f'noise_scale: found {self.noise_scale}, expected 0 or more')
+        require_text('name', self.name)
+        require_text('environment', self.environment)
+        require_period(self.period)
+        require_within('horizon', self.horizon, 1, MOST_ACTIONS)
+        require_within('candidates', self.candidates, 1, MOST_CANDIDATES)
+        require_within('noise_scale', self.noise_scale, 0, MOST_NOISE_SCALE)
         if self.precision not in PRECISIONS:
             raise SpecError(
-                f'precision: found {self.precision!r}, expected one of {", ".join(PRECISIONS)}')
-        for kind, members in (('observation', self.observation), ('action', self.action)):
-            if not members:
-                raise SpecError(f'{kind}: found no field, expected at least one')
-            names = [member.name for member in members]
-            for name in sorted(set(names)):
-                if names.count(name) > 1:
-                    raise SpecError(f'{kind}: found the field {name!r} twice')
+                f'precision: found {printable(self.precision)!r}, expected one of '
+                + ', '.join(PRECISIONS))
+        for kind, members, most in (
+                ('observation', self.observation, MOST_OBSERVED),
+                ('action', self.action, MOST_COMMANDED)):
+            require_fields(
+                kind, [member.name for member in members], [member.unit for member in members])
+            for member in members:
+                require_within(f'{kind} {member.name}: size', member.size, 1, most)
+            require_within(
+                f'{kind}: numbers', sum(member.size for member in members), 1, most)
             for member in members:
                 _check_lengths(kind, member)
+        require_within(
+            'noise: horizon * action * candidates', self.noise_size * self.candidates, 1,
+            MOST_NOISE)
 
     @property
     def observation_size(self) -> int:
@@ -175,22 +198,22 @@ class PolicySpec:
             a key too few, or a value of the wrong kind; the message names it.
         """
         try:
-            raw = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise SpecError(
-                f'policy specification: found text that is not JSON ({error})') from error
+            raw = read_json(text, LONGEST_SPEC)
+        except JsonError as error:
+            raise SpecError(f'policy specification: {error}') from error
         if not isinstance(raw, dict):
             raise SpecError(
                 f'policy specification: found {type(raw).__name__}, expected an object')
         version = raw.pop('version', None)
         if version != SPEC_VERSION:
             raise SpecError(
-                f'policy specification: found version {version!r}, this release reads version '
-                f'{SPEC_VERSION}; export the policy again with the matching release')
+                f'policy specification: found version {printable(version)}, this release reads '
+                f'version {SPEC_VERSION}; export the policy again with the matching release')
         values = dict(raw)
         for key, kind in (('observation', ObservationField), ('action', ActionField)):
             if not isinstance(values.get(key), list):
-                raise SpecError(f'{key}: found {values.get(key)!r}, expected a list of fields')
+                raise SpecError(
+                    f'{key}: found {printable(repr(values.get(key)))}, expected a list of fields')
             values[key] = tuple(
                 _build(kind, member, f'{key}[{i}]') for i, member in enumerate(values[key]))
         return _build(cls, values, 'policy specification')
@@ -242,13 +265,13 @@ _T = TypeVar('_T')
 def _build(kind: type[_T], raw: Any, where: str) -> _T:
     """Make a dataclass from parsed JSON, strictly."""
     if not isinstance(raw, dict):
-        raise SpecError(f'{where}: found {raw!r}, expected an object')
+        raise SpecError(f'{where}: found {printable(repr(raw))}, expected an object')
     known = {member.name: member for member in fields(kind)}  # type: ignore[arg-type]
     for key in raw:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
+            near = difflib.get_close_matches(key[:LONGEST_NAME], known, n=1)
             hint = f'; did you mean {near[0]!r}?' if near else ''
-            raise SpecError(f'{where}: found the unknown key {key!r}{hint}')
+            raise SpecError(f'{where}: found the unknown key {printable(key)!r}{hint}')
     values = {}
     for key, member in known.items():
         if key not in raw:
@@ -273,24 +296,14 @@ def _convert(value: Any, annotation: str, where: str) -> Any:
         return value
     if annotation.startswith(('tuple[ObservationField', 'tuple[ActionField')):
         return value
-    raise SpecError(f'{where}: found {value!r}, expected {annotation}')
+    raise SpecError(f'{where}: found {printable(repr(value))}, expected {annotation}')
 
 
 def _check_lengths(kind: str, member: ObservationField | ActionField) -> None:
     """See that every bound of a field has one finite number for each of its numbers."""
-    if member.size < 1:
-        raise SpecError(f'{kind} {member.name}: found size {member.size}, expected at least 1')
     for pair in (('low', 'high'), ('data_low', 'data_high')):
-        if not hasattr(member, pair[0]):
-            continue
-        for bound in pair:
-            values = getattr(member, bound)
-            if len(values) != member.size:
-                raise SpecError(
-                    f'{kind} {member.name}.{bound}: found {len(values)} numbers, '
-                    f'expected {member.size}')
-            if not all(math.isfinite(value) for value in values):
-                raise SpecError(f'{kind} {member.name}.{bound}: found a number that is not finite')
-        lows, highs = (getattr(member, bound) for bound in pair)
-        if any(low > high for low, high in zip(lows, highs, strict=True)):
-            raise SpecError(f'{kind} {member.name}: found {pair[0]} above {pair[1]}')
+        if hasattr(member, pair[0]):
+            require_bounds(
+                f'{kind} {member.name}', member.size,
+                [(bound, getattr(member, bound)) for bound in pair],
+                LARGEST_OBSERVATION if kind == 'observation' else LARGEST_ACTION)
