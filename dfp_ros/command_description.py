@@ -21,6 +21,7 @@ import enum
 from types import MappingProxyType
 
 from dfp_ros.command_kind import KINDS, Said, stop_fault, VELOCITY
+from dfp_ros.limit_check import amount_fault
 from dfp_ros.limit_description import FieldLimits, read_field_limits
 from dfp_ros.observation_description import ObservationEntry, read_observation
 from dfp_ros.rotation import ROTATIONS
@@ -28,6 +29,8 @@ from dfp_ros.units import ANGLE, LENGTH, read_unit
 from dfp_ros.yaml_section import Section
 
 POINT, CHUNK = 'point', 'chunk'
+# Seconds after which a robot is to be at a trajectory's first point.
+MOST_AHEAD = 60.0
 TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 #: Messages whose arrays are in the order of a list of joint names.
 JOINT_NAMES = MappingProxyType({
@@ -173,7 +176,7 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
             path: value.scalar() for path, value in keys['fixed'].entries().items()}
             if 'fixed' in keys else {}),
         keys['trajectory'].choice((POINT, CHUNK)) if 'trajectory' in keys else POINT,
-        keys['time_from_start'].positive() if 'time_from_start' in keys else None,
+        keys['time_from_start'].positive(MOST_AHEAD) if 'time_from_start' in keys else None,
         'stamp' not in keys or keys['stamp'].choice(('now', 'zero')) == 'now')
 
 
@@ -238,8 +241,9 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
     limit: tuple[float, ...] = ()
     if 'limit' in keys:
         limit = keys['limit'].numbers(size)
-        if min(limit) <= 0:
-            raise keys['limit'].error(f'found {min(limit)}, expected numbers above 0')
+        for number in limit:
+            if fault := amount_fault(number):
+                raise keys['limit'].error(fault)
     scale = keys['scale'].numbers(size) if 'scale' in keys else ()
     if 0 in scale:
         raise keys['scale'].error('found 0, by which nothing would be commanded')

@@ -25,6 +25,8 @@ from dfp_ros.yaml_section import Section
 WAIT, FILL = 'wait', 'fill'
 _POINT = ('x', 'y', 'z')
 OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip')
+# Ticks that a history goes back.
+MOST_TICKS = 1000
 # What needs samples of earlier ticks as well.
 EARLIER = ('derivative', 'history', 'at_start')
 
@@ -149,7 +151,7 @@ def read_observation(
             f'found the derivative of numbers that jump between near rotations; use {smooth}, or '
             'a message with angular velocity')
     low, high = _read_clip(keys['clip'], size) if 'clip' in keys else ((), ())
-    history = keys['history'].count(2) if 'history' in keys else 1
+    history = keys['history'].count(2, MOST_TICKS) if 'history' in keys else 1
     if 'at_start' in keys and not derivative and history == 1:
         raise keys['at_start'].error(
             'found this without derivative or history; nothing else has to wait for earlier ticks')

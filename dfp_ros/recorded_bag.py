@@ -18,7 +18,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-import json
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,9 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import get_typestore, Stores
 
+from dfp_ros.bounded_json import JsonError, read_json
 from dfp_ros.observation import Sample
+from dfp_ros.printable import printable
 from dfp_ros.recorded_decision import read_decision
 from dfp_ros.replayer import RecordedStep
 from dfp_ros.robot_description import RobotDescription
@@ -108,7 +109,7 @@ class RecordedBag:
         status = f'{topic[:-len(_DECISION)]}/policy'
         for name, message in self._messages((topic, status)):
             if name == status:
-                content = json.loads(message.data)
+                content = self._read_status(status, message.data)
                 if 'loop' in content:
                     loops[content['loop']] = content
                 continue
@@ -128,6 +129,19 @@ class RecordedBag:
                 f'{self._path}: {topic} has no message; run the node with '
                 'publish_decisions:=true')
         return Recording(topic[:-len(_DECISION)], parts, tuple(steps), loops)
+
+    def _read_status(self, topic: str, text: str) -> Mapping[str, Any]:
+        """Read what ``~/policy`` said of a loop."""
+        try:
+            # The joints of a URDF may turn without end.
+            content = read_json(text, infinite=True)
+        except JsonError as error:
+            raise RecordingError(f'{self._path}: {topic}: {error}') from error
+        if not isinstance(content, dict) or type(content.get('loop', 0)) is not int:
+            raise RecordingError(
+                f'{self._path}: {topic}: found {printable(repr(content))}, expected an object '
+                'with a whole number as its loop')
+        return content
 
     def with_samples(
             self, recording: Recording, robot: RobotDescription) -> tuple[RecordedStep, ...]:

@@ -45,7 +45,7 @@ from dfp_ros.replayer import Difference, RecordedStep, Replayer
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.settings import describe, make_settings, Settings
 from dfp_ros.shared_files import find_shared
-from dfp_ros.urdf import JointLimits
+from dfp_ros.urdf import read_recorded_joints
 
 
 class RecordedLoops:
@@ -79,8 +79,8 @@ class RecordedLoops:
         settings = recorded_settings(known)
         policy = self._other or self.find_policy(known['sha256'])
         joints = known['joints']
-        robot = replace(self._robot, joints=joints and {
-            name: JointLimits(**limits) for name, limits in joints.items()})
+        robot = replace(
+            self._robot, joints=None if joints is None else read_recorded_joints(joints))
         return make_controller(
             settings, robot, ReplayedPolicy(policy, self.conditions), self.conditions.clock)
 

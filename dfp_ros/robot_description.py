@@ -35,6 +35,9 @@ from dfp_ros.spec import PolicySpec, require_equal_fields, SpecMismatch
 from dfp_ros.urdf import JointLimits
 from dfp_ros.yaml_section import read_text, read_yaml
 
+#: Numbers that an observation, or an action, has at most.
+MOST_NUMBERS = 10_000
+
 
 @dataclass(frozen=True)
 class RobotDescription:
@@ -106,6 +109,12 @@ def load_robot_description(
         if topics.count(name) > 1:
             raise top['commands'].error(
                 f'found the topic {name!r} twice; put all its fields under one entry')
+    for name, fields in (('observation', observation), ('commands', [
+            entry for topic in commands for entry in topic.entries])):
+        if sum(entry.size for entry in fields) > MOST_NUMBERS:
+            raise top[name].error(
+                f'found {sum(entry.size for entry in fields)} numbers, expected at most '
+                f'{MOST_NUMBERS}')
     if not commands:
         raise top['commands'].error('found no command topic, expected at least one')
     return RobotDescription(

@@ -24,6 +24,8 @@ NEWEST, BEFORE_TICK = 'newest', 'before_tick'
 WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
 #: The type that stands for transforms between two frames, and that of their messages.
 TF, TF_MESSAGE = 'tf', 'tf2_msgs/msg/TFMessage'
+# Largest age in s that a clock in ns can tell, with room, and messages that wait at most.
+OLDEST, DEEPEST = 4e9, 10_000
 OPTIONAL = ('qos', 'time', 'sampling', 'when_stale')
 
 
@@ -104,7 +106,7 @@ def read_source(name: str, section: Section) -> Source:
     qos = _TF_RECEPTION if is_tf else Reception()
     source = Source(
         name, keys['topic'].text() if 'topic' in keys else '/tf', keys['type'].text(),
-        keys['max_age'].positive(), section.where,
+        keys['max_age'].positive(OLDEST), section.where,
         _read_reception(keys['qos'], qos) if 'qos' in keys else qos,
         keys['time'].choice((BOTH, HEADER, RECEIVE)) if 'time' in keys else BOTH,
         keys['sampling'].choice((NEWEST, BEFORE_TICK)) if 'sampling' in keys else NEWEST,
@@ -125,4 +127,4 @@ def _read_reception(section: Section, usual: Reception) -> Reception:
         if 'reliability' in keys else usual.reliability,
         keys['durability'].choice(('volatile', 'transient_local'))
         if 'durability' in keys else usual.durability,
-        keys['depth'].count() if 'depth' in keys else usual.depth)
+        keys['depth'].count(most=DEEPEST) if 'depth' in keys else usual.depth)

@@ -16,11 +16,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
+from dfp_ros.printable import printable
 from dfp_ros.yaml_section import nearest
 
 #: Bounds of what is read: larger ones are no URDF of one robot.
@@ -86,6 +87,28 @@ def read_joint_limits(text: str) -> dict[str, JointLimits]:
     for name in target.twice:
         fault = 'is in the URDF twice'
         found[name] = replace(found[name], position_fault=fault, velocity_fault=fault)
+    return found
+
+
+def read_recorded_joints(content: Any) -> dict[str, JointLimits]:
+    """
+    Read the joints that a node recorded with what it ran.
+
+    :param content: The part ``joints`` of ``~/policy``: their limits by name.
+    :raises UrdfError: If a joint is not written as :class:`JointLimits` is.
+    """
+    known = {member.name: member.type for member in fields(JointLimits)}
+    found = {}
+    if not isinstance(content, dict):
+        raise UrdfError(f'recorded joints: found {printable(repr(content))}, expected an object')
+    for name, limits in content.items():
+        if not isinstance(limits, dict) or not {'low', 'high', 'velocity'} <= set(limits) or any(
+                not isinstance(value, str if known.get(key) == 'str' else float | int)
+                for key, value in limits.items()) or not set(limits) <= set(known):
+            raise UrdfError(
+                f'recorded joint {printable(name)!r}: found {printable(repr(limits))}, expected '
+                f'{", ".join(known)}')
+        found[name] = JointLimits(**limits)
     return found
 
 

@@ -26,8 +26,11 @@ from typing import Any
 import yaml
 
 from dfp_ros.bounded_file import LARGEST_TEXT, read_regular
+from dfp_ros.bounded_yaml import compose_yaml, convert_scalar, YamlError
 from dfp_ros.printable import NAME, printable, quoted
 
+#: Bounds of numbers, whole numbers and texts: larger ones are mistakes, or an attack.
+LARGEST, LARGEST_WHOLE, MOST, LONGEST_TEXT = 1e12, 2**64, 100_000, 1000
 # Names that the nearest is looked for among.
 _MANY = 1000
 
@@ -67,8 +70,12 @@ class Section:
             raise self.error(f'found {self._kind()}, expected keys with values')
         found: dict[str, Section] = {}
         for key_node, value_node in self._node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise Section(key_node, self._file, self._key).error(
+                    'found a list or keys in the place of a key')
             key = str(key_node.value)
-            section = Section(value_node, self._file, f'{self._key}.{key}' if self._key else key)
+            name = printable(key)
+            section = Section(value_node, self._file, f'{self._key}.{name}' if self._key else name)
             if key in found:
                 raise section.error('found this key a second time; keep one of the two')
             found[key] = section
@@ -119,6 +126,8 @@ class Section:
         if not isinstance(value, str) or not value:
             raise self.error(
                 f'found {value!r}, expected text (in quotes, where it looks like a number)')
+        if not value.isprintable():
+            raise self.error(f'found {quoted(value)}, expected printable characters')
         return value
 
     @property
@@ -131,7 +140,8 @@ class Section:
         value = self._scalar()
         if isinstance(value, bool | int):
             return value
-        return self.text() if isinstance(value, str) else self.number()
+        return value if isinstance(value, str) and value else (
+            self.text() if isinstance(value, str) else self.number())
 
     def choice(self, known: Iterable[str]) -> str:
         """Take the value as one of some known words."""
@@ -151,13 +161,17 @@ class Section:
             raise self.error(f'found {value!r}, expected a number')
         if not math.isfinite(value):
             raise self.error(f'found {value!r}, expected a finite number')
+        if abs(value) > LARGEST:
+            raise self.error(f'found {value:g}, expected at most {LARGEST:g} either way')
         return float(value)
 
-    def positive(self) -> float:
-        """Take the value as a number above zero."""
+    def positive(self, most: float = LARGEST) -> float:
+        """Take the value as a number above zero that is not too large."""
         value = self.number()
         if value <= 0:
             raise self.error(f'found {value}, expected a number above 0')
+        if value > most:
+            raise self.error(f'found {value:g}, expected at most {most:g}')
         return value
 
     def truth(self) -> bool:
@@ -172,13 +186,17 @@ class Section:
         value = self._scalar()
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self.error(f'found {value!r}, expected an index: 0, 1, 2, ...')
+        if value > MOST:
+            raise self.error(f'found {value}, expected an index up to {MOST}')
         return value
 
-    def count(self, least: int = 1) -> int:
-        """Take the value as a whole number that is large enough."""
+    def count(self, least: int = 1, most: int = MOST) -> int:
+        """Take the value as a whole number that is large enough, and not too large."""
         value = self._scalar()
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise self.error(f'found {value!r}, expected a whole number from {least} on')
+        if value > most:
+            raise self.error(f'found {value}, expected at most {most}')
         return value
 
     def texts(self) -> tuple[str, ...]:
@@ -201,27 +219,37 @@ class Section:
 
     def _distinct(self, values: list[tuple[Section, Any]]) -> list[Any]:
         """Refuse what is in a list twice."""
-        seen: list[Any] = []
+        seen: set[Any] = set()
         for section, value in values:
             if value in seen:
                 raise section.error(f'found {value!r} a second time in the list')
-            seen.append(value)
-        return seen
+            seen.add(value)
+        return [value for _, value in values]
 
     def _scalar(self) -> Any:
         """Convert a scalar as YAML does."""
         if not isinstance(self._node, yaml.ScalarNode):
             raise self.error(f'found {self._kind()}, expected a single value')
         try:
-            return yaml.safe_load(yaml.serialize(self._node))
-        except (yaml.YAMLError, ValueError) as error:
-            raise self.error(f'found {self._node.value!r}, which is no value: {error}') from error
+            value = convert_scalar(self._node)
+        except ValueError as error:
+            raise self.error(
+                f'found {quoted(self._node.value)}, which is no value: {printable(error, 200)}'
+            ) from error
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            raise self.error(
+                f'found a text of {len(value)} characters, expected at most {LONGEST_TEXT}')
+        if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+            raise self.error(
+                f'found the number {printable(self._node.value)}, expected at most '
+                f'{LARGEST_WHOLE} either way')
+        return value
 
     def _kind(self) -> str:
         """Name what is there, for messages."""
         if isinstance(self._node, yaml.MappingNode):
             return 'keys with values'
-        return 'a list' if isinstance(self._node, yaml.SequenceNode) else repr(self._node.value)
+        return 'a list' if isinstance(self._node, yaml.SequenceNode) else quoted(self._node.value)
 
 
 def read_text(path: str | os.PathLike[str]) -> bytes:
@@ -252,8 +280,11 @@ def read_yaml(path: str | os.PathLike[str], content: bytes | None = None) -> Sec
     if content is None:
         content = read_text(file)
     try:
-        node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        node = compose_yaml(content.decode())
+    except YamlError as error:
+        place = '' if error.line is None else f':{error.line}'
+        raise DescriptionError(f'{file}{place}: {error}') from error
+    except UnicodeDecodeError as error:
         raise DescriptionError(f'{file}: found text that is not YAML: {error}') from error
     if node is None:
         raise DescriptionError(f'{file}: found an empty file')
