@@ -45,6 +45,8 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            'describe = dfp_ros.describe:main',
+            'evaluate_on_robot = dfp_ros.evaluate_on_robot:main',
             'mark_episodes = dfp_ros.mark_episodes:main',
             'policy_node = dfp_ros.policy_node:main',
             'preflight = dfp_ros.preflight:main',

@@ -28,6 +28,7 @@ import yaml
 from dfp_ros.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.bounded_yaml import compose_yaml, convert_scalar, YamlError
 from dfp_ros.printable import NAME, printable, quoted
+from dfp_ros.unfilled import explain_unfilled, find_unfilled
 
 #: Bounds of numbers, whole numbers and texts: larger ones are mistakes, or an attack.
 LARGEST, LARGEST_WHOLE, MOST, LONGEST_TEXT = 1e12, 2**64, 100_000, 1000
@@ -288,6 +289,9 @@ def read_yaml(path: str | os.PathLike[str], content: bytes | None = None) -> Sec
         raise DescriptionError(f'{file}: found text that is not YAML: {error}') from error
     if node is None:
         raise DescriptionError(f'{file}: found an empty file')
+    unfilled = find_unfilled(node)
+    if unfilled:
+        raise DescriptionError(f'{file}:{explain_unfilled(unfilled)}')
     return Section(node, file)
 
 

@@ -1,0 +1,88 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Keys that an operator presses, read without waiting for them."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import tty
+from typing import Any
+
+_MOST = 4096
+
+
+class OperatorKeys:
+    """
+    Keys of a terminal as they are pressed; of anything else, the first letter of each line.
+
+    A context: the terminal is as it was before when it is left.
+    """
+
+    def __init__(self) -> None:
+        """Look at the standard input, which may not be there."""
+        try:
+            self._descriptor = sys.stdin.fileno()
+        except (AttributeError, OSError, ValueError):
+            self._descriptor = -1
+        self.is_terminal = self._descriptor >= 0 and os.isatty(self._descriptor)
+        self._before: list[Any] | None = None
+        self._is_line_new = True
+        self._waiting = ''
+
+    def __enter__(self) -> OperatorKeys:
+        """Have a terminal hand over each key, unless others are to read it."""
+        if self.is_terminal:
+            self._before = termios.tcgetattr(self._descriptor)
+            tty.setcbreak(self._descriptor)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+
+    def pressed(self) -> str:
+        """Return the next key that was pressed; empty for none."""
+        self._waiting = (self._waiting + self._read())[:_MOST]
+        key, self._waiting = self._waiting[:1], self._waiting[1:]
+        return key
+
+    def _read(self) -> str:
+        """Read what was pressed since the last time, in order."""
+        if self._descriptor < 0:
+            return ''
+        try:
+            # A process in the background would be stopped for reading its terminal.
+            if self.is_terminal and os.tcgetpgrp(self._descriptor) != os.getpgrp():
+                return ''
+            if not select.select([self._descriptor], [], [], 0)[0]:
+                return ''
+            text = os.read(self._descriptor, _MOST).decode(errors='replace')
+        except OSError:
+            text = ''
+        if not text:
+            # The input has ended; marks still come.
+            self._descriptor = -1
+        return text if self.is_terminal else self._first_letters(text)
+
+    def _first_letters(self, text: str) -> str:
+        """Take the first letter of each line."""
+        found = ''
+        for letter in text:
+            if self._is_line_new and not letter.isspace():
+                found += letter
+            self._is_line_new = letter == '\n' or self._is_line_new and letter.isspace()
+        return found

@@ -1,0 +1,79 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Which topics a robot description could have as a source, and which as a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# Nodes of this package, which listen and decide, but are no part of the robot.
+_OURS = ('dfp_policy', 'dfp_recorder', 'dfp_preflight', 'dfp_describe', 'mark_episodes')
+_PLUMBING = (
+    'rosout', 'parameter_events', 'clock', 'robot_description', 'diagnostics',
+    'diagnostics_agg', 'diagnostics_toplevel_state', 'tf', 'tf_static', 'episode_marks')
+# What a controller, a base or a servo takes.
+COMMANDS = (
+    'trajectory_msgs/msg/JointTrajectory', 'std_msgs/msg/Float64MultiArray',
+    'geometry_msgs/msg/Twist', 'geometry_msgs/msg/TwistStamped',
+    'geometry_msgs/msg/PoseStamped', 'sensor_msgs/msg/JointState',
+    *(f'std_msgs/msg/{kind}' for kind in (
+        'Float64', 'Float32', 'Bool', 'Int8', 'Int16', 'Int32', 'UInt8', 'UInt16', 'UInt32')))
+# Of these, what somebody listens to is a command though somebody publishes it, such as an
+# operator's controls.
+_COMMANDS_ALWAYS = COMMANDS[:4]
+_LEFT_OUT = {
+    'sensor_msgs/msg/Joy': "an operator's controls, which a policy does not see",
+    'sensor_msgs/msg/Image': 'pictures, which a description does not read',
+    'sensor_msgs/msg/CompressedImage': 'pictures, which a description does not read',
+    'sensor_msgs/msg/CameraInfo': 'pictures, which a description does not read',
+    'sensor_msgs/msg/PointCloud2': 'points without names, which a description does not read',
+    'std_msgs/msg/String': 'text, which has no numbers'}
+SOURCE, COMMAND = 'source', 'command'
+
+
+def is_ours(node: str) -> bool:
+    """Tell whether a node is one of this package's, by its full name."""
+    return node.rpartition('/')[2] in _OURS
+
+
+def classify(
+        topic: str, kind: str, publishers: Sequence[str], subscribers: Sequence[str],
+) -> tuple[str, str]:
+    """
+    Tell what a topic can be in a description.
+
+    :param topic: Its full name.
+    :param kind: Message type.
+    :param publishers: Full names of the nodes that publish it.
+    :param subscribers: Full names of the nodes that listen to it.
+    :return: :data:`SOURCE` or :data:`COMMAND`, or nothing, and then why it is neither; both are
+        empty for what nobody wants to hear of.
+    """
+    name = topic.rpartition('/')[2]
+    publishers = [node for node in publishers if not is_ours(node)]
+    subscribers = [node for node in subscribers if not is_ours(node)]
+    if not publishers and not subscribers or name in _PLUMBING or '/_' in topic or (
+            kind.startswith('lifecycle_msgs/')):
+        return '', ''
+    if kind in _LEFT_OUT:
+        return '', _LEFT_OUT[kind]
+    if kind in _COMMANDS_ALWAYS and subscribers:
+        return COMMAND, ''
+    if publishers:
+        return SOURCE, ''
+    if name == 'joint_states':
+        return '', 'somebody listens, but nobody publishes it: start what does'
+    if kind in COMMANDS:
+        return COMMAND, ''
+    return '', 'somebody listens to it; no command that is written down here is of this type'

@@ -1,0 +1,135 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Somebody who moves the SCARA onto the part, again and again, and marks where each try begins.
+
+    python examples/own_robot/teleoperate.py --episodes 20
+
+A script in the place of a person with a joystick: it sends what such a person would, a little
+shakily, on the controller's topic.
+"""
+
+import argparse
+import math
+import random
+import time
+
+from geometry_msgs.msg import PoseStamped
+import rclpy
+from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
+from scara import FOREARM, HOME, UPPER_ARM
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
+
+PERIOD = 0.05  # s
+SPEEDS = (1.6, 2.0, 0.25, 2.0)  # a second, in rad and m
+SHAKE = (0.01, 0.01, 0.001, 0.01)
+LONGEST = 6.0  # s
+DOWN = 0.085  # m
+
+
+class Teleoperator(Node):
+    """Sees what the robot publishes, and commands it."""
+
+    def __init__(self, seed):
+        """Open the topics."""
+        super().__init__('teleoperator')
+        self.random = random.Random(seed)
+        self.positions = self.part = None
+        self.has_touched = False
+        self.commands = self.create_publisher(Float64MultiArray, 'scara_controller/commands', 1)
+        self.marks = self.create_publisher(String, 'episode_marks', 10)
+        self.next_part = self.create_client(Trigger, 'scara/next_part')
+        self.create_subscription(JointState, 'joint_states', self.see_joints, 1)
+        self.create_subscription(PoseStamped, 'part_pose', self.see_part, 1)
+        self.create_subscription(String, 'episode_marks', self.see_mark, 10)
+
+    def see_joints(self, message):
+        """Keep where the arm is."""
+        self.positions = [message.position[message.name.index(name)] for name in (
+            'shoulder', 'elbow', 'quill', 'wrist')]
+
+    def see_part(self, message):
+        """Keep where the part is."""
+        self.part = message.pose.position.x, message.pose.position.y
+
+    def see_mark(self, message):
+        """Hear the cell say that the part is touched."""
+        self.has_touched |= message.data == 'success'
+
+    def wait(self, seconds):
+        """Let messages in for a while."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            rclpy.spin_once(self, timeout_sec=left)
+
+    def episode(self):
+        """Touch one part; tell whether that worked."""
+        asked = self.next_part.call_async(Trigger.Request())
+        rclpy.spin_until_future_complete(self, asked)
+        while self.away() > 0.02:
+            self.wait(PERIOD)
+        self.wait(0.1)
+        self.has_touched = False
+        self.marks.publish(String(data='start'))
+        commands, end = list(self.positions), time.monotonic() + LONGEST
+        while not self.has_touched and time.monotonic() < end:
+            goal = self.goal()
+            for i, speed in enumerate(SPEEDS):
+                change = min(speed * PERIOD, max(-speed * PERIOD, goal[i] - commands[i]))
+                commands[i] += change + self.random.gauss(0.0, SHAKE[i])
+            commands[2] = max(0.0, commands[2])
+            self.commands.publish(Float64MultiArray(data=commands))
+            self.wait(PERIOD)
+        if not self.has_touched:
+            self.marks.publish(String(data='failure'))
+        return self.has_touched
+
+    def away(self):
+        """Tell how far from its home the arm is."""
+        return max(abs(here - home) for here, home in zip(self.positions, HOME, strict=True))
+
+    def goal(self):
+        """Say where the joints have to be: over the part, then down."""
+        x, y = self.part
+        bend = (x * x + y * y - UPPER_ARM**2 - FOREARM**2) / (2 * UPPER_ARM * FOREARM)
+        elbow = math.acos(min(1.0, max(-1.0, bend)))
+        shoulder = math.atan2(y, x) - math.atan2(
+            FOREARM * math.sin(elbow), UPPER_ARM + FOREARM * math.cos(elbow))
+        off = math.hypot(self.positions[0] - shoulder, self.positions[1] - elbow)
+        return shoulder, elbow, DOWN if off < 0.06 else 0.0, -(shoulder + elbow)
+
+
+def main():
+    """Teleoperate some episodes."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('--episodes', type=int, default=20)
+    parser.add_argument('--seed', type=int, default=1)
+    rclpy.init()
+    asked = parser.parse_args(remove_ros_args()[1:])
+    operator = Teleoperator(asked.seed)
+    operator.next_part.wait_for_service()
+    while operator.positions is None or operator.part is None:
+        rclpy.spin_once(operator)
+    done = 0
+    for number in range(asked.episodes):
+        done += operator.episode()
+        print(f'episode {number + 1} of {asked.episodes}: {done} touched so far', flush=True)
+    operator.wait(0.5)
+
+
+if __name__ == '__main__':
+    main()
