@@ -83,7 +83,7 @@ def _remarks(survey: Survey, wrong: str) -> list[str]:
         'how to write one' for topic in survey.published if not can_be_read(topic)}}
     lines = []
     if wrong:
-        lines += line(0, f'# The URDF on robot_description {printable(wrong)}.')
+        lines += line(0, f'# Of the robot_description nothing is used: {printable(wrong, 300)}')
     if remarks:
         lines += ['# Left out:']
         for topic, why in sorted(remarks.items())[:_MOST_LEFT_OUT]:

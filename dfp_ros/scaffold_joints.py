@@ -18,10 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
-from typing import NoReturn
-from xml.etree import ElementTree
 
-MOST_CHARACTERS = 4_000_000
+from dfp_ros.urdf import JointLimits, read_joint_limits, UrdfError
+
 _UNITS = {'revolute': 'rad', 'continuous': 'rad', 'prismatic': 'm'}
 
 
@@ -42,14 +41,6 @@ class Joint:
     velocity: float | None = None
 
 
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Builds a tree of a file that defines no entities, which could grow without end."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
-        """Refuse it."""
-        raise ValueError('found a DOCTYPE, which no URDF needs')
-
-
 def read_joints(urdf: str) -> tuple[dict[str, Joint], str]:
     """
     Read the joints of a URDF.
@@ -59,28 +50,22 @@ def read_joints(urdf: str) -> tuple[dict[str, Joint], str]:
     """
     if not urdf:
         return {}, ''
-    if len(urdf) > MOST_CHARACTERS:
-        return {}, f'has {len(urdf)} characters, expected at most {MOST_CHARACTERS}'
     try:
-        root = ElementTree.fromstring(
-            urdf.strip(), parser=ElementTree.XMLParser(target=_NoDoctype()))
-    except (ElementTree.ParseError, ValueError) as error:
-        return {}, f'is no XML that can be read: {error}'
-    joints = {}
-    for element in root.findall('joint'):
-        unit, limit = _UNITS.get(element.get('type', '')), element.find('limit')
-        if unit is None:
-            continue
-        low = high = velocity = None
-        if limit is not None:
-            velocity = _number(limit.get('velocity'))
-            if element.get('type') != 'continuous':
-                low, high = _number(limit.get('lower')), _number(limit.get('upper'))
-        if low is None or high is None or low >= high:
-            low = high = None
-        joints[element.get('name', '')] = Joint(
-            unit, low, high, velocity if velocity is not None and velocity > 0 else None)
-    return joints, ''
+        limits = read_joint_limits(urdf)
+    except UrdfError as error:
+        return {}, str(error)
+    return {name: _joint(found) for name, found in limits.items()}, ''
+
+
+def _joint(limits: JointLimits) -> Joint:
+    """Take of a joint what can be believed."""
+    low, high, velocity = limits.low, limits.high, limits.velocity
+    has_range = not limits.position_fault and math.isfinite(low) and math.isfinite(high) and (
+        low < high)
+    has_velocity = not limits.velocity_fault and math.isfinite(velocity) and velocity > 0
+    return Joint(
+        _UNITS.get(limits.kind, ''), low if has_range else None, high if has_range else None,
+        velocity if has_velocity else None)
 
 
 def by_unit(
@@ -99,12 +84,3 @@ def by_unit(
     return [
         (unit, tuple(i for i, each in enumerate(units) if each == unit))
         for unit in dict.fromkeys(units)]
-
-
-def _number(text: str | None) -> float | None:
-    """Read a finite number."""
-    try:
-        number = float(text or '')
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

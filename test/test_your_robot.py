@@ -38,10 +38,10 @@ def test_the_description_that_is_written_on_the_page_is_the_shipped_one() -> Non
 def test_commands_name_what_there_is() -> None:
     """Executables, launch files and the shipped policy."""
     commands = COMMAND.findall(PAGE)
-    assert len(commands) == 4
+    assert len(commands) == 5
     executables = re.findall(r"'(\w+) = dfp_ros", (ROOT / 'setup.py').read_text())
     for command in commands:
         _, kind, _, name, *_ = command.split()
         assert name in executables if kind == 'run' else (ROOT / 'launch' / name).is_file()
-        for policy in re.findall(r'policy:=(\w+)', command):
+        for policy in re.findall(r'(?:policy:=|describe )(\w+)', command):
             assert (ROOT / 'models' / f'{policy}.onnx').is_file()
