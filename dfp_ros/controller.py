@@ -85,6 +85,7 @@ class Controller:
         self._last_step: int | None = None
         self._has_commanded = False
         self._stopped_by: str | None = None
+        self._noted: dict[Reason, Finding] = {}
         self.counts: Counter[Reason] = Counter()
 
     @property
@@ -108,6 +109,20 @@ class Controller:
     def resume(self) -> None:
         """Let the robot go on after a stop, with a plan from what is observed then."""
         self._stopped_by = None
+
+    def note(self, reason: Reason, text: str) -> None:
+        """
+        Take note of what was found outside the samples, until it is noted otherwise.
+
+        A reset does not end it.
+
+        :param reason: One of :data:`dfp_ros.safety.FROM_GRAPH`.
+        :param text: What was found, for people; empty where nothing is.
+        """
+        self._noted.pop(reason, None)
+        if text:
+            self._noted[reason] = finding(
+                reason, text, getattr(self._settings, str(reason.name).lower()))
 
     @property
     def is_fast(self) -> bool:
@@ -164,6 +179,8 @@ class Controller:
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
         self._stopped_by = other._stopped_by
+        for reason, noted in other._noted.items():
+            self.note(reason, noted.text)
         self.counts.update(other.counts)
         self._doubts.take_over(other._doubts)
         self._builder = other._builder
@@ -218,6 +235,7 @@ class Controller:
         findings += self._watch.check(now, samples)
         if self._stopped_by is not None:
             findings.append(finding(Reason.OPERATOR_STOP, self._stopped_by))
+        findings += self._noted.values()
         seen = {name: sample for name, sample in samples.items() if sample is not None}
         facts: dict[str, Any] = {}
         had_commanded = self._has_commanded

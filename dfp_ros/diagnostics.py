@@ -39,7 +39,7 @@ from dfp_ros.status_level import Level, Verdict
 # The figures that belong to a status, by what their names contain.
 _INFERENCE = 'inference'
 # Facts of the control loop; the others are the policy's.
-_OF_LOOP = ('realtime_', 'clock_')
+_OF_LOOP = ('realtime_', 'clock_', 'other_')
 _STATES = {State.HOLD: Level.ERROR, State.STOPPED: Level.WARN, State.WAITING: Level.WARN}
 
 
@@ -52,8 +52,8 @@ class Situation:
     :param samples: Newest samples by source.
     :param decision: The last decision, None while the node is not active.
     :param figures: The loop's statistics since the last report and since the beginning.
-    :param facts: More to say, by name; ``unheard``, ``realtime_refused`` and ``clock_problem`` are
-        worth a warning.
+    :param facts: More to say, by name; ``unheard``, ``realtime_refused``, ``clock_problem`` and
+        ``other_nodes`` are worth a warning.
     :param now: The time in ns.
     """
 
@@ -110,7 +110,7 @@ def _control_loop(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
             f'{state}, {missed:.0f} ticks missed since the last report')
         if situation.facts.get('unheard'):
             verdict.add(Level.WARN, f'nobody listens to {situation.facts["unheard"]}')
-        for problem in ('realtime_refused', 'clock_problem'):
+        for problem in ('realtime_refused', 'clock_problem', 'other_nodes'):
             if situation.facts.get(problem):
                 verdict.add(Level.WARN, situation.facts[problem])
     return verdict, {

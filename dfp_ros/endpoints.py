@@ -61,6 +61,21 @@ def subscribers_of(
         for info in node.get_subscriptions_info_by_topic(topic))
 
 
+def publisher_names(node: Node, topic: str) -> list[str]:
+    """
+    List the full names of the nodes that publish on a topic, one for each publisher.
+
+    :param node: Looks around.
+    :param topic: The topic's full name.
+    """
+    return [_name(info) for info in node.get_publishers_info_by_topic(topic)]
+
+
+def own_name(node: Node) -> str:
+    """Write a node's full name as those of the ends of topics are written."""
+    return f'{node.get_namespace().rstrip("/")}/{node.get_name()}'
+
+
 def own_qos(node: Node, ends: Iterable[Any]) -> QoSProfile | None:
     """
     Find a node's own quality of service among the ends of a topic.

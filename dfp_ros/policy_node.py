@@ -32,6 +32,7 @@ from rclpy.parameter import Parameter
 
 from dfp_ros.candidate import Candidate, load_control_loop, require_latency
 from dfp_ros.clock_watch import ClockWatch
+from dfp_ros.commander_watch import CommanderWatch
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
@@ -51,6 +52,7 @@ from dfp_ros.realtime import prepare_threads, Realtime
 from dfp_ros.realtime_settings import RealtimeSettings
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
+from dfp_ros.safety import Reason
 from dfp_ros.setting import SettingsError
 from dfp_ros.settings import require_possible, Settings
 from dfp_ros.slowing import explain_unslowed
@@ -82,6 +84,7 @@ class PolicyNode(GuardedNode):
         self._commands: CommandPublishers | None = None
         self._swapper: PolicySwapper | None = None
         self._clock_watch: ClockWatch | None = None
+        self._commander_watch: CommanderWatch | None = None
         self._parts: list[Any] = []
         # What opens files for the node, and what tries them out.
         self._files = NodeFiles(self)
@@ -111,14 +114,17 @@ class PolicyNode(GuardedNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start ticking, from samples that arrive from now on."""
         assert self._ticker is not None
+        assert self._commander_watch is not None
         with self._changing('activating'):
             try:
+                self._require_sole_command()
                 require_preflight(self._ticker.loop, self._files.read)
                 self._acquire_realtime(self._ticker.loop.settings.realtime)
             except Exception as error:  # whatever it is, the operator is told
                 self.get_logger().error(f'cannot activate: {explain(error)}')
                 return TransitionCallbackReturn.FAILURE
             self._ticker.start()
+            self._commander_watch.start()
             assert self._clock_watch is not None
             self._clock_watch.say_again()
             if self._swapper is not None:
@@ -154,6 +160,8 @@ class PolicyNode(GuardedNode):
 
     def stop(self) -> None:
         """Stop ticking, and stop the robot, whatever the node is doing."""
+        if self._commander_watch is not None:
+            self._commander_watch.stop()
         if self._ticker is not None and self._ticker.stop():
             self.get_logger().info('stopped: sent a stop to every command topic')
         self._realtime.release()
@@ -217,6 +225,10 @@ class PolicyNode(GuardedNode):
         decisions = add(DecisionPublisher(self, loop)) if loop.settings.publish_decisions else None
         ticker = self._ticker = Ticker(self, loop, self._commands, decisions)
         ticker.deactivate = self.trigger_deactivate
+        self._commander_watch = add(CommanderWatch(
+            self, [topic.topic for topic in loop.robot.commands],
+            lambda: ticker.loop.settings.safety, self.trigger_deactivate,
+            lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
         self._clock_watch = add(ClockWatch(self, lambda: ticker.loop.tick * 1e-9))
         add(SourceSubscriptions(self, loop, ticker.receive, watch))
         looks = add(Worker(self, lambda: ticker.is_timed, self._files.longest))
@@ -240,9 +252,27 @@ class PolicyNode(GuardedNode):
         assert self._swapper is not None
         assert self._commands is not None
         assert self._clock_watch is not None
+        assert self._commander_watch is not None
         return {
+            **self._commander_watch.facts(),
             **self._swapper.facts(), **self._commands.facts(), **self._clock_watch.facts(),
             **self._realtime.facts()}
+
+    def _require_sole_command(self) -> None:
+        """
+        See that no other policy node commands the robot.
+
+        :raises RefusedError: Where one does, and that is to be refused.
+        """
+        assert self._ticker is not None
+        assert self._commander_watch is not None
+        if self._ticker.loop.settings.safety.second_node != 'refuse':
+            return
+        other = self._commander_watch.find_stronger()
+        if other is not None:
+            raise RefusedError(
+                f'{other} commands this robot already; deactivate or end that node, give this '
+                'one another robot or namespace, or set safety.second_node')
 
     def _acquire_realtime(self, settings: RealtimeSettings) -> None:
         """
@@ -264,7 +294,8 @@ class PolicyNode(GuardedNode):
         for part in reversed(self._parts):
             part.close()
         self._parts = []
-        self._ticker = self._commands = self._swapper = self._clock_watch = None
+        self._ticker = self._commands = self._swapper = None
+        self._clock_watch = self._commander_watch = None
 
     # Parameters
 

@@ -35,7 +35,7 @@ from dfp_ros.journal import Entry, Failed
 from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import DecisionRow, RecordedDecision
 from dfp_ros.replayed_policy import Conditions
-from dfp_ros.safety import Reason
+from dfp_ros.safety import FROM_GRAPH, Reason
 
 Row = NDArray[np.float64]
 
@@ -179,6 +179,8 @@ class Replayer:
             controller.stop('as recorded')
         elif controller.is_stopped and not entry.is_stopped:
             controller.resume()
+        for reason in FROM_GRAPH:
+            controller.note(reason, 'as recorded' if reason in recorded.reason else '')
         if self._compares and not self._is_known and recorded.inference is not None:
             controller.seek(entry.seed, max(0, (recorded.draw or 0) - 1))
         self._set_conditions(recorded)

@@ -77,6 +77,10 @@ class Reason(enum.Flag):
     OUTSIDE_ENVELOPE = enum.auto()
     DISAGREEMENT = enum.auto()
     LATE_INFERENCE = enum.auto()
+    OTHER_PUBLISHER = enum.auto()
+    SEVERAL_PUBLISHERS = enum.auto()
+    JUMP = enum.auto()
+    STUCK = enum.auto()
 
     @property
     def words(self) -> str:
@@ -101,6 +105,9 @@ class Rule:
     sentence: str
     chosen_by: str = ''
 
+
+#: Reasons that are found in the ROS graph, not in samples: whoever looks tells the controller.
+FROM_GRAPH = Reason.OTHER_PUBLISHER, Reason.SEVERAL_PUBLISHERS
 
 #: Every reason, in order of priority.
 RULES = (
@@ -138,6 +145,19 @@ RULES = (
          '`safety.envelope_margin`. By default the robot is held once it is outside by more than '
          '`safety.envelope_far`, or for longer than `safety.envelope_long`.',
          '`safety.envelope`'),
+    Rule(Reason.OTHER_PUBLISHER, Response.WARN,
+         'Somebody else publishes on a command topic, whether or not it sends anything.',
+         '`safety.other_publisher`'),
+    Rule(Reason.SEVERAL_PUBLISHERS, Response.WARN,
+         'Several publishers send the same values of a source in turn, so that the observation '
+         'is now of the one and now of the other. Publishers that share the joints of a topic '
+         'are none.', '`safety.several_publishers`'),
+    Rule(Reason.JUMP, Response.WARN,
+         'A value went on faster than `max_rate` of the robot description, or a measured '
+         'position faster than several times its limit of velocity.', '`safety.jump`'),
+    Rule(Reason.STUCK, Response.WARN,
+         'A value stayed exactly the same for longer than `changes_within` of the robot '
+         'description, though messages come.', '`safety.stuck`'),
     Rule(Reason.CLOCK_SKEW, Response.WARN,
          'The stamps of a source are ahead of their arrival by more than `safety.clock_skew`: '
          'the clocks differ.'),

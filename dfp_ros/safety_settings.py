@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from dfp_ros.setting import setting
 
 _ANSWERS = ('ignore', 'warn', 'slow', 'hold')
+_MILD = ('ignore', 'warn', 'hold')
 #: To warn at first, and to hold the robot once the doubt is grave.
 GUARD = 'guard'
 
@@ -58,6 +59,22 @@ class SafetySettings:
     slow_speed: float = setting(
         0.3, 'Share of the speed that is allowed while the answer to a doubt is slow.',
         bounds=(0.01, 1.0))
+    second_node: str = setting(
+        'refuse', 'What to do where another policy node that is active has the same command '
+        'topic: refuse to be activated, and deactivate where both are and the other one was '
+        'first; warn; or ignore.', choices=('refuse', 'warn', 'ignore'))
+    other_publisher: str = setting(
+        'warn', 'What to do while somebody else publishes on a command topic, whether or not it '
+        'sends anything: ignore, warn or hold.', choices=_MILD)
+    several_publishers: str = setting(
+        'warn', 'What to do while several publishers send the same values of a source in turn: '
+        'ignore, warn or hold.', choices=_MILD)
+    jump: str = setting(
+        'warn', 'What to do where a value goes on by more than max_rate of the robot description '
+        'allows, or by more than the joint can: ignore, warn or hold.', choices=_MILD)
+    stuck: str = setting(
+        'warn', 'What to do while a value stays the same for longer than changes_within of the '
+        'robot description: ignore, warn or hold.', choices=_MILD)
     clock_skew: float = setting(
         0.1, 'Seconds by which the stamps of a source may be ahead of their arrival before that '
         'is worth a warning; 0 is never.', bounds=(0.0, 3600.0))
