@@ -168,13 +168,20 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
         if fault := stop_fault(_said(entry, topic, message, own_kind), own.value, own.kind):
             raise item.error(fault)
         _require_standstill(item, entry, own, message)
+    fixed = {
+        path: value.scalar() for path, value in keys['fixed'].entries().items()
+    } if 'fixed' in keys else {}
+    for path, value in fixed.items():
+        said = Said('', message, (path,), '', '')
+        if value and isinstance(value, int | float) and VELOCITY in said.by_message():
+            raise keys['fixed'].error(
+                f'found {value} for {path!r}, a velocity that no stop would end; only 0 can be '
+                'fixed there')
     return CommandTopic(
         name, topic, message,
         keys['frame_id'].text() if 'frame_id' in keys else '', stop, tuple(entries),
         section.where,
-        MappingProxyType({
-            path: value.scalar() for path, value in keys['fixed'].entries().items()}
-            if 'fixed' in keys else {}),
+        MappingProxyType(fixed),
         keys['trajectory'].choice((POINT, CHUNK)) if 'trajectory' in keys else POINT,
         keys['time_from_start'].positive(MOST_AHEAD) if 'time_from_start' in keys else None,
         'stamp' not in keys or keys['stamp'].choice(('now', 'zero')) == 'now')
@@ -281,6 +288,11 @@ def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
     for key, is_there, why in needed:
         if not is_there:
             raise section.error(f'the key {key!r} is missing: {why}')
+    for key in ('velocity', 'acceleration'):
+        if stop is Stop.KEEP and getattr(limits, key) is not None:
+            raise section.error(
+                f'found limits.{key} with stop: keep, which limits no speed; a position has stop: '
+                'hold with measured, a velocity zero or ramp')
     if entry.relative and stop.kind != 'position':
         raise section.error(
             f'found relative: true with stop: {stop.value}; it is for positions, which stop: hold '

@@ -26,6 +26,7 @@ import platform
 from typing import Any
 
 from dfp_ros.bounded_file import LARGEST_TEXT, read_regular
+from dfp_ros.bounded_json import read_json
 from dfp_ros.preflight_figures import Figures, PARTS, Percentiles
 from dfp_ros.preflight_verdict import Verdict
 from dfp_ros.printable import printable
@@ -114,7 +115,7 @@ def require_passed(
     try:
         if content is None:
             content = read_regular(path, LARGEST_TEXT)
-        report = json.loads(content)
+        report = read_json(content)
         found = Subject(**report['subject'])
         made = datetime.datetime.fromisoformat(report['made'])
         age = (now - made).total_seconds() / 3600
@@ -128,7 +129,8 @@ def require_passed(
             f'{remedy}') from error
     if version != VERSION:
         raise PreflightError(
-            f'preflight report {path}: found version {version}, expected {VERSION}; {remedy}')
+            f'preflight report {path}: found version {printable(version)}, expected {VERSION}; '
+            f'{remedy}')
     for key, value in asdict(subject).items():
         other = getattr(found, key)
         # JSON may have whole numbers of which no float can be made.
@@ -142,11 +144,12 @@ def require_passed(
                 f'{value!r}; {remedy}')
     if not -1 / 60 <= age <= hours:
         raise PreflightError(
-            f'preflight report {path}: was made at {report["made"]}, {age:.1f} h ago, expected at '
-            f'most {hours:g} h; {remedy}')
+            f'preflight report {path}: was made at {printable(report["made"])}, {age:.1f} h ago, '
+            f'expected at most {hours:g} h; {remedy}')
     if passed is not True:
         raise PreflightError(
-            f'preflight report {path}: {sentence}; mend what it names, then {remedy}')
+            f'preflight report {path}: {printable(sentence, 200)}; mend what it names, then '
+            f'{remedy}')
 
 
 def format_report(subject: Subject, figures: Figures, verdict: Verdict) -> str:

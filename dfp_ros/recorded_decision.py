@@ -31,11 +31,14 @@ from numpy.typing import NDArray
 from dfp_ros.decision import Decision, State
 from dfp_ros.journal import Entry, Failed
 from dfp_ros.observation import Sample
+from dfp_ros.printable import printable
 from dfp_ros.safety import Reason
 
 # Times and seeds are split: a double holds no ns since 1970, and no 63 bits.
 _SECOND, _HALF = 1_000_000_000, 2**32
 _NEVER = (-1.0, 0.0)
+# The largest whole number that a double holds, and the last second that 63 bits of ns do.
+_LARGEST, _LATEST = 2.0**53, 9_223_372_037
 _STATES = tuple(State)
 _TIMES = ('sample', 'received')
 _COMMANDS = ('action', 'command', 'limited', 'sent')
@@ -216,7 +219,11 @@ def read_decision(
         return {name: _time(values) for name, values in named[kind].items() if values[0] >= 0}
 
     def number(label: str) -> float | None:
-        return float(found[label][0]) if label in found and found[label][0] >= 0 else None
+        values = found.get(label)
+        if values is None or len(values) == 1 and not values[0] >= 0:
+            return None
+        _require_numbers(label, values, 1)
+        return float(values[0])
 
     draw = number('draw')
     return RecordedDecision(
@@ -265,8 +272,11 @@ def _read_entry(found: Vectors) -> Entry | None:
 
 def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None:
     """See that a part has so many numbers."""
-    if len(values) != size or not np.isfinite(values).all():
-        raise ValueError(f'the part {label!r}: found {values.tolist()}, expected {size} numbers')
+    if len(values) != size or not (np.abs(values) <= _LARGEST).all():
+        shown = printable(values[:size + 1].tolist())
+        raise ValueError(
+            f'the part {printable(label)!r}: found {shown}, expected {size} numbers of at most '
+            f'{_LARGEST:g}')
 
 
 def _split(time: int | None) -> tuple[float, float]:
@@ -276,6 +286,8 @@ def _split(time: int | None) -> tuple[float, float]:
 
 def _time(parts: NDArray[np.float64]) -> int:
     """Put a time together."""
+    if not 0 <= parts[0] < _LATEST:
+        raise ValueError(f'found a time of {parts[0]:g} s, expected 0 to {_LATEST:g} s')
     return int(parts[0]) * _SECOND + int(parts[1])
 
 

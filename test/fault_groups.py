@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+import json
 import os
 from pathlib import Path
 import time
@@ -47,6 +48,7 @@ from slow_policy import LOOP, rounds_in, write_slow_policy
 from dfp_ros.decision import State
 from dfp_ros.qos import SENSOR_QOS
 from dfp_ros.safety import Reason
+from dfp_ros.spec import METADATA_KEY
 
 # Commands that the robots can be told from.
 _GAIN = 0.7
@@ -216,6 +218,13 @@ def bad_policies(robot: FaultRobot, folder: Path) -> Iterator[tuple[str, Path, s
     broken = folder / 'not_finite.onnx'
     onnx.save(model, broken)
     yield 'corrupt policy, weights of NaN', broken, 'not finite'
+    model = onnx.load(good)
+    text_of = {each.key: each.value for each in model.metadata_props}
+    said = json.loads(text_of[METADATA_KEY])
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps({**said, 'period': 1e9})})
+    absurd = folder / 'absurd.onnx'
+    onnx.save(model, absurd)
+    yield 'corrupt policy, period of 1e9 s', absurd, 'period: found 1e+09 s'
     slower = write_slow_policy(folder / 'slower.onnx', robot.spec, robot.place)
     yield 'policy slower than the tick', write_slow_policy(
         slower, robot.spec, robot.place, rounds_in(slower, robot.place, 1.2 * robot.tick)

@@ -181,6 +181,29 @@ def test_a_field_that_contradicts_itself(
     assert f'{place}: {message}' in str(caught.value)
 
 
+@pytest.mark.parametrize('path', ['linear.y', 'angular.z'])
+def test_a_velocity_that_no_stop_ends(tmp_path: Path, path: str) -> None:
+    """What is in every message is in the one that stops the robot, too."""
+    text = CAR.replace(ARRAY, 'geometry_msgs/msg/Twist').replace(
+        '    fields:', f'    fixed: {{{path}: 0.1}}\n    fields:').replace(
+        'path: data, indices: [0]', 'path: linear.x')
+    (tmp_path / 'robot.yaml').write_text(text[:text.index('      - action: steering')])
+    with pytest.raises(DescriptionError, match=r'commands.car.fixed: found 0.1 for .*no stop'):
+        load_robot_description(tmp_path / 'robot.yaml')
+    (tmp_path / 'robot.yaml').write_text(
+        text[:text.index('      - action: steering')].replace('0.1}', '0.0}'))
+    load_robot_description(tmp_path / 'robot.yaml')
+
+
+@pytest.mark.parametrize('key', ['velocity', 'acceleration'])
+def test_limits_that_limit_nothing(tmp_path: Path, key: str) -> None:
+    """What only goes on with its last number has no speed."""
+    (tmp_path / 'robot.yaml').write_text(CAR.replace('stop: hold', 'stop: keep').replace(
+        'limits: {velocity', f'limits: {{{key}'))
+    with pytest.raises(DescriptionError, match=rf'limits\.{key} with stop: keep, which limits no'):
+        load_robot_description(tmp_path / 'robot.yaml')
+
+
 def test_a_velocity_that_is_stopped_with_an_offset(tmp_path: Path) -> None:
     """A zero is a zero in the message, too."""
     path = tmp_path / 'robot.yaml'

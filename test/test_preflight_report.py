@@ -121,7 +121,9 @@ def test_what_is_no_report(tmp_path: Path, content: str | None, message: str) ->
 @pytest.mark.parametrize(('key', 'value', 'message'), [
     ('version', 0, 'found version 0, expected 1'), ('made', 'yesterday', 'is not one'),
     ('made', '2026-01-01T00:00:00', 'is not one'), ('passed', 'yes', 'PASSED at 50 Hz'),
-    ('subject', {**asdict(SUBJECT), 'rate': 10**400}, 'is about rate 1000'),
+    ('version', [0] * 9999, 'found version [0, 0'),
+    ('subject', {**asdict(SUBJECT), 'rate': 10**400}, 'a number of 401 digits'),
+    ('subject', {**asdict(SUBJECT), 'rate': 10**39}, 'is about rate 1000'),
     ('subject', {**asdict(SUBJECT), 'host': 'x' * 9999}, "is about host 'xxx")])
 def test_what_somebody_changed(tmp_path: Path, key: str, value: Any, message: str) -> None:
     """Only what is exactly right passes."""

@@ -75,6 +75,9 @@ def test_says_what_is_wrong() -> None:
             ('number', np.nan, r"'number': found \[nan\], expected 1 numbers"),
             ('stamp', np.inf, r"'stamp': found \[inf, 2\.0\], expected 2 numbers"),
             ('sample/arm', np.inf, "'sample/arm': found"),
+            ('stamp', 1e12, r'found a time of 1e\+12 s'), ('number', 1e300, "'number': found"),
+            ('draw', np.inf, "'draw': found"), ('draw', 1e300, "'draw': found"),
+            ('loop', 1e200, "'loop': found"),
             ('reason', 1e9, 'found the reasons 1000000000, expected 0 to')):
         bad = array('d', row)
         bad[first[label]] = number

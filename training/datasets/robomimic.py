@@ -21,13 +21,13 @@ is 1 on every step that solves the task, and often on no other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import json
 from pathlib import Path
 import re
 from typing import Any
 
 import numpy as np
 
+from dfp_ros.bounded_json import read_json
 from dfp_ros.robots import robosuite_env
 from dfp_ros.robots.joint_control import joint_range, JointRange
 from dfp_ros.robots.robosuite_env import REWARD_SHIFT
@@ -127,7 +127,7 @@ def _env_args(file: File, environment: str) -> dict[str, Any]:
     """Read what the file says of its environment, and see whether it is the one wanted."""
     text = file.group('data').attrs.get('env_args')
     try:
-        found = json.loads(text)
+        found = read_json(text, infinite=True)
         name, rate = found['env_name'], found['env_kwargs'].get('control_freq', RATE)
         robots = robosuite_env.robot_names(found)
         sound = 0 < rate < np.inf and robots and all(

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from dfp_ros.bounded_json import read_json
 from dfp_ros.spec import ActionField, ObservationField
 from training.config import TrainConfig
 from training.datasets.stored import read_fields
@@ -54,7 +55,7 @@ def kept(files: list[Path], config: TrainConfig) -> Summary | None:
     """Read the summary that was kept; None, and a word of it, where it is of no use any more."""
     path = _path(files, config)
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path.read_text())
         if content['of'] != state(files):
             print(f'{path}: is of other files than are there now; reading them', file=sys.stderr)
             return None
