@@ -12,6 +12,9 @@ PYTHON ?= python3
 ENTER := set +u; . env/setup.bash; set -u
 # `make train SET="..."` adds settings; `python -m training.train small-clone --help` lists them.
 SET ?=
+# A folder of its own, so that a `colcon build` of yours in this checkout and `make` do not overwrite each
+# other's files: colcon cannot mix an install space with links and one without.
+COLCON := .colcon
 # `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded.
 ROBOT ?= cube
 # `make soak SOAK="--minutes 10 --interval 10"` is a shorter one; --fifo asks for real-time priority.
@@ -31,7 +34,8 @@ help: ## list the targets
 # colcon runs in the environment's Python, whichever it was installed for: the nodes' commands get
 # the interpreter of colcon.
 build: env ## environment and package (what plain `make` does; a second time it is quick)
-	@$(ENTER); python "$$(command -v colcon)" build --symlink-install --base-paths .
+	@$(ENTER); python "$$(command -v colcon)" --log-base $(COLCON)/log build --symlink-install \
+	  --base-paths . --build-base $(COLCON)/build --install-base $(COLCON)/install
 
 env: ## the virtual environment alone
 	@$(PYTHON) env/install.py
@@ -95,7 +99,7 @@ soak: build ## an hour of the node with a fault every minute; fails where someth
 	python bench/performance.py; exit $$found
 
 clean: ## remove what colcon built
-	rm -rf build install log
+	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too
 	rm -rf .venv .venvs .venv-kilted

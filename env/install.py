@@ -49,6 +49,8 @@ PYTHON_VERSIONS = ((3, 11), (3, 12))
 # commands too. Without it the folder is the remains of an interrupted run; with another path, of a
 # checkout that was moved or copied.
 COMPLETE = 'dfp_ros_environment'
+# What may not be in the path of a checkout.
+UNUSABLE = ' \t\n\r:;"\'`$\\&|<>()*?!#'
 
 
 class InstallError(Exception):
@@ -112,6 +114,23 @@ def check_machine(system: str, machine: str, version: tuple[int, int]) -> None:
         raise InstallError(
             f'this is Python {version[0]}.{version[1]}, but the pinned packages exist for '
             f'{supported}; choose another with, for example, `make PYTHON=python3.12`')
+
+
+def check_folder(folder: Path) -> None:
+    """
+    Refuse a checkout in which nothing would run although everything installs.
+
+    colcon's setup files and the first lines of scripts do not quote paths, and search paths such
+    as ``PATH`` are divided at colons.
+
+    :raises InstallError: Naming the characters.
+    """
+    found = sorted({character for character in str(folder) if character in UNUSABLE})
+    if found:
+        raise InstallError(
+            f'this checkout is in {str(folder)!r}, a path with {", ".join(map(repr, found))}; '
+            "colcon's setup files and the scripts of virtual environments do not work in such a "
+            'path; move the checkout to one without, and run make there')
 
 
 def base_python() -> str:
@@ -311,6 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments)
     start = time.monotonic()
     try:
+        check_folder(ROOT)
         check_machine(platform.system(), platform.machine(), sys.version_info[:2])
         fresh = install(ROOT, default_recipe(dict(os.environ)))
     except InstallError as error:

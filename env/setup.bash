@@ -30,7 +30,7 @@ elif [ "${ROS_DISTRO:-}" != "$_dfp_ros" ]; then
 fi
 
 . "$_dfp_root/.venv/bin/activate"
-if [ -e "$_dfp_root/install/setup.$_dfp_shell" ]; then
-  . "$_dfp_root/install/setup.$_dfp_shell"
+if [ -e "$_dfp_root/.colcon/install/setup.$_dfp_shell" ]; then
+  . "$_dfp_root/.colcon/install/setup.$_dfp_shell"
 fi
 unset _dfp_root _dfp_ros _dfp_shell

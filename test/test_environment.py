@@ -263,6 +263,14 @@ def test_an_unsupported_machine_is_refused(modules, system, machine, version, me
         install.check_machine(system, machine, version)
 
 
+@pytest.mark.parametrize('name', ['my robots', 'a:b', "it's", '$HOME', 'tab\there', 'a#b'])
+def test_a_path_in_which_nothing_would_run_is_refused(modules, tmp_path, name):
+    install, _ = modules
+    install.check_folder(tmp_path / 'roboter-größe_1.0+x@y,z=~')
+    with pytest.raises(install.InstallError, match='move the checkout'):
+        install.check_folder(tmp_path / name / 'dfp_ros')
+
+
 def make_ros(prefix: Path, rclpy: str) -> dict[str, str]:
     """Make what the setup file of a ROS installation would leave in the environment."""
     (prefix / 'share' / 'rclpy').mkdir(parents=True)

@@ -57,7 +57,7 @@ def in_fresh_shell(install_space: Path, command: str, **extra: str) -> subproces
     search_path = os.pathsep.join([str(Path(sys.executable).parent), '/usr/bin', '/bin'])
     inherited = {k: v for k, v in os.environ.items() if k.startswith(('ROS_', 'RMW_'))}
     underlay = [p for p in os.environ['AMENT_PREFIX_PATH'].split(':')
-                if not Path(p).is_relative_to(ROOT / 'install')]
+                if not Path(p).is_relative_to(ROOT / '.colcon' / 'install')]
     environment = {
         'PATH': search_path, 'HOME': str(Path.home()), 'AMENT_PREFIX_PATH': ':'.join(underlay),
         'PYTHONPATH': ':'.join(p for p in os.environ.get('PYTHONPATH', '').split(':')
