@@ -186,9 +186,7 @@ class CommandLimiter:
         :param speed: As for :meth:`limit`.
         :return: Shape (n, act_dim); n is less than m where a command cannot be sent.
         """
-        future = copy.copy(self)
-        future._positions = [(i, copy.copy(position)) for i, position in self._positions]
-        future._velocities = [(i, copy.copy(velocity)) for i, velocity in self._velocities]
+        future = self.copy()
         for _, position in future._positions:
             position.tick = period * 1e-9
         for _, velocity in future._velocities:
@@ -198,6 +196,13 @@ class CommandLimiter:
         # There is nothing to send for any of them, or for none.
         return np.array([command for command in sent if command is not None]).reshape(
             -1, len(self._low))
+
+    def copy(self) -> CommandLimiter:
+        """Make another that goes on from the same state, and changes nothing here."""
+        made = copy.copy(self)
+        made._positions = [(i, copy.copy(position)) for i, position in self._positions]
+        made._velocities = [(i, copy.copy(velocity)) for i, velocity in self._velocities]
+        return made
 
     def _start(self, here: list[float]) -> bool:
         """Let positions begin where the robot is; tell whether they have begun."""

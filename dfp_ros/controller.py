@@ -309,6 +309,26 @@ class Controller:
         self._builder.reset()
         return self._hold([finding(Reason.INTERNAL_ERROR, text)], {})
 
+    def copy_limiter(self) -> CommandLimiter | None:
+        """Copy what limits the commands, for who stops the robot instead; None before motion."""
+        return self._limiter.copy() if self._has_commanded else None
+
+    def go_on_from(self, limiter: CommandLimiter | None) -> None:
+        """Take it that the last commands are those of another limiter of the same robot."""
+        if limiter is not None:
+            self._limiter.take_over(limiter)
+
+    def overdue(self, limiter: CommandLimiter | None, text: str) -> Decision:
+        """
+        Go on after a watchdog that stopped the robot; what was decided meanwhile counts no more.
+
+        :param limiter: What has limited its stops, None where it sent none.
+        :param text: What happened, for people.
+        """
+        self.go_on_from(limiter)
+        self._builder.reset()
+        return self._hold([finding(Reason.OVERDUE, text)], {})
+
     def _watch_clock(self, now: int) -> list[Finding]:
         """See whether the clock was set back; what was planned then belongs to another time."""
         last, self._last_step = self._last_step, now

@@ -32,6 +32,8 @@ class Failed(enum.IntEnum):
     DECIDING = 1
     #: The decision could not be sent, and the controller was told to stop for that.
     SENDING = 2
+    #: A watchdog had stopped the robot, and what was decided counts no more.
+    OVERDUE = 3
 
 
 @dataclass(frozen=True)

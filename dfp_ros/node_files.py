@@ -29,6 +29,7 @@ from dfp_ros.execution import ExecutionSettings
 from dfp_ros.loader import Loader
 from dfp_ros.node_parameters import read_execution
 from dfp_ros.policy_file import PolicyError, PolicyFile, require_ending
+from dfp_ros.printable import printable, TEXT
 from dfp_ros.robot_description import load_robot_description, RobotDescription
 
 # How long a thread that ticks may wait for a look, in s, and how often it ticks meanwhile.
@@ -172,5 +173,6 @@ class NodeFiles:
         self._known[name] = file.sha256
         if before != file.sha256:
             self._node.get_logger().warning(
-                f'policy file {file.path} has changed since it was looked at (sha256 '
-                f'{before[:12]} then, {file.sha256[:12]} now); what is there now is loaded')
+                f'policy file {printable(file.path, TEXT)} has changed since it was looked at '
+                f'(sha256 {before[:12]} then, {file.sha256[:12]} now); what is there now is '
+                'loaded')

@@ -46,6 +46,7 @@ from dfp_ros.policy_file import PolicyError, PolicyFile
 from dfp_ros.policy_status import PolicyStatus
 from dfp_ros.policy_swapper import PolicySwapper
 from dfp_ros.preflight_subject import require_preflight
+from dfp_ros.printable import printable, TEXT
 from dfp_ros.privileges import RefusedError
 from dfp_ros.qos_watch import QosWatch
 from dfp_ros.realtime import prepare_threads, Realtime
@@ -106,7 +107,7 @@ class PolicyNode(GuardedNode):
                 self._close()
                 return TransitionCallbackReturn.FAILURE
             self.get_logger().info(
-                f'policy {loop.policy.spec.name!r} ({loop.policy.path}, sha256 '
+                f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}, sha256 '
                 f'{loop.policy.sha256[:12]}) on robot {loop.robot.name!r} at '
                 f'{1e9 / loop.tick:g} Hz, running on {" ".join(loop.policy.providers)}')
             return super().on_configure(state)

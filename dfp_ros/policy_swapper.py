@@ -31,6 +31,7 @@ from dfp_ros.node_parameters import read_settings, read_values, require_changeab
 from dfp_ros.policy_file import PolicyFile
 from dfp_ros.policy_status import PolicyStatus, Refusal, Standing, time_now
 from dfp_ros.prepared_change import prepare_change, PreparedChange
+from dfp_ros.printable import printable, TEXT
 from dfp_ros.settings import LOADED
 from dfp_ros.shadow_place import ShadowPlace
 from dfp_ros.ticker import Ticker
@@ -172,6 +173,7 @@ class PolicySwapper:
         policy = self._ticker.loop.policy
 
         def note(text: str) -> None:
+            text = printable(text, TEXT)
             if self._ticker.loop.policy.sha256 != policy.sha256:
                 return
             if text and text != self._on_disk:
@@ -209,7 +211,7 @@ class PolicySwapper:
             self._previous, self._since = old, time_now()
             self._on_disk = ''
             self._node.get_logger().info(
-                f'policy {loop.policy.spec.name!r} ({loop.policy.path}, sha256 '
+                f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}, sha256 '
                 f'{loop.policy.sha256[:12]}) takes over')
         del old
         self._worker.release(dropped)
@@ -257,7 +259,8 @@ class PolicySwapper:
         self._switch(loop)
         self._cancel('policy')
         self._restore('policy')
-        return f'policy {loop.policy.spec.name!r} ({loop.policy.path}) takes over'
+        return (
+            f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}) takes over')
 
     def take_shadow(self, loop: ControlLoop) -> None:
         """

@@ -130,6 +130,11 @@ class Replayer:
             self._controller = None
             self.left_out['a sample is not in the recording'] += 1
             return None
+        if entry.failed is Failed.OVERDUE:
+            # What the watchdog sent, and when, is not recorded.
+            self._controller = None
+            self.left_out['the watchdog had stopped the robot'] += 1
+            return None
         if self._controller is None:
             self.left_out['its settings are not in the recording'] += 1
             return None

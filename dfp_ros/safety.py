@@ -81,6 +81,7 @@ class Reason(enum.Flag):
     SEVERAL_PUBLISHERS = enum.auto()
     JUMP = enum.auto()
     STUCK = enum.auto()
+    OVERDUE = enum.auto()
 
     @property
     def words(self) -> str:
@@ -113,6 +114,9 @@ FROM_GRAPH = Reason.OTHER_PUBLISHER, Reason.SEVERAL_PUBLISHERS
 RULES = (
     Rule(Reason.OPERATOR_STOP, Response.STOP, 'Somebody called `~/stop`.'),
     Rule(Reason.INTERNAL_ERROR, Response.HOLD, 'Deciding or sending failed; a defect.'),
+    Rule(Reason.OVERDUE, Response.HOLD,
+         'No decision came for several control periods (`safety.overdue`), whatever kept the node '
+         'from deciding, and the watchdog stopped the robot.'),
     Rule(Reason.CLOCK_RESET, Response.HOLD,
          'The clock was set back since the last tick; how old the samples are is unknown.'),
     Rule(Reason.WAITING, Response.HOLD,

@@ -56,6 +56,10 @@ class SafetySettings:
     inference_deadline: float = setting(
         0.0, 'Fraction of the time between two ticks that inference may take; 0 is no deadline.',
         bounds=(0.0, 100.0))
+    overdue: float = setting(
+        5.0, 'Control periods, of at most 50 ms each, without a decision after which a watchdog '
+        'stops the robot; never less than 0.1 s, and as long as inference may take of a slow '
+        'tick.', bounds=(2.0, 50.0))
     slow_speed: float = setting(
         0.3, 'Share of the speed that is allowed while the answer to a doubt is slow.',
         bounds=(0.01, 1.0))

@@ -80,6 +80,7 @@ class ProcessScheduling:
         self._processors: frozenset[int] = frozenset()
         self._holders = 0
         self._aside: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self._ahead: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
     def acquire(self, priority: int, processors: frozenset[int]) -> None:
         """
@@ -100,10 +101,13 @@ class ProcessScheduling:
             before = dict(self._before)
             try:
                 while new := set(_threads()) - done:
-                    aside = self._aside_now()
+                    aside, ahead = self._aside_now(), _numbers(self._ahead)
                     for thread in new:
                         with contextlib.suppress(ProcessLookupError):
                             self._before.setdefault(thread, read_scheduling(thread))
+                            if thread in ahead:
+                                _schedule_ahead(thread, priority)
+                                continue
                             _schedule(
                                 thread, priority if thread not in aside else _less(priority),
                                 processors if thread not in aside else frozenset())
@@ -129,7 +133,7 @@ class ProcessScheduling:
         """Schedule what was started aside, and belongs to the loop: threads of a policy's own."""
         with self._lock:
             if self._holders:
-                for thread in set(_threads()) - self._aside_now():
+                for thread in set(_threads()) - self._aside_now() - _numbers(self._ahead):
                     with contextlib.suppress(ProcessLookupError, RefusedError):
                         _schedule(thread, self._priority, self._processors)
 
@@ -141,10 +145,23 @@ class ProcessScheduling:
                 with contextlib.suppress(RefusedError):
                     _schedule(0, _less(self._priority), self._ordinary.processors)
 
+    def step_ahead(self) -> None:
+        """
+        Have the calling thread run whatever the loop does, until it ends.
+
+        Where the loop has real-time priority, it gets one priority more, if the system lets it,
+        and the processors that it had: a loop that hangs may never leave its own.
+        """
+        with self._lock:
+            self._ahead.add(threading.current_thread())
+            if self._holders and self._ordinary is not None:
+                with contextlib.suppress(RefusedError):
+                    _schedule(0, 0, self._ordinary.processors)
+                    _schedule_ahead(0, self._priority)
+
     def _aside_now(self) -> set[int]:
         """List the threads that work beside the loop."""
-        return {thread.native_id for thread in self._aside if thread.native_id is not None
-                and thread.is_alive()}
+        return _numbers(self._aside)
 
     def _restore(self) -> None:
         """Schedule all threads as they were, those that came later as the first."""
@@ -161,6 +178,21 @@ class ProcessScheduling:
 def _threads() -> Iterator[int]:
     """List the threads of this process, by the kernel's numbers."""
     return map(int, os.listdir('/proc/self/task'))
+
+
+def _numbers(threads: weakref.WeakSet[threading.Thread]) -> set[int]:
+    """List threads that run, by the kernel's numbers."""
+    return {thread.native_id for thread in threads if thread.native_id is not None
+            and thread.is_alive()}
+
+
+def _schedule_ahead(thread: int, priority: int) -> None:
+    """Give a thread one priority more than the loop's, or the same where that is refused."""
+    if priority:
+        try:
+            _schedule(thread, min(99, priority + 1), frozenset())
+        except RefusedError:
+            _schedule(thread, priority, frozenset())
 
 
 def _less(priority: int) -> int:

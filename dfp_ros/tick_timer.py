@@ -37,6 +37,7 @@ class TickTimer:
     :param stand_still: Called with what is the matter where simulated time stands still.
 
     :ivar is_simulated: Whether deadlines are on simulated time.
+    :ivar watched: Called ten times a second where time is simulated.
     :ivar deadline: Of the last tick, in s on the clock of the deadlines; None before the first.
     """
 
@@ -49,6 +50,7 @@ class TickTimer:
         self._node = node
         self._tick = tick
         self._stand_still = stand_still
+        self.watched: Callable[[], None] = _nothing
         self._timer: Any = None
         # Where time is simulated, sees whether it goes on.
         self._watch_timer: Any = None
@@ -129,6 +131,11 @@ class TickTimer:
 
     def _watch_clock(self) -> None:
         """See whether simulated time goes on."""
+        self.watched()
         text = self._standstill.find(self._node.get_clock().now().nanoseconds)
         if text:
             self._stand_still(text)
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -23,6 +23,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dfp_ros.control_loop import ControlLoop
+from dfp_ros.decision import Decision, State
 from dfp_ros.decision_log import DecisionLog
 from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.journal import Failed, Journal
@@ -33,12 +34,14 @@ from dfp_ros.observation import Sample
 from dfp_ros.rehearsal import Rehearsal
 from dfp_ros.robot_stop import stop_robot
 from dfp_ros.robot_topics import CommandPublishers
-from dfp_ros.safety import Response
+from dfp_ros.safety import Reason, Response
 from dfp_ros.sample_store import SampleStore
 from dfp_ros.shadow_publisher import ShadowPublisher
 from dfp_ros.silence import answer_silence
+from dfp_ros.source_watch import check_sources
 from dfp_ros.tick_collector import GARBAGE
 from dfp_ros.tick_timer import TickTimer
+from dfp_ros.watchdog import LONGEST_BEAT, Watchdog
 
 
 class NotActiveError(ValueError):
@@ -89,6 +92,10 @@ class Ticker:
         self._commands = commands
         self._decisions = decisions
         self._timer = TickTimer(node, self._tick_now, self._stand_still)
+        self._watchdog = Watchdog(commands, lambda: self.loop, node.get_logger())
+        self._timer.watched = self._beat
+        # Between slow ticks, sees whether the sources are still there.
+        self._source_timer: Any = None
         # Where ticks follow the samples, sees whether there are any.
         self._silence_timer: Any = None
         self._last_sent = 0.0
@@ -118,8 +125,10 @@ class Ticker:
         :return: Whether it was running.
         """
         self._stop_timers()
+        stopped_by_watchdog = self._watchdog.stop()
         was_active, self.is_active = self.is_active, False
         if was_active:
+            self.loop.controller.go_on_from(stopped_by_watchdog)
             self._stop_robot()
         self.log.restart()
         return was_active
@@ -133,6 +142,7 @@ class Ticker:
         """
         if not self.is_active:
             raise NotActiveError('the node is not active; activate it first')
+        self._watchdog.wait(self.loop.settings.limits.stop_within)
         if self._stop_robot():
             # What was sensed while it slowed down waits to be received, and must not be the first
             # that a tick sees.
@@ -147,12 +157,46 @@ class Ticker:
 
     def hold(self) -> str:
         """
-        Stop the robot at the next tick, and keep it stopped, whatever else happens.
+        Stop the robot at once, and keep it stopped, whatever else happens.
 
         :return: What was done, for people.
+        :raises Exception: Where the stop could not be sent; the robot is stopped at the next tick
+            all the same, if that one can be.
         """
         self.loop.controller.stop('stopped by ~/stop; call ~/resume to go on')
-        return 'stopped until ~/resume is called; reset, activation and swaps do not end it'
+        until = 'stopped until ~/resume is called; reset, activation and swaps do not end it'
+        if not self.is_active:
+            return f'the node is not active, and commands nothing; {until}'
+        if self.log.last is None or self.log.last.state is State.WAITING:
+            return f'nothing was commanded yet, and nothing will be; {until}'
+        if not self._stop_now():
+            raise NotStoppedError(
+                f'the stop could not be sent ({self.log.last.text}); the node goes on trying')
+        return f'a stop was sent to every command topic; {until}'
+
+    def _stop_now(self) -> bool:
+        """
+        Send the stop that was asked for; tell whether that worked.
+
+        A robot that a single command would stop harder than its limits is slowed down from the
+        next tick on, which is waited for where it is soon.
+        """
+        loop = self.loop
+        if loop.controller.is_fast and self.is_timed and not self._timer.is_simulated and (
+                loop.tick * 1e-9 <= LONGEST_BEAT):
+            ticks, end = self._ticks, time.monotonic() + 2 * LONGEST_BEAT
+            while self._ticks == ticks and time.monotonic() < end:
+                time.sleep(max(0.0, min(self._timer.time_left(), LONGEST_BEAT)))
+                self.keep_up()
+            return self._ticks != ticks and self.log.last is not None and (
+                Reason.INTERNAL_ERROR not in self.log.last.reason)
+        decision = Decision(
+            State.STOPPED, Reason.OPERATOR_STOP, 'stopped by ~/stop; call ~/resume to go on',
+            loop.controller.halt())
+        self.journal.ask_for_stop()
+        self._commands.send(loop, decision, self._commands.unasked_stamp())
+        self.log.add(decision)
+        return True
 
     def resume(self) -> str:
         """
@@ -201,14 +245,17 @@ class Ticker:
         :param now: Time in ns, on the clock of the samples.
         :param samples: Newest samples by source.
         """
-        begin = time.monotonic()
+        begin = self._watchdog.beat = time.monotonic()
         loop = self.loop
         is_stopped, failed = loop.controller.is_stopped, Failed.DECIDING
         try:
             decision = loop.controller.step(now, samples)
-            failed = Failed.SENDING
+            failed, done = Failed.SENDING, Failed.NOTHING
+            if self._watchdog.has_fired:
+                decision = loop.controller.overdue(*self._watchdog.hand_back())
+                done = Failed.OVERDUE
             self._commands.send(loop, decision, now)
-            failed = Failed.NOTHING
+            failed = done
         except Exception as error:  # a defect must stop the robot, never leave it on its way
             decision = loop.controller.fail(error)
             self._commands.try_to_send(loop, decision, now)
@@ -260,13 +307,18 @@ class Ticker:
     def _make_timers(self) -> None:
         """Make what makes ticks come, the first after one period."""
         self._stop_timers()
+        self._watchdog.start(self.is_timed and not bool(
+            self._node.get_parameter('use_sim_time').value))
         if self.loop.settings.trigger == 'samples':
             self._silence_timer = self._node.create_timer(
-                self.loop.tick * 1e-9, self._watch_samples,
+                min(self.loop.tick * 1e-9, LONGEST_BEAT), self._watch_samples,
                 clock=Clock(clock_type=ClockType.STEADY_TIME))
             return
         settings = self.loop.settings.realtime
         self._timer.start(self.loop.tick, settings.early * 1000)
+        if self.loop.tick * 1e-9 > LONGEST_BEAT:
+            self._source_timer = self._node.create_timer(
+                LONGEST_BEAT, self._watch_sources, clock=Clock(clock_type=ClockType.STEADY_TIME))
         if not self._timer.is_simulated:
             self._rehearsal.start(settings.rehearsal * 1e-6)
 
@@ -274,9 +326,10 @@ class Ticker:
         """Have no more ticks."""
         self._rehearsal.stop()
         self._timer.stop()
-        if self._silence_timer is not None:
-            self._node.destroy_timer(self._silence_timer)
-            self._silence_timer = None
+        for timer in (self._silence_timer, self._source_timer):
+            if timer is not None:
+                self._node.destroy_timer(timer)
+        self._silence_timer = self._source_timer = None
 
     def _stand_still(self, text: str) -> None:
         """Hold a robot whose time stands still, where time is simulated."""
@@ -285,8 +338,27 @@ class Ticker:
 
     def _watch_samples(self) -> None:
         """Hold a robot whose samples stay away, where ticks follow the samples."""
+        self._beat()
         if self.is_active:
             self._lockstep.watch(self.loop, self.store.missing, self.log, self.journal)
+
+    def _watch_sources(self) -> None:
+        """Hold a robot whose sources fail between two ticks, where ticks are slow."""
+        self._beat()
+        last = self.log.last
+        if not self.is_active or last is None or last.state is not State.RUNNING:
+            return
+        now = self._time.now()
+        reason, text = check_sources(now, self.loop.robot.sources.values(), self.store.at(now))
+        if reason:
+            decision = Decision(State.HOLD, reason, text, self.loop.controller.halt())
+            self.journal.ask_for_stop()
+            self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
+            self.log.add(decision)
+
+    def _beat(self) -> None:
+        """Show the watchdog that this thread goes on."""
+        self._watchdog.beat = max(self._watchdog.beat, time.monotonic())
 
     def _tick_now(self) -> None:
         """Tick, with the samples that have arrived."""
