@@ -84,7 +84,8 @@ class McapFile:
     :ivar counts: Messages of each.
     :ivar lost: Bytes at the end that are no whole record.
     :ivar set_back: By how much the clock was set back at most, in ns.
-    :ivar latest: When the last message was received, in ns.
+    :ivar earliest: When the first message was received, in ns.
+    :ivar latest: Likewise, the last.
     :ivar has_checksums: Whether checksums say that all messages are what was written.
     """
 
@@ -95,6 +96,7 @@ class McapFile:
         self.lost = 0
         self.set_back = 0
         self.latest = 0
+        self.earliest = 2**63
         self.has_checksums = True
         self._channels = Channels()
         self._parts: list[_Part] = []
@@ -193,7 +195,8 @@ class McapFile:
         """Go through a chunk, and see that it is what it says."""
         chunk = read_chunk(body, where)
         self.has_checksums &= chunk.has_checksum
-        self._index = index = {}
+        index: dict[int, list[tuple[int, int]]] = {}
+        self._index = index
         times = []
         for at, code, record in walk(chunk.content, where):
             if code == MESSAGE:
@@ -217,6 +220,7 @@ class McapFile:
         self.counts[channel] += 1
         self.set_back = max(self.set_back, self.latest - received)
         self.latest = max(self.latest, received)
+        self.earliest = min(self.earliest, received)
         return channel, received
 
     def _check_index(self, body: bytes, where: str) -> None:
@@ -256,15 +260,15 @@ class McapFile:
         rest = file.read(LARGEST)
         if length != 4:
             raise McapError(f'the end of the data at byte {place} has {length} bytes, expected 4')
-        if len(rest) < 4 + _END or not rest.endswith(MAGIC):
-            # The data is whole; what is missing says it again.
-            return
-        checksum = int.from_bytes(rest[:4], 'little')
+        checksum = int.from_bytes(rest[:4], 'little') if len(rest) >= 4 else 0
         if checksum and checksum != self._checksum:
             raise McapError(
                 f'its data has the checksum {self._checksum:08x}, expected {checksum:08x}: it is '
                 'not what was written')
         self.has_checksums |= bool(checksum)
+        if len(rest) < 4 + _END or not rest.endswith(MAGIC):
+            # The data is whole; what is missing says it again.
+            return
         summary, footer = rest[4:-_END], rest[-_END:-len(MAGIC)]
         code, size, start, _, checksum = struct.unpack('<BQQQI', footer)
         if (code, size) != (FOOTER, 20) or start not in (0, place + HEAD + 4):

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 import struct
 import sys
 from zlib import crc32
@@ -40,6 +41,8 @@ STATISTICS, DATA_END = 0x0b, 0x0f
 HEAD = 9
 #: Bytes of a chunk or message that are read at most, packed and unpacked.
 LARGEST = 1 << 29
+# How many times larger a file may be when it is decompressed, beyond 1 GB.
+_MOST = 1000
 # Bytes of the definition of a type; the largest in use have some 40,000.
 _LARGEST_SCHEMA = 1 << 18
 # Beyond it, times in ns do not fit 63 bits: in the year 2262.
@@ -245,3 +248,33 @@ def unpack(packed: bytes, compression: str, size: int, where: str) -> bytes:
     if len(content) != size:
         raise McapError(f'{where} has {len(content)} bytes, expected the {size} that it says')
     return content
+
+
+def unpack_message(packed: bytes) -> bytes:
+    """Decompress one message of a recording that is compressed message by message."""
+    content = zstd.ZstdDecompressor().decompress(packed, max_length=LARGEST + 1)
+    if len(content) > LARGEST:
+        raise McapError(f'a message has more than {LARGEST} bytes')
+    return content
+
+
+def unpack_file(path: Path, folder: Path) -> Path:
+    """
+    Decompress a file.
+
+    :param path: A file that ends in ``.zstd``.
+    :param folder: Where what comes out goes to.
+    :raises McapError: Where it cannot be, or is much larger than any recording.
+    """
+    target = folder / path.stem
+    most = max(1 << 30, _MOST * path.stat().st_size)
+    try:
+        with zstd.open(path, 'rb') as packed, target.open('wb') as unpacked:
+            while block := packed.read(1 << 20):
+                if unpacked.tell() + len(block) > most:
+                    raise McapError(
+                        f'it has more than {most} bytes when it is decompressed')
+                unpacked.write(block)
+    except (zstd.ZstdError, EOFError) as error:
+        raise McapError(f'it cannot be decompressed: {error}') from error
+    return target

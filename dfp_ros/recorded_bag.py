@@ -16,18 +16,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import get_typestore, Stores
 
+from dfp_ros.bag_reader import BagReader, RecordingError
 from dfp_ros.bounded_json import JsonError, read_json
 from dfp_ros.observation import Sample
-from dfp_ros.printable import printable
+from dfp_ros.printable import listed, printable
 from dfp_ros.recorded_decision import read_decision
 from dfp_ros.replayer import RecordedStep
 from dfp_ros.robot_description import RobotDescription
@@ -40,10 +39,6 @@ _ARRAY, _STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
 _DECISION = '/decision'
 # Node and recorder do not receive a message at the same time, but within this, in ns.
 _JITTER = 20_000_000
-
-
-class RecordingError(ValueError):
-    """A recording cannot be read, or lacks what is needed; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -74,26 +69,24 @@ class RecordedBag:
 
     :param path: A rosbag2 folder, or one of its files.
     :raises RecordingError: Where it cannot be opened.
+
+    :ivar lost: Bytes at the end of a file cut short that could not be read.
+    :ivar notes: What else there is to know of it.
     """
 
     def __init__(self, path: Path) -> None:
         """Open it."""
         self._path = path
-        try:
-            self._reader = AnyReader(
-                [path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-            self._reader.open()
-        except Exception as error:  # rosbags fails in as many ways as files can be damaged
-            raise RecordingError(
-                f'{path}: cannot be read ({error}); expected a rosbag2 folder, or one of its files'
-            ) from error
-        self._types = {each.topic: each.msgtype for each in self._reader.connections}
+        self._reader = BagReader(path)
+        self.notes = self._reader.notes
+        self.lost = self._reader.lost
+        self._types = self._reader.types
 
     def __enter__(self) -> RecordedBag:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reader.close()
+        self._reader.__exit__()
 
     def read(self, node: str = '') -> Recording:
         """
@@ -107,7 +100,7 @@ class RecordedBag:
         loops: dict[int, Mapping[str, Any]] = {}
         parts: tuple[tuple[str, int], ...] = ()
         status = f'{topic[:-len(_DECISION)]}/policy'
-        for name, message in self._messages((topic, status)):
+        for name, _, message in self._reader.messages({topic: _ARRAY, status: _STRING}):
             if name == status:
                 content = self._read_status(status, message.data)
                 if 'loop' in content:
@@ -169,7 +162,7 @@ class RecordedBag:
         """Find the topic of the decisions."""
         there = sorted(
             topic for topic, kind in self._types.items()
-            if topic.endswith(_DECISION) and kind == _ARRAY)
+            if topic.endswith(_DECISION) and _ARRAY in kind)
         if node:
             topic = f'/{node.strip("/")}{_DECISION}'
             if topic not in there:
@@ -190,9 +183,10 @@ class RecordedBag:
         """Find the samples of one source that decisions were made from, by their time."""
         topic = source.topic if source.topic.startswith('/') else (
             recording.namespace + source.topic)
-        if self._types.get(topic) != source.type:
+        kinds = self._types.get(topic, set())
+        if source.type not in kinds:
             raise RecordingError(
-                f'{self._path}: {topic}: found {self._types.get(topic, "no such topic")}, '
+                f'{self._path}: {topic}: found {listed(sorted(kinds)) or "no such topic"}, '
                 f'expected {source.type}, as {source.where} says')
         wanted = sorted({
             step.decision.samples[source.name] for step in recording.steps
@@ -202,7 +196,8 @@ class RecordedBag:
         read: Any = None if not source.child else TransformReader(
             source.parent, source.child, robot.readings(source.name), source.time != RECEIVE).read
         found: dict[int, tuple[int, Sample]] = {}
-        for each, received, message in self._timed((topic, static)):
+        for each, received, message in self._reader.messages(
+                {topic: source.type, static: source.type}):
             if read is None:
                 # Whether it has a header, a message shows.
                 read = SampleReader(
@@ -218,24 +213,6 @@ class RecordedBag:
             if time is not None and (time not in found or off < found[time][0]):
                 found[time] = off, sample
         return {time: sample for time, (_, sample) in found.items()}
-
-    def _messages(self, topics: Iterable[str]) -> Iterable[tuple[str, Any]]:
-        """Read messages in order: topic and content."""
-        return ((topic, message) for topic, _, message in self._timed(topics))
-
-    def _timed(self, topics: Iterable[str]) -> Iterable[tuple[str, int, Any]]:
-        """Read messages in order: topic, time of reception in ns, content."""
-        wanted = [each for each in self._reader.connections if each.topic in topics]
-        if not wanted:
-            return
-        try:
-            for connection, received, raw in self._reader.messages(wanted):
-                yield (
-                    connection.topic, received,
-                    self._reader.deserialize(raw, connection.msgtype))
-        except Exception as error:  # likewise
-            raise RecordingError(
-                f'{self._path}: found damaged messages: {error}') from error
 
 
 def _match(wanted: list[int], sample: Sample) -> int | None:

@@ -120,8 +120,9 @@ class RecorderNode(Node):
             self._report_trouble()
             marks = ', '.join(f'{count} {mark}' for mark, count in self._marked.items())
             self.get_logger().info(
-                f'{self._bag.path}: {self._bag.written} messages, {self._bag.dropped} dropped; '
-                f'marks: {marks}')
+                f'{self._bag.path}: {self._bag.written} messages, {self._bag.dropped} dropped'
+                + (f', {self._bag.lost} lost as they could not be written'
+                   if self._bag.lost else '') + f'; marks: {marks}')
         self.destroy_node()
 
     def _open(self) -> None:

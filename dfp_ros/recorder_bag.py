@@ -16,15 +16,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Full, Queue
 import shutil
 import threading
 import time
-from typing import Any, Literal
+from typing import Literal
 
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys.store import Typestore
+
+from dfp_ros.checked_writer import CheckedWriter
 
 STORAGES = {plugin.name.lower(): plugin for plugin in StoragePlugin}
 VERSION: Literal[9] = 9  # of rosbag2's metadata, in Jazzy and later
@@ -48,8 +51,9 @@ class BagWriter:
     :param reserve: Bytes that are left free on the disk, so that there is room to end the bag.
     :raises BagError: Where the folder exists or cannot be written.
 
-    :ivar written: Messages written.
+    :ivar written: Messages that are in the bag for certain; once it is closed, all that are in it.
     :ivar dropped: Messages that came while the queue was full.
+    :ivar received: Messages that came, all of them.
     :ivar failure: Why nothing is written any more; empty while all is well.
     """
 
@@ -65,6 +69,7 @@ class BagWriter:
         self._queue: Queue[tuple[int, int, bytes] | None] = Queue(queue_size)
         self.written = 0
         self.dropped = 0
+        self.received = 0
         self.failure = ''
         self._open = threading.Event()
         # One thread does it all, the opening too: SQLite wants that.
@@ -75,6 +80,11 @@ class BagWriter:
             self._thread.join()
             raise BagError(self.failure)
 
+    @property
+    def lost(self) -> int:
+        """Messages that came and are not in the bag, once it is closed."""
+        return self.received - self.written - self.dropped
+
     def add(self, topic: int, received: int, message: bytes) -> None:
         """
         Have a message written, or dropped where the disk is too slow; never wait.
@@ -83,6 +93,7 @@ class BagWriter:
         :param received: When it arrived, in ns.
         :param message: The message as it came over the wire.
         """
+        self.received += 1
         try:
             self._queue.put_nowait((topic, received, message))
         except Full:
@@ -104,23 +115,50 @@ class BagWriter:
         try:
             if self.path.exists():
                 raise BagError(f'{self.path}: found something there; name another folder')
-            writer = Writer(
+            writer = CheckedWriter(
                 self.path, version=VERSION, storage_plugin=STORAGES[self._storage])
             try:
                 self._begin(writer)
                 self._write(writer)
-            finally:
-                # Where the disk is full even this may fail; what is on it stays there.
-                if writer.storage is not None:
-                    writer.close()
+            except BagError:
+                self._end(writer)
+                raise
+            except BaseException:
+                # A disk that is full takes no end either; what is on it stays there.
+                self._leave(writer)
+                raise
+            self._end(writer)
         except BagError as error:
             self.failure = str(error)
         except Exception as error:  # whatever it is: a thread that ends unnoticed loses all
-            self.failure = f'{self.path}: cannot be written: {type(error).__name__}: {error}'
+            self.failure = (
+                f'{self.path}: cannot be written: {type(error).__name__}: {error}; what was '
+                'written before can be converted and replayed')
         finally:
             self._open.set()
 
-    def _begin(self, writer: Writer) -> None:
+    def _end(self, writer: CheckedWriter) -> None:
+        """End the bag, with all that is in it."""
+        storage = writer.storage
+        if storage is None:
+            return
+        try:
+            writer.close()
+        except BaseException:
+            self._leave(writer)
+            raise
+        finally:
+            self.written = storage.stored
+
+    def _leave(self, writer: CheckedWriter) -> None:
+        """Leave the bag without an end, and with what is finished of it."""
+        storage = writer.storage
+        if storage is not None:
+            with suppress(OSError):
+                writer.abort()
+            self.written = storage.stored
+
+    def _begin(self, writer: CheckedWriter) -> None:
         """Open the files and name the topics."""
         writer.open()
         self._connections = [
@@ -128,7 +166,7 @@ class BagWriter:
             for topic, kind in self._topics]
         self._check_room()
 
-    def _write(self, writer: Writer) -> None:
+    def _write(self, writer: CheckedWriter) -> None:
         """Write what comes."""
         self._open.set()
         flush_at = time.monotonic() + FLUSH_EVERY
@@ -142,9 +180,10 @@ class BagWriter:
             topic, received, message = item
             if topic >= 0:
                 writer.write(self._connections[topic], received, message)
-                self.written += 1
             if time.monotonic() >= flush_at:
-                _flush(writer.storage)
+                assert writer.storage is not None
+                writer.storage.flush()
+                self.written = writer.storage.stored
                 self._check_room()
                 flush_at = time.monotonic() + FLUSH_EVERY
 
@@ -156,12 +195,3 @@ class BagWriter:
                 f'{self.path}: found {free >> 20} MB free on the disk, {self._reserve >> 20} MB '
                 'are kept free; the recording has ended')
 
-
-def _flush(storage: Any) -> None:
-    """Have the storage hand over what it holds back; rosbags has no common word for that."""
-    if hasattr(storage, 'close_chunk'):
-        if storage.chunk.msgs:
-            storage.close_chunk()
-        storage.bio.flush()
-    else:
-        storage.conn.commit()

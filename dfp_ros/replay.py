@@ -153,6 +153,12 @@ def replay(arguments: argparse.Namespace) -> int:
         if hash_robot(robot_file) != some['robot']['sha256']:
             print(f'note: {robot_file} is not the file that was recorded', file=sys.stderr)
         steps = bag.with_samples(recording, robot)
+        for note in bag.notes:
+            print(f'note: {note}', file=sys.stderr)
+        if bag.lost:
+            print(
+                f'note: {arguments.bag}: was cut short; {bag.lost} bytes at its end are lost',
+                file=sys.stderr)
     policies, other = _given_policy(arguments.policy, recording)
     loops = RecordedLoops(recording, robot, policies, other)
     spec = (other or loops.find_policy(some['sha256'])).spec

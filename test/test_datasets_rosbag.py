@@ -483,8 +483,8 @@ def test_what_is_no_bag(tmp_path: Path) -> None:
     for name, message in (
             ('none', 'found no such file or folder'), ('empty', r'found no \.mcap or \.db3 file'),
             ('notes.txt', "found '.txt', expected a rosbag2 folder"),
-            ('noise.mcap', 'damaged .*it does not begin as an mcap file'),
-            ('noise.db3', 'damaged .*not a database'),
+            ('noise.mcap', 'damaged: it does not begin as an mcap file'),
+            ('noise.db3', 'damaged: it does not begin as a database'),
             ('silent', 'found a bag without a message')):
         with pytest.raises(DataError, match=message) as caught:
             read(tmp_path / name)

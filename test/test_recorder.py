@@ -33,6 +33,7 @@ pytest.importorskip('rclpy')
 from bags import demonstration, STORE, TYPES
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
+import numpy as np
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -51,6 +52,7 @@ from dfp_ros.recorder_marks import Presses
 from dfp_ros.recorder_types import find_definitions
 from dfp_ros.robots.domain import free_domain
 from training.datasets.rosbag_files import Bag
+from training.transitions import DataError
 
 
 @contextmanager
@@ -240,9 +242,41 @@ def test_a_disk_that_is_full(tmp_path: Path, storage: str) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert str(tmp_path / 'bag') in bag.failure
     assert 'cannot be written' in bag.failure
-    if storage == 'mcap':
+    # What is said to be there is there, and what came besides is said to be lost.
+    assert bag.lost > 1000
+    assert bag.written + bag.lost == bag.received == 400 * len(demonstration(10))
+    if storage == 'mcap' or bag.written:
         with Bag(tmp_path / 'bag') as found:
-            assert found.count('/joint_states') > 1000
+            assert sum(found.count(topic) for topic in TYPES) == bag.written
+            assert found.lost == 0
+    assert bag.written > 1000 or storage == 'sqlite3'
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_bit_that_is_changed(tmp_path: Path, storage: str) -> None:
+    """
+    Wherever it is in the file, the recording is refused; unchanged it is whole, for anybody.
+
+    But for the last 8 bytes, which say only that it ended.
+    """
+    bag = writer(tmp_path / 'bag', storage=storage)
+    write(bag, 3)
+    bag.close()
+    assert not bag.failure
+    with Bag(tmp_path / 'bag') as found:
+        assert not found.notes, 'it has checksums'
+    assert len(contents(tmp_path / 'bag')['/joint_states']) == 3 * 20
+    file = next(each for each in (tmp_path / 'bag').iterdir() if each.stem == 'bag')
+    whole = file.read_bytes()
+    random = np.random.default_rng(0)
+    places = {*random.integers(0, len(whole) - 8, 150), *range(8, 60),
+              *range(len(whole) - 60, len(whole) - 8)}
+    for place in places:
+        changed = bytearray(whole)
+        changed[place] ^= 1 << int(random.integers(8))
+        file.write_bytes(changed)
+        with pytest.raises(DataError, match=r'bag\.(mcap|db3): found a file that is damaged: '):
+            Bag(tmp_path / 'bag')
 
 
 def test_a_disk_that_is_too_slow(tmp_path: Path) -> None:

@@ -122,9 +122,19 @@ def flipped(numbers: np.ndarray, place: int, bit: int) -> np.ndarray:
     return changed
 
 
-def test_lockstep(bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every decision of two episodes comes out again, from the folder and from its file."""
-    for path in (bag, bag / 'bag.mcap'):
+def test_lockstep(
+        bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Every decision of two episodes comes out again.
+
+    From the folder, from its file, and from what a recorder leaves that is killed.
+    """
+    killed = tmp_path / 'killed'
+    killed.mkdir()
+    # As a recorder leaves it that was killed: without metadata.yaml, and cut within a record.
+    whole = (bag / 'bag.mcap').read_bytes()
+    (killed / 'bag.mcap').write_bytes(whole[:whole.rindex(b'serialized_metadata') + 5])
+    for path in (bag, bag / 'bag.mcap', killed):
         assert main([str(path)]) == 0
         output = capsys.readouterr().out
         assert 'decisions, all equal' in output
@@ -192,7 +202,8 @@ def test_another_policy(
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (['none'], 'none: cannot be read'), (['BAG', '--node', 'x'], 'the topic /x/decision is miss'),
+    (['none'], 'none: found no such file or folder'),
+    (['BAG', '--node', 'x'], 'the topic /x/decision is miss'),
     (['BAG', '--robot', 'none'], "found 'none'"), (['NO DECISIONS'], 'publish_decisions:=true'),
     (['NO POLICY'], 'found nothing on /dfp_policy/policy'),
     (['NO CUBE'], '/cube_0_pose: found no such topic')])

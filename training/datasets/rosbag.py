@@ -133,6 +133,7 @@ def _read(
         pieces = list(cut(_steps(bag, robot, options, clocks), marked, options.unended, report))
         if bag.lost:
             report.counts['bytes lost at a cut end'] += bag.lost
+        report.notes += bag.notes
         if any(problem.startswith('source ') for problem in report.problems):
             report.notes += clocks.notes()
         return pieces, _hash(bag.files), report
