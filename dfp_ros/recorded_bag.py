@@ -28,6 +28,7 @@ from dfp_ros.bounded_json import JsonError, read_json
 from dfp_ros.observation import Sample
 from dfp_ros.printable import listed, printable
 from dfp_ros.recorded_decision import read_decision
+from dfp_ros.recorded_loop import check_loop, LoopError, MOST_LOOPS
 from dfp_ros.replayer import RecordedStep
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.sample_reader import SampleReader
@@ -39,6 +40,8 @@ _ARRAY, _STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
 _DECISION = '/decision'
 # Node and recorder do not receive a message at the same time, but within this, in ns.
 _JITTER = 20_000_000
+# Commands between decisions that are made again at most, in a recording.
+_MOST_STOPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,16 @@ class RecordedBag:
         steps: list[RecordedStep] = []
         loops: dict[int, Mapping[str, Any]] = {}
         parts: tuple[tuple[str, int], ...] = ()
+        stops = 0
         status = f'{topic[:-len(_DECISION)]}/policy'
         for name, _, message in self._reader.messages({topic: _ARRAY, status: _STRING}):
             if name == status:
                 content = self._read_status(status, message.data)
                 if 'loop' in content:
                     loops[content['loop']] = content
+                if len(loops) > MOST_LOOPS:
+                    raise RecordingError(
+                        f'{self._path}: {status}: found more than {MOST_LOOPS} loops')
                 continue
             found = tuple((part.label, part.size) for part in message.layout.dim)
             parts = parts or found
@@ -117,6 +124,12 @@ class RecordedBag:
                 steps.append(RecordedStep(read_decision(parts, row), row, {}))
             except ValueError as error:
                 raise RecordingError(f'{self._path}: {topic}: {error}') from error
+            entry = steps[-1].decision.entry
+            stops += 0 if entry is None else entry.stop_commands
+            if stops > _MOST_STOPS:
+                raise RecordingError(
+                    f'{self._path}: {topic}: found more than {_MOST_STOPS} stop commands between '
+                    'decisions')
         if not steps:
             raise RecordingError(
                 f'{self._path}: {topic} has no message; run the node with '
@@ -134,6 +147,11 @@ class RecordedBag:
             raise RecordingError(
                 f'{self._path}: {topic}: found {printable(repr(content))}, expected an object '
                 'with a whole number as its loop')
+        if 'loop' in content:
+            try:
+                check_loop(content)
+            except LoopError as error:
+                raise RecordingError(f'{self._path}: {topic}: {error}') from error
         return content
 
     def with_samples(

@@ -31,14 +31,15 @@ from numpy.typing import NDArray
 from dfp_ros.decision import Decision, State
 from dfp_ros.journal import Entry, Failed
 from dfp_ros.observation import Sample
-from dfp_ros.printable import printable
+from dfp_ros.printable import listed, printable
 from dfp_ros.safety import Reason
 
 # Times and seeds are split: a double holds no ns since 1970, and no 63 bits.
 _SECOND, _HALF = 1_000_000_000, 2**32
 _NEVER = (-1.0, 0.0)
-# The largest whole number that a double holds, and the last second that 63 bits of ns do.
-_LARGEST, _LATEST = 2.0**53, 9_223_372_037
+# The largest whole number that a double holds, and the last second that 63 bits of ns do; and no
+# inference takes longer, in s.
+_LARGEST, _LATEST, _LONGEST = 2.0**53, 9_223_372_037, 1e6
 _STATES = tuple(State)
 _TIMES = ('sample', 'received')
 _COMMANDS = ('action', 'command', 'limited', 'sent')
@@ -197,7 +198,7 @@ def read_decision(
     found, named = _take_apart(parts, np.asarray(data, np.float64))
     for label, size in _NEEDED.items():
         if label not in found:
-            raise ValueError(f'the part {label!r} is missing; found {", ".join(found)}')
+            raise ValueError(f'the part {label!r} is missing; found {listed(found)}')
         _require_numbers(label, found[label], size)
     for kind in _TIMES:
         for name, values in named[kind].items():
@@ -223,6 +224,9 @@ def read_decision(
         if values is None or len(values) == 1 and not values[0] >= 0:
             return None
         _require_numbers(label, values, 1)
+        if label == 'inference' and values[0] > _LONGEST:
+            raise ValueError(
+                f'the part {label!r}: found {values[0]:g} s, expected at most {_LONGEST:g} s')
         return float(values[0])
 
     draw = number('draw')
@@ -265,6 +269,16 @@ def _read_entry(found: Vectors) -> Entry | None:
     loop, policy, step, stopped, stop_commands, failed = (
         int(found[label][0]) for label in sizes if label != 'seed')
     high, low = found['seed']
+    for label, number in (('loop', loop), ('policy', policy), ('step', step),
+                          ('stop_commands', stop_commands)):
+        if number < 0:
+            raise ValueError(
+                f'the part {label!r}: found {number:g}, expected a whole number from 0 on')
+    if not (0 <= high < _HALF // 2 and 0 <= low < _HALF):
+        raise ValueError(
+            f"the part 'seed': found {high:g} {low:g}, expected two numbers of 32 bits")
+    if failed not in list(Failed):
+        raise ValueError(f"the part 'failed': found {failed:g}, expected 0 to {len(Failed) - 1}")
     return Entry(
         loop, policy, int(high) * _HALF + int(low), step, bool(stopped), stop_commands,
         Failed(failed))
@@ -273,10 +287,10 @@ def _read_entry(found: Vectors) -> Entry | None:
 def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None:
     """See that a part has so many numbers."""
     if len(values) != size or not (np.abs(values) <= _LARGEST).all():
-        shown = printable(values[:size + 1].tolist())
+        shown = ' '.join(f'{value:g}' for value in values[:size + 1])
         raise ValueError(
-            f'the part {printable(label)!r}: found {shown}, expected {size} numbers of at most '
-            f'{_LARGEST:g}')
+            f'the part {printable(label)!r}: found {shown or "none"}, expected {size} numbers of '
+            f'at most {_LARGEST:g}')
 
 
 def _split(time: int | None) -> tuple[float, float]:
@@ -286,8 +300,9 @@ def _split(time: int | None) -> tuple[float, float]:
 
 def _time(parts: NDArray[np.float64]) -> int:
     """Put a time together."""
-    if not 0 <= parts[0] < _LATEST:
-        raise ValueError(f'found a time of {parts[0]:g} s, expected 0 to {_LATEST:g} s')
+    if not 0 <= parts[0] < _LATEST or not 0 <= parts[1] < _SECOND:
+        raise ValueError(
+            f'found a time of {parts[0]:g} s {parts[1]:g} ns, expected 0 to {_LATEST:g} s')
     return int(parts[0]) * _SECOND + int(parts[1])
 
 

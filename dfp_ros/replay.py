@@ -29,21 +29,27 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-import hashlib
 from pathlib import Path
 import sys
-from typing import Any
 
 from dfp_ros.control_loop import hash_robot, load_policy, load_robot, make_controller
 from dfp_ros.controller import Controller
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.policy_difference import PolicyDifference
+from dfp_ros.printable import listed, printable, quoted
 from dfp_ros.recorded_bag import RecordedBag, Recording, RecordingError
 from dfp_ros.recorded_decision import DecisionRow
+from dfp_ros.recorded_loop import (
+    find_policy,
+    LoopError,
+    MOST_LOOPS,
+    recorded_identity,
+    recorded_settings,
+)
 from dfp_ros.replayed_policy import Conditions, ReplayedPolicy
 from dfp_ros.replayer import Difference, RecordedStep, Replayer
 from dfp_ros.robot_description import RobotDescription
-from dfp_ros.settings import describe, make_settings, Settings
+from dfp_ros.setting import SettingsError
 from dfp_ros.shared_files import find_shared
 from dfp_ros.urdf import read_recorded_joints
 
@@ -70,12 +76,17 @@ class RecordedLoops:
         self._policies = policies
         self._other = other
         self.find_policy = cache(self._find_policy)
+        self._made = 0
 
     def make(self, loop: int) -> Controller | None:
         """Make the controller of a loop, None where what it was is not recorded."""
         known = self._recording.loops.get(loop)
         if known is None:
             return None
+        self._made += 1
+        if self._made > 2 * MOST_LOOPS:
+            raise RecordingError(
+                f'found decisions that change their loop more than {2 * MOST_LOOPS} times')
         settings = recorded_settings(known)
         policy = self._other or self.find_policy(known['sha256'])
         joints = known['joints']
@@ -89,49 +100,15 @@ class RecordedLoops:
         loops = sorted({*self._recording.loops, until})
         return [loop for loop in loops if before < loop <= until]
 
+    def identity(self, loop: int) -> tuple[int, int] | None:
+        """Return what rows of a loop say of it, None where what it was is not recorded."""
+        known = self._recording.loops.get(loop)
+        return None if known is None else recorded_identity(known)
+
     def _find_policy(self, sha256: str) -> OnnxPolicy:
         """Find the policy file of a hash, and load it as it was."""
         known = next(each for each in self._recording.loops.values() if each['sha256'] == sha256)
-        execution = recorded_settings(known).execution
-        tried = []
-        places = (self._policies.get(sha256, ''), known['path'], known['parameter'], known['name'])
-        for name in dict.fromkeys(place for place in places if place):
-            try:
-                path = find_shared(name, 'models', '.onnx')
-                found = hashlib.sha256(path.read_bytes()).hexdigest()
-            except (OSError, ValueError):
-                tried.append(f'{name}: not there')
-                continue
-            if found == sha256:
-                return load_policy(str(path), execution)
-            tried.append(f'{name}: sha256 {found[:12]}')
-        raise RecordingError(
-            f'found no policy file {known["name"]!r} with sha256 {sha256[:12]} (tried '
-            f'{"; ".join(tried)}); say where it is with --policy')
-
-
-def recorded_settings(known: Mapping[str, Any]) -> Settings:
-    """
-    Read the settings of a loop.
-
-    :param known: What ``~/policy`` said of it.
-    :raises SettingsError: Where a value cannot be.
-    """
-    values = {name: default for name, default, _ in describe()}
-    flat = dict(_flatten(known['settings']))
-    values.update({name: value for name, value in flat.items() if name in values})
-    return make_settings(values)
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = '') -> Sequence[tuple[str, Any]]:
-    """Name settings as parameters are named."""
-    found: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found += _flatten(value, f'{prefix}{name}.')
-        else:
-            found.append((f'{prefix}{name}', value))
-    return found
+        return find_policy(known, self._policies)
 
 
 def replay(arguments: argparse.Namespace) -> int:
@@ -149,9 +126,16 @@ def replay(arguments: argparse.Namespace) -> int:
                 'record that topic too')
         some = next(iter(recording.loops.values()))
         robot_file = arguments.robot or some['settings']['robot']
+        if not arguments.robot and Path(robot_file).name != robot_file and (
+                Path(robot_file).suffix not in ('.yaml', '.yml')):
+            raise RecordingError(
+                f'{arguments.bag}: found the robot description {quoted(robot_file)}, expected a '
+                'bare name or one that ends in .yaml; say where it is with --robot')
         robot = load_robot(robot_file)
         if hash_robot(robot_file) != some['robot']['sha256']:
-            print(f'note: {robot_file} is not the file that was recorded', file=sys.stderr)
+            print(
+                f'note: {printable(robot_file)} is not the file that was recorded',
+                file=sys.stderr)
         steps = bag.with_samples(recording, robot)
         for note in bag.notes:
             print(f'note: {note}', file=sys.stderr)
@@ -168,10 +152,12 @@ def replay(arguments: argparse.Namespace) -> int:
     if row.parts != recording.parts:
         raise RecordingError(
             f'{arguments.bag}: found decisions with the parts '
-            f'{" ".join(label for label, _ in recording.parts)}, expected '
-            f'{" ".join(label for label, _ in row.parts)}; robot and version of this package have '
-            'to be those of the recording')
-    replayer = Replayer(row, loops.make, loops.between, loops.conditions, other is None)
+            f'{listed((label for label, _ in recording.parts), 50)}, expected '
+            f'{listed((label for label, _ in row.parts), 50)}; robot and version of this package '
+            'have to be those of the recording')
+    replayer = Replayer(
+        row, loops.make, loops.between, loops.conditions, other is None,
+        loops.identity)
     differences = PolicyDifference(spec)
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         decision = replayer.step(step, following)
@@ -203,7 +189,8 @@ def _report(
     lines = [f'{recording.node}: {len(steps)} decisions in {span:.1f} s']
     # Loops that differ in their settings only are the same policy.
     lines += dict.fromkeys(
-        f'  {known["name"]} (sha256 {known["sha256"][:12]}) from {known["since"]} on'
+        f'  {printable(known["name"])} (sha256 {known["sha256"][:12]}) from '
+        f'{printable(known["since"])} on'
         for known in recording.loops.values())
     lines += [
         f'not replayed: {count}, {reason}' for reason, count in replayer.left_out.most_common()]
@@ -243,9 +230,13 @@ def main(arguments: list[str] | None = None) -> int:
                          'have done')
     add('--robot', help="robot description; the recorded name's without it")
     add('--node', default='', help='whose decisions, where there are those of several nodes')
+    asked = parser.parse_args(arguments)
     try:
-        return replay(parser.parse_args(arguments))
-    except ValueError as error:
+        return replay(asked)
+    except (LoopError, SettingsError) as error:
+        print(f'{asked.bag}: what it says of what ran cannot be: {error}', file=sys.stderr)
+        return 2
+    except (ValueError, OSError, MemoryError) as error:
         print(error, file=sys.stderr)
         return 2
 

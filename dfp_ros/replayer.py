@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ from dfp_ros.replayed_policy import Conditions
 from dfp_ros.safety import FROM_GRAPH, Reason
 
 Row = NDArray[np.float64]
+# Draws of noise that are made again at most, for decisions whose past is not recorded.
+_MOST_DRAWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Replayer:
     :param between: Lists the loops that took over after one and until another, that one included.
     :param conditions: The conditions that the controllers' policies are asked under.
     :param compares: Whether the decisions should come out as they were recorded.
+    :param identity: Gives what rows of a loop have to say of it: policy and seed; None where that
+        is not recorded.
 
     :ivar replayed: How many decisions were made again.
     :ivar different: How many of them came out differently.
@@ -97,8 +101,12 @@ class Replayer:
     def __init__(
             self, row: DecisionRow, make: Callable[[int], Controller | None],
             between: Callable[[int, int], Sequence[int]], conditions: Conditions,
-            compares: bool = True) -> None:
+            compares: bool = True,
+            identity: Callable[[int], tuple[int, int] | None] = lambda loop: None) -> None:
         """Start before the first decision."""
+        self._identity = identity
+        self._step = 0
+        self._drawn = 0
         self.replayed = self.different = 0
         self.first: Difference | None = None
         self.left_out: Counter[str] = Counter()
@@ -158,7 +166,10 @@ class Replayer:
 
     def _go_on(self, recorded: RecordedDecision, entry: Entry) -> None:
         """See to it that the controller is the one that made this decision."""
-        follows, self._number = recorded.number == self._number + 1, recorded.number
+        # Loops take over one after the other, so one that comes back was never the next.
+        follows = recorded.number == self._number + 1 and entry.loop >= self._loop
+        self._number = recorded.number
+        self._step = self._step + 1 if follows and entry.step != 1 and self._step else entry.step
         if entry.step == 1 or not follows or self._controller is None:
             self._controller = self._make(entry.loop)
             if self._controller is not None:
@@ -187,7 +198,12 @@ class Replayer:
         for reason in FROM_GRAPH:
             controller.note(reason, 'as recorded' if reason in recorded.reason else '')
         if self._compares and not self._is_known and recorded.inference is not None:
-            controller.seek(entry.seed, max(0, (recorded.draw or 0) - 1))
+            draws = max(0, (recorded.draw or 0) - 1)
+            self._drawn += draws
+            if self._drawn > _MOST_DRAWS:
+                # Whatever comes of it, it is not known.
+                draws = 0
+            controller.seek(entry.seed, draws)
         self._set_conditions(recorded)
         try:
             decision = controller.step(recorded.stamp, step.samples)
@@ -216,6 +232,9 @@ class Replayer:
             self, step: RecordedStep, entry: Entry, decision: Decision) -> Difference | None:
         """Find the first part that differs in a bit."""
         recorded = step.decision
+        identity = self._identity(entry.loop)
+        policy, seed = (entry.policy, entry.seed) if identity is None else identity
+        entry = replace(entry, policy=policy, seed=seed, step=self._step)
         computed = np.array(self._row.write(
             recorded.number, recorded.stamp, recorded.lockstep, decision, step.samples, entry))
         differs = (computed.view(np.int64) != step.row.view(np.int64)) & ~(

@@ -31,7 +31,7 @@ from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.command_limits import make_limits
 from dfp_ros.controller import Controller
 from dfp_ros.decision import State
-from dfp_ros.journal import Failed, Journal
+from dfp_ros.journal import Failed, Journal, policy_number
 from dfp_ros.limits import Stop
 from dfp_ros.observation import Sample
 from dfp_ros.planner import Planner, PlanningSettings
@@ -137,14 +137,15 @@ class Node:
 
 def replay(
         steps: list[RecordedStep], policy: OnnxPolicy, planning: PlanningSettings | None = None,
-        known: Callable[[int], bool] = lambda loop: True, ramp_in: float = 0.5) -> Replayer:
+        known: Callable[[int], bool] = lambda loop: True, ramp_in: float = 0.5,
+        identity: Callable[[int], tuple[int, int] | None] = lambda loop: None) -> Replayer:
     """Replay steps."""
     conditions = Conditions()
     replayer = Replayer(
         ROW, lambda loop: make(
             ReplayedPolicy(policy, conditions), conditions.clock, planning, ramp_in)
         if known(loop) else None,
-        lambda before, until: range(before + 1, until + 1), conditions)
+        lambda before, until: range(before + 1, until + 1), conditions, identity=identity)
     for i, step in enumerate(steps):
         replayer.step(step, steps[i + 1] if i + 1 < len(steps) else None)
     return replayer
@@ -206,6 +207,45 @@ def test_a_bit_is_found(policy: OnnxPolicy) -> None:
         assert replayer.first.recorded[0] != replayer.first.computed[0]
         assert replayer.first.is_certain
         assert (replayer.different, replayer.replayed) == (1, 12)
+
+
+@pytest.mark.parametrize(('label', 'every'), [
+    ('policy', False), ('policy', True), ('seed', False), ('seed', True), ('step', False)])
+def test_rows_of_another_policy_or_seed(policy: OnnxPolicy, label: str, every: bool) -> None:
+    """What rows say of policy and seed is compared with what was recorded of the loop."""
+    node = Node(policy)
+    for _ in range(10):
+        node.tick()
+    labels = [part for part, _ in ROW.parts]
+    place = sum(size for _, size in ROW.parts[:labels.index(label)]) + (label == 'seed')
+    steps = []
+    for i, step in enumerate(node.steps):
+        row = step.row.copy()
+        row[place] += every or i == 6
+        steps.append(replace(step, row=row, decision=read_decision(ROW.parts, row)))
+
+    def identity(loop: int) -> tuple[int, int]:
+        return policy_number(SHA), 3
+
+    assert not replay(node.steps, policy, identity=identity).different
+    replayer = replay(steps, policy, identity=identity)
+    assert replayer.first is not None
+    assert (replayer.first.number, replayer.first.part) == (1 if every else 7, label)
+    assert replayer.different == (10 if every else 1)
+
+
+def test_loops_that_come_back(policy: OnnxPolicy) -> None:
+    """None does, so what follows is as after a gap; and controllers are not made without end."""
+    node = Node(policy, ramp_in=0.0)
+    for _ in range(40):
+        node.tick()
+    steps = []
+    for i, step in enumerate(node.steps):
+        row = step.row.copy()
+        row[[part for part, _ in ROW.parts].index('loop') + 1] = 20 if i % 2 else 1
+        steps.append(replace(step, row=row, decision=read_decision(ROW.parts, row)))
+    replayer = replay(steps, policy, ramp_in=0.0)
+    assert replayer.left_out['its past is not in the recording'] > 0
 
 
 def test_goes_on_after_a_gap(policy: OnnxPolicy) -> None:
