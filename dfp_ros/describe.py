@@ -60,7 +60,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--seconds', type=float, default=5.0, help='how long to listen (default: 5)')
     words = sys.argv if arguments is None else ['describe', *arguments]
-    asked = parser.parse_args(remove_ros_args(words)[1:])
+    try:
+        asked = parser.parse_args(remove_ros_args(words)[1:])
+    except RuntimeError as error:  # rclpy's own, at what follows --ros-args
+        parser.error(printable(error, 500))
     if not 0.5 <= asked.seconds <= 600:
         parser.error(f'--seconds: found {asked.seconds:g}, expected 0.5 to 600')
     if asked.policy and (asked.out or asked.name):
@@ -99,9 +102,11 @@ def describe_robot(seconds: float, name: str, arguments: list[str] | None = None
     from rclpy.executors import ExternalShutdownException
     from rclpy.node import Node
 
+    from dfp_ros.dds_transport import choose_transport
     from dfp_ros.robot_listener import RobotListener
     from dfp_ros.robot_scaffold import write_scaffold
 
+    choose_transport()
     rclpy.init(args=arguments)
     node = Node('dfp_describe', start_parameter_services=False)
     listener = RobotListener(node)
@@ -173,10 +178,11 @@ def main(args: list[str] | None = None) -> int:
     asked = parse(args)
     try:
         if asked.policy:
-            print(describe_policy(asked.policy))
+            print(describe_policy(asked.policy), flush=True)
             return 0
         if asked.out is None:
-            print(describe_robot(asked.seconds, asked.name or 'my_robot', args), end='')
+            print(
+                describe_robot(asked.seconds, asked.name or 'my_robot', args), end='', flush=True)
             return 0
         check_out(asked.out, asked.force)
         text = describe_robot(asked.seconds, asked.name or asked.out.stem, args)
@@ -188,7 +194,8 @@ def main(args: list[str] | None = None) -> int:
     except (PolicyError, SharedFileError, OutputError) as error:
         print(f'describe: {printable(error, 2000)}', file=sys.stderr)
         return 2
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
+        # RuntimeError is rclpy's, where ROS cannot be joined.
         print(f'describe: {printable(error, 2000)}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

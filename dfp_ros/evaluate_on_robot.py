@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from pathlib import Path
+import re
 import signal
 import sys
 
@@ -34,6 +35,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
+from dfp_ros.dds_transport import choose_transport
 from dfp_ros.operator_keys import OperatorKeys
 from dfp_ros.printable import printable
 from dfp_ros.robot_evaluation import EvaluationError, read_evaluation, RobotEvaluation
@@ -67,12 +69,21 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     kept.add_argument(
         '--force', action='store_true', help='write --out though there is such a file')
     words = sys.argv if arguments is None else ['evaluate_on_robot', *arguments]
-    asked = parser.parse_args(remove_ros_args(words)[1:])
+    try:
+        asked = parser.parse_args(remove_ros_args(words)[1:])
+    except RuntimeError as error:  # rclpy's own, at what follows --ros-args
+        parser.error(printable(error, 500))
     for name, least, most in (
             ('episodes', 1, 100_000), ('seconds', 0, 86_400), ('settle', 0, 3600)):
         if not least <= getattr(asked, name) <= most:
             parser.error(
                 f'--{name}: found {getattr(asked, name):g}, expected {least} to {most}')
+    for name in ('scene', 'policy_node'):
+        value = getattr(asked, name)
+        if value and not re.fullmatch(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', value):
+            parser.error(
+                f'--{name.replace("_", "-")}: found {printable(value)!r}, expected a name such as '
+                'robot/next_part')
     return asked
 
 
@@ -112,7 +123,12 @@ def main(args: list[str] | None = None) -> int:
     except EvaluationError as error:
         _complain(error)
         return 2
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    choose_transport()
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rclpy's own, such as a domain that is no number
+        _complain(error)
+        return 2
     node = rclpy.create_node('evaluate_on_robot')
     with OperatorKeys() as keys:
         evaluator = RobotEvaluator(

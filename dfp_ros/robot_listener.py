@@ -22,7 +22,7 @@ from typing import Any
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -67,6 +67,7 @@ class RobotListener:
 
         :param seconds: How long.
         :return: What was found.
+        :raises ExternalShutdownException: If a signal ends it.
         """
         begin = time.monotonic()
         look = begin
@@ -75,6 +76,8 @@ class RobotListener:
                 self._look_around()
                 look = now + _LOOK_AGAIN
             self._executor.spin_once(min(_LOOK_AGAIN, begin + seconds - now))
+        if not rclpy.ok(context=self._node.context):
+            raise ExternalShutdownException
         return self._sum_up(seconds)
 
     def close(self) -> None:

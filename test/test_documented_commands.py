@@ -95,9 +95,9 @@ def check_ros(words: list[str]) -> None:
     if package != 'dfp_ros' or name == '...':
         return
     if kind == 'run':
-        entry = re.search(rf"'{name} = ([\w.]+):main'", (ROOT / 'setup.py').read_text())
-        assert entry, f'no executable {name}'
-        text = (ROOT / (entry[1].replace('.', '/') + '.py')).read_text()
+        assert f"'{name} = dfp_ros" in (ROOT / 'setup.py').read_text(), f'no executable {name}'
+        module, = (ROOT / 'dfp_ros').rglob(f'{name}.py')
+        text = read(module)
         for option in options(rest):
             assert f"'{option}'" in text or option in ('--ros-args', '--help'), option
         given = [word for word in rest if ':=' in word and not re.search(r'/|__', word)]

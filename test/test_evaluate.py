@@ -383,6 +383,16 @@ def test_command_names_what_is_out_of_range(
     assert f'{name}: found {value}, expected' in capsys.readouterr().err
 
 
+def test_policy_of_a_robot_without_simulator_says_where_to_evaluate_it(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the robot, with the command that does it."""
+    write_policy(tmp_path / 'own.onnx', cube_spec(environment='none'))
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / 'own.onnx'), '--episodes', '1'])
+    assert ended.value.code == 2
+    assert 'ros2 run dfp_ros evaluate_on_robot' in capsys.readouterr().err
+
+
 def test_training_evaluates_the_same_in_several_environments(
         demonstrations: Path, tmp_path: Path) -> None:
     """Two evaluations of a run, in the same environments; the setting may change at resume."""

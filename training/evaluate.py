@@ -34,9 +34,10 @@ from tqdm import tqdm
 
 from dfp_ros.chunk import NoiseStream
 from dfp_ros.policy import OnnxPolicy
+from dfp_ros.policy_file import read_spec
 from dfp_ros.robots.rendering import RenderingError
 from dfp_ros.spec import PolicySpec
-from training.config import TrainConfig
+from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
 from training.environments import EnvironmentFailed, start
 from training.episodes import Act, Episode, run_episodes
 from training.provenance import versions, write_json
@@ -188,8 +189,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with ExitStack() as stack:
             film = None
+            spec = read_spec(asked.policy)
+            if (asked.environment or spec.environment) == NO_ENVIRONMENT:
+                raise ConfigError(
+                    f'{asked.policy}: found environment {NO_ENVIRONMENT!r}, the policy of a robot '
+                    'that has no simulator; evaluate it there, beside the policy node, with '
+                    '`ros2 run dfp_ros evaluate_on_robot --out FILE`, or name a simulator with '
+                    '--environment')
             if asked.video:
-                spec = OnnxPolicy(asked.policy).spec
                 film = stack.enter_context(
                     closing(Film(asked.video, asked.environment or spec.environment)))
             found = evaluate_file(
