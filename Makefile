@@ -19,6 +19,8 @@ COLCON := .colcon
 ROBOT ?= cube
 # `make soak SOAK="--minutes 10 --interval 10"` is a shorter one; --fifo asks for real-time priority.
 SOAK ?=
+# `make fuzz MINUTES=60` is a longer one.
+MINUTES ?= 10
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
 
@@ -26,7 +28,7 @@ PYTEST ?=
 KILTED_TESTS := $(addprefix test/test_, $(addsuffix .py, policy_node qos_watch citizenship \
   preflight node_main source_reader command_writer settings))
 
-.PHONY: help build env sweep-env demo test test-all test-kilted lint train bench bench-quick soak clean distclean
+.PHONY: help build env sweep-env demo test test-all test-kilted lint train bench bench-quick soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +99,9 @@ bench-quick: build ## the shape of it in 3 minutes, into build/bench-quick
 soak: build ## an hour of the node with a fault every minute; fails where something leaks
 	@$(ENTER); found=0; python bench/soak.py $(SOAK) --json bench/results/soak.json || found=$$?; \
 	python bench/performance.py; exit $$found
+
+fuzz: build ## damage files of every kind, for MINUTES (10); findings are kept in build/fuzz
+	@$(ENTER); python test/fuzz.py --minutes $(MINUTES)
 
 clean: ## remove what colcon built
 	rm -rf .colcon build install log

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from dfp_ros.bounded_json import read_json
+from dfp_ros.printable import quoted
 from dfp_ros.robots import robosuite_env
 from dfp_ros.robots.joint_control import joint_range, JointRange
 from dfp_ros.robots.robosuite_env import REWARD_SHIFT
@@ -141,7 +142,7 @@ def _env_args(file: File, environment: str) -> dict[str, Any]:
     if environment != NO_ENVIRONMENT and (task is None or task.env_name != name):
         fitting = [key for key, task in robosuite_env.TASKS.items() if task.env_name == name]
         raise DataError(
-            f'{file.path}: found data of {name!r}, which are not for the environment '
+            f'{file.path}: found data of {quoted(name)}, which are not for the environment '
             f'{environment!r}; name '
             f'{f"{fitting[0]}-mh-low_dim" if fitting else NO_ENVIRONMENT!r}')
     return dict(found)
@@ -149,7 +150,7 @@ def _env_args(file: File, environment: str) -> dict[str, Any]:
 
 def _no_env_args(file: File, text: object) -> DataError:
     return DataError(
-        f'{file.path}: data: env_args: found {text!r}, expected JSON text with env_name and '
+        f'{file.path}: data: env_args: found {quoted(text)}, expected JSON text with env_name and '
         'env_kwargs, as Robomimic writes it; copy them from another file of the same robot')
 
 
