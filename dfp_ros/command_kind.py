@@ -47,7 +47,9 @@ _MESSAGE_WORDS = {
     **dict.fromkeys(('acceleration', 'accelerations', 'accel', 'jerk'), OTHER)}
 # Words in names that people choose, of topics and action fields.
 _NAME_WORDS = {
-    **dict.fromkeys(('position', 'positions', 'pos', 'pose', 'poses'), POSITION),
+    **dict.fromkeys((
+        'position', 'positions', 'pos', 'pose', 'poses', 'angle', 'angles', 'orientation',
+        'displacement', 'height'), POSITION),
     **dict.fromkeys((
         'velocity', 'velocities', 'vel', 'twist', 'speed', 'speeds', 'rate', 'rates'), VELOCITY)}
 _WORD = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+')

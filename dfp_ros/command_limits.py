@@ -88,6 +88,7 @@ def make_limits(
                 # Whatever the range, the robot may stand still.
                 low[where] = np.minimum(np.maximum(low[where], -fastest), 0)
                 high[where] = np.maximum(np.minimum(high[where], fastest), 0)
+                _check_speeds(entry, stop, np.maximum(-low[where], high[where]))
             else:
                 velocity[where] = fastest
                 _check_speeds(entry, stop, fastest)
@@ -192,11 +193,19 @@ def _urdf_error(entry: CommandEntry, joint: str, key: str, fault: str) -> LimitE
 
 
 def _check_speeds(entry: CommandEntry, stop: Stop, fastest: Vector) -> None:
-    """Refuse speeds that a position cannot have, such as those of a wheel."""
+    """
+    Refuse speeds that an output cannot have: a position those of a wheel, and a wheel a million.
+
+    A velocity that the policy never uses may be 0; what it may be, policy and limits together say.
+    """
     reach = reach_of_unit(read_unit(entry.unit))
-    for name, value in zip(_names(entry), fastest, strict=True):
-        if stop.kind == 'position' and (fault := speed_fault(float(value), reach)):
+    for name, value in zip(_names(entry), fastest.tolist(), strict=True):
+        if stop.kind == 'position' and (fault := speed_fault(value, reach)):
             raise LimitError(f'{entry.where}: {name}: limits.velocity: {fault}')
+        if stop.kind == 'velocity' and value and (fault := speed_fault(value, reach)):
+            raise LimitError(
+                f'{entry.where}: {name}: policy, description, URDF and data leave a speed: '
+                f'{fault}; give limits.velocity')
 
 
 def _check_ranges(

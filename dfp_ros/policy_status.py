@@ -91,7 +91,7 @@ class Standing:
             'spec': json.loads(loop.policy.spec.to_json()), 'settings': asdict(loop.settings),
             'robot': {'name': loop.robot.name, 'sha256': robot_sha256},
             'joints': loop.robot.joints and {
-                name: asdict(limits) for name, limits in loop.robot.joints.items()},
+                name: limits.to_record() for name, limits in loop.robot.joints.items()},
             'loading': self.loading,
             'previous': self.previous and describe_policy(self.previous),
             'shadow': self.shadow and describe_policy(self.shadow),

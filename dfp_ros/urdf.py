@@ -56,6 +56,12 @@ class JointLimits:
     position_fault: str = ''
     velocity_fault: str = ''
 
+    def to_record(self) -> dict[str, Any]:
+        """List what it says as JSON has it, which knows no number that is not finite."""
+        return {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in vars(self).items()}
+
 
 def read_joint_limits(text: str) -> dict[str, JointLimits]:
     """
@@ -98,13 +104,17 @@ def read_recorded_joints(content: Any) -> dict[str, JointLimits]:
     :raises UrdfError: If a joint is not written as :class:`JointLimits` is.
     """
     known = {member.name: member.type for member in fields(JointLimits)}
+    endless = {'low': -math.inf, 'high': math.inf, 'velocity': math.nan}
     found = {}
     if not isinstance(content, dict):
         raise UrdfError(f'recorded joints: found {printable(repr(content))}, expected an object')
     for name, limits in content.items():
-        if not isinstance(limits, dict) or not {'low', 'high', 'velocity'} <= set(limits) or any(
-                not isinstance(value, str if known.get(key) == 'str' else float | int)
-                for key, value in limits.items()) or not set(limits) <= set(known):
+        if isinstance(limits, dict):
+            limits = {
+                key: endless.get(key) if value is None else value for key, value in limits.items()}
+        if not isinstance(limits, dict) or not {*endless} <= {*limits} <= {*known} or any(
+                not isinstance(value, str if known[key] == 'str' else float | int)
+                for key, value in limits.items()):
             raise UrdfError(
                 f'recorded joint {printable(name)!r}: found {printable(repr(limits))}, expected '
                 f'{", ".join(known)}')

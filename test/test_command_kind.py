@@ -57,6 +57,7 @@ def said(unit: str, kind: str = ARRAY, path: str = 'data', topic: str = 'command
     (said('1', places=('measured', 'limits.position')), 'by measured and limits.position'),
     (said('1', topic='forward_position_controller/commands'), "'forward_position_controller/c"),
     (said('%', topic='/left/position_controllers'), "the name of the topic '/left/position_c"),
+    (said('1', 'std_msgs/msg/Float64', topic='armServoAngle'), "'armServoAngle'"),
     (said('1', action='joint_positions'), "the name of the action 'joint_positions'"),
 ])
 def test_no_position_is_stopped_by_a_zero(

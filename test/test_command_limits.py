@@ -177,6 +177,17 @@ def test_a_urdf_is_not_believed(
         assert message in str(caught.value)
 
 
+def test_velocities_without_bounds(tmp_path: Path) -> None:
+    """A policy file alone is not believed either; limits make it usable."""
+    wild = replace(SPEC, action=tuple(
+        replace(field, high=(1e6,)) if field.name == 'base_speed' else field
+        for field in SPEC.action))
+    assert make_limits(robot(tmp_path), wild).high[3] == 0.5
+    with pytest.raises(LimitError, match=(
+            r'base_speed\[0\]: .* leave a speed: found 1000000.0, .*give limits.velocity')):
+        make_limits(robot(tmp_path, ('{velocity: 0.5, acc', '{acc')), wild)
+
+
 def test_only_joints_that_are_asked_for_are_looked_at(tmp_path: Path) -> None:
     """Whatever is wrong with others, and with what the description says itself."""
     joints = {**JOINTS, 'caster': JointLimits(1, -1, -1, 'revolute')}

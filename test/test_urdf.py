@@ -142,6 +142,9 @@ def test_recorded_joints() -> None:
     """What a node wrote down is read again, of this release and of those before."""
     found = read_joint_limits(ARM)
     found = {name: each for name, each in found.items() if not each.velocity_fault}
+    text = json.dumps({name: each.to_record() for name, each in found.items()}, allow_nan=False)
+    assert read_recorded_joints(read_json(text)) == found
+    # As releases before wrote it.
     text = json.dumps({name: asdict(each) for name, each in found.items()})
     assert read_recorded_joints(read_json(text, infinite=True)) == found
     before = {'a': {'low': -1, 'high': 1, 'velocity': 2}}
