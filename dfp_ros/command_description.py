@@ -23,6 +23,7 @@ from types import MappingProxyType
 from dfp_ros.command_kind import KINDS, Said, stop_fault, VELOCITY
 from dfp_ros.limit_check import amount_fault
 from dfp_ros.limit_description import FieldLimits, read_field_limits
+from dfp_ros.number_text import all_shown
 from dfp_ros.observation_description import ObservationEntry, read_observation
 from dfp_ros.rotation import ROTATIONS
 from dfp_ros.units import ANGLE, LENGTH, read_unit
@@ -226,7 +227,7 @@ def _require_standstill(
     if stop.kind == VELOCITY and any(entry.offset) and (
             VELOCITY in _said(entry, '', message, '').by_message()):
         raise section.error(
-            f'found offset {list(entry.offset)} with stop: {stop.value}: the robot would be '
+            f'found offset {all_shown(entry.offset)} with stop: {stop.value}: the robot would be '
             'stopped with that velocity; leave the offset out')
 
 

@@ -28,6 +28,7 @@ from dfp_ros.decision import Decision, State
 from dfp_ros.doubts import Doubts
 from dfp_ros.limit_findings import explain_limits
 from dfp_ros.limits import ActionScale
+from dfp_ros.number_text import all_shown
 from dfp_ros.observation import NotFiniteError, NotReadyError, ObservationBuilder, Sample
 from dfp_ros.planner import Planner
 from dfp_ros.policy_file import LateError, PolicyError
@@ -282,7 +283,7 @@ class Controller:
         facts['command'] = command = self._scale.command(planned.joined)
         if not all(map(math.isfinite, command.tolist())):
             findings.append(finding(
-                Reason.NOT_FINITE_ACTION, f'the policy answered {planned.joined.tolist()}'))
+                Reason.NOT_FINITE_ACTION, f'the policy answered {all_shown(planned.joined)}'))
         if (response := strongest(findings)) >= Response.HOLD:
             return self._hold(findings, facts, measured)
         speed = self._settings.slow_speed if response is Response.SLOW else 1.0

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import math
 
 from dfp_ros.braking import UNBOUNDED
+from dfp_ros.number_text import shown
 from dfp_ros.units import ANGLE, LENGTH, Unit
 
 #: Share of a range that has to be left of it where it meets another.
@@ -100,18 +101,18 @@ def range_fault(low: float, high: float, reach: Reach = _ANY) -> str:
             return f'found {name} {value}, expected a number'
     if low >= high:
         return (
-            f'found low {low}, expected less than high, {high}'
+            f'found low {shown(low)}, expected less than high, {shown(high)}'
             + ('; a range without width is a place that the robot would be driven to'
                if low == high else ''))
     for name, value in (('low', low), ('high', high)):
         if not abs(value) <= min(reach.place, UNBOUNDED):
             return (
-                f'found {name} {value}, expected at most {reach.place:.4g} either way; '
+                f'found {name} {shown(value)}, expected at most {reach.place:.4g} either way; '
                 + reach.explain(value, reach.place))
     if high - low < reach.width:
         return (
-            f'found {low} to {high}, expected a range that is at least {reach.width:g} wide; the '
-            'robot would be driven there')
+            f'found {shown(low)} to {shown(high)}, expected a range that is at least '
+            f'{reach.width:g} wide; the robot would be driven there')
     return ''
 
 
@@ -125,7 +126,7 @@ def speed_fault(value: float, reach: Reach = _ANY) -> str:
     if fault := amount_fault(value):
         return fault
     if value > reach.speed:
-        return f'found {value}, expected at most {reach.speed:.4g} a second; ' + (
+        return f'found {shown(value)}, expected at most {reach.speed:.4g} a second; ' + (
             reach.explain(value, reach.speed))
     return ''
 
@@ -135,12 +136,12 @@ def amount_fault(value: float) -> str:
     if math.isnan(value):
         return f'found {value}, expected a number'
     if value <= 0:
-        return f'found {value}, expected numbers above 0' + (
+        return f'found {shown(value)}, expected numbers above 0' + (
             '; a negative number does not stand for "no limit"' if value < 0 else '')
     if value < _SLOWEST:
-        return f'found {value}, expected at least {_SLOWEST:g}: nothing would move'
+        return f'found {shown(value)}, expected at least {_SLOWEST:g}: nothing would move'
     if value >= UNBOUNDED:
-        return f'found {value}, expected less than {UNBOUNDED:g}; {_NONE}'
+        return f'found {shown(value)}, expected less than {UNBOUNDED:g}; {_NONE}'
     return ''
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.chunk import FloatArray
+from dfp_ros.number_text import all_shown
 from dfp_ros.safety import Finding, finding, Reason
 
 
@@ -36,14 +37,14 @@ def explain_limits(
     findings = []
     if Reason.CLIPPED in limits:
         findings.append(finding(Reason.CLIPPED, (
-            f'action {action.tolist()} is outside [-1, 1]' if (np.abs(action) > 1).any()
-            else f'command {command.tolist()} is outside its bounds')))
+            f'action {all_shown(action)} is outside [-1, 1]' if (np.abs(action) > 1).any()
+            else f'command {all_shown(command)} is outside its bounds')))
     if Reason.LIMITED in limits and sent is not None:
         findings.append(finding(
-            Reason.LIMITED, f'command {command.tolist()} was limited to {sent.tolist()}'))
+            Reason.LIMITED, f'command {all_shown(command)} was limited to {all_shown(sent)}'))
     if Reason.UNMEASURED in limits:
         findings.append(finding(
             Reason.UNMEASURED, 'nobody knows where the robot is, and its commands start there'))
     if Reason.NOT_FINITE_ACTION in limits:
-        findings.append(finding(Reason.NOT_FINITE_ACTION, f'command {command.tolist()}'))
+        findings.append(finding(Reason.NOT_FINITE_ACTION, f'command {all_shown(command)}'))
     return findings

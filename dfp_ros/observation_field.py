@@ -21,6 +21,7 @@ import math
 from typing import Any
 
 from dfp_ros.braking import bounded
+from dfp_ros.number_text import all_shown
 from dfp_ros.observation_description import FILL, ObservationEntry
 from dfp_ros.observation_memory import Derivative, History
 from dfp_ros.reading import NumberReader, ObservationError, Reading
@@ -158,7 +159,7 @@ class ObservationField:
         if not math.isfinite(length):
             raise NotFiniteError(
                 f'{self.entry.name}: {reading.path} of source {reading.source!r} is '
-                f'{list(quaternion)}')
+                f'{all_shown(quaternion)}')
         if abs(length - 1) > _QUATERNION_TOLERANCE:
             raise ObservationError(
                 f'{self.entry.name}: {reading.path} of source {reading.source!r} is a quaternion '

@@ -164,7 +164,10 @@ class PolicyNode(GuardedNode):
         if self._commander_watch is not None:
             self._commander_watch.stop()
         if self._ticker is not None and self._ticker.stop():
-            self.get_logger().info('stopped: sent a stop to every command topic')
+            has_stopped = self._commands is not None and self._commands.has_stopped
+            self.get_logger().info(
+                'stopped: sent a stop to every command topic' if has_stopped else
+                'stopped: no stop was sent, as there was no command that it could end')
         self._realtime.release()
 
     def close(self) -> None:

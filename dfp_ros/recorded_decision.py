@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from dfp_ros.decision import Decision, State
 from dfp_ros.journal import Entry, Failed
+from dfp_ros.number_text import all_shown
 from dfp_ros.observation import Sample
 from dfp_ros.printable import listed, printable
 from dfp_ros.safety import Reason
@@ -287,10 +288,9 @@ def _read_entry(found: Vectors) -> Entry | None:
 def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None:
     """See that a part has so many numbers."""
     if len(values) != size or not (np.abs(values) <= _LARGEST).all():
-        shown = ' '.join(f'{value:g}' for value in values[:size + 1])
         raise ValueError(
-            f'the part {printable(label)!r}: found {shown or "none"}, expected {size} numbers of '
-            f'at most {_LARGEST:g}')
+            f'the part {printable(label)!r}: found {all_shown(values[:size + 1])}, expected '
+            f'{size} numbers of at most {_LARGEST:g}')
 
 
 def _split(time: int | None) -> tuple[float, float]:

@@ -32,6 +32,7 @@ from dfp_ros.bounded_file import LARGEST_POLICY, read_regular
 from dfp_ros.control_loop import load_policy
 from dfp_ros.execution import ExecutionSettings
 from dfp_ros.journal import policy_number
+from dfp_ros.number_text import shown
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.printable import printable, quoted
 from dfp_ros.setting import Meaning, SettingsError
@@ -159,4 +160,4 @@ def _flatten(values: Mapping[str, Any], prefix: str = '') -> Sequence[tuple[str,
 
 def _shown(value: Any) -> str:
     """Show what was found."""
-    return f'{value:g}' if isinstance(value, float) else printable(repr(value))
+    return shown(value) if isinstance(value, float) else printable(repr(value))

@@ -41,11 +41,15 @@ class CommandPublishers:
     :param node: Where they are created.
     :param loop: Has the robot's description; loops that follow it have the same.
     :param watch: Hears of subscribers that get nothing.
+
+    :ivar has_stopped: Whether the last stop was a command that was sent: positions have none
+        before there was another.
     """
 
     def __init__(self, node: Node, loop: ControlLoop, watch: QosWatch | None = None) -> None:
         """Create them."""
         self._node = node
+        self.has_stopped = False
         watch = watch or QosWatch(node)
         self._publishers: list[Publisher] = [
             node.create_publisher(
@@ -73,18 +77,24 @@ class CommandPublishers:
         if failed is not None:
             raise failed
 
-    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
-        """Publish a decision's command where there is nothing to fall back on."""
+    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> bool:
+        """
+        Publish a decision's command where there is nothing to fall back on.
+
+        :return: Whether it had one, and that was sent.
+        """
         try:
             self.send(loop, decision, stamp)
+            return decision.sent is not None
         except Exception as error:
             self._node.get_logger().error(
                 f'a command could not be sent: {explain(error)}', throttle_duration_sec=1.0)
+            return False
 
     def send_stop(self, loop: ControlLoop) -> None:
-        """Send a stop to every command topic."""
+        """Send a stop to every command topic, if anything was commanded that it could end."""
         stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.halt())
-        self.try_to_send(loop, stop, self.unasked_stamp())
+        self.has_stopped = self.try_to_send(loop, stop, self.unasked_stamp())
 
     def unasked_stamp(self) -> int:
         """

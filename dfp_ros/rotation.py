@@ -22,6 +22,7 @@ from types import MappingProxyType
 import numpy as np
 
 from dfp_ros.braking import Vector
+from dfp_ros.number_text import all_shown
 
 XYZW, WXYZ, AXIS_ANGLE, SIX_D = 'quaternion_xyzw', 'quaternion_wxyz', 'axis_angle', 'rotation_6d'
 #: What the numbers of a rotation may be, and what they are where nothing is turned.
@@ -93,7 +94,7 @@ def _direction(numbers: Sequence[float]) -> list[float]:
     """Scale numbers to length 1."""
     length = math.hypot(*numbers)
     if length < _NOTHING:
-        raise ValueError(f'found the rotation {list(numbers)}, which has no direction')
+        raise ValueError(f'found the rotation {all_shown(numbers)}, which has no direction')
     return [number / length for number in numbers]
 
 

@@ -28,6 +28,7 @@ from typing import Any, get_type_hints, TypeVar
 from dfp_ros.diagnostics_settings import DiagnosticsSettings
 from dfp_ros.execution import ExecutionSettings
 from dfp_ros.limits import LimitSettings
+from dfp_ros.number_text import shown
 from dfp_ros.planner import PlanningSettings
 from dfp_ros.realtime_settings import RealtimeSettings
 from dfp_ros.safety_settings import SafetySettings
@@ -110,12 +111,12 @@ class Settings:
                 raise SettingsError(f'parameter {name}: found nothing, expected {what}')
         if self.rate != 0 and not SLOWEST <= self.rate <= FASTEST:
             raise SettingsError(
-                f'parameter rate: found {self.rate} Hz, expected {SLOWEST} to {FASTEST} Hz, or 0 '
-                "for the policy's own rate")
+                f'parameter rate: found {shown(self.rate)} Hz, expected {SLOWEST} to {FASTEST} '
+                "Hz, or 0 for the policy's own rate")
         if self.noise_scale != -1 and not 0 <= self.noise_scale <= 10:
             raise SettingsError(
-                f'parameter noise_scale: found {self.noise_scale}, expected 0 to 10, or -1 for '
-                "the policy's own scale")
+                f'parameter noise_scale: found {shown(self.noise_scale)}, expected 0 to 10, or -1 '
+                "for the policy's own scale")
 
     def with_loaded(self, other: Settings) -> Settings:
         """Replace the settings of :data:`LOADED` by another's."""

@@ -27,6 +27,7 @@ import yaml
 
 from dfp_ros.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.bounded_yaml import compose_yaml, convert_scalar, YamlError
+from dfp_ros.number_text import shown
 from dfp_ros.printable import NAME, printable, quoted
 from dfp_ros.unfilled import explain_unfilled, find_unfilled
 
@@ -170,7 +171,7 @@ class Section:
         """Take the value as a number above zero that is not too large."""
         value = self.number()
         if value <= 0:
-            raise self.error(f'found {value}, expected a number above 0')
+            raise self.error(f'found {shown(value)}, expected a number above 0')
         if value > most:
             raise self.error(f'found {value:g}, expected at most {most:g}')
         return value

@@ -84,7 +84,7 @@ def test_a_step_is_kept_where_the_node_would_have_run(tmp_path: Path, seed: int)
 @pytest.mark.parametrize(('change', 'splits', 'text'), [
     ('empty', 1, 'commands.gripper: gripper_command: data: found 0 numbers, expected at least 1'),
     ('empty after the command', 1, 'commands.gripper'),
-    ('nan', 1, 'commands.gripper: gripper_command: data: found nan, expected finite numbers'),
+    ('nan', 1, 'commands.gripper: gripper_command: data: found [nan], expected finite numbers'),
     ('last', 0, 'commands.gripper'), ('before', 0, '')])
 def test_a_message_that_says_no_command_is_a_gap(
         tmp_path: Path, change: str, splits: int, text: str) -> None:

@@ -72,8 +72,8 @@ def test_says_what_is_wrong() -> None:
     for label, number, message in (
             ('state', len(State), f'found the state {len(State)}, expected 0 to'),
             ('state', -1, 'found the state -1, expected 0 to'),
-            ('number', np.nan, r"'number': found nan, expected 1 numbers"),
-            ('stamp', np.inf, r"'stamp': found inf 2, expected 2 numbers"),
+            ('number', np.nan, r"'number': found \[nan\], expected 1 numbers"),
+            ('stamp', np.inf, r"'stamp': found \[inf, 2\], expected 2 numbers"),
             ('sample/arm', np.inf, "'sample/arm': found"),
             ('stamp', 1e12, r'found a time of 1e\+12 s'), ('number', 1e300, "'number': found"),
             ('draw', np.inf, "'draw': found"), ('draw', 1e300, "'draw': found"),

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
@@ -26,7 +27,7 @@ from ros_processes import Peer
 from std_msgs.msg import Float64
 from test_message_types import described
 
-from dfp_ros.robot_topics import SourceSubscriptions
+from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
 from dfp_ros.robots.domain import free_domain
 
 
@@ -50,3 +51,29 @@ def test_what_was_published_before(tmp_path: Path, qos: str, expected: list[floa
         peer.wait_for(lambda: ('it', 2.0) in seen)
         assert seen == [('it', number) for number in expected]
         subscriptions.close()
+
+
+@pytest.mark.parametrize(('command', 'fails', 'sent'), [
+    (np.zeros(1), False, True), (None, False, False), (np.zeros(1), True, False)])
+def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
+    """Not where nothing was commanded before, and not where it could not be."""
+    published: list[Any] = []
+
+    def publish(message: Any) -> None:
+        if fails:
+            raise RuntimeError('no network')
+        published.append(message)
+
+    node: Any = SimpleNamespace(
+        create_publisher=lambda *given, **more: SimpleNamespace(publish=publish),
+        get_logger=lambda: SimpleNamespace(error=lambda *given, **more: None),
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)))
+    writer = SimpleNamespace(message_type=Float64, serialize=lambda *given: b'stop')
+    loop: Any = SimpleNamespace(
+        robot=SimpleNamespace(commands=[SimpleNamespace(topic='it', type='x')]),
+        writers=[writer], controller=SimpleNamespace(halt=lambda: command))
+    watch: Any = SimpleNamespace(of_command=lambda topic, kind: None)
+    commands = CommandPublishers(node, loop, watch)
+    commands.send_stop(loop)
+    assert commands.has_stopped is sent
+    assert published == ([b'stop'] if sent else [])

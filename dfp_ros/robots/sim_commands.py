@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from dfp_ros.number_text import all_shown
 from dfp_ros.robots.cell import JointTargetInput, TwistInput
 from dfp_ros.robots.sim_messages import WORLD
 
@@ -124,5 +125,5 @@ def gripper_rate(message: Float64MultiArray, topic: str) -> NDArray[np.float64]:
 def _finite(topic: str, values: list[float]) -> NDArray[np.float64]:
     """Make an array, if it is one of finite numbers."""
     if not np.all(np.isfinite(values)):
-        raise ValueError(f'{topic}: found {values}, expected finite numbers')
+        raise ValueError(f'{topic}: found {all_shown(values)}, expected finite numbers')
     return np.array(values)

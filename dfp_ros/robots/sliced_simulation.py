@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dfp_ros.number_text import all_shown
 from dfp_ros.robots.cell import EpisodeResult, JointTargetInput, TwistInput
 
 FloatArray = NDArray[np.float64]
@@ -107,7 +108,7 @@ class SlicedSimulation(ABC):
         values = np.asarray(action, np.float64)
         size = len(self.action_scale)
         if values.shape != (size,) or not np.all(np.isfinite(values)):
-            raise ValueError(f'action: found {values.tolist()}, expected {size} finite numbers')
+            raise ValueError(f'action: found {all_shown(values)}, expected {size} finite numbers')
         self._pending = np.clip(values, *self._bounds).astype(np.float32)
 
     def step(self, action: FloatArray | NDArray[np.float32]) -> EpisodeResult | None:

@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 
 from dfp_ros.command_description import CommandEntry, CommandTopic, JOINT_NAMES, TRAJECTORY
+from dfp_ros.number_text import all_shown
+from dfp_ros.printable import listed
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.rotation import AXIS_ANGLE, SIX_D, WXYZ, XYZW
 from dfp_ros.spec import PolicySpec
@@ -159,8 +161,8 @@ def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
             raise CommandError(f'{topic.topic}: {error}') from error
         if not np.isfinite(numbers).all():
             raise CommandError(
-                f'{topic.topic}: {entry.path}: found '
-                f'{" ".join(f"{number:g}" for number in numbers)}, expected finite numbers')
+                f'{topic.topic}: {entry.path}: found {all_shown(numbers)}, expected finite '
+                'numbers')
         parts[entry.action] = (numbers - (entry.offset or 0)) / (entry.scale or 1)
     return parts
 
@@ -196,15 +198,10 @@ def _read_elements(topic: CommandTopic, entry: CommandEntry, message: Any) -> Se
         if names.count(joint) != 1:
             raise CommandError(
                 f'found {"no command for" if joint not in names else "two commands for"} joint '
-                f'{joint!r}; there are {shown(names)}')
+                f'{joint!r}; there are {listed(names) or "none"}')
     if len(array) != len(names):
         raise CommandError(
             f'{entry.path}: found {len(array)} numbers, expected one for each of the {len(names)} '
             f'joints')
     return [array[names.index(joint)] for joint in entry.joints]
 
-
-def shown(names: Sequence[str]) -> str:
-    """List names from a message, escaped and no more than ten, for a message to people."""
-    listed = ', '.join(ascii(name[:60])[1:-1] for name in names[:10])
-    return (listed or 'none') + (f' and {len(names) - 10} more' if len(names) > 10 else '')
