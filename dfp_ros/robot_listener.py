@@ -26,6 +26,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from dfp_ros.message_types import find_message_type
@@ -37,6 +38,8 @@ from dfp_ros.yaml_section import DescriptionError
 # Topics that are listened to at most; a robot with more has its own reasons.
 MOST_TOPICS = 200
 _MOST_BYTES = 1 << 20
+# JointStates of a topic that are looked into, for the joints of every node that publishes there.
+_MOST_READ, _MOST_JOINTS = 500, 200
 _LOOK_AGAIN = 0.25  # s
 _ANSWER = 2.0  # s
 # How ros2_control's controllers say what they take.
@@ -215,6 +218,7 @@ class _Heard:
         self._message_type = message_type
         self._newest = b''
         self._first = self._last = 0.0
+        self._joints: dict[str, float] = {}
         self.count = 0
 
     def receive(self, message: bytes) -> None:
@@ -224,6 +228,8 @@ class _Heard:
         self._last = now
         self._newest = bytes(message) if len(message) <= _MOST_BYTES else b''
         self.count += 1
+        if self._message_type is JointState and self.count <= _MOST_READ:
+            self._note_joints(self._read())
 
     @property
     def rate(self) -> float | None:
@@ -232,7 +238,27 @@ class _Heard:
         return (self.count - 1) / took if self.count > 1 and took > 0 else None
 
     def message(self) -> Any:
-        """Read the newest message; None where none came, or it cannot be read."""
+        """
+        Read the newest message; None where none came, or it cannot be read.
+
+        A JointState has the joints of all that came: an arm and its gripper may publish on one
+        topic, each its own.
+        """
+        message = self._read()
+        if message is not None and self._joints:
+            message.name, message.position = list(self._joints), list(self._joints.values())
+        return message
+
+    def _note_joints(self, message: Any) -> None:
+        """Note the joints of a message that has a position for each."""
+        if message is None or len(message.name) != len(message.position):
+            return
+        for name, position in zip(message.name, message.position, strict=True):
+            if name in self._joints or len(self._joints) < _MOST_JOINTS:
+                self._joints[name] = position
+
+    def _read(self) -> Any:
+        """Read the newest message as it is."""
         if not self._newest:
             return None
         try:

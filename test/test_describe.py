@@ -228,3 +228,19 @@ def test_an_edited_file_is_not_written_over(tmp_path: Path) -> None:
     write_out(path, 'new', True)
     assert path.read_text() == 'new'
     assert os.listdir(tmp_path) == ['robot.yaml']
+
+
+def test_joints_of_two_publishers_are_all_there() -> None:
+    """An arm and its gripper on one topic are one robot."""
+    pytest.importorskip('rclpy')
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import JointState
+
+    from dfp_ros.robot_listener import _Heard
+    heard = _Heard(JointState)
+    for names in (['arm_1', 'arm_2'], ['finger'], ['arm_1', 'arm_2'], ['broken', 'twice']):
+        positions = [0.5] * (len(names) if names[0] != 'broken' else 1)
+        heard.receive(serialize_message(JointState(name=names, position=positions)))
+    assert heard.count == 4
+    assert list(heard.message().name) == ['arm_1', 'arm_2', 'finger']
+    assert len(heard.message().position) == 3
