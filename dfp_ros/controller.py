@@ -38,6 +38,7 @@ from dfp_ros.safety import conclude, Finding, finding, Reason, Response, stronge
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.source_watch import SourceWatch
 from dfp_ros.spec import PolicySpec, require_same_fields
+from dfp_ros.value_watch import ValueWatch
 
 
 class Controller:
@@ -82,6 +83,7 @@ class Controller:
         self._builder = ObservationBuilder(robot.observation)
         self._watch = SourceWatch(
             robot.sources.values(), settings.clock_skew, tick or self._period)
+        self._values = ValueWatch(robot, tick or self._period)
         self._doubts = Doubts(settings, spec, tick or self._period)
         self._last_step: int | None = None
         self._has_commanded = False
@@ -164,6 +166,7 @@ class Controller:
         self._builder.reset()
         self._limiter.reset()
         self._watch.reset()
+        self._values.reset()
         self._doubts.reset()
         self._last_step = None
         self._has_commanded = False
@@ -185,6 +188,7 @@ class Controller:
         self.counts.update(other.counts)
         self._doubts.take_over(other._doubts)
         self._builder = other._builder
+        self._values = other._values
         self._limiter.take_over(other._limiter)
         self._planner.drop()
         if other._planner.last is not None:
@@ -251,6 +255,7 @@ class Controller:
             self._builder.reset()
             return self._hold(findings, facts)
         measured = None if self._measure is None else self._measure(seen)
+        findings += self._values.check(seen, self._settings)
         try:
             facts['observation'] = observation = self._builder.build(seen, now)
         except NotReadyError as error:
@@ -336,6 +341,7 @@ class Controller:
         if last is None or now >= last:
             return []
         self._watch.reset()
+        self._values.reset()
         return [finding(
             Reason.CLOCK_RESET, f'the clock was set back by {(last - now) * 1e-9:.3f} s')]
 

@@ -60,10 +60,14 @@ class DiagnosticsPublisher:
             return
         figures, self._figures = self._figures, None
         ticker, name = self._ticker, self._node.get_fully_qualified_name()
+        facts = self._facts()
         report = diagnose(name, Situation(
             ticker.loop, ticker.store.samples, ticker.log.last, figures,
-            self._facts(), self._node.get_clock().now().nanoseconds))
-        report.status.append(self._watch.status(name))
+            facts, self._node.get_clock().now().nanoseconds))
+        sources = ticker.loop.robot.sources
+        missing = [sources[each].topic for each in ticker.store.missing if ticker.is_active]
+        report.status.append(self._watch.status(
+            name, [*missing, *facts.get('unheard', '').split()]))
         self._publisher.publish(report)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip
 # Ticks that a history goes back.
 MOST_TICKS = 1000
 # What needs samples of earlier ticks as well.
-EARLIER = ('derivative', 'history', 'at_start')
+EARLIER = ('derivative', 'history', 'at_start', 'max_rate', 'changes_within')
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,9 @@ class ObservationEntry:
     :param history: At how many ticks it is taken, this one included; the oldest comes first.
     :param at_start: While earlier ticks are missing, :data:`WAIT`, or :data:`FILL` with a
         derivative of 0 and with repetitions of the first.
+    :param max_rate: Largest change a second in the field's unit, before derivative and clip, one a
+        number; empty for any.
+    :param changes_within: Seconds within which it changes; 0 where it need not.
     """
 
     name: str
@@ -82,6 +85,8 @@ class ObservationEntry:
     high: tuple[float, ...] = ()
     history: int = 1
     at_start: str = WAIT
+    max_rate: tuple[float, ...] = ()
+    changes_within: float = 0.0
 
     @property
     def width(self) -> int:
@@ -160,7 +165,9 @@ def read_observation(
         keys['offset'].numbers(size) if 'offset' in keys else (0.0,) * size,
         keys['scale'].numbers(size) if 'scale' in keys else (1.0,) * size,
         reading, order, transform, minus, frame, derivative, low, high, history,
-        keys['at_start'].choice((WAIT, FILL)) if 'at_start' in keys else WAIT)
+        keys['at_start'].choice((WAIT, FILL)) if 'at_start' in keys else WAIT,
+        _read_rate(keys['max_rate'], size) if 'max_rate' in keys else (),
+        keys['changes_within'].positive() if 'changes_within' in keys else 0.0)
 
 
 def _read_minus(section: Section, sources: Iterable[str], reading: Reading) -> Reading:
@@ -204,6 +211,14 @@ def _read_frame(section: Section, sources: Iterable[str], reading: Reading) -> F
     return Frame(
         part('orientation', QUATERNION),
         None if reading.is_quaternion else part('position', _POINT))
+
+
+def _read_rate(section: Section, size: int) -> tuple[float, ...]:
+    """Read the largest change a second, of all numbers or one a number."""
+    rate = section.numbers(size)
+    if min(rate) <= 0:
+        raise section.error(f'found {min(rate):g}, expected numbers above 0')
+    return rate
 
 
 def _read_clip(section: Section, size: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

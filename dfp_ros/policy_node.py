@@ -48,6 +48,7 @@ from dfp_ros.policy_swapper import PolicySwapper
 from dfp_ros.preflight_subject import require_preflight
 from dfp_ros.printable import printable, TEXT
 from dfp_ros.privileges import RefusedError
+from dfp_ros.publisher_watch import PublisherWatch
 from dfp_ros.qos_watch import QosWatch
 from dfp_ros.realtime import prepare_threads, Realtime
 from dfp_ros.realtime_settings import RealtimeSettings
@@ -234,7 +235,10 @@ class PolicyNode(GuardedNode):
             lambda: ticker.loop.settings.safety, self.trigger_deactivate,
             lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
         self._clock_watch = add(ClockWatch(self, lambda: ticker.loop.tick * 1e-9))
-        add(SourceSubscriptions(self, loop, ticker.receive, watch))
+        sources = add(SourceSubscriptions(self, loop, ticker.receive, watch))
+        add(PublisherWatch(
+            self, sources,
+            lambda text: ticker.loop.controller.note(Reason.SEVERAL_PUBLISHERS, text)))
         looks = add(Worker(self, lambda: ticker.is_timed, self._files.longest))
         self._requests.work_with(looks)
         worker = Worker(self, lambda: ticker.is_timed, self._files.longest)

@@ -83,12 +83,18 @@ class QosWatch:
         return PublisherEventCallbacks(
             incompatible_qos=guarded(self._node, self._reporter(name)))
 
-    def status(self, name: str) -> DiagnosticStatus:
+    def status(self, name: str, silent: Iterable[str] = ()) -> DiagnosticStatus:
         """
         Write what is the matter now, for diagnostics.
 
         :param name: The node's name.
+        :param silent: Topics that nothing comes from or goes to, though it should, as they are
+            subscribed to or published on: the middleware says nothing of another message type.
         """
+        for topic in map(self._node.resolve_topic_name, silent):
+            if topic in self._look and topic not in self._problems and (
+                    problem := '; '.join(self._look[topic]())):
+                self._add(topic, problem)
         for topic in list(self._problems):
             problem = '; '.join(self._look[topic]())
             if problem:
@@ -110,6 +116,10 @@ class QosWatch:
             problem = '; '.join(self._look[topic]()) or (
                 'somebody asks for or offers another '
                 + qos_policy_name_from_kind(event.last_policy_kind).lower())
-            self._problems[topic] = problem
-            self._node.get_logger().warning(f'topic {topic}: {problem}')
+            self._add(topic, problem)
         return report
+
+    def _add(self, topic: str, problem: str) -> None:
+        """Note a problem, and say it once."""
+        self._problems[topic] = problem
+        self._node.get_logger().warning(f'topic {topic}: {problem}')

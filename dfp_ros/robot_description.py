@@ -115,6 +115,11 @@ def load_robot_description(
             raise top[name].error(
                 f'found {sum(entry.size for entry in fields)} numbers, expected at most '
                 f'{MOST_NUMBERS}')
+    for source in sources.values():
+        if source.topic in topics:
+            raise top['sources'].entries()[source.name].error(
+                f'found the topic {source.topic!r}, which a command goes to; a source has to be '
+                'what the robot measures')
     if not commands:
         raise top['commands'].error('found no command topic, expected at least one')
     return RobotDescription(

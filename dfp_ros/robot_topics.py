@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -25,13 +25,16 @@ from rclpy.subscription import Subscription
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision import Decision, State
 from dfp_ros.explain import explain
+from dfp_ros.interleaving import Interleaving
 from dfp_ros.node_time import NodeTime
 from dfp_ros.observation import Sample
 from dfp_ros.qos import COMMAND_QOS, source_qos
 from dfp_ros.qos_watch import QosWatch
+from dfp_ros.robot_description import RobotDescription
 from dfp_ros.safety import Reason
 from dfp_ros.source_description import STATIC_RECEPTION
 from dfp_ros.source_reader import SourceReader
+from dfp_ros.yaml_section import DescriptionError
 
 
 class CommandPublishers:
@@ -136,9 +139,22 @@ class SourceSubscriptions:
             self, node: Node, loop: ControlLoop, receive: Callable[[str, Sample], None],
             watch: QosWatch | None = None) -> None:
         """Create them."""
+        _require_other_topics(node, loop.robot)
         self._node = node
         self._time = NodeTime(node)
-        self._receive = receive
+        #: Each source that one publisher is to send, with what notices several of them.
+        self.interleavings = [
+            (source, Interleaving()) for source in loop.robot.sources.values() if not source.child]
+        turns = {source.name: interleaving for source, interleaving in self.interleavings}
+
+        def counted(name: str, sample: Sample) -> None:
+            if name in turns:
+                # What has other joints may be another publisher's.
+                joints = getattr(sample, 'joints', None)
+                turns[name].add(joints and joints.slots)
+            receive(name, sample)
+
+        self._receive = counted
         watch = watch or QosWatch(node)
         lockstep = loop.settings.trigger == 'samples'
         self._subscriptions: list[Subscription] = []
@@ -147,7 +163,8 @@ class SourceSubscriptions:
             is_kept = lockstep or source.qos.durability != 'volatile'
             self._subscriptions.append(node.create_subscription(
                 reader.message_type, source.topic,
-                self._receiver(source.name, reader.read, is_kept),
+                _numbered(
+                    self._receiver(source.name, reader.read, is_kept), turns.get(source.name)),
                 source_qos(source.qos, lockstep),
                 event_callbacks=watch.of_source(source.topic, source.type)))
             if source.static_topic:
@@ -178,3 +195,32 @@ class SourceSubscriptions:
         """Destroy the subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+
+
+def _require_other_topics(node: Node, robot: RobotDescription) -> None:
+    """
+    See that no command is heard as if a sensor had sent it, after remapping.
+
+    :raises DescriptionError: Where a source's topic is a command topic.
+    """
+    commands = {node.resolve_topic_name(topic.topic): topic for topic in robot.commands}
+    for source in robot.sources.values():
+        command = commands.get(node.resolve_topic_name(source.topic))
+        if command is not None:
+            raise DescriptionError(
+                f'{source.where}: its topic {source.topic} is, as remapped, '
+                f'{node.resolve_topic_name(source.topic)}, which the command {command.name!r} '
+                'goes to; a source has to be what the robot measures')
+
+
+def _numbered(
+        receive: Callable[[object], None],
+        interleaving: Interleaving | None) -> Callable[..., None]:
+    """Have a callback note the number that the publisher gave a message."""
+    if interleaving is None:
+        return receive
+
+    def receive_numbered(message: object, info: Mapping[str, int | None]) -> None:
+        interleaving.number = info.get('publication_sequence_number')
+        receive(message)
+    return receive_numbered
