@@ -220,7 +220,8 @@ class RecordedBag:
                 # Whether it has a header, a message shows.
                 read = SampleReader(
                     robot.readings(source.name),
-                    hasattr(message, 'header') and source.time != RECEIVE).read
+                    hasattr(message, 'header') and source.time != RECEIVE,
+                    bool(source.frame_id)).read
             sample = (
                 read(message, received, is_static=True) if each == static
                 else read(message, received))

@@ -130,7 +130,7 @@ RULES = (
          '`when_stale` of the source'),
     Rule(Reason.UNREADABLE, Response.HOLD,
          'A message does not hold what the robot description says: a joint or an array element '
-         'is missing, or a quaternion is no rotation.'),
+         'is missing, a quaternion is no rotation, or the header names another frame.'),
     Rule(Reason.NOT_FINITE_OBSERVATION, Response.HOLD,
          'A number of the observation is not finite.'),
     Rule(Reason.INFERENCE_FAILED, Response.HOLD, 'The policy failed to answer.'),

@@ -22,6 +22,9 @@ from dfp_ros.message_path import path_getter
 from dfp_ros.observation import Sample
 from dfp_ros.reading import Reading
 
+#: Where a message says which frame it is in.
+FRAME = 'header.frame_id'
+
 
 class SampleReader:
     """
@@ -29,12 +32,16 @@ class SampleReader:
 
     :param readings: Everything that is read of this source.
     :param stamped: Whether its messages have a header, and that counts.
+    :param framed: Whether the frame that the header names is read, too.
     """
 
-    def __init__(self, readings: Iterable[Reading], stamped: bool) -> None:
+    def __init__(
+            self, readings: Iterable[Reading], stamped: bool, framed: bool = False) -> None:
         """Look everything up once, so that a message costs a few attribute accesses."""
         self._getters = {
             leaf: path_getter(leaf) for reading in readings for leaf in reading.leaves}
+        if framed:
+            self._getters[FRAME] = path_getter(FRAME)
         self._stamped = stamped
 
     def read(self, message: Any, received: int) -> Sample:

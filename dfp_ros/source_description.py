@@ -26,7 +26,7 @@ WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
 TF, TF_MESSAGE = 'tf', 'tf2_msgs/msg/TFMessage'
 # Largest age in s that a clock in ns can tell, with room, and messages that wait at most.
 OLDEST, DEEPEST = 4e9, 10_000
-OPTIONAL = ('qos', 'time', 'sampling', 'when_stale')
+OPTIONAL = ('qos', 'time', 'sampling', 'when_stale', 'frame_id')
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Source:
     :param sampling: Which message a tick takes: the :data:`NEWEST`, or the newest that was
         measured :data:`BEFORE_TICK`.
     :param when_stale: What happens above the maximum age, one of :data:`WHEN_STALE`.
+    :param frame_id: What the header of its messages has to name as their frame; empty for any.
     :param parent: Of transforms: the frame that poses are given in; empty for any other type.
     :param child: Of transforms: the frame whose pose is meant.
     """
@@ -83,6 +84,7 @@ class Source:
     when_stale: str = 'hold'
     parent: str = ''
     child: str = ''
+    frame_id: str = ''
 
     @property
     def static_topic(self) -> str:
@@ -111,6 +113,10 @@ def read_source(name: str, section: Section) -> Source:
         keys['time'].choice((BOTH, HEADER, RECEIVE)) if 'time' in keys else BOTH,
         keys['sampling'].choice((NEWEST, BEFORE_TICK)) if 'sampling' in keys else NEWEST,
         keys['when_stale'].choice(WHEN_STALE) if 'when_stale' in keys else 'hold')
+    if 'frame_id' in keys:
+        if is_tf:
+            raise keys['frame_id'].error('found this for transforms, which have parent and child')
+        return replace(source, frame_id=keys['frame_id'].text())
     if not is_tf:
         return source
     parent, child = (keys[key].text().lstrip('/') for key in ('parent', 'child'))

@@ -64,7 +64,10 @@ class SourceReader:
             raise DescriptionError(
                 f'{source.where}: found time: header, but {source.type} has no header; use '
                 'time: receive')
-        self._read = SampleReader(readings, has_header and stamped).read
+        if source.frame_id and not has_header:
+            raise DescriptionError(
+                f'{source.where}: found frame_id, but {source.type} has no header that names one')
+        self._read = SampleReader(readings, has_header and stamped, bool(source.frame_id)).read
 
     def read(self, message: Any, received: int) -> Sample | None:
         """

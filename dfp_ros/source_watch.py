@@ -18,7 +18,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dfp_ros.observation import Sample
+from dfp_ros.printable import quoted
 from dfp_ros.safety import conclude, Finding, finding, Reason, Response
+from dfp_ros.sample_reader import FRAME
 from dfp_ros.source_description import HEADER, RECEIVE, Source
 
 # The smallest delay is that of the last one to two such runs of messages.
@@ -78,6 +80,11 @@ class SourceWatch:
             # Before simulated time begins, it is 0, and no arrival tells anything about clocks.
             if sample.stamp and sample.received and source.time != RECEIVE:
                 delay.add(sample.received, sample.stamp)
+            if source.frame_id and FRAME in sample.values and (
+                    found := sample.values[FRAME]) != source.frame_id:
+                findings.append(finding(Reason.UNREADABLE, (
+                    f'{name}: its messages are in the frame {quoted(found)}, the robot '
+                    f'description says {quoted(source.frame_id)}')))
             wrong = _judge(now, source, sample, delay)
             if wrong is not None:
                 reason, text = wrong

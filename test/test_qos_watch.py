@@ -47,6 +47,7 @@ def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
     with Peer(domain) as peer:
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         publisher = peer.node.create_publisher(JointState, 'left/gripper_state', best_effort)
+        wrong = peer.node.create_publisher(JointState, 'left/effector_pose', best_effort)
         # One that matches is no trouble.
         peer.node.create_publisher(JointState, 'left/joint_states', best_effort)
         subscription = peer.node.create_subscription(
@@ -69,7 +70,8 @@ def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
         with NodeProcess(
                 'dfp_ros.policy_node', domain, '--ros-args', '-r', '__ns:=/left',
                 *arguments(write_policy(tmp_path / 'small.onnx'), robot=robot)) as process:
-            peer.wait_for(lambda: named() == {'/left/gripper_state', '/left/gripper_command'})
+            peer.wait_for(lambda: named() == {
+                '/left/gripper_state', '/left/gripper_command', '/left/effector_pose'})
             status = topics()
             assert status is not None
             assert status.level == DiagnosticStatus.ERROR
@@ -78,6 +80,9 @@ def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
                 'nothing comes from /peer: requested reliable, volatile, offered best_effort, '
                 'volatile (Best effort publisher and reliable subscription); change qos of the '
                 'source in the robot description, or what the publisher offers')
+            assert said['/left/effector_pose'].startswith(
+                'nothing comes from /peer: its type is sensor_msgs/msg/JointState, the robot '
+                'description says geometry_msgs/msg/PoseStamped')
             assert said['/left/gripper_command'].startswith(
                 'nothing gets to /peer: requested reliable, transient_local, offered reliable, '
                 'volatile')
@@ -90,7 +95,7 @@ def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
                 lines = [
                     line for line in process.output.splitlines() if f'topic {topic}: ' in line]
                 assert len(lines) == 1, process.output
-            for made in (publisher, another):
+            for made in (publisher, another, wrong):
                 peer.node.destroy_publisher(made)
             peer.node.destroy_subscription(subscription)
             peer.wait_for(lambda: reports and topics() and not named())

@@ -46,6 +46,10 @@ def test_shipped_description_fits_cube_single() -> None:
 
 @pytest.mark.parametrize(('old', 'new', 'place', 'message'), [
     ('robot: ur5e_cube', 'robt: ur5e_cube', 'robt', "unknown key; did you mean 'robot'?"),
+    ('topic: gripper_state', 'topic: twist_command', 'sources.gripper',
+     "found the topic 'twist_command', which a command goes to"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    frame_id: 5', 'sources.arm.frame_id',
+     'found 5, expected text'),
     ('robot: ur5e_cube', '', '', "the key 'robot' is missing"),
     ('robot: ur5e_cube', 'robot: 5', 'robot', 'found 5, expected text'),
     ('robot: ur5e_cube', 'robot: [a]', 'robot', 'found a list, expected a single value'),

@@ -99,3 +99,21 @@ def test_reads_a_single_field_without_header() -> None:
     assert sample.stamp is None
     assert sample.time == 7
     np.testing.assert_array_equal(sample.values['data'], [1, 2, 3])
+
+
+def test_reads_the_frame_where_one_is_expected() -> None:
+    """Of what has a header; nothing else names a frame."""
+    robot = shipped_robot()
+    message = JointState(position=[], velocity=[])
+    message.header.frame_id = 'base'
+    framed = replace(robot.sources['arm'], frame_id='world')
+    assert SourceReader(framed, robot).read(message, 5).values['header.frame_id'] == 'base'
+    assert 'header.frame_id' not in SourceReader(robot.sources['arm'], robot).read(
+        message, 5).values
+    other = robot_with(
+        'effector', 'std_msgs/msg/Float64MultiArray', path='data', components=(), indices=(0,))
+    other = replace(other, observation=tuple(
+        entry for entry in other.observation
+        if entry.reading.source != 'effector' or entry.reading.path == 'data'))
+    with pytest.raises(DescriptionError, match='found frame_id, but std_msgs/msg/Float64Multi'):
+        SourceReader(replace(other.sources['effector'], frame_id='world'), other)

@@ -154,3 +154,23 @@ def test_what_came_before_simulated_time_tells_nothing_of_clocks() -> None:
     watch = SourceWatch(SOURCES, clock_skew=0.05)
     assert {found.reason for found in watch.check(NOW, rest_samples(NOW, 0))} == {Reason.STALE}
     assert not watch.check(NOW, rest_samples(NOW))
+
+
+def test_messages_in_another_frame_are_not_read() -> None:
+    """Where the description says which frame they are in; the names may be anything."""
+    sources = {**shipped_robot().sources}
+    sources['effector'] = replace(sources['effector'], frame_id='world')
+    samples = rest_samples(NOW)
+
+    def check(frame: str) -> list[str]:
+        values = {**samples['effector'].values, 'header.frame_id': frame}
+        framed = {**samples, 'effector': replace(samples['effector'], values=values)}
+        found = SourceWatch(sources.values()).check(NOW, framed)
+        assert {each.reason for each in found} <= {Reason.UNREADABLE}
+        return [each.text for each in found]
+
+    assert not check('world')
+    assert check('base\nlink') == [
+        "source 'effector' (topic effector_pose): its messages are in the frame "
+        r"'base\nlink', the robot description says 'world'"]
+    assert check('')
