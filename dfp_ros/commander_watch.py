@@ -36,6 +36,8 @@ _MARK = '_commander'
 _PATIENCE = 2 * BEAT
 # What was killed stays known for 20 s; an end of a node of this node's own name may be its ghost.
 _GHOST = 25.0
+# Beats between two looks at who else publishes.
+_LOOK = 5
 
 
 class CommanderWatch:
@@ -70,6 +72,8 @@ class CommanderWatch:
             node.create_subscription(String, mark, self._hear, qos) for mark in marks]
         self._timer = node.create_timer(
             BEAT, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._message = String()
+        self._beats = 0
         self._said: set[str] = set()
         self._others = ''
         self._rivals = ''
@@ -95,7 +99,8 @@ class CommanderWatch:
 
     def start(self) -> None:
         """Say that this node commands, from now on."""
-        self._claims.make(time.time_ns())
+        self._message = String(data=self._claims.make(time.time_ns()).to_json())
+        self._beats = 0
         self._said.clear()
         self._others = self._rivals = ''
         self._advance()
@@ -133,9 +138,9 @@ class CommanderWatch:
         if own is None:
             self._rivals = listed(self._claims.rivals(now))
             return
-        message = String(data=own.to_json())
         for publisher in self._publishers:
-            publisher.publish(message)
+            publisher.publish(self._message)
+        self._beats += 1
         rivals = [] if settings.second_node == 'ignore' else self._claims.rivals(now)
         stronger = self._claims.stronger(now) if settings.second_node == 'refuse' else None
         self._rivals = f'{listed(rivals)} commands this robot, too' if rivals else ''
@@ -146,9 +151,11 @@ class CommanderWatch:
             self._deactivate()
             return
         self._say(self._rivals)
-        # Those are no others that merely publish.
-        self._others = '' if settings.other_publisher == 'ignore' or rivals else (
-            self._find_others(now))
+        if rivals or settings.other_publisher == 'ignore':
+            # Other nodes that command are no others that merely publish.
+            self._others = ''
+        elif self._beats % _LOOK == 1:
+            self._others = self._find_others(now)
         self._note(self._others)
 
     def _find_others(self, now: float) -> str:

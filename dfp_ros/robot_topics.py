@@ -15,7 +15,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+import inspect
+from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -35,6 +37,8 @@ from dfp_ros.safety import Reason
 from dfp_ros.source_description import STATIC_RECEPTION
 from dfp_ros.source_reader import SourceReader
 from dfp_ros.yaml_section import DescriptionError
+
+_WITH_INFORMATION = inspect.signature(lambda message, information: None)
 
 
 class CommandPublishers:
@@ -220,7 +224,13 @@ def _numbered(
     if interleaving is None:
         return receive
 
-    def receive_numbered(message: object, info: Mapping[str, int | None]) -> None:
+    def receive_numbered(*arguments: Any) -> None:
+        # The executor of events gives message and information as one argument, the others as two.
+        found = arguments[0] if len(arguments) == 1 else arguments
+        message, info = found if isinstance(found, tuple) else (found, {})
         interleaving.number = info.get('publication_sequence_number')
         receive(message)
+
+    # From which rclpy tells that the information is wanted.
+    receive_numbered.__signature__ = _WITH_INFORMATION  # type: ignore[attr-defined]
     return receive_numbered

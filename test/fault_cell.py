@@ -178,10 +178,14 @@ class FaultCell:
     def start_node(self) -> NodeProcess:
         """Start the node in a process, in place of the one before."""
         self.decisions.clear()
-        self.process = NodeProcess(
+        self.process = self.another_node()
+        return self.process
+
+    def another_node(self) -> NodeProcess:
+        """Start the node in a process beside the one that is there."""
+        return NodeProcess(
             'dfp_ros.policy_node', self.domain, '--ros-args', *self._arguments,
             **self._environment)
-        return self.process
 
     # The robot
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 import json
 import os
 from pathlib import Path
+import threading
 import time
 
 from fault_bounds import check_commands
@@ -42,6 +43,7 @@ import onnx
 from onnx import numpy_helper
 from policies import write_policy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
 from ros_processes import NodeProcess
 from slow_policy import LOOP, rounds_in, write_slow_policy
 
@@ -138,6 +140,9 @@ def unmoved(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
             yield goes_on(cell, name, lambda policy=policy, says=says: refusal(  # type: ignore
                 cell, policy, says))
         yield goes_on(cell, 'parameter storm', lambda: storm(cell))
+        yield goes_on(cell, 'two publishers of one source', lambda: two_publishers(cell))
+        yield goes_on(cell, 'somebody else commands', lambda: somebody_else(cell))
+        yield goes_on(cell, 'a second policy node', lambda: second_node(cell))
         topic = list(robot.commands)[-1]
         cell.turn_a_deaf_ear(topic)
         yield goes_on(cell, 'nobody listens', lambda: report_on(cell, topic))
@@ -267,6 +272,58 @@ def storm(cell: FaultCell) -> str:
     assert decided > due / 5, f'{decided} decisions, {due:.0f} were due'
     refused = sum(not accepted for _, accepted in asked)
     return f'{len(asked)} answers, {refused} of them refusals'
+
+
+def report_of(cell: FaultCell, reason: Reason, says: str) -> str:
+    """Wait for diagnostics that give a reason; what they say from some words on."""
+    begun = time.monotonic()
+    report = cell.wait_for(lambda: next((
+        report for report in cell.reports if report.arrived > begun
+        and reason.words in report.values['reason'] and says in report.message), None),
+        f'a word about {says}')
+    message = str(report.message)
+    return message[message.index(says):]
+
+
+def two_publishers(cell: FaultCell) -> str:
+    """Have a second driver say the same as the first."""
+    messages = cell.robot.messages
+    kind = type(messages(Time().to_msg())['joint_states'])
+    publisher = cell.node.create_publisher(kind, 'joint_states', 5)
+    ended = threading.Event()
+
+    def publish() -> None:
+        while not ended.wait(0.01):
+            publisher.publish(messages(Time(nanoseconds=cell.now()).to_msg())['joint_states'])
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        return report_of(cell, Reason.SEVERAL_PUBLISHERS, "source 'arm'")
+    finally:
+        ended.set()
+        thread.join()
+        cell.node.destroy_publisher(publisher)
+
+
+def somebody_else(cell: FaultCell) -> str:
+    """Have somebody publish on a command topic, who sends nothing."""
+    topic, described = next(iter(cell.robot.commands.items()))
+    publisher = cell.node.create_publisher(described.kind, topic, 1)
+    try:
+        return report_of(cell, Reason.OTHER_PUBLISHER, '/robot publishes')
+    finally:
+        cell.node.destroy_publisher(publisher)
+
+
+def second_node(cell: FaultCell) -> str:
+    """Start the node once more."""
+    with cell.another_node() as process:
+        cell.wait_for(lambda: process.process.poll() is not None, 'its end')
+        assert process.process.returncode == 1, process.output
+        says = 'cannot activate: '
+        assert 'commands this robot already' in process.output
+        return process.output.split(says, 1)[1].splitlines()[0]
 
 
 def report_on(cell: FaultCell, topic: str) -> str:

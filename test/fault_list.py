@@ -86,6 +86,14 @@ def _clock(cell: FaultCell) -> object:
     return cell.jump_clock(cell.jump, cell.jump)
 
 
+def _far_outside(cell: FaultCell) -> int:
+    """Report a number that is nowhere near the training data."""
+    def change(message: Any) -> Any:
+        cell.robot.slow(message, 50.0)
+        return message
+    return cell.disturb({cell.robot.slow_topic: change})
+
+
 STEADY = (
     Fault('dropped source', _arm(_silent), Reason.STALE, _ARM, AGE),
     Fault('delayed source', _arm(stamped(-0.5)), Reason.STALE, 'stamped 0.5', ARRIVAL),
@@ -96,6 +104,8 @@ STEADY = (
     Fault('infinity', _arm(_number(math.inf)), Reason.NOT_FINITE_OBSERVATION,
           'joint_positions[1] is inf'),
     Fault('missing joint', _arm(_without_joint), Reason.UNREADABLE, 'joint'),
+    Fault('far outside the training data', _far_outside, Reason.OUTSIDE_ENVELOPE,
+          'the training data have'),
     # The node remembers for a while how far ahead stamps were, so this comes last.
     Fault("a source's clock ahead", _arm(stamped(0.5)), Reason.FUTURE, 'in the future'),
 )

@@ -16,13 +16,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dfp_ros.chunk import Chunk
-from dfp_ros.doubts import Doubt, Doubts, Envelope
+from dfp_ros.doubts import Doubt, Doubts, Envelope, training_ranges
 from dfp_ros.planner import Planned
+from dfp_ros.policy_file import read_spec
+from dfp_ros.robot_description import load_robot_description
 from dfp_ros.safety import Reason, Response
 from dfp_ros.safety_settings import SafetySettings
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
@@ -165,3 +168,26 @@ def test_the_other_answers_mean_what_they_did(answer: str, response: Response) -
     doubts = Doubts(
         SafetySettings(envelope=answer, envelope_far=0.2, envelope_long=0.1), SPEC, TICK)
     assert asked(doubts, 9.0, 30) == [response] * 30
+
+
+def test_a_policy_that_pushes_into_the_bounds_is_held() -> None:
+    """A shipped policy's robot, every joint on its way to its bound: held within two seconds."""
+    root = Path(__file__).parent.parent
+    spec = read_spec(root / 'models' / 'lift_joint.onnx')
+    robot = load_robot_description(root / 'config' / 'panda_joint.yaml')
+    limits = robot.commands[0].entries[0].limits
+    assert isinstance(limits.position, tuple)
+    assert isinstance(limits.velocity, tuple)
+    assert spec.observation[0].name == 'robot0_joint_pos'
+    ranges = training_ranges(spec.observation)
+    observation = np.array(ranges.middle)
+    tick = round(spec.period * 1e9)
+    doubts = Doubts(SafetySettings(), spec, tick)
+    responses = []
+    for _ in range(40):
+        responses += [found.response for found in doubts.about_observation(
+            observation.astype(np.float32))]
+        observation[:7] = np.minimum(
+            observation[:7] + np.array(limits.velocity) * spec.period, limits.position[1])
+    assert responses[0] is Response.WARN
+    assert responses[-1] is Response.HOLD
