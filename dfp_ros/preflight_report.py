@@ -98,6 +98,11 @@ def write_report(path: Path, subject: Subject, figures: Figures, verdict: Verdic
         partial.unlink(missing_ok=True)
 
 
+def remedy(path: Path) -> str:
+    """Say what makes a report that an activation can go by."""
+    return f'run `ros2 run dfp_ros preflight --json {path}` with the parameters of this node'
+
+
 def require_passed(
         path: Path, subject: Subject, hours: float, now: datetime.datetime,
         content: bytes | None = None) -> None:
@@ -111,7 +116,7 @@ def require_passed(
     :param content: What is in it, where that was read before.
     :raises PreflightError: Where it is not.
     """
-    remedy = f'run `ros2 run dfp_ros preflight --json {path}` with the parameters of this node'
+    what_to_do = remedy(path)
     try:
         if content is None:
             content = read_regular(path, LARGEST_TEXT)
@@ -122,15 +127,15 @@ def require_passed(
         passed, sentence, version = report['passed'], report['verdict'], report['version']
     except OSError as error:
         raise PreflightError(
-            f'preflight report {path}: cannot be read: {error.strerror}; {remedy}') from error
+            f'preflight report {path}: cannot be read: {error.strerror}; {what_to_do}') from error
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise PreflightError(
             f'preflight report {path}: is not one ({type(error).__name__}: {error}); '
-            f'{remedy}') from error
+            f'{what_to_do}') from error
     if version != VERSION:
         raise PreflightError(
             f'preflight report {path}: found version {printable(version)}, expected {VERSION}; '
-            f'{remedy}')
+            f'{what_to_do}')
     for key, value in asdict(subject).items():
         other = getattr(found, key)
         # JSON may have whole numbers of which no float can be made.
@@ -141,15 +146,15 @@ def require_passed(
         if other != value:
             raise PreflightError(
                 f'preflight report {path}: is about {key} {printable(repr(other))}, here it is '
-                f'{value!r}; {remedy}')
+                f'{value!r}; {what_to_do}')
     if not -1 / 60 <= age <= hours:
         raise PreflightError(
             f'preflight report {path}: was made at {printable(report["made"])}, {age:.1f} h ago, '
-            f'expected at most {hours:g} h; {remedy}')
+            f'expected at most {hours:g} h; {what_to_do}')
     if passed is not True:
         raise PreflightError(
             f'preflight report {path}: {printable(sentence, 200)}; mend what it names, then '
-            f'{remedy}')
+            f'{what_to_do}')
 
 
 def format_report(subject: Subject, figures: Figures, verdict: Verdict) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 import platform
 
 from dfp_ros.control_loop import ControlLoop
-from dfp_ros.preflight_report import require_passed, Subject
+from dfp_ros.preflight_report import PreflightError, remedy, require_passed, Subject
 
 
 def subject(loop: ControlLoop) -> Subject:
@@ -44,6 +44,11 @@ def require_preflight(
     settings = loop.settings
     if settings.require_preflight:
         path = Path(settings.require_preflight).expanduser()
+        try:
+            content = read and read(path)
+        except ValueError as error:
+            raise PreflightError(
+                f'preflight report {path}: cannot be read: {error}; {remedy(path)}') from error
         require_passed(
             path, subject(loop), settings.preflight_hours,
-            datetime.datetime.now(datetime.timezone.utc), read and read(path))
+            datetime.datetime.now(datetime.timezone.utc), content)
