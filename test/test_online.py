@@ -150,6 +150,18 @@ def test_resume_is_exact_in_both_phases(
     assert [row['critic_loss'] for row in columns[0]] == [row['critic_loss'] for row in columns[1]]
 
 
+def test_a_longer_online_phase_equals_one_that_was_long_from_the_start(
+        demonstrations: Path, tmp_path: Path) -> None:
+    config = settings(demonstrations, **ONLINE | {'online_steps': 20, 'online_start': 14})
+    longer = replace(config, online_steps=26)
+    train(tmp_path / 'long', longer)
+    train(tmp_path / 'run', config)
+    train(tmp_path / 'run', longer, resume=True)
+    long, run = (read(tmp_path / name / 'checkpoint.pt') for name in ('long', 'run'))
+    for part in ('agent', 'optimiser', 'replay', 'explorer', 'torch_random', 'batch_random'):
+        assert_equal(long[part], run[part])
+
+
 def interrupt(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
     """Have SIGTERM end a run with its update number ``cut``."""
     update, taken = Agent.update, []

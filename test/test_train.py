@@ -26,9 +26,11 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
+from training import checkpoint_file  # noqa: E402
 from training.checkpoint import CheckpointError, load_agent, read  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
-from training.session import learning_rate, TrainingError  # noqa: E402
+from training.continuation import learning_rate  # noqa: E402
+from training.session import TrainingError  # noqa: E402
 from training.train import main, train  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,7 +144,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     content = read(run / 'checkpoint.pt')
     content['agent']['critic.weights.0'][:] = float('nan')
     content['config'] = content['config'].replace('"steps": 5', '"steps": 10')
-    torch.save(content, run / 'checkpoint.pt')
+    checkpoint_file.write(run / 'checkpoint.pt', content)
     before = (run / 'checkpoint.pt').read_bytes()
     with pytest.raises(TrainingError, match='critic_loss: found nan at update 10; training stops'):
         train(run, settings(demonstrations, steps=10), resume=True)

@@ -15,11 +15,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 import json
-import os
+import math
 from pathlib import Path
-import pickle
 from typing import Any
 
 import numpy as np
@@ -28,21 +28,18 @@ import torch
 from dfp_ros.spec import PolicySpec
 from training.agent import Agent
 from training.buffer import ReplayBuffer
+from training.checkpoint_file import CheckpointError, digest, read, REMEDY, write
+from training.checkpoint_fit import require_agent, require_online, require_optimiser
 from training.config import TrainConfig
+from training.continuation import changed_lengths, ContinuationError, told
 from training.datasets.numbered import Data
 from training.networks import Normaliser
 from training.online import Explorer
-from training.provenance import atomic_path
 
-FORMAT = 2
-# Settings that may change at resume: they do not change what is learned.
-FREE = (
-    'device', 'threads', 'evaluate_every', 'episodes', 'environments', 'log_every',
-    'checkpoint_every', 'data')
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, or belongs to another configuration."""
+# Who reads checkpoints catches its errors.
+__all__ = ('CheckpointError', 'read')
+# What a specification says of the run's past, which a run that goes on says too.
+PAST = ('initialised_from', 'continued')
 
 
 @dataclass
@@ -77,6 +74,7 @@ class RunState:
     :param data: Where the transitions come from.
     :param file: Which of the data's files is in the buffer.
     :param explorer: The online phase's robot, once there is one.
+    :param notes: What to tell the user when the run begins.
     """
 
     config: TrainConfig
@@ -88,18 +86,19 @@ class RunState:
     file: int
     progress: Progress = field(default_factory=Progress)
     explorer: Explorer | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def save(path: Path, state: RunState) -> None:
     """
-    Write a checkpoint in one piece.
+    Write a checkpoint in one piece, with the hash of its contents.
 
     The data file's transitions are not in it, those that an online phase added are.
 
     :raises OSError: Where it cannot be written; an earlier checkpoint there is kept.
     """
     content: dict[str, Any] = {
-        'format': FORMAT, 'config': state.config.to_json(), 'spec': state.spec.to_json(),
+        'config': state.config.to_json(), 'spec': state.spec.to_json(),
         'agent': state.agent.state_dict(), 'optimiser': state.agent.optimiser.state_dict(),
         'torch_random': torch.get_rng_state(),
         'batch_random': json.dumps(state.generator.bit_generator.state),
@@ -109,30 +108,7 @@ def save(path: Path, state: RunState) -> None:
         content['explorer'] = state.explorer.state()
     if torch.cuda.is_available():
         content['cuda_random'] = torch.cuda.get_rng_state_all()
-    # Through a file object: torch's own writer hides which system error it met.
-    with atomic_path(path) as partial, partial.open('wb') as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read(path: Path) -> dict[str, Any]:
-    """
-    Read a checkpoint's contents; nothing in it is executed.
-
-    :raises CheckpointError: Where the file is missing, damaged or of another format.
-    """
-    if not path.is_file():
-        raise CheckpointError(f'{path}: found no checkpoint; give the folder of a run')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointError(
-            f'{path}: found a file that is damaged or no checkpoint ({error})') from error
-    if not isinstance(content, dict) or content.get('format') != FORMAT:
-        raise CheckpointError(
-            f'{path}: found a checkpoint of another format, this release reads format {FORMAT}')
-    return content
+    write(path, content)
 
 
 def build_agent(config: TrainConfig, spec: PolicySpec) -> Agent:
@@ -146,14 +122,15 @@ def load_agent(path: Path) -> tuple[Agent, TrainConfig, PolicySpec, Progress]:
     """
     Rebuild a checkpoint's agent on the CPU, for evaluation and export.
 
-    :raises CheckpointError: See :func:`read`.
+    :raises CheckpointError: See :func:`training.checkpoint_file.read`; also where its networks
+        are not those of its own settings.
     """
-    content = read(path)
-    config = TrainConfig.from_json(content['config'])
-    spec = PolicySpec.from_json(content['spec'])
+    content = read(path, tell=True)
+    config, spec, progress = _said(path, content)
     agent = build_agent(config, spec)
+    require_agent(path, agent, content['agent'])
     agent.load_state_dict(content['agent'])
-    return agent, config, spec, Progress(**content['progress'])
+    return agent, config, spec, progress
 
 
 def restore(path: Path, state: RunState) -> dict[str, Any]:
@@ -165,24 +142,130 @@ def restore(path: Path, state: RunState) -> dict[str, Any]:
     :returns: The checkpoint's contents, for the online phase to be taken up from.
     :raises CheckpointError: Where the settings or the data differ; the message names the first.
     """
-    content = read(path)
-    before, now = asdict(TrainConfig.from_json(content['config'])), asdict(state.config)
-    for name in before:
-        if name not in FREE and before[name] != now[name]:
-            raise CheckpointError(
-                f'{path}: was trained with {name} {before[name]!r}, now asked for {now[name]!r}; '
-                'resume with the same settings, or start another run')
-    source = PolicySpec.from_json(content['spec']).provenance['data']['sha256']
+    content = read(path, tell=True)
+    before, spec, progress = _said(path, content)
+    try:
+        lengths = changed_lengths(before, state.config, progress.step, progress.environment_steps)
+    except ContinuationError as error:
+        raise CheckpointError(f'{path}: {error}') from error
+    source = _data_hash(path, spec)
     wanted = state.spec.provenance['data']['sha256']
     if source != wanted:
         raise CheckpointError(
             f'{path}: was trained on data with hash {source[:12]}, now asked for {wanted[:12]} '
             f'({state.config.data}); resume with the same data, or start another run')
+    require_agent(path, state.agent, content['agent'])
+    require_optimiser(path, state.agent, content['optimiser'])
+    require_online(path, state.agent, content)
     state.agent.load_state_dict(content['agent'])
     state.agent.optimiser.load_state_dict(content['optimiser'])
-    state.generator.bit_generator.state = json.loads(content['batch_random'])
-    torch.set_rng_state(content['torch_random'])
-    if torch.cuda.is_available() and 'cuda_random' in content:
-        torch.cuda.set_rng_state_all(content['cuda_random'])
-    state.progress = Progress(**content['progress'])
+    _restore_random(path, state, content)
+    state.progress = progress
+    past = {name: spec.provenance[name] for name in PAST if name in spec.provenance}
+    if lengths:
+        state.notes.append(f'{path}: {told(before, state.config, progress.step)}')
+        past['continued'] = [*past.get('continued', []), {'at': progress.step, **lengths}]
+    # The networks may have come with a normaliser that is not of this run's data.
+    past['normalisation'] = spec.provenance.get(
+        'normalisation', state.spec.provenance['normalisation'])
+    state.spec = replace(state.spec, provenance={**state.spec.provenance, **past})
     return content
+
+
+def initialise(path: Path, state: RunState) -> None:
+    """
+    Begin a run with the networks of another run's checkpoint, and with nothing else of it.
+
+    Its normaliser comes with the networks, which mean nothing without it. Updates, optimiser,
+    schedule and random numbers begin anew. The specification says where the networks came from.
+
+    :param path: The other run's checkpoint, or its folder.
+    :param state: The run as it was set up.
+    :raises CheckpointError: Where the file cannot be read, or the other run's networks or data
+        have another shape or meaning.
+    """
+    path = path / 'checkpoint.pt' if path.is_dir() else path
+    content = read(path, tell=True)
+    config, spec, progress = _said(path, content)
+    for name in ('policy', 'hidden', 'critics', 'horizon', 'normalise'):
+        theirs, ours = getattr(config, name), getattr(state.config, name)
+        if theirs != ours:
+            raise CheckpointError(
+                f'{path}: was trained with {name} {theirs!r}, now asked for {ours!r}; begin with '
+                'networks of the same settings')
+    for kind in ('observation', 'action'):
+        theirs, ours = (
+            [(part.name, part.size, part.unit) for part in getattr(one, kind)]
+            for one in (spec, state.spec))
+        if theirs != ours:
+            i = next(
+                (i for i, pair in enumerate(zip(theirs, ours, strict=False))
+                 if pair[0] != pair[1]), min(len(theirs), len(ours)))
+            raise CheckpointError(
+                f'{path}: {kind} field {i}: found {_part(theirs, i)}, the data '
+                f'{state.config.data} have {_part(ours, i)}; begin with networks that learned '
+                'from the same fields')
+    require_agent(path, state.agent, content['agent'])
+    state.agent.load_state_dict(content['agent'])
+    # Whether it improves yet is a matter of this run's own phases.
+    state.agent.actor.improving = False
+    origin = {
+        'name': spec.name, 'run': path.parent.name, 'steps': progress.step,
+        'weights_sha256': digest(content['agent']), 'data_sha256': _data_hash(path, spec),
+        'commit': spec.provenance.get('commit', 'unknown')}
+    if 'initialised_from' in spec.provenance:
+        origin['initialised_from'] = spec.provenance['initialised_from']
+    state.spec = replace(state.spec, provenance={
+        **state.spec.provenance, 'initialised_from': origin,
+        'normalisation': spec.provenance.get(
+            'normalisation', state.spec.provenance['normalisation'])})
+    state.notes.append(
+        f'{path}: the networks and the normaliser are those of {spec.name!r} after '
+        f'{progress.step} updates; the optimiser and the learning rate begin anew')
+
+
+def _said(path: Path, content: Mapping[str, Any]) -> tuple[TrainConfig, PolicySpec, Progress]:
+    """Read settings, specification and counters of a checkpoint."""
+    try:
+        config = TrainConfig.from_json(content['config'])
+        spec = PolicySpec.from_json(content['spec'])
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f'{path}: found settings that cannot be read ({str(error)[:200]}); {REMEDY}'
+        ) from error
+    counters = content['progress']
+    known = {one.name for one in fields(Progress)}
+    sound = counters.keys() <= known and all(
+        isinstance(value, int | float) and not isinstance(value, bool)
+        and math.isfinite(value) and value >= 0 for value in counters.values())
+    if not sound or not all(
+            isinstance(counters.get(name, 0), int) for name in ('step', 'environment_steps')):
+        raise CheckpointError(
+            f'{path}: progress: found {str(counters)[:200]}, expected counters '
+            f'{", ".join(sorted(known))}; {REMEDY}')
+    return config, spec, Progress(**counters)
+
+
+def _data_hash(path: Path, spec: PolicySpec) -> str:
+    data = spec.provenance.get('data')
+    found = data.get('sha256') if isinstance(data, Mapping) else None
+    if not isinstance(found, str):
+        raise CheckpointError(
+            f'{path}: found no hash of the data that it was trained on; {REMEDY}')
+    return found
+
+
+def _restore_random(path: Path, state: RunState, content: Mapping[str, Any]) -> None:
+    try:
+        state.generator.bit_generator.state = json.loads(content['batch_random'])
+        torch.set_rng_state(content['torch_random'])
+        if torch.cuda.is_available() and 'cuda_random' in content:
+            torch.cuda.set_rng_state_all(content['cuda_random'])
+    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, RecursionError) as error:
+        raise CheckpointError(
+            f'{path}: found states of random numbers that cannot be taken up '
+            f'({str(error)[:200]}); {REMEDY}') from error
+
+
+def _part(parts: list[tuple[str, int, str]], i: int) -> str:
+    return f'{parts[i][0]} ({parts[i][1]}, {parts[i][2]})' if i < len(parts) else 'nothing'

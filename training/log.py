@@ -73,6 +73,12 @@ class RunLog:
         self._board.add_scalar('evaluation/success', found.success, progress.step)
         write_json(self._run / 'evaluations' / f'{progress.step}.json', summary)
 
+    def last_evaluation(self) -> int:
+        """Tell after how many updates the last evaluation was; 0 where there was none."""
+        path = self._run / 'evaluations.csv'
+        rows = read_text(path) if path.exists() else []
+        return int(rows[-1]['step']) if rows else 0
+
     def _write(self, name: str, progress: Progress, values: dict[str, float]) -> None:
         path = self._run / name
         row = {

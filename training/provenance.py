@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import hashlib
 from importlib import metadata
 import json
@@ -27,25 +27,34 @@ import subprocess
 import sys
 from typing import Any
 
+from training.disk import judged, require_room
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     'torch', 'numpy', 'onnx', 'onnxruntime', 'ogbench', 'robosuite', 'mujoco', 'gymnasium')
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
     """
     Give a temporary name beside ``path``, renamed to it only if the block ends well.
 
     :param path: The final name; its folder is made if missing.
+    :param needed: Bytes that the file is to have, where that is known.
+    :raises WriteError: Where the file cannot be written; what was there before stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
     try:
-        yield partial
-        os.replace(partial, path)
+        with judged(path, partial, needed):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if needed is not None:
+                require_room(path, needed, 'the file')
+            yield partial
+            os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        # Where its folder cannot be, it is not.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-import errno
 import math
+import os
 from pathlib import Path
 import signal
 import time
@@ -27,14 +27,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from training import checkpoint, ranks
+from training import checkpoint, ranks, readiness
 from training.actors.actor import Info
 from training.agent import Agent
 from training.buffer import Batch
-from training.config import NO_ENVIRONMENT, TrainConfig
+from training.config import NO_ENVIRONMENT
+from training.continuation import learning_rate
+from training.disk import DISK, free_bytes, megabytes, number_of, WriteError
 from training.environments import EnvironmentFailed, start
 from training.episodes import Act
-from training.evaluate import evaluate, Evaluation
+from training.evaluate import evaluate
 from training.log import RunLog
 
 
@@ -66,8 +68,7 @@ class Session:
         self._updating, self._updates = 0.0, 0
         self._batch: Batch | None = None
         self._info: Info | None = None
-        # Updates at the last look, and at the last checkpoint.
-        self._seen = self._kept = progress.step
+        self._seen = progress.step  # Updates at the last look.
 
     def __enter__(self) -> Session:
         return self
@@ -76,6 +77,25 @@ class Session:
         self._bar.close()
         if self._environments:
             self._environments.close()
+
+    def begin(self) -> None:
+        """
+        Look at what can be looked at before an update, and evaluate what was cut off from that.
+
+        A checkpoint is written before its evaluation, as what evaluates may fail.
+
+        :raises NotReady: Where an evaluation would fail later.
+        """
+        state, config, step = self._state, self._state.config, self._state.progress.step
+        if self._log is None or self._environments is None:
+            return
+        readiness.require_evaluation(
+            self._environments, acting(state.agent), state.spec, config.environment)
+        last = self._log.last_evaluation()
+        if step > last and (
+                step in (config.steps, config.updates)
+                or step // config.evaluate_every > last // config.evaluate_every):
+            self._evaluate()
 
     def update(self) -> None:
         """Take one update."""
@@ -99,34 +119,39 @@ class Session:
         state, config, step = self._state, self._state.config, self._state.progress.step
         self._show()
         ends = step != self._seen and step in (config.steps, config.updates)
+        evaluates = config.environment != NO_ENVIRONMENT and (
+            ends or self._due(config.evaluate_every))
         if self._due(config.log_every) or ends:
             self._tick()
             looked = {} if self._batch is None else state.agent.look(self._batch)
             values = self._timed() | {key: float(value) for key, value in looked.items()}
             if self._log:
                 self._log.update(state.progress, values)
-        if self._log and self._environments and (self._due(config.evaluate_every) or ends):
-            found = self._evaluate()
-            self._tick()
-            self._log.evaluation(state.progress, found)
-            self._success = {'success': f'{found.success:.0%}'}
-            self._bar.set_postfix(self._success)
-        if self._due(config.checkpoint_every) or ends or everything:
+        # The first update's proves that the disk takes one; and what evaluates may fail.
+        first = step > 0 and self._seen == 0
+        if everything or ends or first or evaluates or self._due(config.checkpoint_every):
             self._finite()
             self._tick()
             if self._log:
                 checkpoint.save(self._saved, state)
+        if evaluates:
+            self._evaluate()
         self._seen = step
 
-    def _evaluate(self) -> Evaluation:
-        """Evaluate the agent as it is now."""
+    def _evaluate(self) -> None:
+        """Evaluate the agent as it is now, on the one rank that writes it down."""
+        if self._log is None or self._environments is None:
+            return
         state = self._state
-        assert self._environments
         try:
-            return evaluate(
+            found = evaluate(
                 self._environments, acting(state.agent), state.spec, state.config.episodes, 10_000)
         except EnvironmentFailed as error:
             raise TrainingError(f'{error}; {_last_good(self._saved)}') from error
+        self._tick()
+        self._log.evaluation(state.progress, found)
+        self._success = {'success': f'{found.success:.0%}'}
+        self._bar.set_postfix(self._success)
 
     def _due(self, every: int) -> bool:
         return self._state.progress.step // every > self._seen // every
@@ -181,13 +206,6 @@ class Session:
         return values
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Rate of the update after ``step`` updates."""
-    if config.schedule == 'constant':
-        return config.learning_rate
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.updates))
-
-
 def acting(agent: Agent) -> Act:
     """Let an agent act on numpy arrays; see :func:`training.episodes.run_episodes`."""
     device = agent.normaliser.mean.device
@@ -213,12 +231,17 @@ def disk_errors(saved: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS):
+    except (OSError, RuntimeError) as error:
+        number = number_of(error)
+        if isinstance(error, TrainingError) or number is None or (
+                number not in DISK and not isinstance(error, WriteError)):
             raise
+        free = free_bytes(saved)
+        reason = str(error) if isinstance(error, WriteError) else os.strerror(number) + (
+            f'; {megabytes(free)} are free there' if free is not None else '')
         raise TrainingError(
-            f'{saved.parent}: cannot be written ({error.strerror}); make room and go on with '
-            f'--resume, {_last_good(saved)}') from error
+            f'{saved.parent}: cannot be written ({reason}); make room and go on with --resume, '
+            f'{_last_good(saved)}') from error
 
 
 @contextmanager

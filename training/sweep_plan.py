@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 import itertools
 import json
 from pathlib import Path
@@ -24,8 +24,8 @@ import re
 
 import tyro
 
-from training.checkpoint import FREE
 from training.config import ConfigError, TrainConfig
+from training.continuation import differences, LENGTHS
 
 # Written into a run's folder once it has taken its last update: its settings, and how it went.
 FINISHED = 'finished.json'
@@ -69,7 +69,7 @@ class PlannedRun:
 
     def finished(self, folder: Path) -> bool:
         """
-        Whether nothing is left to do.
+        Whether nothing is left to do; a run that is to be longer now goes on.
 
         :param folder: The sweep's.
         :raises ConfigError: Where a run of other settings is finished there.
@@ -77,13 +77,14 @@ class PlannedRun:
         path = folder / self.name / FINISHED
         if not path.is_file():
             return False
-        before = asdict(TrainConfig.from_json(json.dumps(json.loads(path.read_text())['config'])))
-        for name, wanted in asdict(self.config).items():
-            if name not in FREE and before[name] != wanted:
+        before = TrainConfig.from_json(json.dumps(json.loads(path.read_text())['config']))
+        found = differences(before, self.config)
+        for name, (old, wanted) in found.items():
+            if name not in LENGTHS or not 0 < old < wanted:
                 raise ConfigError(
-                    f'{path.parent}: was trained with {name} {before[name]!r}, now asked for '
+                    f'{path.parent}: was trained with {name} {old!r}, now asked for '
                     f'{wanted!r}; name another --run-folder, or remove that run')
-        return True
+        return not found
 
 
 def choices(config: TrainConfig, name: str, words: Sequence[str]) -> list[Choice]:

@@ -45,12 +45,13 @@ import tyro
 
 from dfp_ros.robots.make_env import make_env
 from dfp_ros.spec import PolicySpec
-from training import checkpoint, memory, ranks
+from training import checkpoint, memory, ranks, readiness
 from training.agent import Agent
 from training.buffer import ReplayBuffer
 from training.config import PRESETS, TrainConfig
 from training.datasets.numbered import Data
 from training.datasets.stored import Description
+from training.disk import make_folder
 from training.environment_fit import choose_environment, require_fit
 from training.log import RunLog
 from training.networks import Normaliser
@@ -69,16 +70,21 @@ class Command:
     """Folder of the run: settings, logs, checkpoint, evaluations."""
     config: tyro.conf.OmitArgPrefixes[TrainConfig]
     resume: bool = False
-    """Go on from the run's checkpoint."""
+    """Go on from the run's checkpoint; with more --steps, further than was asked for before."""
+    init_from: Path | None = None
+    """Begin with the networks of another run: its folder, or its checkpoint."""
 
 
-def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Progress:
+def train(
+        run: Path, config: TrainConfig, resume: bool = False,
+        init_from: Path | None = None) -> checkpoint.Progress:
     """
     Take a run to its last update, or to the signal that ends it.
 
     :param run: Folder of the run; made if missing.
     :param config: Its settings.
     :param resume: Go on from the folder's checkpoint.
+    :param init_from: Begin with the networks of this checkpoint, a file or the folder of a run.
     :returns: How far the run has come.
     :raises TrainingError: Where the folder already holds a run, the device is missing, a loss is
         not finite, or nothing can be written any more (the last checkpoint stays).
@@ -88,6 +94,10 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     if saved.exists() and not resume:
         raise TrainingError(
             f'{run}: found a run there; go on with --resume, or name another --run')
+    if resume and init_from:
+        raise TrainingError(
+            f'--init-from: found {init_from} beside --resume; a run that goes on has its own '
+            'checkpoint, so leave one of them out')
     if config.device == 'cuda' and not torch.cuda.is_available():
         raise TrainingError("device: found 'cuda', but torch sees no GPU; use --device cpu")
     if config.batch_size % ranks.count():
@@ -102,15 +112,25 @@ def train(run: Path, config: TrainConfig, resume: bool = False) -> checkpoint.Pr
     spec = state.spec
     require_fit(config.environment, Description(
         spec.observation, spec.action, spec.period, spec.provenance['data']), config.data)
-    if config.compile:
-        state.agent.compile_networks()
+    if init_from:
+        checkpoint.initialise(init_from, state)
     content = checkpoint.restore(saved, state) if resume else {}
+    if ranks.own() == 0 and state.notes:
+        print('\n'.join(state.notes), file=sys.stderr)
     progress = state.progress
     with ExitStack() as stack:
         stack.enter_context(disk_errors(saved))
+        if ranks.own() == 0:
+            readiness.require_space(state.agent, config, run)
+            make_folder(run)
+            if not resume:
+                readiness.require_export(state.agent, spec, run)
+        if config.compile:
+            state.agent.compile_networks()
         log = stack.enter_context(RunLog(run, config, progress.step)) if ranks.own() == 0 else None
         asked = stack.enter_context(stop_signals())
         session = stack.enter_context(Session(state, saved, log))
+        session.begin()
 
         def stopped() -> bool:
             return ranks.anywhere(asked(), config.device)
@@ -144,6 +164,8 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
     data = Data(config)
     file = data.index(0)
     transitions = data.load(0)
+    if len(data.files) == 1:
+        readiness.require_chunk(transitions.terminals, config.horizon, data.files[0])
     agent = Agent(
         config, transitions.observations.shape[1], transitions.actions.shape[1],
         fit_normaliser(data.statistics, config.normalise)).to(config.device)
@@ -242,7 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
             first = ranks.own() == 0
             if note and first:
                 print(note, file=sys.stderr)
-            progress = train(asked.run, config, asked.resume)
+            progress = train(asked.run, config, asked.resume, asked.init_from)
     except (ValueError, TrainingError) as error:
         print(error, file=sys.stderr)
         return 2
