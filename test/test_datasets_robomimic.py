@@ -14,7 +14,11 @@
 
 from collections.abc import Callable
 import json
+import os
 from pathlib import Path
+import signal
+import subprocess
+import sys
 
 import h5py
 from hypothesis import given, settings, strategies
@@ -23,6 +27,7 @@ import pytest
 from robosuite_samples import OLD_CONTROLLER
 
 from training.config import PRESETS, TrainConfig
+from training.datasets import hdf5_probe
 from training.datasets.load import load as load_any
 from training.datasets.robomimic import load
 from training.transitions import DataError
@@ -294,7 +299,7 @@ def _none(file: h5py.File) -> None:
           ('controller_configs', {'type': 'BASIC', 'body_parts': []}))),
     (_attribute('data/demo_1', 'num_samples', np.array([4, 4])), 'found 4 actions, expected .4 4'),
     (_scalar, r'data/demo_1/actions: found float64 of shape \(\), expected rows of numbers'),
-    (_vast, r'found more than there is memory for .*; choose some of it with a filter_key'),
+    (_vast, 'for which the file has 0 bytes: .*; leave the demonstration out with a filter_key'),
     (_bytes, r'found a file that is damaged or not HDF5'),
     (_replace('data/demo_1/obs/object', np.full((4, 10), 1e39)), 'not finite, in row 0'),
     (_env_args(json.dumps({'env_name': 'PickPlaceCan', 'env_kwargs': {}})),
@@ -307,6 +312,56 @@ def test_what_is_wrong_with_a_file_is_said(
     with h5py.File(path, 'a') as file:
         change(file)
     with pytest.raises(DataError, match=rf'bad\.hdf5: .*{message}'):
+        load(path, TASK)
+
+
+def test_a_file_that_hangs_the_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte of an attribute's heap is another; HDF5 2.0 goes round in it for ever."""
+    monkeypatch.setattr(hdf5_probe, 'PATIENCE', 0.5)
+    with pytest.raises(DataError, match=r'hangs\.hdf5: found a damaged file that cannot be read'):
+        load(Path(__file__).parent / 'data' / 'hangs.hdf5', TASK)
+
+
+def test_a_file_that_crashes_the_library_is_refused(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / 'bad.hdf5', {0: 4})
+    monkeypatch.setattr(
+        hdf5_probe, '_read', lambda *_: os.kill(os.getpid(), signal.SIGSEGV))
+    with pytest.raises(DataError, match=r'bad\.hdf5: .* crashes the HDF5 library \(signal 11\)'):
+        load(path, TASK)
+
+
+def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path: Path) -> None:
+    path = written(tmp_path / 'busy.hdf5', {0: 4})
+    writer = subprocess.Popen(
+        [sys.executable, '-c', 'import sys, h5py; file = h5py.File(sys.argv[1], "a"); '
+         'print("open", flush=True); sys.stdin.read()', str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout
+        assert writer.stdout.readline() == b'open\n'
+        with pytest.raises(DataError, match=r'busy\.hdf5: .* has open for writing; wait until'):
+            load(path, TASK)
+    finally:
+        writer.communicate()
+    assert len(load(path, TASK)) == 4
+
+
+def test_a_data_set_that_was_never_written(tmp_path: Path) -> None:
+    """HDF5 reads it as zeros."""
+    path = written(tmp_path / 'bad.hdf5', {0: 4})
+    with h5py.File(path, 'a') as file:
+        del file['data/demo_0/rewards']
+        file.create_dataset('data/demo_0/rewards', (4,), 'f4')
+    with pytest.raises(DataError, match='rewards: found float32 .*, for which the file has 0 byt'):
+        load(path, TASK)
+
+
+def test_data_without_what_followed(tmp_path: Path) -> None:
+    path = written(tmp_path / 'bad.hdf5', {0: 4, 1: 4})
+    with h5py.File(path, 'a') as file:
+        del file['data/demo_0/next_obs'], file['data/demo_1/next_obs']
+    with pytest.raises(DataError, match=r'has no next_obs.*without --exclude-next-obs'):
         load(path, TASK)
 
 

@@ -27,6 +27,7 @@ from typing import Any
 
 import h5py
 
+from training.datasets.hdf5_probe import require_readable, too_large
 from training.transitions import DataError
 
 
@@ -38,6 +39,7 @@ def opened(path: Path) -> Iterator[File]:
     :raises DataError: In the block too, where a part of the file turns out damaged.
     """
     try:
+        require_readable(path)
         with h5py.File(path, 'r') as file:
             yield File(path, file)
     except DataError:
@@ -81,6 +83,12 @@ class File:
             raise DataError(
                 f'{self.path}: {key}: found {found.dtype} of shape {found.shape}, expected '
                 'rows of numbers; collect or copy the file again')
+        if too_large(found) or found.size and not found.id.get_storage_size():
+            raise DataError(
+                f'{self.path}: {key}: found {found.dtype} of shape {found.shape}, for which the '
+                f'file has {found.id.get_storage_size()} bytes: it was not written, or is made '
+                'to fill the memory; leave the demonstration out with a filter_key, or collect '
+                'or copy the file again')
         return found
 
     def names(self, key: str) -> list[str]:

@@ -84,6 +84,10 @@ def _load(
     keys = tuple(keys) or robosuite_env.default_keys(len(robosuite_env.robot_names(env_args)))
     names = _demonstrations(file, filter_key)
     lengths = [_length(file, name) for name in names]
+    if not any('next_obs' in list(file.group(f'data/{name}')) for name in names):
+        raise DataError(
+            f'{file.path}: has no next_obs, the observation after each step; make the file again '
+            "with Robomimic's dataset_states_to_obs.py, without --exclude-next-obs")
     widths = {key: _width(file, f'data/{names[0]}/obs/{key}') for key in keys}
     act_dim = _width(file, f'data/{names[0]}/actions')
     joints = _joints(file, env_args, act_dim)
