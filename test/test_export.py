@@ -18,6 +18,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from policies import cube_spec, write_policy
 import pytest
 from test_train import settings
 
@@ -135,3 +136,15 @@ def test_evaluate_command_refuses_what_it_cannot_run(
         evaluate_main([str(policy_file), *arguments])
     assert ended.value.code == 2
     assert arguments[0].strip('-') in capsys.readouterr().err
+
+
+def test_evaluating_a_policy_without_a_simulator(
+        tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = write_policy(tmp_path / 'own.onnx', cube_spec(environment='none'))
+    for more in ([], ['--video', str(tmp_path / 'a.gif')]):
+        with pytest.raises(SystemExit) as ended:
+            evaluate_main([str(path), *more])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert 'own.onnx: found environment' in said
+        assert 'evaluate_on_robot' in said

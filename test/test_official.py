@@ -14,6 +14,7 @@
 """Official data: found where it lies, downloaded whole over a server that fails in every way."""
 
 from collections.abc import Callable, Iterator
+import hashlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 import shutil
@@ -71,6 +72,9 @@ class Handler(BaseHTTPRequestHandler):
         answers = self.server.behaviours
         answers[min(len(self.server.ranges), len(answers)) - 1](self, self.server.content, begin)
         self.close_connection = True
+
+    def do_HEAD(self) -> None:
+        head(self, 200, len(self.server.content))
 
     def log_message(self, *_: Any) -> None:
         """Keep quiet."""
@@ -267,6 +271,72 @@ def test_file_that_is_there_is_checked(serve: Callable, content: bytes, tmp_path
     with pytest.raises(DownloadError, match='found a damaged file there'):
         fetch(server, path)
     assert not server.ranges
+
+
+def test_a_collected_file_is_not_taken_for_the_official_one(
+        serve: Callable, content: bytes, tmp_path: Path) -> None:
+    server, path = serve(honest), tmp_path / NAME
+    np.savez(path, actions=np.zeros(3))
+    path.with_suffix('.json').write_text('{}')
+    with pytest.raises(DownloadError, match=r'made by training\.collect, as .*json says; name'):
+        fetch(server, path)
+    # Without the card its size tells it apart, where the server answers.
+    path.with_suffix('.json').unlink()
+    with pytest.raises(DownloadError, match='found a file of .* bytes there, expected the offic'):
+        fetch(server, path)
+    assert not (tmp_path / f'{NAME}.sha256').exists()
+
+
+def test_a_copied_file_is_taken_without_a_network(
+        tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture) -> None:
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        url = f'http://127.0.0.1:{free.getsockname()[1]}/{NAME}'
+    (tmp_path / NAME).write_bytes(content)
+    Download(url, tmp_path / NAME, wait_none()).run()
+    assert "whether it is the server's could not be seen" in capsys.readouterr().out
+    assert not (tmp_path / f'{NAME}.sha256').exists()
+
+
+def test_a_checksum_that_is_there_pins_the_contents(
+        serve: Callable, content: bytes, tmp_path: Path) -> None:
+    path, pin = tmp_path / NAME, tmp_path / f'{NAME}.sha256'
+    pin.write_text(f'{hashlib.sha256(b"other").hexdigest()}  {NAME}\n')
+    with pytest.raises(DownloadError, match=r'found other contents than .*sha256 says; the s'):
+        fetch(serve(honest), path)
+    assert not path.exists()
+    pin.write_text(f'{hashlib.sha256(content).hexdigest()}  {NAME}\n')
+    fetch(serve(honest), path)
+    assert path.read_bytes() == content
+    pin.write_bytes(b'\xff')
+    with pytest.raises(DownloadError, match='found no checksum, expected what sha256sum writes'):
+        fetch(serve(honest), path)
+
+
+def leads_away(handler: Handler, content: bytes, begin: int) -> None:
+    port = handler.server.server_address[1]
+    head(handler, 302, 0, Location=f'http://testhost.invalid:{port}/{NAME}')
+
+
+@pytest.mark.parametrize('url', [
+    f'http://example.com/{NAME}', f'http://127.0.0.1.example.com/{NAME}', f'ftp://host/{NAME}',
+    f'file:///tmp/{NAME}', f'//host/{NAME}', NAME, f'http://localhost@example.com/{NAME}'])
+def test_plain_http_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match='expected https: what comes over a connection'):
+        Download(url, tmp_path / NAME, wait_none()).run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_leads_to_plain_http_is_refused(
+        serve: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Followed only in name: the host stands for any other than this machine."""
+    server = serve(leads_away, honest)
+    connect = socket.create_connection
+    monkeypatch.setattr(
+        'urllib3.util.connection.create_connection',
+        lambda address, *more, **how: connect(('127.0.0.1', address[1])))
+    with pytest.raises(DownloadError, match=r'http://testhost\.invalid.*expected https'):
+        fetch(server, tmp_path / NAME)
+    assert not (tmp_path / NAME).exists()
 
 
 def test_command_fetches_both_files(

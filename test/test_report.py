@@ -370,3 +370,18 @@ def test_the_report_lies_where_its_runs_lie(tmp_path: Path) -> None:
         write(tmp_path / name, replace(CONFIG, seed=seed), forces(1.0))
     assert report([tmp_path / 'a']) == tmp_path / 'a' / 'x' / 'report.html'
     assert report([tmp_path / 'a', tmp_path / 'b']) == tmp_path / 'report.html'
+
+
+@pytest.mark.parametrize('values', [[3.0], [3.0, math.nan, 2.0], [math.nan, 3.0, math.nan, 2, 1]])
+def test_a_point_without_a_neighbour_is_seen(values: list[float], tmp_path: Path) -> None:
+    """A line needs two points: a run of one logged row, or one between unknown ones."""
+    rows = [
+        {'step': 5 * (i + 1), 'critic_loss': value} for i, value in enumerate(values)]
+    write(tmp_path / 'run', CONFIG, rows)
+    (figure,) = (one for one in figures(group(read([tmp_path / 'run']), 'run'))
+                 if one.panel.columns == ('critic_loss',))
+    _, axes = plt.subplots()
+    draw(axes, figure)
+    markers = [line.get_marker() for line in axes.lines if len(line.get_xdata())]
+    plt.close()
+    assert markers == ['o']

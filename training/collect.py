@@ -33,6 +33,7 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 
 from training.collection import Budget, collect, CollectionError, Recipe
 from training.datasets.ogbench_scenes import SCENES
+from training.disk import WriteError
 
 
 def _ogbench(asked: argparse.Namespace) -> Recipe:
@@ -113,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
             collect(
                 recipe, file.with_stem(f'{file.stem}-val'), validation, FIRST_VALIDATION,
                 asked.workers)
+    except WriteError as error:
+        made.exit(2, f'{error}. Finished episodes are kept: the same command goes on from them\n')
     except CollectionError as error:
         made.exit(2, f'{error}\n')
     except KeyboardInterrupt:

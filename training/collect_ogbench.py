@@ -42,6 +42,7 @@ from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
 
 from dfp_ros.robots.ogbench_env import make_env
 from training.collection import CollectionError, Episode
+from training.datasets import npz
 from training.datasets.ogbench_scenes import SCENES
 from training.provenance import atomic_path
 
@@ -134,7 +135,7 @@ class Recipe:
         arrays = {
             key: np.concatenate([episode[key] for episode in episodes]) for key in episodes[0]}
         with atomic_path(path) as partial:
-            np.savez_compressed(partial, **arrays)
+            npz.write(partial, arrays)
         return len(arrays['actions'])
 
 

@@ -38,10 +38,12 @@ import signal
 import threading
 import time
 from typing import Any, Protocol
+from zipfile import ZIP_STORED
 
 import numpy as np
 from tqdm import tqdm
 
+from training.datasets import npz
 from training.environments import headless
 from training.provenance import atomic_path, commit, sha256, versions, write_json
 
@@ -258,7 +260,7 @@ def _work(number: int) -> None:
     if _env is None:
         _env = _recipe.make_env()
     with atomic_path(file) as partial:
-        np.savez(partial, **(_recipe.collect(_env, number) or {}))
+        npz.write(partial, _recipe.collect(_env, number) or {}, ZIP_STORED)
 
 
 def _succeeded(file: Path) -> bool:

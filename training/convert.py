@@ -39,6 +39,7 @@ from dfp_ros.yaml_section import DescriptionError
 from training.datasets import stored
 from training.datasets.rosbag import convert, Options
 from training.datasets.rosbag_commands import ActionScale
+from training.disk import WriteError
 from training.provenance import sha256
 from training.transitions import DataError
 
@@ -96,7 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         stored.save(asked.out, replace(transitions, source=source))
     except OSError as error:
-        print(f'{asked.out}: cannot be written: {error}', file=sys.stderr)
+        print(error if isinstance(error, WriteError) else (
+            f'{asked.out}: cannot be written: {error}'), file=sys.stderr)
         return 2
     print('\n'.join(report.lines()))
     for reason in report.refused:

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import errno
 import os
 from pathlib import Path
@@ -112,7 +112,8 @@ def judged(path: Path, partial: Path, needed: int | None = None) -> Iterator[Non
         if number is None or number not in DISK and not own:
             raise
         came = partial.stat().st_size if partial.is_file() else 0
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise write_error(path, error, needed, came) from error
 
 
@@ -121,7 +122,11 @@ def number_of(error: BaseException) -> int | None:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     match = IN_WORDS.search(str(error))
-    return int(match[1]) if match else None
+    if match:
+        return int(match[1])
+    # Torch's writer raises an error of its own after that of the system.
+    before = error.__cause__ or error.__context__
+    return number_of(before) if before is not None else None
 
 
 def free_bytes(path: Path) -> int | None:

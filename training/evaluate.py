@@ -38,6 +38,7 @@ from dfp_ros.policy_file import read_spec
 from dfp_ros.robots.rendering import RenderingError
 from dfp_ros.spec import PolicySpec
 from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
+from training.disk import WriteError
 from training.environments import EnvironmentFailed, start
 from training.episodes import Act, Episode, run_episodes
 from training.provenance import versions, write_json
@@ -205,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
             report(asked, found)
             if film:
                 film.write(found.episodes[:asked.video_episodes])
-    except (ValueError, EnvironmentFailed, RenderingError) as error:
+    except (ValueError, EnvironmentFailed, RenderingError, WriteError) as error:
         made.exit(2, f'{error}\n')
     except KeyboardInterrupt:
         made.exit(130, 'interrupted; everything has been stopped\n')

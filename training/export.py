@@ -36,6 +36,7 @@ from training.agent import Agent
 from training.checkpoint import CheckpointError, load_agent
 from training.config import TrainConfig
 from training.datasets.numbered import Data
+from training.disk import WriteError
 from training.onnx_graph import policy_model
 from training.precision import Difference, difference, in_precision
 from training.provenance import atomic_path, versions
@@ -92,7 +93,7 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
     spec = replace(spec, **changes)  # type: ignore[arg-type]
     observations = _sample(config if data is None else replace(config, data=str(data)), spec)
     model = policy_model(agent, spec)
-    with atomic_path(out) as partial:
+    with atomic_path(out, model.ByteSize()) as partial:
         onnx.save_model(model, str(partial))
         found = compare(agent, OnnxPolicy(partial), observations)
     return found
@@ -111,8 +112,9 @@ def store(policy: Path, out: Path, precision: str, name: str) -> Difference:
     :raises ValueError: Where it is not in float32, or actions differ too much.
     """
     subject = OnnxPolicy(policy)
-    with atomic_path(out) as partial:
-        onnx.save_model(in_precision(onnx.load(policy), precision, name), str(partial))
+    model = in_precision(onnx.load(policy), precision, name)
+    with atomic_path(out, model.ByteSize()) as partial:
+        onnx.save_model(model, str(partial))
         found = difference(subject, OnnxPolicy(partial))
         if not found.largest <= TOLERANCES[precision]:
             raise ExportError(
@@ -221,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
             changes[name] = getattr(asked, name)
     try:
         found = export(asked.run, asked.out, asked.data, **changes)
-    except (CheckpointError, ExportError, ValueError) as error:
+    except (CheckpointError, ExportError, ValueError, WriteError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against PyTorch on '
@@ -239,7 +241,7 @@ def _store(asked: argparse.Namespace, name: str) -> int:
             return 2
     try:
         found = store(asked.run, asked.out, asked.precision, name)
-    except (ExportError, ValueError) as error:
+    except (ExportError, ValueError, WriteError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against {asked.run} on '

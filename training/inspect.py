@@ -36,6 +36,7 @@ from training.config import ConfigError, NO_ENVIRONMENT, PRESETS, TrainConfig
 from training.datasets import numbered, stored
 from training.datasets.file_kind import environment_of, is_ogbench
 from training.datasets.load import load
+from training.disk import WriteError
 from training.environment_fit import choose_environment, misfits
 from training.inspect_facts import Dimension, Facts, gather, summary
 from training.inspect_figures import panels, png
@@ -218,13 +219,17 @@ def main(arguments: list[str] | None = None) -> int:
         except ValueError as error:
             print(error, file=sys.stderr)
             status = 2
-    if asked.html and found:
-        with atomic_path(asked.html) as partial:
-            partial.write_text(page(found), encoding='utf-8')
-        print(asked.html)
-    if asked.png and found:
-        png(panels(found[0].data, found[0].facts, found[0].rewarded), asked.png)
-        print(asked.png)
+    try:
+        if asked.html and found:
+            with atomic_path(asked.html) as partial:
+                partial.write_text(page(found), encoding='utf-8')
+            print(asked.html)
+        if asked.png and found:
+            png(panels(found[0].data, found[0].facts, found[0].rewarded), asked.png)
+            print(asked.png)
+    except WriteError as error:
+        print(error, file=sys.stderr)
+        return 2
     return status
 
 

@@ -27,6 +27,7 @@ import argparse
 from pathlib import Path
 import sys
 
+from training.disk import WriteError
 from training.provenance import atomic_path
 from training.report_figures import figures, png
 from training.report_page import render
@@ -73,8 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f'{error.filename}: cannot be written ({error.strerror}); name another --out',
-              file=sys.stderr)
+        print(error if isinstance(error, WriteError) else (
+            f'{error.filename}: cannot be written ({error.strerror}); name another --out'),
+            file=sys.stderr)
         return 2
     return 0
 

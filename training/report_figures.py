@@ -30,6 +30,7 @@ matplotlib.use('Agg')
 
 from matplotlib import colormaps, colors, ticker
 import matplotlib.pyplot as plt
+import numpy as np
 
 from training.provenance import atomic_path
 from training.report_curves import Curve, evaluated, logged
@@ -220,15 +221,23 @@ def draw(axes: Any, figure: Figure) -> None:
 
 
 def _line(axes: Any, curve: Curve, panel: Panel, shade: float, **style: str) -> None:
-    axes.plot(
-        curve.x, curve.mean, marker='o' if panel.evaluations else None, markersize=3.5, **style)
+    marked = panel.evaluations or _has_lone_point(curve.mean)
+    axes.plot(curve.x, curve.mean, marker='o' if marked else None, markersize=3.5, **style)
     several = len(curve.seeds) > 1
     if several or panel.share:
         axes.fill_between(
             curve.x, curve.low, curve.high, color=style['color'], alpha=shade, linewidth=0)
     if several:
         for seed in curve.seeds:
-            axes.plot(curve.x, seed, linewidth=0.6, alpha=0.55, **style)
+            axes.plot(
+                curve.x, seed, linewidth=0.6, alpha=0.55, markersize=2,
+                marker='o' if _has_lone_point(seed) else None, **style)
+
+
+def _has_lone_point(values: np.ndarray) -> bool:
+    """Tell whether a point has no known neighbour, so that no line shows it."""
+    known = np.concatenate([[False], np.isfinite(values), [False]])
+    return bool((known[1:-1] & ~known[:-2] & ~known[2:]).any())
 
 
 def _logarithmic(axes: Any) -> None:

@@ -20,7 +20,7 @@ Every setting of the preset can be replaced on the command line; ``--help`` afte
 name lists them. Ctrl-C or SIGTERM writes a checkpoint and ends; ``--resume`` goes on from there.
 Several processes share the batches where torchrun starts them:
 
-    torchrun --standalone --nproc-per-node 2 -m -- training.train cpu --run runs/shared
+    torchrun --standalone --nproc-per-node 2 -m -- training.train small-clone --run runs/shared
 """
 
 from __future__ import annotations

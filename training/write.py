@@ -34,6 +34,7 @@ from training.config import TrainConfig
 from training.datasets import stored, write_ogbench, write_robomimic
 from training.datasets.file_kind import environment_of, is_ogbench
 from training.datasets.load import load
+from training.disk import WriteError
 from training.transitions import DataError
 
 FORMATS = {'ogbench': '.npz', 'robomimic': '.hdf5', 'own': '.npz'}
@@ -91,7 +92,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f'{asked.out}: cannot be written ({error}); name another --out', file=sys.stderr)
+        print(error if isinstance(error, WriteError) else (
+            f'{asked.out}: cannot be written ({error}); name another --out'), file=sys.stderr)
         return 2
     print(f'{asked.out}: {steps} steps')
     return 0

@@ -15,17 +15,21 @@
 Download a file whole or not at all, over connections that break.
 
 What has come stays in a hidden file beside the final one, and is gone on from, in this run or a
-later one. The final name appears only once the archive's own checksums hold.
+later one. The final name appears only once the archive's own checksums hold, and the one in the
+``.sha256`` beside it where there is one already. Plain http is for servers on this machine alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 import fcntl
+from ipaddress import ip_address
 import os
 from pathlib import Path
 import re
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 import zipfile
 import zlib
 
@@ -60,7 +64,8 @@ class Download:
     One ``.npz`` to be downloaded.
 
     :param url: Where it is.
-    :param path: Where it goes; ``.sha256`` is written beside it, as ``sha256sum -c`` reads it.
+    :param path: Where it goes; ``.sha256`` is written beside it, as ``sha256sum -c`` reads it. One
+        that is there before pins the contents.
     :param wait: Seconds before another attempt, by tenacity's protocol.
     """
 
@@ -77,6 +82,7 @@ class Download:
 
         :raises DownloadError: Where it cannot be had; what has come of it stays for a later run.
         """
+        _require_secure(self._url)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._partial.open('ab') as file:
@@ -90,6 +96,7 @@ class Download:
                     stop=lambda _: self._idle >= ATTEMPTS or self._damaged >= DAMAGED,
                 )(self._attempt, file)
                 os.fsync(file.fileno())
+                self._require_pinned(file)
                 os.replace(self._partial, self._path)
         except _Broken as error:
             raise DownloadError(
@@ -129,6 +136,7 @@ class Download:
             {'Range': f'bytes={begin}-'} if begin else {})
         with requests.get(
                 self._url, headers=headers, stream=True, timeout=(CONNECT, SILENCE)) as response:
+            _require_secure(response.url)
             if response.status_code == 416:
                 return  # Nothing lies beyond what came: it is the whole, or it is not the file.
             if response.status_code >= 500 or response.status_code == 429:
@@ -168,19 +176,65 @@ class Download:
                 f'{self._path}: another process is downloading it; wait for that one') from error
 
     def _check_existing(self) -> None:
-        checksum = self._checksum_file()
+        checksum, known = self._checksum_file(), True
         if not checksum.exists():
+            card = self._path.with_suffix('.json')
+            if card.exists():
+                raise DownloadError(
+                    f'{self._path}: found a file there that is not the official one but was made '
+                    f'by training.collect, as {card.name} says; name another --out, or move both')
             damage = _damage(self._path)
             if damage:
                 raise DownloadError(
                     f'{self._path}: found a damaged file there ({damage}); remove it, and run '
                     'the same command again')
-            self._keep_checksum()
-        elif checksum.read_text().split()[:1] != [sha256(self._path)]:
+            known = self._require_size()
+            if known:
+                self._keep_checksum()
+        elif self._pinned() != sha256(self._path):
             raise DownloadError(
                 f'{self._path}: found other contents than {checksum.name} says; remove both, and '
                 'run the same command again')
-        print(f'{self._path}: there already, and whole')
+        print(f'{self._path}: there already, and whole' + (
+            '' if known else "; whether it is the server's could not be seen"))
+
+    def _require_size(self) -> bool:
+        """Compare a file that somebody copied with the server's; False where that is silent."""
+        try:
+            answer = requests.head(
+                self._url, headers={'Accept-Encoding': 'identity'}, allow_redirects=True,
+                timeout=(CONNECT, SILENCE))
+            _require_secure(answer.url)
+        except requests.RequestException:
+            return False
+        there, size = answer.headers.get('Content-Length', ''), self._path.stat().st_size
+        if not answer.ok or not there.isdigit():
+            return False
+        if int(there) != size:
+            raise DownloadError(
+                f'{self._path}: found a file of {size} bytes there, expected the official one of '
+                f'{there}; name another --out, or move it')
+        return True
+
+    def _require_pinned(self, file: BinaryIO) -> None:
+        pinned = self._pinned()
+        if pinned is not None and pinned != sha256(self._partial):
+            file.truncate(0)
+            raise DownloadError(
+                f'{self._url}: found other contents than {self._checksum_file()} says; the server '
+                'has another file, or somebody answered in its place. Remove the checksum if the '
+                'file is to be another one')
+
+    def _pinned(self) -> str | None:
+        """Read the checksum that the contents are to have, where one is known."""
+        try:
+            return self._checksum_file().read_text().split()[0].lower()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, IndexError) as error:
+            raise DownloadError(
+                f'{self._checksum_file()}: found no checksum, expected what sha256sum writes; '
+                'remove it, and run the same command again') from error
 
     def _keep_checksum(self) -> None:
         with atomic_path(self._checksum_file()) as partial:
@@ -188,6 +242,23 @@ class Download:
 
     def _checksum_file(self) -> Path:
         return self._path.with_name(f'{self._path.name}.sha256')
+
+
+def _require_secure(url: str) -> None:
+    """
+    Refuse addresses whose answer anybody on the way could have written.
+
+    :raises DownloadError: For all but https, and http of this very machine.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ''
+    with suppress(ValueError):
+        host = 'localhost' if ip_address(host).is_loopback else host
+    if parts.scheme != 'https' and (parts.scheme, host) != ('http', 'localhost'):
+        raise DownloadError(
+            f'{url}: found {parts.scheme or "no scheme"}, expected https: what comes over a '
+            "connection that is not secured may be anybody's; only a server on this machine may "
+            'use http')
 
 
 def _start(response: requests.Response) -> int | None:

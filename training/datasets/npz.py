@@ -20,7 +20,7 @@ they are unpacked. Nothing pickled is ever loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import math
 from pathlib import Path
@@ -39,6 +39,20 @@ BLOCK = 16_384
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeDecodeError)
 # Kinds of numpy's types that are read: truth, whole numbers, floats and text.
 PLAIN = 'biufU'
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray], kind: int = zipfile.ZIP_DEFLATED) -> None:
+    """
+    Write arrays as ``numpy.savez_compressed`` does, to the same bytes.
+
+    Numpy leaves its archive open where the disk is full, and that is complained of much later.
+
+    :param kind: How ``zipfile`` is to store them.
+    """
+    with zipfile.ZipFile(path, 'w', kind) as archive:
+        for key, values in arrays.items():
+            with archive.open(f'{key}.npy', 'w', force_zip64=True) as stream:
+                npy.write_array(stream, np.asanyarray(values), allow_pickle=False)
 
 
 @contextmanager

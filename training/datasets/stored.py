@@ -31,6 +31,7 @@ import zipfile
 import numpy as np
 
 from dfp_ros.spec import ActionField, ObservationField
+from training.datasets import npz
 from training.datasets.npz import Archive, opened, UNREADABLE
 from training.provenance import atomic_path, sha256
 from training.transitions import COLUMNS, DataError, LONGEST_PERIOD, SHORTEST, Transitions
@@ -69,8 +70,8 @@ def save(path: Path, transitions: Transitions) -> None:
         'observation_fields': [asdict(field) for field in transitions.observation_fields],
         'action_fields': [asdict(field) for field in transitions.action_fields]}
     columns = {name: getattr(transitions, name) for name in COLUMNS}
-    with atomic_path(path) as partial, partial.open('wb') as file:
-        np.savez_compressed(file, **columns, **{DESCRIPTION: np.array(json.dumps(description))})
+    with atomic_path(path) as partial:
+        npz.write(partial, {**columns, DESCRIPTION: np.array(json.dumps(description))})
 
 
 def is_stored(path: Path) -> bool:

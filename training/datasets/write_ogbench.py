@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.datasets import npz
 from training.provenance import atomic_path
 from training.transitions import DataError, Transitions
 
@@ -67,8 +68,9 @@ def write(path: Path, data: Transitions, state: Mapping[str, np.ndarray] | None 
         room[~terminals], room[last] = values, after
         return room
 
-    with atomic_path(path) as partial, partial.open('wb') as file:
-        np.savez_compressed(
-            file, observations=with_last(data.observations, data.next_observations[ends]),
-            actions=with_last(data.actions, 0), terminals=terminals,
-            rewards=with_last(data.rewards, 0), masks=with_last(data.masks, 1), **(state or {}))
+    with atomic_path(path) as partial:
+        npz.write(partial, {
+            'observations': with_last(data.observations, data.next_observations[ends]),
+            'actions': with_last(data.actions, 0), 'terminals': terminals,
+            'rewards': with_last(data.rewards, 0), 'masks': with_last(data.masks, 1),
+            **(state or {})})
