@@ -262,7 +262,10 @@ def test_runs_checkpoint_when_the_sweep_ends(
     run = tmp_path / 'steps=1000000,seed=0'
     with start(tmp_path, demonstrations, *words) as process:
         until = time.monotonic() + 120
-        while not (run / 'checkpoint.pt').exists():
+        # The checkpoint comes with the first update, a row of the log with the second.
+        log = run / 'updates.csv'
+        while not (run / 'checkpoint.pt').exists() or not log.exists() or (
+                log.read_text().count('\n') < 2):
             assert process.poll() is None
             assert time.monotonic() < until
         process.send_signal(kind)
