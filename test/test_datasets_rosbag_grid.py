@@ -128,3 +128,13 @@ def test_stamps_of_another_clock(
     data, report = convert([path], replace(ROBOT, sources=sources), options)
     assert len(data) == 9
     assert not any('source' in note for note in report.notes)
+
+
+def test_a_grid_that_goes_on_for_ever(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message now and then, for longer than any robot runs, is refused and not waited for."""
+    monkeypatch.setattr('training.datasets.rosbag_grid._MOST_STEPS', 1000)
+    messages = [message for i in range(3) for message in state(START + i * 50_000 * MS, 0.0)]
+    path = write_bag(tmp_path / 'bag', messages + mark(START, 'start'))
+    with pytest.raises(DataError, match=r'more than 1000 control steps of 0\.05 s'):
+        convert([path], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))

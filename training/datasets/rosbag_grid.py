@@ -32,10 +32,14 @@ from dfp_ros.sample_store import SampleStore
 from dfp_ros.source_watch import check_sources
 from training.datasets.rosbag_commands import ActionScale
 from training.datasets.rosbag_ticks import Event, Observer, Step, Tick
+from training.transitions import DataError
 
 # Where nothing was recorded for longer, in ns, the grid begins anew: a clock that was set, from
 # 1970 for example, would have it go on for ever.
 _PAUSE = 60_000_000_000
+# Steps of a grid at most: 11 days at 20 Hz. What is sparser than any robot's recording, but for a
+# message a minute, would go on for as long.
+_MOST_STEPS = 20_000_000
 
 
 def grid_steps(
@@ -49,6 +53,7 @@ def grid_steps(
     such as a trajectory without a point, is a gap where it counts.
 
     :param period: Control period in ns.
+    :raises DataError: Where there are more steps than any robot makes.
     """
     store = SampleStore(robot.sources)
     observer = Observer(robot)
@@ -57,6 +62,7 @@ def grid_steps(
     waiting: deque[tuple[int, Step]] = deque()
     due: int | None = None
     follows = False
+    count = 0
 
     def steps(now: int) -> Iterator[Step]:
         while waiting and waiting[0][0] + period <= now:
@@ -71,6 +77,11 @@ def grid_steps(
                 'the clock set?'))))
             due, follows = event.time, False
         while due < event.time:
+            count += 1
+            if count > _MOST_STEPS:
+                raise DataError(
+                    f'found more than {_MOST_STEPS} control steps of {period * 1e-9:g} s; give '
+                    'shorter recordings')
             waiting.append((due, _on_grid(due, follows, robot, store, observer)))
             follows, due = True, due + period
         yield from steps(event.time)
