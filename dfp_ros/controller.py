@@ -241,13 +241,17 @@ class Controller:
         if self._stopped_by is not None:
             findings.append(finding(Reason.OPERATOR_STOP, self._stopped_by))
         findings += self._noted.values()
-        seen = {name: sample for name, sample in samples.items() if sample is not None}
+        seen = {
+            name: sample for name, sample in samples.items()
+            if sample is not None and not sample.missing}
         facts: dict[str, Any] = {}
         had_commanded = self._has_commanded
         if all(name in seen for name in self._robot.sources):
-            times = [seen[name].time for name in self._robot.sources]
-            facts['observation_age'] = (now - min(times)) * 1e-9
-            facts['observation_stamp'] = max(times)
+            # How long ago a goal was set says nothing of how fresh an observation is.
+            times = [seen[name].time for name in self._robot.sources if not seen[name].lasts]
+            if times:
+                facts['observation_age'] = (now - min(times)) * 1e-9
+                facts['observation_stamp'] = max(times)
             # From here on something is sent, if only a stop.
             self._has_commanded |= self._stopped_by is None
         if strongest(findings) >= Response.HOLD:

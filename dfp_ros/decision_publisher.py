@@ -27,6 +27,7 @@ from dfp_ros.labelled_row import LabelledRow
 from dfp_ros.observation import Sample
 from dfp_ros.qos import DECISION_QOS
 from dfp_ros.recorded_decision import DecisionRow
+from dfp_ros.robot_description import count_slots
 
 
 class DecisionPublisher:
@@ -44,7 +45,8 @@ class DecisionPublisher:
         self._is_lockstep = loop.settings.trigger == 'samples'
         self._row = DecisionRow(
             loop.robot.sources, spec.observation_size,
-            [(member.name, member.size) for member in spec.action])
+            [(member.name, member.size) for member in spec.action],
+            count_slots(loop.robot))
         self._layout = LabelledRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
 

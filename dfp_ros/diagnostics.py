@@ -30,9 +30,9 @@ from rclpy.time import Time
 
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision import Decision, State
-from dfp_ros.observation import Sample
-from dfp_ros.printable import printable, TEXT
+from dfp_ros.printable import listed, printable, TEXT
 from dfp_ros.safety import Reason, Response
+from dfp_ros.sample import Sample
 from dfp_ros.source_description import Source
 from dfp_ros.status_level import Level, Verdict
 
@@ -162,6 +162,10 @@ def _source(situation: Situation, source: Source) -> tuple[Verdict, dict[str, An
     verdict = Verdict('fresh' if is_active else 'not active')
     if is_active and sample is None:
         verdict.add(Level.WARN, f'no message on {source.topic} yet')
+    elif is_active and sample is not None and sample.missing:
+        verdict.add(Level.WARN, f'{listed(sample.missing)} never came on {source.topic}')
+    elif sample is not None and sample.lasts and source.max_age == math.inf:
+        verdict = Verdict('latched, valid until it is replaced' if is_active else 'not active')
     # Where the robot waits for each command, its time may stand still.
     elif is_active and situation.loop.settings.trigger == 'timer':
         verdict.compare(
@@ -169,7 +173,18 @@ def _source(situation: Situation, source: Source) -> tuple[Verdict, dict[str, An
             f'{age:.3f} s old, the maximum is {source.max_age:g} s')
     return verdict, {
         f'source_{source.name}_age_ms': f'{age * 1e3:.1f}', 'topic': source.topic,
-        'max_age_ms': f'{source.max_age * 1e3:g}', 'when_stale': source.when_stale}
+        'max_age_ms': f'{source.max_age * 1e3:g}', 'when_stale': source.when_stale,
+        **_joints(source, sample)}
+
+
+def _joints(source: Source, sample: Sample | None) -> dict[str, str]:
+    """Say which joints are the oldest, where they come in several messages, and from whom."""
+    if sample is None or sample.joints is None or not sample.joints.parts:
+        return {}
+    oldest = min(sample.joints.parts, key=lambda part: part.time)
+    return {
+        f'source_{source.name}_oldest_joints': listed(oldest.joints),
+        f'source_{source.name}_publishers': listed(sample.joints.publishers)}
 
 
 def _format(figures: Mapping[str, float]) -> dict[str, str]:

@@ -82,8 +82,7 @@ class Lockstep:
         else:
             # Time is the robot's here: it stands still while it waits for the command.
             self._tick(stamp, {
-                name: Sample(sample.stamp, stamp, sample.values)
-                for name, sample in samples.items()})
+                name: sample.arriving(stamp) for name, sample in samples.items()})
 
     def watch(
             self, loop: ControlLoop, missing: list[str], log: DecisionLog,

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.observation_description import ObservationEntry
-from dfp_ros.observation_field import NotFiniteError, ObservationField, Sample
+from dfp_ros.observation_field import NotFiniteError, ObservationField
 from dfp_ros.reading import ObservationError
+from dfp_ros.sample import Sample
 
 __all__ = ['NotFiniteError', 'NotReadyError', 'ObservationBuilder', 'ObservationError', 'Sample']
 

@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 import math
 from typing import Any
 
@@ -25,6 +24,7 @@ from dfp_ros.number_text import all_shown
 from dfp_ros.observation_description import FILL, ObservationEntry
 from dfp_ros.observation_memory import Derivative, History
 from dfp_ros.reading import NumberReader, ObservationError, Reading
+from dfp_ros.sample import Sample
 from dfp_ros.transforms import point_in_frame, rotation_in_frame, TRANSFORMS
 
 # How far a rotation may be from length 1. Drivers that publish float32 are within 1e-6; a message
@@ -34,26 +34,6 @@ _QUATERNION_TOLERANCE = 0.01
 
 class NotFiniteError(ObservationError):
     """A number of the observation is NaN or infinite; the message names it."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """
-    The newest message of a source, as plain data.
-
-    :param stamp: Header stamp in ns, None for a message without header.
-    :param received: When it arrived, in ns of the same clock.
-    :param values: Message fields by path: numbers, arrays of numbers, lists of names.
-    """
-
-    stamp: int | None
-    received: int
-    values: Mapping[str, Any]
-
-    @property
-    def time(self) -> int:
-        """When it was measured, as far as is known, in ns."""
-        return self.received if self.stamp is None else self.stamp
 
 
 class ObservationField:
@@ -123,8 +103,7 @@ class ObservationField:
                 number - other for number, other in zip(
                     numbers, self._numbers(self._minus, samples), strict=True)]
         if self._derivative is not None:
-            time = samples[self._reading.reading.source].time
-            rate = self._derivative.rate(time, numbers)
+            rate = self._derivative.rate(self._times(self._reading.reading, samples), numbers)
             return None if rate is None else rate.tolist()
         return numbers
 
@@ -139,10 +118,23 @@ class ObservationField:
         if sample is None:
             raise ObservationError(
                 f'{self.entry.name}: there is no sample of source {reading.source!r}')
+        if sample.problem:
+            raise ObservationError(
+                f'{self.entry.name}: source {reading.source!r}: {sample.problem}')
         numbers = reader.read(sample.values)
         if reader.is_quaternion:
             self._check_rotation(reading, numbers)
         return numbers
+
+    @staticmethod
+    def _times(reading: Reading, samples: Mapping[str, Sample]) -> int | tuple[int, ...]:
+        """Tell when the numbers of a reading were measured: each joint may have its own time."""
+        sample = samples[reading.source]
+        if sample.joints is None or not reading.joints:
+            return sample.time
+        index, joints = sample.joints.layout.index, sample.joints
+        times = tuple(joints.time(index[reading.path, joint]) for joint in reading.joints)
+        return times[0] if len({*times}) == 1 else times
 
     def _seen_from(
             self, orientation: NumberReader, samples: Mapping[str, Sample], numbers: Any) -> Any:

@@ -40,34 +40,70 @@ class Derivative:
 
     def reset(self) -> None:
         """Forget what was measured."""
-        self._time: int | None = None
+        self._time: int | tuple[int, ...] | None = None
         self._value: NDArray[np.float64] = np.zeros(0)
         self._rate = self._first
+        # Of numbers that are measured at several times: the rates, and which of them are known.
+        self._each: NDArray[np.float64] = np.zeros(0)
+        self._is_known: NDArray[np.bool_] = np.zeros(0, np.bool_)
 
-    def rate(self, time: int, numbers: Any) -> NDArray[np.float64] | None:
+    def rate(
+            self, time: int | tuple[int, ...], numbers: Any) -> NDArray[np.float64] | None:
         """
         Compute the change a second since the last measurement.
 
         A measurement that comes again tells nothing new, and the rate stays; one that is earlier
         begins anew, as its source did.
 
-        :param time: When it was measured, in ns.
+        :param time: When it was measured, in ns; one a number where they have several times.
         :param numbers: What was measured.
         :return: The rate, or None where it is not known yet.
         """
         if time == self._time:
             return self._rate
         value = np.array(numbers, np.float64, ndmin=1)
+        if isinstance(time, tuple) or isinstance(self._time, tuple):
+            return self._rate_each(time, value)
         if self._time is None or time < self._time:
             self._rate = self._first
         else:
             with np.errstate(over='ignore', invalid='ignore'):
-                change = value - self._value
-                if self._is_angle:
-                    change -= 2 * math.pi * np.round(change / (2 * math.pi))
-                self._rate = change / ((time - self._time) * 1e-9)
+                self._rate = self._change(value) / ((time - self._time) * 1e-9)
         self._time, self._value = time, value
         return self._rate
+
+    def _rate_each(
+            self, time: int | tuple[int, ...], value: NDArray[np.float64],
+    ) -> NDArray[np.float64] | None:
+        """Compute the change of numbers, each of which was measured at its own time."""
+        size = len(value)
+        first = np.full(size, np.nan) if self._first is None else self._first
+        if self._time is None:
+            self._each, self._is_known = first, np.full(size, self._first is not None)
+        elif not isinstance(self._time, tuple):
+            # Until now they had one time.
+            self._each = first if self._rate is None else self._rate
+            self._is_known = np.full(size, self._rate is not None)
+        if self._time is not None:
+            passed = np.subtract(
+                np.broadcast_to(time, size), np.broadcast_to(self._time, size), dtype=np.int64)
+            with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
+                rate = self._change(value) / (passed * 1e-9)
+            # One that is earlier than before begins anew.
+            self._each = np.where(
+                passed > 0, rate, np.where(passed < 0, first, self._each))
+            self._is_known = np.where(
+                passed == 0, self._is_known, (passed > 0) | (self._first is not None))
+        self._rate = self._each if self._is_known.all() else None
+        self._time, self._value = time, value
+        return self._rate
+
+    def _change(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute how far numbers are from the last ones; of angles the shorter way round."""
+        change: NDArray[np.float64] = value - self._value
+        if self._is_angle:
+            change -= 2 * math.pi * np.round(change / (2 * math.pi))
+        return change
 
 
 class History:

@@ -15,14 +15,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 import math
-from typing import Any
 
 import numpy as np
-
-from dfp_ros.observation import Sample
 
 #: What a tick is made of, in order.
 PARTS = ('wake_up', 'deciding', 'inference', 'publishing')
@@ -118,9 +115,13 @@ class SourceFigures:
     :param smallest_offset: The smallest of these times in s.
     :param empty_stamps: Messages whose stamp was empty.
     :param publishers: Who publishes on the topic.
-    :param missing_joints: Joints that are read and in none of its last messages.
-    :param joints: Joints that are in its last message.
+    :param missing_joints: Joints that are read and in none of its messages.
+    :param joints: Names of joints in its messages.
     :param similar: Other topics of the same type on which somebody publishes.
+    :param gap_joint: Joint that had the longest gap, where joints come in several messages.
+    :param shares: Kinds of messages that share the joints, no two of which have the same one.
+    :param is_latched: Whether it is published once, and valid until it is replaced.
+    :param has_value: Whether there is such a value.
     """
 
     name: str
@@ -138,6 +139,10 @@ class SourceFigures:
     missing_joints: tuple[str, ...] = ()
     joints: tuple[str, ...] = ()
     similar: tuple[str, ...] = ()
+    gap_joint: str = ''
+    shares: int = 1
+    is_latched: bool = False
+    has_value: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,54 +222,3 @@ class Figures:
     def rate(self) -> float:
         """Ticks a second that are wanted."""
         return 1 / self.period
-
-
-class Arrivals:
-    """
-    The messages of a source as they come.
-
-    :param start: When counting starts, in ns.
-    """
-
-    def __init__(self, start: int) -> None:
-        """Start without a message."""
-        self._start = start
-        self._received: list[int] = []
-        self._offsets: list[int] = []
-        self._empty = 0
-        self._last: Mapping[str, Any] = {}
-
-    def add(self, sample: Sample) -> None:
-        """Note a message."""
-        self._last = sample.values
-        self._received.append(sample.received)
-        if sample.stamp:
-            self._offsets.append(sample.received - sample.stamp)
-        elif sample.stamp is not None:
-            self._empty += 1
-
-    def figures(self, end: int, wanted: Iterable[tuple[str, str]]) -> dict[str, Any]:
-        """
-        Sum up.
-
-        :param end: When counting ends, in ns.
-        :param wanted: Joints that are read, each with the message field that has the names.
-        :return: Fields of :class:`SourceFigures`.
-        """
-        gaps = np.diff([self._start, *self._received, end]) * 1e-9
-        between = gaps[1:-1]
-        offsets = np.array(self._offsets) * 1e-9
-        wanted = tuple(wanted)
-        return {
-            'count': len(self._received),
-            'rate': float(1 / between.mean()) if between.sum() > 0 else math.nan,
-            'jitter': float(between.std()) if len(between) else math.nan,
-            'longest_gap': float(gaps.max()),
-            'offset': float(np.median(offsets)) if len(offsets) else math.nan,
-            'smallest_offset': float(offsets.min()) if len(offsets) else math.nan,
-            'empty_stamps': self._empty,
-            'joints': tuple(dict.fromkeys(
-                name for _, field in wanted for name in self._last.get(field, ()))),
-            'missing_joints': tuple(dict.fromkeys(
-                joint for joint, field in wanted
-                if self._received and joint not in self._last.get(field, ())))}

@@ -33,7 +33,8 @@ from dfp_ros.control_loop import ControlLoop, load_robot
 from dfp_ros.decision import Decision, State
 from dfp_ros.node_parameters import declare_parameters, read_settings
 from dfp_ros.observation import Sample
-from dfp_ros.preflight_figures import Arrivals, Figures, PARTS, Percentiles, WakeUps
+from dfp_ros.preflight_arrivals import Arrivals
+from dfp_ros.preflight_figures import Figures, PARTS, Percentiles, WakeUps
 from dfp_ros.preflight_robot import find_commands, find_sources, private_topics
 from dfp_ros.preflight_subject import subject
 from dfp_ros.qos import COMMAND_QOS
@@ -151,7 +152,8 @@ class PreflightNode(Node):
         self.destroy_timer(self._timer)
         self._realtime.acquire(self._loop.settings.realtime)
         self._begin = self.get_clock().now().nanoseconds
-        self._arrivals = {name: Arrivals(self._begin) for name in self._loop.robot.sources}
+        self._arrivals = {
+            name: Arrivals(self._begin, self._lasting(name)) for name in self._loop.robot.sources}
         self._loop.controller.reset(self._loop.settings.noise_seed)
         self._stop_at = self._steady.now().nanoseconds + round(self._seconds * 1e9)
         self._timer = self.create_timer(
@@ -168,6 +170,11 @@ class PreflightNode(Node):
         self.destroy_timer(self._timer)
         self.destroy_timer(self._end_timer)
         self.ended.set_result(None)
+
+    def _lasting(self, name: str) -> Sample | None:
+        """Find what a latched source has said by now, which is valid until it is replaced."""
+        sample = self._store.samples.get(name)
+        return sample if sample is not None and sample.lasts else None
 
     def _tick(self) -> None:
         """Do what a tick of the policy node does, and look at the clock in between."""

@@ -29,7 +29,7 @@ from dfp_ros.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.bounded_json import read_json
 from dfp_ros.preflight_figures import Figures, PARTS, Percentiles
 from dfp_ros.preflight_verdict import Verdict
-from dfp_ros.printable import printable
+from dfp_ros.printable import printable, TEXT
 
 VERSION = 1
 # Rates are equal when they differ by no more than how they are written.
@@ -181,7 +181,8 @@ def format_report(subject: Subject, figures: Figures, verdict: Verdict) -> str:
              ', '.join(end.node for end in command.subscribers if not end.problem) or 'none')
             for command in figures.commands], 3), '']
     lines += [
-        f'{remark.level.value}  {remark.about}: {remark.text}' for remark in verdict.remarks]
+        printable(f'{remark.level.value}  {remark.about}: {remark.text}', TEXT)
+        for remark in verdict.remarks]
     return '\n'.join([*lines, verdict.sentence])
 
 

@@ -23,7 +23,8 @@ from rclpy.subscription import Subscription
 
 from dfp_ros.command_description import CommandEntry, CommandTopic
 from dfp_ros.endpoints import own_qos, publishers_of, subscribers_of
-from dfp_ros.preflight_figures import Arrivals, CommandFigures, SourceFigures
+from dfp_ros.preflight_arrivals import Arrivals
+from dfp_ros.preflight_figures import CommandFigures, SourceFigures
 from dfp_ros.robot_description import RobotDescription
 
 
@@ -47,7 +48,12 @@ def find_sources(
     """
     found = []
     for source in robot.sources.values():
-        topic = node.resolve_topic_name(source.topic)
+        figures = arrivals[source.name].figures(end, [
+            (joint, reading.names) for reading in robot.readings(source.name)
+            for joint in reading.joints])
+        # Frames none of which moves are latched too, on a topic of their own.
+        is_static = bool(source.child) and figures['has_value']
+        topic = node.resolve_topic_name(source.static_topic if is_static else source.topic)
         # Several sources may come on one topic, as transforms do.
         publishers = tuple(dict.fromkeys(
             end for made in subscriptions if made.topic_name == topic
@@ -55,9 +61,7 @@ def find_sources(
         found.append(SourceFigures(
             source.name, topic, source.type, source.max_age, publishers=publishers,
             similar=_similar(node, topic, source.type),
-            **arrivals[source.name].figures(end, [
-                (joint, reading.names) for reading in robot.readings(source.name)
-                for joint in reading.joints])))
+            is_latched=source.is_latched or is_static, **figures))
     return tuple(found)
 
 

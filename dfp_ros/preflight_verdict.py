@@ -28,6 +28,7 @@ from dfp_ros.preflight_figures import (
     PARTS,
     SourceFigures,
 )
+from dfp_ros.printable import listed, printable
 from dfp_ros.yaml_section import nearest
 
 # A source this much slower than the ticks is slower; less is how exactly it was measured.
@@ -175,16 +176,27 @@ def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
     if not source.publishers:
         near = (
             f'; {nearest(source.topic, source.similar)} (same type)' if source.similar else '')
-        yield fail(
-            f'nobody publishes it; start what does, or remap the topic{near}')
+        if source.has_value:
+            yield fail(
+                'its value came from a publisher that is gone, so a node that starts now gets '
+                'none; keep the publisher of a latched topic running')
+        else:
+            yield fail(
+                f'nobody publishes it; start what does, or remap the topic{near}')
     for end in deaf:
         text = f'nothing comes from {end.node}: {end.problem}'
         yield warn(text) if heard else fail(text)
+    if source.is_latched:
+        if heard and not source.has_value:
+            yield fail(
+                f'{_names(heard)} publishes it, but no value of it came; it is latched, so see '
+                'whether its publisher offers durability transient_local, and has published')
+        return
     if heard and not source.count:
         yield fail(
             f'{_names(heard)} publishes it, but no message came in {figures.seconds:g} s; see '
             'whether it is active, and whether its own sources are there')
-    if len(heard) > 1:
+    if len(heard) > source.shares:
         yield warn(
             f'{len(heard)} publish it: {_names(heard)}; samples of one would be mixed with those '
             'of the other')
@@ -192,7 +204,7 @@ def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
         return
     if source.missing_joints:
         yield fail(
-            f'joint(s) {", ".join(source.missing_joints)} are not in its messages; correct the '
+            f'joint(s) {listed(source.missing_joints)} are not in its messages; correct the '
             f'names in the robot description; {nearest(source.missing_joints[0], source.joints)}')
     if source.empty_stamps:
         yield fail(
@@ -200,9 +212,10 @@ def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
             'their age is unknown; have them stamped')
     if figures.is_lockstep:
         return
+    of_joint = f' of joint {printable(source.gap_joint)}' if source.gap_joint else ''
     if source.longest_gap > source.max_age:
         yield fail(
-            f'nothing came for {source.longest_gap:.3g} s, which is over its max_age of '
+            f'nothing came{of_joint} for {source.longest_gap:.3g} s, which is over its max_age of '
             f'{source.max_age:g} s: the robot would be stopped; see what holds it up, or raise '
             'max_age')
     if abs(source.offset) > source.max_age:

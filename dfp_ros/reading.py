@@ -27,6 +27,9 @@ PICKS = ('components', 'joints', 'indices')
 KEYS = (*PICKS, 'names')
 QUATERNION = ('w', 'x', 'y', 'z')
 
+# Names among which the nearest one is looked for.
+_FEW = 20
+
 
 class ObservationError(ValueError):
     """The samples do not give an observation; the message names field and source."""
@@ -154,9 +157,10 @@ class NumberReader:
         if names != self._joint_names:
             for joint in self.reading.joints:
                 if joint not in names:
+                    # Of a long list, only as much is looked through as a tick has time for.
                     raise ObservationError(
                         f'{self.reading.where}: joint {joint!r} is not in the messages of source '
-                        f'{self.reading.source!r}; {nearest(joint, names)}')
+                        f'{self.reading.source!r}; {nearest(joint, names[:_FEW])}')
             self._joint_order = tuple(names.index(joint) for joint in self.reading.joints)
             self._joint_names = list(names)
         return self._joint_order

@@ -25,12 +25,14 @@ import numpy as np
 
 from dfp_ros.bag_reader import BagReader, RecordingError
 from dfp_ros.bounded_json import JsonError, read_json
-from dfp_ros.observation import Sample
+from dfp_ros.joint_layout import joint_layout
 from dfp_ros.printable import listed, printable
 from dfp_ros.recorded_decision import read_decision
 from dfp_ros.recorded_loop import check_loop, LoopError, MOST_LOOPS
 from dfp_ros.replayer import RecordedStep
 from dfp_ros.robot_description import RobotDescription
+from dfp_ros.sample import Sample
+from dfp_ros.sample_index import JITTER, SampleIndex
 from dfp_ros.sample_reader import SampleReader
 from dfp_ros.source_description import RECEIVE, Source
 from dfp_ros.transform_reader import TransformReader
@@ -38,8 +40,6 @@ from dfp_ros.yaml_section import nearest
 
 _ARRAY, _STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
 _DECISION = '/decision'
-# Node and recorder do not receive a message at the same time, but within this, in ns.
-_JITTER = 20_000_000
 # Commands between decisions that are made again at most, in a recording.
 _MOST_STOPS = 1_000_000
 
@@ -59,6 +59,11 @@ class Recording:
     parts: tuple[tuple[str, int], ...]
     steps: tuple[RecordedStep, ...]
     loops: Mapping[int, Mapping[str, Any]]
+
+    @property
+    def has_joints(self) -> bool:
+        """Whether it says which message each joint was taken from."""
+        return any(label.startswith('joint_sample/') for label, _ in self.parts)
 
     @property
     def namespace(self) -> str:
@@ -167,12 +172,14 @@ class RecordedBag:
         steps = []
         for step in recording.steps:
             decision, samples, missing = step.decision, {}, []
-            for name, time in decision.samples.items():
-                sample = found[name].get(time) if name in found else None
+            for name in decision.samples:
+                times = decision.times(name)
+                assert times is not None
+                sample = found[name].find(times, decision.stamp) if name in found else None
                 if sample is None:
                     missing.append(name)
                 else:
-                    samples[name] = replace(sample, received=decision.received[name])
+                    samples[name] = sample
             steps.append(replace(step, samples=samples, missing=tuple(missing)))
         return tuple(steps)
 
@@ -197,8 +204,8 @@ class RecordedBag:
 
     def _find_samples(
             self, recording: Recording, source: Source,
-            robot: RobotDescription) -> Mapping[int, Sample]:
-        """Find the samples of one source that decisions were made from, by their time."""
+            robot: RobotDescription) -> SampleIndex:
+        """Find the samples of one source that decisions were made from."""
         topic = source.topic if source.topic.startswith('/') else (
             recording.namespace + source.topic)
         kinds = self._types.get(topic, set())
@@ -207,13 +214,14 @@ class RecordedBag:
                 f'{self._path}: {topic}: found {listed(sorted(kinds)) or "no such topic"}, '
                 f'expected {source.type}, as {source.where} says')
         wanted = sorted({
-            step.decision.samples[source.name] for step in recording.steps
-            if source.name in step.decision.samples})
+            time for step in recording.steps
+            if (times := step.decision.times(source.name)) is not None
+            for time in (times.time, *(each for each, _ in times.joints))})
         static = recording.namespace + source.static_topic if (
             source.child and not source.topic.startswith('/')) else source.static_topic
         read: Any = None if not source.child else TransformReader(
             source.parent, source.child, robot.readings(source.name), source.time != RECEIVE).read
-        found: dict[int, tuple[int, Sample]] = {}
+        found = SampleIndex(joint_layout(robot.readings(source.name)))
         for each, received, message in self._reader.messages(
                 {topic: source.type, static: source.type}):
             if read is None:
@@ -221,24 +229,17 @@ class RecordedBag:
                 read = SampleReader(
                     robot.readings(source.name),
                     hasattr(message, 'header') and source.time != RECEIVE,
-                    bool(source.frame_id)).read
+                    bool(source.frame_id), source.is_latched).read
             sample = (
                 read(message, received, is_static=True) if each == static
                 else read(message, received))
-            if sample is None:
-                continue
-            time = _match(wanted, sample)
-            off = 0 if time is None else abs(sample.time - time)
-            if time is not None and (time not in found or off < found[time][0]):
-                found[time] = off, sample
-        return {time: sample for time, (_, sample) in found.items()}
+            if sample is not None and (sample.lasts or _is_wanted(wanted, sample)):
+                found.add(sample)
+        return found
 
 
-def _match(wanted: list[int], sample: Sample) -> int | None:
-    """Find which of the times a sample is of: its stamp, or else about when it was received."""
+def _is_wanted(wanted: list[int], sample: Sample) -> bool:
+    """Tell whether one of the times is a sample's: its stamp, or about when it was received."""
     place = bisect_left(wanted, sample.time)
-    near = wanted[max(0, place - 1):place + 1]
-    time = min(near, key=lambda time: abs(time - sample.time), default=None)
-    if time is None or abs(time - sample.time) > (_JITTER if sample.stamp is None else 0):
-        return None
-    return time
+    off = JITTER if sample.stamp is None else 0
+    return any(abs(time - sample.time) <= off for time in wanted[max(0, place - 1):place + 1])

@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 from dfp_ros.decision import Decision, State
 from dfp_ros.journal import Entry, Failed
 from dfp_ros.number_text import all_shown
-from dfp_ros.observation import Sample
 from dfp_ros.printable import listed, printable
 from dfp_ros.safety import Reason
+from dfp_ros.sample import Sample
+from dfp_ros.sample_index import SampleTimes
 
 # Times and seeds are split: a double holds no ns since 1970, and no 63 bits.
 _SECOND, _HALF = 1_000_000_000, 2**32
@@ -43,6 +44,7 @@ _NEVER = (-1.0, 0.0)
 _LARGEST, _LATEST, _LONGEST = 2.0**53, 9_223_372_037, 1e6
 _STATES = tuple(State)
 _TIMES = ('sample', 'received')
+_JOINTS = ('joint_sample', 'joint_received')
 _COMMANDS = ('action', 'command', 'limited', 'sent')
 
 #: Label, size and meaning of the parts that every row begins with.
@@ -74,6 +76,9 @@ HEAD = (
 REST = (
     ('sample/SOURCE', '2', "the sample's time: its header stamp, or else when it was received"),
     ('received/SOURCE', '2', 'when the sample was received'),
+    ('joint_sample/SOURCE', 'n', 'of a source that is read by joints: by how many ns the message '
+     'that each number is from is later than that; an arm and its gripper may share a topic'),
+    ('joint_received/SOURCE', 'n', 'likewise, when that message was received'),
     ('observation', 'n', 'what the policy saw'),
     ('action/FIELD', 'n', 'what it answered, in [-1, 1]'),
     ('command/FIELD', 'n', 'what is asked for in SI units, before any limit'),
@@ -106,6 +111,8 @@ class RecordedDecision:
     :param entry: What else the step had from outside; None in recordings that do not have it.
     :param draw: How often noise was drawn, or None.
     :param inference: Seconds that the policy took, None where it was not asked.
+    :param joints: When the message of each slot was measured and received, in ns, by source; only
+        where that was recorded.
     """
 
     number: int
@@ -122,6 +129,15 @@ class RecordedDecision:
     entry: Entry | None = None
     draw: int | None = None
     inference: float | None = None
+    joints: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+    def times(self, source: str) -> SampleTimes | None:
+        """Return the times of a source's sample; None where the step had none."""
+        if source not in self.samples:
+            return None
+        time = self.samples[source]
+        return SampleTimes(
+            time, self.received.get(source, time), self.joints.get(source, ()))
 
 
 class DecisionRow:
@@ -131,21 +147,29 @@ class DecisionRow:
     :param sources: Names of the robot's sources.
     :param observation_size: Length of the observation.
     :param action: Name and size of each field of the action, in the policy's order.
+    :param slots: How many numbers are read by joints, of each source that is read so.
 
     :ivar parts: Label and size of each part of a row.
     """
 
     def __init__(
             self, sources: Iterable[str], observation_size: int,
-            action: Sequence[tuple[str, int]]) -> None:
+            action: Sequence[tuple[str, int]], slots: Mapping[str, int] | None = None) -> None:
         """Lay out the row."""
         self._sources = tuple(sources)
+        self._slots = {
+            name: count for name, count in (slots or {}).items() if name in self._sources}
+        self._unknown = {name: (math.nan,) * count for name, count in self._slots.items()}
+        self._at_once = {name: (0.0,) * count for name, count in self._slots.items()}
+        self._all_at_once = (0.0,) * (2 * sum(self._slots.values()))
         action_size = sum(size for _, size in action)
         self._vectors = {
             'observation': observation_size, **dict.fromkeys(_COMMANDS, action_size)}
         self.parts: tuple[tuple[str, int], ...] = (
             *((label, size) for label, size, _ in HEAD),
             *((f'{kind}/{name}', 2) for kind in _TIMES for name in self._sources),
+            *((f'{kind}/{name}', count) for kind in _JOINTS
+              for name, count in self._slots.items()),
             ('observation', observation_size),
             *((f'{kind}/{name}', size) for kind in _COMMANDS for name, size in action))
 
@@ -175,14 +199,38 @@ class DecisionRow:
         row.extend(_split(decision.observation_stamp))
         for name in self._sources:
             sample = samples.get(name)
-            row.extend(_split(None if sample is None else sample.time))
+            row.extend(_NEVER if sample is None or sample.missing else _split(sample.time))
         for name in self._sources:
             sample = samples.get(name)
-            row.extend(_split(None if sample is None else sample.received))
+            row.extend(_NEVER if sample is None or sample.missing else _split(sample.received))
+        self._write_joints(row, samples)
         for name, size in self._vectors.items():
             vector = getattr(decision, name)
             row.extend((np.nan,) * size if vector is None else vector.tolist())
         return row
+
+
+    def _write_joints(self, row: array[float], samples: Mapping[str, Sample]) -> None:
+        """Write which message each joint is from; most samples are from a single one."""
+        found = [samples.get(name) for name in self._slots]
+        if not any(sample is None or sample.joints is not None for sample in found):
+            row.extend(self._all_at_once)
+            return
+        for is_received in (False, True):
+            for name in self._slots:
+                sample = samples.get(name)
+                if sample is None or sample.missing:
+                    row.extend(self._unknown[name])
+                elif (joints := sample.joints) is None:
+                    row.extend(self._at_once[name])
+                else:
+                    later = [
+                        float(part.received - sample.received if is_received
+                              else part.time - sample.time) for part in joints.parts]
+                    # Clocks that are months apart make a difference that a double cannot hold.
+                    row.extend(
+                        later[part] if abs(later[part]) <= _LARGEST else math.nan
+                        for part in joints.slots)
 
 
 def read_decision(
@@ -239,7 +287,28 @@ def read_decision(
             None if observation is None or np.isnan(observation).all() else observation),
         action=vectors('action'), command=vectors('command'), sent=vectors('sent'),
         received=times('received'), entry=_read_entry(found),
-        draw=None if draw is None else int(draw), inference=number('inference'))
+        draw=None if draw is None else int(draw), inference=number('inference'),
+        joints=_read_joints(times('sample'), times('received'), named))
+
+
+def _read_joints(
+        samples: Mapping[str, int], received: Mapping[str, int],
+        named: Mapping[str, Mapping[str, NDArray[np.float64]]],
+) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Read which message each joint is from, where that was recorded."""
+    measured, arrived = (named[kind] for kind in _JOINTS)
+    found = {}
+    for name, later in measured.items():
+        if name not in samples or name not in received or name not in arrived:
+            continue
+        for kind, values in zip(_JOINTS, (later, arrived[name]), strict=True):
+            _require_numbers(f'{kind}/{name}', np.nan_to_num(values, nan=0.0), len(later))
+        # What is unknown is found nowhere.
+        found[name] = tuple(
+            (-1, -1) if math.isnan(time + arrival)
+            else (samples[name] + int(time), received[name] + int(arrival))
+            for time, arrival in zip(later, arrived[name], strict=True))
+    return found
 
 
 def _take_apart(
@@ -248,7 +317,7 @@ def _take_apart(
     """Find each part: by its label, or by kind and name."""
     found: dict[str, NDArray[np.float64]] = {}
     named: dict[str, dict[str, NDArray[np.float64]]] = {
-        kind: {} for kind in (*_TIMES, *_COMMANDS)}
+        kind: {} for kind in (*_TIMES, *_JOINTS, *_COMMANDS)}
     start = 0
     for label, size in parts:
         kind, _, name = label.partition('/')

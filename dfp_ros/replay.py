@@ -34,6 +34,7 @@ import sys
 
 from dfp_ros.control_loop import hash_robot, load_policy, load_robot, make_controller
 from dfp_ros.controller import Controller
+from dfp_ros.explain import explain
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.policy_difference import PolicyDifference
 from dfp_ros.printable import listed, printable, quoted
@@ -48,7 +49,7 @@ from dfp_ros.recorded_loop import (
 )
 from dfp_ros.replayed_policy import Conditions, ReplayedPolicy
 from dfp_ros.replayer import Difference, RecordedStep, Replayer
-from dfp_ros.robot_description import RobotDescription
+from dfp_ros.robot_description import count_slots, RobotDescription
 from dfp_ros.setting import SettingsError
 from dfp_ros.shared_files import find_shared
 from dfp_ros.urdf import read_recorded_joints
@@ -148,7 +149,9 @@ def replay(arguments: argparse.Namespace) -> int:
     spec = (other or loops.find_policy(some['sha256'])).spec
     row = DecisionRow(
         robot.sources, spec.observation_size,
-        [(member.name, member.size) for member in spec.action])
+        [(member.name, member.size) for member in spec.action],
+        # Recordings of earlier versions do not have them.
+        count_slots(robot) if recording.has_joints else None)
     if row.parts != recording.parts:
         raise RecordingError(
             f'{arguments.bag}: found decisions with the parts '
@@ -234,10 +237,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return replay(asked)
     except (LoopError, SettingsError) as error:
-        print(f'{asked.bag}: what it says of what ran cannot be: {error}', file=sys.stderr)
+        text = explain(error)
+        print(f'{asked.bag}: what it says of what ran cannot be: {text}', file=sys.stderr)
         return 2
     except (ValueError, OSError, MemoryError) as error:
-        print(error, file=sys.stderr)
+        print(explain(error), file=sys.stderr)
         return 2
 
 

@@ -28,6 +28,7 @@ import os
 from types import MappingProxyType
 
 from dfp_ros.command_description import CHUNK, CommandTopic, read_command
+from dfp_ros.joint_layout import joint_layout, JointLayout
 from dfp_ros.observation_description import ObservationEntry, read_observation
 from dfp_ros.reading import Reading
 from dfp_ros.source_description import read_source, Source
@@ -78,6 +79,17 @@ class RobotDescription:
         return [
             reading for entry in (*self.observation, *measured) for reading in entry.readings
             if reading.source == source]
+
+    @property
+    def layouts(self) -> dict[str, JointLayout]:
+        """List the joints that are read of each source that is read by joints."""
+        found = {name: joint_layout(self.readings(name)) for name in self.sources}
+        return {name: layout for name, layout in found.items() if layout is not None}
+
+
+def count_slots(robot: RobotDescription) -> dict[str, int]:
+    """Count the numbers that are read by joints, of each source that is read so."""
+    return {name: len(layout.slots) for name, layout in robot.layouts.items()}
 
 
 def load_robot_description(

@@ -16,7 +16,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 import inspect
+import time
 from typing import Any
 
 from rclpy.duration import Duration
@@ -26,19 +28,23 @@ from rclpy.subscription import Subscription
 
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision import Decision, State
+from dfp_ros.endpoints import publisher_names
 from dfp_ros.explain import explain
 from dfp_ros.interleaving import Interleaving
 from dfp_ros.node_time import NodeTime
-from dfp_ros.observation import Sample
 from dfp_ros.qos import COMMAND_QOS, source_qos
 from dfp_ros.qos_watch import QosWatch
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.safety import Reason
+from dfp_ros.sample import Sample
 from dfp_ros.source_description import STATIC_RECEPTION
 from dfp_ros.source_reader import SourceReader
 from dfp_ros.yaml_section import DescriptionError
 
 _WITH_INFORMATION = inspect.signature(lambda message, information: None)
+
+# Seconds after which it is looked again who publishes joints in several messages.
+_LOOK_AGAIN = 1.0
 
 
 class CommandPublishers:
@@ -153,9 +159,10 @@ class SourceSubscriptions:
 
         def counted(name: str, sample: Sample) -> None:
             if name in turns:
-                # What has other joints may be another publisher's.
-                joints = getattr(sample, 'joints', None)
-                turns[name].add(joints and joints.slots)
+                # What has other joints may be another publisher's; what has none does not count.
+                joints = sample.joints
+                if joints is None or max(joints.slots) >= 0:
+                    turns[name].add(joints and joints.slots)
             receive(name, sample)
 
         self._receive = counted
@@ -168,19 +175,20 @@ class SourceSubscriptions:
             self._subscriptions.append(node.create_subscription(
                 reader.message_type, source.topic,
                 _numbered(
-                    self._receiver(source.name, reader.read, is_kept), turns.get(source.name)),
+                    self._receiver(source.name, source.topic, reader.read, is_kept),
+                    turns.get(source.name)),
                 source_qos(source.qos, lockstep),
                 event_callbacks=watch.of_source(source.topic, source.type)))
             if source.static_topic:
                 self._subscriptions.append(node.create_subscription(
                     reader.message_type, source.static_topic,
-                    self._receiver(source.name, reader.read_static, True),
+                    self._receiver(source.name, source.static_topic, reader.read_static, True),
                     source_qos(STATIC_RECEPTION),
                     event_callbacks=watch.of_source(source.static_topic, source.type)))
 
     def _receiver(
-            self, name: str, read: Callable[[object, int], Sample | None], is_kept: bool,
-    ) -> Callable[[object], None]:
+            self, name: str, topic: str, read: Callable[[object, int], Sample | None],
+            is_kept: bool) -> Callable[[object], None]:
         """
         Make the callback of one topic of a source.
 
@@ -188,11 +196,23 @@ class SourceSubscriptions:
             would be the time of the simulation, and so would be what their stamps are ahead of
             their arrival.
         """
+        full_name = self._node.resolve_topic_name(topic)
+        publishers: tuple[str, ...] = ()
+        looked = -_LOOK_AGAIN
+
         def receive(message: object) -> None:
+            nonlocal publishers, looked
             now = self._time.now()
             sample = read(message, now)
-            if sample is not None and (now or is_kept):
-                self._receive(name, sample)
+            if sample is None or not (now or is_kept):
+                return
+            if sample.joints is not None:
+                # Where a message has a part of the joints, whose it may be is worth knowing.
+                if time.monotonic() - looked >= _LOOK_AGAIN:
+                    publishers = tuple(publisher_names(self._node, full_name))
+                    looked = time.monotonic()
+                sample = replace(sample, joints=replace(sample.joints, publishers=publishers))
+            self._receive(name, sample)
         return receive
 
     def close(self) -> None:

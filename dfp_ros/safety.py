@@ -120,17 +120,20 @@ RULES = (
     Rule(Reason.CLOCK_RESET, Response.HOLD,
          'The clock was set back since the last tick; how old the samples are is unknown.'),
     Rule(Reason.WAITING, Response.HOLD,
-         'A source was never seen since activation, or a history or derivative needs more ticks. '
+         'A source, or one of its joints, was never seen since activation, or a history or '
+         'derivative needs more ticks. '
          'Nothing is sent before there was a first observation.'),
     Rule(Reason.STALE, Response.HOLD,
-         'A source is older than its `max_age`, by its header stamp or by its arrival, or its '
-         'stamps are empty.', '`when_stale` of the source'),
+         'A source, or a joint that comes in messages of its own, is older than its `max_age`, by '
+         'its header stamp or by its arrival, or its stamps are empty.',
+         '`when_stale` of the source'),
     Rule(Reason.FUTURE, Response.HOLD,
          'A source is stamped in the future by more than its `max_age`.',
          '`when_stale` of the source'),
     Rule(Reason.UNREADABLE, Response.HOLD,
-         'A message does not hold what the robot description says: a joint or an array element '
-         'is missing, a quaternion is no rotation, or the header names another frame.'),
+         'A message does not hold what the robot description says, or not in one way only: an '
+         'array element is missing, a joint is named twice, an array is longer than its names, a '
+         'quaternion is no rotation, or the header names another frame.'),
     Rule(Reason.NOT_FINITE_OBSERVATION, Response.HOLD,
          'A number of the observation is not finite.'),
     Rule(Reason.INFERENCE_FAILED, Response.HOLD, 'The policy failed to answer.'),

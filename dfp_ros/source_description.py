@@ -16,10 +16,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+import math
 
 from dfp_ros.yaml_section import Section
 
 BOTH, HEADER, RECEIVE = 'both', 'header', 'receive'
+TRANSIENT_LOCAL = 'transient_local'
 NEWEST, BEFORE_TICK = 'newest', 'before_tick'
 WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
 #: The type that stands for transforms between two frames, and that of their messages.
@@ -60,7 +62,8 @@ class Source:
     :param name: What the description calls it.
     :param topic: Topic name, relative unless it starts with a slash.
     :param type: Message type, for example ``sensor_msgs/msg/JointState``.
-    :param max_age: Age in s above which the robot is stopped.
+    :param max_age: Age in s above which the robot is stopped; infinite for a latched source
+        whose value is valid until another one replaces it.
     :param where: File, line and key, for messages.
     :param qos: How its messages are asked for.
     :param time: Which clock judges age: :data:`HEADER` the stamp only, :data:`RECEIVE` the
@@ -87,6 +90,11 @@ class Source:
     frame_id: str = ''
 
     @property
+    def is_latched(self) -> bool:
+        """Whether what was published before is asked for, and is valid until it is replaced."""
+        return not self.child and self.qos.durability == TRANSIENT_LOCAL
+
+    @property
     def static_topic(self) -> str:
         """Topic of transforms that never change; empty where none are needed."""
         return f'{self.topic}_static' if self.child else ''
@@ -101,15 +109,18 @@ def read_source(name: str, section: Section) -> Source:
     :raises DescriptionError: At the first thing that is wrong.
     """
     is_tf = 'type' in (found := section.entries()) and found['type'].text() == TF
+    usual = _TF_RECEPTION if is_tf else Reception()
+    qos = _read_reception(found['qos'], usual) if 'qos' in found else usual
+    # What is latched is published once, and valid until it is replaced, unless an age is given.
+    lasts = not is_tf and qos.durability == TRANSIENT_LOCAL
     needed, optional = (
         (('type', 'parent', 'child', 'max_age'), ('topic', *OPTIONAL)) if is_tf
+        else (('topic', 'type'), (*OPTIONAL, 'max_age')) if lasts
         else (('topic', 'type', 'max_age'), OPTIONAL))
     keys = section.mapping(needed, optional)
-    qos = _TF_RECEPTION if is_tf else Reception()
     source = Source(
         name, keys['topic'].text() if 'topic' in keys else '/tf', keys['type'].text(),
-        keys['max_age'].positive(OLDEST), section.where,
-        _read_reception(keys['qos'], qos) if 'qos' in keys else qos,
+        keys['max_age'].positive(OLDEST) if 'max_age' in keys else math.inf, section.where, qos,
         keys['time'].choice((BOTH, HEADER, RECEIVE)) if 'time' in keys else BOTH,
         keys['sampling'].choice((NEWEST, BEFORE_TICK)) if 'sampling' in keys else NEWEST,
         keys['when_stale'].choice(WHEN_STALE) if 'when_stale' in keys else 'hold')
@@ -131,6 +142,6 @@ def _read_reception(section: Section, usual: Reception) -> Reception:
     return Reception(
         keys['reliability'].choice(('best_effort', 'reliable'))
         if 'reliability' in keys else usual.reliability,
-        keys['durability'].choice(('volatile', 'transient_local'))
+        keys['durability'].choice(('volatile', TRANSIENT_LOCAL))
         if 'durability' in keys else usual.durability,
         keys['depth'].count(most=DEEPEST) if 'depth' in keys else usual.depth)

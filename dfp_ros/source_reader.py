@@ -20,9 +20,9 @@ from functools import partial
 from typing import Any
 
 from dfp_ros.message_types import field_type, find_message_type, is_array, NUMBERS
-from dfp_ros.observation import Sample
 from dfp_ros.reading import Reading
 from dfp_ros.robot_description import RobotDescription
+from dfp_ros.sample import Sample
 from dfp_ros.sample_reader import SampleReader
 from dfp_ros.source_description import HEADER, RECEIVE, Source
 from dfp_ros.transform_reader import TransformReader
@@ -67,7 +67,8 @@ class SourceReader:
         if source.frame_id and not has_header:
             raise DescriptionError(
                 f'{source.where}: found frame_id, but {source.type} has no header that names one')
-        self._read = SampleReader(readings, has_header and stamped, bool(source.frame_id)).read
+        self._read = SampleReader(
+            readings, has_header and stamped, bool(source.frame_id), source.is_latched).read
 
     def read(self, message: Any, received: int) -> Sample | None:
         """

@@ -16,18 +16,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+import math
 
-from dfp_ros.observation import Sample
-from dfp_ros.printable import quoted
+from dfp_ros.printable import listed, quoted
 from dfp_ros.safety import conclude, Finding, finding, Reason, Response
+from dfp_ros.sample import Joints, Part, Sample
 from dfp_ros.sample_reader import FRAME
 from dfp_ros.source_description import HEADER, RECEIVE, Source
 
+# What a latched source is missing where it was never seen.
+_LATCHED = (
+    '; it is asked for with durability transient_local, so see whether its publisher offers that, '
+    'and is still there')
 # The smallest delay is that of the last one to two such runs of messages.
 _RUN = 100
 # Ticks in a row that all come late before the clock is taken for one that moves in steps; and by
 # how much, as a share of the time between two.
 _LATE_TICKS, _LATE = 3, 1.01
+# Kinds of messages that one sample may be put together from, as far as their delay goes.
+_KINDS = 20
 
 
 class SourceWatch:
@@ -38,6 +45,9 @@ class SourceWatch:
     publisher's clock can defeat, and by its header stamp, which no queue can defeat. Both are only
     as good as ``now``: where that is set back, samples from before have to be forgotten first, as
     :meth:`dfp_ros.sample_store.SampleStore.pass_time` does.
+
+    Where joints of a source come in several messages, each of these has its own age. What lasts is
+    never from the future, and is too old only where its source has a maximum age.
 
     :param sources: All sources.
     :param clock_skew: Seconds by which stamps may be ahead of their arrival; 0 for any.
@@ -75,18 +85,28 @@ class SourceWatch:
         for source, name, delay in self._sources:
             sample = samples.get(source.name)
             if sample is None:
-                findings.append(finding(Reason.WAITING, f'{name}: no message yet'))
+                findings.append(finding(Reason.WAITING, f'{name}: no message yet' + (
+                    _LATCHED if source.is_latched else '')))
                 continue
-            # Before simulated time begins, it is 0, and no arrival tells anything about clocks.
-            if sample.stamp and sample.received and source.time != RECEIVE:
-                delay.add(sample.received, sample.stamp)
             if source.frame_id and FRAME in sample.values and (
                     found := sample.values[FRAME]) != source.frame_id:
                 findings.append(finding(Reason.UNREADABLE, (
                     f'{name}: its messages are in the frame {quoted(found)}, the robot '
                     f'description says {quoted(source.frame_id)}')))
-            wrong = _judge(now, source, sample, delay)
-            if wrong is not None:
+            if sample.lasts and (source.child or source.max_age == math.inf):
+                continue
+            joints, wrong = sample.joints, None
+            if joints is None:
+                # Before simulated time begins, it is 0, and no arrival tells anything of clocks.
+                if sample.stamp and sample.received and source.time != RECEIVE:
+                    delay.add(sample.received, sample.stamp)
+                wrong = _judge(now, source, sample, delay)
+            elif joints.missing:
+                findings.append(finding(Reason.WAITING, f'{name}: {_describe_missing(joints)}'))
+                continue
+            else:
+                wrong = _judge_parts(now, source, joints, delay)
+            if wrong is not None and not (sample.lasts and wrong[0] is Reason.FUTURE):
                 reason, text = wrong
                 findings.append(finding(reason, f'{name}: {text}', source.when_stale))
             elif self._clock_skew and delay.smallest < -skew:
@@ -149,16 +169,19 @@ class _Delay:
     def reset(self) -> None:
         """Start without a message."""
         self.smallest = 0
-        self._last = (-1, -1)
+        # By the joints that were taken from it, where several messages make a sample.
+        self._last: dict[tuple[str, ...], tuple[int, int]] = {}
         self._count = 0
         self._run = 0
         self._before: int | None = None
 
-    def add(self, received: int, stamp: int) -> None:
+    def add(self, received: int, stamp: int, joints: tuple[str, ...] = ()) -> None:
         """Note a message, if it is another one."""
-        if (received, stamp) == self._last:
+        if (received, stamp) == self._last.get(joints):
             return
-        self._last = received, stamp
+        if len(self._last) > _KINDS:
+            self._last.clear()
+        self._last[joints] = received, stamp
         if self._count == _RUN:
             self._before, self._count = self._run, 0
         self._run = received - stamp if not self._count else min(self._run, received - stamp)
@@ -175,7 +198,46 @@ class _Delay:
             f'(messages: {number})')
 
 
-def _judge(now: int, source: Source, sample: Sample, delay: _Delay) -> tuple[Reason, str] | None:
+def _judge_parts(
+        now: int, source: Source, joints: Joints, delay: _Delay) -> tuple[Reason, str] | None:
+    """Judge the age of each message that joints were taken from; name the joints that are old."""
+    worst: tuple[Reason, str] | None = None
+    for part in joints.parts:
+        if part.stamp and part.received and source.time != RECEIVE:
+            delay.add(part.received, part.stamp, part.joints)
+        wrong = _judge(now, source, part, delay)
+        if wrong is None:
+            continue
+        reason, text = wrong
+        text = f'joint(s) {listed(part.joints)}: {text}'
+        worst = (reason, text) if worst is None else (
+            worst[0], f'{worst[1]}; {text}')
+    if worst is None:
+        return None
+    reason, text = worst
+    if joints.is_other:
+        text += f'; the newest message names {listed(joints.heard) or "nothing"}'
+    return reason, text + _describe_publishers(joints, 'published by')
+
+
+def _describe_missing(joints: Joints) -> str:
+    """Say what never came, and what came instead."""
+    return (
+        f'{listed(joints.missing)} never came; {joints.hint}'
+        + _describe_publishers(joints, 'from'))
+
+
+def _describe_publishers(joints: Joints, how: str) -> str:
+    """Say who publishes, where that is known."""
+    if not joints.publishers:
+        return ''
+    gone = f'; {listed(joints.gone)} is gone' if joints.gone else ''
+    return f'; {how} {len(joints.publishers)} publisher(s): {listed(joints.publishers)}{gone}'
+
+
+def _judge(
+        now: int, source: Source, sample: Sample | Part, delay: _Delay,
+) -> tuple[Reason, str] | None:
     """Judge the age of one sample, by the clocks that the source names."""
     limit = f'maximum age {source.max_age:g} s'
     silent = (now - sample.received) * 1e-9

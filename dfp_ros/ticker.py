@@ -110,8 +110,8 @@ class Ticker:
         return self.is_active and self.loop.settings.trigger == 'timer'
 
     def start(self) -> None:
-        """Begin an episode, from samples that arrive from now on."""
-        self.store = SampleStore(self.loop.robot.sources)
+        """Begin an episode, from samples that arrive from now on, and from those that last."""
+        self.store = self.store.renewed()
         self.log.restart()
         self._lockstep.start()
         self._reset_controller()
@@ -136,6 +136,8 @@ class Ticker:
     def reset(self) -> str:
         """
         Stop the robot, and begin an episode: noise from its seed, samples from now on.
+
+        Those that last stay, as nothing has replaced them.
 
         :return: What was done, for people.
         :raises NotActiveError: Where the node is not active.
@@ -233,10 +235,13 @@ class Ticker:
     def receive(self, name: str, sample: Sample) -> None:
         """Take a sample of a source; where ticks follow the samples, it may be time for one."""
         if not self.is_active:
+            if sample.lasts:
+                # It is sent once, and valid until it is replaced.
+                self.store.add(name, sample)
             return
         instant = self.store.add(name, sample)
         if self.loop.settings.trigger == 'samples':
-            self._lockstep.receive(self.loop, instant, sample.time, self.store.samples)
+            self._lockstep.receive(self.loop, instant, self.store.instant, self.store.samples)
 
     def tick(self, now: int, samples: Mapping[str, Sample]) -> None:
         """

@@ -16,17 +16,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 import math
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from dfp_ros.observation import Sample
 from dfp_ros.reading import Reading
+from dfp_ros.sample import Sample
 from dfp_ros.sample_reader import SampleReader
 from dfp_ros.transforms import point_in_frame, Quaternion, rotation_in_frame, Vector
 
 # As tf2 has it: transforms whose rotation is none are left out.
 _LENGTH_TOLERANCE = 1e-2
+# Frames that are remembered, and links from one to the top of its tree; robots have fewer by far.
+_FRAMES, _LINKS = 10_000, 250
 _ORIGIN, _UPRIGHT = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)
 
 
@@ -44,7 +47,7 @@ class TransformReader:
     Puts the links between two frames together, to samples like those of a TransformStamped.
 
     Of each link the newest transform counts; nothing is interpolated. A sample is as old as the
-    oldest link of its chain that moves.
+    oldest link of its chain that moves; where none does, it is valid until a link is replaced.
 
     :param parent: The frame that poses are given in.
     :param child: The frame whose pose is meant.
@@ -74,7 +77,8 @@ class TransformReader:
             link = _link(transform, is_static)
             if link is not None:
                 frame = transform.child_frame_id.lstrip('/')
-                self._links[frame] = link
+                if frame in self._links or len(self._links) < _FRAMES:
+                    self._links[frame] = link
                 is_new = is_new or frame in self._chain
         return self._sample(received) if is_new else None
 
@@ -93,16 +97,17 @@ class TransformReader:
         oldest = min(times, key=lambda time: (time.sec, time.nanosec), default=None)
         x, y, z = point_in_frame(position, origin, frame)
         w, i, j, k = rotation_in_frame(rotation, frame)
-        return self._reader.read(SimpleNamespace(
+        sample = self._reader.read(SimpleNamespace(
             header=None if oldest is None else SimpleNamespace(stamp=oldest),
             transform=SimpleNamespace(
                 translation=SimpleNamespace(x=x, y=y, z=z),
                 rotation=SimpleNamespace(w=w, x=i, y=j, z=k))), received)
+        return sample if times else replace(sample, lasts=True)
 
     def _way_up(self, frame: str) -> list[str]:
         """List a frame and all above it."""
         way: list[str] = []
-        while frame not in way:
+        while frame not in way and len(way) < _LINKS:
             way.append(frame)
             if frame in self._links:
                 frame = self._links[frame].above

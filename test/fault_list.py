@@ -74,6 +74,14 @@ def _without_joint(message: Any) -> Any:
     return message
 
 
+def _twice(message: Any) -> Any:
+    """Name the first joint twice, at two places."""
+    message.name = [message.name[0], *message.name]
+    message.position = [message.position[0] + 1.0, *message.position]
+    message.velocity = [0.0, *message.velocity] if message.velocity else []
+    return message
+
+
 def reordered(message: Any) -> Any:
     """Turn the order of the joints around."""
     for name in ('name', 'position', 'velocity'):
@@ -103,7 +111,8 @@ STEADY = (
           'joint_positions[1] is nan'),
     Fault('infinity', _arm(_number(math.inf)), Reason.NOT_FINITE_OBSERVATION,
           'joint_positions[1] is inf'),
-    Fault('missing joint', _arm(_without_joint), Reason.UNREADABLE, 'joint'),
+    Fault('missing joint', _arm(_without_joint), Reason.STALE, 'joint(s) shoulder', AGE),
+    Fault('ambiguous joint', _arm(_twice), Reason.UNREADABLE, 'twice'),
     Fault('far outside the training data', _far_outside, Reason.OUTSIDE_ENVELOPE,
           'the training data have'),
     # The node remembers for a while how far ahead stamps were, so this comes last.

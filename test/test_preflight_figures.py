@@ -21,7 +21,8 @@ from hypothesis import given, strategies
 import pytest
 
 from dfp_ros.observation import Sample
-from dfp_ros.preflight_figures import Arrivals, Percentiles, WakeUps
+from dfp_ros.preflight_arrivals import Arrivals
+from dfp_ros.preflight_figures import Percentiles, WakeUps
 
 MS = 1_000_000
 

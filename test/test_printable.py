@@ -49,9 +49,9 @@ def test_cuts() -> None:
     assert len(printable('\n' * 80)) == 80
     assert printable('abc', limit=3) == 'abc'
     huge = '\x1b' * 50_000_000
-    begin = time.perf_counter()
+    begin = time.thread_time()
     assert len(printable(huge)) == 80
-    assert time.perf_counter() - begin < 0.1
+    assert time.thread_time() - begin < 0.1
 
 
 def test_every_character() -> None:
@@ -90,9 +90,9 @@ def test_the_log_has_a_line_for_a_line() -> None:
 
 def test_the_nearest_name_costs_a_moment() -> None:
     """However many there are, and however long they are."""
-    begin = time.perf_counter()
+    begin = time.thread_time()
     assert 'did you mean' in nearest(
         'shoulder_lift_joint', [f'shoulder_lift_join_{i}' for i in range(100_000)])
     assert 'known: ' in nearest('a' * 1_000_000, ['b' * 1_000_000, 'c'])
-    assert time.perf_counter() - begin < 2.0
+    assert time.thread_time() - begin < 2.0
     assert nearest('name', ['nam\n']) == r"did you mean 'nam\n'?"

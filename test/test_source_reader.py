@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from robot_samples import shipped_robot
+from robot_samples import ARM, shipped_robot
 
 pytest.importorskip('rclpy')
 
@@ -76,13 +76,14 @@ def test_bad_source(source: str, kind: str, changes: dict[str, Any], message: st
 def test_reads_stamp_and_values() -> None:
     """The stamp in ns to the last digit, and the fields that the description asks for."""
     robot = shipped_robot()
-    message = JointState(name=['b', 'a'], position=[1.0, 2.0], velocity=[3.0, 4.0])
+    names = list(reversed(ARM))
+    message = JointState(name=names, position=[1.0] * 6, velocity=list(map(float, range(6))))
     message.header.stamp = Time(sec=1_700_000_000, nanosec=123_456_789)
     sample = SourceReader(robot.sources['arm'], robot).read(message, 5)
     assert sample.stamp == 1_700_000_000_123_456_789
     assert sample.received == 5
-    assert sample.values['name'] == ['b', 'a']
-    np.testing.assert_array_equal(sample.values['velocity'], [3, 4])
+    assert sample.values['name'] == names
+    np.testing.assert_array_equal(sample.values['velocity'], range(6))
 
 
 def test_reads_a_single_field_without_header() -> None:

@@ -31,9 +31,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from dfp_ros.episode_marks import TOPIC
-from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import read_decision
 from dfp_ros.robot_description import RobotDescription
+from dfp_ros.sample import Sample
 from dfp_ros.sample_reader import SampleReader
 from dfp_ros.source_description import RECEIVE
 from dfp_ros.spec import ActionField
@@ -198,7 +198,9 @@ def _events(
             for i, (name, read) in enumerate(sources[topic]):
                 if read is None:
                     stamped = hasattr(message, 'header') and robot.sources[name].time != RECEIVE
-                    read = SampleReader(robot.readings(name), stamped).read
+                    read = SampleReader(
+                        robot.readings(name), stamped,
+                        lasts=robot.sources[name].is_latched).read
                     sources[topic][i] = name, read
                 try:
                     sample = read(message, time)

@@ -21,15 +21,16 @@ the order in which it received things changes what the policy saw.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from dfp_ros.decision import State
-from dfp_ros.observation import Sample
 from dfp_ros.recorded_decision import RecordedDecision
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.safety import Reason
+from dfp_ros.sample import Sample
+from dfp_ros.sample_index import SampleIndex
 from training.datasets.rosbag_commands import ActionScale
 from training.datasets.rosbag_ticks import Event, Observer, Step, Tick
 from training.transitions import DataError
@@ -38,7 +39,6 @@ from training.transitions import DataError
 # that are much older are forgotten.
 _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
 # Node and recorder do not receive a message at the same time, but within this, in ns.
-_JITTER = 20_000_000
 
 
 def decision_steps(
@@ -51,7 +51,8 @@ def decision_steps(
     :param raw: Take what the policy answered, instead of what was sent.
     :raises DataError: At the end, where the node ticked at another rate.
     """
-    samples: dict[str, dict[int, Sample]] = {name: {} for name in robot.sources}
+    layouts = robot.layouts
+    samples = {name: SampleIndex(layouts.get(name)) for name in robot.sources}
     waiting: deque[Event] = deque()
     observer = Observer(robot)
     last: RecordedDecision | None = None
@@ -74,11 +75,8 @@ def decision_steps(
     for event in events:
         yield from steps(event.time)
         if event.kind == 'sample':
-            seen = samples[event.name]
-            seen[event.content.time] = event.content
-            # In order of insertion, so the oldest is the first.
-            while seen[oldest := next(iter(seen))].received < event.time - _MEMORY:
-                del seen[oldest]
+            samples[event.name].add(event.content)
+            samples[event.name].forget(event.time - _MEMORY)
         elif event.kind in ('decision', 'mark'):
             waiting.append(event)
     yield from steps(2**63)
@@ -106,7 +104,7 @@ def _follows(
 
 def _decided(
         decision: RecordedDecision, follows: bool, problem: str,
-        samples: dict[str, dict[int, Sample]], observer: Observer, scale: ActionScale,
+        samples: Mapping[str, SampleIndex], observer: Observer, scale: ActionScale,
         raw: bool) -> Tick:
     """Make the step of a decision."""
     where = decision.stamp, follows
@@ -144,23 +142,14 @@ def _decided(
 
 
 def _samples(
-        decision: RecordedDecision, samples: dict[str, dict[int, Sample]],
+        decision: RecordedDecision, samples: Mapping[str, SampleIndex],
 ) -> tuple[dict[str, Sample], str]:
     """Find the samples that a decision was made from; name a source whose sample is missing."""
     found: dict[str, Sample] = {}
     for name, seen in samples.items():
-        sample = _find(seen, decision.samples.get(name, -1))
+        times = decision.times(name)
+        sample = None if times is None else seen.find(times, decision.stamp)
         if sample is None:
             return found, name
         found[name] = sample
     return found, ''
-
-
-def _find(seen: dict[int, Sample], time: int) -> Sample | None:
-    """Find the sample of a time; without a header, that is when the node received it."""
-    if time in seen:
-        return seen[time]
-    near = min(seen.values(), key=lambda sample: abs(sample.time - time), default=None)
-    if near is None or near.stamp is not None or abs(near.time - time) > _JITTER:
-        return None
-    return near

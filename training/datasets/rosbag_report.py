@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dfp_ros.printable import printable, TEXT
 from training.datasets.rosbag_ticks import Tick
 
 
@@ -70,7 +71,7 @@ class Report:
         for name, count in (+self.counts).items():
             yield f'{name:34}{count:8}'
         for name, count in self.problems.most_common():
-            detail = self.details[name]
+            detail = printable(self.details[name], TEXT)
             yield f'{"dropped, " + name:34}{count:8}' + (f'  e.g. {detail}' if detail else '')
         if self.difference is not None:
             yield f'{"off the logged observations by":34}{self.difference:8.1g}'

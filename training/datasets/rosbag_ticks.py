@@ -102,7 +102,8 @@ class Observer:
         :param samples: One of every source.
         :return: The observation or None, the problem if any, and that at more length.
         """
-        times = {name: sample.time for name, sample in samples.items()}
+        # What is latched may be replaced by what was stamped anywhere.
+        times = {name: sample.time for name, sample in samples.items() if not sample.lasts}
         back = [name for name, time in times.items() if time < self._times.get(name, time)]
         before, self._times = self._times, times
         if back:
