@@ -34,6 +34,7 @@ from dfp_ros.punctual_policy import PunctualPolicy
 from dfp_ros.robot_description import load_robot_description, require_fit, RobotDescription
 from dfp_ros.settings import Settings
 from dfp_ros.shared_files import find_shared
+from dfp_ros.yaml_section import read_text
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def load_robot(name: str) -> RobotDescription:
 
 def hash_robot(name: str) -> str:
     """Hash a robot description's file: SHA-256, 64 hexadecimal digits."""
-    return hashlib.sha256(find_shared(name, 'config', '.yaml').read_bytes()).hexdigest()
+    return hashlib.sha256(read_text(find_shared(name, 'config', '.yaml'))).hexdigest()
 
 
 def make_planner(

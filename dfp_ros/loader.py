@@ -44,6 +44,11 @@ _POLL = 0.05  # s
 # next: starting another takes as long as most work.
 _GRACE = 1.0
 _ROOT = Path(__file__).resolve().parent.parent
+# This very package, whatever else is on the path, and nothing from the folder that it runs in.
+_MAIN = (
+    'import sys; sys.path[:] = [sys.argv[2], *filter(None, sys.path)]; import dfp_ros; '
+    'sys.path.append(sys.path.pop(0)); import dfp_ros.loader_process as process; '
+    'process.main(int(sys.argv[1]))')
 
 
 class GivenUpError(PolicyError):
@@ -55,11 +60,13 @@ class Loader:
     A process that loads for this one, one file after the other; it starts when it is needed.
 
     :param what: What it does, for messages.
+    :param is_ending: Says whether the node is to end, so that nothing is waited for any more.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, is_ending: Callable[[], bool] = bool) -> None:
         """Start nothing yet."""
         self._what = what
+        self._is_ending = is_ending
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -101,7 +108,7 @@ class Loader:
 
     def try_out(
             self, file: PolicyFile, execution: ExecutionSettings, candidates: int,
-            seconds: float, is_given_up: Callable[[], bool] = bool) -> None:
+            seconds: float, is_given_up: Callable[[], bool] = bool) -> float:
         """
         See whether a policy file can be loaded and answers.
 
@@ -110,17 +117,19 @@ class Loader:
         :param candidates: Noise vectors of every call, 0 for the file's own number.
         :param seconds: How long that may take.
         :param is_given_up: Says whether nobody wants to know any more.
+        :return: For how long at a time loading it keeps the interpreter from other threads, in s.
         :raises PolicyError: Where it cannot, or that takes longer.
         """
         files: list[int] = []
         try:
             files += [
                 remember(file.spec.to_json().encode(), 'spec'), remember(file.content, 'policy')]
-            self._ask({
+            reply, _ = self._ask({
                 'do': 'try', 'path': os.fspath(file.path), 'sha256': file.sha256,
                 'unbounded': file.unbounded, 'execution': asdict(execution),
                 'candidates': candidates}, files, seconds, f'policy file {file.path}', 0,
                 is_given_up)
+            return float(reply['keeps'])
         finally:
             for number in files:
                 os.close(number)
@@ -183,6 +192,9 @@ class Loader:
         begin = time.monotonic()
         while not waiting.poll(_POLL * 1e3):
             now = time.monotonic()
+            if self._is_ending():
+                self._drop()
+                raise GivenUpError(f'{what}: was given up, as the node ends')
             if is_given_up() and now > begin + _GRACE:
                 self._drop()
                 raise GivenUpError(f'{what}: was given up for another')
@@ -227,13 +239,11 @@ class Loader:
                 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
                 os.sched_setaffinity(0, range(os.cpu_count() or 1))
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            places = [str(_ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, '-m', 'dfp_ros.loader_process', str(theirs.fileno())],
+                    [sys.executable, '-c', _MAIN, str(theirs.fileno()), str(_ROOT)],
                     pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-                    env={**os.environ, 'PYTHONPATH': os.pathsep.join(places)})
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
                 self._socket = ours
             except OSError as error:
                 failed.append(error)

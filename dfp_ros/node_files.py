@@ -54,16 +54,14 @@ class NodeFiles:
 
     def start(self) -> None:
         """Start both processes."""
-        if self._is_closed:
-            self._make_loaders()
         self.trials.start()
         self._looks.start()
 
     def close(self) -> None:
         """End both processes, whatever they do; they start again when they are needed."""
-        self._is_closed = True
         self.trials.close()
         self._looks.close()
+        self._make_loaders()
 
     def longest(self) -> float:
         """Return how long a look or a load may take altogether, in s."""
@@ -76,9 +74,13 @@ class NodeFiles:
 
     def _make_loaders(self) -> None:
         """Make both, not started."""
-        self._is_closed = False
-        self._looks = Loader('the process that reads files')
-        self.trials = Loader('the process that tries policies out')
+        self._looks = Loader('the process that reads files', self._is_ending)
+        self.trials = Loader('the process that tries policies out', self._is_ending)
+
+    def _is_ending(self) -> bool:
+        """Tell whether the process was asked to end, so that a transition waits for no file."""
+        ending = getattr(self._node, 'ending', None)
+        return ending is not None and ending.is_set()
 
     def look(self, name: str) -> PolicyFile:
         """

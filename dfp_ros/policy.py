@@ -62,6 +62,7 @@ class OnnxPolicy:
     :param candidates: Noise vectors that every call will have, 0 for the file's own number.
         ONNX Runtime then leaves out what these do not need, as the critics for one, so that the
         policy loads and answers sooner. None for calls of any number.
+    :param loaded: Called once ONNX Runtime has prepared the model; None for nothing.
     :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
         without a specification, of another version, or with inputs or outputs that do not fit
         its own specification; where it has operators that can run without end, unless they are
@@ -88,7 +89,8 @@ class OnnxPolicy:
     def __init__(
             self, path: str | os.PathLike[str] | PolicyFile,
             execution: ExecutionSettings | None = None,
-            wait: Callable[[], None] | None = None, candidates: int | None = None) -> None:
+            wait: Callable[[], None] | None = None, candidates: int | None = None,
+            loaded: Callable[[], None] | None = None) -> None:
         """Read, check and load the file."""
         self.file = file = path if isinstance(path, PolicyFile) else read_policy_file(path)
         self.path, self.sha256, self.spec = file.path, file.sha256, file.spec
@@ -96,7 +98,7 @@ class OnnxPolicy:
         require_ending(file, self.execution)
         self._observation_shape = (self.spec.observation_size,)
         self._noise_size = self.spec.noise_size
-        self._load(self.spec.candidates if candidates == 0 else candidates, wait)
+        self._load(self.spec.candidates if candidates == 0 else candidates, wait, loaded)
 
     def prepared_for(
             self, candidates: int, wait: Callable[[], None] | None = None) -> OnnxPolicy:
@@ -156,10 +158,14 @@ class OnnxPolicy:
             seconds[i] = time.perf_counter() - begin
         return seconds
 
-    def _load(self, candidates: int | None, wait: Callable[[], None] | None) -> None:
+    def _load(
+            self, candidates: int | None, wait: Callable[[], None] | None,
+            loaded: Callable[[], None] | None = None) -> None:
         """Open a session for so many candidates, and try it out."""
         self.candidates = candidates
         self._session = open_session(self.file, self.execution, candidates, wait)
+        if loaded is not None:
+            loaded()
         self.providers = tuple(self._session.get_providers())
         self._check_signature()
         self._self_test()

@@ -38,6 +38,7 @@ from dfp_ros.decision_publisher import DecisionPublisher
 from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.explain import explain
 from dfp_ros.guarded_node import guarded, GuardedNode
+from dfp_ros.hung_calls import leave
 from dfp_ros.node_files import NodeFiles
 from dfp_ros.node_main import run_node
 from dfp_ros.node_parameters import call_after_set, declare_parameters, read_settings
@@ -351,7 +352,7 @@ def main(args: list[str] | None = None) -> int:
 
     :return: The exit status: 1 where a parameter is wrong or the autostart failed, else 0.
     """
-    return run_node('dfp_policy', PolicyNode, args)
+    return leave(run_node('dfp_policy', PolicyNode, args))
 
 
 if __name__ == '__main__':

@@ -28,13 +28,14 @@ from dfp_ros.execution import ExecutionSettings
 from dfp_ros.explain import explain
 from dfp_ros.node_files import NodeFiles
 from dfp_ros.node_parameters import read_settings, read_values, require_changeable
-from dfp_ros.policy_file import PolicyFile
+from dfp_ros.policy_file import PolicyError, PolicyFile
 from dfp_ros.policy_status import PolicyStatus, Refusal, Standing, time_now
 from dfp_ros.prepared_change import prepare_change, PreparedChange
 from dfp_ros.printable import printable, TEXT
 from dfp_ros.settings import LOADED
 from dfp_ros.shadow_place import ShadowPlace
 from dfp_ros.ticker import Ticker
+from dfp_ros.watchdog import overdue_limit
 from dfp_ros.worker import Job, Worker
 
 # The parameters that a failure gives their old values back, by what failed.
@@ -153,9 +154,15 @@ class PolicySwapper:
                 f'value again: {explain(error)}')
 
         def try_out(file: PolicyFile, execution: ExecutionSettings, candidates: int) -> None:
-            self._files.trials.try_out(
+            keeps = self._files.trials.try_out(
                 file, execution, candidates, candidate.settings.load_timeout,
                 lambda: job.is_cancelled)
+            limit = overdue_limit(self._ticker.loop, self._ticker.is_timed)
+            if self._ticker.is_active and keeps > limit:
+                raise PolicyError(
+                    f'policy file {file.path}: while ONNX Runtime loads it, the node could decide '
+                    f'nothing for {keeps:.2f} s, expected at most {limit:.2f} s; deactivate the '
+                    'node, set it then, and activate again')
 
         job = self._worker.submit(
             functools.partial(

@@ -22,6 +22,7 @@ import threading
 import weakref
 
 from dfp_ros.chunk import Chunk, FloatArray
+from dfp_ros.hung_calls import give_up
 from dfp_ros.planner import Policy
 from dfp_ros.policy_file import LateError
 
@@ -71,6 +72,7 @@ class PunctualPolicy:
         try:
             return self._last.result(self._deadline)
         except concurrent.futures.TimeoutError:
+            give_up(self._last)
             raise LateError(
                 'inference was given up after '
                 f'{self._deadline * 1e3:.2f} ms, its deadline') from None

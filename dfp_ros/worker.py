@@ -26,6 +26,7 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from dfp_ros.hung_calls import give_up
 from dfp_ros.switch_interval import ShortSwitchInterval
 from dfp_ros.thread_scheduling import SCHEDULING
 
@@ -138,6 +139,7 @@ class Worker:
         try:
             last.result(_LONGEST_CLOSE)
         except TimeoutError:
+            give_up(last)
             self._node.get_logger().error(
                 'a thread that loads does not come to an end, and is left alone')
         self._switch_interval.close()
@@ -178,6 +180,7 @@ class Worker:
                 time.monotonic() < job.begun + self._longest()):
             return
         self._jobs.remove(job)
+        give_up(job.future)
         hung, self._thread = self._thread, _make_thread()
         # What waits behind it is asked for anew, in the same order.
         waiting, self._jobs = self._jobs, deque()

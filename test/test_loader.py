@@ -59,7 +59,7 @@ def test_what_is_read_is_what_was_there(loader: Loader, tmp_path: Path) -> None:
     wanted = read_policy_file(path)
     found = loader.look(str(path), LONG)
     assert found == wanted
-    loader.try_out(found, ExecutionSettings(), 0, LONG)
+    assert 0 < loader.try_out(found, ExecutionSettings(), 0, LONG) < 1
     loader.try_out(found, ExecutionSettings(), 3, LONG)
     (tmp_path / 'robot.yaml').write_text('robot: x')
     assert loader.read(str(tmp_path / 'robot.yaml'), LONG) == (
@@ -216,3 +216,18 @@ def test_too_much_around_the_graph(what: str, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match='which no policy needs|keep its provenance short'):
         read_policy_file(tmp_path / 'a.onnx')
     assert time.monotonic() - begin < 2
+
+
+def test_how_long_loading_keeps_the_interpreter(loader: Loader, tmp_path: Path) -> None:
+    """A graph of many nodes would keep a loop from deciding while it is loaded: that is known."""
+    model = policy_model(cube_spec())
+    last = model.graph.node[-1]
+    last.output[0] = 'link_0'
+    for i in range(6000):
+        model.graph.node.append(helper.make_node(
+            'Tanh', [f'link_{i}'], [f'link_{i + 1}'] if i < 5999 else ['spread']))
+    onnx.save(model, tmp_path / 'many.onnx')
+    small = loader.look(str(write_policy(tmp_path / 'small.onnx')), LONG)
+    many = loader.look(str(tmp_path / 'many.onnx'), LONG)
+    assert loader.try_out(many, ExecutionSettings(), 0, LONG) > 3 * loader.try_out(
+        small, ExecutionSettings(), 0, LONG)

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -203,7 +204,8 @@ def readers(cell: Cell) -> list[int]:
     pid = cell.process.process.pid
     found = []
     for task in Path(f'/proc/{pid}/task').iterdir():
-        found += map(int, (task / 'children').read_text().split())
+        with contextlib.suppress(OSError):  # a thread that has ended since
+            found += map(int, (task / 'children').read_text().split())
     return [
         pid for pid in found
         if b'dfp_ros.loader_process' in Path(f'/proc/{pid}/cmdline').read_bytes()]
@@ -417,6 +419,11 @@ def test_cleaning_up_gives_a_swap_up(node: PolicyNode, files: dict[str, Path]) -
         assert leave() == success
         assert node.get_parameter('policy').value == str(files['first'])
         assert node.get_parameter('shadow').value == ''
+    # Unconfigured, the node still looks closely at what it is given.
+    answer, = node.set_parameters([Parameter('policy', value=str(files['unknown']))])
+    assert 'cannot load it' in answer.reason
+    answer, = node.set_parameters([Parameter('policy', value=str(files['second']))])
+    assert answer.successful
 
 
 def resident(cell: Cell) -> float:

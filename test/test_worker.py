@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -60,3 +61,23 @@ def test_work_whose_ticks_end_goes_on(node: Node) -> None:
     done = worker.submit(worker.wait_for_tick, lambda _: None, lambda _: None)
     done.future.result(LIMIT)
     worker.close()
+
+
+def test_work_that_never_ends_is_left_alone(node: Node) -> None:
+    """It fails in time, what waits behind it is done, and closing does not wait for it."""
+    may_end = threading.Event()
+    worker = Worker(node, lambda: True, lambda: 0.2)
+    failed: list[Exception] = []
+    done: list[str] = []
+    worker.submit(may_end.wait, lambda _: None, failed.append)
+    worker.submit(lambda: 'next', done.append, failed.append)
+    deadline = time.monotonic() + LIMIT
+    while not done:
+        worker.look()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert 'did not come to an end within 0.2 s' in str(failed[0])
+    worker.submit(may_end.wait, lambda _: None, failed.append)
+    worker.close()
+    may_end.set()
+    assert len(failed) == 1

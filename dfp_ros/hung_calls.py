@@ -1,0 +1,43 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Calls that were given up and may never return: a process that has some ends without them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+import os
+import sys
+from typing import Any
+import weakref
+
+_given_up: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+
+
+def give_up(future: Future[Any]) -> None:
+    """Note that nobody waits for a call any more, though it goes on."""
+    _given_up.add(future)
+
+
+def leave(status: int) -> int:
+    """
+    End the process at once where a call hangs; Python and ONNX Runtime would wait for its thread.
+
+    :param status: The exit status.
+    :return: The same, where nothing hangs.
+    """
+    if all(future.done() for future in _given_up):
+        return status
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
