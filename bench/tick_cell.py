@@ -86,6 +86,8 @@ class Cell:
             for topic in robot.commands for entry in topic.entries
             if entry.measured is not None and entry.measured.reading.joints]
         self.ticker.start()
+        # What is timed here ticks by hand, and now and then not at all.
+        self.ticker._watchdog.stop()
 
     def tick(self) -> None:
         """Receive a message of every source, and tick."""
