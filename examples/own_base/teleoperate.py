@@ -70,6 +70,13 @@ class Teleoperator(Node):
         """Hear the base say that it is there."""
         self.has_arrived |= message.data == 'success'
 
+    def wait_for_recorder(self):
+        """Wait a while for somebody else who hears marks, so that the first is not lost."""
+        end = time.monotonic() + 5.0
+        while self.marks.get_subscription_count() < 2 and time.monotonic() < end:
+            self.wait(0.1)
+        self.wait(1.0)
+
     def wait(self, seconds):
         """Let messages in for a while."""
         end = time.monotonic() + seconds
@@ -113,6 +120,7 @@ def main():
     operator.next_goal.wait_for_service()
     while operator.place is None or operator.goal is None:
         rclpy.spin_once(operator)
+    operator.wait_for_recorder()
     done = 0
     for number in range(asked.episodes):
         done += operator.episode()

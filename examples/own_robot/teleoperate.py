@@ -70,6 +70,13 @@ class Teleoperator(Node):
         """Hear the cell say that the part is touched."""
         self.has_touched |= message.data == 'success'
 
+    def wait_for_recorder(self):
+        """Wait a while for somebody else who hears marks, so that the first is not lost."""
+        end = time.monotonic() + 5.0
+        while self.marks.get_subscription_count() < 2 and time.monotonic() < end:
+            self.wait(0.1)
+        self.wait(1.0)
+
     def wait(self, seconds):
         """Let messages in for a while."""
         end = time.monotonic() + seconds
@@ -124,6 +131,7 @@ def main():
     operator.next_part.wait_for_service()
     while operator.positions is None or operator.part is None:
         rclpy.spin_once(operator)
+    operator.wait_for_recorder()
     done = 0
     for number in range(asked.episodes):
         done += operator.episode()
