@@ -142,7 +142,6 @@ def unmoved(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
         yield goes_on(cell, 'parameter storm', lambda: storm(cell))
         yield goes_on(cell, 'two publishers of one source', lambda: two_publishers(cell))
         yield goes_on(cell, 'somebody else commands', lambda: somebody_else(cell))
-        yield goes_on(cell, 'a second policy node', lambda: second_node(cell))
         topic = list(robot.commands)[-1]
         cell.turn_a_deaf_ear(topic)
         yield goes_on(cell, 'nobody listens', lambda: report_on(cell, topic))
@@ -314,16 +313,6 @@ def somebody_else(cell: FaultCell) -> str:
         return report_of(cell, Reason.OTHER_PUBLISHER, '/robot publishes')
     finally:
         cell.node.destroy_publisher(publisher)
-
-
-def second_node(cell: FaultCell) -> str:
-    """Start the node once more."""
-    with cell.another_node() as process:
-        cell.wait_for(lambda: process.process.poll() is not None, 'its end')
-        assert process.process.returncode == 1, process.output
-        says = 'cannot activate: '
-        assert 'commands this robot already' in process.output
-        return process.output.split(says, 1)[1].splitlines()[0]
 
 
 def report_on(cell: FaultCell, topic: str) -> str:
