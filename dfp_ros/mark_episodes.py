@@ -20,6 +20,11 @@ q quits. Where the input is no terminal, each line counts by its first letter.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+    # Before all else, for what follows takes half a second.
+    from dfp_ros.process_start import begin
+    begin()
+
 from collections.abc import Iterator
 import sys
 import termios
@@ -28,10 +33,13 @@ import tty
 import rclpy
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from dfp_ros.dds_transport import choose_transport
 from dfp_ros.episode_marks import FAILURE, START, SUCCESS, TOPIC
+from dfp_ros.node_main import check_parameters
+from dfp_ros.process_start import raise_interrupts
+from dfp_ros.ros_start import join, read_words
 
 KEYS = {'s': START, 'y': SUCCESS, 'n': FAILURE}
 QUIT = 'q'
@@ -55,11 +63,23 @@ def main(args: list[str] | None = None) -> int:
     """
     Publish a mark for each key until q, Ctrl-C, or the input's end.
 
-    :return: The exit status, 0.
+    :return: The exit status: 1 where the command line is wrong, else 0.
     """
-    choose_transport()
-    rclpy.init(args=args)
-    node = rclpy.create_node('mark_episodes')
+    read_words(
+        'mark_episodes', 'Mark episodes by key.', (), args,
+        'keys: s starts an episode, y ends it as a success, n as a failure, q quits. If the input '
+        'is no\nterminal, each line counts by its first letter. The marks go to the topic '
+        f'{TOPIC}.')
+    raise_interrupts()
+    try:
+        join(args, SignalHandlerOptions.ALL)
+        node = rclpy.create_node('mark_episodes')
+        for line in check_parameters(node, args):
+            node.get_logger().warning(line)
+    except ValueError as error:
+        print(f'mark_episodes: cannot start: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
     publisher = node.create_publisher(String, TOPIC, 10)
     print('s: start   y: success   n: failure   q: quit', flush=True)
     try:

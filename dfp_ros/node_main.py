@@ -11,34 +11,47 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Running a lifecycle node as a process: start, spin, stop safely on a signal."""
+"""Running a lifecycle node as a process: start, spin, stop safely whoever asks it to end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
-import signal
-import socket
-import threading
-from typing import Protocol
+import sys
+from typing import Any, Protocol
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from dfp_ros.dds_transport import choose_transport
+from dfp_ros.declare_parameter import declare_parameter
+from dfp_ros.explain import explain
+from dfp_ros.log_output import unblock_output
 from dfp_ros.malloc_arenas import limit_arenas
+from dfp_ros.parameter_files import parameter_files, read_given, require_meant
+from dfp_ros.parameter_overrides import require_known
+from dfp_ros.process_parent import AUTO, CHOICES, PARAMETER, SENTENCE
+from dfp_ros.process_requests import Requests
+from dfp_ros.ros_start import join
+from dfp_ros.setting import SettingsError
 
 _FOREVER = 1e8  # s
 _POLL = 0.1  # s
-_LONGEST_JOIN = 1.0  # s
+# How long a node may take to stop its robot and to end, in s. `ros2 launch` kills 10 s after its
+# SIGINT.
+LONGEST_END = 6.0
 
 
 class SafeNode(Protocol):
-    """A node that starts by itself and can stop what it moves."""
+    """
+    A node that starts by itself and can stop what it moves.
+
+    It may have more: ``ending``, an event that is set once it is to end, for what waits within a
+    call; ``suspend()``, called before the process is suspended; ``abandon()``, called in another
+    thread where its own hangs; ``told()``, settings for the log's first line.
+    """
 
     def autostart(self) -> bool:
         """Begin to work if it is to; False where that failed and was logged."""
@@ -53,66 +66,141 @@ class SafeNode(Protocol):
         ...  # pragma: no cover
 
 
-def run_node(name: str, make: Callable[[], SafeNode], args: list[str] | None) -> int:
+def run_node(
+        name: str, make: Callable[[], SafeNode], args: list[str] | None,
+        longest_end: float = LONGEST_END) -> int:
     """
-    Run a node until SIGINT or SIGTERM.
+    Run a node until it is asked to end: by a signal, or by the end of what started it.
 
     :param name: For messages from before the node exists.
     :param make: Makes the node.
     :param args: Command line, None for the process's own.
+    :param longest_end: After so many seconds of ending, the process is ended whatever hangs.
     :return: The exit status: 1 where a parameter is wrong or the autostart failed, else 0.
     """
-    limit_arenas()
-    transport = choose_transport()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    ended = Future()
-    signals = _catch_signals()
+    requests = Requests()
     try:
+        limit_arenas()
+        unblock_output()
+        return _run(name, make, args, requests, longest_end)
+    finally:
+        rclpy.try_shutdown()
+        requests.close()
+
+
+def _run(
+        name: str, make: Callable[[], Any], args: list[str] | None, requests: Requests,
+        longest_end: float) -> int:
+    """Run a node; requests are heard already."""
+    requests.limit_end(longest_end)
+    try:
+        transport = join(args)
         node = make()
-    except ParameterException as error:
-        rclpy.logging.get_logger(name).error(f'cannot start: {error}')
-        rclpy.shutdown()
+    except (ValueError, ParameterException) as error:
+        if rclpy.ok():
+            rclpy.logging.get_logger(name).error(f'cannot start: {explain(error)}')
+        else:
+            print(f'{name}: cannot start: {explain(error)}', file=sys.stderr)
         return 1
-    rclpy.logging.get_logger(name).info(transport)
     executor: Executor | None = None
-    waiting: threading.Thread | None = None
     try:
-        if not node.autostart():
+        try:
+            _prepare(node, args, requests)
+        except (ValueError, ParameterException) as error:
+            node.get_logger().error(f'cannot start: {explain(error)}')
             return 1
+        node.get_logger().info(transport)
+        if requests.ending.is_set():
+            return 0
+        if not node.autostart():
+            return 0 if requests.ending.is_set() else 1
         executor = make_executor()
-        assert isinstance(node, Node)
         executor.add_node(node)
-
-        def wait_for_signal() -> None:
-            signals.recv(1)
-            ended.set_result(None)
-            executor.wake()
-
-        waiting = threading.Thread(target=wait_for_signal, name='signals', daemon=True)
-        waiting.start()
-        keep_spinning(executor, node, ended)
+        _spin(executor, node, requests)
         executor.remove_node(node)
         return 0
     finally:
         # From the last to the first, each whatever becomes of those before.
         with contextlib.ExitStack() as left:
-            left.callback(rclpy.try_shutdown)
             left.callback(node.close)
             if executor is not None:
                 left.callback(executor.shutdown)
-            if waiting is not None:
-                left.callback(_end, waiting, signals)
-            # Before anything is taken down, the robot is stopped.
-            node.stop()
+            # Nobody wakes an executor that is gone.
+            left.callback(requests.tell, None)
+            if requests.ending.is_set():
+                left.callback(node.get_logger().info, f'asked to end: {requests.reason}')
+            # Before anything is taken down, and before a log that may be full, the robot is
+            # stopped.
+            left.callback(node.stop)
 
 
-def _end(waiting: threading.Thread, signals: socket.socket) -> None:
-    """Have nobody wait for signals; who did would wake an executor that is gone."""
-    # One more finds nobody, and no socket that is shut.
-    signal.set_wakeup_fd(-1)
-    with contextlib.suppress(OSError):
-        signals.shutdown(socket.SHUT_RDWR)
-    waiting.join(_LONGEST_JOIN)
+def _prepare(node: Any, args: list[str] | None, requests: Requests) -> None:
+    """
+    Take the parameters of every node, refuse unknown ones, and log which are in force.
+
+    :raises ValueError: Where a parameter was given that the node does not have.
+    :raises rclpy.exceptions.ParameterException: Where one of every node is of another type.
+    """
+    watches = declare_end_with_parent(node)
+    node.ending = requests.ending
+    requests.last_resort = getattr(node, 'abandon', requests.last_resort)
+    for line in check_parameters(node, args):
+        node.get_logger().warning(line)
+    words = list(sys.argv if args is None else args)
+    files = ', '.join(parameter_files(words)) or 'none'
+    told = f'; {node.told()}' if hasattr(node, 'told') else ''
+    node.get_logger().info(f'parameter files: {files}{told}')
+    requests.watch_parent(watches)
+
+
+def declare_end_with_parent(node: Node) -> str:
+    """
+    Declare the parameter that says whether a node ends with what started it.
+
+    :return: Its value.
+    :raises SettingsError: Where it is none of those that it can be.
+    :raises rclpy.exceptions.ParameterException: Where it is of another type.
+    """
+    if node.has_parameter(PARAMETER):
+        return str(node.get_parameter(PARAMETER).value)
+    value = declare_parameter(node, PARAMETER, AUTO, SENTENCE, choices=CHOICES)
+    if value not in CHOICES:
+        raise SettingsError(
+            f'parameter {PARAMETER}: found {value!r}, expected {", ".join(CHOICES)}')
+    return str(value)
+
+
+def check_parameters(node: Node, args: list[str] | None) -> list[str]:
+    """
+    See whether a node has, and gets, the parameters that its command line gives.
+
+    :return: What is worth a warning.
+    :raises ValueError: Where it does not.
+    """
+    given = read_given(sys.argv if args is None else args)
+    warnings = require_meant(given, node.get_fully_qualified_name())
+    require_known(node, given)
+    return warnings
+
+
+def _spin(executor: Executor, node: Any, requests: Requests) -> None:
+    """Spin until the node is asked to end, and suspend it whenever it is asked to."""
+    while not requests.ending.is_set():
+        ended = Future()
+
+        def wake(ended: Future = ended) -> None:
+            if not ended.done():
+                ended.set_result(None)
+            executor.wake()
+
+        requests.tell(wake)
+        keep_spinning(executor, node, ended)
+        if not requests.is_suspending:
+            return
+        if hasattr(node, 'suspend'):
+            node.suspend()
+        requests.suspend()
+        node.get_logger().warning('the process was suspended, and goes on')
 
 
 def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
@@ -141,21 +229,6 @@ def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
             node.get_logger().error(
                 f'a callback failed, the node goes on: {type(error).__name__}: {error}',
                 throttle_duration_sec=1.0)
-
-
-def _catch_signals() -> socket.socket:
-    """
-    Have SIGINT and SIGTERM arrive as bytes on a socket.
-
-    So they interrupt neither a tick nor the stop that they lead to, whichever of the process's
-    threads the operating system hands them to.
-    """
-    ours, theirs = socket.socketpair()
-    theirs.setblocking(False)
-    signal.set_wakeup_fd(theirs.detach())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    return ours
 
 
 def make_executor() -> Executor:

@@ -27,8 +27,13 @@ from rclpy.parameter import Parameter
 
 from dfp_ros.declare_parameter import declare_parameter
 from dfp_ros.execution import ExecutionSettings
+from dfp_ros.process_parent import AUTO, PARAMETER, SENTENCE
 from dfp_ros.setting import SettingsError
 from dfp_ros.settings import describe, make_settings, require_possible, Settings
+
+# Groups of settings, and settings, whose values the log's first line tells.
+_SAFETY = (
+    'safety', 'limits', 'trigger', 'latency_share', 'require_preflight', 'preflight_hours')
 
 
 def declare_parameters(node: Node) -> None:
@@ -46,6 +51,27 @@ def declare_parameters(node: Node) -> None:
             require_possible({name: value})
         except SettingsError as error:
             raise ParameterException(str(error), name) from error
+
+
+#: Name, default and meaning of a parameter that each of our nodes has.
+LIFETIME = (PARAMETER, AUTO, SENTENCE)
+
+
+def list_parameters() -> list[tuple[str, Any, str]]:
+    """List name, default and meaning of each parameter, with that of every node of ours."""
+    return [
+        *((name, default, meaning.sentence) for name, default, meaning in describe()),
+        LIFETIME]
+
+
+def tell_safety(node: Node) -> str:
+    """Tell which settings that the robot's safety depends on are not the defaults."""
+    changed = [
+        f'{name}={node.get_parameter(name).value}' for name, default, _ in describe()
+        if name.split('.')[0] in _SAFETY and node.get_parameter(name).value != default]
+    if node.has_parameter(PARAMETER) and (value := node.get_parameter(PARAMETER).value) != AUTO:
+        changed.append(f'{PARAMETER}={value}')
+    return f'settings of safety: {", ".join(changed) or "all are the defaults"}'
 
 
 def call_after_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:

@@ -19,11 +19,17 @@ Node ``dfp_policy``: runs a policy file on a robot, at a fixed rate.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+    # Before all else, for what follows takes half a second.
+    from dfp_ros.process_start import begin
+    begin()
+
 from collections.abc import Iterator
 import contextlib
 from dataclasses import replace
 import functools
 import sys
+import threading
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -41,7 +47,14 @@ from dfp_ros.guarded_node import guarded, GuardedNode
 from dfp_ros.hung_calls import leave
 from dfp_ros.node_files import NodeFiles
 from dfp_ros.node_main import run_node
-from dfp_ros.node_parameters import call_after_set, declare_parameters, read_settings
+from dfp_ros.node_parameters import (
+    call_after_set,
+    declare_parameters,
+    list_parameters,
+    read_settings,
+    tell_safety,
+)
+from dfp_ros.parameter_overrides import require_known
 from dfp_ros.parameter_requests import ParameterRequests
 from dfp_ros.policy_file import PolicyError, PolicyFile
 from dfp_ros.policy_status import PolicyStatus
@@ -55,6 +68,7 @@ from dfp_ros.realtime import prepare_threads, Realtime
 from dfp_ros.realtime_settings import RealtimeSettings
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
+from dfp_ros.ros_start import read_words
 from dfp_ros.safety import Reason
 from dfp_ros.setting import SettingsError
 from dfp_ros.settings import require_possible, Settings
@@ -71,11 +85,16 @@ class PolicyNode(GuardedNode):
     The policy node; see the parameters' descriptions.
 
     :raises rclpy.exceptions.ParameterException: Where a parameter's value is out of range.
+
+    :ivar ending: Set once the process is asked to end; what waits within a transition gives up.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         """Declare the parameters; everything else happens in the transitions."""
         super().__init__('dfp_policy', **kwargs)
+        self.ending = threading.Event()
+        # Whether the robot may be moving by this node.
+        self._is_moving = False
         declare_parameters(self)
         self._realtime = Realtime()
         try:
@@ -126,6 +145,7 @@ class PolicyNode(GuardedNode):
             except Exception as error:  # whatever it is, the operator is told
                 self.get_logger().error(f'cannot activate: {explain(error)}')
                 return TransitionCallbackReturn.FAILURE
+            self._is_moving = True
             self._ticker.start()
             self._commander_watch.start()
             assert self._clock_watch is not None
@@ -170,7 +190,29 @@ class PolicyNode(GuardedNode):
             self.get_logger().info(
                 'stopped: sent a stop to every command topic' if has_stopped else
                 'stopped: no stop was sent, as there was no command that it could end')
+        self._is_moving = False
         self._realtime.release()
+
+    def suspend(self) -> None:
+        """Deactivate before the process is suspended: nobody would stop the robot then."""
+        if not self._is_moving:
+            return
+        self.trigger_deactivate()
+        if self._commands is not None:
+            self._commands.wait_until_arrived()
+        self.get_logger().warning(
+            'deactivated, because the process is being suspended; once it goes on (fg), activate '
+            f'it: ros2 lifecycle set {self.get_fully_qualified_name()} activate')
+
+    def abandon(self) -> None:
+        """Send a stop from another thread, where this node's own hangs; nothing comes after it."""
+        if self._is_moving and self._ticker is not None and self._commands is not None:
+            self._commands.send_stop(self._ticker.loop)
+            self._commands.wait_until_arrived()
+
+    def told(self) -> str:
+        """Tell which settings of safety are not the defaults."""
+        return tell_safety(self)
 
     def close(self) -> None:
         """Stop, wait a moment for the last command to arrive, and destroy the node."""
@@ -191,10 +233,12 @@ class PolicyNode(GuardedNode):
 
     def _configure(self) -> ControlLoop:
         """Load what the parameters name, and open the topics."""
+        require_known(self)
         settings = read_settings(self)
         self._files.start()
         robot = with_urdf(
-            self, self._files.load_robot(settings.robot), settings.limits.urdf_wait)
+            self, self._files.load_robot(settings.robot), settings.limits.urdf_wait,
+            self.ending)
         loop = self._load(settings, robot)
         try:
             require_latency(loop)
@@ -348,10 +392,12 @@ class PolicyNode(GuardedNode):
 
 def main(args: list[str] | None = None) -> int:
     """
-    Run the node until SIGINT or SIGTERM.
+    Run the node until it is asked to end.
 
     :return: The exit status: 1 where a parameter is wrong or the autostart failed, else 0.
     """
+    read_words(
+        'policy_node', 'Run a policy file on a robot, at a fixed rate.', list_parameters(), args)
     return leave(run_node('dfp_policy', PolicyNode, args))
 
 

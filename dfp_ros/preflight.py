@@ -21,20 +21,29 @@ The parameters are those of the policy node. The exit status is 0 where nothing 
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+    # Before all else, for what follows takes half a second.
+    from dfp_ros.process_start import begin
+    begin()
+
 import argparse
 from pathlib import Path
 import sys
 
 import rclpy
 from rclpy.exceptions import ParameterException
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
-from dfp_ros.dds_transport import choose_transport
 from dfp_ros.explain import explain
 from dfp_ros.node_main import keep_spinning, make_executor
+from dfp_ros.parameter_files import name_from, read_given, require_meant
 from dfp_ros.preflight_node import PreflightNode
 from dfp_ros.preflight_report import format_report, write_report
 from dfp_ros.preflight_verdict import judge
+from dfp_ros.process_start import raise_interrupts
+from dfp_ros.ros_start import join
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -56,6 +65,23 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return asked
 
 
+def _take_overrides(arguments: list[str]) -> list[Parameter]:
+    """
+    Take what is given to the policy node by name; what is given to any node comes by itself.
+
+    :raises ValueError: Where nothing of a file is for either.
+    """
+    own, other = (name_from(arguments, name) for name in ('dfp_preflight', 'dfp_policy'))
+    given = read_given(arguments)
+    for line in require_meant(given, other, (own,)):
+        print(f'preflight: {line}', file=sys.stderr)
+    values: dict[str, object] = {}
+    for each in given:
+        if each.is_for(other) and not each.is_for(own):
+            values.update(each.values)
+    return [Parameter(name, value=value) for name, value in values.items()]
+
+
 def main(args: list[str] | None = None) -> int:
     """
     Measure, judge, report.
@@ -63,11 +89,12 @@ def main(args: list[str] | None = None) -> int:
     :return: The exit status: 0 where nothing failed.
     """
     asked = parse(args)
-    choose_transport()
-    rclpy.init(args=args)
+    raise_interrupts()
     node: PreflightNode | None = None
     try:
-        node = PreflightNode(asked.seconds, asked.wait)
+        join(args, SignalHandlerOptions.ALL)
+        overrides = _take_overrides(sys.argv if args is None else args)
+        node = PreflightNode(asked.seconds, asked.wait, parameter_overrides=overrides)
         executor = make_executor()
         executor.add_node(node)
         keep_spinning(executor, node, node.ended)

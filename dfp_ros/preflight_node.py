@@ -31,8 +31,9 @@ from dfp_ros.chunk import NoiseStream
 from dfp_ros.clock_watch import ClockWatch
 from dfp_ros.control_loop import ControlLoop, load_robot
 from dfp_ros.decision import Decision, State
-from dfp_ros.node_parameters import declare_parameters, read_settings
+from dfp_ros.node_parameters import declare_parameters, LIFETIME, read_settings
 from dfp_ros.observation import Sample
+from dfp_ros.parameter_overrides import require_known
 from dfp_ros.preflight_arrivals import Arrivals
 from dfp_ros.preflight_figures import Figures, PARTS, Percentiles, WakeUps
 from dfp_ros.preflight_robot import find_commands, find_sources, private_topics
@@ -68,6 +69,8 @@ class PreflightNode(Node):
         """Load everything, listen, and wait for the robot."""
         super().__init__('dfp_preflight', **kwargs)
         declare_parameters(self)
+        self.declare_parameter(*LIFETIME[:2])
+        require_known(self)
         settings = read_settings(self)
         self._realtime = Realtime()
         prepare_threads(settings.realtime.timer_slack)

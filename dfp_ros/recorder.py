@@ -19,7 +19,13 @@ Node ``dfp_recorder``: writes what a robot publishes and is told into a bag.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+    # Before all else, for what follows takes half a second.
+    from dfp_ros.process_start import begin
+    begin()
+
 from collections.abc import Callable
+import math
 import os
 from pathlib import Path
 import signal
@@ -36,10 +42,12 @@ from dfp_ros.declare_parameter import declare_parameter
 from dfp_ros.episode_marks import FAILURE, START, SUCCESS, TOPIC
 from dfp_ros.message_types import find_message_type
 from dfp_ros.node_main import run_node
+from dfp_ros.node_parameters import LIFETIME
 from dfp_ros.printable import quoted
 from dfp_ros.recorder_bag import BagWriter, STORAGES
 from dfp_ros.recorder_marks import OperatorMarks
 from dfp_ros.recorder_types import find_definitions
+from dfp_ros.ros_start import read_words
 from dfp_ros.source_reader import SourceReader
 from dfp_ros.yaml_section import nearest
 
@@ -254,17 +262,21 @@ class RecorderNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """
-    Record until SIGINT or SIGTERM.
+    Record until asked to end; then the bag is written whole, however long that takes.
 
     :return: The exit status: 1 where something was wrong, else 0.
     """
+    parameters = [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
+    read_words(
+        'recorder', 'Write what a robot publishes and is told into a bag.',
+        [*parameters, LIFETIME], args)
     made: list[RecorderNode] = []
 
     def make() -> RecorderNode:
         made.append(RecorderNode())
         return made[0]
 
-    return run_node('dfp_recorder', make, args) or int(any(node.failed for node in made))
+    return run_node('dfp_recorder', make, args, math.inf) or int(any(node.failed for node in made))
 
 
 if __name__ == '__main__':

@@ -20,10 +20,12 @@ When one of the two ends, for whatever reason, the other is ended too.
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, Shutdown
+from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from dfp_ros.launch_arguments import end_with, require_known
 
 ARGUMENTS = (
     ('policy', 'cube_single', 'Policy file, or the bare name of one in models.'),
@@ -57,6 +59,7 @@ def generate_launch_description() -> LaunchDescription:
         'ros_arguments': ['--log-level', LaunchConfiguration('log_level')],
     }
     return LaunchDescription([
+        require_known(__file__, [name for name, _, _ in ARGUMENTS]),
         *(DeclareLaunchArgument(name, default_value=default, description=sentence)
           for name, default, sentence in ARGUMENTS),
         Node(
@@ -72,7 +75,7 @@ def generate_launch_description() -> LaunchDescription:
                 'record': typed('record', str),
                 'policy_node': 'dfp_policy',
             }],
-            on_exit=Shutdown(reason='the robot ended'), **both),
+            on_exit=end_with('the robot'), **both),
         Node(
             package='dfp_ros', executable='policy_node', name='dfp_policy',
             parameters=[{
@@ -82,5 +85,5 @@ def generate_launch_description() -> LaunchDescription:
                 'use_sim_time': other_pace,
                 'publish_decisions': typed('publish_decisions', bool),
             }],
-            on_exit=Shutdown(reason='the policy ended'), **both),
+            on_exit=end_with('the policy node'), **both),
     ])

@@ -21,39 +21,21 @@ leaves the value of the parameter file. two_robots.launch.py runs several with i
 """
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.substitutions import FindPackageShare
 
-from dfp_ros.launch_arguments import given
-from dfp_ros.settings import describe
-
-REQUIRED = ('policy', 'robot')
-OPTIONAL = tuple(
-    (name, default, meaning) for name, default, meaning in describe() if name not in REQUIRED)
+from dfp_ros.launch_arguments import end_with, find_parameter_file, given, require_known
+from dfp_ros.policy_arguments import declare, GROUPS, OPTIONAL, REQUIRED
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the process."""
-    params = PathJoinSubstitution([FindPackageShare('dfp_ros'), 'config', 'policy.yaml'])
+    arguments = [
+        *declare(), DeclareLaunchArgument('namespace', default_value='', description='Namespace.')]
     return LaunchDescription([
-        DeclareLaunchArgument(
-            'policy', description='Policy file (.onnx), or the bare name of one in models.'),
-        DeclareLaunchArgument(
-            'robot', description='Robot description (.yaml), or the bare name of one in config.'),
-        *(DeclareLaunchArgument(
-            name, default_value='', description=f'{meaning.sentence} Default: {default!r}.')
-          for name, default, meaning in OPTIONAL),
-        DeclareLaunchArgument(
-            'use_sim_time', default_value='', description='Follow the clock of a simulation.'),
-        DeclareLaunchArgument(
-            'params', default_value=params, description='Parameter file of the node.'),
-        DeclareLaunchArgument('name', default_value='dfp_policy', description='Node name.'),
-        DeclareLaunchArgument('namespace', default_value='', description='Namespace.'),
-        DeclareLaunchArgument('log_level', default_value='info', description='Log level.'),
-        OpaqueFunction(function=_nodes),
-    ])
+        require_known(__file__, [argument.name for argument in arguments], GROUPS),
+        *arguments, OpaqueFunction(function=_nodes)])
 
 
 def _nodes(context: LaunchContext) -> list[Node]:
@@ -64,7 +46,6 @@ def _nodes(context: LaunchContext) -> list[Node]:
     return [Node(
         package='dfp_ros', executable='policy_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
-        parameters=[
-            LaunchConfiguration('params'), given(context, wanted)],
+        parameters=[find_parameter_file(context, 'params'), given(context, wanted)],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
-        output='screen', on_exit=Shutdown(reason='the policy node ended'))]
+        output='screen', on_exit=end_with('the policy node'))]

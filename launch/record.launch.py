@@ -20,12 +20,14 @@ Ctrl-C ends the recording. An argument that is not given leaves the node's defau
 """
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dfp_ros.launch_arguments import given
+from dfp_ros.launch_arguments import end_with, given, require_known
+from dfp_ros.process_parent import PARAMETER, SENTENCE
 
+LIFETIME = (PARAMETER, str, SENTENCE)
 # Name, type, sentence.
 PARAMETERS = (
     ('storage', str, 'mcap or sqlite3.'),
@@ -38,12 +40,15 @@ PARAMETERS = (
     ('queue', int, 'Messages that may wait for the disk.'),
     ('keep_free', int, 'Megabytes to leave free on the disk.'),
     ('use_sim_time', bool, 'Follow the clock of a simulation.'),
+    LIFETIME,
 )
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the process."""
     return LaunchDescription([
+        require_known(__file__, (
+            'robot', 'out', *(name for name, _, _ in PARAMETERS), 'namespace', 'log_level')),
         DeclareLaunchArgument(
             'robot', description='Robot description (.yaml), or the bare name of one in config.'),
         DeclareLaunchArgument('out', description='Folder of the bag; it must not exist.'),
@@ -63,4 +68,4 @@ def _nodes(context: LaunchContext) -> list[Node]:
         namespace=LaunchConfiguration('namespace'),
         parameters=[given(context, wanted)],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
-        output='screen', on_exit=Shutdown(reason='the recording ended'))]
+        output='screen', on_exit=end_with('the recorder'))]

@@ -16,29 +16,33 @@ Two robots, ``left`` and ``right``, each with a policy node of its own in its na
 
 ``ros2 launch dfp_ros two_robots.launch.py policy:=cube_single robot:=ur5e_cube``
 
-Topics of a robot description are relative, so ``/left/dfp_policy`` listens to
-``/left/joint_states`` and commands ``/left/twist_command``.
+The arguments are those of policy.launch.py, and count for both. Topics of a robot description are
+relative, so ``/left/dfp_policy`` listens to ``/left/joint_states`` and commands
+``/left/twist_command``.
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch.actions import GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-ARGUMENTS = ('policy', 'robot')
+from dfp_ros.launch_arguments import require_known
+from dfp_ros.policy_arguments import declare, GROUPS
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the processes."""
     file = PathJoinSubstitution([FindPackageShare('dfp_ros'), 'launch', 'policy.launch.py'])
+    arguments = declare()
+    names = [argument.name for argument in arguments]
     return LaunchDescription([
-        *(DeclareLaunchArgument(name, description=f'As of policy.launch.py: {name}.')
-          for name in ARGUMENTS),
+        require_known(__file__, names, GROUPS),
+        *arguments,
         # A group of its own, for what one include sets would be there for the next one too.
         *(GroupAction([IncludeLaunchDescription(
             PythonLaunchDescriptionSource(file), launch_arguments={
-                **{name: LaunchConfiguration(name) for name in ARGUMENTS},
+                **{name: LaunchConfiguration(name) for name in names},
                 'namespace': namespace}.items())])
           for namespace in ('left', 'right')),
     ])

@@ -26,6 +26,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
 from dfp_ros import node_main  # noqa: E402
+from dfp_ros.process_requests import heard_signals  # noqa: E402
 from dfp_ros.robots.domain import free_domain  # noqa: E402
 
 
@@ -33,7 +34,8 @@ from dfp_ros.robots.domain import free_domain  # noqa: E402
 def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have a domain of one's own, and the signals of the tests back afterwards."""
     monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain()))
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = {*heard_signals(), signal.SIGTTIN, signal.SIGTTOU}
+    handlers = {number: signal.getsignal(number) for number in numbers}
     yield
     signal.set_wakeup_fd(-1)
     for number, handler in handlers.items():

@@ -25,6 +25,7 @@ import sys
 import time
 from typing import Any
 
+from dfp_ros.process_requests import heard_signals
 from dfp_ros.robots.demo_report import Episode, Report
 
 START_TIMEOUT = 120.0
@@ -51,13 +52,14 @@ class Interrupted(Exception):
 
 
 class Signals:
-    """Remember SIGINT and SIGTERM until someone asks."""
+    """Remember a signal that asks for the end until someone asks."""
 
     def __init__(self) -> None:
-        """Take over both signals."""
+        """Take over each that would end this process and leave what it launched behind."""
         self.received = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._remember)
+        for number in heard_signals():
+            if number != signal.SIGTSTP:
+                signal.signal(number, self._remember)
 
     def check(self) -> None:
         """

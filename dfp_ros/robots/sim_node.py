@@ -19,9 +19,13 @@ Node ``sim_robot``: an arm in simulation, of OGBench or robosuite, that looks li
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+    # Before all else, for what follows takes half a second.
+    from dfp_ros.process_start import begin
+    begin()
+
 import gc
 from queue import SimpleQueue
-import signal
 import sys
 import threading
 from typing import Any
@@ -30,42 +34,55 @@ import warnings
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from dfp_ros.dds_transport import choose_transport
-from dfp_ros.node_main import keep_spinning
+from dfp_ros.node_main import check_parameters, declare_end_with_parent, keep_spinning
+from dfp_ros.node_parameters import LIFETIME
+from dfp_ros.process_requests import Requests
+from dfp_ros.ros_start import join, read_words
+
+# After so many seconds of ending, the process is ended whatever hangs.
+_LONGEST_END = 8.0
 
 
 def main(args: list[str] | None = None) -> int:
     """
-    Run the node until its last episode has ended or a signal comes.
+    Run the node until its last episode has ended, or until it is asked to end.
 
     :return: The exit status: 1 where a parameter is wrong, else 0.
     """
+    from dfp_ros.robots.sim_settings import list_parameters
+
+    read_words(
+        'sim_node', 'An arm in simulation that looks like a robot cell.',
+        [*list_parameters(), LIFETIME], args)
     # Both complain at import, about the display that nobody needs and about float32.
     warnings.filterwarnings('ignore', module='glfw|gymnasium')
     from dfp_ros.robots.sim_robot import SimRobot, STOP
 
     inbox: SimpleQueue[Any] = SimpleQueue()
-    # SimpleQueue.put may be called from a signal handler, whatever the main thread is doing.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: inbox.put(STOP))
-    choose_transport()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    robot = SimRobot(inbox)
+    requests = Requests()
+    requests.limit_end(_LONGEST_END)
+    requests.tell(lambda: inbox.put(STOP) if requests.ending.is_set() else requests.suspend())
+    robot: SimRobot | None = None
     try:
-        return _run(robot, inbox)
+        join(args)
+        robot = SimRobot(inbox)
+        return _run(robot, inbox, requests, args)
+    except ValueError as error:
+        print(f'sim_node: cannot start: {error}', file=sys.stderr)
+        return 1
     finally:
+        if robot is not None:
+            robot.destroy_node()
+        rclpy.try_shutdown()
         # What follows is the end anyway. Python gives its handlers up while it ends, and a signal
         # that comes then would turn a success into a death.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        robot.destroy_node()
-        rclpy.try_shutdown()
+        requests.close()
 
 
-def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
+def _run(
+        robot: Any, inbox: SimpleQueue[Any], requests: Requests, args: list[str] | None) -> int:
     """Put the parts together and run them."""
     from builtin_interfaces.msg import Time
 
@@ -79,6 +96,10 @@ def _run(robot: Any, inbox: SimpleQueue[Any]) -> int:
 
     try:
         settings = declare(robot)
+        watches = declare_end_with_parent(robot)
+        for line in check_parameters(robot, args):
+            robot.get_logger().warning(line)
+        requests.watch_parent(watches)
         simulation = make_simulation(settings.environment, settings.state_rate)
         server = FrameServer(
             settings.environment, settings.image_width, settings.image_height,

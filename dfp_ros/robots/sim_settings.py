@@ -78,6 +78,11 @@ class Settings:
     image_height: int
 
 
+def list_parameters() -> list[tuple[str, Any, str]]:
+    """List name, default and meaning of each."""
+    return [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
+
+
 def declare(node: Node) -> Settings:
     """
     Declare the parameters on a node and read them.

@@ -1,0 +1,66 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The console commands.
+
+Each is imported only after :func:`dfp_ros.process_start.begin`, so that no signal is lost while
+that takes place.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from dfp_ros.process_start import begin
+
+
+def _run(module: str) -> int:
+    """Import a module and run its ``main``."""
+    begin()
+    return int(importlib.import_module(module).main())
+
+
+def demo() -> int:
+    """Run a policy on a simulated arm, and report."""
+    return _run('dfp_ros.robots.demo')
+
+
+def mark_episodes() -> int:
+    """Mark episodes by key."""
+    return _run('dfp_ros.mark_episodes')
+
+
+def policy_node() -> int:
+    """Run a policy on a robot."""
+    return _run('dfp_ros.policy_node')
+
+
+def preflight() -> int:
+    """See whether machine, policy and robot are ready."""
+    return _run('dfp_ros.preflight')
+
+
+def recorder() -> int:
+    """Record a robot."""
+    return _run('dfp_ros.recorder')
+
+
+def replay() -> int:
+    """Make the decisions of a recording once more."""
+    return _run('dfp_ros.replay')
+
+
+def sim_node() -> int:
+    """Simulate a robot cell."""
+    return _run('dfp_ros.robots.sim_node')
