@@ -14,10 +14,10 @@
 """
 Output that nobody reads must not stop a control loop.
 
-A terminal that was stopped with Ctrl-S, or a pipe whose reader stands still, takes no more once it
-is full, and whoever writes the next line of the log to it waits: for ever, and with a robot that
-keeps its last velocity. So what such an output does not take at once is dropped. The log's file has
-every line.
+A terminal that was stopped with Ctrl-S, or a pipe whose reader stands still, takes no more once
+it is full, and whoever writes the next line of the log to it waits: for ever, and with a robot
+that keeps its last velocity. So what such an output does not take at once is dropped. The log's
+file has every line.
 """
 
 from __future__ import annotations

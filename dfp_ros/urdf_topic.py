@@ -15,13 +15,9 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-=======
-from dataclasses import replace
 import threading
 import time
 
->>>>>>> 899d0ab (feat(process_requests): every signal that would end a node, and the end of what started it, stops the robot; feat(parameter_files): parameters and launch arguments that do not exist are refused)
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -33,13 +29,10 @@ from dfp_ros.robot_description import RobotDescription
 from dfp_ros.urdf import read_joint_limits, UrdfError
 
 TOPIC = 'robot_description'
-<<<<<<< HEAD
 # How long those are waited for who publish beside the first, in s.
 _OTHERS = 0.3
-=======
 # How often to look whether the node is to end meanwhile, in s.
 _POLL = 0.1
->>>>>>> 899d0ab (feat(process_requests): every signal that would end a node, and the end of what started it, stops the robot; feat(parameter_files): parameters and launch arguments that do not exist are refused)
 
 
 def with_urdf(
@@ -51,26 +44,16 @@ def with_urdf(
     :param node: The node that wants them; see :func:`wait_for_urdf`.
     :param robot: The robot's description.
     :param seconds: How long to wait for the URDF.
-<<<<<<< HEAD
+    :param ending: Set once nobody wants it any more.
     :raises UrdfError: If none came by then, it is none, or it lacks a joint that is needed.
     :raises LimitError: If the limits of such a joint cannot be limits.
     """
     if not robot.needs_urdf:
         return robot
-    return require_joints(robot, read_joint_limits(wait_for_urdf(node, seconds)))
-=======
-    :param ending: Set where nobody wants it any more.
-    :raises UrdfError: Where none came by then, or it is none.
-    """
-    if not robot.needs_urdf:
-        return robot
-    return replace(robot, joints=read_joint_limits(
-        wait_for_urdf(node, seconds, ending)))
->>>>>>> 899d0ab (feat(process_requests): every signal that would end a node, and the end of what started it, stops the robot; feat(parameter_files): parameters and launch arguments that do not exist are refused)
+    return require_joints(robot, read_joint_limits(wait_for_urdf(node, seconds, ending)))
 
 
-def wait_for_urdf(
-        node: Node, seconds: float, ending: threading.Event | None = None) -> str:
+def wait_for_urdf(node: Node, seconds: float, ending: threading.Event | None = None) -> str:
     """
     Wait for the URDF; it may have been published long ago.
 
@@ -78,7 +61,7 @@ def wait_for_urdf(
 
     :param node: The node that wants it; its namespace and its remappings count.
     :param seconds: How long to wait.
-    :param ending: Set where nobody wants it any more.
+    :param ending: Set once nobody wants it any more.
     :raises UrdfError: Where none came by then.
     """
     until = time.monotonic() + seconds
@@ -99,20 +82,16 @@ def wait_for_urdf(
         listener.create_subscription(String, topic, receive, QoSProfile(
             depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         executor.add_node(listener)
-<<<<<<< HEAD
-        executor.spin_until_future_complete(arrived, seconds)
+        while not arrived.done() and (left := until - time.monotonic()) > 0:
+            if ending is not None and ending.is_set():
+                raise UrdfError(f'topic {topic}: the node was asked to end before a URDF came')
+            executor.spin_once(min(left, _POLL))
         # Whose limits count must not depend on whose text comes first.
         if arrived.done():
             executor.spin_until_future_complete(Future(executor=executor), _OTHERS)
             publishers = sorted(
                 end.node_namespace.rstrip('/') + '/' + end.node_name
                 for end in listener.get_publishers_info_by_topic(topic))
-=======
-        while not arrived.done() and (left := until - time.monotonic()) > 0:
-            if ending is not None and ending.is_set():
-                raise UrdfError(f'topic {topic}: the node was asked to end before a URDF came')
-            executor.spin_once(min(left, _POLL))
->>>>>>> 899d0ab (feat(process_requests): every signal that would end a node, and the end of what started it, stops the robot; feat(parameter_files): parameters and launch arguments that do not exist are refused)
     finally:
         executor.shutdown()
         listener.destroy_node()

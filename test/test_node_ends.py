@@ -74,7 +74,7 @@ def test_a_closed_terminal_and_a_suspension(policy: Path) -> None:
 
 
 @pytest.mark.parametrize(('program', 'number'), [
-    (WRAPPER, signal.SIGKILL), (FULL, signal.SIGTERM)])
+    (WRAPPER, signal.SIGKILL), (FULL, signal.SIGTERM)], ids=['wrapper', 'full output'])
 def test_a_wrapper_that_ends_and_an_output_that_is_full(
         policy: Path, program: str, number: signal.Signals) -> None:
     """Nobody is left to pass anything on, or to read what the node says."""
@@ -89,25 +89,21 @@ def test_a_wrapper_that_ends_and_an_output_that_is_full(
         cell.wait_for_no_motion()
 
 
-def test_a_signal_while_it_waits_for_a_urdf(policy: Path, tmp_path: Path) -> None:
+def test_a_signal_while_it_waits_for_a_urdf(tmp_path: Path) -> None:
     """It would wait for a minute; who ends it waits for no second of that."""
     robot = tmp_path / 'robot.yaml'
-    text = Path(SHIPPED.parent / 'panda_joint.yaml').read_text(encoding='utf-8')
-    robot.write_text(text, encoding='utf-8')
+    text = (SHIPPED.parent / 'panda_joint.yaml').read_text(encoding='utf-8')
+    numbers = 'velocity: [2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61]'
+    assert numbers in text
+    robot.write_text(text.replace(numbers, 'velocity: urdf'), encoding='utf-8')
     with NodeProcess(
             'dfp_ros.policy_node', free_domain(), '--ros-args',
-            *arguments(policy, robot=with_urdf(SHIPPED, tmp_path)),
-            '-p', 'limits.urdf_wait:=60.0') as process:
+            *arguments('lift_joint', robot=robot), '-p', 'limits.urdf_wait:=60.0') as process:
         deadline = time.monotonic() + 30
-        while 'parameter files: none' not in process.output:
+        while 'settings of safety: limits.urdf_wait=60.0' not in process.output:
             assert time.monotonic() < deadline, process.output
             time.sleep(0.05)
         since = time.monotonic()
         assert process.stop(signal.SIGTERM) == 0
         assert time.monotonic() - since < 10
         assert 'asked to end: SIGTERM' in process.output
-
-
-def with_urdf(description: Path, folder: Path) -> Path:
-    """Have a description take a limit from a URDF."""
-    raise NotImplementedError

@@ -13,6 +13,7 @@
 # limitations under the License.
 """The launch file of the policy node: what it forwards."""
 
+from pathlib import Path
 import signal
 from typing import Any
 
@@ -21,7 +22,7 @@ import pytest
 pytest.importorskip('launch_ros')
 
 from diagnostic_msgs.msg import DiagnosticArray
-from launched import launch
+from launched import FOLDER, launch
 from rcl_interfaces.srv import GetParameters
 from ros_processes import Peer
 
@@ -59,17 +60,24 @@ def test_forwards_its_arguments() -> None:
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['policy:=none_such', 'robot:=ur5e_cube'], "found 'none_such', which is neither a file"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'rat:=30.0'],
+     "argument 'rat': policy.launch.py has none of that name; did you mean 'rate'?"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'planning.envelope:=hold'],
+     "did you mean 'safety.envelope'?"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=~/no such file.yaml'],
+     "argument params: found '~/no such file.yaml', which is no such file"),
     (['policy:=cube_single', 'robot:=ur5e_cube', 'rate:=fast'],
      "argument rate: found 'fast', expected float"),
     (['robot:=ur5e_cube'], "argument 'policy'")])
 def test_says_what_is_wrong(arguments: list[str], message: str) -> None:
-    """A launch that cannot work ends by itself, with the reason."""
+    """A launch that cannot work ends by itself, with the reason and an exit status."""
     process = launch(FILE, free_domain(), *arguments)
     try:
         output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     assert message.lower() in output.lower(), output
+    assert process.returncode == 1
 
 
 def test_two_robots() -> None:
@@ -92,3 +100,44 @@ def test_two_robots() -> None:
             process.kill()
     assert output.count('process has finished cleanly') == 2
     assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize('file', ['demo', 'record', 'two_robots'])
+def test_no_launch_file_passes_over_arguments(file: str) -> None:
+    """Whoever mistypes one is told."""
+    given = ['policy:=cube_single', 'robot:=ur5e_cube', 'out:=none']
+    given = given[1:] if file == 'record' else given[:2]
+    process = launch(f'{file}.launch.py', free_domain(), *given, 'namespac:=left')
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert f"argument 'namespac': {file}.launch.py has none of that name" in output
+    assert process.returncode == 1
+
+
+def test_arguments_of_who_includes_it_are_theirs(tmp_path: Path) -> None:
+    """A launch file of one's own may have others; what it hands on is looked at."""
+    outer = tmp_path / 'cell.launch.py'
+    outer.write_text(f"""
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+def generate_launch_description():
+    return LaunchDescription([
+        DeclareLaunchArgument('cell'),
+        IncludeLaunchDescription(PythonLaunchDescriptionSource({str(FOLDER / FILE)!r}),
+            launch_arguments=[('policy', 'none_such'), ('robot', 'ur5e_cube'), *EXTRA])])
+""", encoding='utf-8')
+    text = outer.read_text(encoding='utf-8')
+    for extra, message in (
+            ('()', "found 'none_such', which is neither a file"),
+            ("[('safety.envelop', 'hold')]", "did you mean 'safety.envelope'?"),
+            ("[('rat', '3.0')]", "did you mean 'rate'?")):
+        outer.write_text(text.replace('EXTRA', extra), encoding='utf-8')
+        process = launch(str(outer), free_domain(), 'cell:=3')
+        try:
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert message in output, output

@@ -19,7 +19,15 @@ import os
 
 import pytest
 
-from dfp_ros.process_parent import ALWAYS, AUTO, explain_orphan, find_ancestors, Kin, NEVER, read_kin
+from dfp_ros.process_parent import (
+    ALWAYS,
+    AUTO,
+    explain_orphan,
+    find_ancestors,
+    Kin,
+    NEVER,
+    read_kin,
+)
 
 # A shell at a terminal (100), a script in it (200), `ros2 run` in that (300), and the node (400).
 SHELL = Kin(100, 'bash', 50, 100, 100, False)

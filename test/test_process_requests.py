@@ -56,8 +56,12 @@ while sys.argv[1] == 'hang':
 requests.close()
 """
 # Starts the program, says which process that is, and waits for it, as `ros2 run` does.
-WRAPPER = 'import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); ' \
-          'p.wait()'
+WRAPPER = """
+import subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+print(process.pid, flush=True)
+process.wait()
+"""
 ROOT = Path(__file__).parent.parent
 
 
