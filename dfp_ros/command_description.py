@@ -26,6 +26,7 @@ from dfp_ros.limit_description import FieldLimits, read_field_limits
 from dfp_ros.number_text import all_shown
 from dfp_ros.observation_description import ObservationEntry, read_observation
 from dfp_ros.rotation import ROTATIONS
+from dfp_ros.topic_name import read_topic
 from dfp_ros.units import ANGLE, LENGTH, read_unit
 from dfp_ros.yaml_section import Section
 
@@ -158,7 +159,7 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
     keys = section.mapping(('topic', 'type', 'stop', 'fields'), (
         'kind', 'frame_id', 'fixed', 'trajectory', 'time_from_start', 'stamp'))
     stop, kind = _read_stop(keys)
-    topic, message = keys['topic'].text(), keys['type'].text()
+    topic, message = read_topic(keys['topic']), keys['type'].text()
     for key in ('trajectory', 'time_from_start'):
         if key in keys and message != TRAJECTORY:
             raise keys[key].error(f'found this key with type {message}; it is for {TRAJECTORY}')

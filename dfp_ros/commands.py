@@ -36,6 +36,16 @@ def demo() -> int:
     return _run('dfp_ros.robots.demo')
 
 
+def describe() -> int:
+    """Scaffold a robot description, or print a policy file."""
+    return _run('dfp_ros.describe')
+
+
+def evaluate_on_robot() -> int:
+    """Count successes on a robot."""
+    return _run('dfp_ros.evaluate_on_robot')
+
+
 def mark_episodes() -> int:
     """Mark episodes by key."""
     return _run('dfp_ros.mark_episodes')

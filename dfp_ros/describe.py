@@ -36,6 +36,7 @@ from rclpy.utilities import remove_ros_args
 from dfp_ros.policy_file import PolicyError, read_policy_file
 from dfp_ros.policy_table import describe_policy_file
 from dfp_ros.printable import printable
+from dfp_ros.process_start import raise_interrupts
 from dfp_ros.shared_files import find_shared, SharedFileError
 from dfp_ros.unfilled import MARK
 
@@ -101,13 +102,13 @@ def describe_robot(seconds: float, name: str, arguments: list[str] | None = None
     import rclpy
     from rclpy.executors import ExternalShutdownException
     from rclpy.node import Node
+    from rclpy.signals import SignalHandlerOptions
 
-    from dfp_ros.dds_transport import choose_transport
     from dfp_ros.robot_listener import RobotListener
     from dfp_ros.robot_scaffold import write_scaffold
+    from dfp_ros.ros_start import join
 
-    choose_transport()
-    rclpy.init(args=arguments)
+    join(arguments, SignalHandlerOptions.ALL)
     node = Node('dfp_describe', start_parameter_services=False)
     listener = RobotListener(node)
     try:
@@ -176,6 +177,7 @@ def main(args: list[str] | None = None) -> int:
         written or read.
     """
     asked = parse(args)
+    raise_interrupts()
     try:
         if asked.policy:
             print(describe_policy(asked.policy), flush=True)

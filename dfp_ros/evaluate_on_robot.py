@@ -32,16 +32,14 @@ import signal
 import sys
 
 import rclpy
-from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
-from dfp_ros.dds_transport import choose_transport
 from dfp_ros.operator_keys import OperatorKeys
 from dfp_ros.printable import printable
+from dfp_ros.process_requests import heard_signals
 from dfp_ros.robot_evaluation import EvaluationError, read_evaluation, RobotEvaluation
 from dfp_ros.robot_evaluator import Ended, Plan, RobotEvaluator
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+from dfp_ros.ros_start import join
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -115,18 +113,18 @@ def main(args: list[str] | None = None) -> int:
     """
     asked = parse(args)
     signals: list[int] = []
-    for number in _SIGNALS:
-        signal.signal(number, lambda number, _: signals.append(number))
+    for number in heard_signals():
+        if number != signal.SIGTSTP:
+            signal.signal(number, lambda number, _: signals.append(number))
     evaluation: RobotEvaluation | None = None
     try:
         earlier = find_earlier(asked)
     except EvaluationError as error:
         _complain(error)
         return 2
-    choose_transport()
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # rclpy's own, such as a domain that is no number
+        join(args)
+    except ValueError as error:
         _complain(error)
         return 2
     node = rclpy.create_node('evaluate_on_robot')

@@ -48,8 +48,8 @@ class SafeNode(Protocol):
     """
     A node that starts by itself and can stop what it moves.
 
-    It may have more: ``ending``, an event that is set once it is to end, for what waits within a
-    call; ``suspend()``, called before the process is suspended; ``abandon()``, called in another
+    It may have more: ``ending``, an event that is set once it is to end; ``give_up()``, called then
+    in another thread, for what waits within a call; ``suspend()``, called before the process is suspended; ``abandon()``, called in another
     thread where its own hangs; ``told()``, settings for the log's first line.
     """
 
@@ -112,6 +112,8 @@ def _run(
         node.get_logger().info(transport)
         if requests.ending.is_set():
             return 0
+        # It waits for files, or for a URDF, on this very thread.
+        requests.tell(lambda: _give_up(node) if requests.ending.is_set() else requests.suspend())
         if not node.autostart():
             return 0 if requests.ending.is_set() else 1
         executor = make_executor()
@@ -183,6 +185,12 @@ def check_parameters(node: Node, args: list[str] | None) -> list[str]:
     return warnings
 
 
+def _give_up(node: Any) -> None:
+    """Have a node give up what it waits for."""
+    if hasattr(node, 'give_up'):
+        node.give_up()
+
+
 def _spin(executor: Executor, node: Any, requests: Requests) -> None:
     """Spin until the node is asked to end, and suspend it whenever it is asked to."""
     while not requests.ending.is_set():
@@ -192,6 +200,8 @@ def _spin(executor: Executor, node: Any, requests: Requests) -> None:
             if not ended.done():
                 ended.set_result(None)
             executor.wake()
+            if requests.ending.is_set():
+                _give_up(node)
 
         requests.tell(wake)
         keep_spinning(executor, node, ended)

@@ -193,6 +193,11 @@ class PolicyNode(GuardedNode):
         self._is_moving = False
         self._realtime.release()
 
+    def give_up(self) -> None:
+        """Load nothing any more, from another thread: who waits for it gets an error at once."""
+        if self._transition == 'configuring':
+            self._files.close()
+
     def suspend(self) -> None:
         """Deactivate before the process is suspended: nobody would stop the robot then."""
         if not self._is_moving:
@@ -236,6 +241,8 @@ class PolicyNode(GuardedNode):
         require_known(self)
         settings = read_settings(self)
         self._files.start()
+        if self.ending.is_set():
+            raise RefusedError('the node was asked to end')
         robot = with_urdf(
             self, self._files.load_robot(settings.robot), settings.limits.urdf_wait,
             self.ending)

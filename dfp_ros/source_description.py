@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import math
 
+from dfp_ros.topic_name import read_topic
 from dfp_ros.yaml_section import Section
 
 BOTH, HEADER, RECEIVE = 'both', 'header', 'receive'
@@ -119,7 +120,7 @@ def read_source(name: str, section: Section) -> Source:
         else (('topic', 'type', 'max_age'), OPTIONAL))
     keys = section.mapping(needed, optional)
     source = Source(
-        name, keys['topic'].text() if 'topic' in keys else '/tf', keys['type'].text(),
+        name, read_topic(keys['topic']) if 'topic' in keys else '/tf', keys['type'].text(),
         keys['max_age'].positive(OLDEST) if 'max_age' in keys else math.inf, section.where, qos,
         keys['time'].choice((BOTH, HEADER, RECEIVE)) if 'time' in keys else BOTH,
         keys['sampling'].choice((NEWEST, BEFORE_TICK)) if 'sampling' in keys else NEWEST,
