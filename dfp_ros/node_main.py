@@ -48,9 +48,10 @@ class SafeNode(Protocol):
     """
     A node that starts by itself and can stop what it moves.
 
-    It may have more: ``ending``, an event that is set once it is to end; ``give_up()``, called then
-    in another thread, for what waits within a call; ``suspend()``, called before the process is suspended; ``abandon()``, called in another
-    thread where its own hangs; ``told()``, settings for the log's first line.
+    It may have more: ``ending``, an event that is set once it is to end; ``give_up()``, called
+    then in another thread, for what waits within a call; ``suspend()``, called before the process
+    is suspended; ``abandon()``, called in another thread if its own hangs; ``told()``, settings
+    for the log's first line.
     """
 
     def autostart(self) -> bool:

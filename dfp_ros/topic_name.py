@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Names of topics, checked where they are written down: rclpy says what is wrong, but not where."""
+"""Names of topics, checked where they are written down; rclpy does not say where that is."""
 
 from __future__ import annotations
 
