@@ -20,10 +20,13 @@ from collections.abc import Iterable, Sequence
 from rclpy.node import Node
 
 from dfp_ros.parameter_files import Given
+from dfp_ros.process_parent import PARAMETER
 from dfp_ros.yaml_section import nearest
 
 # Those of ROS itself, which are declared where they are used.
 _ROS = ('use_sim_time', 'start_type_description_service')
+# Declared by whoever runs the node as a process.
+_PROCESS = (PARAMETER,)
 _QOS = 'qos_overrides.'
 # Topics of every node, whose quality of service ROS takes from parameters.
 _ROS_TOPICS = ('/clock', '/parameter_events', '/rosout')
@@ -55,7 +58,7 @@ def require_known(node: Node, given: Sequence[Given] = ()) -> None:
                 node.get_logger().warning(
                     f'parameter {name} has no effect: the quality of service of {topic} is what '
                     'the robot description says (qos)')
-        elif name not in _ROS:
+        elif name not in (*_ROS, *_PROCESS):
             origin = [each.origin for each in given if name in each.values][-1:]
             where = f' ({origin[0]})' if origin else ''
             wrong.append(f'parameter {name!r}{where}: this node has none of that name; '

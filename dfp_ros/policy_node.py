@@ -210,8 +210,13 @@ class PolicyNode(GuardedNode):
             f'it: ros2 lifecycle set {self.get_fully_qualified_name()} activate')
 
     def abandon(self) -> None:
-        """Send a stop from another thread, where this node's own hangs; nothing comes after it."""
-        if self._is_moving and self._ticker is not None and self._commands is not None:
+        """
+        Send a stop from another thread, where this node's own hangs; nothing comes after it.
+
+        Where the watchdog has stopped the robot already, it did so within the limits.
+        """
+        if self._is_moving and self._ticker is not None and self._commands is not None and (
+                not self._ticker.is_overdue):
             self._commands.send_stop(self._ticker.loop)
             self._commands.wait_until_arrived()
 

@@ -109,6 +109,11 @@ class Ticker:
         """Return whether ticks come by themselves just now."""
         return self.is_active and self.loop.settings.trigger == 'timer'
 
+    @property
+    def is_overdue(self) -> bool:
+        """Return whether the watchdog is stopping the robot in this thread's place."""
+        return self._watchdog.has_fired
+
     def start(self) -> None:
         """Begin an episode, from samples that arrive from now on, and from those that last."""
         self.store = self.store.renewed()
