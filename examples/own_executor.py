@@ -31,8 +31,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
 
-from dfp_ros.dds_transport import choose_transport
 from dfp_ros.policy_node import PolicyNode
+from dfp_ros.process_requests import Requests
+from dfp_ros.ros_start import join
 
 
 def main() -> int:
@@ -42,8 +43,10 @@ def main() -> int:
     parser.add_argument('robot')
     parser.add_argument('--seconds', type=float, default=10.0)
     asked = parser.parse_args(remove_ros_args(sys.argv)[1:])
-    choose_transport()
-    rclpy.init()
+    # Signals are heard beside ROS: rclpy's own handlers would end it before the robot is stopped.
+    requests = Requests()
+    requests.tell(lambda: None)
+    join(None)
     node = PolicyNode(parameter_overrides=[
         Parameter('policy', value=asked.policy), Parameter('robot', value=asked.robot)])
     executor = SingleThreadedExecutor()
@@ -53,14 +56,18 @@ def main() -> int:
             return 1
         executor.add_node(node)
         end = time.monotonic() + asked.seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and not requests.ending.is_set():
             executor.spin_once(timeout_sec=0.1)
+            if requests.is_suspending:
+                node.suspend()
+                requests.suspend()
         return 0
     finally:
         executor.shutdown()
         # Stops the robot, whatever happened, and destroys the node.
         node.close()
         rclpy.try_shutdown()
+        requests.close()
 
 
 if __name__ == '__main__':

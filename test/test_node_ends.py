@@ -50,6 +50,16 @@ sys.exit(process.wait())
 """
 
 
+# Is the example of a program of one's own in its place.
+OWN = """
+import runpy, sys
+policy, robot = (
+    word.partition(':=')[2] for word in sys.argv if word.startswith(('policy:=', 'robot:=')))
+sys.argv = ['own', policy, robot, '--seconds', '600']
+runpy.run_path('examples/own_executor.py', run_name='__main__')
+"""
+
+
 @pytest.fixture(scope='module')
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a policy that moves the robot at rest."""
@@ -86,6 +96,14 @@ def test_a_wrapper_that_ends_and_an_output_that_is_full(
         # It sends nothing any more.
         cell.peer.wait_for(
             lambda: not cell.peer.node.get_publishers_info_by_topic('twist_command'), 20)
+        cell.wait_for_no_motion()
+
+
+def test_a_program_of_ones_own(policy: Path) -> None:
+    """Rclpy's own handlers would shut the context down, and with it what sends the stop."""
+    with Cell(policy, prefix=(sys.executable, '-c', OWN)) as cell:
+        cell.wait_for_motion()
+        cell.end(signal.SIGINT)
         cell.wait_for_no_motion()
 
 
