@@ -31,8 +31,7 @@ import re
 import sys
 import tempfile
 
-from rclpy.utilities import remove_ros_args
-
+from dfp_ros.parameter_files import own_words
 from dfp_ros.policy_file import PolicyError, read_policy_file
 from dfp_ros.policy_table import describe_policy_file
 from dfp_ros.printable import printable
@@ -61,10 +60,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--seconds', type=float, default=5.0, help='how long to listen (default: 5)')
     words = sys.argv if arguments is None else ['describe', *arguments]
-    try:
-        asked = parser.parse_args(remove_ros_args(words)[1:])
-    except RuntimeError as error:  # rclpy's own, at what follows --ros-args
-        parser.error(printable(error, 500))
+    asked = parser.parse_args(own_words(words)[1:])
     if not 0.5 <= asked.seconds <= 600:
         parser.error(f'--seconds: found {asked.seconds:g}, expected 0.5 to 600')
     if asked.policy and (asked.out or asked.name):

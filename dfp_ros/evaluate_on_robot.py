@@ -32,9 +32,9 @@ import signal
 import sys
 
 import rclpy
-from rclpy.utilities import remove_ros_args
 
 from dfp_ros.operator_keys import OperatorKeys
+from dfp_ros.parameter_files import own_words
 from dfp_ros.printable import printable
 from dfp_ros.process_requests import heard_signals
 from dfp_ros.robot_evaluation import EvaluationError, read_evaluation, RobotEvaluation
@@ -67,10 +67,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     kept.add_argument(
         '--force', action='store_true', help='write --out though there is such a file')
     words = sys.argv if arguments is None else ['evaluate_on_robot', *arguments]
-    try:
-        asked = parser.parse_args(remove_ros_args(words)[1:])
-    except RuntimeError as error:  # rclpy's own, at what follows --ros-args
-        parser.error(printable(error, 500))
+    asked = parser.parse_args(own_words(words)[1:])
     for name, least, most in (
             ('episodes', 1, 100_000), ('seconds', 0, 86_400), ('settle', 0, 3600)):
         if not least <= getattr(asked, name) <= most:

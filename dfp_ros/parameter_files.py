@@ -63,6 +63,23 @@ class Given:
         return re.fullmatch(''.join(parts), node) is not None
 
 
+def own_words(arguments: Sequence[str]) -> list[str]:
+    """
+    List the words of a command line that are not for ROS.
+
+    rclpy's own function takes NAME:=VALUE for a remapping of ROS 1, so nobody would hear of it.
+    """
+    found, inside = [], False
+    for word in arguments:
+        if word == '--ros-args':
+            inside = True
+        elif word == '--' and inside:
+            inside = False
+        elif not inside:
+            found.append(word)
+    return found
+
+
 def ros_words(arguments: Sequence[str]) -> list[str]:
     """List the words of a command line that are for ROS."""
     found, inside = [], False

@@ -34,11 +34,10 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 
 from dfp_ros.explain import explain
 from dfp_ros.node_main import keep_spinning, make_executor
-from dfp_ros.parameter_files import name_from, read_given, require_meant
+from dfp_ros.parameter_files import name_from, own_words, read_given, require_meant
 from dfp_ros.preflight_node import PreflightNode
 from dfp_ros.preflight_report import format_report, write_report
 from dfp_ros.preflight_verdict import judge
@@ -55,7 +54,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--wait', type=float, default=10.0, help='seconds to wait for the robot at the start')
     parser.add_argument('--json', type=Path, help='write the report there too')
-    words = remove_ros_args(sys.argv if arguments is None else ['preflight', *arguments])
+    words = own_words(sys.argv if arguments is None else ['preflight', *arguments])
     asked = parser.parse_args(words[1:])
     for name in ('seconds', 'wait'):
         if not 0 < getattr(asked, name) <= 3600:

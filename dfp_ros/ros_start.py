@@ -26,10 +26,9 @@ from typing import Any
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 
 from dfp_ros.dds_transport import choose_transport
-from dfp_ros.parameter_files import require_files
+from dfp_ros.parameter_files import own_words, require_files
 
 _NO_LOG_FILE = '--disable-external-lib-logs'
 
@@ -66,7 +65,7 @@ def read_words(
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('words', nargs='*', help=argparse.SUPPRESS)
     words = sys.argv if arguments is None else [name, *arguments]
-    asked, unknown = parser.parse_known_args(remove_ros_args(words)[1:])
+    asked, unknown = parser.parse_known_args(own_words(words)[1:])
     for word in (*unknown, *asked.words):
         hint = f'; did you mean --ros-args -p {word} ?' if ':=' in word else ''
         parser.error(f'found {word!r}, expected nothing but arguments for ROS{hint}')
@@ -95,7 +94,8 @@ def join(
         rclpy.init(args=words, signal_handler_options=handlers)
     except Exception as error:  # rclpy has several of its own, which differ by distribution
         text = re.sub(r',? at [^ ]+:\d+', '', str(error).splitlines()[0] if str(error) else '')
-        raise StartError(f'{type(error).__name__}: {text}') from error
+        hint = '; expected -p NAME:=VALUE' if 'override rule' in text else ''
+        raise StartError(f'{type(error).__name__}: {text}{hint}') from error
     return transport
 
 

@@ -22,6 +22,7 @@ import pytest
 from dfp_ros.parameter_files import (
     Given,
     name_from,
+    own_words,
     parameter_files,
     ParameterFileError,
     read_file,
@@ -46,6 +47,7 @@ def test_words_for_ros() -> None:
     words = ['node', '-p', 'x:=1', '--ros-args', '-p', 'a:=1', '--', '-p', 'y:=2',
              '--ros-args', '--params-file', 'f.yaml', '-r', '__ns:=/left']
     assert ros_words(words) == ['-p', 'a:=1', '--params-file', 'f.yaml', '-r', '__ns:=/left']
+    assert own_words(words) == ['node', '-p', 'x:=1', '-p', 'y:=2']
     assert parameter_files(words) == ['f.yaml']
     assert name_from(words, 'dfp_policy') == NODE
     assert name_from(['--ros-args', '-r', '__node:=pilot'], 'dfp_policy') == '/pilot'
