@@ -33,15 +33,7 @@ def check_commands(cell: FaultCell, commands: list[Command], seen: list[Seen]) -
     :raises AssertionError: At the first that should not have been sent; it names it.
     """
     robot = cell.robot
-    for command in commands:
-        place = robot.commands[command.topic].place
-        low, high = robot.low[place], robot.high[place]
-        assert command.numbers.shape == low.shape, f'another size: {command}'
-        assert np.isfinite(command.numbers).all(), f'not finite: {command}'
-        assert (command.numbers >= low - _ROUNDING).all(), f'below {low}: {command}'
-        assert (command.numbers <= high + _ROUNDING).all(), f'above {high}: {command}'
-        if robot.measured is not None:
-            assert command.numbers.any(), f'zeros for positions: {command}'
+    check_bounds(robot, commands)
     # Simulated time may stand still between two ticks.
     decided: dict[int, list[Vector]] = {}
     for each in seen:
@@ -56,6 +48,23 @@ def check_commands(cell: FaultCell, commands: list[Command], seen: list[Seen]) -
             ), f'nobody decided to send {command}'
     if robot.measured is not None:
         check_steps(robot, commands, {stamp for stamp, sent in decided.items() if sent})
+
+
+def check_bounds(robot: FaultRobot, commands: list[Command]) -> None:
+    """
+    See that each command has the right size, is finite, and is within the robot's bounds.
+
+    :raises AssertionError: At the first that is not.
+    """
+    for command in commands:
+        place = robot.commands[command.topic].place
+        low, high = robot.low[place], robot.high[place]
+        assert command.numbers.shape == low.shape, f'another size: {command}'
+        assert np.isfinite(command.numbers).all(), f'not finite: {command}'
+        assert (command.numbers >= low - _ROUNDING).all(), f'below {low}: {command}'
+        assert (command.numbers <= high + _ROUNDING).all(), f'above {high}: {command}'
+        if robot.measured is not None:
+            assert command.numbers.any(), f'zeros for positions: {command}'
 
 
 def check_steps(robot: FaultRobot, commands: list[Command], sent: set[int]) -> None:

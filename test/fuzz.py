@@ -43,9 +43,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fuzz_targets import Target, targets
 from tqdm import tqdm
 
-#: How long one damaged file may take, in s, on a machine with other work; and what memory it may
-#: take, in bytes.
-LONGEST, MOST = 20.0, 1 << 30
+#: How much processor time one damaged file may take, in s, how much time in all on a machine with
+#: other work, and what memory, in bytes.
+LONGEST, WAITED, MOST = 20.0, 200.0, 1 << 30
 
 
 class TooSlow(BaseException):
@@ -57,18 +57,22 @@ class Finding(AssertionError):
 
 
 @contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TooSlow in the block once it has taken so long."""
+def time_limit() -> Iterator[None]:
+    """Raise TooSlow in the block once it has taken too long."""
     def stop(number: int, frame: FrameType | None) -> None:
         raise TooSlow
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timers = {signal.SIGALRM: (signal.ITIMER_REAL, WAITED),
+              signal.SIGPROF: (signal.ITIMER_PROF, LONGEST)}
+    before = {number: signal.signal(number, stop) for number in timers}
     try:
+        for timer, seconds in timers.values():
+            signal.setitimer(timer, seconds)
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, (timer, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
 
 
 def attempt(target: Target, sound: Path, seed: int, folder: Path) -> str:
@@ -89,7 +93,7 @@ def attempt(target: Target, sound: Path, seed: int, folder: Path) -> str:
     target.damage(copy, Random(seed))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        with time_limit(LONGEST):
+        with time_limit():
             target.read(copy)
         said = ''
     except target.refusals as error:
@@ -98,7 +102,7 @@ def attempt(target: Target, sound: Path, seed: int, folder: Path) -> str:
             raise Finding(f'refused with {len(said)} characters: {said[:200]!r}') from error
     except TooSlow as error:
         where = traceback.format_exc(limit=-3)
-        raise Finding(f'took more than {LONGEST:g} s:\n{where}') from error
+        raise Finding(f'took more than {LONGEST:g} s of processor time:\n{where}') from error
     except Exception as error:
         raise Finding(f'{type(error).__name__} instead of a refusal: {error}') from error
     taken = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -121,7 +121,7 @@ class Peer:
         self.node = Node('peer', context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self._clients: dict[str, Any] = {}
+        self.clients: dict[str, Any] = {}
 
     def __enter__(self) -> Peer:
         return self
@@ -158,10 +158,10 @@ class Peer:
     def ask(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
         """Call a service, and return what will be the answer."""
         # Each client is known to the whole domain, so there is one a service.
-        is_new = name not in self._clients
+        is_new = name not in self.clients
         if is_new:
-            self._clients[name] = self.node.create_client(kind, name)
-        client = self._clients[name]
+            self.clients[name] = self.node.create_client(kind, name)
+        client = self.clients[name]
         self.wait_for(client.service_is_ready, timeout)
         if is_new:
             wait_until_known(self.node, name, self.wait_for, timeout)
