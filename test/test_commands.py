@@ -29,7 +29,8 @@ from dfp_ros.robots.domain import free_domain
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
-    'demo', 'mark_episodes', 'policy_node', 'preflight', 'recorder', 'replay', 'sim_node')
+    'demo', 'describe', 'evaluate_on_robot', 'mark_episodes', 'policy_node', 'preflight',
+    'recorder', 'replay', 'sim_node')
 
 
 def run(command: str, *arguments: str, **environment: str | None) -> tuple[int, str]:
