@@ -36,6 +36,7 @@ from dfp_ros.policy_file import PolicyError, read_policy_file
 from dfp_ros.policy_table import describe_policy_file
 from dfp_ros.printable import printable
 from dfp_ros.process_start import raise_interrupts
+from dfp_ros.replaceable import require_replaceable
 from dfp_ros.shared_files import find_shared, SharedFileError
 from dfp_ros.unfilled import MARK
 
@@ -147,6 +148,7 @@ def write_out(path: Path, text: str, force: bool) -> None:
     """
     partial = ''
     try:
+        require_replaceable(path)
         with tempfile.NamedTemporaryFile(
                 'w', encoding='utf-8', dir=path.absolute().parent, prefix=f'.{path.name[:80]}.',
                 delete=False) as file:

@@ -30,6 +30,7 @@ from dfp_ros.bounded_json import read_json
 from dfp_ros.preflight_figures import Figures, PARTS, Percentiles
 from dfp_ros.preflight_verdict import Verdict
 from dfp_ros.printable import printable, TEXT
+from dfp_ros.replaceable import require_replaceable
 
 VERSION = 1
 # Rates are equal when they differ by no more than how they are written.
@@ -90,6 +91,7 @@ def write_report(path: Path, subject: Subject, figures: Figures, verdict: Verdic
             {'level': remark.level.value, 'about': remark.about, 'text': remark.text}
             for remark in verdict.remarks],
         'figures': asdict(figures)})
+    require_replaceable(path)
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
         partial.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')

@@ -24,6 +24,7 @@ import tempfile
 from typing import Any
 
 from dfp_ros.printable import printable
+from dfp_ros.replaceable import require_replaceable
 from dfp_ros.wilson import wilson_interval
 
 VERSION = 1
@@ -139,6 +140,7 @@ class RobotEvaluation:
             **asdict(self)}
         partial = ''
         try:
+            require_replaceable(path)
             with tempfile.NamedTemporaryFile(
                     'w', encoding='utf-8', dir=path.absolute().parent,
                     prefix=f'.{path.name[:80]}.', delete=False) as file:

@@ -215,7 +215,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Export as the command line says."""
     asked = parser().parse_args(arguments)
     name = asked.name or asked.out.stem
-    if asked.run.is_file():
+    try:
+        is_file = asked.run.is_file()
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if is_file:
         return _store(asked, name)
     changes: dict[str, object] = {'name': name, 'precision': asked.precision}
     for name in ('candidates', 'noise_scale'):

@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
                 # Numbered files do not fit into memory together.
                 if asked.html or (asked.png and not found):
                     found.append(one)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             print(error, file=sys.stderr)
             status = 2
     try:

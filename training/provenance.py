@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+import errno
 import hashlib
 from importlib import metadata
 import json
@@ -27,7 +28,8 @@ import subprocess
 import sys
 from typing import Any
 
-from training.disk import judged, require_room
+from dfp_ros.replaceable import require_replaceable
+from training.disk import judged, require_room, WriteError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
@@ -41,8 +43,18 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
 
     :param path: The final name; its folder is made if missing.
     :param needed: Bytes that the file is to have, where that is known.
-    :raises WriteError: Where the file cannot be written; what was there before stays.
+    :raises WriteError: Where the file cannot be written, or is a FIFO, a socket or a device; what
+        was there before stays.
     """
+    if not path.name:
+        raise WriteError(
+            errno.EISDIR, f'{path}: cannot be written (is a folder); name a file in it', str(path))
+    try:
+        require_replaceable(path)
+    except OSError as error:
+        raise WriteError(
+            error.errno, f'{path}: cannot be written ({error.strerror}); name another place',
+            str(path)) from error
     partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
     try:
         with judged(path, partial, needed):

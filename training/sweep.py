@@ -166,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f'{run.name}: {"finished" if run.finished(asked.run_folder) else "to do"}')
             return 0
         return sweep(runs, asked)
-    except (ValueError, TrainingError) as error:
+    except (ValueError, TrainingError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -23,6 +23,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dfp_ros.replaceable import require_replaceable
+
 SOLVED_SHARE = 0.8
 
 
@@ -120,6 +122,7 @@ class Report:
         content = {
             'passed': self.passed, 'solved': self.solved,
             'success': self.solved / self.asked, **asdict(self)}
+        require_replaceable(path)
         temporary = path.with_name(f'{path.name}.tmp')
         temporary.write_text(
             json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')

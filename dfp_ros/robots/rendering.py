@@ -35,6 +35,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from dfp_ros.replaceable import require_replaceable
 from dfp_ros.robots.make_env import ROBOMIMIC
 
 FIRST_FRAME_TIMEOUT = 60.0
@@ -172,6 +173,7 @@ def write_gif(
               for frame in frames]
     durations = [round(1000 / rate)] * (len(images) - 1) + [round(1000 * hold)]
     path.parent.mkdir(parents=True, exist_ok=True)
+    require_replaceable(path)
     temporary = path.with_name(f'{path.name}.tmp')
     images[0].save(
         temporary, format='GIF', save_all=True, append_images=images[1:], duration=durations,
