@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 import json
 import uuid
@@ -85,8 +86,8 @@ class Claims:
         self._node, self._host = node, host
         self.own: Claim | None = None
         self._heard: dict[str, tuple[Claim, float]] = {}
-        # Ids of all claims that were this node's own: its last messages may come late.
-        self._mine: set[str] = set()
+        # Ids of the last claims that were this node's own: its last messages may come late.
+        self._mine: deque[str] = deque(maxlen=_MOST)
 
     def make(self, since: int) -> Claim:
         """
@@ -95,7 +96,7 @@ class Claims:
         :param since: The time in ns since 1970.
         """
         self.own = Claim(since, uuid.uuid4().hex, self._node, self._host)
-        self._mine = {self.own.id}
+        self._mine.append(self.own.id)
         return self.own
 
     def drop(self) -> None:

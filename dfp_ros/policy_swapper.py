@@ -150,8 +150,8 @@ class PolicySwapper:
             self._refuse(candidate.settings.policy, error)
             self._restore(kind)
             self._node.get_logger().error(
-                f'{kind} {candidate.settings.policy} was not taken, and the parameter has its old '
-                f'value again: {explain(error)}')
+                f'{kind} {printable(candidate.settings.policy, TEXT)} was not taken, and the '
+                f'parameter has its old value again: {explain(error)}')
 
         def try_out(file: PolicyFile, execution: ExecutionSettings, candidates: int) -> None:
             keeps = self._files.trials.try_out(
@@ -329,7 +329,8 @@ class PolicySwapper:
             self._cancel(kind)
             self._restore(kind)
             self._node.get_logger().warning(
-                f'{kind} {candidate.settings.policy} was not taken: the node is cleaned up')
+                f'{kind} {printable(candidate.settings.policy, TEXT)} was not taken: the node is '
+                'cleaned up')
         self._files.trials.kill()
         self._worker.close()
         self._shadow.close()

@@ -266,7 +266,8 @@ def _number(attributes: Mapping[str, str], tag: str, name: str, default: str = '
     """Read one attribute of a joint."""
     text = attributes.get(name, default)
     try:
-        number = float(text)
+        # Python takes 1_0 for ten, and digits of other scripts; no other reader of XML does.
+        number = float(text) if text.isascii() and '_' not in text else math.nan
     except ValueError:
         number = math.nan
     if math.isnan(number):

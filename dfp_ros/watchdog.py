@@ -25,6 +25,7 @@ from dfp_ros.command_limiter import CommandLimiter
 from dfp_ros.command_writer import CommandWriter
 from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision import Decision, State
+from dfp_ros.explain import explain
 from dfp_ros.robot_description import RobotDescription
 from dfp_ros.robot_topics import CommandPublishers
 from dfp_ros.safety import Reason
@@ -136,18 +137,29 @@ class Watchdog:
         """Stop the robot whenever there is no sign of life."""
         SCHEDULING.step_ahead()
         while not ended.is_set():
-            loop = self._loop()
-            if self._written_for is None or self._written_for[0] is not loop.robot or (
-                    self._written_for[1] is not loop.policy.spec):
-                self._writers = tuple(
-                    CommandWriter(topic, loop.policy.spec) for topic in loop.robot.commands)
-                self._written_for = loop.robot, loop.policy.spec
-            left = self.beat + overdue_limit(loop, self._is_timed) - time.monotonic()
-            if left > 0:
-                ended.wait(left)
-            else:
-                self._stop_robot(ended, loop)
+            try:
+                self._watch_once(ended)
+            except Exception as error:  # a defect must not end the watch
+                threading.Thread(
+                    target=self._logger.error, args=(
+                        f'the watchdog failed, and goes on: {explain(error)}',),
+                    name='watchdog log', daemon=True).start()
                 ended.wait(LONGEST_BEAT)
+
+    def _watch_once(self, ended: threading.Event) -> None:
+        """Wait until a sign of life is due; stop the robot where there is none."""
+        loop = self._loop()
+        if self._written_for is None or self._written_for[0] is not loop.robot or (
+                self._written_for[1] is not loop.policy.spec):
+            self._writers = tuple(
+                CommandWriter(topic, loop.policy.spec) for topic in loop.robot.commands)
+            self._written_for = loop.robot, loop.policy.spec
+        left = self.beat + overdue_limit(loop, self._is_timed) - time.monotonic()
+        if left > 0:
+            ended.wait(left)
+        else:
+            self._stop_robot(ended, loop)
+            ended.wait(LONGEST_BEAT)
 
     def _stop_robot(self, ended: threading.Event, loop: ControlLoop) -> None:
         """Send stops, a tick apart, until the thread that ticks takes over."""

@@ -54,6 +54,17 @@ def test_a_node_that_is_silent_commands_no_more() -> None:
     assert mine.stronger(11.0) is None
 
 
+def test_what_a_node_said_before_it_was_activated_again_is_no_rival() -> None:
+    """Its last messages come late, and would be those of a node that was activated earlier."""
+    node = Claims('/a', 'here')
+    before = [node.make(i).to_json() for i in range(3)]
+    node.drop()
+    node.make(3)
+    for text in before:
+        node.hear(text, 0.0)
+    assert node.stronger(0.1) is None
+
+
 @pytest.mark.parametrize('text', [
     '', '[]', '{}', '[' * 5000, '{"since": 1}', 'x' * 10**6,
     json.dumps({'since': 1.5, 'id': 'a', 'node': '/a', 'host': 'b'}),

@@ -73,6 +73,8 @@ def joint(kind: str, inside: str, name: str = 'wrist') -> str:
     ('revolute', '<limit effort="87"/>', 'velocity', 'no <limit> with velocity'),
     ('revolute', '<limit lower="-1" upper="1" velocity="1,5"/>', 'velocity', "'1,5', expected a"),
     ('revolute', '<limit lower="${-pi}" upper="1" velocity="1"/>', 'position', "'${-pi}', expec"),
+    ('revolute', '<limit lower="-1" upper="1" velocity="1_0"/>', 'velocity', "'1_0', expected a"),
+    ('revolute', '<limit lower="-1" upper="1" velocity="\u0661"/>', 'velocity', 'expected a nu'),
     ('revolute', '<limit lower="-1" upper="nan" velocity="1"/>', 'position', "'nan', expected a"),
     ('revolute', '<mimic joint="lift"/>', 'position', "follows joint 'lift', which has to be"),
     ('revolute', '<limit lower="-1" upper="1" velocity="1"/><safety_controller k_velocity="0" '

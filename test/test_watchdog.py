@@ -122,6 +122,25 @@ def test_nothing_is_sent_before_the_first_command(watched: Any) -> None:
     assert not watchdog.has_fired
 
 
+def test_a_defect_does_not_end_the_watch(
+        watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure between two threads must not leave the robot without a watchdog."""
+    loop, ears, watchdog, _, log = watched
+    copy, failed = loop.controller.copy_limiter, []
+
+    def fail_once() -> Any:
+        if not failed:
+            failed.append(True)
+            raise RuntimeError('dictionary changed size during iteration')
+        return copy()
+
+    monkeypatch.setattr(loop.controller, 'copy_limiter', fail_once)
+    monkeypatch.setattr(log, 'error', lambda text: None)
+    watchdog.start(True)
+    until(lambda: ears.sent)
+    assert failed
+
+
 def test_when_a_decision_is_overdue(tmp_path: Path) -> None:
     """A few periods, whatever the rate; as long as inference may take where ticks are slow."""
     loop, _ = moving(tmp_path, 1)
