@@ -82,7 +82,7 @@ class BagReader:
 
     @property
     def types(self) -> Mapping[str, set[str]]:
-        """The message types of each topic."""
+        """Return the message types of each topic."""
         found: dict[str, set[str]] = {}
         for _, _, channel in self._channels():
             found.setdefault(channel.topic, set()).add(channel.type)

@@ -112,7 +112,7 @@ class McapFile:
 
     @property
     def channels(self) -> dict[int, Channel]:
-        """What there is, by number."""
+        """Return the channels, by number."""
         return self._channels.found
 
     def messages(self, channels: Collection[int]) -> Iterator[tuple[int, int, bytes]]:

@@ -32,7 +32,7 @@ _CUT = '...'
 
 def printable(text: object, limit: int = NAME) -> str:
     r"""
-    Escape what is not printable (``\n``, ``\x1b``, ``\ud800``), and cut what is too long.
+    Escape what is no printable character, such as ``\n`` and ``\x1b``, and cut what is too long.
 
     :param text: What is to be written.
     :param limit: Characters that the result has at most.

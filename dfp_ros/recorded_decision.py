@@ -209,7 +209,6 @@ class DecisionRow:
             row.extend((np.nan,) * size if vector is None else vector.tolist())
         return row
 
-
     def _write_joints(self, row: array[float], samples: Mapping[str, Sample]) -> None:
         """Write which message each joint is from; most samples are from a single one."""
         found = [samples.get(name) for name in self._slots]

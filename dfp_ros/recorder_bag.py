@@ -194,4 +194,3 @@ class BagWriter:
             raise BagError(
                 f'{self.path}: found {free >> 20} MB free on the disk, {self._reserve >> 20} MB '
                 'are kept free; the recording has ended')
-

@@ -107,7 +107,7 @@ class Sample:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What never came of it; empty where it is complete."""
+        """Return what never came of it; empty if it is complete."""
         return () if self.joints is None else self.joints.missing
 
     def arriving(self, received: int) -> Sample:

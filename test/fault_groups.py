@@ -81,7 +81,8 @@ def slow_inference(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
     policy = write_slow_policy(
         folder / f'{robot.name}_slow.onnx', robot.spec, robot.place, gain=_GAIN)
     number = rounds_in(policy, robot.place, 1.5 * robot.tick)
-    with FaultCell(robot, policy, safety__late_inference='hold',
+    # The number that makes it slow is far outside the training data, which is not what is tried.
+    with FaultCell(robot, policy, safety__late_inference='hold', safety__envelope='ignore',
                    safety__inference_deadline=1.0, **LOOP) as cell:
         yield try_fault(cell, slow(number))
 

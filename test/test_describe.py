@@ -185,7 +185,7 @@ def test_a_policy_that_lies_forges_no_line() -> None:
     file = read_policy_file(ROOT / 'models' / 'cube_single.onnx')
     evil = '\nPolicy other\x1b[2J' * 1000
     spec = replace(
-        file.spec, name=evil, environment=evil,
+        file.spec, name='x' * 200, environment='y' * 200,
         provenance={evil: evil, 'deep': {str(i): {'x': [evil] * 9} for i in range(5000)}})
     text = describe_policy_file(replace(file, spec=spec))
     assert '\x1b' not in text

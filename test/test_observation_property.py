@@ -34,7 +34,7 @@ sources:
   arm: {topic: arm, type: sensor_msgs/msg/JointState, max_age: 1.0}
   poses: {topic: poses, type: geometry_msgs/msg/PoseArray, max_age: 1.0}
 observation:
-  - {name: joints, unit: rad, source: arm, path: position, joints: [b, a], scale: [2, 1.0e+30]}
+  - {name: joints, unit: rad, source: arm, path: position, joints: [b, a], scale: [2, 1.0e+12]}
   - {name: speed, unit: rad/s, source: arm, path: position, joints: [a], derivative: true}
   - {name: some, unit: m, source: arm, path: position, indices: [1], clip: [-1, 1], history: 2}
   - {name: turn, unit: '1', source: tool, path: pose.orientation, transform: rotation_6d,

@@ -204,4 +204,3 @@ def _read_elements(topic: CommandTopic, entry: CommandEntry, message: Any) -> Se
             f'{entry.path}: found {len(array)} numbers, expected one for each of the {len(names)} '
             f'joints')
     return [array[names.index(joint)] for joint in entry.joints]
-
