@@ -171,11 +171,13 @@ def read_file(name: str) -> list[Given]:
                 f'parameter file {name}: found {path.stat().st_size} bytes, expected at most '
                 f'{_LARGEST}')
         top = yaml.compose(path.read_text(encoding='utf-8'), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        sections: list[Given] = []
+        if top is not None:
+            _find_sections(top, '', name, sections)
+    except ParameterFileError:
+        raise
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ParameterFileError(f'parameter file {name}: cannot be read: {error}') from error
-    sections: list[Given] = []
-    if top is not None:
-        _find_sections(top, '', name, sections)
     if not any(section.values for section in sections):
         raise ParameterFileError(
             f'parameter file {name}: found {"no parameters" if top is not None else "nothing"} '

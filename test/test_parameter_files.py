@@ -129,3 +129,14 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         require_files(['--ros-args', '--params-file', str(tmp_path)])
     with pytest.raises(ParameterFileError, match='there is no such file .*; ~ is not expanded'):
         require_files(['--ros-args', '--params-file', '~nobody/x.yaml'])
+
+
+@pytest.mark.parametrize('value', [
+    '!!python/name:os.system x', '2001-99-99', '9' * 5000, '{a: *a}'])
+def test_a_value_that_yaml_cannot_make_is_refused_with_its_file(
+        tmp_path: Path, value: str) -> None:
+    """The file is named, whatever the parser says of it."""
+    path = tmp_path / 'odd.yaml'
+    path.write_text(f'dfp_policy: &a\n  ros__parameters:\n    policy: {value}\n')
+    with pytest.raises(ParameterFileError, match='odd.yaml: cannot be read'):
+        read_file(str(path))
