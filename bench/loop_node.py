@@ -103,11 +103,11 @@ def main() -> int:
     made.add_argument('--capacity', type=int, required=True)
     made.add_argument('--command', type=int, required=True, help='numbers of a command')
     made.add_argument('--images', action='store_true')
-    asked, _ = made.parse_known_args()
+    asked, for_node = made.parse_known_args()
     keep_times(Record(asked.record, COMMAND + asked.command, asked.capacity))
     if asked.images:
         share_with_a_camera()
-    return policy_node.main()
+    return policy_node.main(for_node)
 
 
 if __name__ == '__main__':
