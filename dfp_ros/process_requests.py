@@ -30,6 +30,7 @@ import threading
 import time
 
 from dfp_ros.process_parent import explain_orphan, find_ancestors, Kin, read_kin
+from dfp_ros.thread_scheduling import SCHEDULING
 
 # What a defect of the process raises; a handler would return to the defect, for ever.
 _FAULTS = {
@@ -184,6 +185,8 @@ class Requests:
 
     def _listen(self) -> None:
         """Hear requests until closed; runs in the thread."""
+        # A loop of real-time priority that hangs may never leave its processor.
+        SCHEDULING.step_ahead()
         while True:
             poll = select.poll()
             poll.register(self._ours, select.POLLIN)

@@ -102,7 +102,8 @@ class ProcessScheduling:
             try:
                 while new := set(_threads()) - done:
                     aside, ahead = self._aside_now(), _numbers(self._ahead)
-                    for thread in new:
+                    # Those of the loop come first: a refusal names what was asked for.
+                    for thread in sorted(new, key=(aside | ahead).__contains__):
                         with contextlib.suppress(ProcessLookupError):
                             self._before.setdefault(thread, read_scheduling(thread))
                             if thread in ahead:

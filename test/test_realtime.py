@@ -21,6 +21,7 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -78,11 +79,17 @@ def _locked(process: NodeProcess) -> int:
 
 @needs_privileges
 def test_what_is_granted_and_given_back(policy: Path, tmp_path: Path) -> None:
-    """Threads of the loop have priority and processor; those beside it one less, and all."""
+    """
+    Threads of the loop have priority and processor.
+
+    Those beside it have one less, and those that must go on while it hangs, the watchdog's and
+    that of signals, one more; both have all processors.
+    """
     everywhere = frozenset(os.sched_getaffinity(0))
     cpu = max(everywhere)
     loop = ThreadScheduling(os.SCHED_FIFO, 40, frozenset({cpu}))
     beside = ThreadScheduling(os.SCHED_FIFO, 39, everywhere)
+    ahead = ThreadScheduling(os.SCHED_FIFO, 41, everywhere)
     with Cell(policy, **{
             'realtime.priority': 40, 'realtime.cpus': cpu,
             'realtime.lock_memory': 'true', 'execution.threads': 2}) as cell:
@@ -97,8 +104,9 @@ def test_what_is_granted_and_given_back(policy: Path, tmp_path: Path) -> None:
         cell.report(policy_file=str(other))
         found = _schedulings(cell.process)
         assert found.pop(cell.process.process.pid) == loop
-        assert set(found.values()) == {loop, beside}
-        assert sum(scheduling == beside for scheduling in found.values()) == 2
+        assert set(found.values()) == {loop, beside, ahead}
+        assert sum(scheduling == beside for scheduling in found.values()) >= 2
+        assert sum(scheduling == ahead for scheduling in found.values()) == 2
         assert _locked(cell.process) > 0
 
         assert cell.change(Transition.TRANSITION_DEACTIVATE)
@@ -135,6 +143,41 @@ def test_a_limit_is_enough(policy: Path) -> None:
             **{'realtime.priority': 40}) as cell:
         cell.wait_for_motion()
         cell.report(realtime_scheduling='SCHED_FIFO 40', realtime_refused='')
+
+
+def test_a_limit_allows_the_loop_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes on while the loop hangs has the same priority then, and nothing is refused."""
+    given: dict[int, int] = {}
+
+    def schedule(thread: int, policy: int, wanted: os.sched_param) -> None:
+        if policy == os.SCHED_FIFO and wanted.sched_priority > 40:
+            raise PermissionError
+        given[thread or threading.get_native_id()] = wanted.sched_priority
+
+    monkeypatch.setattr(os, 'sched_setscheduler', schedule)
+    scheduling = ProcessScheduling()
+    watches, end = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        scheduling.step_ahead()
+        watches.set()
+        end.wait(10)
+
+    before, after = threading.Thread(target=watch), threading.Thread(target=watch)
+    try:
+        before.start()
+        assert watches.wait(10)
+        scheduling.acquire(40, frozenset())
+        watches.clear()
+        after.start()
+        assert watches.wait(10)
+    finally:
+        end.set()
+    assert before.native_id is not None
+    assert after.native_id is not None
+    for thread in (threading.get_native_id(), before.native_id, after.native_id):
+        assert given[thread] == 40
+    scheduling.release()
 
 
 @needs_setpriv
