@@ -139,7 +139,7 @@ def test_it_may_be_asked_for_while_the_node_runs(tmp_path: Path) -> None:
         wanted = make_settings({
             **{name: default for name, default, _ in describe()}, 'policy': str(path),
             'robot': 'ur5e_cube', **changes})
-        changed = prepare_change(wanted, changes, loop, Candidate(loop.settings)).loop
+        changed = prepare_change(wanted, changes, loop, Candidate(loop.settings), {}).loop
         assert changed is not None
         assert changed.controller is loop.controller
         assert (changed.understudy is not None) == (lead > 0)

@@ -32,6 +32,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
 
+from dfp_ros.control_loop import ControlLoop
 from dfp_ros.decision import Decision, State
 from dfp_ros.node_main import keep_spinning
 from dfp_ros.safety import Reason, Response
@@ -56,17 +57,26 @@ class Stalled:
         self.began: list[float] = []
         self.ended = Future()
         self._stalls, self._last = stalls, ticks
-        self.loop: Any = SimpleNamespace(
-            robot=SimpleNamespace(sources={}), controller=self, tick=round(_PERIOD * 1e9),
-            policy=SimpleNamespace(sha256='0' * 64),
-            settings=SimpleNamespace(
-                trigger='timer', noise_seed=0, limits=SimpleNamespace(stop_within=0),
-                realtime=SimpleNamespace(rehearsal=0, early=round(early * 1e6))))
+        robot: Any = SimpleNamespace(sources={}, commands=())
+        policy: Any = SimpleNamespace(sha256='0' * 64, spec=None)
+        settings: Any = SimpleNamespace(
+            trigger='timer', noise_seed=0, latency_share=0.5,
+            limits=SimpleNamespace(stop_within=0), safety=SimpleNamespace(overdue=5.0),
+            realtime=SimpleNamespace(rehearsal=0, early=round(early * 1e6)))
+        controller: Any = self
+        self.loop = ControlLoop(settings, robot, policy, controller, (), round(_PERIOD * 1e9))
 
     is_stopped = is_fast = False
 
     def reset(self, seed: int) -> None:
         """Begin as new."""
+
+    def copy_limiter(self) -> None:
+        """Give the watchdog nothing to stop: nothing was commanded."""
+
+    def go_on_from(self, limiter: object) -> None:
+        """Pass over what limited the stops of a watchdog: it sent none."""
+        assert limiter is None
 
     def prepare(self) -> None:
         """End it after the last tick."""
