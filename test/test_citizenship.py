@@ -182,9 +182,15 @@ def test_remapping(policy: Path) -> None:
         assert process.stop() == 0
 
 
+@pytest.mark.parametrize('seed', [0, 1])
 def test_without_what_humble_does_not_have(
-        policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parameters that are set take effect, all of them, and those that are refused have none."""
+        policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """
+    Parameters that are set take effect, all of them, and those that are refused have none.
+
+    A policy of the same content, that of seed 0, runs already and is not loaded; another is being
+    loaded when the next parameter is set.
+    """
     monkeypatch.delattr(Node, 'add_post_set_parameters_callback')
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=free_domain())
@@ -198,15 +204,14 @@ def test_without_what_humble_does_not_have(
         assert ticker is not None
         assert not node.set_parameters([RclpyParameter('rate', value=0.5)])[0].successful
         assert node.set_parameters([RclpyParameter('rate', value=100.0)])[0].successful
-        other = write_policy(tmp_path / 'other.onnx')
+        other = write_policy(tmp_path / 'other.onnx', seed=seed)
         assert node.set_parameters([RclpyParameter('policy', value=str(other))])[0].successful
         assert node.set_parameters([RclpyParameter('noise_seed', value=5)])[0].successful
         deadline = time.monotonic() + 30
-        while ticker.loop.policy.path != other:
-            assert time.monotonic() < deadline, 'the policy was not taken'
+        while ticker.loop.policy.path != other or ticker.loop.settings.noise_seed != 5:
+            assert time.monotonic() < deadline, 'the policy or the seed was not taken'
             executor.spin_once(0.1)
         assert ticker.loop.tick == 10_000_000
-        assert ticker.loop.settings.noise_seed == 5
     finally:
         executor.shutdown()
         node.close()
