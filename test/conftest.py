@@ -31,6 +31,21 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn unless a test 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """
+    Give signals back what they did before the test.
+
+    The commands that some tests call in this process leave them ignored at their end, and every
+    process that is started later would inherit that.
+    """
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    yield
+    for number, handler in before.items():
+        if handler is not None and signal.getsignal(number) != handler:
+            signal.signal(number, handler)
+
+
 @pytest.fixture(scope='session')
 def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four demonstrations of cube-single's task 2, collected by one worker."""
