@@ -32,12 +32,16 @@ from functools import cache
 from pathlib import Path
 import sys
 
+from dfp_ros.chunk import Chunk, FloatArray
 from dfp_ros.control_loop import hash_robot, load_policy, load_robot, make_controller
 from dfp_ros.controller import Controller
 from dfp_ros.explain import explain
+from dfp_ros.hung_calls import leave
 from dfp_ros.policy import OnnxPolicy
 from dfp_ros.policy_difference import PolicyDifference
+from dfp_ros.policy_file import LateError
 from dfp_ros.printable import listed, printable, quoted
+from dfp_ros.punctual_policy import PunctualPolicy
 from dfp_ros.recorded_bag import RecordedBag, Recording, RecordingError
 from dfp_ros.recorded_decision import DecisionRow
 from dfp_ros.recorded_loop import (
@@ -53,6 +57,44 @@ from dfp_ros.robot_description import count_slots, RobotDescription
 from dfp_ros.setting import SettingsError
 from dfp_ros.shared_files import find_shared
 from dfp_ros.urdf import read_recorded_joints
+
+# How long an answer of a policy is waited for, in s.
+LONGEST_ANSWER = 60.0
+
+
+class NoAnswerError(BaseException):
+    """
+    A policy gives no answer.
+
+    It ends the replay, so it is no Exception: the controller takes those for answers of a kind.
+    """
+
+
+class AnsweringPolicy:
+    """
+    Asks a policy, and gives up the replay if no answer comes.
+
+    :param policy: The policy.
+    """
+
+    def __init__(self, policy: OnnxPolicy) -> None:
+        """Ask nothing yet."""
+        self.spec = policy.spec
+        self._path = policy.path
+        self._policy = PunctualPolicy(policy, LONGEST_ANSWER)
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """
+        Answer as the policy does.
+
+        :raises NoAnswerError: If no answer comes in :data:`LONGEST_ANSWER`.
+        """
+        try:
+            return self._policy.act(observation, noise)
+        except LateError as error:
+            raise NoAnswerError(
+                f'{self._path}: gave no answer within {LONGEST_ANSWER:g} s to a recorded '
+                'observation; does its graph end?') from error
 
 
 class RecordedLoops:
@@ -94,7 +136,8 @@ class RecordedLoops:
         robot = replace(
             self._robot, joints=None if joints is None else read_recorded_joints(joints))
         return make_controller(
-            settings, robot, ReplayedPolicy(policy, self.conditions), self.conditions.clock)
+            settings, robot, ReplayedPolicy(AnsweringPolicy(policy), self.conditions),
+            self.conditions.clock)
 
     def between(self, before: int, until: int) -> list[int]:
         """List the loops that took over after one and until another, that one included."""
@@ -243,6 +286,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, MemoryError) as error:
         print(explain(error), file=sys.stderr)
         return 2
+    except NoAnswerError as error:
+        print(error, file=sys.stderr, flush=True)
+        # Its thread never ends, and Python would wait for it.
+        return leave(2)
 
 
 if __name__ == '__main__':

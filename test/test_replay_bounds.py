@@ -19,6 +19,7 @@ from collections.abc import Callable
 import json
 import os
 from pathlib import Path
+import threading
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from bags import array, make, MS, PERIOD, START, state, TYPES, write_bag
 from policies import cube_spec, write_policy
 from robot_samples import shipped_robot
 
+from dfp_ros import replay
 from dfp_ros.control_loop import hash_robot, make_control_loop
 from dfp_ros.journal import Failed, Journal
 from dfp_ros.policy import OnnxPolicy
@@ -191,3 +193,16 @@ def test_reading_a_row_again(tmp_path: Path) -> None:
             read_decision(written.parts, row)
         except ValueError:
             pass
+
+
+def test_a_policy_that_never_answers(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not waited for without end, as the node's watchdog is not there."""
+    bag, ended = record(tmp_path), threading.Event()
+    monkeypatch.setattr(replay, 'LONGEST_ANSWER', 0.2)
+    monkeypatch.setattr(replay, 'leave', lambda status: status)
+    monkeypatch.setattr(OnnxPolicy, 'act', lambda *_: ended.wait(20) and None)
+    assert main([str(bag)]) == 2
+    assert 'recorded.onnx: gave no answer within 0.2 s' in capsys.readouterr().err
+    ended.set()
