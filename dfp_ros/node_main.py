@@ -238,7 +238,7 @@ def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
             return
         except Exception as error:
             node.get_logger().error(
-                f'a callback failed, the node goes on: {type(error).__name__}: {error}',
+                f'a callback failed, the node goes on: {explain(error)}',
                 throttle_duration_sec=1.0)
 
 

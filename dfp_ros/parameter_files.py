@@ -29,6 +29,10 @@ from typing import Any
 
 import yaml
 
+from dfp_ros.bounded_yaml import compose_yaml
+from dfp_ros.explain import explain
+from dfp_ros.printable import printable
+
 # What people write instead of the name of the node.
 _EXECUTABLES = ('policy_node', 'recorder', 'sim_node', 'preflight', 'dfp_ros')
 _KEY = 'ros__parameters'
@@ -130,9 +134,15 @@ def require_files(arguments: Sequence[str]) -> None:
     """
     for name in parameter_files(arguments):
         path = Path(name)
-        if path.is_dir():
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except (OSError, ValueError) as error:
+            raise ParameterFileError(
+                f'parameter file {printable(name)}: no file can have that path: '
+                f'{explain(error)}') from error
+        if is_folder:
             raise ParameterFileError(f'parameter file {name}: found a folder, expected a file')
-        if not path.exists():
+        if not is_there:
             hint = '; ~ is not expanded here' if name.startswith('~') else ''
             raise ParameterFileError(
                 f'parameter file {name}: there is no such file (looked in {Path.cwd()}){hint}')
@@ -170,7 +180,7 @@ def read_file(name: str) -> list[Given]:
             raise ParameterFileError(
                 f'parameter file {name}: found {path.stat().st_size} bytes, expected at most '
                 f'{_LARGEST}')
-        top = yaml.compose(path.read_text(encoding='utf-8'), Loader=yaml.SafeLoader)
+        top = compose_yaml(path.read_text(encoding='utf-8'))
         sections: list[Given] = []
         if top is not None:
             _find_sections(top, '', name, sections)

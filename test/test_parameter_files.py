@@ -129,6 +129,18 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         require_files(['--ros-args', '--params-file', str(tmp_path)])
     with pytest.raises(ParameterFileError, match='there is no such file .*; ~ is not expanded'):
         require_files(['--ros-args', '--params-file', '~nobody/x.yaml'])
+    with pytest.raises(ParameterFileError, match='no file can have that path'):
+        require_files(['--ros-args', '--params-file', 'a' * 5000])
+
+
+def test_aliases_that_grow_without_end_are_refused(tmp_path: Path) -> None:
+    """In no time, as the node has not started yet, and nobody can see what it does."""
+    lines = ['a0: &a0 {x: 1, y: 2}', *(
+        f'a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}}}' for i in range(1, 30))]
+    path = tmp_path / 'bomb.yaml'
+    path.write_text('\n'.join([*lines, 'dfp_policy: {ros__parameters: {policy: *a29}}']))
+    with pytest.raises(ParameterFileError, match='bomb.yaml: cannot be read: found more than'):
+        read_file(str(path))
 
 
 @pytest.mark.parametrize('value', [
