@@ -25,6 +25,7 @@ kept.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 import contextlib
 from pathlib import Path
 import re
@@ -109,10 +110,27 @@ def main(args: list[str] | None = None) -> int:
         begin.
     """
     asked = parse(args)
+    with _kept_signals() as signals:
+        return _evaluate(asked, args, signals)
+
+
+@contextlib.contextmanager
+def _kept_signals() -> Iterator[list[int]]:
+    """Keep the signals that would end the process in a list, which is given, until the end."""
     signals: list[int] = []
-    for number in heard_signals():
-        if number != signal.SIGTSTP:
-            signal.signal(number, lambda number, _: signals.append(number))
+    before = {number: signal.getsignal(number) for number in heard_signals()
+              if number != signal.SIGTSTP}
+    for number in before:
+        signal.signal(number, lambda number, _: signals.append(number))
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[int]) -> int:
+    """Run the episodes; a signal ends it."""
     evaluation: RobotEvaluation | None = None
     try:
         earlier = find_earlier(asked)

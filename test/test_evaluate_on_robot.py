@@ -130,11 +130,9 @@ def test_an_older_result_is_not_written_over(
             [['--out', str(tmp_path / 'old.json')], '--continue'],
             [['--out', str(tmp_path / 'no' / 'x.json')], 'there is no folder'],
             [['--out', str(tmp_path / 'new.json'), '--continue'], 'new.json is no file']):
-        before = {number: signal.getsignal(number) for number in (
-            signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
+        before = [signal.getsignal(number) for number in signal.valid_signals()]
         assert main(arguments) == 2
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        assert [signal.getsignal(number) for number in signal.valid_signals()] == before
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(['--out', 'x.json', '--episodes', '0'])
