@@ -54,7 +54,7 @@ def record(folder: Path, trigger: str, mode: str, swap: Path | None = None) -> P
                 POLICY, trigger=trigger, publish_decisions='true',
                 autostart='false')) as brain, Peer(domain) as peer, NodeProcess(
             'dfp_ros.robots.sim_node', domain, '--ros-args', '-p', f'mode:={mode}', '-p',
-            'seed:=700', '-p', 'episodes:=2', '-p', 'max_steps:=60', '-p',
+            'seed:=700', '-p', 'episodes:=2', '-p',
             'policy_node:=dfp_policy') as robot:
         # The robot marks its first episode once the policy is active: by then the recorder has to
         # be known to it, or that mark is lost.

@@ -33,6 +33,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
+from dfp_ros.process_requests import Requests
 from dfp_ros.robots import sim_node
 from dfp_ros.robots.domain import free_domain
 from dfp_ros.robots.rendering import choose_backend, RenderingError
@@ -253,16 +254,19 @@ def test_a_failing_callback_does_not_deafen_the_robot(
         domain: int, capfd: pytest.CaptureFixture[str]) -> None:
     """It is reported, and what comes next is taken: the physics never go on alone."""
     inbox: SimpleQueue[Any] = SimpleQueue()
-    rclpy.init(args=['--ros-args', '-p', 'mode:=lockstep'], domain_id=domain)
+    words = ['--ros-args', '-p', 'mode:=lockstep']
+    rclpy.init(args=words, domain_id=domain)
+    requests = Requests()
     giving_up = threading.Timer(30, inbox.put, [STOP])
     giving_up.start()
     try:
         robot = FailingRobot(inbox)
-        assert sim_node._run(robot, inbox) == 0
+        assert sim_node._run(robot, inbox, requests, words) == 0
         robot.destroy_node()
     finally:
         giving_up.cancel()
         rclpy.shutdown()
+        requests.close()
         gc.unfreeze()
     assert robot.calls >= 2
     said = capfd.readouterr().err
@@ -306,13 +310,16 @@ def test_bad_parameters_are_refused(
         capfd: pytest.CaptureFixture[str]) -> None:
     """One line says what is wrong, and the result tells the process how to end."""
     inbox: SimpleQueue[Any] = SimpleQueue()
-    rclpy.init(args=['--ros-args', '-p', f'{name}:={value}'], domain_id=domain)
+    words = ['--ros-args', '-p', f'{name}:={value}']
+    rclpy.init(args=words, domain_id=domain)
+    requests = Requests()
     try:
         robot = SimRobot(inbox)
-        assert sim_node._run(robot, inbox) == 1
+        assert sim_node._run(robot, inbox, requests, words) == 1
         robot.destroy_node()
     finally:
         rclpy.shutdown()
+        requests.close()
     said = capfd.readouterr().err
     assert 'cannot start: ' in said
     assert message in said
