@@ -58,10 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
     # Not interactive: SIGINT reaches this process alone, which passes it on.
     service = LaunchService(noninteractive=True)
     service.include_launch_description(LaunchDescription([
-        RegisterEventHandler(OnProcessExit(on_exit=remember)),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(find_launch_file())),
             launch_arguments=[setting.split(':=', 1) for setting in settings]),
+        # Handlers are called from the last to the first, and the launch file's own raises an
+        # error where a process failed, after which no other is called.
+        RegisterEventHandler(OnProcessExit(on_exit=remember)),
     ]))
     status = int(service.run())
     temporary = Path(f'{exits_file}.tmp')
