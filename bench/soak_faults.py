@@ -40,6 +40,8 @@ _GAIN = 0.7
 _TRANSITIONS = {
     'configure': Transition.TRANSITION_CONFIGURE, 'activate': Transition.TRANSITION_ACTIVATE,
     'deactivate': Transition.TRANSITION_DEACTIVATE, 'cleanup': Transition.TRANSITION_CLEANUP}
+# Other weights than the first policy's: the same policy set again has no previous one.
+_SEEDS = 1, 2
 
 
 class SoakFaults:
@@ -58,7 +60,7 @@ class SoakFaults:
         self._cell = cell
         self._good = [
             write_policy(folder / f'good_{seed}.onnx', cell.robot.spec, seed, _GAIN)
-            for seed in range(2)]
+            for seed in _SEEDS]
         bad = {name: (path, says) for name, path, says in bad_policies(cell.robot, folder)}
         stops = {fault.name: fault for fault in STEADY}
 
