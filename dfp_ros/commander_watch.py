@@ -34,6 +34,9 @@ from dfp_ros.safety_settings import SafetySettings
 _MARK = '_commander'
 # Seconds to wait for a node that is known to be there, but was not heard yet.
 _PATIENCE = 2 * BEAT
+# Seconds that DDS takes to find the other participants and their topics, on a busy machine too.
+# A node that is activated earlier would command beside another that it has not found yet.
+_DISCOVERY = 1.5
 # What was killed stays known for 20 s; an end of a node of this node's own name may be its ghost.
 _GHOST = 25.0
 # Beats between two looks at who else publishes.
@@ -70,6 +73,7 @@ class CommanderWatch:
         self._publishers = [node.create_publisher(String, mark, qos) for mark in marks]
         self._subscriptions: list[Any] = [
             node.create_subscription(String, mark, self._hear, qos) for mark in marks]
+        self._discovered = time.monotonic() + _DISCOVERY
         self._timer = node.create_timer(
             BEAT, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._message = String()
@@ -83,7 +87,8 @@ class CommanderWatch:
         """
         Find another node that commands, before this one is to.
 
-        One that is known to be there is waited for, for a moment: what it says may be on its way.
+        Right after the start, DDS is given time to find it. One that is known to be there is
+        waited for, for a moment: what it says may be on its way.
         """
         give_up = time.monotonic() + _PATIENCE
         while True:
@@ -93,7 +98,9 @@ class CommanderWatch:
             others = any(
                 self._node.count_publishers(publisher.topic_name) > 1
                 for publisher in self._publishers)
-            if found is not None or not others or time.monotonic() > give_up:
+            now = time.monotonic()
+            if found is not None or (
+                    now > self._discovered and (not others or now > give_up)):
                 return found
             time.sleep(0.01)
 

@@ -106,8 +106,7 @@ def test_a_second_node_does_not_command(cell: object, policy: Path) -> None:
     with NodeProcess('dfp_ros.policy_node', cell.domain, *words) as second:
         cell.peer.wait_for(lambda: second.process.poll() is not None or (
             'commands this robot' in second.output))
-        cell.peer.wait_for(lambda: second.process.poll() is not None)
-        assert second.process.returncode == 1, second.output
+        assert second.wait() == 1, second.output
         assert 'cannot activate: /dfp_policy on ' in second.output
         assert 'commands this robot already' in second.output
     cell.wait_for_motion()
