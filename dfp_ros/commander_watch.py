@@ -41,6 +41,8 @@ _DISCOVERY = 1.5
 _GHOST = 25.0
 # Beats between two looks at who else publishes.
 _LOOK = 5
+# Lines of the log that one activation is worth; each other node may have a name of its own.
+_MOST_SAID = 100
 
 
 class CommanderWatch:
@@ -185,6 +187,6 @@ class CommanderWatch:
 
     def _say(self, text: str) -> None:
         """Say something in the log that was not said since the activation."""
-        if text and text not in self._said:
+        if text and text not in self._said and len(self._said) < _MOST_SAID:
             self._said.add(text)
             self._node.get_logger().warning(text)

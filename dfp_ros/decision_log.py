@@ -47,6 +47,7 @@ class DecisionLog:
     def restart(self) -> None:
         """Forget what was logged."""
         self.last: Decision | None = None
+        self._said_text = ''
         self._next_warning = self._clock() + PATIENCE
 
     def add(self, decision: Decision) -> None:
@@ -57,7 +58,11 @@ class DecisionLog:
         if decision.state in (State.HOLD, State.STOPPED):
             if is_new or (last is not None and last.reason != decision.reason):
                 self._unsaid += 1
+            elif decision.text != self._said_text and now >= self._next_warning:
+                # The reason is the same, but another joint, or another source.
+                self._unsaid += 1
             if self._unsaid:
+                self._said_text, self._next_warning = decision.text, now + REPEAT
                 what = 'holding' if decision.state is State.HOLD else 'stopped until ~/resume'
                 self._say(f'{what}: {printable(decision.text, TEXT)}', now, is_warning=True)
             return

@@ -116,12 +116,16 @@ def name_from(arguments: Sequence[str], name: str) -> str:
     :param arguments: The command line.
     :param name: The node's own name.
     """
-    space = '/'
+    space, own = '/', name
     for rule in _values_of(arguments, ('-r', '--remap')):
         what, _, value = rule.partition(':=')
+        # A rule may begin with the name of the node that it is for.
+        whom, _, what = what.rpartition(':')
+        if whom.lstrip('/') not in ('', own):
+            continue
         if what == '__ns':
             space = value
-        elif what == '__node':
+        elif what in ('__node', '__name'):
             name = value
     return f'/{space.strip("/")}/{name}' if space.strip('/') else f'/{name}'
 

@@ -29,9 +29,11 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+import hashlib
 from pathlib import Path
 import sys
 
+from dfp_ros.bounded_file import LARGEST_POLICY, read_regular
 from dfp_ros.chunk import Chunk, FloatArray
 from dfp_ros.control_loop import hash_robot, load_policy, load_robot, make_controller
 from dfp_ros.controller import Controller
@@ -222,10 +224,11 @@ def _given_policy(
     if name is None:
         return {}, None
     path = find_shared(name, 'models', '.onnx')
-    found = load_policy(str(path))
-    if any(found.sha256 == each['sha256'] for each in recording.loops.values()):
-        return {found.sha256: str(path)}, None
-    return {}, found
+    sha256 = hashlib.sha256(read_regular(path, LARGEST_POLICY)).hexdigest()
+    if any(sha256 == each['sha256'] for each in recording.loops.values()):
+        # It is loaded as it was, with what was allowed it then.
+        return {sha256: str(path)}, None
+    return {}, load_policy(str(path))
 
 
 def _report(

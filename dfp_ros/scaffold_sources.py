@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dfp_ros.printable import printable
 from dfp_ros.robot_survey import PublishedTopic
 from dfp_ros.scaffold_joints import by_unit, Joint
 from dfp_ros.scaffold_text import flow, line, listing, MARK, pair, unique
@@ -93,13 +92,13 @@ def write_source(name: str, topic: PublishedTopic) -> list[str]:
     """Write one source."""
     lines = line(2, f'{name}:', f'published by {listing(topic.publishers)}')
     frame = getattr(getattr(topic.message, 'header', None), 'frame_id', '')
-    if frame:
-        lines += line(4, f'# Its frame_id is {printable(frame)!r}.')
     lines += [*pair(4, 'topic', topic.topic), *pair(4, 'type', topic.type)]
+    # Positions of joints are in no frame, and several drivers may name several.
+    if frame and topic.type != JOINT_STATE:
+        lines += pair(4, 'frame_id', frame, 'messages in another frame stop the robot')
     if topic.is_latched and topic.rate is None:
         return [
             *lines, *line(4, '# Published once, and kept for who comes later: of any age.'),
-            *pair(4, 'max_age', 1e9), *pair(4, 'time', 'receive'),
             *pair(4, 'qos', {
                 'reliability': 'reliable', 'durability': 'transient_local', 'depth': 1})]
     if topic.rate is None:

@@ -127,6 +127,22 @@ def test_a_success_after_a_gap_is_not_taken_for_the_end_of_what_was_before(
     assert report.counts['episodes solved'] == 0
 
 
+def test_messages_in_another_frame_are_no_steps(tmp_path: Path) -> None:
+    """The node refuses them, so they are no data of what it could have decided."""
+    bag = write_bag(tmp_path / 'bag', demonstration(10))
+
+    def described(frame: str) -> RobotDescription:
+        sources = dict(ROBOT.sources)
+        sources['cube_0'] = replace(sources['cube_0'], frame_id=frame)
+        return replace(ROBOT, sources=sources)
+
+    data, report = convert([bag], described('world'), Options(0.05, SCALE))
+    assert len(data) == 9
+    assert not report.problems
+    with pytest.raises(DataError, match='source unreadable.*cube_0.*world.*table'):
+        convert([bag], described('table'), Options(0.05, SCALE))
+
+
 def test_stamps_that_go_back(tmp_path: Path) -> None:
     """A message that was overtaken splits the episode where it counts as the newest."""
     messages = demonstration(12)

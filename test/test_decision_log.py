@@ -59,6 +59,18 @@ def test_a_hold_is_worth_one_line_and_its_end_another() -> None:
     assert log.last is STALE
 
 
+def test_another_source_for_the_same_reason_is_worth_a_line_now_and_then() -> None:
+    """A hold that lasts says what it is about now, not what it was about at first."""
+    lines, now = Lines(), [0.0]
+    log = DecisionLog(lines, lambda: now[0])
+    for i in range(1200):
+        now[0] = i * 0.01
+        log.add(STALE if i < 100 else Decision(State.HOLD, Reason.STALE, f'{i} is too old'))
+    assert lines.found[0] == 'holding: too old'
+    assert [line.split()[0] for line in lines.found] == ['holding:'] * 3
+    assert 12 < 1 + 3 * REPEAT
+
+
 def test_a_robot_that_stutters_floods_no_log() -> None:
     """A state that changes at each tick is worth some lines, and then one a second that counts."""
     lines, now = Lines(), [0.0]

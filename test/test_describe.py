@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import os
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,7 +81,9 @@ def test_scaffold_is_taken_once_it_is_filled_in(tmp_path: Path) -> None:
     assert [(entry.name, entry.unit, entry.joints) for entry in robot.observation[:2]] in (
         [('joint_angles', 'rad', NAMES[:2]), ('joint_travels', 'm', NAMES[2:])],
         [('goal_position', 'm', ()), ('goal_rotation', '1', ())])
-    assert robot.sources['goal_pose'].qos.durability == 'transient_local'
+    assert robot.sources['goal_pose'].is_latched
+    assert robot.sources['goal_pose'].max_age == math.inf
+    assert robot.sources['goal_pose'].frame_id == 'map'
     angles, travels = robot.commands[0].entries
     assert (angles.indices, travels.indices) == ((0, 1), (2,))
     assert angles.limits.position == ((-2.0, -1.0), (2.0, 1.0))
@@ -123,11 +126,17 @@ def test_names_from_outside_are_no_yaml() -> None:
         'joint_states', 'sensor_msgs/msg/JointState', (evil,), rate=1e-7,
         message=joint_state((evil, '\x1b[2J')))
     joints.message.header.frame_id = evil
+    goal = PublishedTopic(
+        'goal_pose', 'geometry_msgs/msg/PoseStamped', ('/planner',), rate=10.0,
+        message=SimpleNamespace(header=SimpleNamespace(frame_id=evil)))
     text = write_scaffold(
-        survey(published=(joints,), left_out={evil: evil}, urdf=''), 'robot')
+        survey(published=(joints, goal), left_out={evil: evil}, urdf=''), 'robot')
     found = yaml.safe_load(text)
     assert set(found) == {'robot', 'sources', 'observation', 'commands'}
     assert 'evil' not in found['sources']['joint_states']
+    # Joints are in no frame; a pose is refused where its frame changes.
+    assert 'frame_id' not in found['sources']['joint_states']
+    assert found['sources']['goal_pose']['frame_id'] == evil
     assert found['observation'][0]['joints'] == [evil, '\x1b[2J']
     assert '\x1b' not in text
 

@@ -51,6 +51,10 @@ def test_words_for_ros() -> None:
     assert parameter_files(words) == ['f.yaml']
     assert name_from(words, 'dfp_policy') == NODE
     assert name_from(['--ros-args', '-r', '__node:=pilot'], 'dfp_policy') == '/pilot'
+    mixed = [
+        '--ros-args', '-r', 'dfp_policy:__node:=pilot', '-r', 'dfp_preflight:__ns:=/other']
+    assert name_from(mixed, 'dfp_policy') == '/pilot'
+    assert name_from(mixed, 'dfp_preflight') == '/other/dfp_preflight'
 
 
 @pytest.mark.parametrize(('pattern', 'is_for'), [

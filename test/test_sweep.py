@@ -98,6 +98,12 @@ def test_settings_are_refused_as_training_refuses_them(
     assert said in captured.out + captured.err
 
 
+def test_a_file_is_no_folder_of_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / 'file').touch()
+    assert main(['cpu', '--run-folder', str(tmp_path / 'file'), '--list']) == 2
+    assert 'found a file, expected a folder' in capsys.readouterr().err
+
+
 def record(run: PlannedRun, folder: Path, success: float, minutes: float) -> None:
     """Leave what a finished run leaves, with an earlier evaluation besides the last."""
     where = folder / run.name

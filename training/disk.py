@@ -49,6 +49,11 @@ def write_error(path: Path, error: BaseException, needed: int | None, came: int)
     :param came: Bytes of it that were written.
     """
     number = number_of(error) or errno.EIO
+    if number in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
+        # The path is wrong, whatever the disk has room for.
+        remedy = 'it is a folder; name a file in it' if path.is_dir() else (
+            f'{_file_in(path)} is a file, not a folder; name another place')
+        return WriteError(number, f'{path}: cannot be written ({remedy})', str(path))
     free = free_bytes(path)
     size = f'{megabytes(needed)} are needed' if needed is not None else (
         f'more than {megabytes(came)} are needed')
@@ -59,6 +64,11 @@ def write_error(path: Path, error: BaseException, needed: int | None, came: int)
     return WriteError(
         number, f'{path}: cannot be written ({os.strerror(number)}; {size}{room}){kept}; {remedy}',
         str(path))
+
+
+def _file_in(path: Path) -> Path:
+    """Find what of a path is a file where a folder is needed."""
+    return next((part for part in path.parents if part.is_file()), path)
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:

@@ -29,7 +29,7 @@ import sys
 from typing import Any
 
 from dfp_ros.replaceable import require_replaceable
-from training.disk import judged, require_room, WriteError
+from training.disk import judged, require_room, write_error, WriteError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
@@ -55,6 +55,9 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
         raise WriteError(
             error.errno, f'{path}: cannot be written ({error.strerror}); name another place',
             str(path)) from error
+    if path.is_dir():
+        # The rename would say so in the end, when the work is done.
+        raise write_error(path, IsADirectoryError(errno.EISDIR, ''), None, 0)
     partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
     try:
         with judged(path, partial, needed):

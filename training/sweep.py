@@ -161,6 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
         made.error(f'--parallel: found {asked.parallel}, expected at least 1')
     try:
         runs = planned(asked)
+        if asked.run_folder.exists() and not asked.run_folder.is_dir():
+            raise ConfigError(
+                f'--run-folder {asked.run_folder}: found a file, expected a folder or a new name')
         if asked.list:
             for run in runs:
                 print(f'{run.name}: {"finished" if run.finished(asked.run_folder) else "to do"}')

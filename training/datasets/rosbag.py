@@ -199,8 +199,8 @@ def _events(
                 if read is None:
                     stamped = hasattr(message, 'header') and robot.sources[name].time != RECEIVE
                     read = SampleReader(
-                        robot.readings(name), stamped,
-                        lasts=robot.sources[name].is_latched).read
+                        robot.readings(name), stamped, bool(robot.sources[name].frame_id),
+                        robot.sources[name].is_latched).read
                     sources[topic][i] = name, read
                 try:
                     sample = read(message, time)
