@@ -16,8 +16,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-import os
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
