@@ -51,6 +51,8 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
             errno.EISDIR, f'{path}: cannot be written (is a folder); name a file in it', str(path))
     try:
         require_replaceable(path)
+    except NotADirectoryError as error:
+        raise write_error(path, error, None, 0) from error
     except OSError as error:
         raise WriteError(
             error.errno, f'{path}: cannot be written ({error.strerror}); name another place',
