@@ -45,7 +45,7 @@ UPPER_ARM, FOREARM = 0.30, 0.25  # m
 STEP = 0.01  # s
 # Time constant of the position servos.
 LAG = 0.04  # s
-NEAR = 0.015  # m: how far from the part's middle a touch still counts
+NEAR = 0.02  # m: how far from the part's middle a touch still counts
 DEEP = 0.07  # m: how far down the quill is then
 URDF = '<robot name="scara">' + ''.join(
     f'<joint name="{name}" type="{kind}"><limit lower="{low}" upper="{high}" '
