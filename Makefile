@@ -25,8 +25,8 @@ MINUTES ?= 10
 PYTEST ?=
 
 # What of the tests runs on a robot's ROS and numpy alone.
-KILTED_TESTS := $(addprefix test/test_, $(addsuffix .py, policy_node qos_watch citizenship \
-  preflight node_main source_reader command_writer settings))
+KILTED_TESTS := test/core test/node/messages test/node/ros test/whole_node/test_policy_node.py \
+  test/whole_node/test_ros_conventions.py test/tools/preflight/test_preflight.py test/package/test_settings.py
 
 .PHONY: help build env sweep-env demo test test-all test-kilted lint train bench bench-quick soak fuzz clean distclean
 
@@ -47,7 +47,7 @@ sweep-env: env ## add Ray to the environment, for sweeps (training/sweep.py)
 	  --requirement env/requirements-sweep.txt
 
 demo: build ## run a shipped policy on its simulated arm over ROS 2, 10 episodes in real time
-	@$(ENTER); exec python -m dfp_ros.robots.demo --robot $(ROBOT)
+	@$(ENTER); exec python -m dfp_ros.sim.demo.main --robot $(ROBOT)
 
 test: build lint ## lint, then every test, long checks in their short versions
 	@$(ENTER); exec python -m pytest -m 'not long' $(PYTEST)
@@ -81,13 +81,13 @@ train: build ## collect demonstrations, clone them, export and evaluate (a quart
 # $(call bench,FOLDER,OPTIONS): each benchmark, one after the other, with its figures in FOLDER.
 define bench
 	@$(ENTER); set -x; \
-	python bench/latency.py $(2) --json $(1)/latency.json; \
-	python bench/graph.py $(2) --json $(1)/graph.json; \
-	python bench/loop.py $(2) --json $(1)/loop.json; \
-	python bench/wakeup.py $(or $(2),--seconds 1) --json $(1)/wakeup.json; \
-	python bench/tick.py $(or $(2),--seconds 2) --json $(1)/tick.json; \
-	python bench/swap.py models/cube_single.onnx --fifo --interval 0.1 $(or $(2),--rounds 2) --json $(1)/swap.json; \
-	python bench/performance.py --results $(1) $(3)
+	python -m bench.latency $(2) --json $(1)/latency.json; \
+	python -m bench.graph $(2) --json $(1)/graph.json; \
+	python -m bench.loop $(2) --json $(1)/loop.json; \
+	python -m bench.wakeup $(or $(2),--seconds 1) --json $(1)/wakeup.json; \
+	python -m bench.tick $(or $(2),--seconds 2) --json $(1)/tick.json; \
+	python -m bench.swap models/cube_single.onnx --fifo --interval 0.1 $(or $(2),--rounds 2) --json $(1)/swap.json; \
+	python -m bench.performance --results $(1) $(3)
 endef
 
 bench: build ## measure everything that docs/performance.md and the README quote, half an hour
@@ -97,11 +97,11 @@ bench-quick: build ## the shape of it in 3 minutes, into build/bench-quick
 	$(call bench,build/bench-quick,--quick,--out build/bench-quick)
 
 soak: build ## an hour of the node with a fault every minute; fails where something leaks
-	@$(ENTER); found=0; python bench/soak.py $(SOAK) --json bench/results/soak.json || found=$$?; \
-	python bench/performance.py; exit $$found
+	@$(ENTER); found=0; python -m bench.soak $(SOAK) --json bench/results/soak.json || found=$$?; \
+	python -m bench.performance; exit $$found
 
 fuzz: build ## damage files of every kind, for MINUTES (10); findings are kept in build/fuzz
-	@$(ENTER); python test/fuzz.py --minutes $(MINUTES)
+	@$(ENTER); python -m testing.fuzz --minutes $(MINUTES)
 
 clean: ## remove what colcon built
 	rm -rf .colcon build install log

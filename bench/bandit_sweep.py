@@ -14,7 +14,7 @@
 """
 Where cloning with the drifting field starts to spread over the modes at all.
 
-    python bench/bandit_sweep.py
+    python -m bench.bandit_sweep
 
 docs/bandit.md has the table, and why.
 """
@@ -27,11 +27,11 @@ from dataclasses import dataclass
 import json
 import sys
 
-from bandit import actor_loss, figures, learn, look, make, many_positives_loss
 import torch
 
-from training import drift
-from training.actors.actor import Actor
+from bench.bandit.problem import actor_loss, figures, learn, look, make, many_positives_loss
+from training.learning.agents import drift
+from training.learning.agents.actor import Actor
 
 # Actions that deviate less than this have not spread; the data's deviate by 0.42.
 SPREAD = 0.15

@@ -14,7 +14,7 @@
 """
 How far, and for how long, healthy episodes of the shipped policies leave the training data.
 
-``python bench/envelope.py`` runs episodes in the simulator without ROS, measures each observation
+``python -m bench.envelope`` runs episodes in the simulator without ROS, measures each observation
 as the policy node does, and prints what the defaults of ``safety.envelope_far`` and
 ``safety.envelope_long`` are chosen from; docs/safety.md has the table.
 """
@@ -30,17 +30,14 @@ from typing import Any
 from gymnasium.vector import VectorEnv, VectorWrapper
 import numpy as np
 
-# `python bench/envelope.py` has the folder of the script on its path, not the checkout.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from machine import finish
-
-from dfp_ros.doubts import distances, training_ranges
-from dfp_ros.policy import OnnxPolicy
-from dfp_ros.safety_settings import SafetySettings
+# `python -m bench.envelope` has the folder of the script on its path, not the checkout.
+from bench.common.machine import finish
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.safety.monitors import distances, training_ranges
+from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.spec import PolicySpec
-from training.environments import start
-from training.evaluate import evaluate
+from training.evaluation.environments import start
+from training.evaluation.evaluation import evaluate
 
 _SHARES = {'p50': 50, 'p99': 99, 'max': 100}
 POLICIES = ('cube_single', 'lift', 'lift_joint')

@@ -14,12 +14,12 @@
 """
 What goes wrong around a policy node, and what it does: when it knows, when the robot has its stop.
 
-    python bench/faults.py
+    python -m bench.faults
 
 Each fault happens to a real node that moves a scripted robot over DDS, in a ROS domain of its own;
-the list is that of test/test_faults.py. Two tables are printed, and put into docs/faults.md with
-``--docs docs/faults.md``. The exit status is 1 where a stop reached the robot later than two
-control periods after its limit.
+the list is that of test/whole_node/test_faults.py. Two tables are printed, and put into
+docs/faults.md with ``--docs docs/faults.md``. The exit status is 1 where a stop reached the robot
+later than two control periods after its limit.
 """
 
 from __future__ import annotations
@@ -31,15 +31,12 @@ from pathlib import Path
 import sys
 import tempfile
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'test'))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench import ROOT
+from bench.common.machine import machine
+from testing.faults.groups import GROUPS
+from testing.faults.robots import ROBOTS
+from testing.faults.trial import Outcome
 
-from fault_groups import GROUPS
-from fault_robots import ROBOTS
-from fault_trial import Outcome
-from machine import machine
-
-ROOT = Path(__file__).resolve().parent.parent
 TICK = 1e3 * ROBOTS[0].tick  # ms
 ALLOWED = 2  # ticks from the limit to the stop
 BEGIN, END = '<!-- the tables begin -->', '<!-- the tables end -->'

@@ -14,7 +14,7 @@
 """
 What a policy's answer is made of, and what other ways to write its graph would cost.
 
-    python bench/graph.py --json bench/results/graph.json
+    python -m bench.graph --json bench/results/graph.json
 
 The paper's size (``paper_policy.py``) and a policy that is shipped, with one thread. Each variant
 of ``graph_variants.py`` must answer as the exported graph does; they take turns. All are prepared
@@ -33,16 +33,15 @@ import sys
 import tempfile
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from distribution import distribution
-from graph_variants import VARIANTS
-from machine import finish
 import numpy as np
 import onnx
 import onnxruntime
-from paper_policy import MODELS, write_policy
-from turns import in_turns, tight
+
+from bench.common.distribution import distribution
+from bench.common.machine import finish
+from bench.common.turns import in_turns, tight
+from bench.inference.graph_variants import VARIANTS
+from bench.inference.paper_policy import MODELS, write_policy
 
 CANDIDATES = (1, 16)
 Row = dict[str, Any]

@@ -14,7 +14,7 @@
 """
 What a policy node misses when a process joins its robot, by how the node's messages travel.
 
-    python bench/join.py --fifo --json bench/results/join.json --docs docs/realtime.md
+    python -m bench.join --fifo --json bench/results/join.json --docs docs/realtime.md
 
 A process that has topics of the robot starts and ends again and again, as a driver, a recorder or
 `ros2 topic echo` would, while a node at 100 Hz commands the robot. For the node as it is shipped,
@@ -29,24 +29,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 import os
 from pathlib import Path
-import sys
 import tempfile
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'test'))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from fault_cell import FaultCell
-from fault_robots import POSITION_ARM
-from fault_trial import longest_gap
-from machine import finish
 import numpy as np
-from policies import write_policy
-from process import is_real_time, REAL_TIME
-from ros_processes import NodeProcess
 from tqdm import tqdm
 
-_TEST = Path(__file__).resolve().parent.parent / 'test'
+from bench.common.machine import finish
+from bench.common.process import is_real_time, REAL_TIME
+from testing.faults.cell import FaultCell
+from testing.faults.robots import POSITION_ARM
+from testing.faults.trial import longest_gap
+from testing.policies import write_policy
+from testing.ros_processes import NodeProcess
+
 _ROBOT = replace(POSITION_ARM, spec=replace(POSITION_ARM.spec, period=0.01))
 BEGIN, END = '<!-- join begins -->', '<!-- join ends -->'
 # How a process is told to leave Fast DDS as it is.
@@ -68,10 +64,8 @@ def join(cell: FaultCell, discovery: str) -> float:
     :return: The longest time between two ticks, in ticks.
     """
     first = len(cell.decisions)
-    path = os.pathsep.join([str(_TEST), *filter(None, [os.environ.get('PYTHONPATH')])])
     process = NodeProcess(
-        'scripted_robot', cell.domain, cell.robot.name, PYTHONPATH=path,
-        **untouched(discovery))
+        'testing.scripted_robot', cell.domain, cell.robot.name, **untouched(discovery))
     try:
         cell.wait_for(lambda: all(
             len(cell.node.get_publishers_info_by_topic(f'/{topic}')) > 1

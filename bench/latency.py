@@ -14,7 +14,7 @@
 """
 How long a policy takes to answer: runtimes, candidates, ODE policies, and the floor.
 
-    python bench/latency.py --json bench/results/latency.json
+    python -m bench.latency --json bench/results/latency.json
 
 Policies are of the paper's size (``paper_policy.py``: untrained, by the trainer's own exporter)
 and those that are shipped. Parts, each with its conditions in turns, block by block:
@@ -61,18 +61,25 @@ if __name__ == '__main__':
     # numpy's products are to take one thread; it is read when numpy is loaded.
     os.environ['OPENBLAS_NUM_THREADS'] = '1'
 
-from cold import remedies
-from distribution import distribution
-from floor import bare_products, find_products, Floor, measure_floor
-from machine import finish
 import numpy as np
 from numpy.typing import NDArray
-from paper_policy import HIDDEN, MODELS, PaperPolicy, write_policy
-from runtimes import Answer, execution, Inputs, onnx_answer, quantise, torch_answers
 import torch
-from turns import in_turns, paced, sleep_until, tight
 
-from dfp_ros.policy import OnnxPolicy
+from bench.common.distribution import distribution
+from bench.common.machine import finish
+from bench.common.turns import in_turns, paced, sleep_until, tight
+from bench.inference.cold import remedies
+from bench.inference.floor import bare_products, find_products, Floor, measure_floor
+from bench.inference.paper_policy import HIDDEN, MODELS, PaperPolicy, write_policy
+from bench.inference.runtimes import (
+    Answer,
+    execution,
+    Inputs,
+    onnx_answer,
+    quantise,
+    torch_answers,
+)
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 
 PARTS = ('candidates', 'runtimes', 'ode', 'paced', 'cold')
 SHIPPED = ('cube_single', 'lift', 'lift_joint')

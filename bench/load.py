@@ -14,7 +14,7 @@
 """
 How long a large data file takes to load, and how much memory at the most.
 
-    python bench/load.py
+    python -m bench.load
 
 A file in OGBench's format with cube-triple's sizes is made of random numbers, compressed as the
 official ones are, and loaded in a process of its own. The peak is the resident memory at its
@@ -35,15 +35,13 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from machine import machine
 import numpy as np
 
-from training import environments
-from training.datasets.ogbench_scenes import SCENES
-from training.provenance import atomic_path
-from training.transitions import COLUMNS
+from bench.common.machine import machine
+from training.data.formats.ogbench.scenes import SCENES
+from training.data.transitions.transitions import COLUMNS
+from training.evaluation import environments
+from training.files import atomic_path
 
 SCENE = 'cube-triple'
 ENVIRONMENT = f'{SCENE}-singletask-task2-v0'
@@ -75,7 +73,8 @@ def measure(path: Path) -> dict[str, float]:
     """
     environments.headless()
     bare = _status('VmRSS')
-    from training.datasets.ogbench import load, make_env
+    from dfp_ros.sim.simulation.ogbench_env import make_env
+    from training.data.formats.ogbench.reader import load
     make_env(ENVIRONMENT).close()
     gc.collect()
     Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew

@@ -14,7 +14,7 @@
 """
 What the benchmarks left, as a page with its pictures, and as the table of the README.
 
-    python bench/performance.py
+    python -m bench.performance
 
 Reads the JSON files of bench/results, and puts tables between the markers of docs/performance.md
 and README.md, and pictures beside the page. What there is no file of is said, with the command
@@ -32,20 +32,17 @@ import re
 import sys
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench import ROOT
+from bench.page.figures import FIGURES
+from bench.page.tables import SECTIONS
+from training.files import atomic_path
 
-from performance_figures import FIGURES
-from performance_tables import SECTIONS
-
-from training.provenance import atomic_path
-
-ROOT = Path(__file__).resolve().parent.parent
 #: What makes each file; the soak, an hour long, is not a part of `make bench`.
 MADE_BY = {
-    'latency': 'python bench/latency.py', 'loop': 'python bench/loop.py',
-    'graph': 'python bench/graph.py', 'wakeup': 'python bench/wakeup.py',
-    'tick': 'python bench/tick.py',
-    'swap': 'python bench/swap.py models/cube_single.onnx --fifo',
+    'latency': 'python -m bench.latency', 'loop': 'python -m bench.loop',
+    'graph': 'python -m bench.graph', 'wakeup': 'python -m bench.wakeup',
+    'tick': 'python -m bench.tick',
+    'swap': 'python -m bench.swap models/cube_single.onnx --fifo',
     'soak': 'make soak'}
 
 

@@ -15,13 +15,13 @@
 How long an update takes beside the release's, in the same minutes.
 
     python -m pip install --constraint env/constraints.txt --requirement env/requirements-bench.txt
-    python bench/release.py --threads 2
+    python -m bench.release --threads 2
 
-The release is a JAX program. Its update stands in bench/release_update.py, written anew with the
-same structure, because the release itself wants packages that do not go with these; JAX takes
-all processors. Both take updates in turns. *offline* and *online* are the paper's sizes, as in
-bench/update.py; *cpu_clone* is the preset ``cpu`` without top-K, *small_clone* the preset of that
-name. A check before the clock starts: the drift losses of both have the same gradient.
+The release is a JAX program. Its update stands in bench/learning/release_update.py, written anew
+with the same structure, because the release itself wants packages that do not go with these; JAX
+takes all processors. Both take updates in turns. *offline* and *online* are the paper's sizes, as
+in bench/update.py; *cpu_clone* is the preset ``cpu`` without top-K, *small_clone* the preset of
+that name. A check before the clock starts: the drift losses of both have the same gradient.
 """
 
 from __future__ import annotations
@@ -29,23 +29,22 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 import json
-from pathlib import Path
 import sys
 import time
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import jax
-from machine import machine
 import numpy as np
-from release_update import drift, make_update
 import torch
-from update import ACTION, cases, make_agent, OBSERVATION, transitions
 
+from bench.common.machine import machine
+from bench.learning.release_update import drift, make_update
+from bench.update import ACTION, cases, make_agent, OBSERVATION, transitions
 from training import memory
-from training.buffer import Batch, ReplayBuffer
-from training.config import PRESETS, TrainConfig
-from training.drift import drift_loss
+from training.config import TrainConfig
+from training.learning.agents.batch import Batch
+from training.learning.agents.drift import drift_loss
+from training.learning.trainer.replay_buffer import ReplayBuffer
+from training.presets import PRESETS
 
 TURNS = 4
 

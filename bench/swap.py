@@ -14,7 +14,7 @@
 """
 What swapping policies costs the control loop: missed ticks, late ticks, memory.
 
-    python bench/swap.py models/cube_single.onnx --rate 200 --swaps 50
+    python -m bench.swap models/cube_single.onnx --rate 200 --swaps 50
 
 A policy node in a process of its own, a robot at rest that publishes, and three kinds of runs that
 take turns, of equal length: *none* without any swap, *swaps* between the policy and a copy of it
@@ -33,15 +33,12 @@ import tempfile
 import time
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'test'))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from machine import finish
 import onnx
-from policy_cell import Cell
-from process import is_real_time, REAL_TIME, resident_kb
 
+from bench.common.machine import finish
+from bench.common.process import is_real_time, REAL_TIME, resident_kb
 from dfp_ros.spec import METADATA_KEY, PolicySpec
+from testing.policy_cell import Cell
 
 
 def write_variants(policy: Path, folder: Path) -> tuple[list[Path], list[Path]]:

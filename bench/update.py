@@ -14,7 +14,7 @@
 """
 How long an update takes, against what its arithmetic alone would take.
 
-    python bench/update.py --threads 2
+    python -m bench.update --threads 2
 
 The sizes are the paper's: batch 256, networks of 4 x 512, chunks of 5 actions, N 16, N' 16, G 8,
 K 4, with cube-single's 28 observations and 5 actions. *offline* clones and learns the critic, as
@@ -30,25 +30,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 import sys
 import time
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from machine import machine
 import numpy as np
 import torch
 from torch._inductor.utils import fresh_cache
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.common.machine import machine
 from training import memory
-from training.agent import Agent
-from training.buffer import ReplayBuffer
-from training.config import PRESETS, TrainConfig
-from training.layers import CompileError
-from training.networks import Normaliser
-from training.transitions import Transitions
+from training.config import TrainConfig
+from training.data.transitions.transitions import Transitions
+from training.learning.agents.agent import Agent
+from training.learning.networks.layers import CompileError
+from training.learning.networks.modules import Normaliser
+from training.learning.trainer.replay_buffer import ReplayBuffer
+from training.presets import PRESETS
 
 OBSERVATION, ACTION = 28, 5
 # cube-triple's observation, for the replay buffer.

@@ -14,8 +14,8 @@
 """
 What wakes a control loop best: an executor's timer, a thread of its own, or either a little early.
 
-    python bench/wakeup.py --json bench/results/wakeup.json
-    python bench/wakeup.py --quick
+    python -m bench.wakeup --json bench/results/wakeup.json
+    python -m bench.wakeup --quick
 
 Every way runs in a process of its own, with a node that takes a JointState from another process at
 the same rate, and publishes one at each tick. All have absolute deadlines:
@@ -52,26 +52,24 @@ import threading
 import time
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from distribution import distribution
-from machine import finish
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
-from dfp_ros.node_main import keep_spinning, make_executor
-from dfp_ros.qos import COMMAND_QOS, SENSOR_QOS
-from dfp_ros.robots.domain import free_domain
-from dfp_ros.timer_slack import set_timer_slack
+from bench.common.distribution import distribution
+from bench.common.machine import finish
+from dfp_ros.node.realtime.timer_slack import set_timer_slack
+from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.node.ros.node_main import keep_spinning, make_executor
+from dfp_ros.node.ros.qos import COMMAND_QOS, SENSOR_QOS
 
 _EARLY = 50_000  # ns
 _WARM_UP = 0.3  # s
 _PRIORITY = 50
 _WAYS = ('timer', 'timer, early', 'spin', 'thread', 'thread, early')
-_LOAD = Path(__file__).resolve().with_name('loop_load.py')
+_LOAD = [sys.executable, '-m', 'bench.loop.load', 'busy']
 
 
 @dataclass(frozen=True)
@@ -229,8 +227,7 @@ def run(condition: Condition, seconds: float) -> dict[str, Any]:
     queue = context.Queue()
     robot = context.Process(target=publish, args=(condition.rate, domain))
     loop = context.Process(target=measure, args=(condition, seconds, domain, queue))
-    load = [subprocess.Popen([sys.executable, str(_LOAD), 'busy'])
-            for _ in range(condition.busy)]
+    load = [subprocess.Popen(_LOAD) for _ in range(condition.busy)]
     try:
         robot.start()
         loop.start()

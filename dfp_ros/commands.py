@@ -14,15 +14,15 @@
 """
 The console commands.
 
-Each is imported only after :func:`dfp_ros.process_start.begin`, so that no signal is lost while
-that takes place.
+Each is imported only after :func:`dfp_ros.node.process.start.begin`, so that no signal is lost
+while that takes place.
 """
 
 from __future__ import annotations
 
 import importlib
 
-from dfp_ros.process_start import begin
+from dfp_ros.node.process.start import begin
 
 
 def _run(module: str) -> int:
@@ -33,22 +33,22 @@ def _run(module: str) -> int:
 
 def demo() -> int:
     """Run a policy on a simulated arm, and report."""
-    return _run('dfp_ros.robots.demo')
+    return _run('dfp_ros.sim.demo.main')
 
 
 def describe() -> int:
     """Scaffold a robot description, or print a policy file."""
-    return _run('dfp_ros.describe')
+    return _run('dfp_ros.tools.describe.main')
 
 
 def evaluate_on_robot() -> int:
     """Count successes on a robot."""
-    return _run('dfp_ros.evaluate_on_robot')
+    return _run('dfp_ros.tools.evaluation.main')
 
 
 def mark_episodes() -> int:
     """Mark episodes by key."""
-    return _run('dfp_ros.mark_episodes')
+    return _run('dfp_ros.tools.recording.mark_episodes')
 
 
 def policy_node() -> int:
@@ -58,19 +58,19 @@ def policy_node() -> int:
 
 def preflight() -> int:
     """See whether machine, policy and robot are ready."""
-    return _run('dfp_ros.preflight')
+    return _run('dfp_ros.tools.preflight.main')
 
 
 def recorder() -> int:
     """Record a robot."""
-    return _run('dfp_ros.recorder')
+    return _run('dfp_ros.tools.recording.recorder')
 
 
 def replay() -> int:
     """Make the decisions of a recording once more."""
-    return _run('dfp_ros.replay')
+    return _run('dfp_ros.tools.replay.main')
 
 
 def sim_node() -> int:
     """Simulate a robot cell."""
-    return _run('dfp_ros.robots.sim_node')
+    return _run('dfp_ros.sim.sim_robot.main')

@@ -30,7 +30,7 @@ from launch.actions import IncludeLaunchDescription, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 
-from dfp_ros.yaml_section import nearest
+from dfp_ros.core.text.errors import nearest
 
 
 class LaunchError(ValueError):

@@ -19,7 +19,7 @@ from launch.actions import DeclareLaunchArgument
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from dfp_ros.node_parameters import list_parameters
+from dfp_ros.node.parameters.parameters import list_parameters
 
 REQUIRED = ('policy', 'robot')
 #: Name, default and meaning of the parameters that may be left out.

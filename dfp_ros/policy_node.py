@@ -21,7 +21,7 @@ from __future__ import annotations
 
 if __name__ == '__main__':
     # Before all else, for what follows takes half a second.
-    from dfp_ros.process_start import begin
+    from dfp_ros.node.process.start import begin
     begin()
 
 from collections.abc import Iterator
@@ -36,48 +36,50 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from dfp_ros.candidate import Candidate, load_control_loop, require_latency
-from dfp_ros.clock_watch import ClockWatch
-from dfp_ros.commander_watch import CommanderWatch
-from dfp_ros.control_loop import ControlLoop
-from dfp_ros.decision_publisher import DecisionPublisher
-from dfp_ros.diagnostics_publisher import DiagnosticsPublisher
-from dfp_ros.explain import explain
-from dfp_ros.guarded_node import guarded, GuardedNode
-from dfp_ros.hung_calls import leave
-from dfp_ros.node_files import NodeFiles
-from dfp_ros.node_main import run_node
-from dfp_ros.node_parameters import (
+from dfp_ros.core.command.unslowed import explain_unslowed
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.hung_calls import leave
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.policy_file import PolicyFile
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.core.settings.node import require_possible, Settings
+from dfp_ros.core.settings.realtime import RealtimeSettings
+from dfp_ros.core.settings.setting import SettingsError
+from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.printable import printable, TEXT
+from dfp_ros.node.files.node_files import NodeFiles
+from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.pending_policy import Candidate, load_control_loop, require_latency
+from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
+from dfp_ros.node.loop.ticker import Ticker
+from dfp_ros.node.monitors.clock_monitor import ClockWatch
+from dfp_ros.node.monitors.commander_monitor import CommanderWatch
+from dfp_ros.node.monitors.publisher_monitor import PublisherWatch
+from dfp_ros.node.parameters.overrides import require_known
+from dfp_ros.node.parameters.parameters import (
     call_after_set,
     declare_parameters,
     list_parameters,
     read_settings,
     tell_safety,
 )
-from dfp_ros.parameter_overrides import require_known
-from dfp_ros.parameter_requests import ParameterRequests
-from dfp_ros.policy_file import PolicyError, PolicyFile
-from dfp_ros.policy_status import PolicyStatus
-from dfp_ros.policy_swapper import PolicySwapper
-from dfp_ros.preflight_subject import require_preflight
-from dfp_ros.printable import printable, TEXT
-from dfp_ros.privileges import RefusedError
-from dfp_ros.publisher_watch import PublisherWatch
-from dfp_ros.qos_watch import QosWatch
-from dfp_ros.realtime import prepare_threads, Realtime
-from dfp_ros.realtime_settings import RealtimeSettings
-from dfp_ros.robot_description import RobotDescription
-from dfp_ros.robot_topics import CommandPublishers, SourceSubscriptions
-from dfp_ros.ros_start import read_words
-from dfp_ros.safety import Reason
-from dfp_ros.setting import SettingsError
-from dfp_ros.settings import require_possible, Settings
-from dfp_ros.slowing import explain_unslowed
-from dfp_ros.statistics_publisher import StatisticsPublisher
-from dfp_ros.ticker import Ticker
-from dfp_ros.trigger_services import TriggerServices
-from dfp_ros.urdf_topic import with_urdf
-from dfp_ros.worker import look_at_all, Worker
+from dfp_ros.node.realtime.privileges import RefusedError
+from dfp_ros.node.realtime.process import prepare_threads, Realtime
+from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
+from dfp_ros.node.reporting.diagnostics_publisher import DiagnosticsPublisher
+from dfp_ros.node.reporting.policy_status import PolicyStatus
+from dfp_ros.node.reporting.statistics_publisher import StatisticsPublisher
+from dfp_ros.node.ros.background_worker import look_at_all, Worker
+from dfp_ros.node.ros.guarded_node import guarded, GuardedNode
+from dfp_ros.node.ros.node_main import run_node
+from dfp_ros.node.ros.qos_monitor import QosWatch
+from dfp_ros.node.ros.start import read_words
+from dfp_ros.node.ros.trigger_services import TriggerServices
+from dfp_ros.node.ros.urdf_topic import with_urdf
+from dfp_ros.node.swap.parameter_requests import ParameterRequests
+from dfp_ros.node.swap.policy_swapper import PolicySwapper
+from dfp_ros.tools.preflight.subject import require_preflight
 
 
 class PolicyNode(GuardedNode):

@@ -28,8 +28,8 @@ from itertools import accumulate
 import json
 from typing import Any, TypeVar
 
-from dfp_ros.bounded_json import JsonError, read_json
-from dfp_ros.printable import printable
+from dfp_ros.core.files.bounded_json import JsonError, read_json
+from dfp_ros.core.text.printable import printable
 from dfp_ros.spec_bounds import (
     LARGEST_ACTION,
     LARGEST_OBSERVATION,
@@ -46,9 +46,7 @@ from dfp_ros.spec_bounds import (
     require_period,
     require_text,
     require_within,
-)
-from dfp_ros.spec_bounds import (
-    SpecError as SpecError,
+    SpecError,
 )
 
 METADATA_KEY = 'dfp_ros.policy_spec'

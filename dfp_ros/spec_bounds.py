@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 import math
 
-from dfp_ros.printable import printable
+from dfp_ros.core.text.printable import printable
 
 #: Shortest and longest control period in s: 1000 Hz to 1 Hz, as the node's own rate.
 SHORTEST_PERIOD, LONGEST_PERIOD = 1e-3, 1.0

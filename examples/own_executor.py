@@ -31,9 +31,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
 
+from dfp_ros.node.process.end_requests import Requests
+from dfp_ros.node.ros.start import join
 from dfp_ros.policy_node import PolicyNode
-from dfp_ros.process_requests import Requests
-from dfp_ros.ros_start import join
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from dfp_ros.launch_arguments import end_with, given, require_known
-from dfp_ros.process_parent import PARAMETER, SENTENCE
+from dfp_ros.node.process.parent import PARAMETER, SENTENCE
 
 LIFETIME = (PARAMETER, str, SENTENCE)
 # Name, type, sentence.

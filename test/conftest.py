@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from dfp_ros.dds_transport import choose_transport
+from dfp_ros.node.ros.dds_transport import choose_transport
 
 # What the tests say is nobody else's business, and binds no port that others reach.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
@@ -70,7 +70,7 @@ def node() -> Iterator[Any]:
     rclpy = pytest.importorskip('rclpy')
     from rclpy.node import Node
 
-    from dfp_ros.robots.domain import free_domain
+    from dfp_ros.node.ros.domain import free_domain
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=free_domain())
     made = Node('tested', context=context)

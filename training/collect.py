@@ -31,8 +31,8 @@ import sys
 
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 
-from training.collection import Budget, collect, CollectionError, Recipe
-from training.datasets.ogbench_scenes import SCENES
+from training.data.collection.engine import Budget, collect, CollectionError, Recipe
+from training.data.formats.ogbench.scenes import SCENES
 from training.disk import WriteError
 
 
@@ -41,7 +41,7 @@ def _ogbench(asked: argparse.Namespace) -> Recipe:
         raise CollectionError(
             f'--kind: found joint, expected play, noisy or demo: {asked.scene} is commanded at '
             'its effector')
-    from training import collect_ogbench
+    from training.data.collection import ogbench as collect_ogbench
     return collect_ogbench.Recipe(asked.scene, asked.kind, asked.task, asked.seed)
 
 
@@ -54,7 +54,7 @@ def _robosuite(asked: argparse.Namespace) -> Recipe:
         raise CollectionError(
             f'--val-episodes: found {asked.val_episodes}, expected none: the file of '
             f'{asked.scene} has a part for validation, a tenth of its episodes')
-    from training import collect_robosuite
+    from training.data.collection import robosuite as collect_robosuite
     kind = 'joint' if asked.kind == 'joint' else 'mh'
     return collect_robosuite.Recipe(asked.scene, asked.seed, kind)
 

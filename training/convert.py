@@ -31,17 +31,18 @@ from dataclasses import replace
 from pathlib import Path
 import sys
 
-from dfp_ros.episode_marks import TOPIC
-from dfp_ros.policy import OnnxPolicy, PolicyError
-from dfp_ros.robot_description import load_robot_description, require_fit
+from dfp_ros.core.control.episode_marks import TOPIC
+from dfp_ros.core.description.robot import load_robot_description, require_fit
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import SpecMismatch
-from dfp_ros.yaml_section import DescriptionError
-from training.datasets import stored
-from training.datasets.rosbag import convert, Options
-from training.datasets.rosbag_commands import ActionScale
+from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.convert import convert, Options
+from training.data.transitions import stored
+from training.data.transitions.transitions import DataError
 from training.disk import WriteError
-from training.provenance import sha256
-from training.transitions import DataError
+from training.files import sha256
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

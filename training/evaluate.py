@@ -22,107 +22,19 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing, ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 import sys
-from typing import Any
 
-from gymnasium.vector import VectorEnv
-import numpy as np
-from scipy.stats import binomtest
-from tqdm import tqdm
-
-from dfp_ros.chunk import NoiseStream
-from dfp_ros.policy import OnnxPolicy
-from dfp_ros.policy_file import read_spec
-from dfp_ros.robots.rendering import RenderingError
-from dfp_ros.spec import PolicySpec
-from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.policy.policy_file import read_spec
+from dfp_ros.sim.simulation.rendering import RenderingError
+from training.config import ConfigError, NO_ENVIRONMENT
 from training.disk import WriteError
-from training.environments import EnvironmentFailed, start
-from training.episodes import Act, Episode, run_episodes
-from training.provenance import versions, write_json
-from training.video import Film
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """
-    Outcomes of several episodes.
-
-    :param episodes: In the order of their seeds.
-    :param discount: Discount a step of their returns.
-    """
-
-    episodes: tuple[Episode, ...]
-    discount: float
-
-    @property
-    def success(self) -> float:
-        """Share of episodes solved."""
-        return sum(episode.success for episode in self.episodes) / len(self.episodes)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the success rate."""
-        solved = sum(episode.success for episode in self.episodes)
-        low, high = binomtest(solved, len(self.episodes)).proportion_ci(method='wilson')
-        return float(low), float(high)
-
-    @property
-    def mean_steps(self) -> float:
-        """Mean number of actions executed."""
-        return float(np.mean([episode.steps for episode in self.episodes]))
-
-    @property
-    def discounted_return(self) -> float:
-        """Mean discounted return."""
-        return float(np.mean([episode.discounted_return for episode in self.episodes]))
-
-    def summary(self) -> dict[str, Any]:
-        """Plain numbers, with one record an episode."""
-        records = [asdict(episode) for episode in self.episodes]
-        for record in records:
-            del record['actions']
-        return {
-            'success': self.success, 'interval': self.interval, 'episodes': len(self.episodes),
-            'mean_steps': self.mean_steps, 'discount': self.discount,
-            'discounted_return': self.discounted_return, 'per_episode': records}
-
-
-def evaluate(
-        environments: VectorEnv, act: Act, spec: PolicySpec, episodes: int, seed: int,
-        candidates: int | None = None, noise_scale: float | None = None,
-        discount: float | None = None, bar: str | None = None) -> Evaluation:
-    """
-    Run episodes in environments that were started already.
-
-    :param environments: What :func:`training.environments.start` started.
-    :param act: See :func:`training.episodes.run_episodes`.
-    :param spec: Sizes, and candidates, noise scale and discount where these are not given.
-    :param episodes: How many.
-    :param seed: Seed of the first.
-    :param bar: What a bar of the progress says; there is none where None.
-    :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
-    """
-    candidates = spec.candidates if candidates is None else candidates
-    scale = spec.noise_scale if noise_scale is None else noise_scale
-    discount = discount_of(spec) if discount is None else discount
-
-    def noise(seed: int) -> NoiseStream:
-        return NoiseStream(seed, candidates, spec.noise_size, scale)
-
-    ended = tqdm(
-        run_episodes(environments, act, range(seed, seed + episodes), noise, discount),
-        total=episodes, desc=bar, unit='episode', disable=None if bar else True)
-    return Evaluation(tuple(sorted(ended, key=lambda episode: episode.seed)), discount)
-
-
-def discount_of(spec: PolicySpec) -> float:
-    """Discount that a policy was trained with; the trainer's default where it does not say."""
-    config = spec.provenance.get('config')
-    known = config if isinstance(config, dict) else {}
-    return float(known.get('discount', TrainConfig.discount))
+from training.evaluation.environments import EnvironmentFailed, start
+from training.evaluation.evaluation import evaluate, Evaluation
+from training.evaluation.video import Film
+from training.files import write_json
+from training.provenance import versions
 
 
 def evaluate_file(

@@ -22,51 +22,28 @@ is stored in another precision, and compared with itself.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 import sys
 
 import numpy as np
 import onnx
-import torch
 
-from dfp_ros.policy import OnnxPolicy
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec, PRECISIONS
-from training.agent import Agent
-from training.checkpoint import CheckpointError, load_agent
 from training.config import TrainConfig
-from training.datasets.numbered import Data
+from training.data.datasets.numbered import Data
+from training.data.transitions.transitions import DataError
 from training.disk import WriteError
-from training.onnx_graph import policy_model
-from training.precision import Difference, difference, in_precision
-from training.provenance import atomic_path, versions
-from training.transitions import DataError
+from training.files import atomic_path
+from training.learning.trainer.checkpoint import load_agent
+from training.learning.trainer.checkpoint_file import CheckpointError
+from training.onnx_export.parity import compare, ExportError, Parity, TOLERANCES
+from training.onnx_export.policy_graph import policy_model
+from training.onnx_export.precision import Difference, difference, in_precision
+from training.provenance import versions
 
-# Rounding alone stays far below these; a weight that is wrong does not.
-TOLERANCES = {'float32': 1e-5, 'fp16': 1e-2, 'int8': 0.3}
-CANDIDATES = (1, 2, 16)
 OBSERVATIONS = 64
-
-
-class ExportError(RuntimeError):
-    """A policy file does not do what its networks do."""
-
-
-@dataclass(frozen=True)
-class Parity:
-    """
-    Largest differences between PyTorch and ONNX Runtime.
-
-    :param action: Of an action, in action units.
-    :param value: Of a value, relative to 1 plus its size.
-    :param spread: Of a spread, in action units.
-    :param compared: How many chunks were compared.
-    """
-
-    action: float
-    value: float
-    spread: float
-    compared: int
 
 
 def export(run: Path, out: Path, data: Path | None = None, **changes: object) -> Parity:
@@ -121,54 +98,6 @@ def store(policy: Path, out: Path, precision: str, name: str) -> Difference:
                 f'action: {policy} and the file in {precision} differ by {found.largest:.2e}, '
                 f'expected at most {TOLERANCES[precision]:.0e}; the file was not written')
     return found
-
-
-def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parity:
-    """
-    Run PyTorch and ONNX Runtime on the same observations and noise.
-
-    :param agent: The networks.
-    :param policy: The file made of them.
-    :param observations: Shape (count, obs_dim), float32, raw units.
-    :raises ExportError: Where a difference is above what :data:`TOLERANCES` has for the file's
-        precision; the message says which.
-    """
-    generator, tolerance = np.random.default_rng(0), TOLERANCES[policy.spec.precision]
-    worst = {'action': 0.0, 'value': 0.0, 'spread': 0.0}
-    compared = 0
-    for count in CANDIDATES:
-        for observation in observations:
-            noise = generator.standard_normal((count, policy.spec.noise_size), dtype=np.float32)
-            chunk = policy.act(observation, noise)
-            chunks, values = _torch_candidates(agent, observation, noise)
-            # Candidates may have equal values but for rounding: any of the best will do.
-            margin = tolerance * (1 + abs(values.max()))
-            best = np.flatnonzero(values >= values.max() - margin)
-            differences = np.abs(chunks[best] - chunk.actions.reshape(-1)).max(axis=1)
-            worst['action'] = max(worst['action'], float(differences.min()))
-            worst['spread'] = max(
-                worst['spread'], abs(float(chunks.std(axis=0).mean()) - chunk.spread))
-            if count > 1:
-                difference = abs(float(values.max()) - chunk.value) / (1 + abs(values.max()))
-                worst['value'] = max(worst['value'], float(difference))
-            compared += 1
-    for name, difference in worst.items():
-        if not difference <= tolerance:
-            raise ExportError(
-                f'{name}: PyTorch and ONNX Runtime differ by {difference:.2e}, expected at most '
-                f'{tolerance:.0e} in {policy.spec.precision}; the file was not written')
-    return Parity(compared=compared, **worst)
-
-
-@torch.no_grad()
-def _torch_candidates(
-        agent: Agent, observation: np.ndarray,
-        noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All candidates, shape (candidates, chunk), and their values, shape (candidates,)."""
-    state = agent.normaliser(torch.from_numpy(observation).unsqueeze(0))
-    chunks = agent.actor(state, torch.from_numpy(noise).unsqueeze(0))
-    values = agent.critic(state, chunks).mean(dim=0)
-    return chunks[0].numpy(), values[0].numpy()
 
 
 def _sample(config: TrainConfig, spec: PolicySpec) -> np.ndarray:

@@ -33,13 +33,15 @@ from typing import Any
 
 import numpy as np
 
-from dfp_ros.policy import OnnxPolicy, PolicyError
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PRECISIONS
-from training.environments import EnvironmentFailed, start
-from training.evaluate import evaluate, Evaluation
-from training.export import ExportError, store
-from training.precision import Difference, summarised
-from training.provenance import write_json
+from training.evaluation.environments import EnvironmentFailed, start
+from training.evaluation.evaluation import evaluate, Evaluation
+from training.export import store
+from training.files import write_json
+from training.onnx_export.parity import ExportError
+from training.onnx_export.precision import Difference, summarised
 
 
 def measure(
@@ -52,7 +54,8 @@ def measure(
     :param seed: Seed of the first.
     :param environments: Environments that step side by side; the result does not depend on it.
     :returns: A row a precision: ``precision``, ``bytes``, ``range`` and ``met`` (see
-        :class:`training.precision.Difference`), ``success``, ``interval``, ``mean_steps``.
+        :class:`training.onnx_export.precision.Difference`), ``success``, ``interval``,
+            ``mean_steps``.
     :raises PolicyError: Where the file cannot be run.
     :raises ValueError: Where it is not in float32, or no such environment is registered.
     :raises ExportError: Where actions in a precision have nothing to do with the file's.

@@ -15,75 +15,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-import errno
-import hashlib
 from importlib import metadata
-import json
-import os
 from pathlib import Path
 import platform
 import subprocess
 import sys
-from typing import Any
-
-from dfp_ros.replaceable import require_replaceable
-from training.disk import judged, require_room, write_error, WriteError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     'torch', 'numpy', 'onnx', 'onnxruntime', 'ogbench', 'robosuite', 'mujoco', 'gymnasium')
-
-
-@contextmanager
-def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
-    """
-    Give a temporary name beside ``path``, renamed to it only if the block ends well.
-
-    :param path: The final name; its folder is made if missing.
-    :param needed: Bytes that the file is to have, where that is known.
-    :raises WriteError: Where the file cannot be written, or is a FIFO, a socket or a device; what
-        was there before stays.
-    """
-    if not path.name:
-        raise WriteError(
-            errno.EISDIR, f'{path}: cannot be written (is a folder); name a file in it', str(path))
-    try:
-        require_replaceable(path)
-    except NotADirectoryError as error:
-        raise write_error(path, error, None, 0) from error
-    except OSError as error:
-        raise WriteError(
-            error.errno, f'{path}: cannot be written ({error.strerror}); name another place',
-            str(path)) from error
-    if path.is_dir():
-        # The rename would say so in the end, when the work is done.
-        raise write_error(path, IsADirectoryError(errno.EISDIR, ''), None, 0)
-    partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
-    try:
-        with judged(path, partial, needed):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if needed is not None:
-                require_room(path, needed, 'the file')
-            yield partial
-            os.replace(partial, path)
-    finally:
-        # Where its folder cannot be, it is not.
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one piece."""
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(value, indent=2) + '\n')
-
-
-def sha256(path: Path) -> str:
-    """Hash a file's bytes, as hexadecimal digits."""
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def commit() -> str:

@@ -28,10 +28,11 @@ from pathlib import Path
 import sys
 
 from training.disk import WriteError
-from training.provenance import atomic_path
-from training.report_figures import figures, png
-from training.report_page import render
-from training.report_runs import common_folder, find, group, read, ReportError
+from training.files import atomic_path
+from training.pages.style import png
+from training.reports.figures import figures
+from training.reports.page import render
+from training.reports.runs import common_folder, find, group, read, ReportError
 
 
 def report(folders: list[Path], out: Path | None = None, picture: Path | None = None) -> Path:

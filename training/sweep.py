@@ -31,12 +31,20 @@ import os
 from pathlib import Path
 import sys
 
-from training.config import ConfigError, PRESETS, TrainConfig
-from training.environment_fit import choose_environment
-from training.session import stop_signals, TrainingError
-from training.sweep_plan import changed, Choice, choices, environments, plan, PlannedRun
-from training.sweep_table import markdown, table, write
-from training.sweep_workers import carry_out, LocalProcesses, ray_tasks, reason, STOPPED, Workers
+from training.config import ConfigError, TrainConfig
+from training.evaluation.environment_fit import choose_environment
+from training.learning.sweeps.plan import changed, Choice, choices, environments, plan, PlannedRun
+from training.learning.sweeps.table import markdown, table, write
+from training.learning.sweeps.workers import (
+    carry_out,
+    LocalProcesses,
+    ray_tasks,
+    reason,
+    STOPPED,
+    Workers,
+)
+from training.learning.trainer.session import stop_signals, TrainingError
+from training.presets import PRESETS
 
 
 def parser() -> argparse.ArgumentParser:

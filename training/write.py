@@ -29,13 +29,15 @@ import sys
 
 import numpy as np
 
-from training import environments
 from training.config import TrainConfig
-from training.datasets import stored, write_ogbench, write_robomimic
-from training.datasets.file_kind import environment_of, is_ogbench
-from training.datasets.load import load
+from training.data.datasets.file_kind import environment_of, is_ogbench
+from training.data.datasets.load import load
+from training.data.formats.ogbench import writer as write_ogbench
+from training.data.formats.robomimic import writer as write_robomimic
+from training.data.transitions import stored
+from training.data.transitions.transitions import DataError
 from training.disk import WriteError
-from training.transitions import DataError
+from training.evaluation import environments
 
 FORMATS = {'ogbench': '.npz', 'robomimic': '.hdf5', 'own': '.npz'}
 

@@ -11,103 +11,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""
-Find OGBench's official data, or download it.
-
-    python -m training.datasets.official cube-double-play-v0
-
-Data of ``-100m-`` are 100 numbered files in a folder; ``--files 10`` takes the first ten.
-"""
+"""Download of the official data files: ``python -m training.datasets.official``."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
-from pathlib import Path
-import re
 import sys
 
-from ogbench.utils import DATASET_URL, DEFAULT_DATASET_DIR
-
-from training.datasets.download import Download, DownloadError
-from training.transitions import DataError
-
-VALIDATION = '-val'
-# Files of the large data sets, by the word for their size in the name.
-NUMBERED = {'-100m-': 100, '-1b-': 1000}
-# Scene, kind, task and size in a data set's name.
-NAME = re.compile(r'(.+?)-(play|noisy|demo)(-task[1-5])?(-100m|-1b)?-v0(?:-val)?')
-
-
-def find(path: Path) -> Path:
-    """
-    Look for a data file or folder under its path, then in OGBench's own folder.
-
-    :param path: What a run's ``data`` names.
-    :raises DataError: Where it is in neither; the message has the commands that make it.
-    """
-    shared = Path(DEFAULT_DATASET_DIR).expanduser() / path.name
-    for place in (path, shared):
-        if place.exists():
-            return place
-    match = NAME.fullmatch(path.stem)
-    scene, kind, task, size = match.groups('') if match else ('SCENE', 'KIND', '', '')
-    official = f'{scene}-{"play" if kind == "demo" else kind}{size}-v0'
-    raise DataError(
-        f'{path}: found no such file there, nor {shared}; make it with `python -m '
-        f'training.collect --scene {scene} --kind {kind}{task.replace("-task", " --task ")} --out '
-        f'{path.parent}`, download data with `python -m training.datasets.official {official} '
-        f'--out {path.parent}`, or make it of recordings with `python -m training.convert`')
-
-
-def files(name: str, count: int | None = None) -> Iterator[str]:
-    """
-    Name the files of a data set, relative to the server's folder of all of them.
-
-    :param name: For example ``scene-play-v0`` or ``cube-quadruple-play-100m-v0``.
-    :param count: How many of numbered files; all where None.
-    """
-    sizes = [size for size in NUMBERED if size in name]
-    if sizes:
-        stem = name.replace(sizes[0], '-')
-        stems = [f'{name}/{stem}-{i:03d}' for i in range(count or NUMBERED[sizes[0]])]
-    else:
-        stems = [name]
-    for each in stems:
-        yield f'{each}.npz'
-        yield f'{each}{VALIDATION}.npz'
-
-
-def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    made = argparse.ArgumentParser(
-        prog='python -m training.datasets.official',
-        description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('name', help='data set, for example cube-double-play-v0')
-    made.add_argument('--out', type=Path, default=Path('data'),
-                      help='folder to write to (default: %(default)s)')
-    made.add_argument('--files', type=int, help='how many of numbered files (default: all)')
-    made.add_argument('--url', default=DATASET_URL,
-                      help="the server's folder (default: %(default)s)")
-    return made
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Download a data set."""
-    made = parser()
-    asked = made.parse_args(arguments)
-    if asked.files is not None and asked.files < 1:
-        made.error(f'--files: found {asked.files}, expected 1 or more')
-    name = asked.name.removesuffix('.npz')
-    try:
-        for file in files(name, asked.files):
-            Download(f'{asked.url}/{file}', asked.out / file).run()
-    except DownloadError as error:
-        made.exit(2, f'{error}\n')
-    except KeyboardInterrupt:
-        made.exit(130, 'stopped; what came is kept, the same command goes on from it\n')
-    return 0
-
+from training.data.datasets.official import main
 
 if __name__ == '__main__':
     sys.exit(main())

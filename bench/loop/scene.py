@@ -1,0 +1,216 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The processes of one measurement: robot, witness, load, and in turn what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import signal
+import time
+
+from bench.common.process import REAL_TIME
+from bench.loop.condition import Condition, LOADS
+from bench.loop.policy import parameters
+from bench.loop.processor import Meter, Use
+from bench.loop.record import read, room
+from bench.loop.rows import Stretch, stretch, Times
+from dfp_ros.node.ros.domain import free_domain
+from testing.ros_processes import NodeProcess
+
+#: Ticks and seconds after the start that are not measured.
+_FIRST_TICKS, SETTLE = 5, 0.5
+_START_TIMEOUT = 60.0
+_FIRST = os.sched_param(REAL_TIME['realtime.priority'])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    What all measurements have in common.
+
+    :param folder: In memory; records are made there.
+    :param robot: The robot description.
+    :param message: What the robot publishes, as JSON.
+    :param command: Numbers of a command.
+    :param parameters: Of the node, besides those that the condition sets.
+    """
+
+    folder: Path
+    robot: Path
+    message: Path
+    command: int
+    parameters: Mapping[str, object]
+
+
+class Scene:
+    """
+    A robot that publishes, a loop that sleeps, a load; in a ROS domain of its own.
+
+    The robot's rate is a trifle higher than what is measured: the time from an observation to the
+    next tick takes on all values. Where ticks follow observations it is the same.
+
+    :param cell: What all measurements have in common.
+    :param condition: What is measured.
+    """
+
+    def __init__(self, cell: Cell, condition: Condition) -> None:
+        """Name the records; see :meth:`__enter__`."""
+        self._cell, self._condition = cell, condition
+        self._domain = free_domain()
+        self._stack = contextlib.ExitStack()
+        self._rows = room(condition.rate, condition.seconds + condition.floor_seconds)
+        self._count = 0
+        self._processes: list[NodeProcess] = []
+        self._window: tuple[float, float, Use] | None = None
+
+    def __enter__(self) -> Scene:
+        """Start the robot, the witness and the load."""
+        condition, cell = self._condition, self._cell
+        sweep = 1e9 * max(1.0, condition.seconds / 6)
+        period = condition.period if condition.trigger == 'samples' else (
+            condition.period / (1 + condition.period / sweep))
+        with contextlib.ExitStack() as stack:
+            robot = stack.enter_context(self._start(
+                'robot', self._path('robot'), cell.message, '--capacity', self._rows,
+                '--command', cell.command, '--period', round(period)))
+            self._witness = stack.enter_context(self._start(
+                'sleeping_loop', self._path('sleep'), '--capacity', self._rows,
+                '--rate', condition.rate))
+            wait_for(self._path('robot').exists, robot)
+            wait_for(lambda: len(read(self._path('sleep'))) > _FIRST_TICKS, self._witness)
+            if condition.fifo:
+                for process in (robot, self._witness):
+                    make_real_time(process)
+            loads = [stack.enter_context(self._start('load', name))
+                     for name in LOADS[condition.load]]
+            self._processes = [robot, *loads]
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all."""
+        self._stack.close()
+
+    def measure_timer(self, seconds: float, listens: bool = False) -> Stretch:
+        """Measure the bare timer."""
+        return self._measure(
+            'timer', seconds, ['--rate', self._condition.rate, *['--listen'] * listens])
+
+    def measure_node(
+            self, policy: Path, seconds: float,
+            meanwhile: Callable[[int, float], object] | None = None) -> Stretch:
+        """
+        Measure the policy node.
+
+        :param policy: What it runs.
+        :param seconds: How long.
+        :param meanwhile: Called with the ROS domain and the time of time.monotonic when it has to
+            return; None to wait.
+        """
+        arguments: list[object] = ['--images'] * (self._condition.load == 'images')
+        arguments += parameters(**{
+            'policy': policy, 'robot': self._cell.robot, 'trigger': self._condition.trigger,
+            'planning.mode': 'receding', 'realtime.early': self._condition.early,
+            'realtime.rehearsal': self._condition.rehearsal, **self._cell.parameters,
+            **({**REAL_TIME, 'realtime.required': 'true'} if self._condition.fifo else {})})
+        return self._measure('node', seconds, arguments, meanwhile)
+
+    def witness(self) -> Stretch:
+        """Return what the sleeping loop did while something was measured, the last time."""
+        assert self._window is not None, 'something was measured'
+        begin, end, use = self._window
+        return stretch(
+            read(self._path('sleep')), begin, end, use.own[1], use.others, use.stolen)
+
+    def arrivals(self) -> Times:
+        """Return what arrived at the robot."""
+        return read(self._path('robot'))
+
+    def _measure(
+            self, module: str, seconds: float, arguments: Iterable[object],
+            meanwhile: Callable[[int, float], object] | None = None) -> Stretch:
+        """Run a process, and look at it once it runs well."""
+        self._count += 1
+        path = self._path(f'measured_{self._count}')
+        with self._start(
+                module, path, '--capacity', self._rows, '--command', self._cell.command,
+                *arguments) as process:
+            wait_for(lambda: len(read(path)) > _FIRST_TICKS, process)
+            if self._condition.fifo and module != 'node':
+                # The node asks for it by itself.
+                make_real_time(process)
+            time.sleep(SETTLE)
+            watched = [process, self._witness, *self._processes]
+            meter = Meter([*(each.process.pid for each in watched), os.getpid()])
+            begin, until = time.monotonic_ns(), time.monotonic() + seconds
+            if meanwhile is not None:
+                meanwhile(self._domain, until)
+            time.sleep(max(0.0, until - time.monotonic()))
+            end, use = time.monotonic_ns(), meter.read()
+            self._window = begin, end, use
+            status = process.stop(signal.SIGTERM)
+            if status:
+                raise RuntimeError(f'{module} ended with status {status}:\n{process.output}')
+            found = stretch(read(path), begin, end, use.own[0], use.others, use.stolen)
+            if len(found.ticks) < 2:
+                raise RuntimeError(
+                    f'{module}: found {len(found.ticks)} ticks in {seconds:g} s, expected '
+                    f'{seconds * self._condition.rate:.0f}; what it said:\n{process.output}')
+        path.unlink()
+        return found
+
+    def _path(self, name: str) -> Path:
+        """Name a record."""
+        return self._cell.folder / f'{self._domain}_{name}.npy'
+
+    def _start(self, module: str, *arguments: object) -> NodeProcess:
+        """Start a module of this folder."""
+        return NodeProcess(f'bench.loop.{module}', self._domain, *map(str, arguments))
+
+
+def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
+    """
+    Wait for what a process is to do first.
+
+    :raises RuntimeError: Where it ends, or does not do it in time; with what it printed.
+    """
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not condition():
+        if process.process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f'{process.process.args} did not start:\n{process.output}')
+        time.sleep(0.02)
+
+
+def make_real_time(process: NodeProcess) -> None:
+    """
+    Give all threads of a process the priority that the node asks for; later ones inherit it.
+
+    :raises PermissionError: Where the system does not grant it.
+    """
+    for thread in Path(f'/proc/{process.process.pid}/task').iterdir():
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, _FIRST)
+
+
+def grants_fifo() -> bool:
+    """Tell whether the system lets this user have real-time priority."""
+    with contextlib.suppress(PermissionError):
+        policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, _FIRST)
+        os.sched_setscheduler(0, policy, parameter)
+        return True
+    return False

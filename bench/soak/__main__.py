@@ -1,0 +1,290 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+An hour of a policy node, with a fault every minute: memory, threads, descriptors, missed ticks.
+
+    python -m bench.soak --fifo --json bench/results/soak.json --png docs/performance-soak.png
+
+A real node at 100 Hz commands a scripted robot over DDS. Every minute one thing happens to it, in
+turn: sources fail, policies are swapped, cut short or too slow, the robot's process is killed,
+parameters storm in, the node is deactivated or cleaned up; each is checked as in
+test/whole_node/test_faults.py, and is over once the robot moves again. Memory, threads and
+descriptors are judged by what they are right before each fault, after a warm-up in which each
+fault comes a few times. A tick is missed where a deadline passed without one; it is said whether
+that was within a fault, and else whether the machine stood still: loops that sleep above the
+node's priority were late as well (bench/soak/witness.py). The exit status is 1 where memory
+clearly grows, threads or descriptors leak, or the node does what it must not.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+import faulthandler
+import itertools
+from pathlib import Path
+import sys
+import tempfile
+import threading
+import time
+from typing import Any
+
+import numpy as np
+from std_msgs.msg import Float64MultiArray
+from tqdm import tqdm
+
+from bench.common.machine import finish
+from bench.common.process import busy_seconds, counts, is_real_time, REAL_TIME
+from bench.soak.faults import SoakFaults
+from bench.soak.figure import draw
+from bench.soak.verdict import judge, MissedTicks, verdict
+from bench.soak.witness import Witness
+from dfp_ros.node.ros.qos import DECISION_QOS
+from testing.faults.cell import FaultCell
+from testing.faults.robots import FaultRobot, ROBOTS
+from testing.slow_policy import LOOP
+
+_TICK = 0.01  # s
+_LONGEST = 300
+# Faults, so that some come twice even where some take longer than an interval.
+_FEWEST = 25
+
+
+class Watch:
+    """
+    Takes samples of a node every so often, and counts what it misses.
+
+    :param cell: Has the node.
+    :param every: Seconds between two samples.
+
+    :ivar samples: ``time`` in s since the beginning, counts, ``longest_period_ms`` since the
+        sample before.
+    :ivar missed: Ticks.
+    """
+
+    def __init__(self, cell: FaultCell, every: float) -> None:
+        """Listen, and take the first sample."""
+        self.samples: list[dict[str, Any]] = []
+        self.missed = MissedTicks()
+        self._pid = cell.process.process.pid
+        self._begun = time.monotonic()
+        self._busy = busy_seconds(self._pid)
+        self._longest = np.nan
+        self._every = every
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        cell.node.create_subscription(
+            Float64MultiArray, 'dfp_policy/statistics', self._take, DECISION_QOS)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return self.at(time.monotonic())
+
+    def at(self, instant: float) -> float:
+        """Seconds from the beginning to a time of CLOCK_MONOTONIC."""
+        return instant - self._begun
+
+    @property
+    def processor_percent(self) -> float:
+        """How much of one processor the node has used."""
+        return 100 * (busy_seconds(self._pid) - self._busy) / self.now
+
+    def counts(self) -> dict[str, Any]:
+        """Take memory, threads and descriptors."""
+        return {'time': self.now, **counts(self._pid)}
+
+    def _take(self, message: Float64MultiArray) -> None:
+        labels = [dim.label for dim in message.layout.dim[:3]]
+        assert labels == ['ticks', 'missed_ticks', 'period_ms'], labels
+        ticks, missed, period = message.data[:3]
+        self.missed.add(self.now, int(ticks), int(missed))
+        self._longest = np.fmax(self._longest, period)
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every):
+            longest, self._longest = self._longest, np.nan
+            try:
+                found = self.counts()
+            except OSError:  # the node is gone, which the faults say
+                return
+            self.samples.append({
+                **found, 'longest_period_ms': None if np.isnan(longest) else float(longest)})
+
+
+class Soak:
+    """
+    Has things happen to a node, and notes what came of them.
+
+    :param cell: Has the node, whose robot moves.
+    :param folder: For policy files.
+    :param watch: Takes samples.
+
+    :ivar faults: Each with ``begin`` and ``end`` in s, and what ``failed``.
+    :ivar rests: Counts right before each.
+    """
+
+    def __init__(self, cell: FaultCell, folder: Path, watch: Watch) -> None:
+        """Write the policies."""
+        self.faults: list[dict[str, Any]] = []
+        self.rests: list[dict[str, Any]] = []
+        self._cell = cell
+        self._watch = watch
+        self._happening = SoakFaults(cell, folder)
+
+    def run(self, minutes: float, interval: float, warm_up: int) -> None:
+        """
+        Have one thing happen after the other.
+
+        :param minutes: How long, after the warm-up.
+        :param interval: Seconds between two; one that takes longer delays those that follow.
+        :param warm_up: Turns of the warm-up, one right after the other.
+        :raises TimeoutError: Where the robot does not move again.
+        """
+        names = list(self._happening.all)
+        with tqdm(total=round(60 * minutes), unit='s', disable=None) as bar:
+            for fault in warm_up * names:
+                bar.set_postfix_str(f'warm-up: {fault}')
+                self._meet(fault, is_warming=True)
+            begun = self._watch.now
+            end = begun + 60 * minutes
+            for number, fault in enumerate(itertools.cycle(names)):
+                due = begun + (number + 0.5) * interval
+                # The last one is to be over in time.
+                if max(due, self._watch.now) > end - interval / 2:
+                    break
+                self._let_pass(due, begun, bar)
+                bar.set_postfix_str(fault)
+                self._meet(fault, is_warming=False)
+            self._let_pass(end, begun, bar)
+
+    def _let_pass(self, until: float, begun: float, bar: Any) -> None:
+        """Wait, and move the progress bar."""
+        while (left := until - self._watch.now) > 0:
+            bar.update(min(bar.total, round(self._watch.now - begun)) - bar.n)
+            time.sleep(min(1.0, left))
+
+    def _meet(self, fault: str, is_warming: bool) -> None:
+        """
+        Have something happen.
+
+        :raises TimeoutError: Where the robot does not move again.
+        """
+        self.rests.append({'fault': fault, 'warming': is_warming, **self._watch.counts()})
+        met = {'fault': fault, 'begin': self._watch.now, 'end': self._watch.now, 'failed': ''}
+        self.faults.append(met)
+        try:
+            self._happening.all[fault]()
+        except (AssertionError, TimeoutError) as error:
+            met['failed'] = f'{type(error).__name__}: {error}'[:_LONGEST]
+            print(f'{fault}: {error}', file=sys.stderr, flush=True)
+            self._happening.recover()
+        finally:
+            met['end'] = self._watch.now
+        self._cell.forget()
+
+
+def soak(
+        robot: FaultRobot, minutes: float, interval: float, warm_up: int, every: float,
+        fifo: bool, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """
+    Run a node, and have something happen to it again and again.
+
+    :param robot: The robot; its policies are to tick at the rate of this soak.
+    :param minutes: How long, after the warm-up.
+    :param interval: Seconds between two faults.
+    :param warm_up: Turns before.
+    :param every: Seconds between two samples.
+    :param fifo: Whether the node gets real-time priority.
+    :param keep: Gets what was seen, and the verdict, before anything is ended: whatever comes of
+        that, an hour is not lost.
+    :return: The same.
+    :raises ValueError: Where it was too short for a judgement.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        policy = SoakFaults.first_policy(robot, Path(name))
+        with FaultCell(robot, policy, **LOOP, **(REAL_TIME if fifo else {})) as cell:
+            cell.wait_for_motion()
+            is_granted = is_real_time(cell.process.process.pid)
+            if fifo and not is_granted:
+                print(f'real-time priority was refused:\n{cell.process.output}', file=sys.stderr)
+            with Witness() as witness, Watch(cell, every) as watch:
+                made = Soak(cell, Path(name), watch)
+                try:
+                    made.run(minutes, interval, warm_up)
+                except TimeoutError as error:
+                    made.faults[-1]['failed'] += f'; then it did not move again: {error}'
+                # What is missed while the loops end is not the node's.
+                missed, ticks = list(watch.missed.events), watch.missed.ticks
+                stalls = witness.stop()
+                row: dict[str, Any] = {
+                    'kind': 'soak', 'robot': robot.name, 'rate': 1 / robot.tick,
+                    'minutes': minutes, 'interval': interval, 'warm_up': warm_up,
+                    'fifo': is_granted,
+                    'ticks': ticks, 'processor_percent': watch.processor_percent,
+                    'faults': made.faults, 'rests': made.rests, 'missed': missed,
+                    'stalls': [[watch.at(begin), watch.at(end)] for begin, end in stalls]
+                    if witness.is_granted else None, 'samples': watch.samples}
+            row['verdict'] = judge(row)
+            keep(row)
+    return row
+
+
+def main() -> int:
+    """Print a verdict, and keep the figures where asked."""
+    made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('--minutes', type=float, default=60.0)
+    made.add_argument('--interval', type=float, default=60.0, help='seconds between two faults')
+    made.add_argument(
+        '--warm-up', type=int, default=3, help='turns of all faults before, without a break')
+    made.add_argument('--every', type=float, default=5.0, help='seconds between two samples')
+    made.add_argument(
+        '--robot', choices=[robot.name for robot in ROBOTS], default='positions',
+        help='what is commanded')
+    made.add_argument(
+        '--fifo', action='store_true',
+        help="real-time priority for the node, against the machine's other load, where granted")
+    made.add_argument('--json', type=Path, help='write the figures there')
+    made.add_argument('--png', type=Path, help='draw them there')
+    asked = made.parse_args()
+    if 60 * asked.minutes / asked.interval < _FEWEST:
+        made.error(
+            f'--minutes: found {asked.minutes:g} with a fault every {asked.interval:g} s, '
+            f'expected at least {_FEWEST * asked.interval / 60:g}, in which some come twice')
+    found = next(robot for robot in ROBOTS if robot.name == asked.robot)
+    robot = replace(found, spec=replace(found.spec, period=_TICK))
+
+    def keep(row: dict[str, Any]) -> None:
+        print(verdict(row))
+        finish([row], asked.json)
+        if asked.png:
+            draw(row, asked.png)
+
+    faulthandler.enable()
+    row = soak(
+        robot, asked.minutes, asked.interval, asked.warm_up, asked.every, asked.fifo, keep)
+    return 1 if row['verdict']['wrong'] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,170 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What happens to the node in a soak, in turn; the faults are those of testing/faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lifecycle_msgs.msg import Transition
+from std_srvs.srv import Trigger
+
+from dfp_ros.core.safety.reasons import Reason
+from testing.faults.catalogue import STEADY
+from testing.faults.cell import FaultCell
+from testing.faults.groups import bad_policies, goes_on, refusal, report_on, storm
+from testing.faults.robots import FaultRobot
+from testing.faults.trial import AGE, Fault, SILENCE, try_fault
+from testing.policies import write_policy
+from testing.ros_processes import NodeProcess
+
+_GAIN = 0.7
+_TRANSITIONS = {
+    'configure': Transition.TRANSITION_CONFIGURE, 'activate': Transition.TRANSITION_ACTIVATE,
+    'deactivate': Transition.TRANSITION_DEACTIVATE, 'cleanup': Transition.TRANSITION_CLEANUP}
+# Other weights than the first policy's: the same policy set again has no previous one.
+_SEEDS = 1, 2
+
+
+class SoakFaults:
+    """
+    Everything that happens to the node: what stops it, what must not, and its own transitions.
+
+    :param cell: Runs.
+    :param folder: For policy files; the first that it runs is :meth:`first_policy`.
+
+    :ivar all: What happens, by name, in the order of a turn. Each returns once the robot moves
+        again, and raises AssertionError or TimeoutError where the node does what it must not.
+    """
+
+    def __init__(self, cell: FaultCell, folder: Path) -> None:
+        """Write the policies."""
+        self._cell = cell
+        self._good = [
+            write_policy(folder / f'good_{seed}.onnx', cell.robot.spec, seed, _GAIN)
+            for seed in _SEEDS]
+        bad = {name: (path, says) for name, path, says in bad_policies(cell.robot, folder)}
+        stops = {fault.name: fault for fault in STEADY}
+
+        def stop(name: str) -> Callable[[], object]:
+            return lambda: try_fault(cell, stops[name])
+
+        def refused(name: str) -> Callable[[], object]:
+            return lambda: goes_on(cell, name, lambda: refusal(cell, *bad[name]))
+
+        self.all: dict[str, Callable[[], object]] = {
+            'dropped source': stop('dropped source'),
+            'swap': self._swap,
+            'NaN': stop('NaN'),
+            'corrupt policy, cut short': refused('corrupt policy, cut short'),
+            'robot node killed': self._robot_killed,
+            'deactivate, activate': lambda: self._transitions('deactivate', 'activate'),
+            'delayed source': stop('delayed source'),
+            'parameter storm': lambda: goes_on(cell, 'parameter storm', lambda: storm(cell)),
+            'rollback': lambda: goes_on(cell, 'rollback', self._roll_back),
+            'missing joint': stop('missing joint'),
+            'policy slower than the tick': refused('policy slower than the tick'),
+            'stamps of another clock': stop('stamps of another clock'),
+            'corrupt policy, weights of NaN': refused('corrupt policy, weights of NaN'),
+            'nobody listens': self._nobody_listens,
+            'clean up, configure, activate': lambda: self._transitions(
+                'deactivate', 'cleanup', 'configure', 'activate'),
+            # The node remembers for a while how far ahead stamps were.
+            "a source's clock ahead": stop("a source's clock ahead"),
+        }
+
+    @staticmethod
+    def first_policy(robot: FaultRobot, folder: Path) -> Path:
+        """Write the policy that the node begins with."""
+        return write_policy(folder / 'first.onnx', robot.spec, gain=_GAIN)
+
+    def _swap(self) -> object:
+        """Swap to the other policy, and see it run."""
+        self._good.reverse()
+        wanted = str(self._good[0])
+
+        def swap() -> str:
+            result = self._cell.set(policy=wanted)
+            assert result.successful, result.reason
+            self._cell.wait_for(lambda: self._cell.standing['parameter'] == wanted
+                                and not self._cell.standing['loading'], f'{wanted} running')
+            return 'taken'
+
+        return goes_on(self._cell, 'swap', swap)
+
+    def _roll_back(self) -> str:
+        """Go back to the policy before, and see it run."""
+        before = self._cell.standing['previous']['path']
+        answer = self._cell.answer(self._cell.ask(Trigger, 'rollback', Trigger.Request()))
+        assert answer.success, answer.message
+        self._cell.wait_for(lambda: self._cell.standing['path'] == before, f'{before} running')
+        return str(answer.message)
+
+    def _transitions(self, *names: str) -> None:
+        """Go through transitions, and see the robot move again."""
+        for name in names:
+            answer = self._cell.answer(self._cell.ask_to_change(_TRANSITIONS[name]))
+            assert answer.success, f'{name} failed: {self._cell.process.output[-1000:]}'
+        self._cell.wait_for_motion()
+
+    def recover(self) -> None:
+        """
+        Mend the robot, and have the node go on, whatever a fault that went wrong has left.
+
+        :raises TimeoutError: Where the robot does not move again.
+        """
+        self._cell.disturb({})
+        self._cell.answer(self._cell.ask_to_change(_TRANSITIONS['activate']))
+        self._cell.wait_for_motion()
+
+    def _nobody_listens(self) -> object:
+        """Have the robot end a subscription, and subscribe again."""
+        topic = list(self._cell.robot.commands)[-1]
+        self._cell.turn_a_deaf_ear(topic)
+        try:
+            return goes_on(self._cell, 'nobody listens', lambda: report_on(self._cell, topic))
+        finally:
+            self._cell.listen_again(topic)
+
+    def _robot_killed(self) -> object:
+        """Have a process be the robot, kill it, and take its place."""
+        with self._process():
+            return try_fault(self._cell, Fault(
+                'robot node killed', self._kill, Reason.STALE, SILENCE, AGE, self._be_the_robot))
+
+    @contextmanager
+    def _process(self) -> Iterator[None]:
+        """Have a process be the robot."""
+        cell = self._cell
+        self._robot = NodeProcess('testing.scripted_robot', cell.domain, cell.robot.name)
+        try:
+            # Both publish until the process is known to.
+            cell.wait_for(lambda: all(
+                len(cell.node.get_publishers_info_by_topic(f'/{topic}')) > 1
+                for topic in cell.robot.topics), 'a robot in a process')
+            cell.silent = True
+            yield
+        finally:
+            cell.silent = False
+            self._robot.__exit__()
+
+    def _kill(self, cell: FaultCell) -> int:
+        self._robot.process.kill()
+        return cell.now()
+
+    @staticmethod
+    def _be_the_robot(cell: FaultCell) -> None:
+        cell.silent = False

@@ -1,0 +1,60 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Affine scale between normalised actions and commands in units."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.core.arrays import Vector
+from dfp_ros.spec import PolicySpec
+
+
+class ActionScale:
+    """
+    From actions in [-1, 1] to physical commands, as the policy file states them.
+
+    :param spec: The policy's specification.
+    """
+
+    def __init__(self, spec: PolicySpec) -> None:
+        """Put the ranges of all fields in a row."""
+        self.low = np.array([value for member in spec.action for value in member.low])
+        self.high = np.array([value for member in spec.action for value in member.high])
+        self._range = self.high - self.low
+        # As they are added to and multiplied with: each call of numpy costs a tick microseconds.
+        self._one, self._half_range = np.ones_like(self.low), self._range / 2
+
+    def command(self, action: NDArray[np.float32]) -> Vector:
+        """
+        Scale one action, or several.
+
+        :param action: Shape (..., act_dim).
+        :return: Shape (..., act_dim), float64, SI units.
+        """
+        scaled: Vector = self.low + (action + self._one) * self._half_range
+        return scaled
+
+    def action(self, command: Vector) -> NDArray[np.float32]:
+        """
+        Find the action of a command; 0 where the range has no width.
+
+        :param command: Shape (act_dim,), SI units.
+        :return: Shape (act_dim,), float32.
+        """
+        width = np.where(self._range > 0, self._range, np.inf)
+        action: NDArray[np.float32] = (
+            2 * (command - self.low) / width - (self._range > 0)).astype(np.float32)
+        return action

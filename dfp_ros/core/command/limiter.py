@@ -1,0 +1,222 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Keeps commands within limits, and stops the robot."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+
+from dfp_ros.core.arrays import bounded, UNBOUNDED, Vector
+from dfp_ros.core.command.limits import Limits
+from dfp_ros.core.command.position_limiter import PositionLimiter
+from dfp_ros.core.command.velocity_limiter import VelocityLimiter
+from dfp_ros.core.description.commands import Stop
+from dfp_ros.core.rotations import nearest_form
+from dfp_ros.core.safety.reasons import Reason
+
+
+class CommandLimiter:
+    """
+    Keeps commands within limits, and stops.
+
+    Whatever it is asked for, what it sends is finite, within bounds, and no further from what it
+    sent last than velocity and acceleration allow; only a stop by zero is sudden.
+    Positions start from where the robot is.
+
+    :param limits: The limits.
+    :param tick: Time between two commands in ns.
+    :param ramp_in: Time after a reset in which the speed that is allowed grows, in s.
+    """
+
+    def __init__(self, limits: Limits, tick: int, ramp_in: float = 0.0) -> None:
+        """Start before the first command."""
+        shape, seconds = limits.low.shape, tick * 1e-9
+        stops = limits.stop if isinstance(limits.stop, tuple) else (limits.stop,) * shape[0]
+        self._low, self._high = limits.low.tolist(), limits.high.tolist()
+        # Rounding may put an action of 1 a last digit above the bound.
+        self._slack = (1e-9 * (limits.high - limits.low)).tolist()
+        self._rotations = limits.rotations
+        self._relative = np.broadcast_to(limits.relative, shape).tolist()
+        velocity, acceleration, place_low, place_high = (
+            np.clip(np.broadcast_to(bound, shape), -UNBOUNDED, UNBOUNDED).tolist() for bound in (
+                limits.velocity, limits.acceleration, limits.place_low, limits.place_high))
+        # With the place of each in a command; what is neither is sent as it was asked.
+        self._positions = [
+            (i, PositionLimiter(
+                place_low[i], place_high[i], velocity[i], acceleration[i], seconds))
+            for i, stop in enumerate(stops) if stop.kind == 'position']
+        self._velocities = [
+            (i, VelocityLimiter(
+                self._low[i], self._high[i], acceleration[i], place_low[i], place_high[i],
+                stop is Stop.RAMP, seconds))
+            for i, stop in enumerate(stops) if stop.kind == 'velocity']
+        self._share_each_tick = min(1.0, seconds / ramp_in) if ramp_in > 0 else 1.0
+        self._unknown = [math.nan] * shape[0]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin as new, at rest: what was sent before does not bind what is sent next."""
+        self._sent: list[float] | None = None
+        self._share = 0.0
+        for _, velocity in self._velocities:
+            velocity.start()
+
+    def take_over(self, other: CommandLimiter) -> None:
+        """Go on from what another limiter, for the same robot, sent last."""
+        self._sent, self._share = other._sent, other._share
+        for (_, position), (_, last) in zip(self._positions, other._positions, strict=True):
+            position.take_over(last)
+        for (_, velocity), (_, before) in zip(self._velocities, other._velocities, strict=True):
+            velocity.take_over(before)
+
+    def limit(
+            self, asked: Vector, measured: Vector | None = None, speed: float = 1.0
+    ) -> tuple[Vector | None, Reason]:
+        """
+        Bound one command.
+
+        :param asked: Shape (act_dim,), SI units. Where it is not finite, the robot is stopped.
+        :param measured: Where the robot is, shape (act_dim,), NaN where that is unknown.
+        :param speed: Share of the speed that may be used, in (0, 1].
+        :return: The command to send, and the reasons for a difference. None where positions have
+            nowhere to start from: nothing may be sent.
+        """
+        numbers: list[float] = asked.tolist()
+        here = self._unknown if measured is None else measured.tolist()
+        if not all(map(math.isfinite, numbers)):
+            return self.stop(measured), Reason.NOT_FINITE_ACTION
+        base = [
+            place if is_relative else 0.0
+            for place, is_relative in zip(here, self._relative, strict=True)]
+        if not all(map(math.isfinite, base)) or not self._start(here):
+            return self.stop(measured), Reason.UNMEASURED
+        self._share = min(1.0, self._share + self._share_each_tick)
+        share = self._share * speed
+        wanted = [
+            bounded(number, low, high)
+            for number, low, high in zip(numbers, self._low, self._high, strict=True)]
+        reason = Reason.CLIPPED if self._differ(numbers, wanted) else Reason.NONE
+        wanted = [number + start for number, start in zip(wanted, base, strict=True)]
+        for place, rotation in self._rotations:
+            reference = here if self._sent is None else self._sent
+            wanted[place] = nearest_form(
+                rotation, np.array(wanted[place]), np.array(reference[place])).tolist()
+        sent = wanted.copy()
+        for i, position in self._positions:
+            sent[i] = position.move(wanted[i], share)
+        for i, velocity in self._velocities:
+            sent[i] = velocity.move(wanted[i], here[i], share)
+        if self._differ(wanted, sent):
+            reason |= Reason.LIMITED
+        self._sent = sent
+        return np.array(sent), reason
+
+    def stop(self, measured: Vector | None = None, ramp: bool = False) -> Vector | None:
+        """
+        Stop, or go on stopping, each output in its own way.
+
+        :param measured: Where the robot is, shape (act_dim,), NaN where that is unknown; it
+            matters before the first command.
+        :param ramp: Slow velocities down, even where zero at once would stop them.
+        :return: The command to send, shape (act_dim,), or None where nothing was sent yet and
+            there is nothing to stay at.
+        """
+        here = self._unknown if measured is None else measured.tolist()
+        if not self._start(here):
+            return None
+        sent = (here if self._sent is None else self._sent).copy()
+        for i, position in self._positions:
+            sent[i] = position.brake()
+        for i, velocity in self._velocities:
+            sent[i] = velocity.stop(ramp)
+        if not all(map(math.isfinite, sent)):
+            return None
+        self._sent = sent
+        return np.array(sent)
+
+    @property
+    def is_fast(self) -> bool:
+        """Return whether :meth:`halt` would stop something harder than :meth:`stop` does."""
+        return self._sent is not None and (
+            any(position.is_fast for _, position in self._positions)
+            or any(velocity.is_fast for _, velocity in self._velocities))
+
+    def halt(self) -> Vector | None:
+        """
+        Stop with a single command, the last before silence: no velocity may stay above zero.
+
+        While :attr:`is_fast`, that is sudden; :meth:`stop` slows down before.
+
+        :return: The command to send, shape (act_dim,), or None where nothing was sent yet.
+        """
+        if self._sent is None:
+            return self.stop()
+        sent = self._sent.copy()
+        for _, position in self._positions:
+            position.stay()
+        for i, velocity in self._velocities:
+            velocity.start()
+            sent[i] = 0.0
+        self._sent = sent
+        return np.array(sent)
+
+    def ahead(
+            self, commands: Vector, measured: Vector | None, period: int, speed: float = 1.0
+    ) -> Vector:
+        """
+        See what would be sent if nothing else came; nothing changes by it.
+
+        :param commands: What is asked for next, shape (m, act_dim), SI units.
+        :param measured: Where the robot is, as for :meth:`limit`.
+        :param period: Time between them in ns.
+        :param speed: As for :meth:`limit`.
+        :return: Shape (n, act_dim); n is less than m where a command cannot be sent.
+        """
+        future = self.copy()
+        for _, position in future._positions:
+            position.tick = period * 1e-9
+        for _, velocity in future._velocities:
+            velocity.tick = period * 1e-9
+        commands = commands[np.logical_and.accumulate(np.isfinite(commands).all(1))]
+        sent = [future.limit(command, measured, speed)[0] for command in commands]
+        # There is nothing to send for any of them, or for none.
+        return np.array([command for command in sent if command is not None]).reshape(
+            -1, len(self._low))
+
+    def copy(self) -> CommandLimiter:
+        """Make another that goes on from the same state, and changes nothing here."""
+        made = copy.copy(self)
+        made._positions = [(i, copy.copy(position)) for i, position in self._positions]
+        made._velocities = [(i, copy.copy(velocity)) for i, velocity in self._velocities]
+        return made
+
+    def _start(self, here: list[float]) -> bool:
+        """Let positions begin where the robot is; tell whether they have begun."""
+        if self._sent is not None:
+            return True
+        if not all(math.isfinite(here[i]) for i, _ in self._positions):
+            return False
+        for i, position in self._positions:
+            position.start(here[i])
+        return True
+
+    def _differ(self, numbers: list[float], others: list[float]) -> bool:
+        """Tell whether numbers differ by more than rounding."""
+        for number, other, slack in zip(numbers, others, self._slack, strict=True):
+            if abs(number - other) > slack:
+                return True
+        return False

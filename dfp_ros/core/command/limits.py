@@ -1,0 +1,51 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a command may be at most, how fast it may change, and what stops the robot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfp_ros.core.arrays import Flags, UNBOUNDED, Vector
+from dfp_ros.core.description.commands import Stop
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    What commands are kept within, one number for each of the action's, in SI units.
+
+    A single number stands for all.
+
+    :param low: Smallest command, shape (act_dim,).
+    :param high: Largest command, shape (act_dim,).
+    :param stop: What stops each, act_dim of them.
+    :param velocity: Largest change a second of positions, shape (act_dim,).
+    :param acceleration: Largest change a second of velocities, given or made by positions, shape
+        (act_dim,).
+    :param place_low: Lowest position that commands may lead to, shape (act_dim,).
+    :param place_high: Highest position that commands may lead to, shape (act_dim,).
+    :param relative: Where a position is given from where the robot is, shape (act_dim,).
+    :param rotations: Which of the numbers are a rotation, and of what form.
+    """
+
+    low: Vector
+    high: Vector
+    stop: tuple[Stop, ...] | Stop = Stop.ZERO
+    velocity: Vector | float = UNBOUNDED
+    acceleration: Vector | float = UNBOUNDED
+    place_low: Vector | float = -UNBOUNDED
+    place_high: Vector | float = UNBOUNDED
+    relative: Flags | bool = False
+    rotations: tuple[tuple[slice, str], ...] = ()

@@ -1,0 +1,387 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+A decision as a row of numbers that says what they are, for a topic and back from a recording.
+
+The row is the ``data`` of a std_msgs/Float64MultiArray, whose ``layout.dim`` has a label and a
+size for each part, in order. ``python -m dfp_ros.core.control.decision_row`` prints what the
+parts are.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.input_log import Entry, Failed
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_index import SampleTimes
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.core.text.numbers import all_shown
+from dfp_ros.core.text.printable import listed, printable
+
+# Times and seeds are split: a double holds no ns since 1970, and no 63 bits.
+_SECOND, _HALF = 1_000_000_000, 2**32
+_NEVER = (-1.0, 0.0)
+# The largest whole number that a double holds, and the last second that 63 bits of ns do; and no
+# inference takes longer, in s.
+_LARGEST, _LATEST, _LONGEST = 2.0**53, 9_223_372_037, 1e6
+_STATES = tuple(State)
+_TIMES = ('sample', 'received')
+_JOINTS = ('joint_sample', 'joint_received')
+_COMMANDS = ('action', 'command', 'limited', 'sent')
+
+#: Label, size and meaning of the parts that every row begins with.
+HEAD = (
+    ('number', 1, 'counts the steps of the node; one that is missing was not recorded'),
+    ('stamp', 2, 'time of the step: seconds, nanoseconds'),
+    ('lockstep', 1, '1 where the robot waits for each command'),
+    ('state', 1, ', '.join(f'{i} {state.value}' for i, state in enumerate(State))),
+    ('reason', 1, 'sum of the reasons why the command is not simply what the policy answered '
+     '(`dfp_ros.core.safety.reasons.Reason`)'),
+    ('response', 1, 'what is done about them (`dfp_ros.core.safety.reasons.Response`)'),
+    ('loop', 1, 'which policy with which settings: when it took over, in microseconds since '
+     '1970; `~/policy` says what it is'),
+    ('policy', 1, "first 48 bits of the policy file's SHA-256"),
+    ('seed', 2, 'seed of the noise: high and low 32 bits'),
+    ('step', 1, 'counts the steps since the last reset'),
+    ('stopped', 1, '1 where somebody called `~/stop`'),
+    ('stop_commands', 1, 'stops sent since the step before, because samples stayed away'),
+    ('failed', 1, ', '.join(f'{each.value} {each.name.lower()}' for each in Failed)),
+    ('draw', 1, "how often noise was drawn since the reset, for the action's chunk included"),
+    ('chunk_index', 1, 'index of the action in its chunk'),
+    ('value', 1, "value of the chunk by the policy's critics"),
+    ('spread', 1, 'how far the candidates disagreed, in action units'),
+    ('inference', 1, 'seconds that the policy took, in a step that asked it'),
+    ('observation_age', 1, 'age of the oldest source in seconds'),
+    ('observation_stamp', 2, 'time of the newest source: seconds, nanoseconds'),
+)
+#: The parts that follow, which depend on robot and policy.
+REST = (
+    ('sample/SOURCE', '2', "the sample's time: its header stamp, or else when it was received"),
+    ('received/SOURCE', '2', 'when the sample was received'),
+    ('joint_sample/SOURCE', 'n', 'of a source that is read by joints: by how many ns the message '
+     'that each number is from is later than that; an arm and its gripper may share a topic'),
+    ('joint_received/SOURCE', 'n', 'likewise, when that message was received'),
+    ('observation', 'n', 'what the policy saw'),
+    ('action/FIELD', 'n', 'what it answered, in [-1, 1]'),
+    ('command/FIELD', 'n', 'what is asked for in SI units, before any limit'),
+    ('limited/FIELD', 'n', 'the same within all limits; none where the robot is stopped instead'),
+    ('sent/FIELD', 'n', 'what was sent, in SI units'),
+)
+# Parts that rows of the first layout had too.
+_NEEDED = {label: size for label, size, _ in HEAD[:5]}
+
+Vectors = Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class RecordedDecision:
+    """
+    One control step, as the policy node published it.
+
+    :param number: Counts the steps of a node; one that is missing was not recorded.
+    :param stamp: Time of the step in ns, on the node's clock.
+    :param lockstep: Whether the robot waits for each command, so that a step is a control period
+        whatever the clock says.
+    :param state: What the controller did.
+    :param reason: Why the command was not simply what the policy answered.
+    :param samples: Times in ns of the samples that the step saw, by source.
+    :param observation: Shape (obs_dim,), or None where there was none.
+    :param action: What the policy answered, by name of the action field, or None.
+    :param command: The same in SI units before any limit, or None.
+    :param sent: What was sent, likewise, in SI units, or None.
+    :param received: When these samples were received, in ns, by source.
+    :param entry: What else the step had from outside; None in recordings that do not have it.
+    :param draw: How often noise was drawn, or None.
+    :param inference: Seconds that the policy took, None where it was not asked.
+    :param joints: When the message of each slot was measured and received, in ns, by source; only
+        where that was recorded.
+    """
+
+    number: int
+    stamp: int
+    lockstep: bool
+    state: State
+    reason: Reason
+    samples: Mapping[str, int]
+    observation: NDArray[np.float64] | None
+    action: Vectors | None
+    command: Vectors | None
+    sent: Vectors | None
+    received: Mapping[str, int] = field(default_factory=dict)
+    entry: Entry | None = None
+    draw: int | None = None
+    inference: float | None = None
+    joints: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+    def times(self, source: str) -> SampleTimes | None:
+        """Return the times of a source's sample; None where the step had none."""
+        if source not in self.samples:
+            return None
+        time = self.samples[source]
+        return SampleTimes(
+            time, self.received.get(source, time), self.joints.get(source, ()))
+
+
+class DecisionRow:
+    """
+    Writes decisions of one robot and one policy.
+
+    :param sources: Names of the robot's sources.
+    :param observation_size: Length of the observation.
+    :param action: Name and size of each field of the action, in the policy's order.
+    :param slots: How many numbers are read by joints, of each source that is read so.
+
+    :ivar parts: Label and size of each part of a row.
+    """
+
+    def __init__(
+            self, sources: Iterable[str], observation_size: int,
+            action: Sequence[tuple[str, int]], slots: Mapping[str, int] | None = None) -> None:
+        """Lay out the row."""
+        self._sources = tuple(sources)
+        self._slots = {
+            name: count for name, count in (slots or {}).items() if name in self._sources}
+        self._unknown = {name: (math.nan,) * count for name, count in self._slots.items()}
+        self._at_once = {name: (0.0,) * count for name, count in self._slots.items()}
+        self._all_at_once = (0.0,) * (2 * sum(self._slots.values()))
+        action_size = sum(size for _, size in action)
+        self._vectors = {
+            'observation': observation_size, **dict.fromkeys(_COMMANDS, action_size)}
+        self.parts: tuple[tuple[str, int], ...] = (
+            *((label, size) for label, size, _ in HEAD),
+            *((f'{kind}/{name}', 2) for kind in _TIMES for name in self._sources),
+            *((f'{kind}/{name}', count) for kind in _JOINTS
+              for name, count in self._slots.items()),
+            ('observation', observation_size),
+            *((f'{kind}/{name}', size) for kind in _COMMANDS for name, size in action))
+
+    def write(
+            self, number: int, stamp: int, lockstep: bool, decision: Decision,
+            samples: Mapping[str, Sample], entry: Entry | None = None) -> array[float]:
+        """
+        Write a decision; what it has not is not a number.
+
+        :param number: Counts the steps.
+        :param stamp: Time of the step in ns.
+        :param lockstep: Whether the robot waits for each command.
+        :param decision: The decision.
+        :param samples: The samples that it was made from, by source.
+        :param entry: What else it had from outside.
+        """
+        entry = Entry() if entry is None else entry
+        row = array('d', (
+            number, *divmod(stamp, _SECOND), lockstep, _STATES.index(decision.state),
+            decision.reason.value, decision.response, entry.loop, entry.policy,
+            *divmod(entry.seed, _HALF), entry.step, entry.is_stopped, entry.stop_commands,
+            entry.failed))
+        row.extend(
+            math.nan if value is None else value for value in (
+                decision.draw, decision.chunk_index, decision.value, decision.spread,
+                decision.inference, decision.observation_age))
+        row.extend(_split(decision.observation_stamp))
+        for name in self._sources:
+            sample = samples.get(name)
+            row.extend(_NEVER if sample is None or sample.missing else _split(sample.time))
+        for name in self._sources:
+            sample = samples.get(name)
+            row.extend(_NEVER if sample is None or sample.missing else _split(sample.received))
+        self._write_joints(row, samples)
+        for name, size in self._vectors.items():
+            vector = getattr(decision, name)
+            row.extend((np.nan,) * size if vector is None else vector.tolist())
+        return row
+
+    def _write_joints(self, row: array[float], samples: Mapping[str, Sample]) -> None:
+        """Write which message each joint is from; most samples are from a single one."""
+        found = [samples.get(name) for name in self._slots]
+        if not any(sample is None or sample.joints is not None for sample in found):
+            row.extend(self._all_at_once)
+            return
+        for is_received in (False, True):
+            for name in self._slots:
+                sample = samples.get(name)
+                if sample is None or sample.missing:
+                    row.extend(self._unknown[name])
+                elif (joints := sample.joints) is None:
+                    row.extend(self._at_once[name])
+                else:
+                    later = [
+                        float(part.received - sample.received if is_received
+                              else part.time - sample.time) for part in joints.parts]
+                    # Clocks that are months apart make a difference that a double cannot hold.
+                    row.extend(
+                        later[part] if abs(later[part]) <= _LARGEST else math.nan
+                        for part in joints.slots)
+
+
+def read_decision(
+        parts: Iterable[tuple[str, int]], data: Sequence[float] | NDArray[np.float64],
+) -> RecordedDecision:
+    """
+    Read what :class:`DecisionRow` wrote.
+
+    :param parts: Label and size of each part.
+    :param data: The row.
+    :raises ValueError: Where a part is missing or not what it should be, or the row is shorter
+        than its parts.
+    """
+    found, named = _take_apart(parts, np.asarray(data, np.float64))
+    for label, size in _NEEDED.items():
+        if label not in found:
+            raise ValueError(f'the part {label!r} is missing; found {listed(found)}')
+        _require_numbers(label, found[label], size)
+    for kind in _TIMES:
+        for name, values in named[kind].items():
+            _require_numbers(f'{kind}/{name}', values, 2)
+    state = int(found['state'][0])
+    if not 0 <= state < len(_STATES):
+        raise ValueError(f'found the state {state}, expected 0 to {len(_STATES) - 1}')
+    # Some releases of Python drop bits that mean nothing, and others refuse them.
+    reason, known = int(found['reason'][0]), sum(member.value for member in Reason)
+    if reason != reason & known:
+        raise ValueError(f'found the reasons {reason}, expected 0 to {known}')
+    observation = found.get('observation')
+
+    def vectors(kind: str) -> Vectors | None:
+        there = not all(np.isnan(values).all() for values in named[kind].values())
+        return named[kind] if there else None
+
+    def times(kind: str) -> Mapping[str, int]:
+        return {name: _time(values) for name, values in named[kind].items() if values[0] >= 0}
+
+    def number(label: str) -> float | None:
+        values = found.get(label)
+        if values is None or len(values) == 1 and not values[0] >= 0:
+            return None
+        _require_numbers(label, values, 1)
+        if label == 'inference' and values[0] > _LONGEST:
+            raise ValueError(
+                f'the part {label!r}: found {values[0]:g} s, expected at most {_LONGEST:g} s')
+        return float(values[0])
+
+    draw = number('draw')
+    return RecordedDecision(
+        number=int(found['number'][0]), stamp=_time(found['stamp']),
+        lockstep=bool(found['lockstep'][0]), state=_STATES[state],
+        reason=Reason(reason), samples=times('sample'),
+        observation=(
+            None if observation is None or np.isnan(observation).all() else observation),
+        action=vectors('action'), command=vectors('command'), sent=vectors('sent'),
+        received=times('received'), entry=_read_entry(found),
+        draw=None if draw is None else int(draw), inference=number('inference'),
+        joints=_read_joints(times('sample'), times('received'), named))
+
+
+def _read_joints(
+        samples: Mapping[str, int], received: Mapping[str, int],
+        named: Mapping[str, Mapping[str, NDArray[np.float64]]],
+) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Read which message each joint is from, where that was recorded."""
+    measured, arrived = (named[kind] for kind in _JOINTS)
+    found = {}
+    for name, later in measured.items():
+        if name not in samples or name not in received or name not in arrived:
+            continue
+        for kind, values in zip(_JOINTS, (later, arrived[name]), strict=True):
+            _require_numbers(f'{kind}/{name}', np.nan_to_num(values, nan=0.0), len(later))
+        # What is unknown is found nowhere.
+        found[name] = tuple(
+            (-1, -1) if math.isnan(time + arrival)
+            else (samples[name] + int(time), received[name] + int(arrival))
+            for time, arrival in zip(later, arrived[name], strict=True))
+    return found
+
+
+def _take_apart(
+        parts: Iterable[tuple[str, int]], numbers: NDArray[np.float64],
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, dict[str, NDArray[np.float64]]]]:
+    """Find each part: by its label, or by kind and name."""
+    found: dict[str, NDArray[np.float64]] = {}
+    named: dict[str, dict[str, NDArray[np.float64]]] = {
+        kind: {} for kind in (*_TIMES, *_JOINTS, *_COMMANDS)}
+    start = 0
+    for label, size in parts:
+        kind, _, name = label.partition('/')
+        named.get(kind, found)[name if kind in named else label] = numbers[start:start + size]
+        start += size
+    if start != len(numbers):
+        raise ValueError(f'found {len(numbers)} numbers, expected the {start} of the layout')
+    return found, named
+
+
+def _read_entry(found: Vectors) -> Entry | None:
+    """Read what a step had from outside, where it was recorded."""
+    sizes = {'loop': 1, 'policy': 1, 'seed': 2, 'step': 1, 'stopped': 1, 'stop_commands': 1,
+             'failed': 1}
+    if 'loop' not in found:
+        return None
+    for label, size in sizes.items():
+        _require_numbers(label, found.get(label, np.zeros(0)), size)
+    loop, policy, step, stopped, stop_commands, failed = (
+        int(found[label][0]) for label in sizes if label != 'seed')
+    high, low = found['seed']
+    for label, number in (('loop', loop), ('policy', policy), ('step', step),
+                          ('stop_commands', stop_commands)):
+        if number < 0:
+            raise ValueError(
+                f'the part {label!r}: found {number:g}, expected a whole number from 0 on')
+    if not (0 <= high < _HALF // 2 and 0 <= low < _HALF):
+        raise ValueError(
+            f"the part 'seed': found {high:g} {low:g}, expected two numbers of 32 bits")
+    if failed not in list(Failed):
+        raise ValueError(f"the part 'failed': found {failed:g}, expected 0 to {len(Failed) - 1}")
+    return Entry(
+        loop, policy, int(high) * _HALF + int(low), step, bool(stopped), stop_commands,
+        Failed(failed))
+
+
+def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None:
+    """See that a part has so many numbers."""
+    if len(values) != size or not (np.abs(values) <= _LARGEST).all():
+        raise ValueError(
+            f'the part {printable(label)!r}: found {all_shown(values[:size + 1])}, expected '
+            f'{size} numbers of at most {_LARGEST:g}')
+
+
+def _split(time: int | None) -> tuple[float, float]:
+    """Take a time apart."""
+    return _NEVER if time is None else divmod(time, _SECOND)
+
+
+def _time(parts: NDArray[np.float64]) -> int:
+    """Put a time together."""
+    if not 0 <= parts[0] < _LATEST or not 0 <= parts[1] < _SECOND:
+        raise ValueError(
+            f'found a time of {parts[0]:g} s {parts[1]:g} ns, expected 0 to {_LATEST:g} s')
+    return int(parts[0]) * _SECOND + int(parts[1])
+
+
+def table() -> str:
+    """Write the table of the parts for the documentation."""
+    rows = [*((label, str(size), meaning) for label, size, meaning in HEAD), *REST]
+    return '\n'.join([
+        '| part | numbers | meaning |', '| --- | --- | --- |',
+        *(f'| `{label}` | {size} | {meaning} |' for label, size, meaning in rows)])
+
+
+if __name__ == '__main__':
+    print(table())

@@ -1,0 +1,74 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Planner and controller of a policy on a robot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import time
+
+from dfp_ros.core.command.limiter import CommandLimiter
+from dfp_ros.core.command.robot_limits import find_positions, make_limits
+from dfp_ros.core.control.controller import Controller
+from dfp_ros.core.description.robot import require_fit, RobotDescription
+from dfp_ros.core.observation.feedback import MeasuredReader
+from dfp_ros.core.planning.planner import Planner
+from dfp_ros.core.policy.deadline import PunctualPolicy
+from dfp_ros.core.policy.interface import Policy
+from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.settings.node import Settings
+
+
+def make_planner(
+        settings: Settings, policy: Policy, robot: RobotDescription,
+        clock: Callable[[], int] = time.perf_counter_ns) -> Planner:
+    """
+    Make what asks a policy for chunks and plays them, with noise from the start.
+
+    Where a late answer stops the robot, it is not waited for.
+    """
+    spec = policy.spec
+    deadline = settings.safety.inference_deadline * settings.tick(spec) * 1e-9
+    if deadline and settings.safety.late_inference == 'hold' and isinstance(policy, OnnxPolicy):
+        policy = PunctualPolicy(policy, deadline)
+    noise = NoiseStream(
+        settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
+        settings.scale(spec), settings.planning.noise)
+    return Planner(
+        policy, noise, settings.tick(spec), clock, settings.planning, find_positions(robot, spec))
+
+
+def make_controller(
+        settings: Settings, robot: RobotDescription, policy: Policy,
+        clock: Callable[[], int] = time.perf_counter_ns) -> Controller:
+    """
+    Make what decides; the policy is not asked anything.
+
+    :param settings: The node's parameters.
+    :param robot: The robot's description.
+    :param policy: The policy.
+    :param clock: Counts ns, for measuring inference.
+    :raises ValueError: Where settings, robot and policy do not fit each other.
+    """
+    spec, tick = policy.spec, settings.tick(policy.spec)
+    # A policy for another robot is refused before its limits are looked for.
+    require_fit(spec, robot)
+    limits = make_limits(robot, spec, settings.limits.data_envelope)
+    limiter = CommandLimiter(limits, tick, settings.limits.ramp_in)
+    planner = make_planner(settings, policy, robot, clock)
+    measured = MeasuredReader(robot, spec)
+    return Controller(
+        robot, spec, planner, limiter, settings.safety, tick,
+        measured.read if measured.is_needed else None, robot.wants_ahead)

@@ -1,0 +1,313 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The topics that commands go to, as a robot description puts actions into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+import enum
+from types import MappingProxyType
+
+from dfp_ros.core.description.command_kind import KINDS, Said, stop_fault, VELOCITY
+from dfp_ros.core.description.limit_check import amount_fault
+from dfp_ros.core.description.limits import FieldLimits, read_field_limits
+from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.topic_name import read_topic
+from dfp_ros.core.description.yaml_section import Section
+from dfp_ros.core.rotations import ROTATIONS
+from dfp_ros.core.text.numbers import all_shown
+from dfp_ros.core.units import ANGLE, LENGTH, read_unit
+
+POINT, CHUNK = 'point', 'chunk'
+# Seconds after which a robot is to be at a trajectory's first point.
+MOST_AHEAD = 60.0
+TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
+#: Messages whose arrays are in the order of a list of joint names.
+JOINT_NAMES = MappingProxyType({
+    TRAJECTORY: 'joint_names', 'sensor_msgs/msg/JointState': 'name'})
+
+
+class Stop(enum.Enum):
+    """What stops an output; its kind follows from it."""
+
+    #: A velocity: zero at once.
+    ZERO = 'zero'
+    #: A velocity: down to zero as fast as the acceleration allows.
+    RAMP = 'ramp'
+    #: A position: come to rest as fast as the acceleration allows, and stay there.
+    HOLD = 'hold'
+    #: Anything else, such as a gripper: go on with what was sent last.
+    KEEP = 'keep'
+
+    @property
+    def kind(self) -> str:
+        """Tell what an output is that is stopped like this."""
+        return {Stop.HOLD: 'position', Stop.KEEP: 'other'}.get(self, 'velocity')
+
+
+@dataclass(frozen=True)
+class CommandEntry:
+    """
+    Where a field of the action goes in a command message, as ``value * scale + offset``.
+
+    :param action: The action field's name, as in the policy's specification.
+    :param unit: Its unit, as in the policy's specification.
+    :param path: Message field, dotted, for example ``twist.linear``.
+    :param components: Members of that message field, one a number of the action, or empty.
+    :param indices: Elements of that array, one a number of the action, or empty.
+    :param where: File, line and key, for messages.
+    :param limit: What an action of 1 commands, one a number; empty where the description leaves
+        that to the policy. Recordings without a policy need it.
+    :param joints: Joints that its numbers are for, or empty.
+    :param rotation: What the numbers of a rotation are, one of
+        :data:`dfp_ros.core.rotations.ROTATIONS`, or empty.
+    :param scale: From the action's unit to the message's, one a number, or empty for 1.
+    :param offset: In the message's unit, one a number, or empty for 0.
+    :param limits: What it is kept within.
+    :param measured: Where the robot is in these numbers; None where nobody says so.
+    :param relative: Whether the action counts from where the robot is.
+    :param stop: What stops it; None for what stops the others of its topic.
+    """
+
+    action: str
+    unit: str
+    path: str
+    components: tuple[str, ...]
+    indices: tuple[int, ...]
+    where: str
+    limit: tuple[float, ...] = ()
+    joints: tuple[str, ...] = ()
+    rotation: str = ''
+    scale: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
+    limits: FieldLimits = FieldLimits()
+    measured: ObservationEntry | None = None
+    relative: bool = False
+    stop: Stop | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers of the action it takes."""
+        return ROTATIONS.get(
+            self.rotation, max(1, len(self.components), len(self.indices), len(self.joints)))
+
+    @property
+    def urdf_joints(self) -> tuple[str, ...]:
+        """Joints that its numbers are for, as far as the description says."""
+        reading = None if self.measured is None else self.measured.reading
+        return self.joints or (() if reading is None else reading.joints)
+
+
+@dataclass(frozen=True)
+class CommandTopic:
+    """
+    A topic that commands go to.
+
+    :param name: What the description calls it.
+    :param topic: Topic name, relative unless it starts with a slash.
+    :param type: Message type, for example ``geometry_msgs/msg/TwistStamped``.
+    :param frame_id: Frame of the command (REP-103), empty for a message without one.
+    :param stop: What stops the robot there.
+    :param entries: What goes where in the message.
+    :param where: File, line and key, for messages.
+    :param fixed: What else is in the message, by path.
+    :param trajectory: Of a trajectory: :data:`POINT`, the next command only, or :data:`CHUNK`,
+        with those that the policy has planned after it.
+    :param time_from_start: When the robot is to be at a trajectory's first point, in s; None for
+        one control period of the policy.
+    :param is_stamped: Whether the header gets the time; else it stays zero, which means now.
+    """
+
+    name: str
+    topic: str
+    type: str
+    frame_id: str
+    stop: Stop
+    entries: tuple[CommandEntry, ...]
+    where: str
+    fixed: Mapping[str, str | bool | int | float] = field(default_factory=dict)
+    trajectory: str = POINT
+    time_from_start: float | None = None
+    is_stamped: bool = True
+
+    def stop_of(self, entry: CommandEntry) -> Stop:
+        """Tell what stops one of its fields."""
+        return entry.stop or self.stop
+
+
+def read_command(name: str, section: Section, sources: Iterable[str]) -> CommandTopic:
+    """
+    Read one command topic.
+
+    :param name: What the description calls it.
+    :param section: Its keys.
+    :param sources: Names of the sources that there are.
+    :raises DescriptionError: At the first thing that is wrong.
+    """
+    keys = section.mapping(('topic', 'type', 'stop', 'fields'), (
+        'kind', 'frame_id', 'fixed', 'trajectory', 'time_from_start', 'stamp'))
+    stop, kind = _read_stop(keys)
+    topic, message = read_topic(keys['topic']), keys['type'].text()
+    for key in ('trajectory', 'time_from_start'):
+        if key in keys and message != TRAJECTORY:
+            raise keys[key].error(f'found this key with type {message}; it is for {TRAJECTORY}')
+    entries = []
+    for item in keys['fields'].items():
+        own, own_kind = _read_stop(item.entries(), stop, kind)
+        entries.append(entry := _read_entry(item, own, sources))
+        if fault := stop_fault(_said(entry, topic, message, own_kind), own.value, own.kind):
+            raise item.error(fault)
+        _require_standstill(item, entry, own, message)
+    fixed = {
+        path: value.scalar() for path, value in keys['fixed'].entries().items()
+    } if 'fixed' in keys else {}
+    for path, value in fixed.items():
+        said = Said('', message, (path,), '', '')
+        if value and isinstance(value, int | float) and VELOCITY in said.by_message():
+            raise keys['fixed'].error(
+                f'found {value} for {path!r}, a velocity that no stop would end; only 0 can be '
+                'fixed there')
+    return CommandTopic(
+        name, topic, message,
+        keys['frame_id'].text() if 'frame_id' in keys else '', stop, tuple(entries),
+        section.where,
+        MappingProxyType(fixed),
+        keys['trajectory'].choice((POINT, CHUNK)) if 'trajectory' in keys else POINT,
+        keys['time_from_start'].positive(MOST_AHEAD) if 'time_from_start' in keys else None,
+        'stamp' not in keys or keys['stamp'].choice(('now', 'zero')) == 'now')
+
+
+def _read_stop(
+        keys: Mapping[str, Section], stop: Stop | None = None, kind: str = '',
+) -> tuple[Stop, str]:
+    """
+    Read what stops a topic or a field, and what is said of its kind.
+
+    :param keys: The topic's keys, or the field's.
+    :param stop: What stops the topic, for a field without its own.
+    :param kind: What the topic says of its kind, likewise.
+    """
+    if stop is None or 'stop' in keys:
+        stop, kind = Stop(keys['stop'].choice([member.value for member in Stop])), ''
+    if 'kind' in keys:
+        kind = keys['kind'].choice(KINDS)
+        fitting = [member.value for member in Stop if member.kind == kind]
+        if stop.value not in fitting:
+            raise keys['stop' if 'stop' in keys else 'kind'].error(
+                f'found {stop.value!r}, which does not stop an output of kind {kind!r}; expected '
+                + ' or '.join(fitting))
+    return stop, kind
+
+
+def _said(entry: CommandEntry, topic: str, message: str, kind: str) -> Said:
+    """Collect what is said of a field, for what its kind follows from."""
+    paths = tuple(f'{entry.path}.{name}' for name in entry.components) or (entry.path,)
+    places = (
+        ('measured', entry.measured), ('limits.position', entry.limits.position),
+        ('rotation', entry.rotation or None))
+    return Said(
+        entry.unit, message, paths, topic, entry.action,
+        tuple(key for key, value in places if value is not None), kind)
+
+
+def _require_standstill(
+        section: Section, entry: CommandEntry, stop: Stop, message: str) -> None:
+    """See that a zero action is a zero in a message of velocities."""
+    if stop.kind == VELOCITY and any(entry.offset) and (
+            VELOCITY in _said(entry, '', message, '').by_message()):
+        raise section.error(
+            f'found offset {all_shown(entry.offset)} with stop: {stop.value}: the robot would be '
+            'stopped with that velocity; leave the offset out')
+
+
+def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> CommandEntry:
+    """Read where one field of the action goes."""
+    keys = section.mapping(('action', 'unit', 'path'), (
+        'components', 'indices', 'joints', 'rotation', 'scale', 'offset', 'limit', 'limits',
+        'measured', 'relative', 'stop', 'kind'))
+    section.at_most_one(keys, ('components', 'indices', 'joints', 'rotation'))
+    for key in ('scale', 'offset'):
+        if 'rotation' in keys and key in keys:
+            raise keys[key].error('found this key with rotation, which has no unit')
+    action, unit = keys['action'].text(), keys['unit'].text()
+    components = keys['components'].texts() if 'components' in keys else ()
+    indices = keys['indices'].indices() if 'indices' in keys else ()
+    joints = keys['joints'].texts() if 'joints' in keys else ()
+    rotation = keys['rotation'].choice(ROTATIONS) if 'rotation' in keys else ''
+    size = ROTATIONS.get(rotation, max(1, len(components), len(indices), len(joints)))
+    limit: tuple[float, ...] = ()
+    if 'limit' in keys:
+        limit = keys['limit'].numbers(size)
+        for number in limit:
+            if fault := amount_fault(number):
+                raise keys['limit'].error(fault)
+    scale = keys['scale'].numbers(size) if 'scale' in keys else ()
+    if 0 in scale:
+        raise keys['scale'].error('found 0, by which nothing would be commanded')
+    measured = (
+        read_observation(keys['measured'], sources, action, unit) if 'measured' in keys else None)
+    if measured is not None and measured.size != size:
+        raise keys['measured'].error(f'found {measured.size} numbers, the action has {size}')
+    entry = CommandEntry(
+        action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
+        rotation, scale, keys['offset'].numbers(size) if 'offset' in keys else (),
+        read_field_limits(keys['limits'], size, unit) if 'limits' in keys else FieldLimits(),
+        measured, 'relative' in keys and keys['relative'].truth(),
+        stop if 'stop' in keys else None)
+    _check_limits(section, entry, stop)
+    return entry
+
+
+def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
+    """See that what stops a field can stop it, and that its limits can be kept."""
+    limits = entry.limits
+    needed: list[tuple[str, bool, str]] = []
+    if stop.kind == 'position':
+        needed = [
+            ('measured', entry.measured is not None, 'positions start from where the robot is'),
+            ('limits.velocity', limits.velocity is not None, 'positions would jump')]
+    elif stop.kind == 'velocity' and limits.position is not None:
+        why = 'a velocity is kept within positions by braking in time'
+        needed = [
+            ('measured', entry.measured is not None, why),
+            ('limits.acceleration', limits.acceleration is not None, why)]
+    if stop is Stop.RAMP:
+        needed.append((
+            'limits.acceleration', limits.acceleration is not None,
+            'stop: ramp slows down by it'))
+    for key, is_there, why in needed:
+        if not is_there:
+            raise section.error(f'the key {key!r} is missing: {why}')
+    for key in ('velocity', 'acceleration'):
+        if stop is Stop.KEEP and getattr(limits, key) is not None:
+            raise section.error(
+                f'found limits.{key} with stop: keep, which limits no speed; a position has stop: '
+                'hold with measured, a velocity zero or ramp')
+    if entry.relative and stop.kind != 'position':
+        raise section.error(
+            f'found relative: true with stop: {stop.value}; it is for positions, which stop: hold '
+            'stops')
+    if entry.rotation and (entry.relative or limits.position is not None):
+        raise section.error(
+            'found a rotation with relative or limits.position, which it cannot have number by '
+            'number; command an absolute rotation, or angular velocities')
+    if limits.needs_urdf and not entry.urdf_joints:
+        raise section.error(
+            'found limits from the URDF, but no joint names; give joints, here or in measured')
+    unit = read_unit(entry.unit)
+    if limits.needs_urdf and not (unit.measures in (ANGLE, LENGTH) and unit.size == 1):
+        raise section.error(
+            'found limits from the URDF, which are in rad and m, for an action in '
+            f'{entry.unit!r}; give them as numbers in that unit')

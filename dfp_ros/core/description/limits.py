@@ -1,0 +1,103 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The limits of a command field, as a robot description gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfp_ros.core.description.limit_check import (
+    amount_fault,
+    range_fault,
+    Reach,
+    reach_of_unit,
+    speed_fault,
+)
+from dfp_ros.core.description.yaml_section import Section
+from dfp_ros.core.units import read_unit
+
+URDF = 'urdf'
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FieldLimits:
+    """
+    What a field of a command is kept within, in the unit of the action's field.
+
+    Each is None where nothing is said, and :data:`URDF` where the robot's URDF says it.
+
+    :param position: Lowest and highest position, one a number each.
+    :param velocity: Largest speed, one a number.
+    :param acceleration: Largest change of speed a second, one a number.
+    :param where: File, line and key, for messages.
+    """
+
+    position: tuple[Numbers, Numbers] | str | None = None
+    velocity: Numbers | str | None = None
+    acceleration: Numbers | None = None
+    where: str = ''
+
+    @property
+    def needs_urdf(self) -> bool:
+        """Whether a URDF has to be read."""
+        return URDF in (self.position, self.velocity)
+
+
+def read_field_limits(section: Section, size: int, unit: str = '') -> FieldLimits:
+    """
+    Read the limits of one field.
+
+    :param section: Its keys.
+    :param size: How many numbers the field has.
+    :param unit: The unit of the action's field.
+    :raises DescriptionError: At the first thing that is wrong.
+    """
+    keys = section.mapping((), ('position', 'velocity', 'acceleration'))
+    reach = reach_of_unit(read_unit(unit))
+    if 'acceleration' in keys and keys['acceleration'].is_text:
+        raise keys['acceleration'].error(
+            'found text, expected numbers; a URDF has no acceleration')
+    position: tuple[Numbers, Numbers] | str | None = None
+    velocity: Numbers | str | None = None
+    if 'position' in keys:
+        position = URDF if keys['position'].is_text else _read_range(
+            keys['position'], size, reach)
+    if 'velocity' in keys:
+        velocity = URDF if keys['velocity'].is_text else _read_amounts(
+            keys['velocity'], size, reach)
+    for key in ('position', 'velocity'):
+        if key in keys and keys[key].is_text:
+            keys[key].choice([URDF])
+    acceleration = _read_amounts(keys['acceleration'], size) if 'acceleration' in keys else None
+    return FieldLimits(position, velocity, acceleration, section.where)
+
+
+def _read_range(section: Section, size: int, reach: Reach) -> tuple[Numbers, Numbers]:
+    """Read a lowest and a highest value."""
+    keys = section.mapping(('low', 'high'))
+    low, high = keys['low'].numbers(size), keys['high'].numbers(size)
+    for lowest, highest in zip(low, high, strict=True):
+        if fault := range_fault(lowest, highest, reach):
+            raise section.error(fault)
+    return low, high
+
+
+def _read_amounts(section: Section, size: int, reach: Reach | None = None) -> Numbers:
+    """Read largest speeds, or accelerations where nothing is known of how large they can be."""
+    numbers = section.numbers(size)
+    for number in numbers:
+        if fault := amount_fault(number) if reach is None else speed_fault(number, reach):
+            raise section.error(fault)
+    return numbers

@@ -1,0 +1,239 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The fields of the observation, as a robot description makes them of its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from dfp_ros.core.description.field_selector import (
+    KEYS,
+    PICKS,
+    QUATERNION,
+    read_path,
+    read_reading,
+    Reading,
+)
+from dfp_ros.core.description.yaml_section import Section
+from dfp_ros.core.transforms import TRANSFORMS
+
+WAIT, FILL = 'wait', 'fill'
+_POINT = ('x', 'y', 'z')
+OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip')
+# Ticks that a history goes back.
+MOST_TICKS = 1000
+# What needs samples of earlier ticks as well.
+EARLIER = ('derivative', 'history', 'at_start', 'max_rate', 'changes_within')
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    A pose that a point or a rotation is seen from.
+
+    :param orientation: Its rotation, w x y z.
+    :param position: Its origin, x y z; None where a rotation is seen from it.
+    """
+
+    orientation: Reading
+    position: Reading | None
+
+
+@dataclass(frozen=True)
+class ObservationEntry:
+    """
+    A field of the observation: ``(what is read + offset) * scale``, clipped.
+
+    :param name: The field's name, as in the policy's specification.
+    :param unit: The field's unit after scaling, as in the policy's specification.
+    :param where: File, line and key, for messages.
+    :param offset: One a number, in the message's unit; of a constant, the constant.
+    :param scale: One a number.
+    :param reading: What is read; None for a constant.
+    :param order: Order in which numbers are taken of what was computed; empty for all as they are.
+    :param transform: Empty, or one of :data:`dfp_ros.core.transforms.TRANSFORMS`.
+    :param minus: What is subtracted, or None.
+    :param frame: What it is seen from, or None.
+    :param derivative: Whether its change a second is meant.
+    :param low: Lower bounds, one a number; empty where it is not clipped.
+    :param high: Upper bounds.
+    :param history: At how many ticks it is taken, this one included; the oldest comes first.
+    :param at_start: While earlier ticks are missing, :data:`WAIT`, or :data:`FILL` with a
+        derivative of 0 and with repetitions of the first.
+    :param max_rate: Largest change a second in the field's unit, before derivative and clip, one a
+        number; empty for any.
+    :param changes_within: Seconds within which it changes; 0 where it need not.
+    """
+
+    name: str
+    unit: str
+    where: str
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+    reading: Reading | None = None
+    order: tuple[int, ...] = ()
+    transform: str = ''
+    minus: Reading | None = None
+    frame: Frame | None = None
+    derivative: bool = False
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    history: int = 1
+    at_start: str = WAIT
+    max_rate: tuple[float, ...] = ()
+    changes_within: float = 0.0
+
+    @property
+    def width(self) -> int:
+        """How many numbers it has at one tick."""
+        return len(self.offset)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has in the observation."""
+        return self.width * self.history
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Joints that its numbers are of, or empty."""
+        return () if self.reading is None else self.reading.joints
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Everything that is read for it."""
+        frame = (self.frame.orientation, self.frame.position) if self.frame else ()
+        return tuple(
+            reading for reading in (self.reading, self.minus, *frame) if reading is not None)
+
+
+def read_observation(
+        section: Section, sources: Iterable[str], name: str = '', unit: str = '',
+) -> ObservationEntry:
+    """
+    Read one field of the observation.
+
+    :param section: Its keys.
+    :param sources: Names of the sources that there are.
+    :param name: Its name, where the keys do not say it. Such a field is computed of the newest
+        samples alone: what needs earlier ones is no key of it.
+    :param unit: Its unit, where the keys do not say it.
+    :raises DescriptionError: At the first thing that is wrong.
+    """
+    if not name and 'constant' in section.entries():
+        keys = section.mapping(('name', 'unit', 'constant'))
+        constant = keys['constant'].numbers()
+        return ObservationEntry(
+            keys['name'].text(), keys['unit'].text(), section.where, constant,
+            (1.0,) * len(constant))
+    sources = tuple(sources)
+    keys = (
+        section.mapping(('source', 'path'), OPTIONAL) if name else section.mapping(
+            ('name', 'unit', 'source', 'path'), (*OPTIONAL, *EARLIER, 'constant')))
+    section.at_most_one(keys, (*PICKS, 'transform'))
+    section.at_most_one(keys, ('minus', 'relative_to', 'derivative'))
+    reading = read_reading(keys, section, sources)
+    transform = ''
+    order: tuple[int, ...] = ()
+    if 'transform' in keys:
+        transform = keys['transform'].choice(TRANSFORMS)
+        reading = replace(reading, components=QUATERNION)
+    size = TRANSFORMS[transform].size if transform else reading.size
+    minus = _read_minus(keys['minus'], sources, reading) if 'minus' in keys else None
+    frame = None
+    if 'relative_to' in keys:
+        reading, order = _in_full(keys['relative_to'], reading)
+        frame = _read_frame(keys['relative_to'], sources, reading)
+    derivative = 'derivative' in keys and keys['derivative'].truth()
+    if derivative and reading.is_quaternion and (
+            not transform or TRANSFORMS[transform].jumps):
+        smooth = ' or '.join(name for name, each in TRANSFORMS.items() if not each.jumps)
+        raise keys['derivative'].error(
+            f'found the derivative of numbers that jump between near rotations; use {smooth}, or '
+            'a message with angular velocity')
+    low, high = _read_clip(keys['clip'], size) if 'clip' in keys else ((), ())
+    history = keys['history'].count(2, MOST_TICKS) if 'history' in keys else 1
+    if 'at_start' in keys and not derivative and history == 1:
+        raise keys['at_start'].error(
+            'found this without derivative or history; nothing else has to wait for earlier ticks')
+    return ObservationEntry(
+        name or keys['name'].text(), unit or keys['unit'].text(), section.where,
+        keys['offset'].numbers(size) if 'offset' in keys else (0.0,) * size,
+        keys['scale'].numbers(size) if 'scale' in keys else (1.0,) * size,
+        reading, order, transform, minus, frame, derivative, low, high, history,
+        keys['at_start'].choice((WAIT, FILL)) if 'at_start' in keys else WAIT,
+        _read_rate(keys['max_rate'], size) if 'max_rate' in keys else (),
+        keys['changes_within'].positive() if 'changes_within' in keys else 0.0)
+
+
+def _read_minus(section: Section, sources: Iterable[str], reading: Reading) -> Reading:
+    """Read what is subtracted; which numbers of it are the same ones, unless it is said."""
+    keys = section.mapping(('source', 'path'), KEYS)
+    if reading.is_quaternion:
+        raise section.error(
+            'found a difference of rotations, which is none; relative_to turns one into the other')
+    minus = read_reading(keys, section, sources)
+    if not any(pick in keys for pick in PICKS):
+        minus = replace(
+            minus, components=reading.components, joints=reading.joints, indices=reading.indices)
+    if minus.size != reading.size:
+        raise section.error(f'found {minus.size} numbers to subtract, expected {reading.size}')
+    return minus
+
+
+def _in_full(section: Section, reading: Reading) -> tuple[Reading, tuple[int, ...]]:
+    """Read all components of a point or a rotation, and tell which of them were asked for."""
+    whole = QUATERNION if reading.is_quaternion else _POINT
+    if not reading.components or not set(reading.components) <= set(whole):
+        raise section.error(
+            'found neither a point nor a rotation to see from there; expected components of '
+            '[x, y, z], all of [w, x, y, z], or a transform')
+    order = tuple(whole.index(component) for component in reading.components)
+    return replace(reading, components=whole), order
+
+
+def _read_frame(section: Section, sources: Iterable[str], reading: Reading) -> Frame:
+    """Read a pose that something is seen from."""
+    needed = ('source', 'position', 'orientation')
+    # A rotation needs no origin; it may be there, so that fields can share a frame in YAML.
+    keys = section.mapping(*(
+        (needed[::2], needed[1:2]) if reading.is_quaternion else (needed,)))
+
+    def part(key: str, components: tuple[str, ...]) -> Reading:
+        return Reading(
+            keys['source'].choice(sources), read_path(keys[key]), components, (), (),
+            section.where)
+
+    return Frame(
+        part('orientation', QUATERNION),
+        None if reading.is_quaternion else part('position', _POINT))
+
+
+def _read_rate(section: Section, size: int) -> tuple[float, ...]:
+    """Read the largest change a second, of all numbers or one a number."""
+    rate = section.numbers(size)
+    if min(rate) <= 0:
+        raise section.error(f'found {min(rate):g}, expected numbers above 0')
+    return rate
+
+
+def _read_clip(section: Section, size: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Read bounds: the lower and the upper one, for all numbers or one a number."""
+    bounds = section.items()
+    if len(bounds) != 2:
+        raise section.error(f'found {len(bounds)} bounds, expected the lower and the upper one')
+    low, high = (bound.numbers(size) for bound in bounds)
+    if any(upper <= lower for lower, upper in zip(low, high, strict=True)):
+        raise section.error('found an upper bound that is not above the lower one')
+    return low, high

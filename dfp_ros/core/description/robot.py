@@ -1,0 +1,164 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What a robot publishes and takes, from its YAML file, as plain data.
+
+The file names the topics that an observation is made of, what each of its fields is and how it is
+scaled, and the topics that an action goes to. See ``config/ur5e_cube.yaml`` for every key. Which
+message types and message fields exist is for :mod:`dfp_ros.node.messages.introspection` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import hashlib
+import os
+from types import MappingProxyType
+
+from dfp_ros.core.description.commands import CHUNK, CommandTopic, read_command
+from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.joint_layout import joint_layout, JointLayout
+from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.sources import read_source, Source
+from dfp_ros.core.description.urdf import JointLimits
+from dfp_ros.core.description.yaml_section import read_text, read_yaml
+from dfp_ros.spec import PolicySpec, require_equal_fields, SpecMismatch
+
+#: Numbers that an observation, or an action, has at most.
+MOST_NUMBERS = 10_000
+
+
+@dataclass(frozen=True)
+class RobotDescription:
+    """
+    A robot, as far as a policy is concerned.
+
+    :param name: The robot's name.
+    :param sources: Sources by name.
+    :param observation: Fields of the observation, in order.
+    :param commands: Command topics.
+    :param joints: What its joints can do, by name, out of its URDF; None where nobody gave one.
+    :param sha256: Hash of its file, 64 hexadecimal digits; empty where it has none.
+    """
+
+    name: str
+    sources: Mapping[str, Source]
+    observation: tuple[ObservationEntry, ...]
+    commands: tuple[CommandTopic, ...]
+    joints: Mapping[str, JointLimits] | None = None
+    sha256: str = ''
+
+    @property
+    def needs_urdf(self) -> bool:
+        """Whether some limits are those of the URDF."""
+        return any(
+            entry.limits.needs_urdf for topic in self.commands for entry in topic.entries)
+
+    @property
+    def wants_ahead(self) -> bool:
+        """Whether some topic takes commands after the next."""
+        return any(topic.trajectory == CHUNK for topic in self.commands)
+
+    def readings(self, source: str) -> list[Reading]:
+        """List everything that is read of a source, for the observation and for commands."""
+        measured = [
+            entry.measured for topic in self.commands for entry in topic.entries
+            if entry.measured is not None]
+        return [
+            reading for entry in (*self.observation, *measured) for reading in entry.readings
+            if reading.source == source]
+
+    @property
+    def layouts(self) -> dict[str, JointLayout]:
+        """List the joints that are read of each source that is read by joints."""
+        found = {name: joint_layout(self.readings(name)) for name in self.sources}
+        return {name: layout for name, layout in found.items() if layout is not None}
+
+
+def count_slots(robot: RobotDescription) -> dict[str, int]:
+    """Count the numbers that are read by joints, of each source that is read so."""
+    return {name: len(layout.slots) for name, layout in robot.layouts.items()}
+
+
+def load_robot_description(
+        path: str | os.PathLike[str], content: bytes | None = None) -> RobotDescription:
+    """
+    Read a robot description.
+
+    :param path: YAML file.
+    :param content: What is in it, where that was read before.
+    :raises DescriptionError: At the first thing that is wrong, with file, line, key and remedy.
+    """
+    if content is None:
+        content = read_text(path)
+    top = read_yaml(path, content).mapping(('robot', 'sources', 'observation', 'commands'))
+    sources = {
+        name: read_source(name, section) for name, section in top['sources'].entries().items()}
+    observation = tuple(read_observation(item, sources) for item in top['observation'].items())
+    commands = tuple(
+        read_command(name, item, sources)
+        for name, item in top['commands'].entries().items())
+    for section, names in (
+            (top['observation'], [entry.name for entry in observation]),
+            (top['commands'], [entry.action for topic in commands for entry in topic.entries])):
+        for name in names:
+            if names.count(name) > 1:
+                raise section.error(f'found the field {name!r} twice')
+    topics = [topic.topic for topic in commands]
+    for name in topics:
+        if topics.count(name) > 1:
+            raise top['commands'].error(
+                f'found the topic {name!r} twice; put all its fields under one entry')
+    for name, fields in (('observation', observation), ('commands', [
+            entry for topic in commands for entry in topic.entries])):
+        if sum(entry.size for entry in fields) > MOST_NUMBERS:
+            raise top[name].error(
+                f'found {sum(entry.size for entry in fields)} numbers, expected at most '
+                f'{MOST_NUMBERS}')
+    for source in sources.values():
+        if source.topic in topics:
+            raise top['sources'].entries()[source.name].error(
+                f'found the topic {source.topic!r}, which a command goes to; a source has to be '
+                'what the robot measures')
+    if not commands:
+        raise top['commands'].error('found no command topic, expected at least one')
+    return RobotDescription(
+        top['robot'].text(), MappingProxyType(sources), observation, commands,
+        sha256=hashlib.sha256(content).hexdigest())
+
+
+def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:
+    """
+    Compare a policy with a robot: names, sizes, order and units of all fields.
+
+    :raises SpecMismatch: At the first field that differs.
+    """
+    whose = f'robot {robot.name!r}'
+    entries = [entry for topic in robot.commands for entry in topic.entries]
+    # Action fields find their topic by name, so their order is the policy's.
+    order = {member.name: i for i, member in enumerate(spec.action)}
+    entries.sort(key=lambda entry: order.get(entry.action, len(order)))
+    require_equal_fields(
+        spec, [(entry.name, entry.size) for entry in robot.observation],
+        [(entry.action, entry.size) for entry in entries], whose)
+    units = [member.unit for member in spec.observation]
+    units += [member.unit for member in spec.action]
+    places = [(entry.name, entry.unit, entry.where) for entry in robot.observation]
+    places += [(entry.action, entry.unit, entry.where) for entry in entries]
+    for trained, (name, unit, where) in zip(units, places, strict=True):
+        if trained != unit:
+            raise SpecMismatch(
+                f'{where}: {name} is in {unit!r}, policy {spec.name!r} was trained with '
+                f'{trained!r}; change scale and unit together')

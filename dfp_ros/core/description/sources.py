@@ -1,0 +1,148 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The topics that observations come from, as a robot description names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+import math
+
+from dfp_ros.core.description.topic_name import read_topic
+from dfp_ros.core.description.yaml_section import Section
+
+BOTH, HEADER, RECEIVE = 'both', 'header', 'receive'
+TRANSIENT_LOCAL = 'transient_local'
+NEWEST, BEFORE_TICK = 'newest', 'before_tick'
+WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
+#: The type that stands for transforms between two frames, and that of their messages.
+TF, TF_MESSAGE = 'tf', 'tf2_msgs/msg/TFMessage'
+# Largest age in s that a clock in ns can tell, with room, and messages that wait at most.
+OLDEST, DEEPEST = 4e9, 10_000
+OPTIONAL = ('qos', 'time', 'sampling', 'when_stale', 'frame_id')
+
+
+@dataclass(frozen=True)
+class Reception:
+    """
+    How messages of a source are asked for; what sensors publish matches the default.
+
+    :param reliability: ``best_effort`` or ``reliable``, which a best-effort publisher never
+        matches.
+    :param durability: ``volatile`` or ``transient_local``, which also gets what was published
+        before.
+    :param depth: Messages that wait at most.
+    """
+
+    reliability: str = 'best_effort'
+    durability: str = 'volatile'
+    depth: int = 5
+
+
+# Transforms come from many publishers at once; this is what tf2 listens with.
+_TF_RECEPTION = Reception('reliable', depth=100)
+#: How transforms that never change are asked for, as they are published once.
+STATIC_RECEPTION = Reception('reliable', 'transient_local', 100)
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    A topic that observations come from.
+
+    :param name: What the description calls it.
+    :param topic: Topic name, relative unless it starts with a slash.
+    :param type: Message type, for example ``sensor_msgs/msg/JointState``.
+    :param max_age: Age in s above which the robot is stopped; infinite for a latched source
+        whose value is valid until another one replaces it.
+    :param where: File, line and key, for messages.
+    :param qos: How its messages are asked for.
+    :param time: Which clock judges age: :data:`HEADER` the stamp only, :data:`RECEIVE` the
+        arrival only, :data:`BOTH` whichever is older.
+    :param sampling: Which message a tick takes: the :data:`NEWEST`, or the newest that was
+        measured :data:`BEFORE_TICK`.
+    :param when_stale: What happens above the maximum age, one of :data:`WHEN_STALE`.
+    :param frame_id: What the header of its messages has to name as their frame; empty for any.
+    :param parent: Of transforms: the frame that poses are given in; empty for any other type.
+    :param child: Of transforms: the frame whose pose is meant.
+    """
+
+    name: str
+    topic: str
+    type: str
+    max_age: float
+    where: str
+    qos: Reception = Reception()
+    time: str = BOTH
+    sampling: str = NEWEST
+    when_stale: str = 'hold'
+    parent: str = ''
+    child: str = ''
+    frame_id: str = ''
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether what was published before is asked for, and is valid until it is replaced."""
+        return not self.child and self.qos.durability == TRANSIENT_LOCAL
+
+    @property
+    def static_topic(self) -> str:
+        """Topic of transforms that never change; empty where none are needed."""
+        return f'{self.topic}_static' if self.child else ''
+
+
+def read_source(name: str, section: Section) -> Source:
+    """
+    Read one source.
+
+    :param name: What the description calls it.
+    :param section: Its keys.
+    :raises DescriptionError: At the first thing that is wrong.
+    """
+    is_tf = 'type' in (found := section.entries()) and found['type'].text() == TF
+    usual = _TF_RECEPTION if is_tf else Reception()
+    qos = _read_reception(found['qos'], usual) if 'qos' in found else usual
+    # What is latched is published once, and valid until it is replaced, unless an age is given.
+    lasts = not is_tf and qos.durability == TRANSIENT_LOCAL
+    needed, optional = (
+        (('type', 'parent', 'child', 'max_age'), ('topic', *OPTIONAL)) if is_tf
+        else (('topic', 'type'), (*OPTIONAL, 'max_age')) if lasts
+        else (('topic', 'type', 'max_age'), OPTIONAL))
+    keys = section.mapping(needed, optional)
+    source = Source(
+        name, read_topic(keys['topic']) if 'topic' in keys else '/tf', keys['type'].text(),
+        keys['max_age'].positive(OLDEST) if 'max_age' in keys else math.inf, section.where, qos,
+        keys['time'].choice((BOTH, HEADER, RECEIVE)) if 'time' in keys else BOTH,
+        keys['sampling'].choice((NEWEST, BEFORE_TICK)) if 'sampling' in keys else NEWEST,
+        keys['when_stale'].choice(WHEN_STALE) if 'when_stale' in keys else 'hold')
+    if 'frame_id' in keys:
+        if is_tf:
+            raise keys['frame_id'].error('found this for transforms, which have parent and child')
+        return replace(source, frame_id=keys['frame_id'].text())
+    if not is_tf:
+        return source
+    parent, child = (keys[key].text().lstrip('/') for key in ('parent', 'child'))
+    if parent == child:
+        raise keys['child'].error(f'found {child!r} for both frames, expected two')
+    return replace(source, type=TF_MESSAGE, parent=parent, child=child)
+
+
+def _read_reception(section: Section, usual: Reception) -> Reception:
+    """Read how messages are asked for; what is not said stays as it is."""
+    keys = section.mapping((), ('reliability', 'durability', 'depth'))
+    return Reception(
+        keys['reliability'].choice(('best_effort', 'reliable'))
+        if 'reliability' in keys else usual.reliability,
+        keys['durability'].choice(('volatile', TRANSIENT_LOCAL))
+        if 'durability' in keys else usual.durability,
+        keys['depth'].count(most=DEEPEST) if 'depth' in keys else usual.depth)

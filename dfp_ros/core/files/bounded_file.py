@@ -1,0 +1,95 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Regular files of bounded size: nothing else is opened, as it could keep its reader for ever."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+#: Largest policy file, in bytes.
+LARGEST_POLICY = 512 << 20
+#: Largest robot description, report or other text, in bytes.
+LARGEST_TEXT = 4 << 20
+
+_KINDS = (
+    (stat.S_ISDIR, 'Is a directory'), (stat.S_ISFIFO, 'Is a FIFO'),
+    (stat.S_ISSOCK, 'Is a socket'), (stat.S_ISCHR, 'Is a device'), (stat.S_ISBLK, 'Is a device'))
+_PIECE = 16 << 20
+
+
+def open_regular(path: str | os.PathLike[str], most: int) -> int:
+    """
+    Open a file for reading.
+
+    A FIFO or a device is refused before it is opened: opening one may wait for ever, or start
+    something. A file system that hangs still hangs; see :mod:`dfp_ros.node.files.loader`.
+
+    :param path: The file, or a link to it.
+    :param most: Largest size in bytes.
+    :return: A file descriptor; whoever called closes it.
+    :raises OSError: Where it cannot be opened, is no regular file or is larger; ``strerror`` says
+        so for people.
+    """
+    _require_regular(path, os.stat(path), most)
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        # It may be another one than a moment ago.
+        _require_regular(path, os.fstat(file), most)
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
+    """
+    Read a whole file, as :func:`open_regular` opens it.
+
+    :raises OSError: As there, and where it was changed meanwhile.
+    """
+    file = open_regular(path, most)
+    try:
+        before = os.fstat(file)
+        pieces, size = [], 0
+        while piece := os.read(file, min(_PIECE, most + 1 - size)):
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                raise _too_large(path, size, most)
+        after = os.fstat(file)
+    finally:
+        os.close(file)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise OSError(
+            errno.EBUSY, 'it was changed while it was read; write files under another name and '
+            'rename them, then set it again', str(path))
+    return b''.join(pieces)
+
+
+def _require_regular(path: str | os.PathLike[str], found: os.stat_result, most: int) -> None:
+    """See that a file is a regular one and not too large."""
+    for is_kind, name in _KINDS:
+        if is_kind(found.st_mode):
+            raise OSError(errno.EINVAL, f'{name}, expected a regular file', str(path))
+    if found.st_size > most:
+        raise _too_large(path, found.st_size, most)
+
+
+def _too_large(path: str | os.PathLike[str], size: int, most: int) -> OSError:
+    """Say that a file is too large."""
+    return OSError(
+        errno.EFBIG, f'found {size / 1e6:.1f} MB or more, expected at most {most / 1e6:.1f} MB',
+        str(path))

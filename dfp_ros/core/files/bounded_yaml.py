@@ -1,0 +1,107 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""YAML from files that anybody may have written: of bounded length, depth and size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+#: Longest text in characters, deepest nesting, most values; aliases count as what they repeat.
+LONGEST, DEEPEST, MOST_VALUES = 128 << 10, 30, 5_000
+
+
+class YamlError(ValueError):
+    """
+    A text is no YAML, or more than one that is meant well.
+
+    :param message: What it has.
+    :param line: Where, counted from 1; None for the whole text.
+    """
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        """Remember the line."""
+        super().__init__(message)
+        self.line = line
+
+
+def compose_yaml(text: str) -> yaml.Node | None:
+    """
+    Parse YAML that anybody may have written, in a time that its length bounds.
+
+    :param text: The text.
+    :return: The top node, whose values are not converted yet; None for an empty text.
+    :raises YamlError: If the text is longer than :data:`LONGEST`, nests deeper than
+        :data:`DEEPEST`, has more values than :data:`MOST_VALUES`, contains itself, or is no YAML.
+    """
+    if len(text) > LONGEST:
+        raise YamlError(f'found {len(text)} characters, expected at most {LONGEST}')
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:
+        raise YamlError(f'found text that is not YAML: {error}') from error
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, YamlError):
+            raise
+        raise YamlError(f'found text that is not YAML: {error}') from error
+    finally:
+        loader.dispose()
+    return node
+
+
+def convert_scalar(node: yaml.ScalarNode) -> Any:
+    """
+    Convert a single value as YAML does.
+
+    :raises ValueError: If it is none.
+    """
+    try:
+        return yaml.constructor.SafeConstructor().construct_object(node)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes until there are too many."""
+
+    def __init__(self, text: str) -> None:
+        """Start before the first node."""
+        super().__init__(text)
+        self._depth = self._total = 0
+        # How many values each node that is whole has, itself included.
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node, counted and measured."""
+        # The stubs of PyYAML leave this out.
+        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+        is_alias = self.check_event(yaml.AliasEvent)
+        before, self._total = self._total, self._total + (0 if is_alias else 1)
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise YamlError(f'found nesting deeper than {DEEPEST}', line)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        if is_alias:
+            if id(node) not in self._sizes:
+                raise YamlError('found a value that contains itself', line)
+            self._total += self._sizes[id(node)]
+        else:
+            self._sizes[id(node)] = self._total - before
+        if self._total > MOST_VALUES:
+            raise YamlError(f'found more than {MOST_VALUES} values', line)
+        return node

@@ -1,0 +1,156 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What one field of the observation has at a tick, in the messages' units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import math
+from typing import Any
+
+from dfp_ros.core.arrays import bounded
+from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.observation import FILL, ObservationEntry
+from dfp_ros.core.observation.field_extractor import NumberReader
+from dfp_ros.core.observation.history import Derivative, History
+from dfp_ros.core.observation.sample import NotFiniteError, ObservationError, Sample
+from dfp_ros.core.text.numbers import all_shown
+from dfp_ros.core.transforms import point_in_frame, rotation_in_frame, TRANSFORMS
+
+# How far a rotation may be from length 1. Drivers that publish float32 are within 1e-6; a message
+# that nobody filled in is at 0.
+_QUATERNION_TOLERANCE = 0.01
+
+
+class ObservationField:
+    """
+    Computes one field.
+
+    :param entry: What it is.
+
+    :ivar entry: The same.
+    :ivar history: What it was at the last ticks, None where that does not matter.
+    """
+
+    def __init__(self, entry: ObservationEntry) -> None:
+        """Look up everything that does not change."""
+        self.entry = entry
+        self._compute = TRANSFORMS[entry.transform].compute if entry.transform else None
+        frame = entry.frame
+        self._reading = self._reader(entry.reading)
+        self._minus = self._reader(entry.minus)
+        self._orientation = self._reader(frame.orientation if frame else None)
+        self._position = self._reader(frame.position if frame else None)
+        fill = entry.at_start == FILL
+        self.history = History(entry.history, fill) if entry.history > 1 else None
+        self._derivative = Derivative(
+            entry.width, bool(entry.transform) and TRANSFORMS[entry.transform].is_angle,
+            fill) if entry.derivative else None
+
+    def reset(self) -> None:
+        """Forget what was before."""
+        for memory in (self.history, self._derivative):
+            if memory is not None:
+                memory.reset()
+
+    def read(self, samples: Mapping[str, Sample]) -> list[float] | None:
+        """
+        Compute the field's numbers at a tick; where they are huge, they may be infinite.
+
+        :param samples: Samples by source.
+        :return: Numbers in order, or None where they cannot be known yet.
+        :raises ObservationError: Where the samples do not have them.
+        """
+        entry, found = self.entry, self._find(samples)
+        if found is None:
+            return None
+        numbers = [
+            (number + offset) * scale
+            for number, offset, scale in zip(found, entry.offset, entry.scale, strict=True)]
+        if not entry.low:
+            return numbers
+        return [
+            bounded(number, low, high)
+            for number, low, high in zip(numbers, entry.low, entry.high, strict=True)]
+
+    def _find(self, samples: Mapping[str, Sample]) -> Sequence[float] | None:
+        """Find the field's numbers, as yet without offset and scale; None as :meth:`read`."""
+        if self._reading is None:
+            return (0.0,) * self.entry.width
+        numbers = self._numbers(self._reading, samples)
+        if self._orientation is not None:
+            numbers = self._seen_from(self._orientation, samples, numbers)
+        if self._compute is not None:
+            numbers = self._compute(numbers)
+        elif self.entry.order:
+            numbers = [numbers[i] for i in self.entry.order]
+        if self._minus is not None:
+            numbers = [
+                number - other for number, other in zip(
+                    numbers, self._numbers(self._minus, samples), strict=True)]
+        if self._derivative is not None:
+            rate = self._derivative.rate(self._times(self._reading.reading, samples), numbers)
+            return None if rate is None else rate.tolist()
+        found: Sequence[float] = numbers
+        return found
+
+    def _reader(self, reading: Reading | None) -> NumberReader | None:
+        """Make what finds the numbers of a reading."""
+        return None if reading is None else NumberReader(reading, self.entry.name)
+
+    def _numbers(self, reader: NumberReader, samples: Mapping[str, Sample]) -> Any:
+        """Read numbers of one source."""
+        reading = reader.reading
+        sample = samples.get(reading.source)
+        if sample is None:
+            raise ObservationError(
+                f'{self.entry.name}: there is no sample of source {reading.source!r}')
+        if sample.problem:
+            raise ObservationError(
+                f'{self.entry.name}: source {reading.source!r}: {sample.problem}')
+        numbers = reader.read(sample.values)
+        if reader.is_quaternion:
+            self._check_rotation(reading, numbers)
+        return numbers
+
+    @staticmethod
+    def _times(reading: Reading, samples: Mapping[str, Sample]) -> int | tuple[int, ...]:
+        """Tell when the numbers of a reading were measured: each joint may have its own time."""
+        sample = samples[reading.source]
+        if sample.joints is None or not reading.joints:
+            return sample.time
+        index, joints = sample.joints.layout.index, sample.joints
+        times = tuple(joints.time(index[reading.path, joint]) for joint in reading.joints)
+        return times[0] if len({*times}) == 1 else times
+
+    def _seen_from(
+            self, orientation: NumberReader, samples: Mapping[str, Sample], numbers: Any) -> Any:
+        """Move a point or a rotation into the frame that it is seen from."""
+        frame = self._numbers(orientation, samples)
+        if self._position is None:
+            return rotation_in_frame(numbers, frame)
+        return point_in_frame(numbers, self._numbers(self._position, samples), frame)
+
+    def _check_rotation(self, reading: Reading, quaternion: Sequence[float]) -> None:
+        """Refuse four numbers that are no rotation, such as a message that nobody filled in."""
+        w, x, y, z = quaternion
+        length = math.sqrt(w * w + x * x + y * y + z * z)
+        if not math.isfinite(length):
+            raise NotFiniteError(
+                f'{self.entry.name}: {reading.path} of source {reading.source!r} is '
+                f'{all_shown(quaternion)}')
+        if abs(length - 1) > _QUATERNION_TOLERANCE:
+            raise ObservationError(
+                f'{self.entry.name}: {reading.path} of source {reading.source!r} is a quaternion '
+                f'of length {length:.4g}, expected 1')

@@ -1,0 +1,130 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Several messages of one source, put together joint by joint.
+
+An arm and its gripper often publish on one topic, each its own joints. Of each joint the newest
+message that has it counts, whoever sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+import math
+
+from dfp_ros.core.description.joint_layout import JointLayout
+from dfp_ros.core.observation.sample import Joints, Part, Sample
+from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.text.printable import FEW
+
+
+def assemble(
+        layout: JointLayout, found: Sequence[Sample | None], newest: Sample, hint: str = '',
+) -> Sample:
+    """
+    Put a sample together.
+
+    :param layout: What is read.
+    :param found: The message that each slot is taken from, None where none had it yet.
+    :param newest: Has what is read besides joints, and who publishes.
+    :param hint: What came instead of what is missing, for people.
+    """
+    used = list({id(sample): sample for sample in found if sample is not None}.values())
+    # A message that has none of the joints.
+    is_other = newest.joints is not None and max(newest.joints.slots) < 0
+    if len(used) == 1 and None not in found and used[0].joints is None and not is_other:
+        return used[0]
+    places = {id(sample): i for i, sample in enumerate(used)}
+    slots = tuple(-1 if sample is None else places[id(sample)] for sample in found)
+    numbers = {path: [math.nan] * len(layout.joints) for path in layout.paths}
+    of_part: list[dict[str, None]] = [{} for _ in used]
+    for (path, name), (_, joint), sample, part in zip(
+            layout.slots, layout.of_slot, found, slots, strict=True):
+        if sample is not None:
+            names = sample.values[layout.names]
+            numbers[path][joint] = (
+                math.nan if sample.problem else float(sample.values[path][names.index(name)]))
+            of_part[part][name] = None
+    # The oldest one says how old the whole is.
+    oldest = min(used, key=lambda sample: sample.time, default=newest)
+    missing = layout.missing(slots)
+    publishers = () if newest.joints is None else newest.joints.publishers
+    return replace(
+        newest, stamp=oldest.stamp,
+        received=min((sample.received for sample in used), default=newest.received),
+        values={**newest.values, layout.names: list(layout.joints), **numbers},
+        problem=next((sample.problem for sample in used if sample.problem), ''),
+        joints=Joints(
+            layout,
+            tuple(Part(sample.stamp, sample.received, tuple(names))
+                  for sample, names in zip(used, of_part, strict=True)),
+            slots, missing, () if newest.joints is None else newest.joints.heard,
+            hint if missing else '', is_other, publishers, tuple(dict.fromkeys(
+                name for sample in used if publishers and sample.joints is not None
+                for name in sample.joints.publishers if name not in publishers))))
+
+
+class JointMerger:
+    """
+    Keeps the newest message that has each joint.
+
+    :param layout: What is read of the source.
+
+    :ivar sample: All joints; None before the first message.
+    """
+
+    def __init__(self, layout: JointLayout) -> None:
+        """Start without a message."""
+        self._layout = layout
+        self.sample: Sample | None = None
+        self._found: list[Sample | None] = [None] * len(layout.slots)
+        # Names in messages, by how they are written.
+        self._kinds: dict[str, tuple[str, ...]] = {}
+        self._hint = ''
+
+    def add(self, sample: Sample, in_order: bool = False) -> Sample:
+        """
+        Take what a message has of the joints.
+
+        :param sample: The message, as :class:`dfp_ros.core.observation.joint_reader.JointReader`
+            has read it.
+        :param in_order: Leave joints as they are of which a message was taken that is newer by
+            its own time, as it may be where messages arrive out of order.
+        :return: All joints, each from the newest message that has it.
+        """
+        joints = sample.joints
+        for i, before in enumerate(self._found):
+            if (joints is None or joints.slots[i] >= 0) and (
+                    not in_order or before is None or sample.time >= before.time):
+                self._found[i] = sample
+        if None in self._found and joints is not None and joints.hint not in self._kinds:
+            self._note(joints)
+        self.sample = assemble(self._layout, self._found, sample, self._hint)
+        return self.sample
+
+    def _note(self, joints: Joints) -> None:
+        """Note what a message names, where some of what is read never came."""
+        if len(self._kinds) >= FEW:
+            return
+        self._kinds[joints.hint] = joints.heard
+        known = {name for heard in self._kinds.values() for name in heard}
+        missing = next(
+            joint for (_, joint), sample in zip(self._layout.slots, self._found, strict=True)
+            if sample is None)
+        near = nearest(missing, sorted(known - {*self._layout.joints}))
+        shown = ' | '.join(each or 'no names' for each in self._kinds)
+        self._hint = (
+            f'seen so far, in {len(self._kinds)} kind(s) of messages: {shown}'
+            + (f'; {near}' if near.startswith('did you mean') else ''))

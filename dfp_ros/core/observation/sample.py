@@ -1,0 +1,138 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a source says at one moment, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TYPE_CHECKING
+
+
+class ObservationError(ValueError):
+    """The samples do not give an observation; the message names field and source."""
+
+
+class NotReadyError(ObservationError):
+    """A derivative or a history needs more ticks first; the message names it."""
+
+
+class NotFiniteError(ObservationError):
+    """A number of the observation is NaN or infinite; the message names it."""
+
+
+if TYPE_CHECKING:
+    from dfp_ros.core.description.joint_layout import JointLayout
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    One of the messages that a sample was put together from.
+
+    :param stamp: Its header stamp in ns, None for a message without header.
+    :param received: When it arrived, in ns.
+    :param joints: Joints that were taken from it.
+    """
+
+    stamp: int | None
+    received: int
+    joints: tuple[str, ...]
+
+    @property
+    def time(self) -> int:
+        """When it was measured, as far as is known, in ns."""
+        return self.received if self.stamp is None else self.stamp
+
+
+@dataclass(frozen=True)
+class Joints:
+    """
+    Which message each joint of a sample was taken from.
+
+    :param layout: What is read of the source; a slot is a number of one joint.
+    :param parts: The messages.
+    :param slots: Index of the message that each slot is from; -1 where none had it yet.
+    :param missing: What never came, for people; empty where nothing is missing.
+    :param heard: The first names in the message, as they may be written.
+    :param hint: What came instead of what is missing, for people.
+    :param is_other: Whether the newest message has none of the joints.
+    :param publishers: Who published on the topic when this was received, as far as is known.
+    :param gone: Who did when an older message was received that is still in use, and does not now.
+    """
+
+    layout: JointLayout
+    parts: tuple[Part, ...]
+    slots: tuple[int, ...]
+    missing: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
+    hint: str = ''
+    is_other: bool = False
+    publishers: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the messages are of several times."""
+        return any(part.time != self.parts[0].time for part in self.parts)
+
+    def time(self, slot: int) -> int:
+        """Return when the number of a slot was measured, in ns; it is not missing."""
+        return self.parts[self.slots[slot]].time
+
+
+@dataclass(frozen=True)
+class Sample:
+    """
+    The newest message of a source, or the newest messages that have its joints, as plain data.
+
+    :param stamp: Header stamp in ns, None for a message without header; of several messages, the
+        oldest.
+    :param received: When it arrived, in ns of the same clock; of several messages, the first.
+    :param values: Message fields by path: numbers, arrays of numbers, lists of names.
+    :param joints: Which message each joint is from; None where all are from a single one.
+    :param problem: Why the message cannot be read, naming what is ambiguous; empty where it can.
+    :param lasts: Whether it is valid until another one replaces it, as what a latched topic has.
+    """
+
+    stamp: int | None
+    received: int
+    values: Mapping[str, Any]
+    joints: Joints | None = None
+    problem: str = ''
+    lasts: bool = False
+
+    @property
+    def time(self) -> int:
+        """When it was measured, as far as is known, in ns."""
+        return self.received if self.stamp is None else self.stamp
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return what never came of it; empty if it is complete."""
+        return () if self.joints is None else self.joints.missing
+
+    def arriving(self, received: int) -> Sample:
+        """
+        Give the sample another time of arrival, for where time stands still between samples.
+
+        :param received: The time in ns. What lasts keeps its own, by which it may be known.
+        """
+        if self.lasts:
+            return self
+        joints = self.joints
+        if joints is not None:
+            joints = replace(joints, parts=tuple(
+                replace(part, received=received) for part in joints.parts))
+        return replace(self, received=received, joints=joints)

@@ -1,0 +1,173 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The samples of a recording, found again by the times that a decision has of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dfp_ros.core.description.joint_layout import JointLayout
+from dfp_ros.core.observation.joint_merger import assemble
+from dfp_ros.core.observation.sample import Sample
+
+#: Node and recorder do not receive a message at the same time, but within this, in ns.
+JITTER = 20_000_000
+
+
+@dataclass(frozen=True)
+class SampleTimes:
+    """
+    What a decision has of a sample that it was made from.
+
+    :param time: The sample's time in ns: its stamp, or else when the node received it.
+    :param received: When the node received it, in ns.
+    :param joints: The same two of the message that each slot is from; empty where there are no
+        joints, or the recording does not have them.
+    """
+
+    time: int
+    received: int
+    joints: tuple[tuple[int, int], ...] = ()
+
+
+class SampleIndex:
+    """
+    Finds the samples of one source.
+
+    A message without a stamp has the time of its arrival, which is not quite the same for node and
+    recorder. A latched one may have been received at any time before, by either; it is the newest
+    that was there.
+
+    :param layout: The joints that are read; None for none.
+    """
+
+    def __init__(self, layout: JointLayout | None) -> None:
+        """Start empty."""
+        self._layout = layout
+        # By the slots that they have; None for whole messages.
+        self._kinds: dict[tuple[int, ...] | None, _Kind] = {}
+
+    def add(self, sample: Sample) -> None:
+        """Add a sample as it was read, in the order of arrival."""
+        kind = None if sample.joints is None else sample.joints.slots
+        if kind not in self._kinds:
+            self._kinds[kind] = _Kind(sample.stamp is not None)
+        self._kinds[kind].add(sample)
+
+    def forget(self, before: int) -> None:
+        """Forget what arrived before a time in ns, except the newest."""
+        for kind in self._kinds.values():
+            kind.forget(before)
+
+    def find(self, times: SampleTimes, now: int) -> Sample | None:
+        """
+        Find the sample that a decision was made from.
+
+        :param times: What the decision has of it.
+        :param now: The decision's own time, in ns.
+        :return: The sample, received when the node received it; None where it is not there.
+        """
+        if self._layout is None or not times.joints:
+            found = self._find(None, times.time, times.received, now)
+            if found is None and self._layout is not None:
+                return self._put_together(
+                    [(times.time, times.received)] * len(self._layout.slots), now)
+            return None if found is None else replace(found, received=times.received)
+        return self._put_together(times.joints, now)
+
+    def _put_together(self, times: Sequence[tuple[int, int]], now: int) -> Sample | None:
+        """Find the message of each slot, and put them together as the node did."""
+        assert self._layout is not None
+        known: dict[tuple[int, int], Sample] = {}
+        slots: list[Sample] = []
+        for i, (time, received) in enumerate(times):
+            found = self._find(i, time, received, now)
+            if found is None:
+                return None
+            # Slots of one message stay those of one.
+            slots.append(known.setdefault(
+                (id(found), received), replace(found, received=received)))
+        return assemble(self._layout, slots, max(slots, key=lambda sample: sample.received))
+
+    def _find(self, slot: int | None, time: int, received: int, now: int) -> Sample | None:
+        """Find a message by its time, among those that have a slot; None for whole ones."""
+        found = [
+            sample for kind, members in self._kinds.items()
+            if kind is None or (slot is not None and kind[slot] >= 0)
+            if (sample := members.find(time, received, now)) is not None]
+        return min(
+            found, default=None,
+            key=lambda sample: (abs(sample.time - time), abs(sample.received - received)))
+
+
+class _Kind:
+    """
+    Messages that have the same slots.
+
+    :param is_stamped: Whether their times are those of a header.
+    """
+
+    def __init__(self, is_stamped: bool) -> None:
+        """Start empty."""
+        self._is_stamped = is_stamped
+        self._lasts = False
+        self._times: list[int] = []
+        self._by_time: dict[int, list[Sample]] = {}
+
+    def add(self, sample: Sample) -> None:
+        """Add a message."""
+        self._lasts = sample.lasts
+        self._times.append(sample.time)
+        self._by_time.setdefault(sample.time, []).append(sample)
+
+    def forget(self, before: int) -> None:
+        """Forget the first ones, except the newest."""
+        count = 0
+        for time in self._times[:-1]:
+            if self._by_time[time][0].received >= before:
+                break
+            self._by_time[time].pop(0)
+            if not self._by_time[time]:
+                del self._by_time[time]
+            count += 1
+        del self._times[:count]
+
+    def find(self, time: int, received: int, now: int) -> Sample | None:
+        """Find a message; of several with one stamp the one that was received then."""
+        if time not in self._by_time:
+            near = None if self._is_stamped else self._near(time, now)
+            if near is None:
+                return None
+            time = near
+        same = self._by_time[time]
+        return same[0] if len(same) == 1 else min(
+            same, key=lambda sample: abs(sample.received - received))
+
+    def _near(self, time: int, now: int) -> int | None:
+        """Find the arrival that is meant, of messages without a stamp."""
+        place = bisect_left(self._times, time)
+        near = min(
+            self._times[max(0, place - 1):place + 1], default=None,
+            key=lambda each: abs(each - time))
+        if near is not None and abs(near - time) <= JITTER:
+            return near
+        if not self._lasts or not self._times:
+            return None
+        before = bisect_right(self._times, time + JITTER)
+        if before:
+            return self._times[before - 1]
+        # The node had it before the recording began, and nothing replaced it until it was here.
+        return self._times[0] if self._times[0] <= now else None

@@ -1,0 +1,210 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Which action is due, and when the policy is asked for more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.planning.chunk_blending import ChunkJoiner, PlayedChunk
+from dfp_ros.core.planning.chunk_player import ChunkPlayer
+from dfp_ros.core.policy.interface import Chunk, Policy
+from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.core.settings.planning import PlanningSettings
+
+
+@dataclass(frozen=True)
+class Planned:
+    """
+    What is planned for one tick.
+
+    :param action: What the newest chunk says, shape (act_dim,), float32, in [-1, 1] as trained.
+    :param joined: The same after averaging, interpolating and joining, shape (act_dim,), float32.
+    :param ahead: What comes after that, shape (m, act_dim), one a control period; m may be 0.
+    :param chunk: The newest chunk.
+    :param index: The action's index in it.
+    :param draw: How often noise was drawn until that chunk was asked for.
+    :param inference: Seconds that the policy took, None where no chunk is new.
+    """
+
+    action: FloatArray
+    joined: FloatArray
+    ahead: FloatArray
+    chunk: Chunk
+    index: int
+    draw: int
+    inference: float | None
+
+
+class Planner:
+    """
+    Decides which action is due.
+
+    What a policy answers may be huge: what becomes of that here may be infinite, or no number, and
+    is for the controller to see.
+
+    :param policy: The policy.
+    :param noise: The noise that its chunks start from.
+    :param tick: Time between two ticks in ns.
+    :param clock: Counts ns, for measuring inference only; no plan depends on it.
+    :param settings: How chunks become actions; open loop by default, as in the paper.
+    :param positions: Which numbers of an action are positions, shape (act_dim,), bool; none by
+        default.
+    """
+
+    def __init__(
+            self, policy: Policy, noise: NoiseStream, tick: int, clock: Callable[[], int],
+            settings: PlanningSettings | None = None,
+            positions: NDArray[np.bool_] | None = None) -> None:
+        """Start without a chunk."""
+        self._policy = policy
+        self._noise = noise
+        self._tick = tick
+        self._clock = clock
+        self._settings = PlanningSettings() if settings is None else settings
+        self._period = round(policy.spec.period * 1e9)
+        self._replan_after = (
+            policy.spec.horizon if self._settings.mode == 'open_loop'
+            else self._settings.replan_every)
+        # Where a chunk is over within a tick, one that was prepared would be too old to be played.
+        self._ahead = self._settings.ahead and tick * 1.001 < self._period * policy.spec.horizon
+        has_moving = self._settings.interpolate and positions is not None and positions.any()
+        self._joiner = ChunkJoiner(
+            self._settings.ensemble_decay, self._settings.join_jump, self._settings.join_over,
+            positions if has_moving else None)
+        self.drop()
+
+    @property
+    def last(self) -> FloatArray | None:
+        """Return the action of the last tick, joined, shape (act_dim,); None without a plan."""
+        return self._joiner.last
+
+    def restart(self, seed: int) -> None:
+        """Begin as new, with the first noise of a seed."""
+        self.drop()
+        self._noise.reset(seed)
+
+    def seek(self, seed: int, draws: int) -> None:
+        """
+        Drop what is planned, and go on as if noise had been drawn so often.
+
+        :param seed: Seed of the noise.
+        :param draws: How often, since the restart.
+        """
+        self.restart(seed)
+        while self._noise.draws < draws:
+            self._noise.next()
+
+    def drop(self) -> None:
+        """Drop what is planned, so that the next tick plans anew; the noise goes on."""
+        self._playing: list[PlayedChunk] = []
+        self._prepared: PlayedChunk | Exception | None = None
+        self._observed: tuple[int, FloatArray] | None = None
+        self._joiner.drop()
+
+    def join(self, last: FloatArray) -> None:
+        """
+        Go on from an action that another planner planned.
+
+        :param last: Shape (act_dim,), in this policy's units.
+        """
+        self._joiner.last = last
+
+    def next(self, now: int, observation: FloatArray) -> Planned:
+        """
+        Plan one tick; call once a tick.
+
+        :param now: Time in ns.
+        :param observation: Shape (obs_dim,), float32, finite.
+        :raises PolicyError: Where the policy was asked and failed; what was planned stands.
+        """
+        self._observed = now, observation
+        self._playing = [playing for playing in self._playing if playing.move(now)]
+        new = self._renew(now, observation)
+        newest = self._playing[-1]
+        due, chunk = newest.due, newest.player.chunk
+        assert due is not None, 'a chunk that is played has an action'
+        rest = self._joiner.join(self._playing, new)
+        return Planned(
+            chunk.actions[due.index], rest[0], rest[1:], chunk, due.index, newest.draw,
+            newest.inference if new else None)
+
+    def asks_at(self, now: int) -> bool:
+        """
+        Tell whether the next tick will ask the policy.
+
+        :param now: Time of that tick in ns.
+        """
+        if self._prepared is not None:
+            return False
+        if not self._playing:
+            return True
+        newest = self._playing[-1]
+        due = newest.player.peek(now)
+        return due is None or due.index + due.fraction - newest.first >= self._replan_after
+
+    def prepare(self) -> None:
+        """
+        Ask for the next chunk, where the next tick needs one and ``ahead`` is on.
+
+        Call it after the command of a tick was sent. The chunk starts from what that tick observed
+        and at its time, so the actions that are due before the next tick are left out. Where the
+        policy fails, the next tick raises what it raised.
+        """
+        if not self._ahead or self._observed is None or not self._playing:
+            return
+        now, observation = self._observed
+        if not self.asks_at(now + self._tick):
+            return
+        try:
+            self._prepared = self._ask(now, observation)
+            self._prepared.player.skip()
+        except Exception as error:  # whatever it is, the tick that needs the chunk has to know
+            self._prepared = error
+
+    def _renew(self, now: int, observation: FloatArray) -> bool:
+        """See to it that there is a chunk to play; tell whether it is a new one."""
+        prepared, self._prepared = self._prepared, None
+        if isinstance(prepared, Exception):
+            raise prepared
+        if prepared is not None and prepared.move(now):
+            self._add(prepared)
+            return True
+        if self._playing:
+            newest = self._playing[-1]
+            if newest.place - newest.first < self._replan_after:
+                return False
+        asked = self._ask(now, observation)
+        asked.move(now)
+        self._add(asked)
+        return True
+
+    def _ask(self, now: int, observation: FloatArray) -> PlayedChunk:
+        """Ask the policy for a chunk that starts now."""
+        begin = self._clock()
+        chunk = self._policy.act(observation, self._noise.next())
+        inference = (self._clock() - begin) * 1e-9
+        player = ChunkPlayer(chunk, now, self._period, self._tick)
+        return PlayedChunk(player, self._noise.draws, inference)
+
+    def _add(self, playing: PlayedChunk) -> None:
+        """Play a chunk, beside the others or instead of them."""
+        if self._settings.mode != 'ensemble':
+            self._playing.clear()
+        self._playing.append(playing)

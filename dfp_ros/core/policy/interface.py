@@ -1,0 +1,56 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a policy is to the controller: an answer to an observation, or an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.spec import PolicySpec
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """
+    What the policy answers to one observation.
+
+    :param actions: Shape (horizon, act_dim), float32, in [-1, 1].
+    :param value: Value of this chunk by the critics' mean; NaN where one candidate was drawn and
+        no critic was asked.
+    :param spread: Standard deviation of the candidates, averaged over dimensions; 0 for one.
+    """
+
+    actions: FloatArray
+    value: float
+    spread: float
+
+
+class Policy(Protocol):
+    """Policy that answers an observation; see :mod:`dfp_ros.core.policy.onnx_policy`."""
+
+    spec: PolicySpec
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """Answer one observation with a chunk, or raise PolicyError."""
+        ...  # pragma: no cover
+
+
+class PolicyError(ValueError):
+    """A policy file cannot be used, or was asked something that it cannot answer."""
+
+
+class LateError(PolicyError):
+    """A policy has not answered by its deadline."""

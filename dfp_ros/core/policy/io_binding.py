@@ -1,0 +1,98 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A session of ONNX Runtime whose inputs and outputs stay where they are, call after call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.policy.interface import Chunk
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """What one call works on: arrays, and a binding that knows where they are."""
+
+    binding: Any
+    observation: FloatArray
+    noise: FloatArray
+    actions: FloatArray
+    value: FloatArray
+    spread: FloatArray
+
+
+class BoundSession:
+    """
+    Runs a session on arrays that are there already.
+
+    ONNX Runtime then neither looks at the arrays of each call nor makes new ones. Calls may
+    overlap: one that finds no arrays free makes some, and what it returns is its own.
+
+    :param session: The session, ``onnxruntime.InferenceSession``.
+    :param observation_size: Length of an observation.
+    :param chunk_shape: Horizon and length of an action.
+    """
+
+    def __init__(
+            self, session: Any, observation_size: int, chunk_shape: tuple[int, int]) -> None:
+        """Bind nothing yet."""
+        self._session = session
+        self._observation_size = observation_size
+        self._chunk_shape = chunk_shape
+        # By candidates, those that no call is using.
+        self._free: dict[int, list[_Arrays]] = {}
+
+    def run(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """
+        Run once.
+
+        :param observation: Shape (obs_dim,), float32.
+        :param noise: Shape (candidates, horizon * act_dim), float32.
+        :return: The chunk; its actions are the caller's.
+        """
+        candidates = len(noise)
+        free = self._free.get(candidates)
+        if free is None:
+            free = self._free.setdefault(candidates, [])
+        try:
+            arrays = free.pop()
+        except IndexError:
+            arrays = self._bind(candidates)
+        arrays.observation[...] = observation
+        arrays.noise[...] = noise
+        self._session.run_with_iobinding(arrays.binding)
+        chunk = Chunk(arrays.actions.copy(), arrays.value.item(), arrays.spread.item())
+        free.append(arrays)
+        return chunk
+
+    def _bind(self, candidates: int) -> _Arrays:
+        """Make arrays for a call, and tell ONNX Runtime where they are."""
+        horizon, action_size = self._chunk_shape
+        made = _Arrays(
+            self._session.io_binding(), np.zeros((1, self._observation_size), np.float32),
+            np.zeros((candidates, horizon * action_size), np.float32),
+            np.zeros(self._chunk_shape, np.float32), np.zeros(1, np.float32),
+            np.zeros(1, np.float32))
+        for name, array in (('observation', made.observation), ('noise', made.noise)):
+            made.binding.bind_input(
+                name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
+        for name, array in (
+                ('action_chunk', made.actions), ('value', made.value), ('spread', made.spread)):
+            made.binding.bind_output(
+                name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
+        return made

@@ -1,0 +1,226 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A trained policy, ready to run: the ONNX file, checked, loaded and warmed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+import os
+from pathlib import Path
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.policy.interface import Chunk, PolicyError
+from dfp_ros.core.policy.io_binding import BoundSession
+from dfp_ros.core.policy.onnx_session import open_session
+from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, REMEDY, require_ending
+from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.spec import PolicySpec
+
+# Who runs a policy catches its errors.
+__all__ = ('OnnxPolicy', 'PolicyError')
+
+_INPUTS = ('observation', 'noise')
+_OUTPUTS = ('action_chunk', 'value', 'spread')
+_FLOAT32 = np.dtype(np.float32)
+
+
+class OnnxPolicy:
+    """
+    A policy file in memory.
+
+    By default one thread, no spinning and no pool of threads, so that inference never competes
+    with the control loop that waits for it. Weights and metadata come from the one file that was
+    hashed: the file may change or vanish afterwards.
+
+    :param path: The ONNX file, or what was read of it before.
+    :param execution: What it runs on.
+    :param wait: Called before ONNX Runtime reads the model and before it prepares it, for which it
+        keeps the interpreter from other threads for milliseconds each; returns when they can spare
+        it. None for no wait.
+    :param candidates: Noise vectors that every call will have, 0 for the file's own number.
+        ONNX Runtime then leaves out what these do not need, as the critics for one, so that the
+        policy loads and answers sooner. None for calls of any number.
+    :param loaded: Called once ONNX Runtime has prepared the model; None for nothing.
+    :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
+        without a specification, of another version, or with inputs or outputs that do not fit
+        its own specification; where it has operators that can run without end, unless they are
+        allowed; or where nothing that it may run on is there. Each has its own
+        message.
+
+    :ivar file: What was read, one object for all that are prepared from it.
+    :ivar path: Where the file was.
+    :ivar sha256: Hash of the file, 64 hexadecimal digits.
+    :ivar spec: The specification that the file carries.
+    :ivar execution: What it was to run on.
+    :ivar candidates: Noise vectors of every call, None where calls may have any number.
+    :ivar providers: What it runs on, by ONNX Runtime's names, first choice first.
+    """
+
+    file: PolicyFile
+    path: Path
+    sha256: str
+    spec: PolicySpec
+    execution: ExecutionSettings
+    candidates: int | None
+    providers: tuple[str, ...]
+
+    def __init__(
+            self, path: str | os.PathLike[str] | PolicyFile,
+            execution: ExecutionSettings | None = None,
+            wait: Callable[[], None] | None = None, candidates: int | None = None,
+            loaded: Callable[[], None] | None = None) -> None:
+        """Read, check and load the file."""
+        self.file = file = path if isinstance(path, PolicyFile) else read_policy_file(path)
+        self.path, self.sha256, self.spec = file.path, file.sha256, file.spec
+        self.execution = ExecutionSettings() if execution is None else execution
+        require_ending(file, self.execution)
+        self._observation_shape = (self.spec.observation_size,)
+        self._noise_size = self.spec.noise_size
+        self._load(self.spec.candidates if candidates == 0 else candidates, wait, loaded)
+
+    def prepared_for(
+            self, candidates: int, wait: Callable[[], None] | None = None) -> OnnxPolicy:
+        """
+        Give the same policy for calls of one number of candidates; the file is not read again.
+
+        :param candidates: Noise vectors of every call, 0 for the file's own number.
+        :param wait: As when the policy was loaded.
+        :return: This one where it is prepared for them already.
+        :raises PolicyError: Where the graph fits no such number.
+        """
+        candidates = candidates or self.spec.candidates
+        if candidates == self.candidates:
+            return self
+        other = copy(self)
+        other._load(candidates, wait)
+        return other
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """
+        Answer one observation.
+
+        :param observation: Shape (obs_dim,), float32, raw units; it must be finite.
+        :param noise: Shape (candidates, horizon * act_dim), float32, already scaled.
+        :return: The chunk that the policy chose.
+        :raises PolicyError: Where a shape or a type is another, or inference fails.
+        """
+        if observation.shape != self._observation_shape or observation.dtype != _FLOAT32:
+            raise PolicyError(
+                f'observation: found shape {observation.shape} of {observation.dtype}, policy '
+                f'{self.spec.name!r} expects {self._observation_shape} of float32')
+        shape = noise.shape
+        if (len(shape) != 2 or shape[0] != (self.candidates or max(1, shape[0]))
+                or shape[1] != self._noise_size or noise.dtype != _FLOAT32):
+            raise PolicyError(
+                f'noise: found shape {shape} of {noise.dtype}, policy {self.spec.name!r} '
+                f'expects ({self.candidates or "candidates"}, {self._noise_size}) of float32')
+        try:
+            return self._bound.run(observation, noise)
+        except Exception as error:  # ONNX Runtime's own errors share no public base class
+            raise PolicyError(f'policy {self.spec.name!r}: inference failed: {error}') from error
+
+    def warm_up(self, candidates: int, calls: int = 20) -> NDArray[np.float64]:
+        """
+        Run a few times as the control loop will, so that its first tick is no slower than others.
+
+        :param candidates: Noise vectors a call.
+        :param calls: How often.
+        :return: Seconds that each call took, shape (calls,).
+        """
+        observation = self._typical_observation()
+        noise = np.zeros((candidates, self.spec.noise_size), np.float32)
+        seconds = np.empty(calls)
+        for i in range(calls):
+            begin = time.perf_counter()
+            self.act(observation, noise)
+            seconds[i] = time.perf_counter() - begin
+        return seconds
+
+    def _load(
+            self, candidates: int | None, wait: Callable[[], None] | None,
+            loaded: Callable[[], None] | None = None) -> None:
+        """Open a session for so many candidates, and try it out."""
+        self.candidates = candidates
+        self._session = open_session(self.file, self.execution, candidates, wait)
+        if loaded is not None:
+            loaded()
+        self.providers = tuple(self._session.get_providers())
+        self._check_signature()
+        self._self_test()
+        self._bound = BoundSession(
+            self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size))
+
+    def _check_signature(self) -> None:
+        """Compare the graph's inputs and outputs with the specification."""
+        spec = self.spec
+        wanted: dict[str, list[int | None]] = {
+            'observation': [1, spec.observation_size], 'noise': [self.candidates, spec.noise_size],
+            'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1]}
+        found: dict[str, tuple[str, Any]] = {}
+        for kind, names, nodes in (
+                ('input', _INPUTS, self._session.get_inputs()),
+                ('output', _OUTPUTS, self._session.get_outputs())):
+            if sorted(node.name for node in nodes) != sorted(names):
+                raise PolicyError(
+                    f'policy file {self.path}: found the {kind}s '
+                    f'{", ".join(sorted(node.name for node in nodes))}, expected '
+                    f'{", ".join(names)}; {REMEDY}')
+            found.update({node.name: (kind, node) for node in nodes})
+        for name, shape in wanted.items():
+            kind, node = found[name]
+            # An exporter may leave a dimension symbolic; the self-test sees the real one.
+            fits = len(node.shape) == len(shape) and all(
+                not isinstance(theirs, int) if mine is None
+                else theirs == mine or not isinstance(theirs, int)
+                for mine, theirs in zip(shape, node.shape, strict=True))
+            if node.type != 'tensor(float)' or not fits:
+                expected = ['candidates' if size is None else size for size in shape]
+                raise PolicyError(
+                    f'policy file {self.path}: {kind} {name!r} is {node.type} of shape '
+                    f'{node.shape}, its specification asks for tensor(float) of shape '
+                    f'{expected}; {REMEDY}')
+
+    def _self_test(self) -> None:
+        """Run once for each kind of call, and look at what comes out."""
+        spec = self.spec
+        for candidates in (1, 2) if self.candidates is None else (self.candidates,):
+            try:
+                actions, *_ = self._session.run(_OUTPUTS, {
+                    'observation': self._typical_observation()[None],
+                    'noise': np.zeros((candidates, spec.noise_size), np.float32)})
+            except Exception as error:  # ONNX Runtime's own errors share no public base class
+                raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
+            if actions.shape != (spec.horizon, spec.action_size):
+                raise PolicyError(
+                    f"policy file {self.path}: output 'action_chunk' came out with shape "
+                    f'{actions.shape}, its specification asks for '
+                    f'({spec.horizon}, {spec.action_size}); {REMEDY}')
+            if not np.isfinite(actions).all():
+                raise PolicyError(
+                    f'policy file {self.path}: the actions for the middle of the training data '
+                    f'are not finite, so its weights are broken; {REMEDY} from a checkpoint '
+                    'whose losses are finite')
+
+    def _typical_observation(self) -> FloatArray:
+        """Find the middle of the training data."""
+        middle = [
+            (low + high) / 2 for member in self.spec.observation
+            for low, high in zip(member.low, member.high, strict=True)]
+        return np.array(middle, np.float32)

@@ -1,0 +1,117 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy file's session of ONNX Runtime, with the options of a control loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+import re
+from typing import Any
+
+import onnxruntime
+
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.policy_file import PolicyFile, REMEDY
+from dfp_ros.core.settings.execution import ExecutionSettings, PROVIDERS
+
+# What ONNX Runtime says of a file that a newer one could load: another version of the format or of
+# the operator set, or an operator that it has not heard of.
+_NEWER = ('Unsupported model IR version', 'is under development', 'No Op registered for')
+_VERSION = re.compile(r'[0-9]+(\.[0-9]+){1,3}')
+
+
+class _Pause:
+    """
+    No optimizers at all; who goes through them waits.
+
+    ONNX Runtime looks at those that it is to leave out between its two long steps, reading a model
+    and preparing it.
+    """
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        """Keep what to wait for."""
+        self._wait = wait
+
+    def __iter__(self) -> Iterator[str]:
+        """Wait, then end."""
+        self._wait()
+        return iter(())
+
+
+def open_session(
+        file: PolicyFile, execution: ExecutionSettings, candidates: int | None = None,
+        wait: Callable[[], None] | None = None) -> Any:
+    """
+    Hand a policy file to ONNX Runtime.
+
+    :param file: The file.
+    :param execution: What it is to run on.
+    :param candidates: Noise vectors of every call; None for any number.
+    :param wait: Called before each of the two long steps; None for no wait.
+    :return: The session, ``onnxruntime.InferenceSession``.
+    :raises PolicyError: Where nothing that it may run on is there, or it cannot be loaded.
+    """
+    there = onnxruntime.get_available_providers()
+    providers = [PROVIDERS[word] for word in execution.order if PROVIDERS[word] in there]
+    if not providers:
+        raise PolicyError(
+            f'parameter execution.providers: found {execution.providers}, this ONNX Runtime '
+            f'{onnxruntime.__version__} has {", ".join(there)}; add cpu at the end to fall '
+            'back on it, or install the ONNX Runtime for that hardware')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = execution.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.add_session_config_entry(
+        'session.intra_op.allow_spinning', '1' if execution.spinning else '0')
+    options.add_session_config_entry('session.inter_op.allow_spinning', '0')
+    # Neither was seen to make a call faster, and without them memory does not grow in steps.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.log_severity_level = 4
+    if candidates is not None:
+        # The condition of the branch is a constant then, and the branch goes. Where a graph has
+        # another name for this size, nothing changes.
+        options.add_free_dimension_override_by_name('candidates', candidates)
+    pause = {}
+    if wait is not None:
+        wait()
+        pause['disabled_optimizers'] = _Pause(wait)
+    try:
+        return onnxruntime.InferenceSession(file.content, options, providers=providers, **pause)
+    except Exception as error:  # ONNX Runtime's own errors share no public base class
+        raise PolicyError(
+            f'policy file {file.path}: ONNX Runtime {onnxruntime.__version__} cannot load it: '
+            f'{error}; {_find_remedy(file, str(error))}') from error
+
+
+def _find_remedy(file: PolicyFile, problem: str) -> str:
+    """
+    Say what to do about a file that cannot be loaded.
+
+    Exporting a file that is newer than the runtime once more gives the same file.
+    """
+    if not any(sign in problem for sign in _NEWER):
+        return REMEDY
+    provenance = file.spec.provenance
+    versions = provenance.get('exported_with') or provenance.get('versions')
+    written = versions.get('onnxruntime') if isinstance(versions, Mapping) else None
+    if isinstance(written, str) and _VERSION.fullmatch(written):
+        return (
+            f'the file is newer than this ONNX Runtime: it was exported and checked with '
+            f"{written}, so install that here: `pip install 'onnxruntime>={written}'`")
+    return (
+        'the file is newer than this ONNX Runtime: install one at least as new as the one that '
+        'it was exported with, `pip install --upgrade onnxruntime`')

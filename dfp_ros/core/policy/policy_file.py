@@ -1,0 +1,141 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy file before any of it runs: read, hashed, and asked what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+import hashlib
+import os
+from pathlib import Path
+
+from dfp_ros.core.files.bounded_file import LARGEST_POLICY, open_regular, read_regular
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.onnx_metadata import OnnxFacts, OnnxFileError, read_model, skim_metadata
+from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.spec import METADATA_KEY, PolicySpec
+from dfp_ros.spec_bounds import SpecError
+
+#: Longest specification, in characters: who writes it as JSON keeps other threads waiting.
+LARGEST_SPEC = 256 << 10
+REMEDY = 'export the policy again with `python -m training.export`'
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """
+    The bytes of a policy file, and what they say of themselves.
+
+    :param path: Where the file was; it may change or vanish afterwards.
+    :param content: The bytes.
+    :param sha256: Their hash, 64 hexadecimal digits.
+    :param spec: The specification in them.
+    :param unbounded: Operators in them that can run without end.
+    """
+
+    path: Path
+    content: bytes = field(repr=False)
+    sha256: str
+    spec: PolicySpec
+    unbounded: tuple[str, ...] = ()
+
+
+def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:
+    """
+    Read a policy file and look through all of it.
+
+    :param path: The ONNX file.
+    :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
+        without a specification, or of another version. Each has its own message.
+    """
+    path = Path(path)
+    try:
+        content = read_regular(path, LARGEST_POLICY)
+    except OSError as error:
+        raise _explain(path, error) from error
+    facts = OnnxFacts()
+
+    def read() -> dict[str, str]:
+        nonlocal facts
+        facts = read_model(content)
+        return facts.metadata
+    spec = _find_spec(path, read)
+    return PolicyFile(
+        path, content, hashlib.sha256(content).hexdigest(), spec, tuple(sorted(facts.unbounded)))
+
+
+def require_ending(file: PolicyFile, execution: ExecutionSettings) -> None:
+    """
+    See that a policy has no operator that can run without end, but those that are allowed.
+
+    :raises PolicyError: Where it has another.
+    """
+    refused = [name for name in file.unbounded if name not in execution.allowed]
+    if refused:
+        raise PolicyError(
+            f'policy file {file.path}: its graph has {", ".join(refused)}, which can run without '
+            f'end and keep the robot waiting; {REMEDY}, or allow it with the parameter '
+            f'execution.unbounded_operators: {",".join(file.unbounded)}')
+
+
+def read_spec(path: str | os.PathLike[str]) -> PolicySpec:
+    """
+    Read no more of a policy file than its specification, in well under a tick.
+
+    :param path: The ONNX file.
+    :raises PolicyError: As :func:`read_policy_file`, but for what only the weights would show.
+    """
+    path = Path(path)
+    try:
+        file = open_regular(path, LARGEST_POLICY)
+    except OSError as error:
+        raise _explain(path, error) from error
+
+    def skim() -> dict[str, str]:
+        with os.fdopen(file, 'rb') as opened:
+            return skim_metadata(opened)
+    return _find_spec(path, skim)
+
+
+def _find_spec(path: Path, read: Callable[[], Mapping[str, str]]) -> PolicySpec:
+    """Get the specification out of the file's metadata."""
+    try:
+        metadata = read()
+    except OnnxFileError as error:
+        raise PolicyError(
+            f'policy file {path}: {error}; copy it again, or {REMEDY}') from error
+    if METADATA_KEY not in metadata:
+        raise PolicyError(
+            f'policy file {path}: found no {METADATA_KEY!r} in its metadata (keys: '
+            f'{", ".join(sorted(metadata)) or "none"}), so it does not say what its numbers '
+            f'mean; {REMEDY}')
+    text = metadata[METADATA_KEY]
+    if len(text) > LARGEST_SPEC:
+        raise PolicyError(
+            f'policy file {path}: found a specification of {len(text)} characters, expected at '
+            f'most {LARGEST_SPEC}; keep its provenance short')
+    try:
+        return PolicySpec.from_json(text)
+    except SpecError as error:
+        raise PolicyError(f'policy file {path}: {error}') from error
+
+
+def _explain(path: Path, error: OSError) -> PolicyError:
+    """Say plainly why a file cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return PolicyError(
+            f'policy file {path}: there is no such file (looked in {path.absolute().parent}); '
+            'give the path of an exported .onnx file')
+    return PolicyError(f'policy file {path}: cannot be read: {error.strerror}')

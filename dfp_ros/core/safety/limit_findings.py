@@ -1,0 +1,50 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What the limiter did to a command, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.safety.reasons import Finding, finding, Reason
+from dfp_ros.core.text.numbers import all_shown
+
+
+def explain_limits(
+        limits: Reason, action: FloatArray, command: NDArray[np.float64],
+        sent: NDArray[np.float64] | None) -> list[Finding]:
+    """
+    Say what the limiter did.
+
+    :param limits: The reasons that it gave.
+    :param action: What the policy answered, joined, shape (act_dim,).
+    :param command: What was asked for in SI units, shape (act_dim,).
+    :param sent: What is sent, likewise; None for nothing.
+    """
+    findings = []
+    if Reason.CLIPPED in limits:
+        findings.append(finding(Reason.CLIPPED, (
+            f'action {all_shown(action)} is outside [-1, 1]' if (np.abs(action) > 1).any()
+            else f'command {all_shown(command)} is outside its bounds')))
+    if Reason.LIMITED in limits and sent is not None:
+        findings.append(finding(
+            Reason.LIMITED, f'command {all_shown(command)} was limited to {all_shown(sent)}'))
+    if Reason.UNMEASURED in limits:
+        findings.append(finding(
+            Reason.UNMEASURED, 'nobody knows where the robot is, and its commands start there'))
+    if Reason.NOT_FINITE_ACTION in limits:
+        findings.append(finding(Reason.NOT_FINITE_ACTION, f'command {all_shown(command)}'))
+    return findings

@@ -1,0 +1,50 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Node parameters of chunk planning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfp_ros.core.settings.setting import setting
+
+
+@dataclass(frozen=True)
+class PlanningSettings:
+    """How chunks become actions."""
+
+    mode: str = setting(
+        'open_loop', 'open_loop: play each chunk to its end, as in the paper. receding: ask for '
+        'another after replan_every actions. ensemble: likewise, and average what all chunks say '
+        'of the same time.', choices=('open_loop', 'receding', 'ensemble'))
+    replan_every: int = setting(
+        1, 'Actions after which the policy is asked again, unless the mode is open_loop.',
+        bounds=(1, 1000))
+    ensemble_decay: float = setting(
+        0.01, 'How much less a chunk weighs than the one before it: weights are exp(-decay * i), '
+        'with i = 0 for the oldest.', bounds=(-10.0, 10.0))
+    join_jump: float = setting(
+        0.0, 'Largest jump between two chunks, in action units; what is beyond it is spread over '
+        'join_over actions. 0 is any jump.', bounds=(0.0, 2.0))
+    join_over: int = setting(
+        3, 'Actions over which a jump is spread.', bounds=(1, 1000))
+    interpolate: bool = setting(
+        False, 'Where ticks come faster than actions, move from each action to the next in a '
+        'straight line; positions only.')
+    ahead: bool = setting(
+        False, 'Ask the policy one tick before its chunk is due, after the command was sent: '
+        'commands come sooner, from observations that are a tick older.')
+    noise: str = setting(
+        'each_chunk', 'each_chunk: draw noise for each chunk. held: draw once after activation or '
+        '~/reset. zero: no noise.', choices=('each_chunk', 'held', 'zero'))

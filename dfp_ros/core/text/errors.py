@@ -1,0 +1,51 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Errors in one line, for logs and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+import difflib
+from itertools import islice
+from typing import Any
+
+from dfp_ros.core.text.printable import NAME, printable, quoted, TEXT
+
+# Names that the nearest is looked for among.
+_MANY = 1000
+
+
+def nearest(word: str, known: Iterable[str] | Mapping[str, Any]) -> str:
+    """
+    Help with a name that is not known: the nearest one that is, or all of them.
+
+    :param word: What was found.
+    :param known: What there is.
+    """
+    # Both may come from outside: neither number nor length may cost more than a moment.
+    known = list(islice(known, _MANY))
+    near = difflib.get_close_matches(
+        word[:NAME], [name for name in known if len(name) <= NAME], n=1, cutoff=0.5)
+    if near:
+        return f'did you mean {quoted(near[0])}?'
+    return f'known: {", ".join(map(printable, known[:20]))}' + (
+        ', ...' if len(known) > 20 else '')
+
+
+def explain(error: Exception) -> str:
+    """Give an error's message, which for errors of this package says all there is to say."""
+    known = type(error).__module__.startswith('dfp_ros.')
+    text = str(error) if known else f'{type(error).__name__}: {error}'
+    # Parsers say it in several lines, which would be lines of the log without a time.
+    return printable(' '.join(text.split('\n')), TEXT)

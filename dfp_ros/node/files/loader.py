@@ -1,0 +1,269 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Files, opened, read and tried out in a process that can be killed.
+
+What a file does to whoever opens it is not known before: a file system may hang, a graph may never
+end, a parser may crash. None of that happens in the process that has a robot to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import contextlib
+from dataclasses import asdict
+import json
+import os
+from pathlib import Path
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.policy_file import PolicyFile
+from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.node.files.loader_process import LONGEST, recall, remember
+from dfp_ros.spec import PolicySpec
+
+_POLL = 0.05  # s
+# How long work that nobody wants any more may go on, in s, before its process is killed for the
+# next: starting another takes as long as most work.
+_GRACE = 1.0
+_ROOT = Path(__file__).resolve().parents[3]
+# This very package, whatever else is on the path, and nothing from the folder that it runs in.
+_MAIN = (
+    'import sys; sys.path[:] = [sys.argv[2], *filter(None, sys.path)]; import dfp_ros; '
+    'sys.path.append(sys.path.pop(0)); import dfp_ros.node.files.loader_process as process; '
+    'process.main(int(sys.argv[1]))')
+
+
+class GivenUpError(PolicyError):
+    """Nobody wants the result any more."""
+
+
+class Loader:
+    """
+    A process that loads for this one, one file after the other; it starts when it is needed.
+
+    :param what: What it does, for messages.
+    :param is_ending: Says whether the node is to end, so that nothing is waited for any more.
+    """
+
+    def __init__(self, what: str, is_ending: Callable[[], bool] = bool) -> None:
+        """Start nothing yet."""
+        self._what = what
+        self._is_ending = is_ending
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._is_closed = False
+
+    # What it does
+
+    def look(self, name: str, seconds: float) -> PolicyFile:
+        """
+        Read a policy file, hash it, and see what it says of itself.
+
+        :param name: Path of a file, or the bare name of one that comes with the package.
+        :param seconds: How long that may take.
+        :raises PolicyError: Where the file cannot be used, or that takes longer.
+        """
+        reply, (spec, content) = self._ask(
+            {'do': 'look', 'name': name}, (), seconds, f'policy file {name}', 2)
+        return PolicyFile(
+            Path(reply['path']), content, reply['sha256'], PolicySpec.from_json(spec.decode()),
+            tuple(reply['unbounded']))
+
+    def read(
+            self, name: str, seconds: float, folder: str = '', suffix: str = '',
+    ) -> tuple[Path, bytes]:
+        """
+        Read a short file.
+
+        :param name: Its path.
+        :param seconds: How long that may take.
+        :param folder: Where bare names are, if it may be one; see
+            :func:`dfp_ros.resources.find_shared`.
+        :param suffix: What a bare name may leave out.
+        :return: Where it was found, and what is in it.
+        :raises PolicyError: Where it cannot be read, or that takes longer.
+        """
+        reply, (content,) = self._ask(
+            {'do': 'read', 'name': name, 'folder': folder, 'suffix': suffix}, (), seconds, name, 1)
+        return Path(reply['path']), content
+
+    def try_out(
+            self, file: PolicyFile, execution: ExecutionSettings, candidates: int,
+            seconds: float, is_given_up: Callable[[], bool] = bool) -> float:
+        """
+        See whether a policy file can be loaded and answers.
+
+        :param file: The file as it was read.
+        :param execution: What it is to run on.
+        :param candidates: Noise vectors of every call, 0 for the file's own number.
+        :param seconds: How long that may take.
+        :param is_given_up: Says whether nobody wants to know any more.
+        :return: For how long at a time loading it keeps the interpreter from other threads, in s.
+        :raises PolicyError: Where it cannot, or that takes longer.
+        """
+        files: list[int] = []
+        try:
+            files += [
+                remember(file.spec.to_json().encode(), 'spec'), remember(file.content, 'policy')]
+            reply, _ = self._ask({
+                'do': 'try', 'path': os.fspath(file.path), 'sha256': file.sha256,
+                'unbounded': file.unbounded, 'execution': asdict(execution),
+                'candidates': candidates}, files, seconds, f'policy file {file.path}', 0,
+                is_given_up)
+            return float(reply['keeps'])
+        finally:
+            for number in files:
+                os.close(number)
+
+    # How it does it
+
+    def start(self) -> None:
+        """Start the process already, so that what is asked first takes no longer than the rest."""
+        with self._lock, contextlib.suppress(PolicyError):
+            self._start()
+
+    def kill(self) -> None:
+        """Kill the process, whatever it does; who waits for it gets an error at once."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        """Kill the process, and start no other."""
+        self._is_closed = True
+        self.kill()
+        # Who waits for it lets go within a moment.
+        if self._lock.acquire(timeout=1.0):
+            self._drop()
+            self._lock.release()
+
+    def _ask(
+            self, request: dict[str, Any], files: Sequence[int], seconds: float, what: str,
+            count: int, is_given_up: Callable[[], bool] = bool,
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Have one request answered; return the answer and the contents beside it."""
+        end = time.monotonic() + seconds
+        text = json.dumps({**request, 'seconds': seconds}).encode()
+        if len(text) > LONGEST:
+            raise PolicyError(f'{what[:200]}...: is too long for the path of a file')
+        if not self._lock.acquire(timeout=seconds):
+            raise PolicyError(f'{what}: {self._what} was busy with another for {seconds:g} s')
+        try:
+            started = self._start()
+            try:
+                socket.send_fds(started, [text], files)
+                reply, received = self._receive(started, end, seconds, what, is_given_up)
+            except OSError as error:
+                raise self._explain_end(what) from error
+            if 'error' in reply:
+                for file in received:
+                    os.close(file)
+                raise PolicyError(reply['error'])
+            assert len(received) == count, 'the process that was started speaks the same'
+            return reply, [recall(file) for file in received]
+        finally:
+            self._lock.release()
+
+    def _receive(
+            self, ours: socket.socket, end: float, seconds: float, what: str,
+            is_given_up: Callable[[], bool]) -> tuple[dict[str, Any], list[int]]:
+        """Wait for an answer; kill the process where there is none in time."""
+        waiting = select.poll()
+        waiting.register(ours, select.POLLIN)
+        begin = time.monotonic()
+        while not waiting.poll(_POLL * 1e3):
+            now = time.monotonic()
+            if self._is_ending():
+                self._drop()
+                raise GivenUpError(f'{what}: was given up, as the node ends')
+            if is_given_up() and now > begin + _GRACE:
+                self._drop()
+                raise GivenUpError(f'{what}: was given up for another')
+            if now > end:
+                self._drop()
+                raise PolicyError(
+                    f'{what}: {self._what} did not come to an end within {seconds:g} s, and was '
+                    'killed; does the file system answer, and does its graph end? load_timeout '
+                    'is how long each step may take')
+        text, files, *_ = socket.recv_fds(ours, LONGEST, 2)
+        if not text:
+            raise self._explain_end(what)
+        return json.loads(text), list(files)
+
+    def _explain_end(self, what: str) -> PolicyError:
+        """Say that the process ended by itself, and let it go."""
+        process = self._process
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if process is not None:
+                process.wait(0.5)
+        status = process.returncode if process is not None else None
+        self._drop()
+        if self._is_closed:
+            return PolicyError(f'{what}: was given up, as the node ends')
+        return PolicyError(
+            f'{what}: {self._what} ended with status {status} in the middle of it: memory was '
+            'short, or the file makes ONNX Runtime crash')
+
+    def _start(self) -> socket.socket:
+        """Start the process, unless it is there."""
+        if self._socket is not None and self._process is not None and (
+                self._process.poll() is None):
+            return self._socket
+        self._drop()
+        if self._is_closed:
+            raise PolicyError(f'{self._what} was asked for, but the node ends')
+        failed: list[Exception] = []
+
+        def start() -> None:
+            # A new process has the priority and the processors of the thread that starts it.
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+                os.sched_setaffinity(0, range(os.cpu_count() or 1))
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, '-c', _MAIN, str(theirs.fileno()), str(_ROOT)],
+                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+                self._socket = ours
+            except OSError as error:
+                failed.append(error)
+            finally:
+                theirs.close()
+
+        thread = threading.Thread(target=start, name='loader')
+        thread.start()
+        thread.join()
+        if self._socket is None:
+            raise PolicyError(f'{self._what} could not be started: {failed[0]}')
+        return self._socket
+
+    def _drop(self) -> None:
+        """Kill the process and forget it, even where the kernel does not let it go."""
+        if self._process is not None:
+            self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.2)
+        if self._socket is not None:
+            self._socket.close()
+        self._process = self._socket = None

@@ -1,0 +1,170 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+A process that opens, reads and tries out files for a node, and that can be killed.
+
+It gets one request after the other on a socket, as JSON with file descriptors beside it, and
+answers each; see :mod:`dfp_ros.node.files.loader`. Contents travel as files in memory. It ends
+with the process that started it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import contextlib
+import itertools
+import json
+import os
+from pathlib import Path
+import select
+import signal
+import socket
+import threading
+import time
+from typing import Any
+
+from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
+from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file
+from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.core.text.errors import explain
+from dfp_ros.resources import find_shared
+from dfp_ros.spec import PolicySpec
+
+#: Longest request or answer in bytes, without the contents beside it.
+LONGEST = 64 << 10
+_LONGEST_TEXT = 4000
+_NICE = 10
+_WARM_UPS = 2
+
+
+def remember(content: bytes, name: str) -> int:
+    """Put bytes into a file in memory; return its descriptor, which the caller closes."""
+    file = os.memfd_create(name, os.MFD_CLOEXEC)
+    left = memoryview(content)
+    while left:
+        left = left[os.write(file, left):]
+    return file
+
+
+def recall(file: int) -> bytes:
+    """Read and close what :func:`remember` made."""
+    try:
+        size = os.fstat(file).st_size
+        pieces, position = [], 0
+        while position < size:
+            pieces.append(os.pread(file, size - position, position))
+            position += len(pieces[-1])
+        return pieces[0] if len(pieces) == 1 else b''.join(pieces)
+    finally:
+        os.close(file)
+
+
+def look_at_policy(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    """Read a policy file, hash it, and see what it says of itself."""
+    file = read_policy_file(find_shared(request['name'], 'models', '.onnx'))
+    return {'path': os.fspath(file.path), 'sha256': file.sha256, 'unbounded': file.unbounded}, [
+        remember(file.spec.to_json().encode(), 'spec'), remember(file.content, 'policy')]
+
+
+def read_text(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    """Read a short file."""
+    path = Path(request['name']).expanduser()
+    if request['folder']:
+        path = find_shared(request['name'], request['folder'], request['suffix'])
+    try:
+        content = read_regular(path, LARGEST_TEXT)
+    except FileNotFoundError as error:
+        raise LoadError(
+            f'{path}: there is no such file (looked in {path.absolute().parent})') from error
+    except OSError as error:
+        raise LoadError(f'{path}: cannot be read: {error.strerror}') from error
+    return {'path': os.fspath(path)}, [remember(content, 'text')]
+
+
+def try_policy(request: dict[str, Any], files: Sequence[int]) -> dict[str, Any]:
+    """Make a session of a policy file, and have it answer."""
+    from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+    spec, content = map(recall, files)
+    # ONNX Runtime keeps the interpreter in each of two steps; the second ends with the session.
+    times: list[float] = []
+    policy = OnnxPolicy(
+        PolicyFile(
+            Path(request['path']), content, request['sha256'], PolicySpec.from_json(spec.decode()),
+            tuple(request['unbounded'])),
+        ExecutionSettings(**request['execution']), lambda: times.append(time.thread_time()),
+        request['candidates'], lambda: times.append(time.thread_time()))
+    policy.warm_up(policy.candidates or policy.spec.candidates, _WARM_UPS)
+    return {'keeps': max(after - before for before, after in itertools.pairwise(times))}
+
+
+class LoadError(ValueError):
+    """A file cannot be loaded."""
+
+
+def answer(request: dict[str, Any], files: Sequence[int]) -> tuple[dict[str, Any], list[int]]:
+    """Do what is asked for; an error is an answer too."""
+    try:
+        if request['do'] == 'look':
+            return look_at_policy(request)
+        if request['do'] == 'read':
+            return read_text(request)
+        return try_policy(request, files), []
+    except Exception as error:  # whatever it is, who asked has to know
+        text = explain(error)
+        return {'error': text[:_LONGEST_TEXT], 'kind': type(error).__name__}, []
+
+
+def main(number: int) -> None:
+    """
+    Answer until whoever asks is gone.
+
+    :param number: Descriptor of the socket.
+    """
+    step_back()
+    ours = socket.socket(fileno=number)
+    threading.Thread(target=_end_with, args=(ours,), daemon=True).start()
+    while True:
+        text, files, *_ = socket.recv_fds(ours, LONGEST, 2)
+        if not text:
+            return
+        request = json.loads(text)
+        # Whatever becomes of whoever asked and of this thread, the process ends.
+        signal.setitimer(signal.ITIMER_REAL, request['seconds'] + 5)
+        if request['do'] == 'try':
+            # What has to be imported is no part of what is timed.
+            import dfp_ros.core.policy.onnx_policy  # noqa: F401
+        reply, made = answer(request, files)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        with contextlib.suppress(OSError):
+            socket.send_fds(ours, [json.dumps(reply).encode('utf-8')], made)
+        for file in made:
+            os.close(file)
+
+
+def step_back() -> None:
+    """Leave processor and memory to the node, whatever it had when it started this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)
+    with contextlib.suppress(OSError):
+        # The first that the kernel ends where memory is short.
+        Path('/proc/self/oom_score_adj').write_text('1000')
+
+
+def _end_with(ours: socket.socket) -> None:
+    """End the process with the one at the other end of the socket."""
+    waiting = select.poll()
+    waiting.register(ours, select.POLLRDHUP)
+    waiting.poll()
+    os._exit(0)

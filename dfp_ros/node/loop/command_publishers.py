@@ -1,0 +1,141 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The robot's topics: where commands go, and where samples come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import inspect
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.observation.interleaving import Interleaving
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.core.text.errors import explain
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.ros.qos import COMMAND_QOS
+from dfp_ros.node.ros.qos_monitor import QosWatch
+
+_WITH_INFORMATION = inspect.signature(lambda message, information: None)
+
+
+class CommandPublishers:
+    """
+    The publishers of a robot's command topics.
+
+    :param node: Where they are created.
+    :param loop: Has the robot's description; loops that follow it have the same.
+    :param watch: Hears of subscribers that get nothing.
+
+    :ivar has_stopped: Whether the last stop was a command that was sent: positions have none
+        before there was another.
+    """
+
+    def __init__(self, node: Node, loop: ControlLoop, watch: QosWatch | None = None) -> None:
+        """Create them."""
+        self._node = node
+        self.has_stopped = False
+        watch = watch or QosWatch(node)
+        self._publishers: list[Publisher] = [
+            node.create_publisher(
+                writer.message_type, topic.topic, COMMAND_QOS,
+                event_callbacks=watch.of_command(topic.topic, topic.type))
+            for topic, writer in zip(loop.robot.commands, loop.writers, strict=True)]
+
+    def send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
+        """
+        Publish a decision's command, if it has one; a topic that fails costs no other its own.
+
+        :param loop: Its writers put the command into messages.
+        :param decision: The decision.
+        :param stamp: Stamp of the messages in ns.
+        :raises Exception: What the last topic that failed raised.
+        """
+        if decision.sent is None:
+            return
+        failed: Exception | None = None
+        for publisher, writer in zip(self._publishers, loop.writers, strict=True):
+            try:
+                publisher.publish(writer.serialize(decision.sent, stamp, decision.ahead))
+            except Exception as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> bool:
+        """
+        Publish a decision's command where there is nothing to fall back on.
+
+        :return: Whether it had one, and that was sent.
+        """
+        try:
+            self.send(loop, decision, stamp)
+            return decision.sent is not None
+        except Exception as error:
+            self._node.get_logger().error(
+                f'a command could not be sent: {explain(error)}', throttle_duration_sec=1.0)
+            return False
+
+    def send_stop(self, loop: ControlLoop) -> None:
+        """Send a stop to every command topic, if anything was commanded that it could end."""
+        stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.halt())
+        self.has_stopped = self.try_to_send(loop, stop, self.unasked_stamp())
+
+    def unasked_stamp(self) -> int:
+        """
+        Make the stamp of a command that answers no observation.
+
+        It is not quite now: where time is simulated, an observation may be stamped with this very
+        instant, and a robot that waits for its answer would take the command for it.
+        """
+        return max(0, self._node.get_clock().now().nanoseconds - 1)
+
+    def facts(self) -> dict[str, str]:
+        """List what is worth a line in diagnostics: the topics that nobody listens to."""
+        return {'unheard': ' '.join(
+            publisher.topic_name for publisher in self._publishers
+            if not publisher.get_subscription_count())}
+
+    def wait_until_arrived(self) -> None:
+        """Wait a moment for the last commands to arrive."""
+        for publisher in self._publishers:
+            publisher.wait_for_all_acked(Duration(seconds=0.5))
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+
+
+def _numbered(
+        receive: Callable[[object], None],
+        interleaving: Interleaving | None) -> Callable[..., None]:
+    """Have a callback note the number that the publisher gave a message."""
+    if interleaving is None:
+        return receive
+
+    def receive_numbered(*arguments: Any) -> None:
+        # The executor of events gives message and information as one argument, the others as two.
+        found = arguments[0] if len(arguments) == 1 else arguments
+        message, info = found if isinstance(found, tuple) else (found, {})
+        interleaving.number = info.get('publication_sequence_number')
+        receive(message)
+
+    # From which rclpy tells that the information is wanted.
+    receive_numbered.__signature__ = _WITH_INFORMATION  # type: ignore[attr-defined]
+    return receive_numbered

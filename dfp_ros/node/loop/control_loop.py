@@ -1,0 +1,90 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Everything that one control loop works with, loaded from the files that the settings name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+import math
+
+from dfp_ros.core.control.controller import Controller
+from dfp_ros.core.control.factory import make_controller
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.settings.node import Settings
+from dfp_ros.node.messages.command_writer import CommandWriter
+
+
+@dataclass(frozen=True)
+class ControlLoop:
+    """
+    What the ticks work with; it is replaced as a whole, between two ticks.
+
+    :param settings: The parameters that it was made from.
+    :param robot: The robot's description.
+    :param policy: The policy.
+    :param controller: Decides the commands.
+    :param writers: Writers of the command topics, in the description's order.
+    :param tick: Time between two ticks in ns.
+    :param latency: p99 of the policy's inference in s as measured, NaN where it was not.
+    :param understudy: Rehearses steps before they count; None where nothing is rehearsed.
+    """
+
+    settings: Settings
+    robot: RobotDescription
+    policy: OnnxPolicy
+    controller: Controller
+    writers: tuple[CommandWriter, ...]
+    tick: int
+    latency: float = math.nan
+    understudy: Controller | None = None
+
+
+def make_control_loop(
+        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:
+    """
+    Put a control loop together; the policy is not asked anything.
+
+    :param settings: The node's parameters.
+    :param robot: The robot's description.
+    :param policy: The policy.
+    :raises ValueError: Where settings, robot and policy do not fit each other.
+    """
+    controller = make_controller(settings, robot, policy)
+    writers = tuple(CommandWriter(topic, policy.spec) for topic in robot.commands)
+    return ControlLoop(
+        settings, robot, policy, controller, writers, settings.tick(policy.spec),
+        understudy=make_understudy(settings, robot, policy))
+
+
+def make_understudy(
+        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> Controller | None:
+    """
+    Make what rehearses; None where nothing is to be rehearsed.
+
+    :param settings: The node's parameters.
+    :param robot: The robot's description.
+    :param policy: The policy that is asked when it counts, too.
+    """
+    return make_controller(settings, robot, policy) if settings.realtime.rehearsal else None
+
+
+def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
+    """
+    Make a loop with the same policy, without a plan, and other settings.
+
+    :raises ValueError: Where they do not fit robot and policy.
+    """
+    made = make_control_loop(settings, loop.robot, loop.policy)
+    return replace(made, latency=loop.latency)

@@ -1,0 +1,94 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Which decisions are worth a line in the log: changes once, what lasts now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.text.printable import printable, TEXT
+
+# How long a source may be missing, in s, before that is worth a warning, and between warnings.
+PATIENCE, REPEAT = 3.0, 5.0
+# Lines that may come at once, and then in a second: a line costs a tick more than its decision.
+BURST, PER_SECOND = 20, 1.0
+
+
+class DecisionLog:
+    """
+    Logs decisions.
+
+    :param logger: A logger with ``info`` and ``warning``.
+    :param clock: Monotonic time in s.
+
+    :ivar last: The last decision, None before the first.
+    """
+
+    def __init__(self, logger: Any, clock: Callable[[], float]) -> None:
+        """Start before the first decision."""
+        self._logger = logger
+        self._clock = clock
+        self._may_say, self._unsaid, self._last_time = float(BURST), 0, clock()
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was logged."""
+        self.last: Decision | None = None
+        self._said_text = ''
+        self._next_warning = self._clock() + PATIENCE
+
+    def add(self, decision: Decision) -> None:
+        """Log a decision, if there is something to say."""
+        last, self.last = self.last, decision
+        now = self._clock()
+        is_new = last is None or last.state is not decision.state
+        if decision.state in (State.HOLD, State.STOPPED):
+            if is_new or (last is not None and last.reason != decision.reason):
+                self._unsaid += 1
+            elif decision.text != self._said_text and now >= self._next_warning:
+                # The reason is the same, but another joint, or another source.
+                self._unsaid += 1
+            if self._unsaid:
+                self._said_text, self._next_warning = decision.text, now + REPEAT
+                what = 'holding' if decision.state is State.HOLD else 'stopped until ~/resume'
+                self._say(f'{what}: {printable(decision.text, TEXT)}', now, is_warning=True)
+            return
+        if decision.state is State.RUNNING:
+            if is_new:
+                self._unsaid += 1
+                self._next_warning = now
+            if self._unsaid:
+                self._say('running', now, is_warning=False)
+        if decision.reason and now >= self._next_warning:
+            self._next_warning = now + REPEAT
+            what = (
+                'waiting, nothing is commanded' if decision.state is State.WAITING
+                else decision.reason.words)
+            self._logger.warning(f'{what}: {printable(decision.text, TEXT)}')
+
+    def _say(self, text: str, now: float, is_warning: bool) -> None:
+        """Say the newest of what is unsaid, unless there were many lines of late."""
+        self._may_say = min(BURST, self._may_say + (now - self._last_time) * PER_SECOND)
+        self._last_time = now
+        if self._may_say >= 1:
+            self._may_say -= 1
+            unsaid, self._unsaid = self._unsaid - 1, 0
+            text += f' (and {unsaid} changes before it)' if unsaid else ''
+            # rclpy takes a line of code for one that always has the same severity.
+            if is_warning:
+                self._logger.warning(text)
+            else:
+                self._logger.info(text)

@@ -1,0 +1,155 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy that is to take over: looked at in a moment, then loaded and tried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.policy.policy_file import PolicyFile, require_ending
+from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.core.settings.node import Settings
+from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop
+from dfp_ros.resources import find_shared
+from dfp_ros.spec import PolicySpec
+
+
+def load_policy(
+        name: str, execution: ExecutionSettings | None = None,
+        wait: Callable[[], None] | None = None, candidates: int | None = None) -> OnnxPolicy:
+    """
+    Load a policy by path or bare name.
+
+    :param name: The path or the name.
+    :param execution: What it runs on.
+    :param wait: Called before what keeps the interpreter for long; see :class:`OnnxPolicy`.
+    :param candidates: Noise vectors of every call, 0 for the file's own number; None for any.
+    :raises ValueError: Where it cannot be found or used.
+    """
+    return OnnxPolicy(find_shared(name, 'models', '.onnx'), execution, wait, candidates)
+
+
+#: Tries a file out, with what it is to run on and its candidates; raises PolicyError.
+TryOut = Callable[[PolicyFile, ExecutionSettings, int], None]
+
+# Calls to measure a p99 with, fewer where they take longer than this many seconds together. What
+# else the machine does must not have a policy refused, so one that seems too slow is tried again.
+_CALLS, _FEWEST_CALLS, _SECONDS, _ATTEMPTS = 200, 50, 0.1, 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """
+    What is to take over.
+
+    :param settings: The parameters that it is to run with.
+    :param policy: The policy, where it is loaded already; None where it has to be.
+    :param file: What was read of its file when it was asked for; None where that was not yet.
+    """
+
+    settings: Settings
+    policy: OnnxPolicy | None = None
+    file: PolicyFile | None = None
+
+    @property
+    def content(self) -> PolicyFile | None:
+        """Return what was read of its file, None where nothing was."""
+        return self.policy.file if self.policy is not None else self.file
+
+
+class _Unloaded:
+    """Stands for a policy of which no more is known than its specification."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        """Keep the specification."""
+        self.spec = spec
+
+
+def look_at(settings: Settings, robot: RobotDescription, file: PolicyFile) -> PolicySpec:
+    """
+    See whether a policy file can be what the settings want of it, in well under a tick.
+
+    It fits robot and settings, as far as its specification tells; no file is read.
+
+    :return: Its specification.
+    :raises ValueError: Where it cannot be.
+    """
+    require_ending(file, settings.execution)
+    make_control_loop(settings, robot, cast(OnnxPolicy, _Unloaded(file.spec)))
+    return file.spec
+
+
+def load_control_loop(
+        candidate: Candidate, robot: RobotDescription,
+        wait: Callable[[], None] | None = None, try_out: TryOut | None = None) -> ControlLoop:
+    """
+    Load a candidate, try it out, and measure how long it takes to answer.
+
+    :param candidate: What is to be loaded.
+    :param robot: The robot's description.
+    :param wait: Called before what keeps other threads from the interpreter; it returns when they
+        can spare it. None for no wait.
+    :param try_out: Tries its file out first, where that can be killed; None for no trial.
+    :raises ValueError: Where it cannot be used.
+    """
+    settings = candidate.settings
+    if try_out is not None and candidate.content is not None:
+        try_out(candidate.content, settings.execution, settings.candidates)
+    if wait is not None:
+        # Who asked for it may be at it still, and each thread that wants the interpreter delays
+        # the others.
+        wait()
+    if candidate.policy is None and candidate.file is not None:
+        policy = OnnxPolicy(candidate.file, settings.execution, wait, settings.candidates)
+    elif candidate.policy is None:
+        policy = load_policy(settings.policy, settings.execution, wait, settings.candidates)
+    else:
+        policy = candidate.policy.prepared_for(settings.candidates, wait)
+    loop = make_control_loop(settings, robot, policy)
+    candidates = settings.candidates or policy.spec.candidates
+    calls = int(np.clip(
+        _SECONDS / np.median(policy.warm_up(candidates)), _FEWEST_CALLS, _CALLS))
+    for _ in range(_ATTEMPTS):
+        latency = float(np.percentile(policy.warm_up(candidates, calls), 99))
+        loop = replace(loop, latency=latency)
+        if latency <= longest_latency(loop):
+            break
+    return loop
+
+
+def longest_latency(loop: ControlLoop) -> float:
+    """Return how long inference may take, in s."""
+    return loop.settings.latency_share * loop.tick * 1e-9
+
+
+def require_latency(loop: ControlLoop) -> None:
+    """
+    See whether a policy answers fast enough for its ticks.
+
+    :raises PolicyError: Where it does not.
+    """
+    limit = longest_latency(loop)
+    if loop.latency > limit:
+        raise PolicyError(
+            f'policy {loop.policy.spec.name!r} ({loop.policy.path}): its inference takes '
+            f'{loop.latency * 1e3:.3g} ms (p99), expected at most {limit * 1e3:.3g} ms, which is '
+            f'{loop.settings.latency_share:g} of a tick at {1e9 / loop.tick:g} Hz; lower rate or '
+            'candidates, or raise latency_share')

@@ -1,0 +1,141 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Subscriptions to the sources of an observation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+import time
+
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.description.sources import STATIC_RECEPTION
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.observation.interleaving import Interleaving
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.node.loop.command_publishers import _numbered
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.messages.source_reader import SourceReader
+from dfp_ros.node.ros.endpoints import publisher_names
+from dfp_ros.node.ros.node_clock import NodeTime
+from dfp_ros.node.ros.qos import source_qos
+from dfp_ros.node.ros.qos_monitor import QosWatch
+
+# Seconds after which it is looked again who publishes joints in several messages.
+_LOOK_AGAIN = 1.0
+
+
+class SourceSubscriptions:
+    """
+    The subscriptions to a robot's sources.
+
+    :param node: Where they are created.
+    :param loop: Has the robot's description.
+    :param receive: Gets each sample with its source's name.
+    :param watch: Hears of publishers from which nothing comes.
+    """
+
+    def __init__(
+            self, node: Node, loop: ControlLoop, receive: Callable[[str, Sample], None],
+            watch: QosWatch | None = None) -> None:
+        """Create them."""
+        _require_other_topics(node, loop.robot)
+        self._node = node
+        self._time = NodeTime(node)
+        #: Each source that one publisher is to send, with what notices several of them.
+        self.interleavings = [
+            (source, Interleaving()) for source in loop.robot.sources.values() if not source.child]
+        turns = {source.name: interleaving for source, interleaving in self.interleavings}
+
+        def counted(name: str, sample: Sample) -> None:
+            if name in turns:
+                # What has other joints may be another publisher's; what has none does not count.
+                joints = sample.joints
+                if joints is None or max(joints.slots) >= 0:
+                    turns[name].add(joints and joints.slots)
+            receive(name, sample)
+
+        self._receive = counted
+        watch = watch or QosWatch(node)
+        lockstep = loop.settings.trigger == 'samples'
+        self._subscriptions: list[Subscription] = []
+        for source in loop.robot.sources.values():
+            reader = SourceReader(source, loop.robot)
+            is_kept = lockstep or source.qos.durability != 'volatile'
+            self._subscriptions.append(node.create_subscription(
+                reader.message_type, source.topic,
+                _numbered(
+                    self._receiver(source.name, source.topic, reader.read, is_kept),
+                    turns.get(source.name)),
+                source_qos(source.qos, lockstep),
+                event_callbacks=watch.of_source(source.topic, source.type)))
+            if source.static_topic:
+                self._subscriptions.append(node.create_subscription(
+                    reader.message_type, source.static_topic,
+                    self._receiver(source.name, source.static_topic, reader.read_static, True),
+                    source_qos(STATIC_RECEPTION),
+                    event_callbacks=watch.of_source(source.static_topic, source.type)))
+
+    def _receiver(
+            self, name: str, topic: str, read: Callable[[object, int], Sample | None],
+            is_kept: bool) -> Callable[[object], None]:
+        """
+        Make the callback of one topic of a source.
+
+        :param is_kept: Whether messages count that come before simulated time begins. Their age
+            would be the time of the simulation, and so would be what their stamps are ahead of
+            their arrival.
+        """
+        full_name = self._node.resolve_topic_name(topic)
+        publishers: tuple[str, ...] = ()
+        looked = -_LOOK_AGAIN
+
+        def receive(message: object) -> None:
+            nonlocal publishers, looked
+            now = self._time.now()
+            sample = read(message, now)
+            if sample is None or not (now or is_kept):
+                return
+            if sample.joints is not None:
+                # Where a message has a part of the joints, whose it may be is worth knowing.
+                if time.monotonic() - looked >= _LOOK_AGAIN:
+                    publishers = tuple(publisher_names(self._node, full_name))
+                    looked = time.monotonic()
+                sample = replace(sample, joints=replace(sample.joints, publishers=publishers))
+            self._receive(name, sample)
+        return receive
+
+    def close(self) -> None:
+        """Destroy the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+
+def _require_other_topics(node: Node, robot: RobotDescription) -> None:
+    """
+    See that no command is heard as if a sensor had sent it, after remapping.
+
+    :raises DescriptionError: Where a source's topic is a command topic.
+    """
+    commands = {node.resolve_topic_name(topic.topic): topic for topic in robot.commands}
+    for source in robot.sources.values():
+        command = commands.get(node.resolve_topic_name(source.topic))
+        if command is not None:
+            raise DescriptionError(
+                f'{source.where}: its topic {source.topic} is, as remapped, '
+                f'{node.resolve_topic_name(source.topic)}, which the command {command.name!r} '
+                'goes to; a source has to be what the robot measures')

@@ -1,0 +1,141 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What makes ticks come, and the deadlines that they come at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+import time
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from dfp_ros.node.loop.standstill import StandstillWatch
+
+_WATCH_PERIOD = 0.1  # s
+
+
+class TickTimer:
+    """
+    Calls for ticks at absolute deadlines, which are dropped when they are missed.
+
+    :param node: Creates the timers, and has the clock where time is simulated.
+    :param tick: Called at each deadline.
+    :param stand_still: Called with what is the matter where simulated time stands still.
+
+    :ivar is_simulated: Whether deadlines are on simulated time.
+    :ivar watched: Called ten times a second where time is simulated.
+    :ivar deadline: Of the last tick, in s on the clock of the deadlines; None before the first.
+    """
+
+    def __init__(
+            self, node: Node, tick: Callable[[], None],
+            stand_still: Callable[[str], None]) -> None:
+        """Wait to be started."""
+        self.is_simulated = False
+        self.deadline: float | None = None
+        self._node = node
+        self._tick = tick
+        self._stand_still = stand_still
+        self.watched: Callable[[], None] = _nothing
+        self._timer: Any = None
+        # Where time is simulated, sees whether it goes on.
+        self._watch_timer: Any = None
+        self._standstill = StandstillWatch()
+        self._period = self._early = 0.0
+
+    def start(self, period: int, early: int = 0) -> None:
+        """
+        Call for ticks, the first after one period.
+
+        :param period: Time between two in ns.
+        :param early: How long before a deadline to wake up, and watch the clock for the rest, in
+            ns; at most a tenth of a period, and not where time is simulated.
+        """
+        self.stop()
+        self._period = period * 1e-9
+        # A steady clock cannot be set; simulated time has to be followed, but may stand still for
+        # the samples that come with it.
+        self.is_simulated = bool(self._node.get_parameter('use_sim_time').value)
+        clock = steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if self.is_simulated:
+            clock = self._node.get_clock()
+            self._standstill.start(clock.now().nanoseconds)
+            self._watch_timer = self._node.create_timer(
+                _WATCH_PERIOD, self._watch_clock, clock=steady)
+        early = 0 if self.is_simulated else min(early, period // 10)
+        self._early = early * 1e-9
+        # The first call is so much sooner; all others follow a period apart.
+        self._timer = self._node.create_timer(self._period - self._early, self._call, clock=clock)
+        if early:
+            self._timer.timer_period_ns = period
+
+    def stop(self) -> None:
+        """Call for no more."""
+        for timer in (self._timer, self._watch_timer):
+            if timer is not None:
+                self._node.destroy_timer(timer)
+        self._timer = self._watch_timer = None
+        self.deadline = None
+
+    def keep_up(self) -> None:
+        """
+        Tick if it is time, before something else that may come many times in a row.
+
+        The executor takes all that waits of one kind before it looks at its timers: hundreds of
+        new parameters would keep a robot on its way without a decision. Where time is simulated,
+        it waits with them.
+        """
+        if self._timer is None or self.is_simulated:
+            return
+        late = -self.time_left()
+        if late >= 0:
+            # What the timer names is the first deadline that it was not called at.
+            self._serve(time.monotonic() - late % self._period)
+
+    def time_left(self) -> float:
+        """Measure the seconds until the next deadline; infinity while there is none."""
+        if self._timer is None:
+            return math.inf
+        return float(self._timer.time_until_next_call() * 1e-9) + self._early
+
+    def _call(self) -> None:
+        """Tick at a deadline, unless that was done while the timer had to wait."""
+        now = time.monotonic()
+        if self.is_simulated:
+            now = self._node.get_clock().now().nanoseconds * 1e-9
+        deadline = now + self.time_left() - self._period
+        if self._early:
+            while time.monotonic() < deadline:
+                pass
+        self._serve(deadline)
+
+    def _serve(self, deadline: float) -> None:
+        """Tick once for a deadline; a clock that was set back has them all anew."""
+        if self.deadline is None or abs(deadline - self.deadline) > 0.5 * self._period:
+            self.deadline = deadline
+            self._tick()
+
+    def _watch_clock(self) -> None:
+        """See whether simulated time goes on."""
+        self.watched()
+        text = self._standstill.find(self._node.get_clock().now().nanoseconds)
+        if text:
+            self._stand_still(text)
+
+
+def _nothing() -> None:
+    """Do nothing."""

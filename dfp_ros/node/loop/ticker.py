@@ -1,0 +1,386 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""When a tick is due, and what is done in it, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import time
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.input_log import Failed, Journal
+from dfp_ros.core.observation.freshness import check_sources
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_store import SampleStore
+from dfp_ros.core.safety.reasons import Reason, Response
+from dfp_ros.node.loop.cache_warmup import Rehearsal
+from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.controlled_stop import stop_robot
+from dfp_ros.node.loop.decision_log import DecisionLog
+from dfp_ros.node.loop.lockstep import Lockstep
+from dfp_ros.node.loop.standstill import answer_silence
+from dfp_ros.node.loop.statistics import LoopStatistics
+from dfp_ros.node.loop.tick_timer import TickTimer
+from dfp_ros.node.loop.watchdog import LONGEST_BEAT, Watchdog
+from dfp_ros.node.realtime.garbage_collector import GARBAGE
+from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
+from dfp_ros.node.ros.node_clock import NodeTime
+from dfp_ros.node.swap.shadow_publisher import ShadowPublisher
+
+
+class NotActiveError(ValueError):
+    """Something was asked for that takes an active node."""
+
+
+class NotStoppedError(ValueError):
+    """Something was asked for that takes a robot that somebody stopped."""
+
+
+class Ticker:
+    """
+    Runs a control loop between activation and deactivation.
+
+    Everything here happens on the thread that spins the node.
+
+    :param node: Has the clock, and creates the timer.
+    :param loop: The control loop.
+    :param commands: Send what is decided.
+    :param decisions: Publishes every decision; None where that is not asked for.
+
+    :ivar loop: What ticks work with; see :meth:`take_over`.
+    :ivar shadow: Is asked what it would have done; None for none.
+    :ivar after_tick: What else there is to do, called when there is most time until the next tick.
+    :ivar deactivate: Deactivates the node, where a decision asks for that.
+    :ivar is_active: Whether it runs.
+    :ivar store: The newest samples since it started.
+    :ivar log: The log, with the last decision.
+    :ivar statistics: Figures since the timer was started.
+    :ivar journal: What enters the controller from outside, for replays.
+    """
+
+    def __init__(
+            self, node: Node, loop: ControlLoop, commands: CommandPublishers,
+            decisions: DecisionPublisher | None) -> None:
+        """Wait to be started."""
+        self.loop = loop
+        self.shadow: ShadowPublisher | None = None
+        self.after_tick: Callable[[], None] = _nothing
+        self.deactivate: Callable[[], object] = _nothing
+        self.is_active = False
+        self.store = SampleStore(loop.robot.sources)
+        self.log = DecisionLog(node.get_logger(), time.monotonic)
+        self.statistics = LoopStatistics(None)
+        self.journal = Journal()
+        self._node = node
+        self._time = NodeTime(node)
+        self._commands = commands
+        self._decisions = decisions
+        self._timer = TickTimer(node, self._tick_now, self._stand_still)
+        self._watchdog = Watchdog(commands, lambda: self.loop, node.get_logger())
+        self._timer.watched = self._beat
+        # Between slow ticks, sees whether the sources are still there.
+        self._source_timer: Any = None
+        # Where ticks follow the samples, sees whether there are any.
+        self._silence_timer: Any = None
+        self._last_sent = 0.0
+        self._ticks = 0
+        self._lockstep = Lockstep(commands, self.tick)
+        self._rehearsal = Rehearsal(
+            node, lambda: self.loop, lambda: self.store.samples, self._timer.time_left)
+
+    @property
+    def is_timed(self) -> bool:
+        """Return whether ticks come by themselves just now."""
+        return self.is_active and self.loop.settings.trigger == 'timer'
+
+    @property
+    def is_overdue(self) -> bool:
+        """Return whether the watchdog is stopping the robot in this thread's place."""
+        return self._watchdog.has_fired
+
+    def start(self) -> None:
+        """Begin an episode, from samples that arrive from now on, and from those that last."""
+        self.store = self.store.renewed()
+        self.log.restart()
+        self._lockstep.start()
+        self._reset_controller()
+        self.is_active = True
+        self._start_timer()
+
+    def stop(self) -> bool:
+        """
+        Stop ticking, and stop the robot; a last command is sent whatever was sent before.
+
+        :return: Whether it was running.
+        """
+        self._stop_timers()
+        stopped_by_watchdog = self._watchdog.stop()
+        was_active, self.is_active = self.is_active, False
+        if was_active:
+            self.loop.controller.go_on_from(stopped_by_watchdog)
+            self._stop_robot()
+        self.log.restart()
+        return was_active
+
+    def reset(self) -> str:
+        """
+        Stop the robot, and begin an episode: noise from its seed, samples from now on.
+
+        Those that last stay, as nothing has replaced them.
+
+        :return: What was done, for people.
+        :raises NotActiveError: Where the node is not active.
+        """
+        if not self.is_active:
+            raise NotActiveError('the node is not active; activate it first')
+        self._watchdog.wait(self.loop.settings.limits.stop_within)
+        if self._stop_robot():
+            # What was sensed while it slowed down waits to be received, and must not be the first
+            # that a tick sees.
+            self._make_timers()
+            self.statistics.pause()
+        self._reset_controller()
+        self._lockstep.start()
+        self.store.clear()
+        self.log.restart()
+        seed = self.loop.settings.noise_seed
+        return f'chunk dropped, noise starts again at seed {seed}'
+
+    def hold(self) -> str:
+        """
+        Stop the robot at once, and keep it stopped, whatever else happens.
+
+        :return: What was done, for people.
+        :raises Exception: Where the stop could not be sent; the robot is stopped at the next tick
+            all the same, if that one can be.
+        """
+        self.loop.controller.stop('stopped by ~/stop; call ~/resume to go on')
+        until = 'stopped until ~/resume is called; reset, activation and swaps do not end it'
+        if not self.is_active:
+            return f'the node is not active, and commands nothing; {until}'
+        if self.log.last is None or self.log.last.state is State.WAITING:
+            return f'nothing was commanded yet, and nothing will be; {until}'
+        if not self._stop_now():
+            raise NotStoppedError(
+                f'the stop could not be sent ({self.log.last.text}); the node goes on trying')
+        return f'a stop was sent to every command topic; {until}'
+
+    def _stop_now(self) -> bool:
+        """
+        Send the stop that was asked for; tell whether that worked.
+
+        A robot that a single command would stop harder than its limits is slowed down from the
+        next tick on, which is waited for where it is soon.
+        """
+        loop = self.loop
+        if loop.controller.is_fast and self.is_timed and not self._timer.is_simulated and (
+                loop.tick * 1e-9 <= LONGEST_BEAT):
+            ticks, end = self._ticks, time.monotonic() + 2 * LONGEST_BEAT
+            while self._ticks == ticks and time.monotonic() < end:
+                time.sleep(max(0.0, min(self._timer.time_left(), LONGEST_BEAT)))
+                self.keep_up()
+            return self._ticks != ticks and self.log.last is not None and (
+                Reason.INTERNAL_ERROR not in self.log.last.reason)
+        decision = Decision(
+            State.STOPPED, Reason.OPERATOR_STOP, 'stopped by ~/stop; call ~/resume to go on',
+            loop.controller.halt())
+        self.journal.ask_for_stop()
+        self._commands.send(loop, decision, self._commands.unasked_stamp())
+        self.log.add(decision)
+        return True
+
+    def resume(self) -> str:
+        """
+        Let the robot go on after :meth:`hold`.
+
+        :return: What was done, for people.
+        :raises NotStoppedError: Where it was not stopped.
+        """
+        if not self.loop.controller.is_stopped:
+            raise NotStoppedError('nobody stopped the robot; there is nothing to resume')
+        self.loop.controller.resume()
+        return 'goes on with a plan from what is observed now'
+
+    def take_over(self, loop: ControlLoop) -> None:
+        """
+        Go on with another loop from the next tick on.
+
+        :param loop: For the same robot; where its controller is the one that runs, nothing that
+            is decided changes.
+        """
+        old = self.loop
+        if loop.controller is old.controller:
+            self.loop = loop
+            return
+        # Where it cannot take over, the one that runs goes on.
+        loop.controller.take_over(old.controller)
+        self.loop = loop
+        self.journal.take_over(loop.settings.noise_seed)
+        if self.is_active and loop.tick != old.tick:
+            self._start_timer()
+        if self.shadow is not None:
+            self.shadow.follow(loop)
+
+    def receive(self, name: str, sample: Sample) -> None:
+        """Take a sample of a source; where ticks follow the samples, it may be time for one."""
+        if not self.is_active:
+            if sample.lasts:
+                # It is sent once, and valid until it is replaced.
+                self.store.add(name, sample)
+            return
+        instant = self.store.add(name, sample)
+        if self.loop.settings.trigger == 'samples':
+            self._lockstep.receive(self.loop, instant, self.store.instant, self.store.samples)
+
+    def tick(self, now: int, samples: Mapping[str, Sample]) -> None:
+        """
+        Decide, send, and only then do what is not urgent.
+
+        :param now: Time in ns, on the clock of the samples.
+        :param samples: Newest samples by source.
+        """
+        begin = self._watchdog.beat = time.monotonic()
+        loop = self.loop
+        is_stopped, failed = loop.controller.is_stopped, Failed.DECIDING
+        try:
+            decision = loop.controller.step(now, samples)
+            failed, done = Failed.SENDING, Failed.NOTHING
+            if self._watchdog.has_fired:
+                decision = loop.controller.overdue(*self._watchdog.hand_back())
+                done = Failed.OVERDUE
+            self._commands.send(loop, decision, now)
+            failed = done
+        except Exception as error:  # a defect must stop the robot, never leave it on its way
+            decision = loop.controller.fail(error)
+            self._commands.try_to_send(loop, decision, now)
+        self._last_sent = time.monotonic()
+        self._lockstep.keep(loop, decision)
+        try:
+            time_of_tick = now * 1e-9 if self._timer.is_simulated else begin
+            self.statistics.tick(time_of_tick, self._timer.deadline)
+            self.statistics.add(decision.inference, decision.observation_age)
+            self.log.add(decision)
+            self._ticks += 1
+            if self._decisions is not None:
+                entry = self.journal.step(loop.policy.sha256, is_stopped, failed)
+                self._decisions.publish(self._ticks, now, decision, samples, entry)
+            loop.controller.prepare()
+            self.after_tick()
+            if self.shadow is not None:
+                self.shadow.compare(self._ticks, now, decision, self._timer.time_left())
+            GARBAGE.after_tick(self._timer.time_left)
+        finally:
+            if decision.response is Response.DEACTIVATE:
+                self.deactivate()
+
+    def keep_up(self) -> None:
+        """
+        Tick if it is time, before something else that may come many times in a row.
+
+        See :meth:`TickTimer.keep_up`.
+        """
+        self._timer.keep_up()
+
+    def _reset_controller(self) -> None:
+        """Have the controller begin as new."""
+        seed = self.loop.settings.noise_seed
+        self.loop.controller.reset(seed)
+        self.journal.reset(seed)
+
+    def _stop_robot(self) -> bool:
+        """Stop the robot; tell whether that took a while."""
+        since = None if self._timer.is_simulated else self._last_sent
+        return stop_robot(self.loop, self._commands, since, self._node.get_logger())
+
+    def _start_timer(self) -> None:
+        """Begin to tick at the rate that is set, and to count."""
+        timed = self.loop.settings.trigger == 'timer'
+        self.statistics = LoopStatistics(self.loop.tick * 1e-9 if timed else None)
+        self._make_timers()
+
+    def _make_timers(self) -> None:
+        """Make what makes ticks come, the first after one period."""
+        self._stop_timers()
+        self._watchdog.start(self.is_timed and not bool(
+            self._node.get_parameter('use_sim_time').value))
+        if self.loop.settings.trigger == 'samples':
+            self._silence_timer = self._node.create_timer(
+                min(self.loop.tick * 1e-9, LONGEST_BEAT), self._watch_samples,
+                clock=Clock(clock_type=ClockType.STEADY_TIME))
+            return
+        settings = self.loop.settings.realtime
+        self._timer.start(self.loop.tick, settings.early * 1000)
+        if self.loop.tick * 1e-9 > LONGEST_BEAT:
+            self._source_timer = self._node.create_timer(
+                LONGEST_BEAT, self._watch_sources, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        if not self._timer.is_simulated:
+            self._rehearsal.start(settings.rehearsal * 1e-6)
+
+    def _stop_timers(self) -> None:
+        """Have no more ticks."""
+        self._rehearsal.stop()
+        self._timer.stop()
+        for timer in (self._silence_timer, self._source_timer):
+            if timer is not None:
+                self._node.destroy_timer(timer)
+        self._silence_timer = self._source_timer = None
+
+    def _stand_still(self, text: str) -> None:
+        """Hold a robot whose time stands still, where time is simulated."""
+        if self.is_active:
+            answer_silence(text, self.loop, self._commands, self.log, self.journal)
+
+    def _watch_samples(self) -> None:
+        """Hold a robot whose samples stay away, where ticks follow the samples."""
+        self._beat()
+        if self.is_active:
+            self._lockstep.watch(self.loop, self.store.missing, self.log, self.journal)
+
+    def _watch_sources(self) -> None:
+        """Hold a robot whose sources fail between two ticks, where ticks are slow."""
+        self._beat()
+        last = self.log.last
+        if not self.is_active or last is None or last.state is not State.RUNNING:
+            return
+        now = self._time.now()
+        reason, text = check_sources(now, self.loop.robot.sources.values(), self.store.at(now))
+        if reason:
+            decision = Decision(State.HOLD, reason, text, self.loop.controller.halt())
+            self.journal.ask_for_stop()
+            self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
+            self.log.add(decision)
+
+    def _beat(self) -> None:
+        """Show the watchdog that this thread goes on."""
+        self._watchdog.beat = max(self._watchdog.beat, time.monotonic())
+
+    def _tick_now(self) -> None:
+        """Tick, with the samples that have arrived."""
+        if not self.is_active:
+            return
+        now = self._time.now()
+        if self.store.pass_time(now):
+            self._node.get_logger().warning(
+                'the clock was set back; only samples that arrive from now on count',
+                throttle_duration_sec=1.0)
+        self.tick(now, self.store.at(now))
+
+
+def _nothing() -> None:
+    """Do nothing."""

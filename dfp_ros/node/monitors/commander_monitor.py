@@ -1,0 +1,192 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Who else commands the robot: other policy nodes, and whoever publishes on a command topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+import platform
+import time
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from std_msgs.msg import String
+
+from dfp_ros.core.settings.safety import SafetySettings
+from dfp_ros.core.text.printable import listed
+from dfp_ros.node.monitors.claim import BEAT, Claim, Claims
+from dfp_ros.node.ros.endpoints import own_name, publisher_names
+
+# Under each command topic; hidden, as its last part begins with an underscore.
+_MARK = '_commander'
+# Seconds to wait for a node that is known to be there, but was not heard yet.
+_PATIENCE = 2 * BEAT
+# Seconds that DDS takes to find the other participants and their topics, on a busy machine too.
+# A node that is activated earlier would command beside another that it has not found yet.
+_DISCOVERY = 1.5
+# What was killed stays known for 20 s; an end of a node of this node's own name may be its ghost.
+_GHOST = 25.0
+# Beats between two looks at who else publishes.
+_LOOK = 5
+# Lines of the log that one activation is worth; each other node may have a name of its own.
+_MOST_SAID = 100
+
+
+class CommanderWatch:
+    """
+    Sees to it that one policy node at a time commands a robot, and looks for others who do.
+
+    While a node is active it says so, on a topic beside each command topic; a node that hears
+    another is not activated, and of two that have been, the later one deactivates itself. A node
+    that was killed is not heard, so one that is started in its place need not wait.
+
+    :param node: Publishes on the topics, and logs.
+    :param topics: The command topics, as they are published on.
+    :param settings: Returns what is done about others.
+    :param deactivate: Deactivates the node.
+    :param note: Gets what is to be told of others that publish, empty for nothing.
+    """
+
+    def __init__(
+            self, node: Node, topics: Iterable[str], settings: Callable[[], SafetySettings],
+            deactivate: Callable[[], object], note: Callable[[str], None]) -> None:
+        """Listen, and say nothing yet."""
+        self._node = node
+        self._topics = [node.resolve_topic_name(topic) for topic in topics]
+        self._settings = settings
+        self._deactivate = deactivate
+        self._note = note
+        self._claims = Claims(node.get_fully_qualified_name(), platform.node())
+        qos = QoSProfile(depth=10)
+        marks = [f'{topic}/{_MARK}' for topic in self._topics]
+        self._publishers = [node.create_publisher(String, mark, qos) for mark in marks]
+        self._subscriptions: list[Any] = [
+            node.create_subscription(String, mark, self._hear, qos) for mark in marks]
+        self._discovered = time.monotonic() + _DISCOVERY
+        self._timer = node.create_timer(
+            BEAT, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._message = String()
+        self._beats = 0
+        self._said: set[str] = set()
+        self._others = ''
+        self._rivals = ''
+        self._twin_since: dict[str, float] = {}
+
+    def find_stronger(self) -> Claim | None:
+        """
+        Find another node that commands, before this one is to.
+
+        Right after the start, DDS is given time to find it. One that is known to be there is
+        waited for, for a moment: what it says may be on its way.
+        """
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            for subscription in self._subscriptions:
+                self._take(subscription)
+            found = self._claims.stronger(time.monotonic())
+            others = any(
+                self._node.count_publishers(publisher.topic_name) > 1
+                for publisher in self._publishers)
+            now = time.monotonic()
+            if found is not None or (
+                    now > self._discovered and (not others or now > give_up)):
+                return found
+            time.sleep(0.01)
+
+    def start(self) -> None:
+        """Say that this node commands, from now on."""
+        self._message = String(data=self._claims.make(time.time_ns()).to_json())
+        self._beats = 0
+        self._said.clear()
+        self._others = self._rivals = ''
+        self._advance()
+
+    def stop(self) -> None:
+        """Say no more that this node commands."""
+        self._claims.drop()
+
+    def facts(self) -> dict[str, str]:
+        """List what is worth a line in diagnostics."""
+        return {'other_nodes': self._rivals, 'other_publishers': self._others}
+
+    def close(self) -> None:
+        """Destroy everything."""
+        self._node.destroy_timer(self._timer)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+
+    def _hear(self, message: String) -> None:
+        """Hear that a node commands."""
+        self._claims.hear(message.data, time.monotonic())
+
+    def _take(self, subscription: Any) -> None:
+        """Hear what has come, where nobody spins the node."""
+        with subscription.handle:
+            while (taken := subscription.handle.take_message(String, False)) is not None:
+                self._hear(taken[0])
+
+    def _advance(self) -> None:
+        """Say that this node commands, where it does; see who else does."""
+        own, settings = self._claims.own, self._settings()
+        now = time.monotonic()
+        if own is None:
+            self._rivals = listed(self._claims.rivals(now))
+            return
+        for publisher in self._publishers:
+            publisher.publish(self._message)
+        self._beats += 1
+        rivals = [] if settings.second_node == 'ignore' else self._claims.rivals(now)
+        stronger = self._claims.stronger(now) if settings.second_node == 'refuse' else None
+        self._rivals = f'{listed(rivals)} commands this robot, too' if rivals else ''
+        if stronger is not None:
+            self._node.get_logger().error(
+                f'{stronger} commands this robot, too, and was activated before this node, which '
+                'is deactivated; run one of them (safety.second_node)')
+            self._deactivate()
+            return
+        self._say(self._rivals)
+        if rivals or settings.other_publisher == 'ignore':
+            # Other nodes that command are no others that merely publish.
+            self._others = ''
+        elif self._beats % _LOOK == 1:
+            self._others = self._find_others(now)
+        self._note(self._others)
+
+    def _find_others(self, now: float) -> str:
+        """List who else publishes on a command topic."""
+        found = []
+        for topic in self._topics:
+            if self._node.count_publishers(topic) <= 1:
+                self._twin_since.pop(topic, None)
+                continue
+            names = publisher_names(self._node, topic)
+            mine = own_name(self._node)
+            others = [name for name in names if name != mine]
+            if names.count(mine) > 1:
+                since = self._twin_since.setdefault(topic, now)
+                if now - since > _GHOST:
+                    others.append(f'another node of the name {mine}')
+            if others:
+                found.append(f'{listed(dict.fromkeys(others))} publishes on {topic}, too')
+        return '; '.join(found)
+
+    def _say(self, text: str) -> None:
+        """Say something in the log that was not said since the activation."""
+        if text and text not in self._said and len(self._said) < _MOST_SAID:
+            self._said.add(text)
+            self._node.get_logger().warning(text)

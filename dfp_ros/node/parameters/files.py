@@ -1,0 +1,263 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Which parameters a command line gives to which node: of ``--params-file`` and of ``-p``.
+
+rcl passes over what is for other nodes without a word. A file for a whole system is one of those;
+a file whose only section has the wrong name is a robot without its safety settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+import difflib
+from pathlib import Path
+import re
+from typing import Any
+
+import yaml
+
+from dfp_ros.core.files.bounded_yaml import compose_yaml
+from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.printable import printable
+
+# What people write instead of the name of the node.
+_EXECUTABLES = ('policy_node', 'recorder', 'sim_node', 'preflight', 'dfp_ros')
+_KEY = 'ros__parameters'
+_LARGEST = 1 << 20
+_RULE = re.compile(r'(?:([^:=\s]+):)?([^:=\s]+):=')
+
+
+class ParameterFileError(ValueError):
+    """A parameter file is missing, or has nothing for the node; says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """
+    Parameters that are given to the nodes of some name.
+
+    :param origin: The file, or the argument.
+    :param pattern: Whose they are: a node's name, or a pattern of such names.
+    :param values: Values by name.
+    """
+
+    origin: str
+    pattern: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_for(self, node: str) -> bool:
+        """Whether they are for a node of this full name; rcl's own rules."""
+        pattern = '/' + self.pattern.lstrip('/')
+        parts = [
+            '(/[^/]+)*' if part == '**' else '/[^/]+' if part == '*' else '/' + re.escape(part)
+            for part in pattern.split('/')[1:]]
+        return re.fullmatch(''.join(parts), node) is not None
+
+
+def own_words(arguments: Sequence[str]) -> list[str]:
+    """
+    List the words of a command line that are not for ROS.
+
+    rclpy's own function takes NAME:=VALUE for a remapping of ROS 1, so nobody would hear of it.
+    """
+    found, inside = [], False
+    for word in arguments:
+        if word == '--ros-args':
+            inside = True
+        elif word == '--' and inside:
+            inside = False
+        elif not inside:
+            found.append(word)
+    return found
+
+
+def ros_words(arguments: Sequence[str]) -> list[str]:
+    """List the words of a command line that are for ROS."""
+    found, inside = [], False
+    for word in arguments:
+        if word == '--ros-args':
+            inside = True
+        elif word == '--':
+            inside = False
+        elif inside:
+            found.append(word)
+    return found
+
+
+def parameter_files(arguments: Sequence[str]) -> list[str]:
+    """List the parameter files of a command line."""
+    return _values_of(arguments, ('--params-file',))
+
+
+def _values_of(arguments: Sequence[str], flags: Iterable[str]) -> list[str]:
+    """List what follows some flags."""
+    words = ros_words(arguments)
+    return [
+        value for flag, value in zip(words, words[1:], strict=False) if flag in set(flags)]
+
+
+def name_from(arguments: Sequence[str], name: str) -> str:
+    """
+    Find the full name that a node will have.
+
+    :param arguments: The command line.
+    :param name: The node's own name.
+    """
+    space, own = '/', name
+    for rule in _values_of(arguments, ('-r', '--remap')):
+        what, _, value = rule.partition(':=')
+        # A rule may begin with the name of the node that it is for.
+        whom, _, what = what.rpartition(':')
+        if whom.lstrip('/') not in ('', own):
+            continue
+        if what == '__ns':
+            space = value
+        elif what in ('__node', '__name'):
+            name = value
+    return f'/{space.strip("/")}/{name}' if space.strip('/') else f'/{name}'
+
+
+def require_files(arguments: Sequence[str]) -> None:
+    """
+    See whether the parameter files of a command line are there, before rcl does.
+
+    :raises ParameterFileError: At the first that is not.
+    """
+    for name in parameter_files(arguments):
+        path = Path(name)
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except (OSError, ValueError) as error:
+            raise ParameterFileError(
+                f'parameter file {printable(name)}: no file can have that path: '
+                f'{explain(error)}') from error
+        if is_folder:
+            raise ParameterFileError(f'parameter file {name}: found a folder, expected a file')
+        if not is_there:
+            hint = '; ~ is not expanded here' if name.startswith('~') else ''
+            raise ParameterFileError(
+                f'parameter file {name}: there is no such file (looked in {Path.cwd()}){hint}')
+
+
+def read_given(arguments: Sequence[str]) -> list[Given]:
+    """
+    List what a command line gives to which nodes, in rcl's order.
+
+    :param arguments: The command line.
+    :raises ParameterFileError: Where a file is empty.
+    """
+    found = []
+    for name in parameter_files(arguments):
+        # What is no regular file, as that of a shell's <(...), can be read once only.
+        if Path(name).is_file():
+            found += read_file(name)
+    for rule in _values_of(arguments, ('-p', '--param')):
+        if parsed := _RULE.match(rule):
+            value = rule[parsed.end():]
+            found.append(Given(rule, parsed[1] or '/**', {parsed[2]: value}))
+    return found
+
+
+def read_file(name: str) -> list[Given]:
+    """
+    Read a parameter file.
+
+    :param name: The file.
+    :raises ParameterFileError: Where it is empty, or no parameter file.
+    """
+    path = Path(name)
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ParameterFileError(
+                f'parameter file {name}: found {path.stat().st_size} bytes, expected at most '
+                f'{_LARGEST}')
+        top = compose_yaml(path.read_text(encoding='utf-8'))
+        sections: list[Given] = []
+        if top is not None:
+            _find_sections(top, '', name, sections)
+    except ParameterFileError:
+        raise
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ParameterFileError(f'parameter file {name}: cannot be read: {error}') from error
+    if not any(section.values for section in sections):
+        raise ParameterFileError(
+            f'parameter file {name}: found {"no parameters" if top is not None else "nothing"} '
+            f'in it, expected a node name or /**, in it {_KEY}, and in that the parameters')
+    return sections
+
+
+def _find_sections(node: yaml.Node, prefix: str, origin: str, found: list[Given]) -> None:
+    """Find each ``ros__parameters``; what leads there is whose they are."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        name = str(key.value)
+        if name == _KEY:
+            values: dict[str, Any] = {}
+            _flatten(value, '', values)
+            found.append(Given(origin, prefix or '/**', values))
+        else:
+            _find_sections(value, f'{prefix}/{name.strip("/")}', origin, found)
+
+
+def _flatten(node: yaml.Node, prefix: str, values: dict[str, Any]) -> None:
+    """Name parameters as ROS does: groups and names with dots in between."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        name = f'{prefix}{key.value}'
+        if isinstance(value, yaml.MappingNode):
+            _flatten(value, f'{name}.', values)
+        else:
+            values[name] = yaml.safe_load(yaml.serialize(value))
+
+
+def require_meant(given: Sequence[Given], node: str, others: Iterable[str] = ()) -> list[str]:
+    """
+    See whether what is given is for the node that is there.
+
+    :param given: What the command line gives.
+    :param node: The node's full name.
+    :param others: Full names of nodes that the same parameters may be for.
+    :return: What is worth a warning.
+    :raises ParameterFileError: Where something is for nobody, or for a name that is a mistake.
+    """
+    names = (node, *others)
+    own = [name.rpartition('/')[2] for name in names]
+    warnings = []
+    for origin in dict.fromkeys(each.origin for each in given):
+        sections = [each for each in given if each.origin == origin]
+        used = [each for each in sections if any(each.is_for(name) for name in names)]
+        what = (
+            f'parameter file {origin}' if sections[0].pattern and ':=' not in origin
+            else f'argument -p {origin}')
+        remedy = f'name it {own[0]} for this node, or /** for any'
+        if not used:
+            patterns = ', '.join(repr(each.pattern) for each in sections[:8])
+            raise ParameterFileError(
+                f'{what}: nothing in it is for this node, {node}: found {patterns}; {remedy}')
+        for each in (section for section in sections if section not in used):
+            base = each.pattern.rpartition('/')[2]
+            if base in own:
+                if all('*' in one.pattern for one in used):
+                    warnings.append(
+                        f'{what}: {each.pattern!r} is not this node, {node}; what is set there '
+                        'is not used')
+            elif base in _EXECUTABLES or difflib.get_close_matches(base, own, cutoff=0.75):
+                raise ParameterFileError(
+                    f'{what}: {each.pattern!r} is not the name of this node, {node}, and what is '
+                    f'set there would not be used; {remedy}')
+    return warnings

@@ -1,0 +1,265 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What asks a process to end or to be suspended: signals, and the end of what started it.
+
+A thread of its own hears them, from the start of the process on, so that none is lost while the
+others load, wait or hang.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+import time
+
+from dfp_ros.node.process.parent import explain_orphan, find_ancestors, Kin, read_kin
+from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
+
+# What a defect of the process raises; a handler would return to the defect, for ever.
+_FAULTS = {
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP}
+_UNHEARD = {signal.SIGKILL, signal.SIGSTOP}
+# By default they do nothing.
+_HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
+# They suspend a background process that uses its terminal. Ignored, the terminal is used.
+_TERMINAL = {signal.SIGTTIN, signal.SIGTTOU}
+_SUSPEND = signal.SIGTSTP
+# Heard even where they are ignored, as those of a script's background processes are.
+_ALWAYS = {signal.SIGINT, signal.SIGTERM}
+# Bytes of the thread's own among the numbers of signals.
+_LOOK, _CLOSE = 0, 255
+# Where the system has no descriptors of processes, in s.
+_POLL = 0.25
+_LONGEST_JOIN = 1.0  # s
+
+
+def heard_signals() -> list[int]:
+    """
+    List the signals that would end or suspend this process, and that can be heard.
+
+    What is ignored, as SIGHUP under ``nohup``, stays ignored.
+    """
+    others = {*_FAULTS, *_UNHEARD, *_HARMLESS, *_TERMINAL}
+    return sorted(
+        number for number in signal.valid_signals()
+        if number not in others and (number in _ALWAYS or signal.getsignal(number) in (
+            signal.SIG_DFL, signal.default_int_handler)))
+
+
+def name_signal(number: int) -> str:
+    """Name a signal."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f'signal {number}'
+
+
+class Requests:
+    """
+    Hears what asks this process to end or to be suspended.
+
+    To be made on the main thread; at most one at a time.
+
+    :ivar ending: Set once the process was asked to end.
+    :ivar reason: What asked for that, for people.
+    :ivar last_resort: Called in the thread that hears, before the process is ended from there.
+    """
+
+    def __init__(self) -> None:
+        """Hear signals from now on."""
+        self.ending = threading.Event()
+        self.reason = ''
+        self.last_resort: Callable[[], None] = _nothing
+        self._longest = float('inf')
+        self._deadline = float('inf')
+        self._is_suspending = False
+        self._call: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+        self._calling = threading.Lock()
+        self._watched: dict[int, Kin] = {}
+        self._polled: list[Kin] = []
+        self._ours, theirs = socket.socketpair()
+        self._ours.setblocking(False)
+        theirs.setblocking(False)
+        self._theirs = theirs
+        self._numbers = heard_signals()
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in self._numbers:
+            signal.signal(number, lambda *_: None)
+        for number in _TERMINAL:
+            signal.signal(number, signal.SIG_IGN)
+        # Whoever started this process may have blocked them for itself.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
+        self._thread = threading.Thread(target=self._listen, name='signals', daemon=True)
+        self._thread.start()
+
+    def watch_parent(self, choice: str) -> None:
+        """
+        End with what started this process.
+
+        :param choice: One of :data:`dfp_ros.node.process.parent.CHOICES`.
+        """
+        own = read_kin(os.getpid())
+        if own is None:  # no Linux
+            return
+        if gone := explain_orphan(own, choice):
+            self._ask(f'{gone} has ended')
+        for kin in find_ancestors(own, choice):
+            try:
+                self._watched[os.pidfd_open(kin.pid)] = kin
+            except (OSError, AttributeError):
+                # It has ended since, or the system has no such descriptors.
+                self._polled.append(kin)
+        self._send(_LOOK)
+
+    def limit_end(self, seconds: float) -> None:
+        """
+        Have the process ended from here where it takes too long to end.
+
+        :param seconds: From when it was asked to.
+        """
+        with self._lock:
+            self._longest = seconds
+            if self.ending.is_set():
+                self._deadline = time.monotonic() + seconds
+        self._send(_LOOK)
+
+    def tell(self, call: Callable[[], None] | None) -> None:
+        """
+        Have a function called at each request, and at once if one is waiting.
+
+        Once this returns, no other function that was told before is being called.
+
+        :param call: Called in the thread that hears, or in this one; None for nobody: then there
+            is nothing to stop before the process is suspended.
+        """
+        with self._calling:
+            self._call = call
+            if call is not None and (self.ending.is_set() or self._is_suspending):
+                call()
+
+    @property
+    def is_suspending(self) -> bool:
+        """Return whether the process was asked to be suspended, and is not to end."""
+        return self._is_suspending and not self.ending.is_set()
+
+    def suspend(self) -> None:
+        """Suspend the process until SIGCONT."""
+        self._is_suspending = False
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def close(self) -> None:
+        """Hear nothing any more; what comes during the last moments of the process is ignored."""
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        self._send(_CLOSE)
+        self._thread.join(_LONGEST_JOIN)
+        for descriptor in self._watched:
+            os.close(descriptor)
+        self._watched = {}
+        self._theirs.close()
+        self._ours.close()
+
+    def _send(self, byte: int) -> None:
+        """Wake the thread up."""
+        with contextlib.suppress(BlockingIOError):
+            self._theirs.send(bytes([byte]))
+
+    def _listen(self) -> None:
+        """Hear requests until closed; runs in the thread."""
+        # A loop of real-time priority that hangs may never leave its processor.
+        SCHEDULING.step_ahead()
+        while True:
+            poll = select.poll()
+            poll.register(self._ours, select.POLLIN)
+            for descriptor in list(self._watched) if not self.ending.is_set() else ():
+                poll.register(descriptor, select.POLLIN)
+            for descriptor, _ in poll.poll(self._patience()):
+                if kin := self._watched.get(descriptor):
+                    self._ask(f'{kin.name} (process {kin.pid}), which started it, has ended')
+                    continue
+                for number in self._ours.recv(4096):
+                    if number == _CLOSE:
+                        return
+                    if number != _LOOK:
+                        self._take(number)
+            for kin in self._polled if not self.ending.is_set() else ():
+                if read_kin(kin.pid) is None:
+                    self._ask(f'{kin.name} (process {kin.pid}), which started it, has ended')
+            if time.monotonic() >= self._deadline:
+                self._force()
+
+    def _patience(self) -> int | None:
+        """Say for how long there is nothing to do but to listen, in ms; None for ever."""
+        left = min(
+            self._deadline - time.monotonic(),
+            _POLL if self._polled and not self.ending.is_set() else float('inf'))
+        return None if left == float('inf') else max(0, round(left * 1000) + 1)
+
+    def _take(self, number: int) -> None:
+        """Take a signal."""
+        if number != _SUSPEND:
+            self._ask(name_signal(number))
+            return
+        with self._lock:
+            if self.ending.is_set():
+                return
+            self._is_suspending = True
+        with self._calling:
+            if self._call is None:
+                self.suspend()
+            else:
+                self._call()
+
+    def _ask(self, reason: str) -> None:
+        """Ask the process to end; whoever asks again changes nothing."""
+        with self._lock:
+            if self.ending.is_set():
+                return
+            self.reason = reason
+            self._deadline = time.monotonic() + self._longest
+            self.ending.set()
+        with self._calling:
+            if self._call is not None:
+                self._call()
+
+    def _force(self) -> None:
+        """End the process, whatever its other threads do."""
+        self._deadline = float('inf')
+        text = (
+            f'asked to end ({self.reason}), the process did not within {self._longest:g} s: '
+            'something in it hangs; it is ended now\n')
+        # Each may hang like what hangs.
+        for last in (self.last_resort, lambda: os.write(2, text.encode())):
+            thread = threading.Thread(target=_try, args=(last,), daemon=True)
+            thread.start()
+            thread.join(_LONGEST_JOIN)
+        os._exit(1)
+
+
+def _try(call: Callable[[], object]) -> None:
+    """Call a function; that it fails is no news."""
+    with contextlib.suppress(Exception):
+        call()
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -1,0 +1,98 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a node asks of Python and the operating system while it is active; what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import sys
+
+from dfp_ros.core.settings.realtime import RealtimeSettings
+from dfp_ros.node.realtime.garbage_collector import GARBAGE
+from dfp_ros.node.realtime.memory_lock import MEMORY
+from dfp_ros.node.realtime.privileges import RefusedError
+from dfp_ros.node.realtime.thread_scheduling import read_scheduling, SCHEDULING
+from dfp_ros.node.realtime.timer_slack import read_timer_slack, set_timer_slack
+
+_IS_LINUX = sys.platform == 'linux'
+
+
+class Realtime:
+    """
+    Asks for scheduling, processors, locked memory and no garbage collector, and gives them back.
+
+    :ivar refused: What was refused at the last :meth:`acquire`, and what it takes.
+    """
+
+    def __init__(self) -> None:
+        """Ask for nothing yet."""
+        self.refused: tuple[str, ...] = ()
+        self._given_back: list[Callable[[], None]] = []
+
+    def acquire(self, settings: RealtimeSettings) -> None:
+        """
+        Ask for what the settings say, in place of what was asked for before.
+
+        :param settings: What is wanted.
+        """
+        self.release()
+        GARBAGE.acquire()
+        self._given_back.append(GARBAGE.release)
+        refused = []
+        wanted: list[tuple[Callable[[], None], Callable[[], None]]] = []
+        if settings.processors:
+            wanted.append((
+                lambda: SCHEDULING.acquire(0, settings.processors), SCHEDULING.release))
+        if settings.priority:
+            wanted.append((
+                lambda: SCHEDULING.acquire(settings.priority, frozenset()), SCHEDULING.release))
+        if settings.lock_memory:
+            wanted.append((MEMORY.acquire, MEMORY.release))
+        for ask, give_back in wanted:
+            try:
+                if not _IS_LINUX:
+                    raise RefusedError('parameters realtime.*: are for Linux')
+                ask()
+                self._given_back.append(give_back)
+            except RefusedError as error:
+                refused.append(str(error))
+        self.refused = tuple(refused)
+
+    def release(self) -> None:
+        """Give back what was granted."""
+        while self._given_back:
+            self._given_back.pop()()
+
+    def facts(self) -> dict[str, str]:
+        """Say what the calling thread has, and what was refused."""
+        facts = {'realtime_refused': '; '.join(self.refused)}
+        if _IS_LINUX:
+            found = read_scheduling()
+            facts |= {
+                'realtime_scheduling': str(found),
+                'realtime_cpus': ','.join(map(str, sorted(found.processors))),
+                'realtime_memory_locked': str(MEMORY.is_locked),
+                'realtime_timer_slack_us': f'{read_timer_slack():g}'}
+        return facts
+
+
+def prepare_threads(timer_slack: int) -> None:
+    """
+    Set what threads inherit that are made later; call it before the executor is made.
+
+    :param timer_slack: In microseconds; 0 leaves it as it is.
+    :raises RefusedError: Where the system does not let us.
+    """
+    if _IS_LINUX and timer_slack:
+        set_timer_slack(timer_slack)

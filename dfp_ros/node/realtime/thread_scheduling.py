@@ -1,0 +1,253 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Scheduling of the threads of this process: priority and processors, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+from dataclasses import dataclass
+import os
+import resource
+import threading
+import weakref
+
+from dfp_ros.node.realtime.privileges import (
+    CAP_SYS_NICE,
+    format_limit,
+    has_capability,
+    RefusedError,
+)
+
+
+@dataclass(frozen=True)
+class ThreadScheduling:
+    """
+    How a thread is scheduled.
+
+    :param policy: One of ``os.SCHED_*``.
+    :param priority: Of real-time policies, else 0.
+    :param processors: Where it may run.
+    """
+
+    policy: int
+    priority: int
+    processors: frozenset[int]
+
+    def __str__(self) -> str:
+        """Write policy and priority."""
+        name = next((
+            name for name in ('SCHED_OTHER', 'SCHED_FIFO', 'SCHED_RR', 'SCHED_BATCH', 'SCHED_IDLE')
+            if getattr(os, name) == self.policy), str(self.policy))
+        return f'{name} {self.priority}' if self.priority else name
+
+
+def read_scheduling(thread: int = 0) -> ThreadScheduling:
+    """
+    Read how a thread is scheduled.
+
+    :param thread: The kernel's number of it; 0 is the one that calls.
+    :raises ProcessLookupError: Where it has ended.
+    """
+    # A policy may have a bit of its own for not being inherited.
+    policy = os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK
+    return ThreadScheduling(
+        policy, os.sched_getparam(thread).sched_priority,
+        frozenset(os.sched_getaffinity(thread)))
+
+
+class ProcessScheduling:
+    """
+    Changes how the threads of this process are scheduled, and changes them back.
+
+    Threads that come later inherit from the one that starts them. Several nodes in a process share
+    its threads: what the last of them asks for counts, until none asks for anything.
+    """
+
+    def __init__(self) -> None:
+        """Leave all as it is."""
+        self._lock = threading.RLock()
+        self._before: dict[int, ThreadScheduling] = {}
+        # What threads had from which those that come later descend.
+        self._ordinary: ThreadScheduling | None = None
+        self._priority = 0
+        self._processors: frozenset[int] = frozenset()
+        self._holders = 0
+        self._aside: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self._ahead: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+    def acquire(self, priority: int, processors: frozenset[int]) -> None:
+        """
+        Have all threads scheduled so; what works beside the loop gets one priority less.
+
+        Not the same: what loads a policy may have the interpreter when a tick is due, so it must
+        not be put aside for other processes; but on one processor it must not keep the tick from
+        running either. Its processors stay what they were.
+
+        :param priority: Under SCHED_FIFO, 1 to 99; 0 leaves it.
+        :param processors: Where to run; empty leaves it.
+        :raises RefusedError: Where the system does not let us; nothing has changed then.
+        """
+        with self._lock:
+            if self._ordinary is None:
+                self._ordinary = read_scheduling()
+            done: set[int] = set()
+            before = dict(self._before)
+            try:
+                while new := set(_threads()) - done:
+                    aside, ahead = self._aside_now(), _numbers(self._ahead)
+                    # Those of the loop come first: a refusal names what was asked for.
+                    for thread in sorted(new, key=(aside | ahead).__contains__):
+                        with contextlib.suppress(ProcessLookupError):
+                            self._before.setdefault(thread, read_scheduling(thread))
+                            if thread in ahead:
+                                _schedule_ahead(thread, priority)
+                                continue
+                            _schedule(
+                                thread, priority if thread not in aside else _less(priority),
+                                processors if thread not in aside else frozenset())
+                    done |= new
+            except RefusedError:
+                if self._holders:
+                    self._before = before
+                else:
+                    self._restore()
+                raise
+            self._priority = priority or self._priority
+            self._processors = processors or self._processors
+            self._holders += 1
+
+    def release(self) -> None:
+        """End one :meth:`acquire`; with the last, all is as before."""
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                self._restore()
+
+    def refresh(self) -> None:
+        """Schedule what was started aside, and belongs to the loop: threads of a policy's own."""
+        with self._lock:
+            if self._holders:
+                for thread in set(_threads()) - self._aside_now() - _numbers(self._ahead):
+                    with contextlib.suppress(ProcessLookupError, RefusedError):
+                        _schedule(thread, self._priority, self._processors)
+
+    def step_aside(self) -> None:
+        """Have the calling thread count as one that works beside the loop, until it ends."""
+        with self._lock:
+            self._aside.add(threading.current_thread())
+            if self._holders and self._ordinary is not None:
+                with contextlib.suppress(RefusedError):
+                    _schedule(0, _less(self._priority), self._ordinary.processors)
+
+    def step_ahead(self) -> None:
+        """
+        Have the calling thread run whatever the loop does, until it ends.
+
+        Where the loop has real-time priority, it gets one priority more, if the system lets it,
+        and the processors that it had: a loop that hangs may never leave its own.
+        """
+        with self._lock:
+            self._ahead.add(threading.current_thread())
+            if self._holders and self._ordinary is not None:
+                with contextlib.suppress(RefusedError):
+                    _schedule(0, 0, self._ordinary.processors)
+                    _schedule_ahead(0, self._priority)
+
+    def _aside_now(self) -> set[int]:
+        """List the threads that work beside the loop."""
+        return _numbers(self._aside)
+
+    def _restore(self) -> None:
+        """Schedule all threads as they were, those that came later as the first."""
+        assert self._ordinary is not None
+        for thread in _threads():
+            old = self._before.get(thread, self._ordinary)
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(thread, old.processors)
+                os.sched_setscheduler(thread, old.policy, os.sched_param(old.priority))
+        self._before, self._ordinary = {}, None
+        self._priority, self._processors = 0, frozenset()
+
+
+def _threads() -> Iterator[int]:
+    """List the threads of this process, by the kernel's numbers."""
+    return map(int, os.listdir('/proc/self/task'))
+
+
+def _numbers(threads: weakref.WeakSet[threading.Thread]) -> set[int]:
+    """List threads that run, by the kernel's numbers."""
+    return {thread.native_id for thread in threads if thread.native_id is not None
+            and thread.is_alive()}
+
+
+def _schedule_ahead(thread: int, priority: int) -> None:
+    """Give a thread one priority more than the loop's, or the same where that is refused."""
+    if priority:
+        try:
+            _schedule(thread, min(99, priority + 1), frozenset())
+        except RefusedError:
+            _schedule(thread, priority, frozenset())
+
+
+def _less(priority: int) -> int:
+    """Take one priority less, where there is one."""
+    return max(min(priority, 1), priority - 1)
+
+
+def _schedule(thread: int, priority: int, processors: frozenset[int]) -> None:
+    """Schedule a thread; 0 and empty leave what they are about."""
+    if processors:
+        before = os.sched_getaffinity(thread)
+        try:
+            os.sched_setaffinity(thread, processors)
+            # The kernel takes what is there and says nothing of the rest.
+            found = os.sched_getaffinity(thread)
+        except ProcessLookupError:
+            raise
+        except OSError:
+            found = set()
+        if found != processors:
+            wanted = ','.join(map(str, sorted(processors)))
+            os.sched_setaffinity(thread, before)
+            raise RefusedError(
+                f'processors {wanted} were refused: of them this process can have '
+                f'{",".join(map(str, sorted(found))) or "none"}; see `nproc --all`, and the '
+                'cpuset of the container or service')
+    if priority:
+        try:
+            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(priority))
+        except PermissionError:
+            raise RefusedError(_explain(priority)) from None
+
+
+def _explain(priority: int) -> str:
+    """Say what SCHED_FIFO takes."""
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    allowed = limit == resource.RLIM_INFINITY or limit >= priority
+    if allowed or has_capability(CAP_SYS_NICE):
+        why = (
+            "the limits allow it, so it is the control group's real-time budget or a security "
+            'profile that does not; see docs/realtime.md')
+    else:
+        why = (
+            f'the limit is {format_limit(resource.RLIMIT_RTPRIO)} (`ulimit -r`), and the process '
+            f'lacks CAP_SYS_NICE; set rtprio {priority} in /etc/security/limits.conf, '
+            f'LimitRTPRIO={priority} in a systemd unit, or --ulimit rtprio={priority} for a '
+            'container; see docs/realtime.md')
+    return f'SCHED_FIFO with priority {priority} was refused: {why}'
+
+
+#: That of this process.
+SCHEDULING = ProcessScheduling()

@@ -1,0 +1,70 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Topic ``~/decision``: every decision, for recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray
+
+from dfp_ros.core.control.decision import Decision
+from dfp_ros.core.control.decision_row import DecisionRow
+from dfp_ros.core.control.input_log import Entry
+from dfp_ros.core.description.robot import count_slots
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.messages.preserialized import LabelledRow
+from dfp_ros.node.ros.qos import DECISION_QOS
+
+
+class DecisionPublisher:
+    """
+    Publishes decisions as rows of numbers.
+
+    :param node: Where the publisher is created.
+    :param loop: A policy that takes over from its policy has the same sizes.
+    """
+
+    def __init__(self, node: Node, loop: ControlLoop) -> None:
+        """Create the publisher, and lay out its message."""
+        spec = loop.policy.spec
+        self._node = node
+        self._is_lockstep = loop.settings.trigger == 'samples'
+        self._row = DecisionRow(
+            loop.robot.sources, spec.observation_size,
+            [(member.name, member.size) for member in spec.action],
+            count_slots(loop.robot))
+        self._layout = LabelledRow(self._row.parts)
+        self._publisher = node.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
+
+    def publish(
+            self, number: int, stamp: int, decision: Decision,
+            samples: Mapping[str, Sample], entry: Entry) -> None:
+        """
+        Publish one decision.
+
+        :param number: Counts the decisions.
+        :param stamp: Time of the decision in ns.
+        :param decision: The decision.
+        :param samples: The samples that it was made from, by source.
+        :param entry: What else it had from outside.
+        """
+        row = self._row.write(number, stamp, self._is_lockstep, decision, samples, entry)
+        self._publisher.publish(self._layout.serialize(row))
+
+    def close(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_publisher(self._publisher)

@@ -1,0 +1,76 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Topic ``/diagnostics``: how the control loop does, once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from dfp_ros.node.loop.ticker import Ticker
+from dfp_ros.node.reporting.diagnostics import diagnose, Situation
+from dfp_ros.node.ros.qos_monitor import QosWatch
+
+# Figures first, the message half a period later: a tick that comes due waits for one of them.
+_HALF_PERIOD = 0.5  # s
+
+
+class DiagnosticsPublisher:
+    """
+    Publishes diagnostics while a node is configured.
+
+    :param node: Where publisher and timer are created.
+    :param ticker: Is reported on.
+    :param facts: Lists more to report.
+    :param watch: Knows which topics do not match.
+    """
+
+    def __init__(
+            self, node: Node, ticker: Ticker, facts: Callable[[], Mapping[str, str]],
+            watch: QosWatch) -> None:
+        """Create publisher and timer."""
+        self._node = node
+        self._ticker = ticker
+        self._facts = facts
+        self._watch = watch
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # Simulated time may stand still, which is worth reporting.
+        self._timer = node.create_timer(
+            _HALF_PERIOD, self.advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._figures: Mapping[str, float] | None = None
+
+    def advance(self) -> None:
+        """Take figures, or publish a report with those that were taken."""
+        if self._figures is None:
+            self._figures = self._ticker.statistics.report()
+            return
+        figures, self._figures = self._figures, None
+        ticker, name = self._ticker, self._node.get_fully_qualified_name()
+        facts = self._facts()
+        report = diagnose(name, Situation(
+            ticker.loop, ticker.store.samples, ticker.log.last, figures,
+            facts, self._node.get_clock().now().nanoseconds))
+        sources = ticker.loop.robot.sources
+        missing = [sources[each].topic for each in ticker.store.missing if ticker.is_active]
+        report.status.append(self._watch.status(
+            name, [*missing, *facts.get('unheard', '').split()]))
+        self._publisher.publish(report)
+
+    def close(self) -> None:
+        """Destroy publisher and timer."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)

@@ -1,0 +1,152 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Topic ``~/policy``: which policy runs, and what became of the last one that was to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+import json
+from typing import Any
+
+from rclpy.node import Node
+from std_msgs.msg import String
+
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
+from dfp_ros.node.ros.qos import STATUS_QOS
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """
+    A policy that was not taken.
+
+    :param policy: As it was asked for.
+    :param reason: Why.
+    :param time: When, in UTC.
+    """
+
+    policy: str
+    reason: str
+    time: str
+
+
+def time_now() -> str:
+    """Return the time in UTC as ISO 8601 has it, whatever clock the node goes by."""
+    return datetime.now(timezone.utc).isoformat(timespec='milliseconds')
+
+
+def describe_policy(loop: ControlLoop) -> dict[str, Any]:
+    """Say which policy a control loop has, as JSON can."""
+    policy = loop.policy
+    return {
+        'name': policy.spec.name, 'parameter': loop.settings.policy, 'path': str(policy.path),
+        'sha256': policy.sha256, 'providers': policy.providers,
+        'providers_left_out': policy.execution.left_out(policy.providers),
+        'latency_p99_ms': round(loop.latency * 1e3, 4)}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    Which policies there are, and what became of the last one that was to run.
+
+    :param loop: What runs.
+    :param number: Which loop that is, in the rows of ~/decision.
+    :param since: When its policy took over.
+    :param loading: What is being loaded, as it was asked for.
+    :param previous: What ~/rollback would go back to, or None.
+    :param shadow: The shadow, or None.
+    :param refusal: The last policy that was not taken, or None.
+    """
+
+    loop: ControlLoop
+    number: int
+    since: str
+    loading: tuple[str, ...]
+    previous: ControlLoop | None
+    shadow: ControlLoop | None
+    refusal: Refusal | None
+
+    def to_json(self, robot_sha256: str) -> str:
+        """Write all of it, with the specification and the settings."""
+        loop = self.loop
+        return json.dumps({
+            **describe_policy(loop), 'loop': self.number, 'since': self.since,
+            'spec': json.loads(loop.policy.spec.to_json()), 'settings': asdict(loop.settings),
+            'robot': {'name': loop.robot.name, 'sha256': robot_sha256},
+            'joints': loop.robot.joints and {
+                name: limits.to_record() for name, limits in loop.robot.joints.items()},
+            'loading': self.loading,
+            'previous': self.previous and describe_policy(self.previous),
+            'shadow': self.shadow and describe_policy(self.shadow),
+            'last_refusal': self.refusal and asdict(self.refusal)})
+
+    def facts(self) -> dict[str, str]:
+        """List what is worth a line in diagnostics."""
+        policy = self.loop.policy
+        return {
+            'providers': ' '.join(policy.providers),
+            'providers_left_out': ' '.join(policy.execution.left_out(policy.providers)),
+            'latency_p99_ms': f'{self.loop.latency * 1e3:.4f}',
+            'loading': ' '.join(self.loading),
+            'last_refusal': self.refusal.reason if self.refusal else ''}
+
+
+class PolicyStatus:
+    """
+    Publishes which policy runs, for whoever asks, whenever.
+
+    :param node: Creates the publisher.
+    :param robot_sha256: Hash of the robot description's file.
+    :param wait: Returns when there is most time until a tick; called in another thread.
+    """
+
+    def __init__(self, node: Node, robot_sha256: str, wait: Callable[[], None]) -> None:
+        """Create the publisher."""
+        self._node = node
+        self._wait = wait
+        self._robot_sha256 = robot_sha256
+        self._publisher = node.create_publisher(String, '~/policy', STATUS_QOS)
+        self._newest: deque[Standing] = deque(maxlen=1)
+        # Writing all that down takes as long as a tick.
+        self._thread = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix='status', initializer=SCHEDULING.step_aside)
+
+    def publish(self, standing: Standing) -> None:
+        """
+        Publish, in a thread of its own.
+
+        What still waits for a tick is out of date, and left out: hundreds of new parameters would
+        pile up.
+        """
+        self._newest.append(standing)
+        self._thread.submit(self._publish)
+
+    def _publish(self) -> None:
+        """Write the newest down and publish it, unless that was done already."""
+        if not self._newest:
+            return
+        self._wait()
+        standing = self._newest.pop()
+        self._publisher.publish(String(data=standing.to_json(self._robot_sha256)))
+
+    def close(self) -> None:
+        """Publish what there is to publish, and destroy the publisher."""
+        self._thread.shutdown(wait=True)
+        self._node.destroy_publisher(self._publisher)

@@ -1,0 +1,66 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Topic ``~/statistics``: ten rows of numbers a second, for plots.
+
+A std_msgs/Float64MultiArray, which every plotting tool takes by index; ``layout.dim`` names the
+parts, and the layouts in config name the curves. Messages that carry their names with them are
+understood by one tool, and not by another.
+"""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray
+
+from dfp_ros.node.loop.ticker import Ticker
+from dfp_ros.node.messages.preserialized import LabelledRow
+from dfp_ros.node.reporting.statistics_row import StatisticsRow
+from dfp_ros.node.ros.qos import DECISION_QOS
+
+_PERIOD = 0.1  # s
+
+
+class StatisticsPublisher:
+    """
+    Publishes statistics while a node is configured.
+
+    :param node: Where publisher and timer are created.
+    :param ticker: Is reported on.
+    """
+
+    def __init__(self, node: Node, ticker: Ticker) -> None:
+        """Create publisher and timer, and lay out the message."""
+        self._node = node
+        self._ticker = ticker
+        loop = ticker.loop
+        self._row = StatisticsRow(
+            loop.robot.sources,
+            [(member.name, member.size) for member in loop.policy.spec.action])
+        self._layout = LabelledRow(self._row.parts)
+        self._publisher = node.create_publisher(Float64MultiArray, '~/statistics', DECISION_QOS)
+        self._timer = node.create_timer(_PERIOD, self.publish)
+
+    def publish(self) -> None:
+        """Publish one row."""
+        ticker, statistics = self._ticker, self._ticker.statistics
+        row = self._row.write(
+            statistics.ticks, statistics.missed_ticks, statistics.peaks(), ticker.log.last,
+            ticker.store.samples, self._node.get_clock().now().nanoseconds)
+        self._publisher.publish(self._layout.serialize(row))
+
+    def close(self) -> None:
+        """Destroy publisher and timer."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)

@@ -1,0 +1,101 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What ``~/statistics`` holds: the newest decision and the worst since the last row, for plots."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+import math
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.observation.sample import Sample
+
+_STATES = tuple(State)
+#: Label and meaning of the parts that every row begins with; each is one number.
+HEAD = (
+    ('ticks', 'since the timer was started'),
+    ('missed_ticks', 'likewise'),
+    ('period_ms', 'longest since the last row'),
+    ('inference_ms', 'likewise'),
+    ('observation_age_ms', 'oldest since the last row'),
+    ('state', ', '.join(f'{i} {state.value}' for i, state in enumerate(State))),
+    ('reason', 'sum of the reasons (`dfp_ros.core.safety.reasons.Reason`)'),
+    ('response', 'what is done about them (`dfp_ros.core.safety.reasons.Response`)'),
+    ('chunk_index', 'index of the action in its chunk'),
+    ('value', "value of the chunk by the policy's critics"),
+    ('spread', 'how far the candidates disagreed, in action units'),
+)
+#: The parts that follow, which depend on robot and policy.
+REST = (
+    ('age_ms/SOURCE', 'age of the newest sample'),
+    ('command/FIELD', 'what is asked for in SI units, before any limit'),
+    ('sent/FIELD', 'what was sent, in SI units'),
+)
+
+
+class StatisticsRow:
+    """
+    Writes rows for one robot and one policy.
+
+    :param sources: Names of the robot's sources.
+    :param action: Name and size of each field of the action, in the policy's order.
+
+    :ivar parts: Label and size of each part of a row.
+    """
+
+    def __init__(self, sources: Iterable[str], action: Sequence[tuple[str, int]]) -> None:
+        """Lay out the row."""
+        self._sources = tuple(sources)
+        self._size = sum(size for _, size in action)
+        self.parts: tuple[tuple[str, int], ...] = (
+            *((label, 1) for label, _ in HEAD),
+            *((f'age_ms/{name}', 1) for name in self._sources),
+            *((f'{kind}/{name}', size) for kind in ('command', 'sent') for name, size in action))
+
+    def write(
+            self, ticks: int, missed: int, peaks: Mapping[str, float],
+            decision: Decision | None, samples: Mapping[str, Sample], now: int) -> array[float]:
+        """
+        Write a row; what there is none of is not a number.
+
+        :param ticks: Ticks so far.
+        :param missed: Of these deadlines, how many passed without a tick.
+        :param peaks: Largest of each kind since the last row, in ms.
+        :param decision: The newest decision, None while the node is not active.
+        :param samples: Newest samples by source.
+        :param now: The time in ns.
+        """
+        row = array('d', (
+            ticks, missed, *(peaks.get(name, math.nan) for name in (
+                'period', 'inference', 'observation_age'))))
+        row.extend((math.nan,) * 3 if decision is None else (
+            _STATES.index(decision.state), decision.reason.value, decision.response))
+        for name in ('chunk_index', 'value', 'spread'):
+            value = getattr(decision, name, None)
+            row.append(math.nan if value is None else value)
+        row.extend(
+            (now - samples[name].time) * 1e-6 if name in samples else math.nan
+            for name in self._sources)
+        for name in ('command', 'sent'):
+            vector = getattr(decision, name, None)
+            row.extend((math.nan,) * self._size if vector is None else vector.tolist())
+        return row
+
+
+def table() -> str:
+    """Write the table of the parts for the documentation."""
+    return '\n'.join([
+        '| part | meaning |', '| --- | --- |',
+        *(f'| `{label}` | {meaning} |' for label, meaning in (*HEAD, *REST))])

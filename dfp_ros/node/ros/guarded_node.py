@@ -1,0 +1,131 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A node whose callbacks may fail without ending the spin of whoever spins it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+import math
+import time
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
+from rclpy.service import Service
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+
+from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.printable import listed, quoted
+
+# A callback that fails again and again says so this often, in s.
+_SILENCE = 1.0
+
+
+def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Have a callback log what goes wrong in it, instead of raising it.
+
+    rclpy hands to whoever spins a node what its callbacks raise. A robot must not be left because
+    of one bad message, and a program with other nodes must not end.
+
+    :param node: Logs.
+    :param callback: The callback.
+    :return: One that returns the last argument where it fails, which is the response of a service.
+    """
+    said = -math.inf
+
+    @functools.wraps(callback)
+    def call(*arguments: Any) -> Any:
+        nonlocal said
+        try:
+            return callback(*arguments)
+        except Exception as error:
+            if (now := time.monotonic()) - said >= _SILENCE:
+                said = now
+                name = getattr(callback, '__qualname__', repr(callback))
+                node.get_logger().error(
+                    f'a callback failed, the node goes on: {type(error).__name__}: {error} '
+                    f'(in {name})')
+            return arguments[-1] if arguments else None
+
+    return call
+
+
+class GuardedNode(LifecycleNode):
+    """
+    A lifecycle node of which no callback raises; see :func:`guarded`.
+
+    A transition that is asked for where it cannot be is refused with a warning, and what goes
+    wrong in one that can be is logged: rclpy says nothing of it.
+    """
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        """Guard what rclpy makes by itself, too."""
+        super().__init__(name, **kwargs)
+        for number, transition in self._callbacks.items():
+            self._callbacks[number] = self._logging(transition)
+        for service in self.services:
+            if service.srv_name.endswith('/change_state'):
+                service.callback = self._refusing(service.callback)
+            if not hasattr(service.callback, '__wrapped__'):
+                service.callback = guarded(self, service.callback)
+
+    def _logging(self, transition: Callable[..., Any]) -> Callable[..., Any]:
+        """Have a transition say what goes wrong in it, before rclpy drops it."""
+        @functools.wraps(transition)
+        def call(state: Any) -> Any:
+            try:
+                return transition(state)
+            except Exception as error:
+                self.get_logger().error(f'{transition.__name__} failed: {explain(error)}')
+                raise
+        return call
+
+    def _refusing(self, change_state: Callable[..., Any]) -> Callable[..., Any]:
+        """Have the service refuse a transition that cannot be, for which rclpy would raise."""
+        @functools.wraps(change_state)
+        def answer(request: Any, response: Any) -> Any:
+            possible = {each[0]: each[1] for each in self._state_machine.available_transitions}
+            asked = request.transition
+            if asked.label in possible.values() if asked.label else asked.id in possible:
+                return change_state(request, response)
+            _, state = self._state_machine.current_state
+            self.get_logger().warning(
+                f'refused the transition {quoted(asked.label) if asked.label else asked.id}: the '
+                f'node is {state}; possible are {listed(possible.values()) or "none"}')
+            response.success = False
+            return response
+        return answer
+
+    def create_timer(
+            self, timer_period_sec: float, callback: Callable[..., Any], *args: Any,
+            **kwargs: Any) -> Timer:
+        """Create a timer, guarded."""
+        return super().create_timer(timer_period_sec, guarded(self, callback), *args, **kwargs)
+
+    def create_subscription(
+            self, msg_type: Any, topic: str, callback: Callable[..., Any], *args: Any,
+            **kwargs: Any) -> Subscription:
+        """Create a subscription, guarded."""
+        return super().create_subscription(
+            msg_type, topic, guarded(self, callback), *args, **kwargs)
+
+    def create_service(
+            self, srv_type: Any, srv_name: str, callback: Callable[..., Any], *args: Any,
+            **kwargs: Any) -> Service:
+        """Create a service, guarded; it answers with what there is of a response."""
+        return super().create_service(
+            srv_type, srv_name, guarded(self, callback), *args, **kwargs)

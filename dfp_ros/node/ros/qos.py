@@ -1,0 +1,45 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Quality of service of the topics that the nodes use."""
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from dfp_ros.core.description.sources import Reception
+
+# What sensors publish matches this, reliable or not.
+SENSOR_QOS = QoSProfile(
+    depth=5, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
+# Controllers subscribe reliably, and only the newest command is worth having.
+COMMAND_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+# A recorder may fall behind for a moment, and wants all of them.
+DECISION_QOS = QoSProfile(
+    depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+# Who comes later wants to know as well.
+STATUS_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def source_qos(reception: Reception, lockstep: bool = False) -> QoSProfile:
+    """
+    Make the quality of service that a source is subscribed with.
+
+    :param reception: What the description says.
+    :param lockstep: Whether every sample is waited for, so that none may be lost; its publisher
+        must be reliable then.
+    """
+    return QoSProfile(
+        depth=reception.depth, durability=DurabilityPolicy[reception.durability.upper()],
+        reliability=ReliabilityPolicy[
+            'RELIABLE' if lockstep else reception.reliability.upper()])

@@ -1,0 +1,125 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Topics whose two ends do not match, so that nothing gets from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from rclpy.qos import qos_policy_name_from_kind
+
+from dfp_ros.node.ros.endpoints import own_qos, publishers_of, subscribers_of
+from dfp_ros.node.ros.guarded_node import guarded
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+    )
+
+
+class QosWatch:
+    """
+    Says once a topic what keeps messages away, and keeps it for diagnostics until it is over.
+
+    :param node: Has the topics, and logs.
+    """
+
+    def __init__(self, node: Node) -> None:
+        """Start without a problem."""
+        self._node = node
+        self._look: dict[str, Callable[[], Iterable[str]]] = {}
+        self._problems: dict[str, str] = {}
+
+    def of_source(self, topic: str, type_name: str) -> SubscriptionEventCallbacks:
+        """
+        Make the callbacks of a subscription.
+
+        :param topic: Its topic, as it is subscribed to.
+        :param type_name: Its message type.
+        """
+        name = self._node.resolve_topic_name(topic)
+
+        def look() -> Iterable[str]:
+            own = own_qos(self._node, self._node.get_subscriptions_info_by_topic(name))
+            for end in publishers_of(self._node, name, type_name, own) if own else ():
+                if end.problem:
+                    yield f'nothing comes from {end.node}: {end.problem}'
+        self._look[name] = look
+        return SubscriptionEventCallbacks(
+            incompatible_qos=guarded(self._node, self._reporter(name)))
+
+    def of_command(self, topic: str, type_name: str) -> PublisherEventCallbacks:
+        """
+        Make the callbacks of a publisher.
+
+        :param topic: Its topic, as it is published on.
+        :param type_name: Its message type.
+        """
+        name = self._node.resolve_topic_name(topic)
+
+        def look() -> Iterable[str]:
+            own = own_qos(self._node, self._node.get_publishers_info_by_topic(name))
+            for end in subscribers_of(self._node, name, type_name, own) if own else ():
+                if end.problem:
+                    yield f'nothing gets to {end.node}: {end.problem}'
+        self._look[name] = look
+        return PublisherEventCallbacks(
+            incompatible_qos=guarded(self._node, self._reporter(name)))
+
+    def status(self, name: str, silent: Iterable[str] = ()) -> DiagnosticStatus:
+        """
+        Write what is the matter now, for diagnostics.
+
+        :param name: The node's name.
+        :param silent: Topics that nothing comes from or goes to, though it should, as they are
+            subscribed to or published on: the middleware says nothing of another message type.
+        """
+        for topic in map(self._node.resolve_topic_name, silent):
+            if topic in self._look and topic not in self._problems and (
+                    problem := '; '.join(self._look[topic]())):
+                self._add(topic, problem)
+        for topic in list(self._problems):
+            problem = '; '.join(self._look[topic]())
+            if problem:
+                self._problems[topic] = problem
+            else:
+                del self._problems[topic]
+        topics = ', '.join(self._problems)
+        return DiagnosticStatus(
+            level=DiagnosticStatus.ERROR if topics else DiagnosticStatus.OK,
+            name=f'{name}: topics', message=f'do not match: {topics}' if topics else 'match',
+            values=[KeyValue(key=key, value=value) for key, value in self._problems.items()])
+
+    def _reporter(self, topic: str) -> Callable[[Any], None]:
+        """Make the callback of an event that says that two ends do not match."""
+        def report(event: Any) -> None:
+            if topic in self._problems:
+                return
+            # Who it is may not be known yet; what it is, is.
+            problem = '; '.join(self._look[topic]()) or (
+                'somebody asks for or offers another '
+                + qos_policy_name_from_kind(event.last_policy_kind).lower())
+            self._add(topic, problem)
+        return report
+
+    def _add(self, topic: str, problem: str) -> None:
+        """Note a problem, and say it once."""
+        self._problems[topic] = problem
+        self._node.get_logger().warning(f'topic {topic}: {problem}')

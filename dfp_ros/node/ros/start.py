@@ -1,0 +1,119 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Joining ROS, whatever the command line and the machine are like: no traceback, no lost words."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+import os
+from pathlib import Path
+import re
+import sys
+import tempfile
+from typing import Any
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+
+from dfp_ros.node.parameters.files import own_words, require_files
+from dfp_ros.node.ros.dds_transport import choose_transport
+
+_NO_LOG_FILE = '--disable-external-lib-logs'
+
+
+class StartError(ValueError):
+    """ROS cannot be joined with these arguments; the message says why."""
+
+
+def read_words(
+        name: str, about: str, parameters: Iterable[tuple[str, Any, str]],
+        arguments: Sequence[str] | None, notes: str = '') -> None:
+    """
+    Read the words of a command line that are not for ROS: there is ``--help``, and nothing else.
+
+    :param name: The command.
+    :param about: What it does.
+    :param parameters: Name, default and meaning of each of its parameters.
+    :param arguments: The command line without the command; None for the process's own.
+    :param notes: More for ``--help``.
+    :raises SystemExit: After ``--help`` with status 0, at an unknown word with status 2.
+    """
+    lines = [notes] if notes else []
+    listed = list(parameters)
+    if listed:
+        lines += ['parameters, each with -p NAME:=VALUE after --ros-args, or in a --params-file:']
+        for parameter, default, sentence in listed:
+            kind = type(default).__name__
+            lines += [f'  {parameter} ({kind}, default {default!r})', f'      {sentence}']
+    else:
+        lines += ['It has no parameters of its own.']
+    parser = argparse.ArgumentParser(
+        prog=name, description=about, epilog='\n'.join(lines),
+        usage=f'ros2 run dfp_ros {name} [-h] [--ros-args ...]',
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('words', nargs='*', help=argparse.SUPPRESS)
+    words = sys.argv if arguments is None else [name, *arguments]
+    asked, unknown = parser.parse_known_args(own_words(words)[1:])
+    for word in (*unknown, *asked.words):
+        hint = f'; did you mean --ros-args -p {word} ?' if ':=' in word else ''
+        parser.error(f'found {word!r}, expected nothing but arguments for ROS{hint}')
+
+
+def join(
+        arguments: Sequence[str] | None,
+        handlers: SignalHandlerOptions = SignalHandlerOptions.NO) -> str:
+    """
+    Join ROS as :func:`rclpy.init` does.
+
+    Where no log file can be written, there is none, and the log goes to the console alone.
+
+    :param arguments: The command line; None for the process's own.
+    :param handlers: Signals that rclpy is to handle.
+    :return: What was chosen for messages to travel by, for the log.
+    :raises ValueError: Where the command line is wrong.
+    """
+    words = list(sys.argv if arguments is None else arguments)
+    require_files(words)
+    if _NO_LOG_FILE not in words and (trouble := explain_log_folder()):
+        print(f'no log file: {trouble}; the log goes to the console alone', file=sys.stderr)
+        words += ['--ros-args', _NO_LOG_FILE]
+    transport = choose_transport()
+    try:
+        rclpy.init(args=words, signal_handler_options=handlers)
+    except Exception as error:  # rclpy has several of its own, which differ by distribution
+        text = re.sub(r',? at [^ ]+:\d+', '', str(error).splitlines()[0] if str(error) else '')
+        hint = '; expected -p NAME:=VALUE' if 'override rule' in text else ''
+        raise StartError(f'{type(error).__name__}: {text}{hint}') from error
+    return transport
+
+
+def explain_log_folder() -> str:
+    """Say why no file can be written where rcl writes its log; empty where one can."""
+    named = os.environ.get('ROS_LOG_DIR') or os.environ.get('ROS_HOME')
+    if not named and not os.environ.get('HOME'):
+        return 'the environment variable HOME is not set'
+    if os.environ.get('ROS_LOG_DIR'):
+        folder = Path(os.environ['ROS_LOG_DIR'])
+    elif os.environ.get('ROS_HOME'):
+        folder = Path(os.environ['ROS_HOME']) / 'log'
+    else:
+        folder = Path(os.environ['HOME']) / '.ros' / 'log'
+    try:
+        folder = folder.expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ''
+    except (OSError, RuntimeError) as error:
+        return f'cannot write to {folder} ({error}); set ROS_LOG_DIR to another folder'

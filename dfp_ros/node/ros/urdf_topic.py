@@ -1,0 +1,106 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The URDF that ``robot_state_publisher`` publishes on ``robot_description``."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
+from std_msgs.msg import String
+
+from dfp_ros.core.command.robot_limits import require_joints
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.description.urdf import read_joint_limits, UrdfError
+
+TOPIC = 'robot_description'
+# How long those are waited for who publish beside the first, in s.
+_OTHERS = 0.3
+# How often to look whether the node is to end meanwhile, in s.
+_POLL = 0.1
+
+
+def with_urdf(
+        node: Node, robot: RobotDescription, seconds: float,
+        ending: threading.Event | None = None) -> RobotDescription:
+    """
+    Add the limits of the robot's URDF, where its description asks for them.
+
+    :param node: The node that wants them; see :func:`wait_for_urdf`.
+    :param robot: The robot's description.
+    :param seconds: How long to wait for the URDF.
+    :param ending: Set once nobody wants it any more.
+    :raises UrdfError: If none came by then, it is none, or it lacks a joint that is needed.
+    :raises LimitError: If the limits of such a joint cannot be limits.
+    """
+    if not robot.needs_urdf:
+        return robot
+    return require_joints(robot, read_joint_limits(wait_for_urdf(node, seconds, ending)))
+
+
+def wait_for_urdf(node: Node, seconds: float, ending: threading.Event | None = None) -> str:
+    """
+    Wait for the URDF; it may have been published long ago.
+
+    A node of its own listens, so that this may be called while the given node handles a call.
+
+    :param node: The node that wants it; its namespace and its remappings count.
+    :param seconds: How long to wait.
+    :param ending: Set once nobody wants it any more.
+    :raises UrdfError: Where none came by then.
+    """
+    until = time.monotonic() + seconds
+    topic = node.resolve_topic_name(TOPIC)
+    listener = Node(
+        f'{node.get_name()}_urdf', context=node.context, use_global_arguments=False,
+        start_parameter_services=False)
+    executor = SingleThreadedExecutor(context=node.context)
+    arrived: Future = Future(executor=executor)
+    texts: list[str] = []
+
+    def receive(message: String) -> None:
+        texts.append(message.data)
+        if not arrived.done():
+            arrived.set_result(True)
+
+    try:
+        listener.create_subscription(String, topic, receive, QoSProfile(
+            depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        executor.add_node(listener)
+        while not arrived.done() and (left := until - time.monotonic()) > 0:
+            if ending is not None and ending.is_set():
+                raise UrdfError(f'topic {topic}: the node was asked to end before a URDF came')
+            executor.spin_once(min(left, _POLL))
+        # Whose limits count must not depend on whose text comes first.
+        if arrived.done():
+            executor.spin_until_future_complete(Future(executor=executor), _OTHERS)
+            publishers = sorted(
+                end.node_namespace.rstrip('/') + '/' + end.node_name
+                for end in listener.get_publishers_info_by_topic(topic))
+    finally:
+        executor.shutdown()
+        listener.destroy_node()
+    if not arrived.done():
+        raise UrdfError(
+            f'topic {topic}: no URDF came within {seconds:g} s; start robot_state_publisher, '
+            f'remap {TOPIC}, or give limits as numbers in the robot description')
+    if len(set(texts)) > 1:
+        raise UrdfError(
+            f'topic {topic}: found different URDFs, published by {", ".join(publishers)}; end '
+            f'all but one of them, or remap {TOPIC}')
+    return texts[0]

@@ -1,0 +1,139 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What follows from parameters that are about to change, before any of it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dfp_ros.core.policy.policy_file import PolicyFile
+from dfp_ros.core.settings.node import ASIDE, LOADED, Settings
+from dfp_ros.node.loop.control_loop import ControlLoop, make_understudy, remake_control_loop
+from dfp_ros.node.loop.pending_policy import Candidate, look_at, require_latency
+from dfp_ros.spec import require_same_fields
+
+
+@dataclass(frozen=True)
+class PreparedChange:
+    """
+    What follows from a change.
+
+    :param loop: What runs with it at once; None where nothing changes at once.
+    :param policy: What has to be loaded to take over; None for nothing.
+    :param shadow: What has to be loaded as the shadow; None for nothing.
+    :param gives_up: Whether what is being loaded to take over is not wanted any more.
+    """
+
+    loop: ControlLoop | None = None
+    policy: Candidate | None = None
+    shadow: Candidate | None = None
+    gives_up: bool = False
+
+
+def prepare_change(
+        wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
+        last: Candidate, files: Mapping[str, PolicyFile]) -> PreparedChange:
+    """
+    See what follows from a change, in well under a tick; no file is read.
+
+    :param wanted: All settings with the change in them.
+    :param changes: New values by parameter.
+    :param loop: What runs.
+    :param last: What was to run last: what runs, or what is being loaded.
+    :param files: What was read of the policy files that the change names, by parameter.
+    :raises ValueError: Where it cannot be.
+    """
+    policy = _find_policy(wanted, changes, loop, last, files)
+    gives_up = False
+    if policy is not None and _is_same(policy, loop.settings, loop.policy.file):
+        # What is asked for runs already, and would become the one before itself.
+        loop, policy, gives_up = _renamed(loop, policy), None, True
+    changed = _change_at_once(wanted, loop)
+    if changed is None and gives_up:
+        changed = loop
+    return PreparedChange(changed, policy, _find_shadow(wanted, changes, loop, files), gives_up)
+
+
+def _is_same(candidate: Candidate, settings: Settings, file: PolicyFile) -> bool:
+    """Tell whether a candidate is a policy file that runs, or is to run, with some settings."""
+    content = candidate.content
+    return content is not None and content.sha256 == file.sha256 and all(
+        getattr(candidate.settings, name) == getattr(settings, name)
+        for name in LOADED if name != 'policy')
+
+
+def _renamed(loop: ControlLoop, candidate: Candidate) -> ControlLoop:
+    """Note where a policy that runs was found this time."""
+    policy = copy(loop.policy)
+    if candidate.content is not None:
+        policy.path = candidate.content.path
+    return replace(
+        loop, policy=policy, settings=replace(loop.settings, policy=candidate.settings.policy))
+
+
+def _change_at_once(wanted: Settings, loop: ControlLoop) -> ControlLoop | None:
+    """Make the loop that runs until what is wanted is loaded."""
+    settings = replace(wanted.with_loaded(loop.settings), shadow=loop.settings.shadow)
+    if settings == loop.settings:
+        return None
+    if settings == replace(
+            loop.settings, **{name: getattr(settings, name) for name in ASIDE}):
+        understudy = make_understudy(settings, loop.robot, loop.policy)
+        return replace(loop, settings=settings, understudy=understudy)
+    changed = remake_control_loop(loop, settings)
+    if changed.tick < loop.tick:
+        require_latency(changed)
+    return changed
+
+
+def _find_policy(
+        wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
+        last: Candidate, files: Mapping[str, PolicyFile]) -> Candidate | None:
+    """
+    Find what has to be loaded to take over, after a look at it.
+
+    Only a change of the parameter policy leads to another file; for all others what was read when
+    it was asked for is loaded again, whatever the file has become since.
+    """
+    if 'policy' in changes:
+        found = Candidate(wanted, file=files['policy'])
+        if last.content is not None and last.settings.policy == wanted.policy and _is_same(
+                found, last.settings, last.content) and last.policy is None:
+            # It is being loaded.
+            return None
+    elif wanted.execution != last.settings.execution:
+        found = Candidate(wanted, file=last.content)
+    elif wanted.candidates != last.settings.candidates:
+        # The same policy has to be tried out with them.
+        found = Candidate(wanted, last.policy, last.file)
+    else:
+        return None
+    assert found.content is not None, 'what runs, or is being loaded, was read'
+    require_same_fields(look_at(wanted, loop.robot, found.content), loop.policy.spec)
+    return found
+
+
+def _find_shadow(
+        wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
+        files: Mapping[str, PolicyFile]) -> Candidate | None:
+    """Find the shadow that has to be loaded, after a look at it."""
+    if not changes.get('shadow'):
+        return None
+    file = files['shadow']
+    settings = replace(wanted, policy=wanted.shadow)
+    require_same_fields(look_at(settings, loop.robot, file), loop.policy.spec)
+    return Candidate(settings, file=file)

@@ -1,0 +1,117 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Requests to set parameters that name policy files: the files are looked at beside the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rcl_interfaces.msg import ParameterType, SetParametersResult
+from rclpy.node import Node
+
+from dfp_ros.core.policy.policy_file import PolicyFile
+from dfp_ros.node.ros.background_worker import Worker
+from dfp_ros.node.ros.late_answers import answer_later, Later
+
+#: What a look found, or what was wrong.
+Looked = PolicyFile | Exception
+_NAMES = ('policy', 'shadow')
+_SERVICES = ('set_parameters', 'set_parameters_atomically')
+
+
+class ParameterRequests:
+    """
+    Has policy files looked at beside the loop, and only then their parameters set.
+
+    Requests that name no policy file are served at once; those that do, in their order.
+
+    :param node: Has the services.
+    :param look: Looks at a policy file, in any thread.
+
+    :ivar looked: What was found of the files that the request names that is being served.
+    """
+
+    def __init__(self, node: Node, look: Callable[[str], PolicyFile]) -> None:
+        """Serve requests as before, until there is a worker."""
+        self.looked: Mapping[str, Looked] = {}
+        self._look = look
+        self._worker: Worker | None = None
+        self._waiting: dict[Later, Callable[[], Any]] = {}
+        for service in node.services:
+            if service.srv_name.rpartition('/')[2] in _SERVICES:
+                service.callback = self._serve(service.callback, answer_later(service))
+
+    def work_with(self, worker: Worker) -> None:
+        """
+        Look at files beside the loop from now on.
+
+        :param worker: Does it; whoever makes it closes it after :meth:`stop_working`.
+        """
+        self._worker = worker
+
+    def stop_working(self) -> None:
+        """Refuse what waits; later requests are served at once."""
+        self._worker = None
+        waiting, self._waiting = self._waiting, {}
+        for later, refuse in waiting.items():
+            later.answer(refuse())
+
+    def _serve(self, serve: Callable[[Any, Any], Any], send: Any) -> Callable[[Any, Any], Any]:
+        """Make the callback of one service."""
+        def begin(request: Any, response: Any) -> Any:
+            names = tuple(dict.fromkeys(
+                each.value.string_value for each in request.parameters if each.name in _NAMES
+                and each.value.type == ParameterType.PARAMETER_STRING
+                and each.value.string_value))
+            if not names or self._worker is None:
+                return serve(request, response)
+            later = Later(send)
+
+            def look() -> dict[str, Looked]:
+                return {name: self._try_to_look(name) for name in names}
+
+            def done(looked: Mapping[str, Looked]) -> None:
+                if self._waiting.pop(later, None) is None:
+                    return
+                self.looked = looked
+                try:
+                    later.answer(serve(request, response))
+                finally:
+                    self.looked = {}
+
+            self._waiting[later] = lambda: _refusal(request, response)
+            self._worker.submit(
+                look, done, lambda error: done(dict.fromkeys(names, error)))
+            return later
+        return begin
+
+    def _try_to_look(self, name: str) -> Looked:
+        """Look at a file; what is wrong is for whoever sets the parameter."""
+        try:
+            return self._look(name)
+        except Exception as error:
+            return error
+
+
+def _refusal(request: Any, response: Any) -> Any:
+    """Refuse all that a request asks for."""
+    refused = SetParametersResult(
+        successful=False,
+        reason='the node was cleaned up before its file had been looked at; set it again')
+    if hasattr(response, 'results'):
+        response.results = [refused] * len(request.parameters)
+    else:
+        response.result = refused
+    return response

@@ -1,0 +1,117 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy that sees what the running one sees, and never commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.command.action_scale import ActionScale
+from dfp_ros.core.planning.planner import Planner
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.spec import PolicySpec, require_same_fields
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    What a shadow would have done in one step.
+
+    :param command: Its command in SI units before any limit, shape (act_dim,), float64.
+    :param disagreement: Root mean square of its difference from the running policy's command, one
+        number for each action field, in the field's unit.
+    :param rms: Root mean square of the difference over the whole action, each number in parts of
+        half its range, as actions in [-1, 1] are.
+    """
+
+    command: NDArray[np.float64]
+    disagreement: tuple[float, ...]
+    rms: float
+
+
+class Shadow:
+    """
+    Asks a policy what it would do.
+
+    :param spec: The shadow's specification.
+    :param planner: Plans with it.
+    :param running: Specification of the policy that commands, for the same robot.
+    :param latency: Seconds that the shadow takes to answer, with room to spare.
+    :raises SpecMismatch: Where the two lay actions or observations out differently.
+
+    :ivar asked: Steps in which it was asked.
+    :ivar skipped: Steps in which there was no time for it.
+    :ivar failed: Steps in which it could not answer.
+    """
+
+    def __init__(
+            self, spec: PolicySpec, planner: Planner, running: PolicySpec,
+            latency: float) -> None:
+        """Start without a plan."""
+        require_same_fields(spec, running)
+        self.asked = self.skipped = self.failed = 0
+        self._planner = planner
+        self._scale = ActionScale(spec)
+        self._latency = latency
+        scale = ActionScale(running)
+        self._half_range = (scale.high - scale.low) / 2
+        self._fields = tuple(running.action_slices.values())
+        self._squares = 0.0
+
+    @property
+    def rms(self) -> float:
+        """Return the root mean square of :attr:`Comparison.rms` so far, NaN before the first."""
+        return math.sqrt(self._squares / self.asked) if self.asked else math.nan
+
+    def compare(
+            self, now: int, observation: FloatArray | None, command: NDArray[np.float64] | None,
+            time_left: float) -> Comparison | None:
+        """
+        Compare the shadow with the running policy in one step.
+
+        Where it is not asked, its plan is dropped: the next one begins with what is seen then.
+
+        :param now: Time of the step in ns.
+        :param observation: What the running policy saw, shape (obs_dim,), float32, or None.
+        :param command: What it asked for, shape (act_dim,), SI units before any limit, or None.
+        :param time_left: Seconds until the next tick.
+        :return: The comparison, None where there is nothing to compare, or no time to.
+        """
+        if observation is None or command is None:
+            self._planner.drop()
+            return None
+        if time_left < self._latency:
+            self.skipped += 1
+            self._planner.drop()
+            return None
+        try:
+            theirs = self._scale.command(self._planner.next(now, observation).joined)
+        except PolicyError:
+            self.failed += 1
+            return None
+        difference = theirs - command
+        rms = _rms(difference / np.where(self._half_range > 0, self._half_range, 1))
+        self.asked += 1
+        self._squares += rms ** 2
+        return Comparison(theirs, tuple(_rms(difference[part]) for part in self._fields), rms)
+
+
+def _rms(values: NDArray[np.float64]) -> float:
+    """Root mean square."""
+    return math.sqrt(float(values @ values) / len(values))

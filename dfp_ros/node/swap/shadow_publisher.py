@@ -1,0 +1,96 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Topic ``~/shadow``: what the shadow would have done."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray
+
+from dfp_ros.core.control.decision import Decision
+from dfp_ros.core.control.factory import make_planner
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.messages.preserialized import LabelledRow
+from dfp_ros.node.ros.qos import DECISION_QOS
+from dfp_ros.node.swap.shadow import Shadow
+
+_SECOND = 1_000_000_000
+# Measured one call at a time, on a quiet thread; what else a comparison takes is small.
+_MARGIN = 2.0
+
+
+class ShadowPublisher:
+    """
+    Publishes comparisons as rows of numbers that say what they are.
+
+    A row is the ``data`` of a std_msgs/Float64MultiArray, whose ``layout.dim`` has a label and a
+    size for each part: the decision's number and stamp, the shadow's command, its disagreement in
+    each action field, and the root mean square of all.
+
+    :param node: Creates the publisher.
+    :param loop: What the shadow was loaded as.
+    :param running: The loop that commands.
+
+    :ivar loop: What the shadow was loaded as.
+    :ivar shadow: What is asked.
+    """
+
+    def __init__(self, node: Node, loop: ControlLoop, running: ControlLoop) -> None:
+        """Create the publisher."""
+        self.loop = loop
+        self._node = node
+        self.follow(running)
+        self._publisher = node.create_publisher(Float64MultiArray, '~/shadow', DECISION_QOS)
+
+    def follow(self, running: ControlLoop) -> None:
+        """Compare with another loop from now on, for example one with another rate."""
+        action = running.policy.spec.action
+        self.shadow = Shadow(
+            self.loop.policy.spec,
+            # Its candidates are those that it was tried out with.
+            make_planner(
+                running.settings.with_loaded(self.loop.settings), self.loop.policy,
+                running.robot),
+            running.policy.spec, _MARGIN * self.loop.latency)
+        parts = [('number', 1), ('stamp', 2), ('command', running.policy.spec.action_size)]
+        parts += [(f'disagreement/{member.name}', 1) for member in action] + [('rms', 1)]
+        self._layout = LabelledRow(parts)
+
+    def compare(self, number: int, stamp: int, decision: Decision, time_left: float) -> None:
+        """
+        Ask the shadow about what was just decided, if there is time.
+
+        :param number: Counts the decisions.
+        :param stamp: Time of the decision in ns.
+        :param decision: The decision; its command was sent.
+        :param time_left: Seconds until the next tick.
+        """
+        found = self.shadow.compare(stamp, decision.observation, decision.command, time_left)
+        if found is not None:
+            row = [
+                float(number), *map(float, divmod(stamp, _SECOND)), *found.command.tolist(),
+                *found.disagreement, found.rms]
+            self._publisher.publish(self._layout.serialize(row))
+
+    def facts(self) -> dict[str, str]:
+        """List what is worth a line in diagnostics."""
+        shadow = self.shadow
+        return {
+            'shadow': self.loop.policy.spec.name, 'shadow_sha256': self.loop.policy.sha256,
+            'shadow_rms': f'{shadow.rms:.4f}', 'shadow_asked': str(shadow.asked),
+            'shadow_skipped': str(shadow.skipped), 'shadow_failed': str(shadow.failed)}
+
+    def close(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_publisher(self._publisher)

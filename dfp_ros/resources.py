@@ -1,0 +1,91 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Finding policies and robot descriptions by path or by bare name."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ament_index_python import get_package_share_directory, PackageNotFoundError
+
+from dfp_ros.core.description.robot import load_robot_description, RobotDescription
+from dfp_ros.core.description.yaml_section import read_text
+from dfp_ros.core.text.errors import nearest
+
+
+def load_robot(name: str) -> RobotDescription:
+    """
+    Load a robot description by path or bare name.
+
+    :raises ValueError: Where it cannot be found or used.
+    """
+    return load_robot_description(find_shared(name, 'config', '.yaml'))
+
+
+def hash_robot(name: str) -> str:
+    """Hash a robot description's file: SHA-256, 64 hexadecimal digits."""
+    return hashlib.sha256(read_text(find_shared(name, 'config', '.yaml'))).hexdigest()
+
+
+
+class SharedFileError(ValueError):
+    """A bare name is not the name of a file of the package, or a path cannot be one."""
+
+
+def find_shared(name: str, folder: str, suffix: str) -> Path:
+    """
+    Find a file.
+
+    :param name: Path of a file, or the bare name of one that comes with the package.
+    :param folder: Where in the package's share directory bare names are, for example ``models``.
+    :param suffix: What a bare name may leave out, for example ``.onnx``.
+    :return: The path; for a path as opposed to a bare name it may be one that does not exist.
+    :raises SharedFileError: Where there is no file of that bare name, or no file can have that
+        path.
+    """
+    try:
+        return _find(name, folder, suffix)
+    except (OSError, RuntimeError) as error:
+        # A name that is too long, a folder that may not be entered, the home of nobody.
+        raise SharedFileError(
+            f'found {name!r}, which cannot be the path of a file: {error}; give another path, or '
+            f'the bare name of one in {folder}') from error
+
+
+def _find(name: str, folder: str, suffix: str) -> Path:
+    """Find a file, as far as the file system lets us."""
+    path = Path(name).expanduser()
+    if path.is_file() or path.name != name:
+        return path
+    bare = name.removesuffix(suffix)
+    folders = [root / folder for root in _roots()]
+    for candidate in folders:
+        if (candidate / f'{bare}{suffix}').is_file():
+            return candidate / f'{bare}{suffix}'
+    known = sorted(
+        {found.stem for candidate in folders for found in candidate.glob(f'*{suffix}')})
+    raise SharedFileError(
+        f'found {name!r}, which is neither a file here ({Path.cwd()}) nor one of the files in '
+        f'{" or ".join(map(str, folders))}; {nearest(bare, known)}')
+
+
+def _roots() -> list[Path]:
+    """List where the package keeps its files: installed by colcon or pip, or a checkout."""
+    roots = []
+    try:
+        roots.append(Path(get_package_share_directory('dfp_ros')))
+    except PackageNotFoundError:
+        pass
+    return [*roots, Path(__file__).resolve().parent.parent]

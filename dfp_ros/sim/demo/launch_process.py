@@ -1,0 +1,76 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The demo's launch, as a process that remembers how its processes ended.
+
+``python -m dfp_ros.sim.demo.launch_process exits.json episodes:=10``
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import sys
+from typing import Any
+
+from ament_index_python import get_package_share_directory, PackageNotFoundError
+from launch import LaunchDescription, LaunchService  # type: ignore[attr-defined]
+from launch.actions import IncludeLaunchDescription, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+
+def find_launch_file() -> Path:
+    """Find demo.launch.py: installed by colcon or pip, or in a checkout."""
+    beside = Path(__file__).resolve().parents[3] / 'launch' / 'demo.launch.py'
+    try:
+        share = Path(get_package_share_directory('dfp_ros'))
+    except PackageNotFoundError:
+        return beside
+    installed = share / 'launch' / 'demo.launch.py'
+    return installed if installed.is_file() else beside
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Run the launch until it ends or SIGINT comes.
+
+    :param arguments: The file to write the exits to, then launch arguments, ``name:=value``.
+    """
+    exits_file, *settings = sys.argv[1:] if arguments is None else arguments
+    exits: list[dict[str, Any]] = []
+
+    def remember(event: Any, context: Any) -> None:
+        exits.append({'process': event.process_name, 'status': event.returncode})
+
+    # Not interactive: SIGINT reaches this process alone, which passes it on.
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(LaunchDescription([
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(find_launch_file())),
+            launch_arguments=[setting.split(':=', 1) for setting in settings]),
+        # Handlers are called from the last to the first, and the launch file's own raises an
+        # error where a process failed, after which no other is called.
+        RegisterEventHandler(OnProcessExit(on_exit=remember)),
+    ]))
+    status = int(service.run())
+    temporary = Path(f'{exits_file}.tmp')
+    temporary.write_text(json.dumps(exits), encoding='utf-8')
+    os.replace(temporary, exits_file)
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,284 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Episodes of the simulated robot, in real time or in lockstep with its controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+import time
+from typing import Any
+
+from builtin_interfaces.msg import Time as Stamp
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.sim.sim_robot import messages as sim_messages
+from dfp_ros.sim.sim_robot.camera import Camera
+from dfp_ros.sim.sim_robot.command_inputs import arm_input, gripper_input
+from dfp_ros.sim.sim_robot.deadlines import Deadlines
+from dfp_ros.sim.sim_robot.node import RESET, SimRobot, STOP, WAKE
+from dfp_ros.sim.sim_robot.policy_client import PolicyReset
+from dfp_ros.sim.sim_robot.settings import Settings
+from dfp_ros.sim.simulation.cell_state import EpisodeResult
+from dfp_ros.sim.simulation.episode_file import Recorder
+from dfp_ros.sim.simulation.sliced_simulation import SlicedSimulation
+
+# In lockstep an observation that nobody answers is published again: whoever answers may have
+# joined after it was sent. It keeps its stamp, so it is not taken for a new one.
+REPEAT_AFTER = 0.5
+
+
+class _Stopped(Exception):
+    """The node is to end."""
+
+
+class _Abandoned(Exception):
+    """The episode is given up for the next one."""
+
+
+class EpisodeLoop:
+    """
+    Run episode after episode in the calling thread, which owns the simulation.
+
+    :param robot: Publishes.
+    :param simulation: Moves.
+    :param settings: The parameters.
+    :param inbox: Messages, RESET, WAKE and STOP, from the executor's thread and signal handlers.
+    :param camera: Takes pictures, where there is one.
+    """
+
+    def __init__(
+            self, robot: SimRobot, simulation: SlicedSimulation, settings: Settings,
+            inbox: SimpleQueue[Any], camera: Camera | None) -> None:
+        """Make the parts that only the loop needs."""
+        self._robot = robot
+        self._simulation = simulation
+        self._settings = settings
+        self._inbox = inbox
+        self._camera = camera
+        self._realtime = settings.mode == 'realtime'
+        pace = settings.real_time_factor if self._realtime else 1.0
+        self._slice = simulation.slice_duration / pace
+        self._deadlines = Deadlines(self._slice)
+        self._recorder = Recorder(
+            settings.record, simulation.environment, simulation.period,
+        ) if settings.record else None
+        self._policy = PolicyReset(
+            robot, settings.policy_node, lambda: inbox.put(WAKE)) if settings.policy_node else None
+        self._factor = 0.0
+        self._arm_input = arm_input(simulation.arm)
+        self._gripper_input = gripper_input(simulation.arm)
+        self._arm: NDArray[np.float64] | None = None
+        self._grip: NDArray[np.float64] | None = None
+        self._overruns = 0
+        self._forget_commands(0)
+
+    def run(self) -> None:
+        """Run until the last episode has ended, or STOP comes."""
+        settings = self._settings
+        seed, finished = settings.seed, 0
+        try:
+            while not settings.episodes or finished < settings.episodes:
+                try:
+                    result = self._episode(seed)
+                    self._publish_result(finished, result)
+                    finished += 1
+                    if not settings.auto_reset and finished != settings.episodes:
+                        self._wait(lambda: False)
+                except _Abandoned:
+                    pass
+                seed += 1
+        except _Stopped:
+            pass
+
+    @property
+    def summary(self) -> str:
+        """Say how the pace was held, over all episodes."""
+        return f'{self._overruns} slices were computed later than their deadline'
+
+    def _episode(self, seed: int) -> EpisodeResult:
+        """Play one episode."""
+        self._simulation.reset(seed)
+        self._forget_commands(0)
+        if self._recorder:
+            self._recorder.start()
+        if self._realtime:
+            # The policy sees the new scene before it is told to start over, so that its first
+            # chunk is not made from the old one.
+            shown = time.monotonic() + self._simulation.period
+            self._wait(lambda: time.monotonic() >= shown)
+        if self._policy:
+            self._policy.start(seed, time.monotonic())
+            self._wait(lambda: self._policy is None or self._policy.poll(time.monotonic()))
+        self._robot.publish_mark(START)
+        self._forget_commands(_nanoseconds(self._robot.now()))
+        result = self._play_realtime() if self._realtime else self._play_lockstep()
+        if self._recorder:
+            self._recorder.picture(self._simulation.picture())
+            self._recorder.save(result)
+        return result
+
+    def _play_realtime(self) -> EpisodeResult:
+        """Follow the wall clock from the first command on, and hold the last command."""
+        simulation, deadlines = self._simulation, self._deadlines
+        self._wait(lambda: self._arm is not None)
+        deadlines.start(time.monotonic())
+        result = None
+        while result is None:
+            if self._arm is not None and self._news:
+                self._command()
+            if self._recorder and deadlines.steps % simulation.slices == 0:
+                self._recorder.picture(simulation.picture())
+            result = simulation.advance()
+            self._robot.pass_time(simulation.slice_duration)
+            self._publish_state(self._robot.now())
+            deadlines.finish(time.monotonic())
+            self._receive_until_deadline(deadlines)
+        self._factor = deadlines.rate(time.monotonic()) * self._settings.real_time_factor
+        self._overruns += deadlines.overruns
+        return result
+
+    def _play_lockstep(self) -> EpisodeResult:
+        """Compute a control period for each command that answers the newest observation."""
+        result = None
+        while result is None:
+            if self._recorder:
+                self._recorder.picture(self._simulation.picture())
+            stamp = self._robot.now()
+            self._forget_commands(_nanoseconds(stamp))
+            self._publish_state(stamp)
+            while self._arm is None or self._grip is None:
+                if not self._receive(REPEAT_AFTER):
+                    self._publish_state(stamp)
+            self._command()
+            for _ in range(self._simulation.slices):
+                result = self._simulation.advance()
+            self._robot.pass_time(self._simulation.period)
+        return result
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        """Keep the physics still until ready; in real time the state is published meanwhile."""
+        deadlines = Deadlines(self._slice)
+        deadlines.start(time.monotonic())
+        while not ready():
+            if self._realtime:
+                self._robot.pass_time(self._simulation.slice_duration)
+                self._publish_state(self._robot.now())
+                deadlines.finish(time.monotonic())
+                self._receive_until_deadline(deadlines)
+            else:
+                self._receive(REPEAT_AFTER / 5)
+
+    def _receive_until_deadline(self, deadlines: Deadlines) -> None:
+        """Take what comes until the next slice is due."""
+        while (remaining := deadlines.remaining(time.monotonic())) > 0:
+            self._receive(remaining)
+        while not self._inbox.empty():
+            self._receive(0.0)
+
+    def _receive(self, timeout: float) -> bool:
+        """
+        Take one item from the inbox.
+
+        :return: False where none came in time.
+        :raises _Stopped: At STOP.
+        :raises _Abandoned: At RESET.
+        """
+        try:
+            item = self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
+        except Empty:
+            return False
+        if item is STOP:
+            raise _Stopped
+        if item is RESET:
+            raise _Abandoned
+        try:
+            if isinstance(item, self._arm_input.type):
+                self._take_arm(item)
+            elif isinstance(item, self._gripper_input.type):
+                self._take_grip(item)
+        except ValueError as error:
+            self._robot.get_logger().warning(
+                f'{error}; the command is ignored', throttle_duration_sec=1.0)
+        return True
+
+    def _take_arm(self, message: Any) -> None:
+        """
+        Keep a command of the arm.
+
+        It has to belong to this episode and, in lockstep, to this observation.
+        """
+        stamp = _nanoseconds(message.header.stamp)
+        values = self._arm_input.read(message)
+        # Publishers by hand leave the stamp at zero.
+        in_time = stamp >= self._since or stamp == 0
+        if (in_time if self._realtime else stamp == self._since):
+            self._arm = values
+            self._news = True
+
+    def _take_grip(self, message: Any) -> None:
+        """
+        Keep a gripper command; in lockstep only one that follows the arm's.
+
+        It has no stamp. One that comes before the arm's may answer an earlier observation, which
+        was published twice; if it was not, both come again with the next repetition.
+        """
+        rate = self._gripper_input.read(message)
+        if self._realtime or self._arm is not None:
+            self._grip = rate
+            self._news = True
+
+    def _forget_commands(self, since: int) -> None:
+        """
+        Start over with no command.
+
+        :param since: Oldest stamp of a command that counts (real time), or the only one
+            (lockstep), ns.
+        """
+        self._since = since
+        self._arm = None
+        self._grip = None
+        self._news = False
+
+    def _command(self) -> None:
+        """Give the simulation the newest command."""
+        assert self._arm is not None
+        grip = np.zeros(1) if self._grip is None else self._grip
+        action = np.concatenate([self._arm, grip]) * self._simulation.action_scale
+        self._simulation.command(action)
+        self._news = False
+        if self._recorder:
+            self._recorder.action(action)
+
+    def _publish_state(self, stamp: Stamp) -> None:
+        """Publish the state as it is, and show it to the camera."""
+        self._robot.publish_state(sim_messages.messages(self._simulation.state(), stamp))
+        if self._camera:
+            self._camera.offer(stamp, self._simulation.picture())
+
+    def _publish_result(self, number: int, result: EpisodeResult) -> None:
+        """Publish how the episode ended."""
+        status = sim_messages.episode(
+            number, result, self._simulation.environment, self._factor, self._deadlines.overruns)
+        self._robot.publish_mark(SUCCESS if result.success else FAILURE)
+        self._robot.publish_episode(status)
+        self._robot.get_logger().info(
+            f'episode {number}, seed {result.seed}: {status.message}')
+
+
+def _nanoseconds(stamp: Stamp) -> int:
+    """Turn a stamp into one number."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

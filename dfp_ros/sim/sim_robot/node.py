@@ -1,0 +1,123 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The simulated robot's face to ROS: its publishers, its subscriptions, its service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from queue import SimpleQueue
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from dfp_ros.core.control.episode_marks import TOPIC as MARKS_TOPIC
+from dfp_ros.sim.sim_robot.command_inputs import CommandInput
+from dfp_ros.sim.sim_robot.qos import COMMAND_QOS, EPISODE_QOS, STATE_QOS
+
+RESET = 'reset'
+STOP = 'stop'
+WAKE = 'wake'
+
+
+class SimRobot(Node):
+    """
+    Publish states and results; put what comes in into one inbox, for one loop to read.
+
+    :param inbox: Takes messages that command, and RESET.
+    """
+
+    def __init__(self, inbox: SimpleQueue[Any], **options: Any) -> None:
+        """Make the node; :meth:`open` makes its topics once what there is to publish is known."""
+        super().__init__('sim_robot', **options)
+        self._inbox = inbox
+        self._last_stamp = 0
+
+    def open(
+            self, state: Mapping[str, Any], inputs: Iterable[CommandInput], render: bool,
+            clock: bool) -> None:
+        """
+        Make publishers, subscriptions and the service.
+
+        :param state: Messages by topic, of which more will be published.
+        :param inputs: Topics that the robot is commanded on.
+        :param render: Whether there are camera images.
+        :param clock: Whether simulated time is published on ``/clock``, and used in the stamps.
+        """
+        self._state = {
+            topic: self.create_publisher(type(message), topic, STATE_QOS)
+            for topic, message in state.items()}
+        self._episode = self.create_publisher(DiagnosticStatus, 'episode', EPISODE_QOS)
+        self._marks = self.create_publisher(String, MARKS_TOPIC, 10)
+        self.camera = self.create_publisher(
+            Image, 'camera/image_raw', qos_profile_sensor_data) if render else None
+        self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if clock else None
+        self._simulated_time = self.get_clock().now().nanoseconds
+        for command in inputs:
+            self.create_subscription(
+                command.type, command.topic, self._inbox.put, COMMAND_QOS)
+        self.create_service(Trigger, '~/reset', self._on_reset)
+
+    def now(self) -> Time:
+        """Read the time, in steps of at least 1 ns: no two instants share a stamp."""
+        if self._clock_publisher:
+            time = self._simulated_time
+        else:
+            time = self.get_clock().now().nanoseconds
+        self._last_stamp = max(time, self._last_stamp + 1)
+        return _stamp(self._last_stamp)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let simulated time go on, for those who go by it."""
+        if self._clock_publisher:
+            self._simulated_time += round(seconds * 1e9)
+            self._clock_publisher.publish(Clock(clock=_stamp(self._simulated_time)))
+
+    def publish_state(self, state: Mapping[str, Any]) -> None:
+        """Publish what the cell measures at one instant: messages by topic."""
+        for topic, message in state.items():
+            self._state[topic].publish(message)
+
+    def publish_episode(self, status: DiagnosticStatus) -> None:
+        """Publish how an episode ended."""
+        self._episode.publish(status)
+
+    def publish_mark(self, mark: str) -> None:
+        """Tell a recorder that an episode starts, or how it ended."""
+        self._marks.publish(String(data=mark))
+
+    def flush(self, timeout: float) -> None:
+        """Wait until those who listen have the results."""
+        for publisher in (self._episode, self._marks):
+            publisher.wait_for_all_acked(Duration(seconds=timeout))
+
+    def _on_reset(
+            self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Ask the loop for a new episode."""
+        self._inbox.put(RESET)
+        response.success = True
+        response.message = 'the episode is given up and the next one starts'
+        return response
+
+
+def _stamp(nanoseconds: int) -> Time:
+    """Write a time as a message."""
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)

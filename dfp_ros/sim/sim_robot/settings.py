@@ -1,0 +1,99 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Parameters of the simulated robot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+
+from dfp_ros.node.parameters.declare import declare_parameter
+
+MODES = ('realtime', 'lockstep')
+
+# Name, default, sentence, range. All of them are read once, at the start.
+_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+    ('environment', 'cube-single-singletask-task2-v0',
+     "The environment that the robot is made of: one of OGBench's manipulation, "
+     'lift-mh-low_dim, or lift-joint-low_dim, whose arm takes a JointTrajectory.', None),
+    ('seed', 0, 'Seed of the first episode; each following episode has the next one.',
+     (0, 2**31 - 1)),
+    ('mode', 'realtime',
+     'realtime: physics follow the wall clock and hold the last command. lockstep: physics wait '
+     'for the command that answers each observation.', None),
+    ('real_time_factor', 1.0, 'Simulated seconds in a second of wall time (realtime).',
+     (0.01, 10.0)),
+    ('publish_clock', False,
+     'Publish simulated time on /clock, for nodes with use_sim_time: with a real_time_factor '
+     'other than 1, a controller has to go by it to keep its rate.', None),
+    ('state_rate', 100.0,
+     'State messages in a second of simulated time (realtime); has to cut the control period '
+     'into whole physics steps: 20, 100 or 500 Hz.', (1.0, 1000.0)),
+    ('episodes', 0, 'End the node after so many episodes; 0 goes on for ever.', (0, 1_000_000)),
+    ('auto_reset', True,
+     'Start the next episode when one has ended; false waits for ~/reset.', None),
+    ('policy_node', '',
+     'Name of a policy node to prepare before each episode: its noise_seed is set to the '
+     "episode's seed and its ~/reset is called. Empty prepares none.", None),
+    ('record', '', 'Folder in which each episode becomes a file. Empty records nothing.', None),
+    ('render', False, 'Publish camera/image_raw; drawn in a process of its own.', None),
+    ('render_rate', 10.0,
+     'Camera images a second, at most: a slow renderer gives fewer.', (0.1, 60.0)),
+    ('image_width', 320, 'Width of the camera image in pixels.', (16, 1920)),
+    ('image_height', 240, 'Height of the camera image in pixels.', (16, 1080)),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters' values; what they mean stands in the parameters' descriptions."""
+
+    environment: str
+    seed: int
+    mode: str
+    real_time_factor: float
+    publish_clock: bool
+    state_rate: float
+    episodes: int
+    auto_reset: bool
+    policy_node: str
+    record: Path | None
+    render: bool
+    render_rate: float
+    image_width: int
+    image_height: int
+
+
+def list_parameters() -> list[tuple[str, Any, str]]:
+    """List name, default and meaning of each."""
+    return [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
+
+
+def declare(node: Node) -> Settings:
+    """
+    Declare the parameters on a node and read them.
+
+    :raises ValueError: Where the mode is unknown.
+    :raises rclpy.exceptions.ParameterException: Where a value is of another type or out of range.
+    """
+    values = {
+        name: declare_parameter(node, name, default, sentence, bounds)
+        for name, default, sentence, bounds in _PARAMETERS}
+    if values['mode'] not in MODES:
+        raise ValueError(f'mode: found {values["mode"]!r}, expected one of {", ".join(MODES)}')
+    record = values.pop('record')
+    return Settings(record=Path(record).expanduser() if record else None, **values)

@@ -1,0 +1,50 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Find the maker of a simulated environment by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import re
+from typing import Any, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import gymnasium
+
+# Robomimic's names of robosuite's tasks; all others are OGBench's.
+ROBOMIMIC = re.compile(r'\w+-(ph|mh|mg|joint)-low_dim')
+
+
+def make_env(environment: str, provenance: Mapping[str, Any] | None = None) -> gymnasium.Env:
+    """
+    Make an environment whose episodes repeat: equal seeds, equal episodes.
+
+    The makers are imported when they are needed: one wants OGBench, the other robosuite.
+
+    :param environment: For example ``cube-single-singletask-task2-v0`` or ``lift-mh-low_dim``.
+    :param provenance: What a policy says of its origin. Of its data's ``env_args`` and
+        ``observation_keys`` robosuite's environments are made, and its configuration's
+        ``success_timing`` is OGBench's.
+    :raises ValueError: Where there is no such environment.
+    """
+    provenance = provenance or {}
+    if ROBOMIMIC.fullmatch(environment):
+        from dfp_ros.sim.simulation import robosuite_env
+        data = provenance.get('data', {})
+        return robosuite_env.make_env(
+            environment, data.get('env_args'), data.get('observation_keys', ()))
+    from dfp_ros.sim.simulation import ogbench_env
+    timing = provenance.get('config', {}).get('success_timing', 'pre')
+    return ogbench_env.make_env(
+        environment, **({} if timing == 'pre' else {'success_timing': timing}))

@@ -1,0 +1,245 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Pictures of a simulation, drawn in a process of their own.
+
+Drawing in software takes 0.4 s a picture, and an OpenGL that does not work may take its process
+down. So the one who wants pictures sends states to a child process and gets pictures back.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+import ctypes.util
+import glob
+import os
+from pathlib import Path
+import select
+import subprocess
+import sys
+import tempfile
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfp_ros.core.files.replaceable import require_replaceable
+from dfp_ros.sim.simulation.make_env import ROBOMIMIC
+
+FIRST_FRAME_TIMEOUT = 60.0
+FRAME_TIMEOUT = 20.0
+
+
+class RenderingError(RuntimeError):
+    """No picture can be drawn here; the message says why."""
+
+
+def choose_backend(environment: Mapping[str, str] = os.environ) -> str:
+    """
+    Find MuJoCo's way to draw without a window.
+
+    :param environment: Environment variables; ``MUJOCO_GL`` there decides where it is set.
+    :return: A value for ``MUJOCO_GL``.
+    :raises RenderingError: Where there is none.
+    """
+    wanted = environment.get('MUJOCO_GL', '').strip().lower()
+    if wanted in ('disable', 'disabled', 'off', 'false', '0'):
+        raise RenderingError(f'MUJOCO_GL={wanted} switches it off')
+    if wanted:
+        return wanted
+    devices = glob.glob('/dev/nvidia[0-9]*') + glob.glob('/dev/dri/renderD*')
+    if devices and ctypes.util.find_library('EGL'):
+        return 'egl'
+    if ctypes.util.find_library('OSMesa'):
+        return 'osmesa'
+    raise RenderingError(
+        'found neither a GPU with EGL nor the OSMesa library; on Debian and Ubuntu, '
+        'apt-get install libosmesa6 brings the latter')
+
+
+class FrameServer:
+    """
+    A child process that turns states into pictures.
+
+    :param environment: Gymnasium id.
+    :param width: Of a picture, in pixels.
+    :param height: Of a picture, in pixels.
+    :raises RenderingError: Where there is no way to draw.
+    """
+
+    def __init__(self, environment: str, width: int, height: int) -> None:
+        """Start the child; it loads while the caller goes on."""
+        self._shape = (height, width, 3)
+        self._timeout = FIRST_FRAME_TIMEOUT
+        backend = choose_backend()
+        # The child's own session keeps a Ctrl-C from it: the parent ends it by closing its input.
+        self._log = tempfile.TemporaryFile()
+        self._child = subprocess.Popen(
+            [sys.executable, '-m', 'dfp_ros.sim.simulation.rendering', environment, str(width),
+             str(height)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            env={**os.environ, 'MUJOCO_GL': backend, 'PYOPENGL_PLATFORM': backend},
+            start_new_session=True)
+
+    def draw(self, picture: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """
+        Draw one state.
+
+        :param picture: What :meth:`dfp_ros.sim.simulation.ogbench_simulation.Simulation.picture`
+            gave.
+        :return: Shape (height, width, 3), red green blue.
+        :raises RenderingError: Where the child died or took too long; with its last words.
+        """
+        assert self._child.stdin
+        data = picture.astype(np.float64).tobytes()
+        try:
+            self._child.stdin.write(len(data).to_bytes(4, 'little') + data)
+            self._child.stdin.flush()
+            frame = self._read(int(np.prod(self._shape)))
+        except BrokenPipeError:
+            raise RenderingError(self._last_words()) from None
+        self._timeout = FRAME_TIMEOUT
+        return np.frombuffer(frame, np.uint8).reshape(self._shape)
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child.stdin:
+            try:
+                self._child.stdin.close()
+            except BrokenPipeError:
+                pass
+        try:
+            self._child.wait(5)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        if self._child.stdout:
+            self._child.stdout.close()
+        self._log.close()
+
+    def _read(self, size: int) -> bytes:
+        """Read exactly so many bytes, within the time limit."""
+        assert self._child.stdout
+        descriptor = self._child.stdout.fileno()
+        found = b''
+        while len(found) < size:
+            if not select.select([descriptor], [], [], self._timeout)[0]:
+                raise RenderingError(f'no picture came within {self._timeout:g} s')
+            part = os.read(descriptor, size - len(found))
+            if not part:
+                raise RenderingError(self._last_words())
+            found += part
+        return found
+
+    def _last_words(self) -> str:
+        """Give the last line that a dead child wrote."""
+        self._child.wait(5)
+        self._log.seek(0)
+        lines = self._log.read().decode(errors='replace').strip().splitlines()
+        said = lines[-1] if lines else 'it said nothing'
+        return f'the drawing process ended with status {self._child.returncode}: {said}'
+
+
+def write_gif(
+        path: Path, frames: list[NDArray[np.uint8]], rate: float, hold: float = 1.0) -> None:
+    """
+    Write an animation that repeats, whole or not at all.
+
+    :param path: Where to.
+    :param frames: Pictures of one size.
+    :param rate: Pictures a second.
+    :param hold: How long the last picture stays, s.
+    :raises RenderingError: Where Pillow is missing.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise RenderingError(f'Pillow is missing ({error}); pip install pillow') from error
+    # One palette for all pictures keeps the background from flickering and the file small.
+    sample = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]])
+    palette = Image.fromarray(sample).quantize(128)
+    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+              for frame in frames]
+    durations = [round(1000 / rate)] * (len(images) - 1) + [round(1000 * hold)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    require_replaceable(path)
+    temporary = path.with_name(f'{path.name}.tmp')
+    images[0].save(
+        temporary, format='GIF', save_all=True, append_images=images[1:], duration=durations,
+        loop=0, optimize=True)
+    os.replace(temporary, path)
+
+
+def serve(environment: str, width: int, height: int, states: BinaryIO, frames: BinaryIO) -> None:
+    """Draw what comes until nothing comes."""
+    if ROBOMIMIC.fullmatch(environment):
+        return _serve_robosuite(environment, width, height, states, frames)
+    import mujoco
+
+    from dfp_ros.sim.simulation.ogbench_env import make_env
+
+    wrapped = make_env(environment, width=width, height=height)
+    wrapped.reset(seed=0)
+    env: Any = wrapped.unwrapped
+    model, data = env.model, env.data
+    while header := states.read(4):
+        values = np.frombuffer(states.read(int.from_bytes(header, 'little')), np.float64)
+        cuts = np.cumsum([model.nq, 3 * model.nmocap])
+        data.qpos[:], positions, turns = np.split(values, cuts)
+        data.mocap_pos[:] = positions.reshape(-1, 3)
+        data.mocap_quat[:] = turns.reshape(-1, 4)
+        mujoco.mj_forward(model, data)
+        env.post_step()  # Colours a solved cube.
+        frames.write(np.ascontiguousarray(env.render()).tobytes())
+        frames.flush()
+
+
+def _serve_robosuite(
+        environment: str, width: int, height: int, states: BinaryIO, frames: BinaryIO) -> None:
+    """Draw states of a robosuite environment, as its camera ``agentview`` sees them."""
+    import mujoco
+
+    from dfp_ros.sim.simulation.robosuite_env import make_env
+
+    env = make_env(environment)
+    env.reset(seed=0)
+    model, data = env.suite.sim.model._model, env.suite.sim.data._data
+    renderer = mujoco.Renderer(model, height, width)
+    # Robosuite's group of shapes for collisions.
+    options = mujoco.MjvOption()
+    options.geomgroup[0] = 0
+    while header := states.read(4):
+        data.qpos[:] = np.frombuffer(states.read(int.from_bytes(header, 'little')), np.float64)
+        mujoco.mj_forward(model, data)
+        renderer.update_scene(data, 'agentview', options)
+        frames.write(renderer.render().tobytes())
+        frames.flush()
+
+
+def main() -> None:
+    """Serve on standard input and output."""
+    parser = argparse.ArgumentParser(description='Draw states from stdin as pictures to stdout.')
+    parser.add_argument('environment')
+    parser.add_argument('width', type=int)
+    parser.add_argument('height', type=int)
+    arguments = parser.parse_args()
+    # What libraries print must not get in among the pictures.
+    frames = os.fdopen(os.dup(1), 'wb')
+    os.dup2(2, 1)
+    serve(arguments.environment, arguments.width, arguments.height, sys.stdin.buffer, frames)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,200 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The database of a recording with sqlite3 storage, whole or as a recorder left it.
+
+SQLite has no checksums of what is stored: it notices what no longer fits together, and not another
+number. So the recorder writes the file's SHA-256 beside it, as ``sha256sum`` does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+import shutil
+import sqlite3
+import struct
+from typing import Any
+
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
+
+from dfp_ros.core.text.printable import printable
+from dfp_ros.tools.bags.mcap_records import Channel, LARGEST
+
+SUMS = 'SHA256SUMS'
+# What SQLite leaves beside a database that was not closed.
+_LEFT_BEHIND = ('-journal', '-wal')
+# First byte and length of what SQLite locks: of the database while it writes; with a write-ahead
+# log, of the memory that is shared, as long as the database is open.
+_LOCKS, _SHARED_LOCKS = (0x40000000, 512), (120, 9)
+_LANGUAGES = {'MSG': 'ros2msg', 'IDL': 'ros2idl', 'NONE': ''}
+
+
+class DatabaseError(ValueError):
+    """A database is damaged; the message says how."""
+
+
+class BeingWrittenError(ValueError):
+    """A database is still being written; the message says by whom."""
+
+
+class DatabaseFile:
+    """
+    A database.
+
+    :param path: The file.
+    :param folder: For a copy of one that was not closed, which has to be put in order first.
+    :raises DatabaseError: Where it is damaged.
+    :raises BeingWrittenError: Where its recorder goes on.
+    :raises OSError: Where it cannot be read, or copied.
+
+    :ivar channels: What there is, by number.
+    :ivar counts: Messages of each.
+    :ivar set_back: By how much the clock was set back at most, in ns.
+    :ivar earliest: When the first message was received, in ns.
+    :ivar latest: Likewise, the last.
+    :ivar has_checksums: Whether a checksum says that all messages are what was written.
+    """
+
+    lost = 0
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        """Open it, and see that it is whole."""
+        self.path = path
+        with path.open('rb') as file:
+            if file.read(16) != b'SQLite format 3\0':
+                raise DatabaseError('it does not begin as a database of SQLite')
+            _require_no_writer(file.fileno(), fcntl.F_RDLCK, _LOCKS)
+        if (shared := Path(f'{path}-shm')).is_file():
+            with shared.open('rb') as file:
+                _require_no_writer(file.fileno(), fcntl.F_WRLCK, _SHARED_LOCKS)
+        self.has_checksums = _check_sum(path)
+        if any(Path(f'{path}{ending}').is_file() for ending in _LEFT_BEHIND):
+            path = _roll_back(path, folder)
+        self._reader = Sqlite3Reader(path)
+        self._reader.open()
+        try:
+            self._look()
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def close(self) -> None:
+        """Close it."""
+        self._reader.close()
+
+    def messages(self, channels: Collection[int]) -> Iterator[tuple[int, int, bytes]]:
+        """
+        Read messages in the order in which they were received.
+
+        :param channels: Numbers of the channels that count.
+        :return: Number of its channel, time of reception in ns, and content of each.
+        """
+        wanted = [each for each in self._reader.connections if each.id in channels]
+        for connection, received, content in self._reader.messages(wanted):
+            if not isinstance(content, bytes):
+                raise DatabaseError(
+                    f'message of {received} ns is {type(content).__name__}, expected bytes')
+            yield connection.id, received, content
+
+    def _look(self) -> None:
+        """Find out what there is."""
+        database = self._reader.dbconn
+        assert database is not None
+        if not self.has_checksums:
+            found = database.execute('PRAGMA integrity_check(1)').fetchone()
+            if found != ('ok',):
+                raise DatabaseError(f'SQLite finds: {found and found[0]}')
+        self.channels = {
+            each.id: Channel(
+                each.topic, each.msgtype, _encoding(each), _LANGUAGES[each.msgdef.format.name],
+                each.msgdef.data or '')
+            for each in self._reader.connections}
+        self.counts = Counter({each.id: each.msgcount for each in self._reader.connections})
+        self.set_back = self.latest = 0
+        self.earliest = 2**63
+        query = 'SELECT timestamp, length(data) FROM messages ORDER BY id'
+        for received, size in database.execute(query):
+            if not isinstance(received, int) or not 0 <= received < 2**63:
+                raise DatabaseError(f'found the time {received!r}, expected ns since 1970')
+            if not isinstance(size, int) or size > LARGEST:
+                raise DatabaseError(
+                    f'found a message of {size} bytes, expected at most {LARGEST}')
+            self.set_back = max(self.set_back, self.latest - received)
+            self.latest = max(self.latest, received)
+            self.earliest = min(self.earliest, received)
+
+
+def write_sum(path: Path) -> None:
+    """Write the checksum of a file beside it."""
+    target = path.parent / SUMS
+    temporary = target.with_suffix('.tmp')
+    temporary.write_text(f'{_hash(path)}  {path.name}\n', encoding='utf-8')
+    os.replace(temporary, target)
+
+
+def _check_sum(path: Path) -> bool:
+    """Compare a file with its checksum; tell whether there is one."""
+    sums = path.parent / SUMS
+    if not sums.is_file() or sums.stat().st_size > 1 << 16:
+        return False
+    for line in sums.read_text(encoding='utf-8', errors='replace').splitlines():
+        expected, _, name = line.partition('  ')
+        if name == path.name:
+            if (found := _hash(path)) != expected:
+                raise DatabaseError(
+                    f'it has the SHA-256 {found[:12]}, expected {printable(expected[:12])} as '
+                    f'{SUMS} says: it is not what was written')
+            return True
+    return False
+
+
+def _hash(path: Path) -> str:
+    """Hash a file: SHA-256, 64 hexadecimal digits."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def _encoding(connection: Any) -> str:
+    """Return the encoding of the messages of a topic."""
+    found: str = connection.ext.serialization_format
+    return found
+
+
+def _require_no_writer(file: int, lock: int, where: tuple[int, int]) -> None:
+    """See that no other process keeps us from taking a lock, as one that writes does."""
+    asked = struct.pack('hhqqi', lock, os.SEEK_SET, *where, 0)
+    kind, _, _, _, process = struct.unpack('hhqqi', fcntl.fcntl(file, fcntl.F_GETLK, asked))
+    if kind != fcntl.F_UNLCK:
+        raise BeingWrittenError(
+            f'it is still being written, by process {process}; end the recording first')
+
+
+def _roll_back(path: Path, folder: Path) -> Path:
+    """Copy a database with its journal; undo what was not finished, and add what was."""
+    copy = folder / path.name
+    shutil.copyfile(path, copy)
+    for ending in _LEFT_BEHIND:
+        if (journal := Path(f'{path}{ending}')).is_file():
+            shutil.copyfile(journal, f'{copy}{ending}')
+    connection = sqlite3.connect(copy)
+    try:
+        connection.execute('SELECT count(*) FROM sqlite_master').fetchone()
+    finally:
+        connection.close()
+    return copy

@@ -1,0 +1,287 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+An mcap file, whole or cut short, read by going through all of it.
+
+Nothing is believed that can be checked: checksums of chunks, of the data and of the summary, what
+the index says of each chunk, and the statistics at the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+import heapq
+from pathlib import Path
+import struct
+from typing import BinaryIO
+from zlib import crc32
+
+from dfp_ros.tools.bags.mcap_records import (
+    CHANNEL,
+    Channel,
+    Channels,
+    CHUNK,
+    DATA_END,
+    Fields,
+    FOOTER,
+    HEAD,
+    HEADER,
+    LARGEST,
+    MAGIC,
+    McapError,
+    MESSAGE,
+    MESSAGE_INDEX,
+    read_chunk,
+    read_message,
+    SCHEMA,
+    STATISTICS,
+    walk,
+)
+
+_BLOCK = 1 << 20
+# Length of the footer, with head and the magic bytes that follow.
+_END = HEAD + 20 + len(MAGIC)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """
+    Records that are read at once: a chunk, or messages that are in none.
+
+    :param place: First byte.
+    :param length: Bytes.
+    :param first: Time of reception in ns of the earliest message.
+    """
+
+    place: int
+    length: int
+    first: int
+
+
+class McapFile:
+    """
+    An mcap file, gone through once.
+
+    :param path: The file.
+    :raises McapError: Where it is damaged, other than at its end.
+    :raises OSError: Where it cannot be read.
+
+    :ivar channels: What there is, by number.
+    :ivar counts: Messages of each.
+    :ivar lost: Bytes at the end that are no whole record.
+    :ivar set_back: By how much the clock was set back at most, in ns.
+    :ivar earliest: When the first message was received, in ns.
+    :ivar latest: Likewise, the last.
+    :ivar has_checksums: Whether checksums say that all messages are what was written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Go through it."""
+        self.path = path
+        self.counts: Counter[int] = Counter()
+        self.lost = 0
+        self.set_back = 0
+        self.latest = 0
+        self.earliest = 2**63
+        self.has_checksums = True
+        self._channels = Channels()
+        self._parts: list[_Part] = []
+        # Of the chunk that came last: times and places of its messages, by channel.
+        self._index: dict[int, list[tuple[int, int]]] = {}
+        self._checksum = 0
+        with path.open('rb') as file:
+            self._size = path.stat().st_size
+            if file.read(len(MAGIC)) != MAGIC:
+                raise McapError('it does not begin as an mcap file')
+            self._checksum = crc32(MAGIC)
+            self._read_data(file)
+
+    @property
+    def channels(self) -> dict[int, Channel]:
+        """Return the channels, by number."""
+        return self._channels.found
+
+    def messages(self, channels: Collection[int]) -> Iterator[tuple[int, int, bytes]]:
+        """
+        Read messages in the order in which they were received.
+
+        :param channels: Numbers of the channels that count.
+        :return: Number of its channel, time of reception in ns, and content of each.
+        """
+        waiting: list[tuple[int, int, int, int, bytes]] = []
+        with closing(self.path.open('rb')) as file:
+            for part in sorted(self._parts, key=lambda each: each.first):
+                while waiting and waiting[0][:2] < (part.first, part.place):
+                    received, _, _, channel, content = heapq.heappop(waiting)
+                    yield channel, received, content
+                file.seek(part.place)
+                body = file.read(part.length)
+                where = f'what is at byte {part.place}'
+                if body[:1] == bytes([CHUNK]):
+                    body = read_chunk(body[HEAD:], where).content
+                for place, code, record in walk(body, where):
+                    if code == MESSAGE:
+                        channel, received = read_message(record, where)
+                        if channel in channels:
+                            heapq.heappush(
+                                waiting, (received, part.place, place, channel, record[22:]))
+            while waiting:
+                received, _, _, channel, content = heapq.heappop(waiting)
+                yield channel, received, content
+
+    def _read_data(self, file: BinaryIO) -> None:
+        """Go through the records until the data ends, or the file."""
+        place = len(MAGIC)
+        while place < self._size:
+            head = file.read(HEAD)
+            code, length = struct.unpack('<BQ', head) if len(head) == HEAD else (0, 0)
+            where = f'the record at byte {place}'
+            if len(head) < HEAD or place + HEAD + length > self._size or not code:
+                self._end_early(file, place, head)
+                break
+            if code == DATA_END:
+                self._read_end(file, place, length)
+                break
+            if code > DATA_END or code == FOOTER:
+                raise McapError(f'{where} is of the unknown kind {code:#04x}')
+            self._checksum = crc32(head, self._checksum)
+            if code in (HEADER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX):
+                if length > LARGEST:
+                    raise McapError(
+                        f'{where} has {length} bytes, expected at most {LARGEST}')
+                body = file.read(length)
+                self._checksum = crc32(body, self._checksum)
+                self._read_record(code, body, place, where)
+            else:
+                self._pass_over(file, length)
+            place += HEAD + length
+
+    def _read_record(self, code: int, body: bytes, place: int, where: str) -> None:
+        """Take one record."""
+        if code in (SCHEMA, CHANNEL):
+            self._channels.read(code, body, where)
+        elif code == CHUNK:
+            self._read_chunk(body, place, where)
+        elif code == MESSAGE_INDEX:
+            self._check_index(body, where)
+        elif code == MESSAGE:
+            if self._index:
+                raise McapError(f'{where} is a message, though the file has chunks')
+            self.has_checksums = False
+            _, received = self._count(body, where)
+            last = self._parts[-1] if self._parts else None
+            length = HEAD + len(body)
+            if last is not None and last.place + last.length == place and last.length < _BLOCK:
+                self._parts[-1] = _Part(
+                    last.place, last.length + length, min(last.first, received))
+            else:
+                self._parts.append(_Part(place, length, received))
+
+    def _read_chunk(self, body: bytes, place: int, where: str) -> None:
+        """Go through a chunk, and see that it is what it says."""
+        chunk = read_chunk(body, where)
+        self.has_checksums &= chunk.has_checksum
+        index: dict[int, list[tuple[int, int]]] = {}
+        self._index = index
+        times = []
+        for at, code, record in walk(chunk.content, where):
+            if code == MESSAGE:
+                channel, received = self._count(record, where)
+                times.append(received)
+                index.setdefault(channel, []).append((received, at))
+            elif code in (SCHEMA, CHANNEL):
+                self._channels.read(code, record, where)
+            else:
+                raise McapError(f'{where} is a chunk with a record of kind {code:#04x} in it')
+        if times:
+            if (min(times), max(times)) != (chunk.first, chunk.last):
+                raise McapError(f'{where} is a chunk of other times than those of its messages')
+            self._parts.append(_Part(place, HEAD + len(body), chunk.first))
+
+    def _count(self, body: bytes, where: str) -> tuple[int, int]:
+        """Count a message; give the number of its channel and its time."""
+        channel, received = read_message(body, where)
+        if channel not in self._channels.found:
+            raise McapError(f'{where} has a message of channel {channel}, which is not defined')
+        self.counts[channel] += 1
+        self.set_back = max(self.set_back, self.latest - received)
+        self.latest = max(self.latest, received)
+        self.earliest = min(self.earliest, received)
+        return channel, received
+
+    def _check_index(self, body: bytes, where: str) -> None:
+        """See that an index fits the chunk before it."""
+        fields = Fields(body, where)
+        channel = fields.number(2)
+        entries = fields.take(fields.number(4))
+        fields.end()
+        found = sorted(struct.iter_unpack('<QQ', entries)) if len(entries) % 16 == 0 else None
+        if found != sorted(self._index.get(channel, [])):
+            raise McapError(f'{where} is an index that does not fit the chunk before it')
+
+    def _pass_over(self, file: BinaryIO, length: int) -> None:
+        """Read what does not matter here, for the checksum."""
+        while length:
+            block = file.read(min(length, _BLOCK))
+            if not block:
+                raise McapError('it became shorter while it was read')
+            self._checksum = crc32(block, self._checksum)
+            length -= len(block)
+
+    def _end_early(self, file: BinaryIO, place: int, head: bytes) -> None:
+        """See that where the records end, only the end of the file is missing."""
+        file.seek(max(place, self._size - len(MAGIC)))
+        if file.read() == MAGIC:
+            raise McapError(f'the record at byte {place} does not fit what follows')
+        # What a file system had made room for when the power went has no bytes in it yet.
+        if head[:1] == b'\0':
+            file.seek(place)
+            while block := file.read(_BLOCK):
+                if block.count(0) != len(block):
+                    raise McapError(f'the record at byte {place} is of the unknown kind 0x00')
+        self.lost = self._size - place
+
+    def _read_end(self, file: BinaryIO, place: int, length: int) -> None:
+        """Check what follows the data: its checksum, the summary, and that."""
+        rest = file.read(LARGEST)
+        if length != 4:
+            raise McapError(f'the end of the data at byte {place} has {length} bytes, expected 4')
+        checksum = int.from_bytes(rest[:4], 'little') if len(rest) >= 4 else 0
+        if checksum and checksum != self._checksum:
+            raise McapError(
+                f'its data has the checksum {self._checksum:08x}, expected {checksum:08x}: it is '
+                'not what was written')
+        self.has_checksums |= bool(checksum)
+        if len(rest) < 4 + _END or not rest.endswith(MAGIC):
+            # The data is whole; what is missing says it again.
+            return
+        summary, footer = rest[4:-_END], rest[-_END:-len(MAGIC)]
+        code, size, start, _, checksum = struct.unpack('<BQQQI', footer)
+        if (code, size) != (FOOTER, 20) or start not in (0, place + HEAD + 4):
+            raise McapError('it does not end as an mcap file')
+        found = crc32(footer[:-4], crc32(summary))
+        if checksum and checksum != found:
+            raise McapError(
+                f'its summary has the checksum {found:08x}, expected {checksum:08x}: it is not '
+                'what was written')
+        for _, code, body in walk(summary, 'the summary'):
+            if code == STATISTICS:
+                expected = Fields(body, 'the statistics').number(8)
+                if expected != self.counts.total():
+                    raise McapError(
+                        f'it has {self.counts.total()} messages, expected the {expected} of its '
+                        'statistics')

@@ -1,0 +1,86 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The file ``metadata.yaml`` of a rosbag2 folder, as far as it is needed to read the recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+
+from dfp_ros.core.text.printable import printable, quoted
+
+NAME = 'metadata.yaml'
+# Bytes that are read at most; a thousand topics have some 600,000.
+_LARGEST = 1 << 20
+_NEWEST = 9
+
+
+class MetadataError(ValueError):
+    """The file is missing, or says what cannot be; the message says what."""
+
+
+@dataclass(frozen=True)
+class BagMetadata:
+    """
+    What a folder says of its files.
+
+    :param names: Names of the files, in order.
+    :param compression: ``file``, ``message`` or empty for none.
+    :param messages: How many messages there are; None where nothing says so.
+    """
+
+    names: tuple[str, ...] = ()
+    compression: str = ''
+    messages: int | None = None
+
+
+def read_metadata(folder: Path) -> BagMetadata:
+    """
+    Read what a folder says of its files.
+
+    :raises MetadataError: Where it says nothing that can be used.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise MetadataError(f'{NAME} is missing')
+    if path.stat().st_size > _LARGEST:
+        raise MetadataError(f'{NAME} has more than {_LARGEST} bytes')
+    try:
+        # Not in C, where nesting that is too deep ends the process.
+        found: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
+        found = found['rosbag2_bagfile_information']
+        version, names = found['version'], found['relative_file_paths']
+        mode = str(found.get('compression_mode') or '').lower()
+        compression = found.get('compression_format') or ''
+        messages = found.get('message_count')
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError,
+            RecursionError) as error:
+        raise MetadataError(f'{NAME} cannot be read: {printable(error, 200)}') from error
+    if not isinstance(version, int) or version > _NEWEST:
+        raise MetadataError(
+            f'{NAME} is of version {printable(version)}, expected {_NEWEST} or earlier')
+    if not isinstance(names, list) or not names or not all(
+            isinstance(name, str) and PurePath(name).name for name in names):
+        raise MetadataError(f'{NAME} names no files')
+    mode = '' if mode == 'none' else mode
+    if mode not in ('', 'file', 'message') or (mode and compression != 'zstd'):
+        raise MetadataError(
+            f'{NAME} has the compression {quoted(mode)} by {quoted(compression)}, expected file '
+            'or message by zstd')
+    return BagMetadata(
+        tuple(dict.fromkeys(PurePath(name).name for name in names)), mode,
+        messages if isinstance(messages, int) else None)

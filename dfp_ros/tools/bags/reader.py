@@ -1,0 +1,294 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A rosbag2 recording, mcap or sqlite3, read without ROS; also one that was not ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+import heapq
+from pathlib import Path
+import stat
+import tempfile
+from typing import Any
+
+from rosbags.typesys import get_typestore, Stores
+
+from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.text.printable import listed, printable, quoted
+from dfp_ros.tools.bags.database_file import BeingWrittenError, DatabaseFile, SUMS
+from dfp_ros.tools.bags.definitions import add_definition, DefinitionError, is_usual
+from dfp_ros.tools.bags.mcap_file import McapFile
+from dfp_ros.tools.bags.mcap_records import Channel, McapError, unpack_file, unpack_message
+from dfp_ros.tools.bags.metadata import BagMetadata, MetadataError, read_metadata
+
+ENDINGS = ('.mcap', '.db3')
+# A clock that is set back by less, in ns, was only adjusted; the recorder agrees.
+_ADJUSTMENT = 1_000_000_000
+
+
+class RecordingError(ValueError):
+    """A recording cannot be read, or lacks what is needed; the message says what."""
+
+
+class BagReader:
+    """
+    A recording, open for reading; a context manager.
+
+    :param path: A rosbag2 folder, or one of its files.
+    :raises RecordingError: Where it is no bag, empty, damaged, or of a clock that was set back.
+
+    :ivar files: The files that it consists of.
+    :ivar lost: Bytes at the end of a file cut short that could not be read.
+    :ivar notes: What else there is to know of it.
+    """
+
+    #: What is raised; the message says what was found, and what to do.
+    error: type[ValueError] = RecordingError
+
+    def __init__(self, path: Path) -> None:
+        """Open the files."""
+        self.path = path
+        self.lost = 0
+        self.notes: list[str] = []
+        with ExitStack() as stack:
+            try:
+                self.files, self._metadata = self._find()
+                self._storages = [self._open(file, stack) for file in self.files]
+            except OSError as error:
+                raise self.error(
+                    f'{error.filename or path}: cannot be read: {error.strerror or error}; '
+                    f'{_remedy(error)}') from error
+            self._look()
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def types(self) -> Mapping[str, set[str]]:
+        """Return the message types of each topic."""
+        found: dict[str, set[str]] = {}
+        for _, _, channel in self._channels():
+            found.setdefault(channel.topic, set()).add(channel.type)
+        return found
+
+    def count(self, topic: str) -> int:
+        """Count the messages of a topic; 0 where it is not in the bag."""
+        return sum(
+            storage.counts[number] for storage, number, channel in self._channels()
+            if channel.topic == topic)
+
+    def require(self, topic: str, kind: str, where: str) -> None:
+        """
+        See that a topic is there, with its type.
+
+        :param where: File, line and key that ask for it.
+        :raises RecordingError: Where it is missing or of another type.
+        """
+        types = self.types
+        if topic not in types:
+            raise self.error(
+                f'{self.path}: the topic {topic} is missing, which {where} asks for; '
+                f'{nearest(topic, types)}; --namespace names a namespace')
+        if kind not in types[topic]:
+            raise self.error(
+                f'{self.path}: {topic}: found {listed(sorted(types[topic]))}, expected {kind}, as '
+                f'{where} says')
+        if others := types[topic] - {kind}:
+            self.notes.append(
+                f'{self.path}: {topic}: messages of type {listed(sorted(others))} are passed '
+                f'over, expected {kind}, as {where} says')
+
+    def messages(self, topics: Mapping[str, str]) -> Iterator[tuple[str, int, Any]]:
+        """
+        Read messages in the order in which they were received.
+
+        :param topics: Message types by topic.
+        :return: Topic, time of reception in ns, message.
+        :raises RecordingError: Where a type is unknown, or the file is damaged.
+        """
+        store = get_typestore(Stores.EMPTY)
+        wanted = [
+            {number: channel for number, channel in storage.channels.items()
+             if topics.get(channel.topic) == channel.type}
+            for storage in self._storages]
+        for channel in {each: None for found in wanted for each in found.values()}:
+            self._require_cdr(channel)
+            try:
+                add_definition(store, channel.type, channel.language, channel.definition)
+            except DefinitionError as error:
+                raise self.error(
+                    f'{self.path}: {printable(channel.topic)}: found the type '
+                    f'{printable(channel.type)}, {error}') from error
+            if not is_usual(store, channel.type):
+                self.notes.append(
+                    f'{self.path}: its definition of {channel.type} is not that of ROS 2 Jazzy; '
+                    'messages are read as it says')
+        is_packed = self._metadata.compression == 'message'
+        try:
+            for channel, received, raw in heapq.merge(*(
+                    self._of(storage, found)
+                    for storage, found in zip(self._storages, wanted, strict=True)),
+                    key=lambda each: each[1]):
+                content = unpack_message(raw) if is_packed else raw
+                yield channel.topic, received, store.deserialize_cdr(content, channel.type)
+        except self.error:
+            raise
+        except OSError as error:
+            raise self.error(f'{self.path}: cannot be read: {error}') from error
+        except Exception as error:  # rosbags fails in as many ways as bytes can be damaged
+            raise self.error(
+                f'{self.path}: found damaged messages: {printable(error, 300)}; copy it again'
+            ) from error
+
+    def _of(
+            self, storage: McapFile | DatabaseFile, wanted: Mapping[int, Channel],
+    ) -> Iterator[tuple[Channel, int, bytes]]:
+        """Read raw messages of one file."""
+        if wanted:
+            for number, received, raw in storage.messages(wanted):
+                yield wanted[number], received, raw
+
+    def _channels(self) -> Iterator[tuple[McapFile | DatabaseFile, int, Channel]]:
+        """Go through the channels of all files."""
+        for storage in self._storages:
+            for number, channel in storage.channels.items():
+                yield storage, number, channel
+
+    def _require_cdr(self, channel: Channel) -> None:
+        """See that the messages of a topic are ROS 2's."""
+        if channel.encoding != 'cdr':
+            raise self.error(
+                f'{self.path}: {printable(channel.topic)}: found messages in '
+                f'{quoted(channel.encoding)}, expected cdr, as ROS 2 has them')
+
+    def _find(self) -> tuple[list[Path], BagMetadata]:
+        """Find the files of the bag, and what the folder says of them."""
+        if not self.path.exists():
+            raise self.error(f'{self.path}: found no such file or folder')
+        if not self.path.is_dir():
+            return [self._require_file(self.path)], BagMetadata()
+        there = sorted(
+            file for file in self.path.iterdir() if file.suffix in ENDINGS or (
+                file.suffixes[-2:-1] and file.suffixes[-2] in ENDINGS and file.suffix == '.zstd'))
+        if not there:
+            raise self.error(
+                f'{self.path}: found no {" or ".join(ENDINGS)} file in it, expected a rosbag2 '
+                'folder')
+        metadata, reason = BagMetadata(), ''
+        files = there
+        try:
+            metadata = read_metadata(self.path)
+            files = [self.path / name for name in metadata.names]
+        except MetadataError as error:
+            reason = f'{error}' if len(there) > 1 else ''
+            if not reason and there[0].suffix not in ENDINGS:
+                raise self.error(
+                    f'{there[0]}: found a compressed file that cannot be read as part of its '
+                    f'folder ({error}); decompress it with `zstd -d`, and give what comes out'
+                ) from error
+        for names, what in (
+                ([file.name for file in files if file not in there], 'names'),
+                ([file.name for file in there if file not in files], 'does not name')):
+            if names:
+                reason = f'metadata.yaml {what} {listed(names)}'
+                reason += ', which is missing' if what == 'names' else ', which is there'
+        if reason:
+            raise self.error(
+                f'{self.path}: cannot be read as a whole ({reason}); give its files one by one: '
+                f'{listed(file.name for file in there)}')
+        return [self._require_file(file) for file in files], metadata
+
+    def _require_file(self, path: Path) -> Path:
+        """See that a file can be one of a bag's."""
+        suffixes = [*path.suffixes[-2:]] if path.suffix == '.zstd' else [path.suffix]
+        if suffixes[0] not in ENDINGS or (len(suffixes) > 1 and path == self.path):
+            raise self.error(
+                f'{path}: found {path.suffix or "no ending"!r}, expected a rosbag2 folder or one '
+                f'of its files ({", ".join(ENDINGS)})')
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise self.error(f'{path}: found no regular file, expected one of a rosbag2 folder')
+        return path
+
+    def _open(self, file: Path, stack: ExitStack) -> McapFile | DatabaseFile:
+        """Open one file."""
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='dfp_bag_')))
+        try:
+            path = unpack_file(file, folder) if file.suffix == '.zstd' else file
+            if path.suffix == '.mcap':
+                return McapFile(path)
+            database = DatabaseFile(path, folder)
+            stack.callback(database.close)
+            return database
+        except OSError:
+            raise
+        except BeingWrittenError as error:
+            raise self.error(f'{file}: {error}') from error
+        except McapError as error:
+            raise self._damaged(
+                file, error, ', or take what is whole of it with `mcap recover`') from error
+        except Exception as error:  # rosbags, as above
+            remedy = f', or try `sqlite3 {file.name} .recover`' if '.db3' in file.name else ''
+            raise self._damaged(file, error, remedy) from error
+
+    def _damaged(self, file: Path, error: Exception, remedy: str) -> ValueError:
+        """Say that a file is damaged."""
+        return self.error(
+            f'{file}: found a file that is damaged: {printable(error, 300)}; copy it again'
+            f'{remedy}')
+
+    def _look(self) -> None:
+        """See that all files together are a recording."""
+        self.lost = sum(storage.lost for storage in self._storages)
+        total: Counter[str] = Counter()
+        for storage, number, channel in self._channels():
+            total[channel.topic] += storage.counts[number]
+        if not total.total():
+            raise self.error(
+                f'{self.path}: found a file that was cut short, and nothing of it can be read'
+                if self.lost else
+                f'{self.path}: found a bag without a message, expected a recording')
+        latest = 0
+        for storage in self._storages:
+            back = max(storage.set_back, latest - storage.earliest)
+            if back > _ADJUSTMENT:
+                raise self.error(
+                    f'{self.path}: found a clock that was set back by {back * 1e-9:.3f} s while '
+                    'it was recorded, so that messages of two times are mixed; record again, or '
+                    'write what is before and after into two bags')
+            latest = max(latest, storage.latest)
+        expected = self._metadata.messages
+        if expected is not None and expected != total.total() and not self.lost:
+            self.notes.append(
+                f'{self.path}: found {total.total()} messages, expected the {expected} of '
+                'metadata.yaml')
+        if not all(storage.has_checksums for storage in self._storages):
+            self.notes.append(
+                f'{self.path}: has no checksums, so that a changed number would not be noticed '
+                f'(in an mcap file, CRCs; beside a database, {SUMS})')
+
+
+def _remedy(error: OSError) -> str:
+    """Say what to do about a file that cannot be read or copied."""
+    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return (
+            f'a recording that was not ended, or is compressed, is unpacked in '
+            f'{tempfile.gettempdir()}, which is full; make room there, or set TMPDIR to a folder '
+            'with more')
+    return 'the file need not be damaged'

@@ -1,0 +1,219 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Print a policy file for people, or write a robot description from the topics that are there.
+
+``ros2 run dfp_ros describe cube_single``: what the policy sees, what its actions mean, its period
+and bounds, and where it came from.
+
+``ros2 run dfp_ros describe --out my_robot.yaml``: listens for some seconds, commands nothing, and
+writes a robot description; what topics cannot say is marked FILL_IN, and nothing takes the file
+while a mark is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+import re
+import sys
+import tempfile
+
+from dfp_ros.core.description.unfilled import MARK
+from dfp_ros.core.files.replaceable import require_replaceable
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.policy_file import read_policy_file
+from dfp_ros.core.text.printable import printable
+from dfp_ros.node.parameters.files import own_words
+from dfp_ros.node.process.start import raise_interrupts
+from dfp_ros.resources import find_shared, SharedFileError
+from dfp_ros.tools.describe.policy_table import describe_policy_file
+
+
+class OutputError(ValueError):
+    """The description cannot be written there; the message says why."""
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line, without ROS's part of it."""
+    parser = argparse.ArgumentParser(
+        prog='describe', description=(__doc__ or '').strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='Names, namespace and domain are those of ROS: --ros-args -r __ns:=/left')
+    parser.add_argument(
+        'policy', nargs='?', help='a policy file, or the bare name of one in models: print it')
+    parser.add_argument(
+        '--out', type=Path, help='robot description to write (default: standard output)')
+    parser.add_argument(
+        '--force', action='store_true', help='write --out though there is such a file')
+    parser.add_argument('--name', help="the robot's name; that of the file, by default")
+    parser.add_argument(
+        '--seconds', type=float, default=5.0, help='how long to listen (default: 5)')
+    words = sys.argv if arguments is None else ['describe', *arguments]
+    asked = parser.parse_args(own_words(words)[1:])
+    if not 0.5 <= asked.seconds <= 600:
+        parser.error(f'--seconds: found {asked.seconds:g}, expected 0.5 to 600')
+    if asked.policy and (asked.out or asked.name):
+        parser.error(
+            'found a policy with --out or --name; a policy is printed, a robot is written down')
+    if asked.name is not None and not re.fullmatch(r'[\w .-]{1,100}', asked.name):
+        parser.error('--name: expected 1 to 100 letters, digits, "_", "-", "." or spaces')
+    return asked
+
+
+def describe_policy(name: str) -> str:
+    """
+    Describe a policy file.
+
+    :param name: Its path, or a bare name.
+    :raises ValueError: Where it cannot be found or read.
+    """
+    path = find_shared(name, 'models', '.onnx')
+    if path.suffix in ('.yaml', '.yml'):
+        raise PolicyError(
+            f'policy file {path}: found a robot description; this prints policy files (.onnx), '
+            'and `--out FILE` writes a description')
+    return describe_policy_file(read_policy_file(path))
+
+
+def describe_robot(seconds: float, name: str, arguments: list[str] | None = None) -> str:
+    """
+    Write a description of the robot whose topics are there.
+
+    :param seconds: How long to listen.
+    :param name: The robot's name.
+    :param arguments: Command line, None for the process's own; ROS takes its part of it.
+    :raises dfp_ros.tools.describe.scaffold.ScaffoldError: Where there is nothing to describe.
+    """
+    import rclpy
+    from rclpy.executors import ExternalShutdownException
+    from rclpy.node import Node
+    from rclpy.signals import SignalHandlerOptions
+
+    from dfp_ros.node.ros.start import join
+    from dfp_ros.tools.describe.listener import RobotListener
+    from dfp_ros.tools.describe.scaffold import write_scaffold
+
+    join(arguments, SignalHandlerOptions.ALL)
+    node = Node('dfp_describe', start_parameter_services=False)
+    listener = RobotListener(node)
+    try:
+        return write_scaffold(listener.listen(seconds), name)
+    except ExternalShutdownException:
+        raise KeyboardInterrupt from None
+    finally:
+        listener.close()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def check_out(path: Path, force: bool) -> None:
+    """
+    See before anybody listens whether the result can be written.
+
+    :raises OutputError: Where it cannot.
+    """
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise OutputError(f'--out: found the folder {path}, expected the name of a file')
+    if path.exists() and not force:
+        raise OutputError(
+            f'--out: found the file {path}, which may have been edited; name another one, or add '
+            '--force to write over it')
+    if not folder.is_dir():
+        raise OutputError(f'--out: there is no folder {folder}')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f'--out: the folder {folder} cannot be written to')
+
+
+def write_out(path: Path, text: str, force: bool) -> None:
+    """
+    Write the result, whole or not at all.
+
+    :param path: The file.
+    :param text: What is in it.
+    :param force: Whether a file that is there may be replaced.
+    :raises OutputError: Where it cannot be written.
+    """
+    partial = ''
+    try:
+        require_replaceable(path)
+        with tempfile.NamedTemporaryFile(
+                'w', encoding='utf-8', dir=path.absolute().parent, prefix=f'.{path.name[:80]}.',
+                delete=False) as file:
+            partial = file.name
+            file.write(text)
+        os.chmod(partial, 0o666 & ~_umask())
+        if force:
+            os.replace(partial, path)
+        else:
+            # A file that somebody else made meanwhile stays.
+            os.link(partial, path)
+    except OSError as error:
+        raise OutputError(f'--out: {path} cannot be written: {error.strerror}') from error
+    finally:
+        if partial:
+            Path(partial).unlink(missing_ok=True)
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Print or write.
+
+    :return: The exit status: 1 where there was nothing to describe, 2 where it could not be
+        written or read.
+    """
+    asked = parse(args)
+    raise_interrupts()
+    try:
+        if asked.policy:
+            print(describe_policy(asked.policy), flush=True)
+            return 0
+        if asked.out is None:
+            print(
+                describe_robot(asked.seconds, asked.name or 'my_robot', args), end='', flush=True)
+            return 0
+        check_out(asked.out, asked.force)
+        text = describe_robot(asked.seconds, asked.name or asked.out.stem, args)
+        write_out(asked.out, text, asked.force)
+        print(
+            f'{asked.out}: {text.count(MARK) - 1} places to fill in, each marked {MARK}; nothing '
+            'takes the file before')
+        return 0
+    except (PolicyError, SharedFileError, OutputError) as error:
+        print(f'describe: {printable(error, 2000)}', file=sys.stderr)
+        return 2
+    except (ValueError, RuntimeError) as error:
+        # RuntimeError is rclpy's, where ROS cannot be joined.
+        print(f'describe: {printable(error, 2000)}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('describe: interrupted; nothing was written', file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read has seen enough; Python's own flush at the end would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _umask() -> int:
+    """Read the process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+if __name__ == '__main__':
+    sys.exit(main())

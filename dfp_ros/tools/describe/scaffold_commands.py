@@ -1,0 +1,189 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Command topics of a description, for what listens on a robot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dfp_ros.core.description.unfilled import MARK
+from dfp_ros.tools.describe.scaffold_joints import by_unit, Joint
+from dfp_ros.tools.describe.scaffold_sources import JOINT_STATE, MOST_JOINTS, read_names
+from dfp_ros.tools.describe.scaffold_text import line, listing, pair, unique
+from dfp_ros.tools.describe.survey import PublishedTopic, TakenTopic
+
+TRAJECTORY, TWIST = 'trajectory_msgs/msg/JointTrajectory', 'geometry_msgs/msg/Twist'
+_ARRAY = 'std_msgs/msg/Float64MultiArray'
+_STOPS = {'position': 'hold', 'velocity': 'ramp'}
+_UNITS = {'position': {'rad': 'rad', 'm': 'm'}, 'velocity': {'rad': 'rad/s', 'm': 'm/s'}}
+_ACCELERATION = 'how fast its speed may change, a second'
+
+
+def name_commands(taken: tuple[TakenTopic, ...]) -> dict[str, TakenTopic]:
+    """Give each topic a name of its own: that of the controller, where one is in the topic's."""
+    names: dict[str, TakenTopic] = {}
+    for topic in taken:
+        first, _, rest = topic.topic.strip('/').partition('/')
+        names[unique(first if rest else topic.topic, names)] = topic
+    return names
+
+
+def write_command(
+        name: str, topic: TakenTopic, sources: Mapping[str, PublishedTopic],
+        joints: dict[str, Joint]) -> list[str]:
+    """
+    Write one command topic.
+
+    :param name: What the description calls it.
+    :param topic: The topic.
+    :param sources: Sources by name: where the robot is, is read from one.
+    :param joints: What the URDF says of joints.
+    """
+    lines = line(2, f'{name}:', f'{listing(topic.subscribers)} listens')
+    if topic.publishers:
+        lines += line(4, (
+            f'# {listing(topic.publishers)} publishes it now: end that before a policy does.'))
+    lines += [*pair(4, 'topic', topic.topic), *pair(4, 'type', topic.type)]
+    action = 'base' if name == 'cmd_vel' else name.removesuffix('_controller') or name
+    if topic.type.startswith(TWIST):
+        return [*lines, *_twist(action, '' if topic.type == TWIST else 'twist.', topic.type)]
+    if topic.type in (TRAJECTORY, _ARRAY, JOINT_STATE):
+        return [*lines, *_joints(action, topic, sources, joints)]
+    if topic.type.startswith('geometry_msgs/msg/Pose'):
+        return [*lines, *_pose(action)]
+    return [
+        *lines, *_unknown_kind(), *line(4, 'fields:'), *line(6, f'- action: {action}'),
+        *pair(8, 'unit', MARK), *pair(8, 'path', 'data'),
+        *pair(8, 'limit', MARK, 'what an action of 1 commands')]
+
+
+def _unknown_kind() -> list[str]:
+    """Ask what the numbers are, on which it depends what stops the robot."""
+    return [
+        *pair(4, 'kind', MARK, 'position, velocity or other: what the numbers are'),
+        *pair(4, 'stop', MARK, 'position: hold; velocity: ramp or zero; other: keep')]
+
+
+def _twist(name: str, path: str, kind: str) -> list[str]:
+    """Write the two velocities of a base or a servo."""
+    lines = pair(4, 'frame_id', MARK, 'frame that it is in') if kind != TWIST else []
+    lines += [*pair(4, 'kind', 'velocity'), *pair(4, 'stop', 'ramp'), *line(4, 'fields:')]
+    for word, unit, member, wheels in (
+            ('velocity', 'm/s', 'linear', '[x]'), ('turn_rate', 'rad/s', 'angular', '[z]')):
+        lines += [
+            *line(6, f'- action: {name}_{word}'), *pair(8, 'unit', unit),
+            *pair(8, 'path', f'{path}{member}'), *pair(
+                8, 'components', MARK,
+                f'which of [x, y, z] it takes; {wheels} for two driven wheels'),
+            *_limits(None, None, MARK, f'largest speed, in {unit}')]
+    return lines
+
+
+def _pose(name: str) -> list[str]:
+    """Write a pose that a servo goes to."""
+    lines = [
+        *pair(4, 'frame_id', MARK, 'frame that the pose is in'), *pair(4, 'kind', 'position'),
+        *pair(4, 'stop', 'hold'), *line(4, 'fields:')]
+    for word, unit, path, picks, measured in (
+            ('position', 'm', 'pose.position', {'components': ['x', 'y', 'z']},
+             {'components': ['x', 'y', 'z']}),
+            ('rotation', '1', 'pose.orientation', {'rotation': 'rotation_6d'},
+             {'transform': 'rotation_6d'})):
+        lines += [
+            *line(6, f'- action: {name}_{word}'), *pair(8, 'unit', unit), *pair(8, 'path', path),
+            *(text for key, value in picks.items() for text in pair(8, key, value)),
+            *pair(8, 'measured', {'source': MARK, 'path': path, **measured},
+                  'source: where it is now, in the same frame'),
+            *pair(8, 'limit', MARK, 'what an action of 1 commands'), *line(8, 'limits:')]
+        if word == 'position':
+            lines += pair(10, 'position', {'low': MARK, 'high': MARK})
+        lines += pair(10, 'velocity', MARK, 'largest change a second')
+    return lines
+
+
+def _joints(
+        name: str, topic: TakenTopic, sources: Mapping[str, PublishedTopic],
+        joints: dict[str, Joint]) -> list[str]:
+    """Write what a joint controller takes."""
+    is_array = topic.type == _ARRAY
+    interface = topic.interface or ('position' if topic.type == TRAJECTORY else '')
+    path = {TRAJECTORY: 'points.positions', JOINT_STATE: 'position', _ARRAY: 'data'}[topic.type]
+    lines = (
+        [*pair(4, 'kind', interface), *pair(4, 'stop', _STOPS[interface])]
+        if interface in _STOPS else _unknown_kind())
+    lines += line(4, 'fields:')
+    names = topic.joints if len(topic.joints) <= MOST_JOINTS else ()
+    is_known = interface in _UNITS
+    groups = by_unit(names, joints) if names else [('', ())]
+    for unit, places in groups:
+        members = [names[i] for i in places]
+        word = {'rad': '_angles', 'm': '_travels'}[unit] if len(groups) > 1 else ''
+        said = _UNITS[interface].get(unit) if is_known else None
+        lines += [
+            *line(6, f'- action: {name}{word or "_targets"}'),
+            *pair(8, 'unit', said or MARK, '' if said else 'rad or m; of velocities rad/s or m/s'),
+            *pair(8, 'path', path)]
+        if is_array:
+            lines += pair(8, 'indices', list(places) if names else MARK,
+                          '' if names else 'which elements, such as [0, 1, 2]')
+        else:
+            lines += pair(8, 'joints', members or MARK, '' if names else 'which joints it takes')
+        if interface != 'velocity':
+            lines += pair(
+                8, 'measured', {
+                    'source': _source_of(members, sources), 'path': 'position',
+                    'joints': members or MARK},
+                '' if is_known else 'where they are; delete it for velocities')
+        known = [joints.get(member, Joint()) for member in members]
+        lines += _limits(
+            _all([joint.low for joint in known]) if interface != 'velocity' else None,
+            _all([joint.high for joint in known]) if interface != 'velocity' else None,
+            _all([joint.velocity for joint in known]) or MARK,
+            'of the URDF' if _all([joint.velocity for joint in known]) else 'largest speed',
+            is_velocity=interface == 'velocity')
+    return lines
+
+
+def _limits(
+        low: list[float] | None, high: list[float] | None, velocity: Any, comment: str,
+        is_velocity: bool = True) -> list[str]:
+    """Write the limits of a field; what an action of 1 commands follows from them."""
+    lines = line(8, 'limits:')
+    if not is_velocity:
+        is_given = low is not None and high is not None
+        lines += pair(
+            10, 'position', {
+                'low': low if is_given else MARK, 'high': high if is_given else MARK},
+            'of the URDF' if is_given else 'what it is kept within; delete it for velocities')
+    return [
+        *lines, *pair(10, 'velocity', velocity, comment),
+        *pair(10, 'acceleration', MARK, _ACCELERATION)]
+
+
+def _source_of(members: Sequence[str], sources: Mapping[str, PublishedTopic]) -> str:
+    """Find the source that has all of some joints."""
+    states = {
+        name: read_names(topic) for name, topic in sources.items() if topic.type == JOINT_STATE}
+    if members:
+        fitting = [name for name, names in states.items() if set(members) <= set(names)]
+    else:
+        fitting = list(states)
+    return fitting[0] if len(fitting) == 1 else MARK
+
+
+def _all(values: Sequence[float | None]) -> list[float] | None:
+    """Take numbers where there is one of each."""
+    found = [value for value in values if value is not None]
+    return found if found and len(found) == len(values) else None

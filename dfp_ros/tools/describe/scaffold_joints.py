@@ -1,0 +1,86 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a URDF says of joints, as far as it can be believed, for a description to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+
+from dfp_ros.core.description.urdf import JointLimits, read_joint_limits, UrdfError
+
+_UNITS = {'revolute': 'rad', 'continuous': 'rad', 'prismatic': 'm'}
+
+
+@dataclass(frozen=True)
+class Joint:
+    """
+    A joint; what is not said, or cannot be meant, is None.
+
+    :param unit: ``rad`` or ``m``; empty for a joint that nobody described.
+    :param low: Lowest position.
+    :param high: Highest position.
+    :param velocity: Largest speed.
+    """
+
+    unit: str = ''
+    low: float | None = None
+    high: float | None = None
+    velocity: float | None = None
+
+
+def read_joints(urdf: str) -> tuple[dict[str, Joint], str]:
+    """
+    Read the joints of a URDF.
+
+    :param urdf: Its text; empty for none.
+    :return: Joints by name, and what is wrong with the text, empty where nothing is.
+    """
+    if not urdf:
+        return {}, ''
+    try:
+        limits = read_joint_limits(urdf)
+    except UrdfError as error:
+        return {}, str(error)
+    return {name: _joint(found) for name, found in limits.items()}, ''
+
+
+def _joint(limits: JointLimits) -> Joint:
+    """Take of a joint what can be believed."""
+    low, high, velocity = limits.low, limits.high, limits.velocity
+    has_range = not limits.position_fault and math.isfinite(low) and math.isfinite(high) and (
+        low < high)
+    has_velocity = not limits.velocity_fault and math.isfinite(velocity) and velocity > 0
+    return Joint(
+        _UNITS.get(limits.kind, ''), low if has_range else None, high if has_range else None,
+        velocity if has_velocity else None)
+
+
+def by_unit(
+        names: Sequence[str], joints: dict[str, Joint]) -> list[tuple[str, tuple[int, ...]]]:
+    """
+    Put joints of one unit together.
+
+    :param names: The joints.
+    :param joints: What is known of joints.
+    :return: Units in order of appearance, each with the places of its joints in ``names``; one
+        empty unit for all of them where one of them is not known.
+    """
+    units = [joints.get(name, Joint()).unit for name in names]
+    if not all(units):
+        return [('', tuple(range(len(names))))]
+    return [
+        (unit, tuple(i for i, each in enumerate(units) if each == unit))
+        for unit in dict.fromkeys(units)]

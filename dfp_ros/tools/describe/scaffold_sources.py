@@ -1,0 +1,172 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Sources and fields of the observation for the topics that a robot publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dfp_ros.core.description.unfilled import MARK
+from dfp_ros.tools.describe.scaffold_joints import by_unit, Joint
+from dfp_ros.tools.describe.scaffold_text import flow, line, listing, pair, unique
+from dfp_ros.tools.describe.survey import PublishedTopic
+
+JOINT_STATE = 'sensor_msgs/msg/JointState'
+MOST_JOINTS = 64
+_LEAST_AGE, _PERIODS = 0.2, 5
+_POINT, _PLANE = ['x', 'y', 'z'], ['x', 'y']
+
+
+def _pose(path: str) -> tuple[tuple[str, str, str, dict[str, Any]], ...]:
+    """Position and rotation of a pose."""
+    return (
+        ('position', 'm', f'{path}position', {'components': _POINT}),
+        ('rotation', '1', f'{path}orientation', {'transform': 'rotation_6d'}))
+
+
+def _twist(path: str) -> tuple[tuple[str, str, str, dict[str, Any]], ...]:
+    """Both velocities of a twist."""
+    return (
+        ('velocity', 'm/s', f'{path}linear', {'components': _POINT}),
+        ('turn_rate', 'rad/s', f'{path}angular', {'components': _POINT}))
+
+
+# What is read of a message type: end of the field's name, unit, path, and which numbers.
+_FIELDS: Mapping[str, tuple[tuple[str, str, str, dict[str, Any]], ...]] = {
+    'geometry_msgs/msg/Pose': _pose(''),
+    'geometry_msgs/msg/PoseStamped': _pose('pose.'),
+    'geometry_msgs/msg/PoseWithCovarianceStamped': _pose('pose.pose.'),
+    'geometry_msgs/msg/Point': (('position', 'm', '', {}),),
+    'geometry_msgs/msg/PointStamped': (('position', 'm', 'point', {'components': _POINT}),),
+    'geometry_msgs/msg/TransformStamped': (
+        ('position', 'm', 'transform.translation', {'components': _POINT}),
+        ('rotation', '1', 'transform.rotation', {'transform': 'rotation_6d'})),
+    'geometry_msgs/msg/Vector3Stamped': (('vector', MARK, 'vector', {'components': _POINT}),),
+    'geometry_msgs/msg/Twist': _twist(''),
+    'geometry_msgs/msg/TwistStamped': _twist('twist.'),
+    'geometry_msgs/msg/WrenchStamped': (
+        ('force', 'N', 'wrench.force', {'components': _POINT}),
+        ('torque', 'N m', 'wrench.torque', {'components': _POINT})),
+    'nav_msgs/msg/Odometry': (
+        ('position', 'm', 'pose.pose.position', {'components': _PLANE}),
+        ('heading', '1', 'pose.pose.orientation', {'transform': 'yaw_cosine_sine'}),
+        ('velocity', 'm/s', 'twist.twist.linear', {'components': _PLANE}),
+        ('turn_rate', 'rad/s', 'twist.twist.angular.z', {})),
+    'sensor_msgs/msg/Imu': (
+        ('turn_rate', 'rad/s', 'angular_velocity', {'components': _POINT}),
+        ('acceleration', 'm/s^2', 'linear_acceleration', {'components': _POINT})),
+    'sensor_msgs/msg/Range': (('range', 'm', 'range', {}),),
+    **{f'std_msgs/msg/{kind}': (('value', MARK, 'data', {}),) for kind in (
+        'Float32', 'Float64', 'Bool', 'Int8', 'Int16', 'Int32', 'Int64', 'UInt8', 'UInt16',
+        'UInt32', 'UInt64')}}
+_ARRAYS = ('std_msgs/msg/Float64MultiArray', 'std_msgs/msg/Float32MultiArray')
+
+
+def name_sources(published: tuple[PublishedTopic, ...]) -> dict[str, PublishedTopic]:
+    """Give each topic that can be read a name of its own."""
+    names: dict[str, PublishedTopic] = {}
+    for topic in published:
+        if can_be_read(topic):
+            last = topic.topic.rpartition('/')[2]
+            names[unique(last if last not in names else topic.topic, names)] = topic
+    return names
+
+
+def can_be_read(topic: PublishedTopic) -> bool:
+    """Tell whether it is known which numbers a message of this type has."""
+    return topic.type in _FIELDS or topic.type in (*_ARRAYS, JOINT_STATE)
+
+
+def write_source(name: str, topic: PublishedTopic) -> list[str]:
+    """Write one source."""
+    lines = line(2, f'{name}:', f'published by {listing(topic.publishers)}')
+    frame = getattr(getattr(topic.message, 'header', None), 'frame_id', '')
+    lines += [*pair(4, 'topic', topic.topic), *pair(4, 'type', topic.type)]
+    # Positions of joints are in no frame, and several drivers may name several.
+    if frame and topic.type != JOINT_STATE:
+        lines += pair(4, 'frame_id', frame, 'messages in another frame stop the robot')
+    if topic.is_latched and topic.rate is None:
+        return [
+            *lines, *line(4, '# Published once, and kept for who comes later: of any age.'),
+            *pair(4, 'qos', {
+                'reliability': 'reliable', 'durability': 'transient_local', 'depth': 1})]
+    if topic.rate is None:
+        came = 'one message came' if topic.count else 'no message came'
+        return [*lines, *pair(
+            4, 'max_age', MARK, f's: {came}; above this age the robot is stopped')]
+    age = max(_LEAST_AGE, float(f'{_PERIODS / topic.rate:.2g}'))
+    return [*lines, *pair(
+        4, 'max_age', age, f's: it comes at {topic.rate:.3g} Hz; above this age the robot stops')]
+
+
+def write_fields(
+        name: str, topic: PublishedTopic, joints: dict[str, Joint]) -> list[str]:
+    """Write the fields of the observation that one source has."""
+    base = name.removesuffix('_states').removesuffix('_state').removesuffix('_pose')
+    if topic.type == JOINT_STATE:
+        return _joint_fields(base, name, topic, joints)
+    if topic.type in _ARRAYS:
+        size = len(topic.message.data) if topic.message is not None else 0
+        return _field(f'{base}_values', MARK, name, 'data', {
+            'indices': list(range(size)) if 0 < size <= MOST_JOINTS else MARK},
+            'unit of its numbers')
+    lines = []
+    for end, unit, path, picks in _FIELDS[topic.type]:
+        # A bare Point has no field that is the point; its members are read one by one.
+        parts = [(f'{end}_{part}', part, {}) for part in _POINT] if not path else [
+            (end, path, picks)]
+        for word, where, pick in parts:
+            lines += _field(
+                f'{base}_{word}', unit, name, where, pick,
+                'unit of its numbers' if unit == MARK else '')
+    return lines
+
+
+def read_names(topic: PublishedTopic) -> tuple[str, ...]:
+    """Give the joints of a JointState, where its message says them, each with a position."""
+    names = tuple(getattr(topic.message, 'name', ()))
+    positions = getattr(topic.message, 'position', ())
+    if len(names) != len(positions) or len(set(names)) < len(names) or '' in names:
+        return ()
+    return names if len(names) <= MOST_JOINTS else ()
+
+
+def _joint_fields(
+        base: str, source: str, topic: PublishedTopic, joints: dict[str, Joint]) -> list[str]:
+    """Write the joints' positions, those in rad and those in m in fields of their own."""
+    names = read_names(topic)
+    if not names:
+        return _field(
+            f'{base}_positions', MARK, source, 'position', {'joints': MARK},
+            'rad or m; joints: names as in the messages')
+    groups = by_unit(names, joints)
+    lines = []
+    for unit, places in groups:
+        word = 'positions' if len(groups) == 1 else {'rad': 'angles', 'm': 'travels'}[unit]
+        lines += _field(
+            f'{base}_{word}', unit or MARK, source, 'position',
+            {'joints': [names[i] for i in places]},
+            '' if unit else 'rad if they turn, m if they slide; two fields where some do each')
+    return lines
+
+
+def _field(
+        name: str, unit: str, source: str, path: str, picks: Mapping[str, Any],
+        comment: str = '') -> list[str]:
+    """Write one field of the observation."""
+    return [
+        *line(2, f'- name: {flow(name)}'), *pair(4, 'unit', unit, comment),
+        *pair(4, 'source', source), *pair(4, 'path', path),
+        *(text for key, value in picks.items() for text in pair(4, key, value))]

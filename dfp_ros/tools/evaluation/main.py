@@ -1,0 +1,207 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Count a policy's successes on a robot: episodes, marks, and success with its interval.
+
+``ros2 run dfp_ros evaluate_on_robot --episodes 20 --out results/monday.json``
+
+The policy node runs already. Between episodes it holds the robot. An episode begins with the key
+s, or with a mark ``start`` on ``episode_marks``, and ends with y (success), n (failure), a mark of
+somebody else, or after --seconds, which is a failure. Ctrl-C or q ends it; what was counted is
+kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+import contextlib
+from pathlib import Path
+import re
+import signal
+import sys
+
+import rclpy
+
+from dfp_ros.core.text.printable import printable
+from dfp_ros.node.parameters.files import own_words
+from dfp_ros.node.process.end_requests import heard_signals
+from dfp_ros.node.ros.start import join
+from dfp_ros.tools.evaluation.evaluator import Ended, Plan, RobotEvaluator
+from dfp_ros.tools.evaluation.result import EvaluationError, read_evaluation, RobotEvaluation
+from dfp_ros.tools.recording.operator_keys import OperatorKeys
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='evaluate_on_robot', description=(__doc__ or '').strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('--episodes', type=int, default=20, help='episodes that count (default: 20)')
+    add('--out', type=Path, required=True, help='result, as JSON; kept after each episode')
+    add('--seconds', type=float, default=0.0,
+        help='after so many seconds an episode is a failure; 0 (the default) for never')
+    add('--scene', default='', metavar='SERVICE',
+        help='a service (std_srvs/Trigger) that prepares an episode; without it, the operator '
+             'does, and presses s')
+    add('--settle', type=float, default=1.0,
+        help='seconds from the answer of --scene to the start (default: 1)')
+    add('--release', action='store_true',
+        help='deactivate the policy node between episodes, so that others can move the robot')
+    add('--policy-node', default='dfp_policy', help="the policy node's name (default: dfp_policy)")
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument(
+        '--continue', dest='go_on', action='store_true',
+        help='go on with the evaluation in --out, of the same policy and robot')
+    kept.add_argument(
+        '--force', action='store_true', help='write --out though there is such a file')
+    words = sys.argv if arguments is None else ['evaluate_on_robot', *arguments]
+    asked = parser.parse_args(own_words(words)[1:])
+    for name, least, most in (
+            ('episodes', 1, 100_000), ('seconds', 0, 86_400), ('settle', 0, 3600)):
+        if not least <= getattr(asked, name) <= most:
+            parser.error(
+                f'--{name}: found {getattr(asked, name):g}, expected {least} to {most}')
+    for name in ('scene', 'policy_node'):
+        value = getattr(asked, name)
+        if value and not re.fullmatch(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', value):
+            parser.error(
+                f'--{name.replace("_", "-")}: found {printable(value)!r}, expected a name such as '
+                'robot/next_part')
+    return asked
+
+
+def find_earlier(asked: argparse.Namespace) -> RobotEvaluation | None:
+    """
+    Look at what is in the place of the result.
+
+    :return: What to go on with, or None.
+    :raises EvaluationError: Where something is there that nobody spoke of, or nothing can be.
+    """
+    path: Path = asked.out
+    if asked.go_on:
+        return read_evaluation(path)
+    if path.exists() and not asked.force or path.is_dir():
+        raise EvaluationError(
+            f'--out: found something at {path}; name another file, go on with it (--continue), or '
+            'write over it (--force)')
+    if not path.absolute().parent.is_dir():
+        raise EvaluationError(f'--out: there is no folder {path.absolute().parent}')
+    return None
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Run the episodes.
+
+    :return: The exit status: 0 where all were run, 1 where it ended before, 2 where it could not
+        begin.
+    """
+    asked = parse(args)
+    with _kept_signals() as signals:
+        return _evaluate(asked, args, signals)
+
+
+@contextlib.contextmanager
+def _kept_signals() -> Iterator[list[int]]:
+    """Keep the signals that would end the process in a list, which is given, until the end."""
+    signals: list[int] = []
+    before = {number: signal.getsignal(number) for number in heard_signals()
+              if number != signal.SIGTSTP}
+    for number in before:
+        signal.signal(number, lambda number, _: signals.append(number))
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[int]) -> int:
+    """Run the episodes; a signal ends it."""
+    evaluation: RobotEvaluation | None = None
+    try:
+        earlier = find_earlier(asked)
+    except EvaluationError as error:
+        _complain(error)
+        return 2
+    try:
+        join(args)
+    except ValueError as error:
+        _complain(error)
+        return 2
+    node = rclpy.create_node('evaluate_on_robot')
+    with OperatorKeys() as keys:
+        evaluator = RobotEvaluator(
+            node, Plan(asked.episodes, asked.seconds, asked.scene, asked.settle, asked.release,
+                       asked.policy_node),
+            keys.pressed, lambda: bool(signals), _say)
+        try:
+            found = evaluator.begin()
+            if earlier is not None:
+                earlier.require_same(found.policy, found.robot)
+                earlier.asked = asked.episodes
+            evaluation = earlier or found
+            evaluator.run(evaluation, asked.out)
+        except Ended as reason:
+            _say(str(reason))
+        except EvaluationError as error:
+            _complain(error)
+        finally:
+            is_stopped = evaluation is not None and evaluator.stop()
+            evaluator.close()
+            node.destroy_node()
+            rclpy.try_shutdown()
+    if evaluation is None:
+        return 2
+    return _report(evaluation, asked, is_stopped, evaluator.is_released)
+
+
+def _report(
+        evaluation: RobotEvaluation, asked: argparse.Namespace, is_stopped: bool,
+        is_released: bool) -> int:
+    """Keep the result, and say it."""
+    _say(evaluation.sentence())
+    try:
+        evaluation.write(asked.out)
+        _say(f'kept in {asked.out}')
+    except EvaluationError as error:
+        _complain(error)
+        return 1
+    if is_released:
+        _say('the policy node is inactive, and commands nothing until it is activated')
+    elif is_stopped:
+        _say(
+            f'the robot is stopped; `ros2 service call {asked.policy_node}/resume '
+            'std_srvs/srv/Trigger` lets the policy go on')
+    else:
+        _complain('the policy node did not answer: look at the robot')
+    return 0 if evaluation.is_complete and is_stopped else 1
+
+
+def _say(text: str) -> None:
+    """Print a line at once; a terminal that is gone ends nothing."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
+def _complain(what: object) -> None:
+    """Print a line about an error."""
+    with contextlib.suppress(OSError):
+        print(f'evaluate_on_robot: {printable(what, 2000)}', file=sys.stderr, flush=True)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,200 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The result of an evaluation on a robot: a file with every episode, and what it was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+import json
+import os
+from pathlib import Path
+import tempfile
+from typing import Any
+
+from dfp_ros.core.files.replaceable import require_replaceable
+from dfp_ros.core.intervals import wilson_interval
+from dfp_ros.core.text.printable import printable
+
+VERSION = 1
+KIND = 'dfp_ros evaluation on a robot'
+_MOST_BYTES = 16 << 20
+
+
+class EvaluationError(ValueError):
+    """An evaluation cannot begin, go on, or be kept; the message says why."""
+
+
+@dataclass(frozen=True)
+class RobotEpisode:
+    """
+    One episode that counts.
+
+    :param success: Whether it was one.
+    :param seconds: How long it took.
+    :param started: When it began, UTC, ISO 8601.
+    :param ended_by: ``operator`` (a key), ``mark`` (somebody else's mark) or ``time``.
+    :param held: Reports of the policy node, one a second, that said it held the robot meanwhile.
+    :param held_because: What the last of them said.
+    """
+
+    success: bool
+    seconds: float
+    started: str
+    ended_by: str
+    held: int = 0
+    held_because: str = ''
+
+
+@dataclass
+class RobotEvaluation:
+    """
+    All that an evaluation found out.
+
+    :param asked: Episodes that were asked for.
+    :param policy: The policy: name, file, SHA-256, and where it came from.
+    :param robot: Name and SHA-256 of the robot description.
+    :param settings: Parameters of the policy node.
+    :param software: Versions and commit.
+    :param host: Name of the machine.
+    :param started: When it began, UTC.
+    :param episodes: Those that ended, in order.
+    :param dropped: Episodes that were begun and do not count: begun anew, given up, interrupted.
+    :param remarks: What a reader has to know, such as parameters that changed on the way.
+    """
+
+    asked: int
+    policy: Mapping[str, Any]
+    robot: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    software: Mapping[str, Any]
+    host: str
+    started: str
+    episodes: list[RobotEpisode] = field(default_factory=list)
+    dropped: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def solved(self) -> int:
+        """Episodes that were a success."""
+        return sum(episode.success for episode in self.episodes)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether as many episodes ended as were asked for."""
+        return len(self.episodes) >= self.asked
+
+    def sentence(self) -> str:
+        """Say the result in one line."""
+        ended = len(self.episodes)
+        if not ended:
+            return f'no episode ended, of {self.asked} asked for'
+        low, high = wilson_interval(self.solved, ended)
+        short = '' if self.is_complete else f'; {self.asked} were asked for'
+        return (
+            f'{self.solved} of {ended} episodes solved: {self.solved / ended:.1%} '
+            f"(Wilson's 95 % interval {low:.1%} to {high:.1%}){short}")
+
+    def remark(self, text: str) -> None:
+        """Note something, once."""
+        if text not in self.remarks:
+            self.remarks.append(text)
+
+    def require_same(self, policy: Mapping[str, Any], robot: Mapping[str, Any]) -> None:
+        """
+        See that what runs is still what was evaluated so far.
+
+        :raises EvaluationError: Where policy or robot description are others.
+        """
+        for what, mine, other in (('policy', self.policy, policy), ('robot', self.robot, robot)):
+            if mine.get('sha256') != other.get('sha256'):
+                raise EvaluationError(
+                    f'{what}: found {_whose(other)}, expected {_whose(mine)}, whose episodes are '
+                    'counted here; the success of two is no rate of either. Begin another '
+                    'evaluation with another --out')
+
+    def write(self, path: Path) -> None:
+        """
+        Write everything, whole or not at all.
+
+        :raises EvaluationError: Where it cannot be written.
+        """
+        low, high = wilson_interval(self.solved, len(self.episodes))
+        content = {
+            'kind': KIND, 'version': VERSION, 'complete': self.is_complete,
+            'success': {
+                'solved': self.solved, 'episodes': len(self.episodes),
+                'rate': self.solved / len(self.episodes) if self.episodes else None,
+                'low': low, 'high': high, 'interval': "Wilson's, 95 %"},
+            **asdict(self)}
+        partial = ''
+        try:
+            require_replaceable(path)
+            with tempfile.NamedTemporaryFile(
+                    'w', encoding='utf-8', dir=path.absolute().parent,
+                    prefix=f'.{path.name[:80]}.', delete=False) as file:
+                partial = file.name
+                json.dump(content, file, indent=1, allow_nan=False)
+                file.write('\n')
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError as error:
+            raise EvaluationError(f'--out: {path} cannot be written: {error.strerror}') from error
+        finally:
+            if partial:
+                Path(partial).unlink(missing_ok=True)
+
+
+def read_evaluation(path: Path) -> RobotEvaluation:
+    """
+    Read a file that :meth:`RobotEvaluation.write` wrote.
+
+    :raises EvaluationError: Where it is none.
+    """
+    try:
+        if not path.is_file():
+            raise EvaluationError(f'--out: {path} is no file')
+        if path.stat().st_size > _MOST_BYTES:
+            raise EvaluationError(f'--out: {path} is larger than any evaluation')
+        content = json.loads(path.read_text(encoding='utf-8'))
+        if content['kind'] != KIND or content['version'] != VERSION:
+            raise ValueError('another kind or version')
+        return RobotEvaluation(
+            int(content['asked']), dict(content['policy']), dict(content['robot']),
+            dict(content['settings']), dict(content['software']), str(content['host']),
+            str(content['started']), [_episode(item) for item in content['episodes']],
+            int(content['dropped']), [str(text) for text in content['remarks']])
+    except OSError as error:
+        raise EvaluationError(f'--out: {path} cannot be read: {error.strerror}') from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, EvaluationError):
+            raise
+        raise EvaluationError(
+            f'--out: {path} is no evaluation on a robot ({type(error).__name__}: '
+            f'{printable(error)}); name another file') from error
+
+
+def _episode(item: Mapping[str, Any]) -> RobotEpisode:
+    """Read one episode."""
+    if not isinstance(item['success'], bool):
+        raise ValueError('an episode without a success that is true or false')
+    return RobotEpisode(
+        item['success'], float(item['seconds']), str(item['started']), str(item['ended_by']),
+        int(item['held']), str(item['held_because']))
+
+
+def _whose(what: Mapping[str, Any]) -> str:
+    """Name a policy or a robot with the beginning of its hash."""
+    return f'{printable(what.get("name"))} (sha256 {printable(what.get("sha256"))[:12]})'

@@ -1,0 +1,123 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+See whether this machine, this policy and this robot are ready, without commanding anything.
+
+``ros2 run dfp_ros preflight --ros-args -p policy:=cube_single -p robot:=ur5e_cube``
+
+The parameters are those of the policy node. The exit status is 0 where nothing failed.
+"""
+
+from __future__ import annotations
+
+if __name__ == '__main__':
+    # Before all else, for what follows takes half a second.
+    from dfp_ros.node.process.start import begin
+    begin()
+
+import argparse
+from pathlib import Path
+import sys
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from dfp_ros.core.text.errors import explain
+from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
+from dfp_ros.node.process.start import raise_interrupts
+from dfp_ros.node.ros.node_main import keep_spinning, make_executor
+from dfp_ros.node.ros.start import join
+from dfp_ros.tools.preflight.node import PreflightNode
+from dfp_ros.tools.preflight.report import format_report, write_report
+from dfp_ros.tools.preflight.verdict import judge
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='preflight', description=(__doc__ or '').strip().splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--seconds', type=float, default=10.0, help='how long to measure')
+    parser.add_argument(
+        '--wait', type=float, default=10.0, help='seconds to wait for the robot at the start')
+    parser.add_argument('--json', type=Path, help='write the report there too')
+    words = own_words(sys.argv if arguments is None else ['preflight', *arguments])
+    asked = parser.parse_args(words[1:])
+    for name in ('seconds', 'wait'):
+        if not 0 < getattr(asked, name) <= 3600:
+            parser.error(f'--{name}: found {getattr(asked, name)}, expected 0 to 3600 s')
+    if asked.json is not None and not asked.json.absolute().parent.is_dir():
+        parser.error(f'--json: there is no folder {asked.json.absolute().parent}')
+    return asked
+
+
+def _take_overrides(arguments: list[str]) -> list[Parameter]:
+    """
+    Take what is given to the policy node by name; what is given to any node comes by itself.
+
+    :raises ValueError: Where nothing of a file is for either.
+    """
+    own, other = (name_from(arguments, name) for name in ('dfp_preflight', 'dfp_policy'))
+    given = read_given(arguments)
+    for line in require_meant(given, other, (own,)):
+        print(f'preflight: {line}', file=sys.stderr)
+    values: dict[str, object] = {}
+    for each in given:
+        if each.is_for(other) and not each.is_for(own):
+            values.update(each.values)
+    return [Parameter(name, value=value) for name, value in values.items()]
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Measure, judge, report.
+
+    :return: The exit status: 0 where nothing failed.
+    """
+    asked = parse(args)
+    raise_interrupts()
+    node: PreflightNode | None = None
+    try:
+        join(args, SignalHandlerOptions.ALL)
+        overrides = _take_overrides(sys.argv if args is None else args)
+        node = PreflightNode(asked.seconds, asked.wait, parameter_overrides=overrides)
+        executor = make_executor()
+        executor.add_node(node)
+        keep_spinning(executor, node, node.ended)
+        executor.remove_node(node)
+        executor.shutdown()
+        if not node.ended.done():
+            return 1
+        figures = node.figures()
+        verdict = judge(figures)
+        print(format_report(node.subject, figures, verdict), flush=True)
+        if asked.json is not None:
+            write_report(asked.json, node.subject, figures, verdict)
+        return 0 if verdict.passed else 1
+    except (ValueError, OSError, ParameterException) as error:
+        print(f'preflight: cannot start: {explain(error)}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('preflight: interrupted', file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            node.close()
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

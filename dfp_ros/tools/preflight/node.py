@@ -1,0 +1,262 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Node ``dfp_preflight``: ticks as the policy node would, and sends nothing to the robot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+import time
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.task import Future
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_store import SampleStore
+from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.pending_policy import Candidate, load_control_loop
+from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
+from dfp_ros.node.monitors.clock_monitor import ClockWatch
+from dfp_ros.node.parameters.overrides import require_known
+from dfp_ros.node.parameters.parameters import declare_parameters, LIFETIME, read_settings
+from dfp_ros.node.realtime.garbage_collector import GARBAGE
+from dfp_ros.node.realtime.process import prepare_threads, Realtime
+from dfp_ros.node.ros.qos import COMMAND_QOS
+from dfp_ros.node.ros.urdf_topic import with_urdf
+from dfp_ros.resources import load_robot
+from dfp_ros.tools.preflight.arrivals import Arrivals
+from dfp_ros.tools.preflight.measurements import Figures, PARTS, Percentiles, WakeUps
+from dfp_ros.tools.preflight.robot_check import find_commands, find_sources, private_topics
+from dfp_ros.tools.preflight.subject import subject
+
+_POLL = 0.05  # s
+
+
+class PreflightNode(Node):
+    """
+    Measures for some seconds.
+
+    It listens to the sources with the subscriptions of the policy node, and decides with its
+    controller. What is decided goes to topics of this node alone, where another participant
+    listens, so that publishing costs what it costs.
+
+    :param seconds: How long to measure.
+    :param wait: How long to wait at first for sources and listeners, in s.
+    :raises rclpy.exceptions.ParameterException: Where a parameter's value is out of range.
+    :raises ValueError: Where parameters, robot and policy do not fit.
+
+    :ivar subject: What this is about.
+    :ivar ended: Done when the time is up.
+    """
+
+    def __init__(self, seconds: float, wait: float, **kwargs: Any) -> None:
+        """Load everything, listen, and wait for the robot."""
+        super().__init__('dfp_preflight', **kwargs)
+        declare_parameters(self)
+        self.declare_parameter(*LIFETIME[:2])
+        require_known(self)
+        settings = read_settings(self)
+        self._realtime = Realtime()
+        prepare_threads(settings.realtime.timer_slack)
+        self._loop = load_control_loop(Candidate(settings), with_urdf(
+            self, load_robot(settings.robot), settings.limits.urdf_wait))
+        self.subject = subject(self._loop)
+        self.ended = Future()
+        self._seconds = seconds
+        robot, policy = self._loop.robot, self._loop.policy
+        self._store = SampleStore(robot.sources)
+        self._arrivals: dict[str, Arrivals] = {}
+        before = set(self.subscriptions)
+        self._sources = SourceSubscriptions(self, self._loop, self._receive)
+        self._subscriptions_made = [
+            made for made in self.subscriptions if made not in before]
+        self._private = replace(self._loop, robot=private_topics(robot))
+        self._commands = CommandPublishers(self, self._private)
+        self._listener = _Listener(self, self._loop)
+        self._noise = NoiseStream(
+            settings.noise_seed, self.subject.candidates, policy.spec.noise_size,
+            settings.scale(policy.spec))
+        self._typical = np.array([
+            (low + high) / 2 for member in policy.spec.observation
+            for low, high in zip(member.low, member.high, strict=True)], np.float32)
+        self._took: dict[str, list[float]] = {name: [] for name in (*PARTS, 'together')}
+        self._ages: list[float] = []
+        self._stops: dict[str, tuple[int, str]] = {}
+        self._running = 0
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        # Ticks are on the clock that those of the policy node will be on.
+        is_simulated = bool(self.get_parameter('use_sim_time').value)
+        self._tick_clock = self.get_clock() if is_simulated else self._steady
+        self._clock_watch = ClockWatch(self, lambda: self._loop.tick * 1e-9)
+        self._give_up = self._steady.now().nanoseconds + round(wait * 1e9)
+        self._wake_ups: WakeUps | None = None
+        self._begin = self._end = self._stop_at = 0
+        self._timer = self.create_timer(_POLL, self._wait_for_robot, clock=self._steady)
+        # Where time is simulated, it may stand still.
+        self._end_timer = self.create_timer(_POLL, self._end_in_time, clock=self._steady)
+
+    def figures(self) -> Figures:
+        """Sum up what was measured, with who is there now."""
+        settings, controller = self._loop.settings, self._loop.controller
+        has_clock = not self.get_parameter('use_sim_time').value or bool(
+            self.get_publishers_info_by_topic(self.resolve_topic_name('/clock')))
+        return Figures(
+            self._loop.tick * 1e-9, settings.latency_share, settings.safety.clock_skew,
+            self._seconds, settings.trigger == 'samples', has_clock,
+            self._clock_watch.step or math.nan, len(self._took['together']),
+            self._wake_ups.missed if self._wake_ups else 0,
+            {name: Percentiles.of(self._took[name]) for name in PARTS},
+            Percentiles.of(self._took['together']), Percentiles.of(self._ages), self._running,
+            self._stops, controller.outside,
+            self._loop.policy.execution.left_out(self._loop.policy.providers),
+            find_sources(
+                self, self._loop.robot, self._subscriptions_made, self._arrivals, self._end),
+            find_commands(self, self._loop.robot), self._realtime.refused,
+            self._loop.settings.realtime.required)
+
+    def close(self) -> None:
+        """Destroy everything."""
+        self._clock_watch.close()
+        self._realtime.release()
+        self._listener.close()
+        self._commands.close()
+        self._sources.close()
+        self.destroy_node()
+
+    def _receive(self, name: str, sample: Sample) -> None:
+        """Take a sample of a source."""
+        self._store.add(name, sample)
+        if name in self._arrivals:
+            self._arrivals[name].add(sample)
+
+    def _wait_for_robot(self) -> None:
+        """Start to measure when all is there, or when it is time to."""
+        is_there = not self._store.missing and all(
+            self.get_subscriptions_info_by_topic(self.resolve_topic_name(topic.topic))
+            for topic in self._loop.robot.commands)
+        if not is_there and self._steady.now().nanoseconds < self._give_up:
+            return
+        self.destroy_timer(self._timer)
+        self._realtime.acquire(self._loop.settings.realtime)
+        self._begin = self.get_clock().now().nanoseconds
+        self._arrivals = {
+            name: Arrivals(self._begin, self._lasting(name)) for name in self._loop.robot.sources}
+        self._loop.controller.reset(self._loop.settings.noise_seed)
+        self._stop_at = self._steady.now().nanoseconds + round(self._seconds * 1e9)
+        self._timer = self.create_timer(
+            self._loop.tick * 1e-9, self._tick, clock=self._tick_clock)
+        self._wake_ups = WakeUps(
+            self._tick_clock.now().nanoseconds + self._timer.time_until_next_call(),
+            self._loop.tick)
+
+    def _end_in_time(self) -> None:
+        """End the measuring when the time is up."""
+        if self._wake_ups is None or self._steady.now().nanoseconds < self._stop_at:
+            return
+        self._end = self.get_clock().now().nanoseconds
+        self.destroy_timer(self._timer)
+        self.destroy_timer(self._end_timer)
+        self.ended.set_result(None)
+
+    def _lasting(self, name: str) -> Sample | None:
+        """Find what a latched source has said by now, which is valid until it is replaced."""
+        sample = self._store.samples.get(name)
+        return sample if sample is not None and sample.lasts else None
+
+    def _tick(self) -> None:
+        """Do what a tick of the policy node does, and look at the clock in between."""
+        if self.ended.done() or self._wake_ups is None:
+            return
+        late = self._wake_ups.add(self._tick_clock.now().nanoseconds) * 1e-9
+        now = self.get_clock().now().nanoseconds
+        self._store.pass_time(now)
+        start = time.perf_counter()
+        try:
+            decision = self._loop.controller.step(now, self._store.at(now))
+        except Exception as error:  # as in the policy node: it stops the robot, and is reported
+            decision = self._loop.controller.fail(error)
+        decided = time.perf_counter()
+        inference = decision.inference
+        deciding = decided - start - (inference or 0.0)
+        if inference is None:
+            inference = self._ask_policy(decision)
+        sending = time.perf_counter()
+        self._commands.try_to_send(self._private, self._sent(decision), now)
+        publishing = time.perf_counter() - sending
+        # Every tick is counted as one that asks the policy, which is the longest there is.
+        took = late, deciding, inference, publishing
+        for name, seconds in zip(PARTS, took, strict=True):
+            self._took[name].append(seconds)
+        self._took['together'].append(sum(took))
+        self._note(decision)
+        GARBAGE.after_tick(lambda: float(self._timer.time_until_next_call() * 1e-9))
+
+    def _ask_policy(self, decision: Decision) -> float:
+        """Ask the policy though no answer is due; return the seconds that it takes."""
+        observation = self._typical if decision.observation is None else decision.observation
+        noise = self._noise.next()
+        start = time.perf_counter()
+        self._loop.policy.act(observation, noise)
+        return time.perf_counter() - start
+
+    def _sent(self, decision: Decision) -> Decision:
+        """Make a decision that is sent, if only to ourselves."""
+        if decision.sent is not None:
+            return decision
+        return replace(decision, sent=np.zeros(self._loop.policy.spec.action_size))
+
+    def _note(self, decision: Decision) -> None:
+        """Note what the policy node would have done."""
+        if decision.observation_age is not None:
+            self._ages.append(decision.observation_age)
+        if decision.state is State.RUNNING:
+            self._running += 1
+            return
+        count, _ = self._stops.get(decision.reason.words, (0, ''))
+        self._stops[decision.reason.words] = count + 1, decision.text
+
+
+class _Listener:
+    """
+    Another participant that gets what is published, and takes none of our time for it.
+
+    :param node: Publishes.
+    :param loop: Has the robot's description and the types of its messages.
+    """
+
+    def __init__(self, node: Node, loop: ControlLoop) -> None:
+        """Join the domain."""
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=node.context.get_domain_id())
+        self._node = Node(
+            'dfp_preflight_listener', context=self._context, use_global_arguments=False,
+            start_parameter_services=False)
+        for topic, writer in zip(
+                private_topics(loop.robot).commands, loop.writers, strict=True):
+            self._node.create_subscription(
+                writer.message_type, node.resolve_topic_name(topic.topic), lambda _: None,
+                COMMAND_QOS)
+
+    def close(self) -> None:
+        """Leave."""
+        self._node.destroy_node()
+        # A signal has ended it already.
+        rclpy.try_shutdown(context=self._context)

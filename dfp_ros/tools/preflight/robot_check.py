@@ -1,0 +1,103 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a preflight looks at of a robot: its topics as they are described, and as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+from dfp_ros.core.description.commands import CommandEntry, CommandTopic
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.node.ros.endpoints import own_qos, publishers_of, subscribers_of
+from dfp_ros.tools.preflight.arrivals import Arrivals
+from dfp_ros.tools.preflight.measurements import CommandFigures, SourceFigures
+
+
+def private_topics(robot: RobotDescription) -> RobotDescription:
+    """Give each command topic a name under the node's own, where no robot listens."""
+    return replace(robot, commands=tuple(
+        replace(topic, topic=f'~/command_{i}') for i, topic in enumerate(robot.commands)))
+
+
+def find_sources(
+        node: Node, robot: RobotDescription, subscriptions: Iterable[Subscription],
+        arrivals: Mapping[str, Arrivals], end: int) -> tuple[SourceFigures, ...]:
+    """
+    Look at the sources.
+
+    :param node: Looks around.
+    :param robot: The robot's description.
+    :param subscriptions: Those to its sources.
+    :param arrivals: What came of each source.
+    :param end: When the measuring ended, in ns.
+    """
+    found = []
+    for source in robot.sources.values():
+        figures = arrivals[source.name].figures(end, [
+            (joint, reading.names) for reading in robot.readings(source.name)
+            for joint in reading.joints])
+        # Frames none of which moves are latched too, on a topic of their own.
+        is_static = bool(source.child) and figures['has_value']
+        topic = node.resolve_topic_name(source.static_topic if is_static else source.topic)
+        # Several sources may come on one topic, as transforms do.
+        publishers = tuple(dict.fromkeys(
+            end for made in subscriptions if made.topic_name == topic
+            for end in publishers_of(node, topic, source.type, made.qos_profile)))
+        found.append(SourceFigures(
+            source.name, topic, source.type, source.max_age, publishers=publishers,
+            similar=_similar(node, topic, source.type),
+            is_latched=source.is_latched or is_static, **figures))
+    return tuple(found)
+
+
+def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, ...]:
+    """
+    Look at the command topics, on which this node does not publish.
+
+    :param node: Looks around, and publishes on :func:`private_topics` as the policy node would.
+    :param robot: The robot's description.
+    """
+    found = []
+    for command, private in zip(
+            robot.commands, private_topics(robot).commands, strict=True):
+        topic = node.resolve_topic_name(command.topic)
+        offered = own_qos(node, node.get_publishers_info_by_topic(
+            node.resolve_topic_name(private.topic)))
+        assert offered is not None
+        found.append(CommandFigures(
+            command.name, topic, command.type,
+            subscribers_of(node, topic, command.type, offered),
+            tuple(end.node for end in publishers_of(node, topic, command.type, offered)),
+            tuple(text for entry in command.entries for text in unlimited(command, entry))))
+    return tuple(found)
+
+
+def unlimited(command: CommandTopic, entry: CommandEntry) -> Iterable[str]:
+    """List what a robot description does not limit, of what a field can have limits of."""
+    kind, limits = command.stop_of(entry).kind, entry.limits
+    if kind == 'position' and limits.velocity is None:
+        yield f'the velocity of {entry.action}'
+    if kind in ('position', 'velocity') and limits.acceleration is None:
+        yield f'the acceleration of {entry.action}'
+
+
+def _similar(node: Node, topic: str, type_name: str) -> tuple[str, ...]:
+    """List other topics of a type on which somebody publishes."""
+    return tuple(
+        name for name, types in node.get_topic_names_and_types()
+        if type_name in types and name != topic and node.count_publishers(name))

@@ -1,0 +1,103 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Node ``mark_episodes``: marks episodes by key.
+
+``ros2 run dfp_ros mark_episodes``: s starts an episode, y ends it as a success, n as a failure,
+q quits. Where the input is no terminal, each line counts by its first letter.
+"""
+
+from __future__ import annotations
+
+if __name__ == '__main__':
+    # Before all else, for what follows takes half a second.
+    from dfp_ros.node.process.start import begin
+    begin()
+
+from collections.abc import Iterator
+import sys
+import termios
+import tty
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import String
+
+from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
+from dfp_ros.node.process.start import raise_interrupts
+from dfp_ros.node.ros.node_main import check_parameters
+from dfp_ros.node.ros.start import join, read_words
+
+KEYS = {'s': START, 'y': SUCCESS, 'n': FAILURE}
+QUIT = 'q'
+
+
+def keys() -> Iterator[str]:
+    """Read key by key from a terminal, line by line from anything else."""
+    if not sys.stdin.isatty():
+        yield from (line.strip()[:1] for line in sys.stdin)
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setcbreak(sys.stdin)
+        while key := sys.stdin.read(1):
+            yield key
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Publish a mark for each key until q, Ctrl-C, or the input's end.
+
+    :return: The exit status: 1 where the command line is wrong, else 0.
+    """
+    read_words(
+        'mark_episodes', 'Mark episodes by key.', (), args,
+        'keys: s starts an episode, y ends it as a success, n as a failure, q quits. If the input '
+        'is no\nterminal, each line counts by its first letter. The marks go to the topic '
+        f'{TOPIC}.')
+    raise_interrupts()
+    try:
+        join(args, SignalHandlerOptions.ALL)
+        node = rclpy.create_node('mark_episodes')
+        for line in check_parameters(node, args):
+            node.get_logger().warning(line)
+    except ValueError as error:
+        print(f'mark_episodes: cannot start: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    publisher = node.create_publisher(String, TOPIC, 10)
+    print('s: start   y: success   n: failure   q: quit', flush=True)
+    try:
+        for key in keys():
+            if key == QUIT:
+                break
+            if key in KEYS:
+                publisher.publish(String(data=KEYS[key]))
+                listeners = publisher.get_subscription_count()
+                print(KEYS[key] + ('' if listeners else ' (nobody listens)'), flush=True)
+        publisher.wait_for_all_acked(Duration(seconds=2))
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,283 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Node ``dfp_recorder``: writes what a robot publishes and is told into a bag.
+
+``ros2 run dfp_ros recorder --ros-args -p robot:=ur5e_cube -p out:=bags/monday``
+"""
+
+from __future__ import annotations
+
+if __name__ == '__main__':
+    # Before all else, for what follows takes half a second.
+    from dfp_ros.node.process.start import begin
+    begin()
+
+from collections.abc import Callable
+import math
+import os
+from pathlib import Path
+import signal
+import sys
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from std_msgs.msg import Float64MultiArray, String
+
+from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
+from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.text.printable import quoted
+from dfp_ros.node.messages.introspection import find_message_type
+from dfp_ros.node.messages.source_reader import SourceReader
+from dfp_ros.node.parameters.declare import declare_parameter
+from dfp_ros.node.parameters.parameters import LIFETIME
+from dfp_ros.node.ros.node_main import run_node
+from dfp_ros.node.ros.start import read_words
+from dfp_ros.resources import load_robot
+from dfp_ros.tools.recording.bag_writer import BagWriter, STORAGES
+from dfp_ros.tools.recording.message_definitions import find_definitions
+from dfp_ros.tools.recording.operator_marks import OperatorMarks
+
+# Nothing that waits to be written is dropped by the middleware first.
+DEPTH = 1000
+# A clock that is set back by less, in ns, was only adjusted.
+_ADJUSTMENT = 1_000_000_000
+
+# Name, default, sentence, range.
+_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+    ('robot', '', 'Robot description (.yaml), or the bare name of one in config: its sources and '
+     'its command topics are recorded.', None),
+    ('out', '', 'Folder of the bag; it must not exist.', None),
+    ('storage', 'mcap', 'How the bag is stored: mcap or sqlite3.', None),
+    ('policy_node', 'dfp_policy', 'Name of the policy node whose decisions are recorded; it '
+     'publishes them with publish_decisions:=true.', None),
+    ('episodes', 0, 'End after so many episodes; 0 goes on until Ctrl-C.', (0, 1_000_000)),
+    ('joystick', '', 'Topic of sensor_msgs/Joy whose buttons mark episodes; empty for none.',
+     None),
+    ('button_start', -1, 'Index of the button that starts an episode; -1 for none.', (-1, 100)),
+    ('button_success', -1, 'Index of the button that ends one as a success.', (-1, 100)),
+    ('button_failure', -1, 'Index of the button that ends one as a failure.', (-1, 100)),
+    ('queue', 20_000, 'Messages that may wait for the disk; more are dropped, and counted.',
+     (1, 10_000_000)),
+    ('keep_free', 200, 'Megabytes to leave free on the disk; with less, the recording ends.',
+     (0, 1_000_000_000)))
+
+
+class RecorderNode(Node):
+    """The recorder; see the parameters' descriptions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Declare the parameters; :meth:`autostart` begins the bag."""
+        super().__init__('dfp_recorder', **kwargs)
+        self._settings = {
+            name: declare_parameter(self, name, default, sentence, bounds)
+            for name, default, sentence, bounds in _PARAMETERS}
+        self._bag: BagWriter | None = None
+        self._subscriptions_made: list[Any] = []
+        self._topics: list[tuple[str, Any]] = []
+        self._best_effort: set[int] = set()
+        self._latched: set[int] = set()
+        self._last = 0
+        self._reported = 0
+        self._marked = {START: 0, SUCCESS: 0, FAILURE: 0}
+        self._has_begun = False
+        self._ended = 0
+        self.failed = False
+
+    def autostart(self) -> bool:
+        """
+        Begin the bag, and listen.
+
+        :return: False where that failed; the reason has been logged.
+        """
+        try:
+            self._open()
+        except Exception as error:  # whatever it is, the operator is told
+            self.get_logger().fatal(f'cannot record: {error}')
+            self.failed = True
+            return False
+        self.get_logger().info(
+            f'recording {len(self._topics)} topics to {self._settings["out"]}')
+        return True
+
+    def stop(self) -> None:
+        """Nothing moves by it."""
+
+    def close(self) -> None:
+        """End the bag, say what is in it, and destroy the node."""
+        for subscription in self._subscriptions_made:
+            # What has arrived counts, though no callback took it before the signal.
+            while (taken := subscription.handle.take_message(subscription.msg_type, True)):
+                subscription.callback(taken[0])
+            self.destroy_subscription(subscription)
+        if self._bag is not None:
+            self._bag.close()
+            self._report_trouble()
+            marks = ', '.join(f'{count} {mark}' for mark, count in self._marked.items())
+            self.get_logger().info(
+                f'{self._bag.path}: {self._bag.written} messages, {self._bag.dropped} dropped'
+                + (f', {self._bag.lost} lost as they could not be written'
+                   if self._bag.lost else '') + f'; marks: {marks}')
+        self.destroy_node()
+
+    def _open(self) -> None:
+        """Find the topics, begin the bag, subscribe."""
+        settings = self._settings
+        for name in ('robot', 'out'):
+            if not settings[name]:
+                raise ValueError(f'parameter {name}: found nothing; say which')
+        if settings['storage'] not in STORAGES:
+            raise ValueError(
+                f'parameter storage: found {settings["storage"]!r}; '
+                f'{nearest(settings["storage"], STORAGES)}')
+        robot = load_robot(settings['robot'])
+        topics = [
+            (topic, SourceReader(source, robot).message_type, source.type)
+            for source in robot.sources.values()
+            for topic in (source.topic, source.static_topic) if topic]
+        latched = {source.static_topic for source in robot.sources.values()} | {
+            source.topic for source in robot.sources.values()
+            if source.qos.durability == 'transient_local'}
+        topics += [
+            (topic.topic, find_message_type(topic.type, topic.where), topic.type)
+            for topic in robot.commands]
+        topics += [
+            (f'{settings["policy_node"]}/decision', Float64MultiArray,
+             'std_msgs/msg/Float64MultiArray'),
+            (f'{settings["policy_node"]}/policy', String, 'std_msgs/msg/String'),
+            (TOPIC, String, 'std_msgs/msg/String')]
+        # Two sources may share a topic.
+        topics = list(dict.fromkeys(topics))
+        self._topics = [(self.resolve_topic_name(name), kind) for name, kind, _ in topics]
+        self._latched = {i for i, (name, _, _) in enumerate(topics) if name in latched}
+        self._bag = BagWriter(
+            Path(settings['out']).expanduser(), settings['storage'],
+            [(name, text) for (name, _), (_, _, text) in zip(self._topics, topics, strict=True)],
+            find_definitions(text for _, _, text in topics), settings['queue'],
+            settings['keep_free'] << 20)
+        for index in range(len(self._topics)):
+            self._subscriptions_made.append(self._subscribe(index))
+        OperatorMarks(self, settings['joystick'], {
+            mark: settings[f'button_{mark}'] for mark in (START, SUCCESS, FAILURE)})
+        self.create_timer(0.5, self._look_after)
+
+    def _subscribe(self, index: int) -> Any:
+        """Subscribe to a topic, reliably unless its publisher is not, from before where asked."""
+        name, kind = self._topics[index]
+        reliability = (
+            ReliabilityPolicy.BEST_EFFORT if index in self._best_effort
+            else ReliabilityPolicy.RELIABLE)
+        # What runs was published before the recording began.
+        is_status = name == self.resolve_topic_name(f'{self._settings["policy_node"]}/policy')
+        durability = (
+            DurabilityPolicy.TRANSIENT_LOCAL if is_status or index in self._latched
+            else DurabilityPolicy.VOLATILE)
+        return self.create_subscription(
+            kind, name, self._receiver(index),
+            QoSProfile(depth=DEPTH, reliability=reliability, durability=durability), raw=True)
+
+    def _receiver(self, index: int) -> Callable[[bytes], None]:
+        """Make the callback of one topic: nothing is decoded but marks."""
+        bag = self._bag
+        assert bag is not None
+        is_mark = index == len(self._topics) - 1
+
+        def receive(message: bytes) -> None:
+            now = self.get_clock().now().nanoseconds
+            if now < self._last - _ADJUSTMENT:
+                self._fail(
+                    f'the clock was set back by {(self._last - now) * 1e-9:.3f} s, and a bag in '
+                    'which time goes back cannot be read in order; start another recording')
+            if self.failed:
+                return
+            self._last = max(now, self._last)
+            bag.add(index, self._last, bytes(message))
+            if is_mark:
+                self._count(deserialize_message(message, String).data)
+        return receive
+
+    def _count(self, mark: str) -> None:
+        """Count a mark; after the last episode, a moment is left for what is still on its way."""
+        if mark not in self._marked:
+            self.get_logger().warning(
+                f'found the mark {quoted(mark)}, which ends up ignored; '
+                f'{nearest(mark, self._marked)}')
+            return
+        self._marked[mark] += 1
+        # An end that comes twice ends nothing.
+        ended = mark != START and self._has_begun
+        self._has_begun = mark == START
+        self._ended += ended
+        self.get_logger().info(f'mark: {mark}; episodes ended: {self._ended}')
+        if ended and self._ended == self._settings['episodes']:
+            self.create_timer(1.0, self._end)
+
+    def _look_after(self) -> None:
+        """Twice a second: match publishers that are not reliable, and report trouble."""
+        for index, (name, _) in enumerate(self._topics):
+            if index not in self._best_effort and any(
+                    publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+                    for publisher in self.get_publishers_info_by_topic(name)):
+                self._best_effort.add(index)
+                self.destroy_subscription(self._subscriptions_made[index])
+                self._subscriptions_made[index] = self._subscribe(index)
+                self.get_logger().info(f'{name} is published without repetition of what gets lost')
+        self._report_trouble()
+
+    def _report_trouble(self) -> None:
+        """Log what was dropped since the last time, and what ended the bag."""
+        assert self._bag is not None
+        if self._bag.dropped > self._reported:
+            self.get_logger().warning(
+                f'{self._bag.dropped - self._reported} messages were dropped: the disk is too '
+                'slow, or the queue too short')
+            self._reported = self._bag.dropped
+        if self._bag.failure:
+            self._fail(self._bag.failure)
+
+    def _fail(self, reason: str) -> None:
+        """End with an error."""
+        if not self.failed:
+            self.failed = True
+            self.get_logger().fatal(reason)
+            self._end()
+
+    def _end(self) -> None:
+        """End as Ctrl-C would."""
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Record until asked to end; then the bag is written whole, however long that takes.
+
+    :return: The exit status: 1 where something was wrong, else 0.
+    """
+    parameters = [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
+    read_words(
+        'recorder', 'Write what a robot publishes and is told into a bag.',
+        [*parameters, LIFETIME], args)
+    made: list[RecorderNode] = []
+
+    def make() -> RecorderNode:
+        made.append(RecorderNode())
+        return made[0]
+
+    return run_node('dfp_recorder', make, args, math.inf) or int(any(node.failed for node in made))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

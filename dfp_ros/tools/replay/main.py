@@ -1,0 +1,301 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Makes the decisions of a recording once more, and reports the first that comes out differently.
+
+``ros2 run dfp_ros replay bags/monday``
+``ros2 run dfp_ros replay bags/monday --policy another.onnx``
+
+Exit status 0 means that all decisions are equal, bit for bit; 1 that one is not, or that none
+could be made again; 2 that the recording, the policy or the robot's description cannot be used.
+With another policy than the recorded one, a table says how its decisions differ, and the status
+is 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+import hashlib
+from pathlib import Path
+import sys
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.control.controller import Controller
+from dfp_ros.core.control.decision_row import DecisionRow
+from dfp_ros.core.control.factory import make_controller
+from dfp_ros.core.description.robot import count_slots, RobotDescription
+from dfp_ros.core.description.urdf import read_recorded_joints
+from dfp_ros.core.files.bounded_file import LARGEST_POLICY, read_regular
+from dfp_ros.core.hung_calls import leave
+from dfp_ros.core.policy.deadline import PunctualPolicy
+from dfp_ros.core.policy.interface import Chunk, LateError
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.settings.setting import SettingsError
+from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.printable import listed, printable, quoted
+from dfp_ros.node.loop.pending_policy import load_policy
+from dfp_ros.resources import find_shared, hash_robot, load_robot
+from dfp_ros.tools.bags.reader import RecordingError
+from dfp_ros.tools.replay.policy_comparison import PolicyDifference
+from dfp_ros.tools.replay.recorded_bag import RecordedBag, Recording
+from dfp_ros.tools.replay.recorded_loop import (
+    find_policy,
+    LoopError,
+    MOST_LOOPS,
+    recorded_identity,
+    recorded_settings,
+)
+from dfp_ros.tools.replay.replayed_policy import Conditions, ReplayedPolicy
+from dfp_ros.tools.replay.replayer import Difference, RecordedStep, Replayer
+
+# How long an answer of a policy is waited for, in s.
+LONGEST_ANSWER = 60.0
+
+
+class NoAnswerError(BaseException):
+    """
+    A policy gives no answer.
+
+    It ends the replay, so it is no Exception: the controller takes those for answers of a kind.
+    """
+
+
+class AnsweringPolicy:
+    """
+    Asks a policy, and gives up the replay if no answer comes.
+
+    :param policy: The policy.
+    """
+
+    def __init__(self, policy: OnnxPolicy) -> None:
+        """Ask nothing yet."""
+        self.spec = policy.spec
+        self._path = policy.path
+        self._policy = PunctualPolicy(policy, LONGEST_ANSWER)
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """
+        Answer as the policy does.
+
+        :raises NoAnswerError: If no answer comes in :data:`LONGEST_ANSWER`.
+        """
+        try:
+            return self._policy.act(observation, noise)
+        except LateError as error:
+            raise NoAnswerError(
+                f'{self._path}: gave no answer within {LONGEST_ANSWER:g} s to a recorded '
+                'observation; does its graph end?') from error
+
+
+class RecordedLoops:
+    """
+    Makes the controllers that decided, from what the recording says of them.
+
+    :param recording: The recording.
+    :param robot: The robot's description.
+    :param policies: Policy files to look among, before those that the recording names.
+    :param other: A policy to ask in place of all others; None for those recorded.
+
+    :ivar conditions: The conditions that the policies are asked under.
+    """
+
+    def __init__(
+            self, recording: Recording, robot: RobotDescription, policies: Mapping[str, str],
+            other: OnnxPolicy | None) -> None:
+        """Load nothing yet."""
+        self.conditions = Conditions()
+        self._recording = recording
+        self._robot = robot
+        self._policies = policies
+        self._other = other
+        self.find_policy = cache(self._find_policy)
+        self._made = 0
+
+    def make(self, loop: int) -> Controller | None:
+        """Make the controller of a loop, None where what it was is not recorded."""
+        known = self._recording.loops.get(loop)
+        if known is None:
+            return None
+        self._made += 1
+        if self._made > 2 * MOST_LOOPS:
+            raise RecordingError(
+                f'found decisions that change their loop more than {2 * MOST_LOOPS} times')
+        settings = recorded_settings(known)
+        policy = self._other or self.find_policy(known['sha256'])
+        joints = known['joints']
+        robot = replace(
+            self._robot, joints=None if joints is None else read_recorded_joints(joints))
+        return make_controller(
+            settings, robot, ReplayedPolicy(AnsweringPolicy(policy), self.conditions),
+            self.conditions.clock)
+
+    def between(self, before: int, until: int) -> list[int]:
+        """List the loops that took over after one and until another, that one included."""
+        loops = sorted({*self._recording.loops, until})
+        return [loop for loop in loops if before < loop <= until]
+
+    def identity(self, loop: int) -> tuple[int, int] | None:
+        """Return what rows of a loop say of it, None where what it was is not recorded."""
+        known = self._recording.loops.get(loop)
+        return None if known is None else recorded_identity(known)
+
+    def _find_policy(self, sha256: str) -> OnnxPolicy:
+        """Find the policy file of a hash, and load it as it was."""
+        known = next(each for each in self._recording.loops.values() if each['sha256'] == sha256)
+        return find_policy(known, self._policies)
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """
+    Replay a recording, and print what comes of it.
+
+    :return: The exit status.
+    :raises ValueError: Where it cannot be replayed.
+    """
+    with RecordedBag(arguments.bag) as bag:
+        recording = bag.read(arguments.node)
+        if not recording.loops:
+            raise RecordingError(
+                f'{arguments.bag}: found nothing on {recording.node}/policy, which says what ran; '
+                'record that topic too')
+        some = next(iter(recording.loops.values()))
+        robot_file = arguments.robot or some['settings']['robot']
+        if not arguments.robot and Path(robot_file).name != robot_file and (
+                Path(robot_file).suffix not in ('.yaml', '.yml')):
+            raise RecordingError(
+                f'{arguments.bag}: found the robot description {quoted(robot_file)}, expected a '
+                'bare name or one that ends in .yaml; say where it is with --robot')
+        robot = load_robot(robot_file)
+        if hash_robot(robot_file) != some['robot']['sha256']:
+            print(
+                f'note: {printable(robot_file)} is not the file that was recorded',
+                file=sys.stderr)
+        steps = bag.with_samples(recording, robot)
+        for note in bag.notes:
+            print(f'note: {note}', file=sys.stderr)
+        if bag.lost:
+            print(
+                f'note: {arguments.bag}: was cut short; {bag.lost} bytes at its end are lost',
+                file=sys.stderr)
+    policies, other = _given_policy(arguments.policy, recording)
+    loops = RecordedLoops(recording, robot, policies, other)
+    spec = (other or loops.find_policy(some['sha256'])).spec
+    row = DecisionRow(
+        robot.sources, spec.observation_size,
+        [(member.name, member.size) for member in spec.action],
+        # Recordings of earlier versions do not have them.
+        count_slots(robot) if recording.has_joints else None)
+    if row.parts != recording.parts:
+        raise RecordingError(
+            f'{arguments.bag}: found decisions with the parts '
+            f'{listed((label for label, _ in recording.parts), 50)}, expected '
+            f'{listed((label for label, _ in row.parts), 50)}; robot and version of this package '
+            'have to be those of the recording')
+    replayer = Replayer(
+        row, loops.make, loops.between, loops.conditions, other is None,
+        loops.identity)
+    differences = PolicyDifference(spec)
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        decision = replayer.step(step, following)
+        if decision is not None and other is not None:
+            differences.add(step.decision, decision)
+    lines = _report(steps, recording, replayer)
+    if other is not None:
+        lines += ['', f'policy {spec.name!r} ({other.path}) instead:', *differences.lines()]
+    print('\n'.join(lines))
+    return 0 if replayer.replayed and not replayer.different else 1
+
+
+def _given_policy(
+        name: str | None, recording: Recording) -> tuple[dict[str, str], OnnxPolicy | None]:
+    """Tell whether a policy file is one of the recording, or another."""
+    if name is None:
+        return {}, None
+    path = find_shared(name, 'models', '.onnx')
+    sha256 = hashlib.sha256(read_regular(path, LARGEST_POLICY)).hexdigest()
+    if any(sha256 == each['sha256'] for each in recording.loops.values()):
+        # It is loaded as it was, with what was allowed it then.
+        return {sha256: str(path)}, None
+    return {}, load_policy(str(path))
+
+
+def _report(
+        steps: Sequence[RecordedStep], recording: Recording, replayer: Replayer) -> list[str]:
+    """Say how it went."""
+    span = (steps[-1].decision.stamp - steps[0].decision.stamp) * 1e-9
+    lines = [f'{recording.node}: {len(steps)} decisions in {span:.1f} s']
+    # Loops that differ in their settings only are the same policy.
+    lines += dict.fromkeys(
+        f'  {printable(known["name"])} (sha256 {known["sha256"][:12]}) from '
+        f'{printable(known["since"])} on'
+        for known in recording.loops.values())
+    lines += [
+        f'not replayed: {count}, {reason}' for reason, count in replayer.left_out.most_common()]
+    if replayer.first is not None:
+        lines += [
+            f'{replayer.different} of {replayer.replayed} decisions differ; the first is '
+            f'number {replayer.first.number}, at {replayer.first.stamp * 1e-9:.3f} s:',
+            *_show(replayer.first)]
+    else:
+        lines.append(f'{replayer.replayed} decisions, all equal' if replayer.replayed else
+                     'no decision could be replayed')
+    return lines
+
+
+def _show(difference: Difference) -> list[str]:
+    """Show a difference to the last digit."""
+    lines = [
+        f'  {difference.part}', f'    recorded {difference.recorded.tolist()}',
+        f'    computed {difference.computed.tolist()}']
+    if not difference.is_certain:
+        lines.append('  not all is recorded since the last reset: what limits, a ramp-in or '
+                     'histories remember of it may explain the difference')
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Run the command.
+
+    :return: The exit status, as the module says.
+    """
+    parser = argparse.ArgumentParser(
+        prog='replay', description='Make the decisions of a recording once more, and compare.')
+    add = parser.add_argument
+    add('bag', type=Path, help='rosbag2 folder, or one of its files')
+    add('--policy', help='where the recorded policy file is; or another, to see what it would '
+                         'have done')
+    add('--robot', help="robot description; the recorded name's without it")
+    add('--node', default='', help='whose decisions, where there are those of several nodes')
+    asked = parser.parse_args(arguments)
+    try:
+        return replay(asked)
+    except (LoopError, SettingsError) as error:
+        text = explain(error)
+        print(f'{asked.bag}: what it says of what ran cannot be: {text}', file=sys.stderr)
+        return 2
+    except (ValueError, OSError, MemoryError) as error:
+        print(explain(error), file=sys.stderr)
+        return 2
+    except NoAnswerError as error:
+        print(error, file=sys.stderr, flush=True)
+        # Its thread never ends, and Python would wait for it.
+        return leave(2)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

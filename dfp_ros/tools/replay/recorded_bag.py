@@ -1,0 +1,245 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a recording has of a policy node: its decisions, their samples, and what ran."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfp_ros.core.control.decision_row import read_decision
+from dfp_ros.core.description.joint_layout import joint_layout
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.description.sources import RECEIVE, Source
+from dfp_ros.core.files.bounded_json import JsonError, read_json
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_index import JITTER, SampleIndex
+from dfp_ros.core.observation.sample_reader import SampleReader
+from dfp_ros.core.observation.tf_reader import TransformReader
+from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.text.printable import listed, printable
+from dfp_ros.tools.bags.reader import BagReader, RecordingError
+from dfp_ros.tools.replay.recorded_loop import check_loop, LoopError, MOST_LOOPS
+from dfp_ros.tools.replay.replayer import RecordedStep
+
+_ARRAY, _STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
+_DECISION = '/decision'
+# Commands between decisions that are made again at most, in a recording.
+_MOST_STOPS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Recording:
+    """
+    What a policy node published.
+
+    :param node: The node's name in full.
+    :param parts: Label and size of each part of a decision's row.
+    :param steps: The decisions in order, without their samples.
+    :param loops: What each loop was, by its number: the JSON of ``~/policy``.
+    """
+
+    node: str
+    parts: tuple[tuple[str, int], ...]
+    steps: tuple[RecordedStep, ...]
+    loops: Mapping[int, Mapping[str, Any]]
+
+    @property
+    def has_joints(self) -> bool:
+        """Whether it says which message each joint was taken from."""
+        return any(label.startswith('joint_sample/') for label, _ in self.parts)
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the node, ending in a slash."""
+        return self.node.rpartition('/')[0] + '/'
+
+
+class RecordedBag:
+    """
+    A recording, open for reading; a context manager.
+
+    :param path: A rosbag2 folder, or one of its files.
+    :raises RecordingError: Where it cannot be opened.
+
+    :ivar lost: Bytes at the end of a file cut short that could not be read.
+    :ivar notes: What else there is to know of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it."""
+        self._path = path
+        self._reader = BagReader(path)
+        self.notes = self._reader.notes
+        self.lost = self._reader.lost
+        self._types = self._reader.types
+
+    def __enter__(self) -> RecordedBag:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.__exit__()
+
+    def read(self, node: str = '') -> Recording:
+        """
+        Read what a node published.
+
+        :param node: Its name; may be empty where there is only one.
+        :raises RecordingError: Where it is not in the recording.
+        """
+        topic = self._find_decisions(node)
+        steps: list[RecordedStep] = []
+        loops: dict[int, Mapping[str, Any]] = {}
+        parts: tuple[tuple[str, int], ...] = ()
+        stops = 0
+        status = f'{topic[:-len(_DECISION)]}/policy'
+        for name, _, message in self._reader.messages({topic: _ARRAY, status: _STRING}):
+            if name == status:
+                content = self._read_status(status, message.data)
+                if 'loop' in content:
+                    loops[content['loop']] = content
+                if len(loops) > MOST_LOOPS:
+                    raise RecordingError(
+                        f'{self._path}: {status}: found more than {MOST_LOOPS} loops')
+                continue
+            found = tuple((part.label, part.size) for part in message.layout.dim)
+            parts = parts or found
+            if found != parts:
+                raise RecordingError(
+                    f'{self._path}: {topic}: found two layouts of decisions: the node was started '
+                    'with another robot; record into another bag then')
+            row = np.asarray(message.data, np.float64)
+            try:
+                steps.append(RecordedStep(read_decision(parts, row), row, {}))
+            except ValueError as error:
+                raise RecordingError(f'{self._path}: {topic}: {error}') from error
+            entry = steps[-1].decision.entry
+            stops += 0 if entry is None else entry.stop_commands
+            if stops > _MOST_STOPS:
+                raise RecordingError(
+                    f'{self._path}: {topic}: found more than {_MOST_STOPS} stop commands between '
+                    'decisions')
+        if not steps:
+            raise RecordingError(
+                f'{self._path}: {topic} has no message; run the node with '
+                'publish_decisions:=true')
+        return Recording(topic[:-len(_DECISION)], parts, tuple(steps), loops)
+
+    def _read_status(self, topic: str, text: str) -> Mapping[str, Any]:
+        """Read what ``~/policy`` said of a loop."""
+        try:
+            # The joints of a URDF may turn without end.
+            content = read_json(text, infinite=True)
+        except JsonError as error:
+            raise RecordingError(f'{self._path}: {topic}: {error}') from error
+        if not isinstance(content, dict) or type(content.get('loop', 0)) is not int:
+            raise RecordingError(
+                f'{self._path}: {topic}: found {printable(repr(content))}, expected an object '
+                'with a whole number as its loop')
+        if 'loop' in content:
+            try:
+                check_loop(content)
+            except LoopError as error:
+                raise RecordingError(f'{self._path}: {topic}: {error}') from error
+        return content
+
+    def with_samples(
+            self, recording: Recording, robot: RobotDescription) -> tuple[RecordedStep, ...]:
+        """
+        Find the samples that each decision was made from.
+
+        :raises RecordingError: Where a source's topic is missing or of another type.
+        """
+        found = {
+            source.name: self._find_samples(recording, source, robot)
+            for source in robot.sources.values()}
+        steps = []
+        for step in recording.steps:
+            decision, samples, missing = step.decision, {}, []
+            for name in decision.samples:
+                times = decision.times(name)
+                assert times is not None
+                sample = found[name].find(times, decision.stamp) if name in found else None
+                if sample is None:
+                    missing.append(name)
+                else:
+                    samples[name] = sample
+            steps.append(replace(step, samples=samples, missing=tuple(missing)))
+        return tuple(steps)
+
+    def _find_decisions(self, node: str) -> str:
+        """Find the topic of the decisions."""
+        there = sorted(
+            topic for topic, kind in self._types.items()
+            if topic.endswith(_DECISION) and _ARRAY in kind)
+        if node:
+            topic = f'/{node.strip("/")}{_DECISION}'
+            if topic not in there:
+                raise RecordingError(
+                    f'{self._path}: the topic {topic} is missing; {nearest(topic, self._types)}')
+            return topic
+        if len(there) != 1:
+            raise RecordingError(
+                f'{self._path}: found {", ".join(there) or "no topic that ends in " + _DECISION}'
+                ', expected the decisions of one node; '
+                + ('say whose with --node' if there else
+                   'run the node with publish_decisions:=true'))
+        return there[0]
+
+    def _find_samples(
+            self, recording: Recording, source: Source,
+            robot: RobotDescription) -> SampleIndex:
+        """Find the samples of one source that decisions were made from."""
+        topic = source.topic if source.topic.startswith('/') else (
+            recording.namespace + source.topic)
+        kinds = self._types.get(topic, set())
+        if source.type not in kinds:
+            raise RecordingError(
+                f'{self._path}: {topic}: found {listed(sorted(kinds)) or "no such topic"}, '
+                f'expected {source.type}, as {source.where} says')
+        wanted = sorted({
+            time for step in recording.steps
+            if (times := step.decision.times(source.name)) is not None
+            for time in (times.time, *(each for each, _ in times.joints))})
+        static = recording.namespace + source.static_topic if (
+            source.child and not source.topic.startswith('/')) else source.static_topic
+        read: Any = None if not source.child else TransformReader(
+            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE).read
+        found = SampleIndex(joint_layout(robot.readings(source.name)))
+        for each, received, message in self._reader.messages(
+                {topic: source.type, static: source.type}):
+            if read is None:
+                # Whether it has a header, a message shows.
+                read = SampleReader(
+                    robot.readings(source.name),
+                    hasattr(message, 'header') and source.time != RECEIVE,
+                    bool(source.frame_id), source.is_latched).read
+            sample = (
+                read(message, received, is_static=True) if each == static
+                else read(message, received))
+            if sample is not None and (sample.lasts or _is_wanted(wanted, sample)):
+                found.add(sample)
+        return found
+
+
+def _is_wanted(wanted: list[int], sample: Sample) -> bool:
+    """Tell whether one of the times is a sample's: its stamp, or about when it was received."""
+    place = bisect_left(wanted, sample.time)
+    off = JITTER if sample.stamp is None else 0
+    return any(abs(time - sample.time) <= off for time in wanted[max(0, place - 1):place + 1])

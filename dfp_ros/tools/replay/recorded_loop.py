@@ -1,0 +1,163 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What a recording says of the loops that decided, checked before anything follows it.
+
+A recording may come from anybody: it names files that are opened, threads that are started, and
+numbers that memory and time are taken for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+import hashlib
+import math
+import os
+import re
+from typing import Any
+
+from dfp_ros.core.control.input_log import policy_number
+from dfp_ros.core.files.bounded_file import LARGEST_POLICY, read_regular
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.core.settings.node import describe, make_settings, Settings
+from dfp_ros.core.settings.setting import Meaning, SettingsError
+from dfp_ros.core.text.numbers import shown
+from dfp_ros.core.text.printable import printable, quoted
+from dfp_ros.node.loop.pending_policy import load_policy
+from dfp_ros.resources import find_shared
+
+_HASH = re.compile('[0-9a-f]{64}')
+# Loops of one recording; hundreds of parameters make hundreds.
+MOST_LOOPS = 10_000
+_PATH = 4096
+
+
+class LoopError(ValueError):
+    """What a recording says of a loop cannot be; the message says what."""
+
+
+def check_loop(content: Mapping[str, Any]) -> None:
+    """
+    See that what ``~/policy`` said of a loop has all that a replay needs, of the right types.
+
+    :raises LoopError: Where it does not.
+    """
+    for key in ('name', 'parameter', 'path', 'since'):
+        if not isinstance(content.get(key), str) or len(content[key]) > _PATH:
+            raise LoopError(f'{key}: found {_shown(content.get(key))}, expected a short text')
+    robot = content.get('robot')
+    hashes = {'sha256': content.get('sha256'),
+              'robot.sha256': robot.get('sha256') if isinstance(robot, Mapping) else None}
+    for key, found in hashes.items():
+        if not isinstance(found, str) or not _HASH.fullmatch(found):
+            raise LoopError(
+                f'{key}: found {_shown(found)}, expected 64 hexadecimal digits')
+    if not isinstance(content.get('joints'), Mapping | None):
+        raise LoopError(
+            f'joints: found {_shown(content["joints"])}, expected limits by joint')
+    settings = content.get('settings')
+    if not isinstance(settings, Mapping) or not isinstance(settings.get('robot'), str):
+        raise LoopError(f'settings: found {_shown(settings)}, expected settings, robot included')
+
+
+def recorded_settings(known: Mapping[str, Any]) -> Settings:
+    """
+    Read the settings of a loop.
+
+    :param known: What ``~/policy`` said of it.
+    :raises SettingsError: Where a value cannot be.
+    """
+    values: dict[str, Any] = {}
+    flat = dict(_flatten(known['settings']))
+    for name, default, meaning in describe():
+        values[name] = flat.get(name, default)
+        _check_value(name, values[name], default, meaning)
+    return make_settings(values)
+
+
+def recorded_identity(known: Mapping[str, Any]) -> tuple[int, int]:
+    """Return what each row of a loop has to say of it: its policy's number, and the seed."""
+    return policy_number(known['sha256']), recorded_settings(known).noise_seed
+
+
+def find_policy(known: Mapping[str, Any], given: Mapping[str, str]) -> OnnxPolicy:
+    """
+    Find the policy file of a loop by its hash, and load it as it was.
+
+    :param known: What ``~/policy`` said of the loop.
+    :param given: Files by hash that whoever asks has named.
+    :raises LoopError: Where it is not found.
+    """
+    sha256 = known['sha256']
+    tried = []
+    places = (given.get(sha256, ''), known['path'], known['parameter'], known['name'])
+    for name in dict.fromkeys(place for place in places if place):
+        try:
+            path = find_shared(name, 'models', '.onnx')
+            if path.suffix != '.onnx':
+                raise ValueError('expected a name that ends in .onnx')
+            found = hashlib.sha256(read_regular(path, LARGEST_POLICY)).hexdigest()
+        except (OSError, ValueError) as error:
+            reason = 'not there' if isinstance(error, FileNotFoundError) else (
+                getattr(error, 'strerror', None) or f'{error}')
+            tried.append(f'{printable(name)}: {printable(reason, 200)}')
+            continue
+        if found == sha256:
+            return load_policy(str(path), _execution(known, name == given.get(sha256)))
+        tried.append(f'{printable(name)}: sha256 {found[:12]}')
+    raise LoopError(
+        f'found no policy file {quoted(known["name"])} with sha256 {sha256[:12]} (tried '
+        f'{"; ".join(tried)}); say where it is with --policy')
+
+
+def _execution(known: Mapping[str, Any], is_given: bool) -> ExecutionSettings:
+    """Say what a recorded policy runs on: no more threads than there are processors."""
+    found = recorded_settings(known).execution
+    found = replace(found, threads=min(found.threads, os.cpu_count() or 1))
+    # What can run without end is for whoever runs this to allow, by naming the file.
+    return found if is_given else replace(found, unbounded_operators='')
+
+
+def _check_value(name: str, value: Any, default: Any, meaning: Meaning) -> None:
+    """See that a setting is of its type and within its range."""
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    kinds = (int, float) if isinstance(default, float) else (type(default),)
+    if not isinstance(value, kinds) or isinstance(value, bool) and is_number:
+        raise SettingsError(
+            f'parameter {name}: found {_shown(value)}, expected {type(default).__name__}')
+    if isinstance(value, str) and len(value) > _PATH:
+        raise SettingsError(f'parameter {name}: found {len(value)} characters')
+    if is_number and meaning.bounds is not None:
+        low, high = meaning.bounds
+        if not math.isfinite(value) or not low <= value <= high:
+            raise SettingsError(
+                f'parameter {name}: found {_shown(value)}, expected {low:g} to {high:g}')
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = '') -> Sequence[tuple[str, Any]]:
+    """Name settings as parameters are named."""
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found += _flatten(value, f'{prefix}{name}.')
+        else:
+            found.append((f'{prefix}{name}', value))
+    return found
+
+
+def _shown(value: Any) -> str:
+    """Show what was found."""
+    return shown(value) if isinstance(value, float) else printable(repr(value))

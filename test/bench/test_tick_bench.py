@@ -1,0 +1,48 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""bench/tick/__main__.py times the parts of real ticks, and none of them twice."""
+
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+import rclpy
+
+from bench.tick.cell import Cell
+from bench.tick.stopwatch import PARTS, Stopwatch
+from dfp_ros.core.control.decision import State
+from dfp_ros.node.ros.domain import free_domain
+
+
+def test_the_parts_of_a_tick_are_no_more_than_the_tick() -> None:
+    """A position arm: every part is there, and together they take no longer than all of it."""
+    rclpy.init(domain_id=free_domain())
+    watch = Stopwatch()
+    with watch.on():
+        cell = Cell('lift_joint', 200.0, decisions=True)
+        seen: set[str] = set()
+        for _ in range(60):
+            watch.taken.clear()
+            begin = time.perf_counter_ns()
+            cell.tick()
+            taken = time.perf_counter_ns() - begin
+            assert 0 < sum(watch.taken.values()) <= taken
+            seen |= set(watch.taken)
+            cell.follow()
+        assert cell.ticker.log.last.state is State.RUNNING
+        cell.close()
+    rclpy.shutdown()
+    assert seen == {name for name, _, _ in PARTS}

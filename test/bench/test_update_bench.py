@@ -1,0 +1,81 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The benchmark of an update prints what its readers take from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from testing import ROOT
+
+pytest.importorskip('torch')
+
+from training.learning.trainer.replay_buffer import ReplayBuffer
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run the benchmark for an update a turn."""
+    return subprocess.run(
+        [sys.executable, '-m', 'bench.update', '--updates', '1', '--threads', '1', '--replay',
+         '1000', *arguments], cwd=ROOT, env={**os.environ, **variables}, capture_output=True,
+        text=True, timeout=900)
+
+
+def test_the_last_line_has_the_figures(tmp_path: Path) -> None:
+    """Without a compiler, which it says."""
+    done = run(CXX='/no/such/compiler', TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert 'found nothing that compiles' in done.stdout
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert 'offline_compiled_ms' not in figures
+    for phase in ('offline', 'online'):
+        assert figures[f'{phase}_ms'] > 0
+        work, rate = figures[f'{phase}_work_gflop'], figures[f'{phase}_rate_gflops']
+        assert figures[f'{phase}_bound_ms'] == pytest.approx(1e3 * work / rate)
+    # 46 observations twice, 5 actions, reward, mask and terminal: 100 numbers of 4 bytes.
+    assert figures['replay_megabytes'] == pytest.approx(0.4)
+    # By hand, in products of a row and the weights (28 + 25 + 3 layers + 25 or 1 outputs):
+    # a top-K pool of 16 adds 256 x 16 rows of the anchor, and as many of both critics.
+    middle = 3 * 512 * 512
+    rows, states = 256 * 16, 256
+    actor = 2 * (rows * (25 * 512 + middle + 512 * 25) + states * 28 * 512)
+    critics = 2 * 2 * (rows * (25 * 512 + middle + 512) + states * 28 * 512)
+    added = 1e9 * (figures['online_work_gflop'] - figures['offline_work_gflop'])
+    assert added == pytest.approx(actor + critics, rel=0.01)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(
+    shutil.which(os.environ.get('CXX', 'g++')) is None, reason='no C++ compiler is here')
+def test_compiled_updates_are_measured_too() -> None:
+    done = run()
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    for case in ('offline', 'online', 'cpu_preset', 'small_clone'):
+        assert figures[f'{case}_compiled_ms'] > 0
+        assert figures[f'{case}_compile_seconds'] > 0
+
+
+def test_a_million_transitions_of_cube_triple() -> None:
+    """Under 1 GB."""
+    from bench.update import transitions, TRIPLE
+    buffer = ReplayBuffer(transitions(1000, TRIPLE), 5, 0.99, capacity=1_000_000)
+    assert sum(column.nbytes for column in buffer._columns.values()) == 400_000_000

@@ -1,0 +1,215 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""No stop of what may be a position is a zero, and no velocity is stopped by going on with it."""
+
+from pathlib import Path
+
+import pytest
+
+from dfp_ros.core.command.robot_limits import find_positions, make_limits
+from dfp_ros.core.description.command_kind import Said, stop_fault
+from dfp_ros.core.description.commands import Stop
+from dfp_ros.core.description.robot import load_robot_description
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.units import read_unit
+from dfp_ros.spec import ActionField, ObservationField, PolicySpec
+
+ARRAY = 'std_msgs/msg/Float64MultiArray'
+TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
+STATE = 'sensor_msgs/msg/JointState'
+POSE, TWIST = 'geometry_msgs/msg/PoseStamped', 'geometry_msgs/msg/TwistStamped'
+
+
+def said(unit: str, kind: str = ARRAY, path: str = 'data', topic: str = 'commands',
+         action: str = 'targets', places: tuple[str, ...] = (), says: str = '') -> Said:
+    """Say something of a command that goes by no other name."""
+    return Said(unit, kind, (path,), topic, action, places, says)
+
+
+@pytest.mark.parametrize('stop', [Stop.ZERO, Stop.RAMP])
+@pytest.mark.parametrize('says', ['', 'velocity'])
+@pytest.mark.parametrize(('command', 'evidence'), [
+    (said('rad'), "by the unit 'rad'"), (said('m'), "by the unit 'm'"),
+    (said('deg'), "the unit 'deg'"), (said('0.1 m'), "the unit '0.1 m'"), (said('mm'), "'mm'"),
+    (said('turns'), "'turns'"), (said('°'), "'°'"), (said('Rad'), "'Rad'"),
+    (said('1', TRAJECTORY, 'points.positions'), "the message field 'points.positions'"),
+    (said('rad/s', TRAJECTORY, 'points.positions'), "the message field 'points.positions'"),
+    (said('1', STATE, 'position'), "the message field 'position'"),
+    (said('1', POSE, 'pose.position'), "the message field 'pose.position'"),
+    (said('1', POSE, 'pose.orientation'), "'pose.orientation'"),
+    (said('m/s', 'geometry_msgs/msg/PointStamped', 'point'), "'point'"),
+    (said('1', 'geometry_msgs/msg/Quaternion', 'x'), 'the message type Quaternion'),
+    (said('1', 'control_msgs/msg/GripperCommand', 'position'), "'position'"),
+    (said('1', 'control_msgs/msg/JointJog', 'displacements'), "'displacements'"),
+    (said('rad', 'ackermann_msgs/msg/AckermannDrive', 'steering_angle'), "'steering_angle'"),
+    (said('1', places=('measured',)), "by measured, in the unit '1'"),
+    (said('1', places=('measured', 'limits.position')), 'by measured and limits.position'),
+    (said('1', topic='forward_position_controller/commands'), "'forward_position_controller/c"),
+    (said('%', topic='/left/position_controllers'), "the name of the topic '/left/position_c"),
+    (said('1', 'std_msgs/msg/Float64', topic='armServoAngle'), "'armServoAngle'"),
+    (said('1', action='joint_positions'), "the name of the action 'joint_positions'"),
+])
+def test_no_position_is_stopped_by_a_zero(
+        command: Said, evidence: str, stop: Stop, says: str) -> None:
+    """Whoever says that it is a velocity: what it says elsewhere is a place."""
+    fault = stop_fault(Said(**{**vars(command), 'kind': says}), stop.value, stop.kind)
+    assert fault.startswith(f'found stop: {stop.value}, which sends 0, for what is a position by')
+    assert evidence in fault
+    assert 'stop: hold, with measured and limits.velocity' in fault
+
+
+@pytest.mark.parametrize('command', [
+    said('1'), said('%'), said('tick'), said('rad/s^2'), said('1', 'std_msgs/msg/UInt8'),
+    said('1', 'std_msgs/msg/Float64', topic='gripper/command'), said('1e400 m'),
+    said('rad/s', topic='forward_position_controller/commands'),
+    said('m', TWIST, 'twist.linear'), said('1', topic='forward_velocity_controller/commands'),
+    said('1/s', action='joint_positions'), said('kg m/s'),
+    said('m/s^2', TRAJECTORY, 'points.accelerations'),
+])
+def test_what_may_be_a_position_is_asked_for(command: Said) -> None:
+    """Until somebody says that it is a velocity."""
+    fault = stop_fault(command, 'zero', 'velocity')
+    assert 'which sends 0. Is this a velocity, or a position, which would be driven to 0?' in fault
+    assert 'add kind: velocity' in fault
+    assert not stop_fault(Said(**{**vars(command), 'kind': 'velocity'}), 'zero', 'velocity')
+
+
+@pytest.mark.parametrize('command', [
+    said('rad/s'), said('m/s'), said('1/s'), said('deg s^-1'), said('rpm'), said('%/s'),
+    said('m·s⁻¹'), said('rad per second'), said('1', TWIST, 'twist.linear.x'),
+    said('1', 'geometry_msgs/msg/Twist', 'linear.x'), said('1', STATE, 'velocity'),
+    said('rad/s', places=('measured', 'limits.position')), said('N m'), said('A'),
+    said('1', STATE, 'effort'), said('rad/s', TRAJECTORY, 'points.velocities'),
+    said('m/s', 'ackermann_msgs/msg/AckermannDrive', 'speed'),
+    said('1', 'ackermann_msgs/msg/AckermannDrive', 'steering_angle_velocity'),
+])
+def test_velocities_need_no_more_words(command: Said) -> None:
+    """Their unit or their message says it; positions that bound them are no evidence."""
+    assert not stop_fault(command, 'zero', 'velocity')
+
+
+@pytest.mark.parametrize('command', [
+    said('m/s', TWIST, 'twist.linear'), said('rad/s'), said('1', STATE, 'velocity')])
+def test_velocities_do_not_go_on(command: Said) -> None:
+    """What repeats the last number stops none; a fan may go on, if somebody says so."""
+    assert 'the robot would go on' in stop_fault(command, 'hold', 'position')
+    assert 'Is the robot to go on at that velocity' in stop_fault(command, 'keep', 'other')
+    assert not stop_fault(Said(**{**vars(command), 'kind': 'other'}), 'keep', 'other')
+
+
+def test_positions_are_held_and_kept() -> None:
+    """As before, and a gripper is whatever it is."""
+    for command in (said('rad'), said('1'), said('1', POSE, 'pose.orientation')):
+        assert not stop_fault(command, 'hold', 'position')
+        assert not stop_fault(command, 'keep', 'other')
+
+
+@pytest.mark.parametrize(('text', 'measures', 'size', 'seconds'), [
+    ('', 'number', 1, 0), ('1/3', 'number', 1 / 3, 0), ('0.1 m', 'length', 0.1, 0),
+    ('rad/s', 'angle', 1, -1), ('m/s²', 'length', 1, -2), ('m s-1', 'length', 1, -1),
+    ('m/s/s', 'length', 1, -2), ('N*m', 'effort', 1, 0), ('km/h', 'length', 1 / 3.6, -1),
+    ('m^2', 'other', 1, 0), ('1/m', 'other', 1, 0), ('bananas', 'other', 1, 0),
+    ('m' * 10**6, 'other', 1, 0), ('1e9999 m', 'other', 1, 0)])
+def test_units(text: str, measures: str, size: float, seconds: int) -> None:
+    """What a unit measures, and what nobody knows."""
+    unit = read_unit(text)
+    assert (unit.measures, unit.size) == (measures, pytest.approx(size))
+    assert measures == 'other' or unit.seconds == seconds
+
+
+CAR = """
+robot: car
+sources:
+  wheels: {topic: joint_states, type: sensor_msgs/msg/JointState, max_age: 0.2}
+observation:
+  - {name: angle, unit: rad, source: wheels, path: position, joints: [steering]}
+commands:
+  car:
+    topic: drive
+    type: std_msgs/msg/Float64MultiArray
+    stop: ramp
+    fields:
+      - {action: speed, unit: m/s, path: data, indices: [0], limits: {acceleration: 2.0}}
+      - action: steering
+        unit: rad
+        path: data
+        indices: [1]
+        stop: hold
+        measured: {source: wheels, path: position, joints: [steering]}
+        limits: {velocity: 1.0}
+"""
+
+
+def test_fields_of_one_topic_stop_in_their_own_way(tmp_path: Path) -> None:
+    """A car stands still with its wheels as they are; without its own stop they would turn."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text(CAR)
+    robot = load_robot_description(path)
+    spec = PolicySpec(
+        'car', 'none', (ObservationField('angle', 1, 'rad', (-1.0,), (1.0,)),), tuple(
+            ActionField(name, 1, unit, (-1.0,), (1.0,), (-1.0,), (1.0,))
+            for name, unit in (('speed', 'm/s'), ('steering', 'rad'))), 0.1, 1)
+    assert make_limits(robot, spec).stop == (Stop.RAMP, Stop.HOLD)
+    assert find_positions(robot, spec).tolist() == [False, True]
+    path.write_text(CAR.replace('        stop: hold\n', ''))
+    with pytest.raises(DescriptionError, match=r'robot.yaml:14: commands.car.fields\[1\]: '):
+        load_robot_description(path)
+
+
+@pytest.mark.parametrize(('old', 'new', 'place', 'message'), [
+    ('stop: hold', 'stop: hold\n        kind: velocity', 'fields[1].stop', "found 'hold', which"),
+    ('indices: [1]', 'indices: [1]\n        kind: other', 'fields[1].stop', "found 'hold', which"),
+    ('indices: [0],', 'indices: [0], kind: position,', 'fields[0].kind', "found 'ramp', which"),
+])
+def test_a_field_that_contradicts_itself(
+        tmp_path: Path, old: str, new: str, place: str, message: str) -> None:
+    """What is said of a field is checked as what is said of a topic."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text(CAR.replace(old, new))
+    with pytest.raises(DescriptionError) as caught:
+        load_robot_description(path)
+    assert f'{place}: {message}' in str(caught.value)
+
+
+@pytest.mark.parametrize('path', ['linear.y', 'angular.z'])
+def test_a_velocity_that_no_stop_ends(tmp_path: Path, path: str) -> None:
+    """What is in every message is in the one that stops the robot, too."""
+    text = CAR.replace(ARRAY, 'geometry_msgs/msg/Twist').replace(
+        '    fields:', f'    fixed: {{{path}: 0.1}}\n    fields:').replace(
+        'path: data, indices: [0]', 'path: linear.x')
+    (tmp_path / 'robot.yaml').write_text(text[:text.index('      - action: steering')])
+    with pytest.raises(DescriptionError, match=r'commands.car.fixed: found 0.1 for .*no stop'):
+        load_robot_description(tmp_path / 'robot.yaml')
+    (tmp_path / 'robot.yaml').write_text(
+        text[:text.index('      - action: steering')].replace('0.1}', '0.0}'))
+    load_robot_description(tmp_path / 'robot.yaml')
+
+
+@pytest.mark.parametrize('key', ['velocity', 'acceleration'])
+def test_limits_that_limit_nothing(tmp_path: Path, key: str) -> None:
+    """What only goes on with its last number has no speed."""
+    (tmp_path / 'robot.yaml').write_text(CAR.replace('stop: hold', 'stop: keep').replace(
+        'limits: {velocity', f'limits: {{{key}'))
+    with pytest.raises(DescriptionError, match=rf'limits\.{key} with stop: keep, which limits no'):
+        load_robot_description(tmp_path / 'robot.yaml')
+
+
+def test_a_velocity_that_is_stopped_with_an_offset(tmp_path: Path) -> None:
+    """A zero is a zero in the message, too."""
+    path = tmp_path / 'robot.yaml'
+    text = CAR.replace(ARRAY, 'geometry_msgs/msg/Twist').replace(
+        'path: data, indices: [0]', 'path: linear.x, offset: 0.1')
+    path.write_text(text)
+    with pytest.raises(DescriptionError, match='the robot would be stopped with that velocity'):
+        load_robot_description(path)

@@ -1,0 +1,215 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Robot descriptions: the one that is shipped, and what is said about bad ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dfp_ros.core.description.robot import load_robot_description, require_fit
+from dfp_ros.core.description.sources import Reception
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.spec import SpecMismatch
+from testing import ROOT
+from testing.policies import cube_spec
+
+SHIPPED = ROOT / 'config' / 'ur5e_cube.yaml'
+TEXT = SHIPPED.read_text()
+
+
+def description(folder: Path, old: str = '', new: str = '') -> Path:
+    """Write the shipped description with the first occurrence of a text replaced."""
+    assert old in TEXT
+    path = folder / 'robot.yaml'
+    path.write_text(TEXT.replace(old, new, 1))
+    return path
+
+
+def test_shipped_description_fits_cube_single() -> None:
+    """28 numbers in, 5 out, under the names and units that policies are trained with."""
+    robot = load_robot_description(SHIPPED)
+    require_fit(cube_spec(), robot)
+    assert sum(entry.size for entry in robot.observation) == 28
+    assert set(robot.sources) == {'arm', 'gripper', 'effector', 'cube_0'}
+
+
+@pytest.mark.parametrize(('old', 'new', 'place', 'message'), [
+    ('robot: ur5e_cube', 'robt: ur5e_cube', 'robt', "unknown key; did you mean 'robot'?"),
+    ('topic: gripper_state', 'topic: twist_command', 'sources.gripper',
+     "found the topic 'twist_command', which a command goes to"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    frame_id: 5', 'sources.arm.frame_id',
+     'found 5, expected text'),
+    ('robot: ur5e_cube', '', '', "the key 'robot' is missing"),
+    ('robot: ur5e_cube', 'robot: 5', 'robot', 'found 5, expected text'),
+    ('robot: ur5e_cube', 'robot: [a]', 'robot', 'found a list, expected a single value'),
+    ('    max_age: 0.2', '    max_ag: 0.2', 'sources.arm.max_ag', "did you mean 'max_age'?"),
+    ('    max_age: 0.2', '    max_age: 0', 'sources.arm.max_age', 'found 0.0, expected a number '
+     'above 0'),
+    ('    max_age: 0.2', '    max_age: .nan', 'sources.arm.max_age', 'expected a finite number'),
+    ('    max_age: 0.2', '    max_age: 1e-1', 'sources.arm.max_age', 'YAML 1.1 wants a point'),
+    ('    max_age: 0.2', '    max_age: 0.2\n    max_age: 3', 'sources.arm.max_age',
+     'a second time'),
+    ('    max_age: 0.2', '    max_age: 0.2\n    smapling: newest', 'sources.arm.smapling',
+     "did you mean 'sampling'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    sampling: before', 'sources.arm.sampling',
+     "found 'before'; did you mean 'before_tick'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    time: headr', 'sources.arm.time',
+     "did you mean 'header'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    when_stale: deactivat', 'sources.arm.when_stale',
+     "did you mean 'deactivate'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: reliable', 'sources.arm.qos',
+     "found 'reliable', expected keys"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: {reliable: true}',
+     'sources.arm.qos.reliable', "did you mean 'reliability'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: {reliability: best}',
+     'sources.arm.qos.reliability', "did you mean 'best_effort'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: {durability: transient}',
+     'sources.arm.qos.durability', "did you mean 'transient_local'?"),
+    ('    max_age: 0.2', '    max_age: 0.2\n    qos: {depth: 0}', 'sources.arm.qos.depth',
+     'found 0, expected a whole number from 1 on'),
+    ('        limit: 6.0', '        limit: 0', 'commands.effector.fields[1].limit',
+     'found 0.0, expected numbers above 0'),
+    ('    source: arm', '    source: armm', 'observation[0].source', "did you mean 'arm'?"),
+    ('joints: &arm_joints', 'joint: &arm_joints', 'observation[0].joint', "mean 'joints'?"),
+    ('      - elbow_joint', '      - wrist_1_joint', 'observation[0].joints[3]',
+     "found 'wrist_1_joint' a second time"),
+    ('transform: yaw_cosine_sine\n  # 0', 'transform: yaw_cos_sin\n  # 0',
+     'observation[3].transform', "did you mean 'yaw_cosine_sine'?"),
+    ('offset: [-0.425, 0.0, 0.0]', 'offset: [-0.425, 0.0]', 'observation[2].offset',
+     'found 2 numbers, expected 3'),
+    ('components: [x, y, z]', 'components: [x, y, z]\n    indices: [0]', 'observation[2]',
+     'found components and indices, expected at most one'),
+    ('components: [x, y, z]', 'components: []', 'observation[2].components', 'an empty list'),
+    ('  - name: effector_yaw', '  - name: cube_0_yaw', 'observation', "'cube_0_yaw' twice"),
+    ('    stop: zero', '    stop: hold', 'commands.effector.fields[0]',
+     "the key 'measured' is missing: positions start from where the robot is"),
+    ('    stop: zero', '    stop: zero\n    kind: position', 'commands.effector.stop',
+     "found 'zero', which does not stop an output of kind 'position'; expected hold"),
+    ('    stop: zero', '    stop: zeroo', 'commands.effector.stop', "did you mean 'zero'?"),
+    ('    stop: zero', '    stop: ramp', 'commands.effector.fields[0]',
+     "the key 'limits.acceleration' is missing: stop: ramp slows down by it"),
+    ('        limit: 6.0', '        limits: {position: {low: -1, high: 1}}',
+     'commands.effector.fields[1]', "the key 'measured' is missing: a velocity is kept within"),
+    ('        limit: 6.0', '        limits: {velocity: urdg}',
+     'commands.effector.fields[1].limits.velocity', "did you mean 'urdf'?"),
+    ('        limit: 6.0', '        limits: {velocity: urdf}',
+     'commands.effector.fields[1]', 'limits from the URDF, but no joint names'),
+    ('        limit: 6.0', '        limits: {position: {low: 1, high: 1}}',
+     'commands.effector.fields[1].limits.position', 'found low 1.0, expected less than high, 1.0'),
+    ('        limit: 6.0', '        limits: {acceleration: 0}',
+     'commands.effector.fields[1].limits.acceleration', 'found 0.0, expected numbers above 0'),
+    ('        limit: 6.0', '        relative: true', 'commands.effector.fields[1]',
+     'found relative: true with stop: zero'),
+    ('        limit: 6.0', '        scale: 0', 'commands.effector.fields[1].scale',
+     'by which nothing would be commanded'),
+    ('    stop: zero', '    stop: zero\n    trajectory: chunk', 'commands.effector.trajectory',
+     'it is for trajectory_msgs/msg/JointTrajectory'),
+    ('        limit: 6.0',
+     '        measured: {source: armm, path: position, joints: [elbow_joint]}',
+     'commands.effector.fields[1].measured.source', "did you mean 'arm'?"),
+    ('        limit: 6.0',
+     '        measured: {source: arm, path: position, indices: [0, 1]}',
+     'commands.effector.fields[1].measured', 'found 2 numbers, the action has 1'),
+    ('indices: [0]', 'indices: [-1]', 'commands.gripper.fields[0].indices[0]',
+     'found -1, expected an index'),
+    ('- action: effector_yaw_rate', '- action: gripper_rate', 'commands',
+     "the field 'gripper_rate' twice"),
+    ('topic: gripper_command', 'topic: twist_command', 'commands',
+     "found the topic 'twist_command' twice"),
+])
+def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message: str) -> None:
+    """Every message has the file, the line, the key, and the nearest thing that would be right."""
+    path = description(tmp_path, old, new)
+    with pytest.raises(DescriptionError) as caught:
+        load_robot_description(path)
+    text = str(caught.value)
+    assert text.startswith(f'{path}:')
+    assert f': {place}: ' in text or not place
+    assert message in text
+
+
+@pytest.mark.parametrize(('keys', 'place', 'message'), [
+    ('type: tf, parent: a, chld: b', '.chld', "did you mean 'child'?"),
+    ('type: tf, parent: a', '', "the key 'child' is missing"),
+    ('type: tf, parent: a, child: /a', '.child', "found 'a' for both frames"),
+    ('type: tff, parent: a, child: b', '.parent', 'unknown key'),
+    ('type: tf, parent: a, child: b, qos: {dept: 1}', '.qos.dept', "did you mean 'depth'?"),
+])
+def test_bad_frames(tmp_path: Path, keys: str, place: str, message: str) -> None:
+    """What is wrong with a source of transforms."""
+    path = description(
+        tmp_path, 'sources:\n', f'sources:\n  tool: {{max_age: 1.0, {keys}}}\n')
+    with pytest.raises(DescriptionError) as caught:
+        load_robot_description(path)
+    assert f': sources.tool{place}: ' in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_how_a_source_is_taken(tmp_path: Path) -> None:
+    """What is not said is as for sensors; what is said is kept."""
+    robot = load_robot_description(description(
+        tmp_path, '    max_age: 0.2', '    max_age: 0.2\n    time: receive\n'
+        '    sampling: before_tick\n    when_stale: warn\n'
+        '    qos: {reliability: reliable, durability: transient_local, depth: 1}'))
+    arm, gripper = robot.sources['arm'], robot.sources['gripper']
+    assert (arm.time, arm.sampling, arm.when_stale) == ('receive', 'before_tick', 'warn')
+    assert arm.qos == Reception('reliable', 'transient_local', 1)
+    assert (gripper.time, gripper.sampling, gripper.when_stale) == ('both', 'newest', 'hold')
+    assert gripper.qos == Reception('best_effort', 'volatile', 5)
+
+
+def test_line_number(tmp_path: Path) -> None:
+    """The line in the message is the line in the file."""
+    path = description(tmp_path, '    source: arm', '    source: leg')
+    line = path.read_text().splitlines().index('    source: leg') + 1
+    with pytest.raises(DescriptionError, match=f'robot.yaml:{line}: observation'):
+        load_robot_description(path)
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (b'', 'empty file'), (b'a: [', 'not YAML'), (b'\xff\xfe\x00', 'not YAML'),
+    (b'- 1', 'expected keys with values'), (b'text', "found 'text'")])
+def test_not_a_description(tmp_path: Path, content: bytes, message: str) -> None:
+    """Files that hold something else."""
+    (tmp_path / 'robot.yaml').write_bytes(content)
+    with pytest.raises(DescriptionError, match=message):
+        load_robot_description(tmp_path / 'robot.yaml')
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A file that is not there."""
+    with pytest.raises(DescriptionError, match='there is no such file'):
+        load_robot_description(tmp_path / 'none.yaml')
+
+
+@pytest.mark.parametrize(('old', 'new', 'message'), [
+    ('      - elbow_joint\n', '', r'joint_positions \(6\), robot .* joint_positions \(5\)'),
+    ('name: effector_yaw', 'name: tool_yaw', r'effector_yaw \(2\), robot .* tool_yaw \(2\)'),
+    ('unit: 0.1 m', 'unit: m', "effector_position is in 'm', policy 'test' was trained with "
+     "'0.1 m'"),
+    ('unit: m/s', 'unit: mm/s', "effector_linear_velocity is in 'mm/s'"),
+    ('- action: gripper_rate', '- action: gripper_speed', r'gripper_rate \(1\), robot .* '
+     r'gripper_speed \(1\)'),
+])
+def test_policy_and_robot_differ(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """Another size, order, name or unit is refused, and the field is named."""
+    with pytest.raises(SpecMismatch, match=message):
+        require_fit(cube_spec(), load_robot_description(description(tmp_path, old, new)))
+
+
+def test_order_of_action_fields_is_the_policy_s() -> None:
+    """Action fields find their topic by name, whatever the order of the topics in the file."""
+    robot = load_robot_description(SHIPPED)
+    require_fit(cube_spec(), replace(robot, commands=robot.commands[::-1]))

@@ -1,0 +1,144 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""When the samples of an instant are complete, and when they come again."""
+
+import pytest
+
+from dfp_ros.core.description.sources import Source
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_store import Instant, SampleStore
+
+S = 1_000_000_000
+
+
+def sources(*names: str, sampling: str = 'newest') -> dict[str, Source]:
+    """Describe sources."""
+    return {
+        name: Source(name, name, 'some_msgs/msg/Type', 1.0, 'here', sampling=sampling)
+        for name in names}
+
+
+def test_an_instant_is_complete_once() -> None:
+    """New once all sources have one stamp; repeated once all have sent it again; old never."""
+    store = SampleStore(sources('a', 'b'))
+
+    def add(name: str, stamp: int) -> Instant:
+        return store.add(name, Sample(stamp, 10 * stamp, {}))
+
+    assert store.missing == ['a', 'b']
+    assert add('a', 1) is Instant.INCOMPLETE
+    assert store.missing == ['b']
+    assert add('b', 1) is Instant.NEW
+    assert add('b', 2) is Instant.INCOMPLETE
+    assert add('a', 2) is Instant.NEW
+    assert add('a', 2) is Instant.INCOMPLETE
+    assert add('b', 2) is Instant.REPEATED
+    assert add('a', 2) is Instant.INCOMPLETE
+    assert add('b', 2) is Instant.REPEATED
+    assert add('a', 1) is Instant.INCOMPLETE
+    assert add('b', 1) is Instant.INCOMPLETE
+
+
+def test_clearing_forgets_samples_but_not_the_past() -> None:
+    """After a reset, messages of the old episode that are still on their way do not count."""
+    store = SampleStore(sources('a'))
+    assert store.add('a', Sample(5, 5, {})) is Instant.NEW
+    store.clear()
+    assert store.missing == ['a']
+    assert store.add('a', Sample(4, 4, {})) is Instant.INCOMPLETE
+    assert store.add('a', Sample(6, 6, {})) is Instant.NEW
+
+
+def test_after_clearing_the_last_instant_is_answered_at_its_first_repetition() -> None:
+    """A robot that still waits for its answer when someone else resets is not left waiting."""
+    store = SampleStore(sources('a', 'b'))
+    for name in 'ab':
+        store.add(name, Sample(5, 5, {}))
+    store.clear()
+    assert store.add('b', Sample(5, 6, {})) is Instant.INCOMPLETE
+    assert store.add('a', Sample(5, 6, {})) is Instant.REPEATED
+    assert store.add('b', Sample(5, 7, {})) is Instant.INCOMPLETE
+    assert store.add('a', Sample(5, 7, {})) is Instant.REPEATED
+
+
+@pytest.mark.parametrize('cleared', [False, True])
+def test_a_robot_that_starts_again_at_an_earlier_time(cleared: bool) -> None:
+    """Much earlier is a new start at once; a little earlier once it was sent again."""
+    store = SampleStore(sources('a', 'b'))
+
+    def add(stamp: float) -> list[Instant]:
+        return [store.add(name, Sample(round(stamp * S), 0, {})) for name in 'ab']
+
+    assert add(100) == [Instant.INCOMPLETE, Instant.NEW]
+    if cleared:
+        store.clear()
+    assert add(0) == [Instant.INCOMPLETE, Instant.NEW]
+    assert add(0.5) == [Instant.INCOMPLETE, Instant.NEW]
+    if cleared:
+        store.clear()
+    assert add(0) == [Instant.INCOMPLETE, Instant.INCOMPLETE]
+    assert add(0) == [Instant.INCOMPLETE, Instant.NEW]
+    assert add(0) == [Instant.INCOMPLETE, Instant.REPEATED]
+    assert add(0.05) == [Instant.INCOMPLETE, Instant.NEW]
+
+
+def test_a_clock_that_is_set_back_ends_what_came_before() -> None:
+    """Samples are forgotten by a step back, even one that the arrival alone shows."""
+    store = SampleStore(sources('a'))
+    assert not store.pass_time(90)
+    store.add('a', Sample(None, 100, {}))
+    assert not store.pass_time(100)
+    assert not store.pass_time(100)
+    assert store.missing == []
+    assert store.pass_time(99)
+    assert store.missing == ['a']
+    assert not store.pass_time(100)
+    store.add('a', Sample(None, 110, {}))
+    assert store.pass_time(105)
+    assert store.missing == ['a']
+
+
+def test_without_header_the_arrival_counts() -> None:
+    """A message without a stamp has the time of its arrival."""
+    store = SampleStore(sources('a'))
+    assert store.add('a', Sample(None, 3, {})) is Instant.NEW
+    assert store.samples['a'].time == 3
+
+
+def test_the_newest_before_the_tick() -> None:
+    """A sample of after the tick waits for its own; one that came late is put where it belongs."""
+    store = SampleStore({**sources('a', sampling='before_tick'), **sources('b')})
+
+    def taken(now: int) -> dict[str, int]:
+        return {name: sample.time for name, sample in store.at(now).items()}
+
+    for stamp in (10, 30, 20):
+        for name in 'ab':
+            store.add(name, Sample(stamp, 40, {}))
+    assert taken(9) == {'b': 20}
+    assert taken(10) == {'a': 10, 'b': 20}
+    assert taken(29) == {'a': 20, 'b': 20}
+    assert taken(30) == {'a': 30, 'b': 20}
+    assert taken(1000) == {'a': 30, 'b': 20}
+    store.clear()
+    assert taken(1000) == {}
+
+
+def test_samples_that_are_no_use_any_more_are_not_kept() -> None:
+    """However long a source publishes, few samples wait."""
+    store = SampleStore(sources('a', sampling='before_tick'))
+    for stamp in range(0, 5000, 10):
+        store.add('a', Sample(stamp, stamp, {}))
+        store.at(stamp - 5)
+    assert len(store._before_tick['a']) == 2

@@ -1,0 +1,211 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Poses of one frame in another, out of transforms that come one by one."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from dfp_ros.core.description.robot import load_robot_description, RobotDescription
+from dfp_ros.core.observation.builder import ObservationBuilder
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.tf_reader import TransformReader
+from dfp_ros.tools.replay.recorded_bag import RecordedBag
+from testing import ROOT
+from testing.bags import (
+    command,
+    decision,
+    header,
+    make,
+    mark,
+    MS,
+    PERIOD,
+    START,
+    state,
+    STORE,
+    TYPES,
+    write_bag,
+)
+from testing.transforms import READINGS
+from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.convert import convert, Options
+
+S = 1_000_000_000
+TF = 'tf2_msgs/msg/TFMessage'
+
+
+def transform(
+        above: str, frame: str, time: int = 0, position: Any = (0, 0, 0),
+        rotation: Any = (0, 0, 0, 1)) -> Any:
+    """Make a TransformStamped; the rotation is x y z w."""
+    x, y, z = map(float, position)
+    i, j, k, w = map(float, rotation)
+    return make(
+        'TransformStamped', header=replace(header(time), frame_id=above), child_frame_id=frame,
+        transform=make(
+            'Transform', translation=make('Vector3', x=x, y=y, z=z),
+            rotation=make('Quaternion', x=i, y=j, z=k, w=w)))
+
+
+def message(*transforms: Any) -> Any:
+    """Make the message of transforms."""
+    return STORE.types[TF](transforms=list(transforms))
+
+
+def pose(sample: Sample | None) -> tuple[np.ndarray, Rotation]:
+    """Take a sample apart."""
+    assert sample is not None
+    place, turn = (
+        np.array([sample.values[leaf] for leaf in reading.leaves]) for reading in READINGS)
+    return place, Rotation.from_quat(turn)
+
+
+def in_base(links: dict[str, tuple[str, np.ndarray, Rotation]], frame: str) -> np.ndarray:
+    """Multiply the matrices from a frame up to the base."""
+    whole = np.eye(4)
+    while frame != 'base':
+        above, position, rotation = links[frame]
+        link = np.eye(4)
+        link[:3, :3], link[:3, 3] = rotation.as_matrix(), position
+        whole, frame = link @ whole, above
+    return whole
+
+
+def test_a_chain_up_one_branch_and_down_another() -> None:
+    """The pose of a tool in a camera's frame, both in trees of links, is scipy's."""
+    random = np.random.default_rng(0)
+    ways = ('base', 'shoulder'), ('shoulder', 'tool'), ('base', 'mast'), ('mast', 'camera')
+    for _ in range(20):
+        links = {
+            frame: (above, random.normal(size=3), Rotation.random(random_state=random))
+            for above, frame in ways}
+        order = random.permutation([frame for _, frame in ways])
+        reader = TransformReader('camera', 'tool', READINGS, True)
+        samples = [reader.read(message(transform(
+            links[frame][0], frame, S, links[frame][1], links[frame][2].as_quat())), 5)
+            for frame in order]
+        assert samples[:3] == [None] * 3
+
+        expected = np.linalg.inv(in_base(links, 'camera')) @ in_base(links, 'tool')
+        position, rotation = pose(samples[-1])
+        np.testing.assert_allclose(position, expected[:3, 3], atol=1e-12)
+        np.testing.assert_allclose(rotation.as_matrix(), expected[:3, :3], atol=1e-12)
+
+
+def test_age_is_that_of_the_oldest_link_that_moves() -> None:
+    """A link that is for ever has no age; one that nobody renews makes the chain old."""
+    reader = TransformReader('base', 'tool', READINGS, True)
+    assert reader.read(message(transform('arm', 'tool')), 1, is_static=True) is None
+    first = reader.read(message(transform('base', 'rail', 5), transform('rail', 'arm', 7)), 2)
+    second = reader.read(message(transform('rail', 'arm', 9)), 3)
+    for sample, received in ((first, 2), (second, 3)):
+        assert sample is not None
+        assert (sample.stamp, sample.received) == (5, received)
+    third = reader.read(message(transform('base', 'rail', 8, (1, 0, 0))), 4)
+    assert pose(third)[0].tolist() == [1, 0, 0]
+    assert third is not None
+    assert third.stamp == 8
+
+
+def test_what_does_not_matter_gives_no_sample() -> None:
+    """Other frames, and numbers that are no transform, as tf2 leaves them out."""
+    reader = TransformReader('base', 'tool', READINGS, True)
+    assert reader.read(message(transform('/base', '/tool', 5)), 5) is not None
+    assert reader.read(message(transform('base', 'camera', 6)), 6) is None
+    for bad in (transform('base', 'tool', 7, (np.nan, 0, 0)),
+                transform('base', 'tool', 7, rotation=(0, 0, 0, 0))):
+        assert reader.read(message(bad), 7) is None
+
+
+def test_frames_in_a_ring() -> None:
+    """Nonsense does not hang."""
+    reader = TransformReader('base', 'tool', READINGS, True)
+    assert reader.read(message(
+        transform('a', 'tool'), transform('tool', 'a'), transform('b', 'base')), 5) is None
+
+
+def robot_with_frames(folder: Path) -> RobotDescription:
+    """Describe the shipped robot with the cube's pose from transforms."""
+    shipped = ROOT / 'config' / 'ur5e_cube.yaml'
+    text = shipped.read_text().replace(
+        '    topic: cube_0_pose\n    type: geometry_msgs/msg/PoseStamped',
+        '    type: tf\n    parent: world\n    child: cube')
+    before, after = text.split('  - name: cube_0_position')
+    after = after.replace('pose.position', 'transform.translation').replace(
+        'pose.orientation', 'transform.rotation')
+    path = folder / 'robot.yaml'
+    path.write_text(f'{before}  - name: cube_0_position{after}')
+    return load_robot_description(path)
+
+
+def test_transforms_out_of_a_recording(tmp_path: Path) -> None:
+    """One link that is for ever, and one that moves, as the converter reads them."""
+    messages = mark(START, 'start') + [
+        (START - 9 * MS, '/tf_static', message(transform('world', 'table', 0, (0.4, 0, 0))))]
+    for i in range(10):
+        at = START + i * PERIOD
+        messages += [each for each in state(at - 2 * MS, 0.0) if each[1] != '/cube_0_pose']
+        messages += [(at - 2 * MS, '/tf', message(transform(
+            'table', 'cube', at - 3 * MS, (0, i / 100, 0))))]
+        messages += command(at + 5 * MS, [0.0] * 5)
+    types = {**TYPES, '/tf': TF, '/tf_static': TF}
+    del types['/cube_0_pose']
+    robot = robot_with_frames(tmp_path)
+    data, _ = convert(
+        [write_bag(tmp_path / 'bag', messages, types=types)], robot,
+        Options(0.05, ActionScale.of_robot(robot), unended='keep'))
+    place = sum(entry.size for entry in robot.observation[:6])
+    expected = np.stack([np.full(9, -0.25), np.arange(9) / 10, np.zeros(9)], axis=1)
+    np.testing.assert_allclose(data.observations[:, place:place + 3], expected, atol=1e-6)
+
+
+def test_the_transforms_that_a_decision_was_made_from(tmp_path: Path) -> None:
+    """A replay finds them in a recording, the one that is for ever included."""
+    messages = [(START - 9 * MS, '/tf_static', message(transform('world', 'table', 0, (1, 0, 0))))]
+    for i in range(3):
+        at = START + i * PERIOD
+        messages += [each for each in state(at, 0.0, at) if each[1] != '/cube_0_pose']
+        messages += [(at, '/tf', message(transform('table', 'cube', at, (0, i, 0))))]
+        messages += decision(i + 1, at + 5 * MS, at, 0.0)
+    types = {**TYPES, '/tf': TF, '/tf_static': TF}
+    with RecordedBag(write_bag(tmp_path / 'bag', messages, types=types)) as bag:
+        steps = bag.with_samples(bag.read(), robot_with_frames(tmp_path))
+    assert [step.missing for step in steps] == [()] * 3
+    places = [step.samples['cube_0'].values for step in steps]
+    assert [each['transform.translation.x'] for each in places] == [1, 1, 1]
+    assert [each['transform.translation.y'] for each in places] == [0, 1, 2]
+
+
+def test_transforms_where_their_messages_are_not_installed(tmp_path: Path) -> None:
+    """The remedy is named; where they are installed, they can be read."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.core.description.yaml_section import DescriptionError
+    from dfp_ros.node.messages.source_reader import SourceReader
+    robot = robot_with_frames(tmp_path)
+    try:
+        import tf2_msgs.msg  # noqa: F401
+    except ImportError:
+        with pytest.raises(DescriptionError, match=r'robot.yaml:\d+: sources.cube_0: found type: '
+                           r'tf, which needs the package tf2_msgs'):
+            SourceReader(robot.sources['cube_0'], robot)
+    else:
+        reader = SourceReader(robot.sources['cube_0'], robot)
+        sample = reader.read(message(transform('world', 'cube', 5, (0.4, 0, 0))), 5)
+        assert sample is not None
+        assert sample.values['transform.translation.x'] == 0.4
+        assert ObservationBuilder(robot.observation)

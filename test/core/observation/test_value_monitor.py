@@ -1,0 +1,132 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Values that jump, and values that are stuck."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dfp_ros.core.description.robot import load_robot_description, RobotDescription
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.value_monitor import ValueWatch
+from dfp_ros.core.safety.reasons import Finding, Reason, Response
+from dfp_ros.core.settings.safety import SafetySettings
+from testing import ROOT
+from testing.faults.robots import POSITION_ARM
+from testing.robot_samples import rest_samples, shipped_robot
+
+S = 1_000_000_000
+TICK = S // 50
+START = 1000 * S
+SHIPPED = ROOT / 'config' / 'ur5e_cube.yaml'
+
+
+def watched(**changes: object) -> RobotDescription:
+    """Describe the shipped robot, with something to watch of its joints' positions."""
+    robot = shipped_robot()
+    first, *others = robot.observation
+    assert first.name == 'joint_positions'
+    return replace(robot, observation=(replace(first, **changes), *others))  # type: ignore
+
+
+def check(
+        watch: ValueWatch, i: int, position: float, stamp: int | None = None,
+        settings: SafetySettings | None = None) -> list[Finding]:
+    """Check a tick of the shipped robot, with its first joint somewhere."""
+    samples = rest_samples(START + (i if stamp is None else stamp) * TICK)
+    values = {**samples['arm'].values, 'position': [position, *[0.1] * 5]}
+    samples['arm'] = replace(samples['arm'], values=values)
+    return watch.check(samples, settings or SafetySettings())
+
+
+def test_nothing_is_watched_unless_the_description_says_so() -> None:
+    """Nobody knows how fast a value may be."""
+    watch = ValueWatch(shipped_robot(), TICK)
+    assert not any(check(watch, i, (-1) ** i) for i in range(200))
+
+
+def test_a_value_that_jumps_further_than_it_can() -> None:
+    """It is named with both values, and forgotten half a second later."""
+    watch = ValueWatch(watched(max_rate=(3.0,) * 6), TICK)
+    assert not check(watch, 0, 0.1)
+    assert not check(watch, 1, 0.15)
+    [jump] = check(watch, 2, -0.9)
+    assert (jump.reason, jump.response) == (Reason.JUMP, Response.WARN)
+    assert jump.text == (
+        'joint_positions[0] went from 0.15 to -0.9 rad within 0.020 s, at most 3 rad/s are '
+        'possible (max_rate)')
+    assert check(watch, 27, -0.9) == [jump]
+    assert not check(watch, 28, -0.9)
+    # After a while without messages it may be anywhere near; angles go around.
+    assert not check(watch, 128, 0.9)
+    watch.reset()
+    assert not check(watch, 129, 3.14)
+    assert not check(watch, 130, -3.14)
+    [held] = check(watch, 131, 0.0, settings=SafetySettings(jump='hold'))
+    assert held.response is Response.HOLD
+
+
+def test_a_measured_position_cannot_jump_either() -> None:
+    """Its limit of velocity says how fast it may be moved, and several times that is no motion."""
+    robot = load_robot_description(POSITION_ARM.description)
+    watch = ValueWatch(robot, TICK)
+
+    def arm(i: int, position: float) -> list[Finding]:
+        stamp = START + i * TICK
+        values = {'name': ['base', 'shoulder', 'elbow'], 'position': [position, 0.0, 0.0]}
+        pose = {f'pose.position.{axis}': 0.0 for axis in 'xyz'}
+        return watch.check(
+            {'arm': Sample(stamp, stamp, values), 'target': Sample(stamp, stamp, pose)},
+            SafetySettings())
+
+    assert not arm(0, 0.3)
+    assert not arm(1, 0.39)
+    [jump] = arm(2, -0.9)
+    assert '5 times limits.velocity' in jump.text
+
+
+def test_a_value_that_is_stuck_though_messages_come() -> None:
+    """Not one whose messages do not come, which is stale."""
+    watch = ValueWatch(watched(changes_within=0.5), TICK)
+    assert not check(watch, 0, 0.1)
+    assert not any(check(watch, i, 0.1) for i in range(1, 26))
+    [stuck] = check(watch, 30, 0.1)
+    assert (stuck.reason, stuck.response) == (Reason.STUCK, Response.WARN)
+    assert stuck.text == (
+        "joint_positions has been exactly the same for 0.60 s, though messages of source 'arm' "
+        'come; it changes within 0.5 s (changes_within)')
+    assert not check(watch, 31, 0.1000001)
+    assert not any(check(watch, i, 0.1000001, stamp=31) for i in range(32, 100))
+
+
+@pytest.mark.parametrize(('line', 'message'), [
+    ('max_rate: 0.0', 'expected numbers above 0'), ('max_rate: [1.0, 2.0]', 'found 2 numbers'),
+    ('changes_within: -1.0', 'expected a number above 0')])
+def test_what_is_watched_is_read(tmp_path: Path, line: str, message: str) -> None:
+    """One rate for all numbers, or one a number; nothing that cannot be."""
+    text = SHIPPED.read_text()
+    field = '    source: arm\n    path: position\n'
+    assert field in text
+    path = tmp_path / 'robot.yaml'
+    path.write_text(text.replace(field, f'{field}    {line}\n', 1))
+    with pytest.raises(DescriptionError, match=message):
+        load_robot_description(path)
+    path.write_text(text.replace(
+        field, f'{field}    max_rate: 3.2\n    changes_within: 0.5\n', 1))
+    [first, *_] = load_robot_description(path).observation
+    assert (first.max_rate, first.changes_within) == ((3.2,) * 6, 0.5)

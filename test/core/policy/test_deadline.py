@@ -1,0 +1,90 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy that does not answer is not waited for."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.policy.deadline import PunctualPolicy
+from dfp_ros.core.policy.interface import Chunk, LateError, PolicyError
+from testing.policies import cube_spec
+
+OBSERVATION, NOISE = np.zeros(28, np.float32), np.zeros((1, 25), np.float32)
+
+
+class Hesitant:
+    """A policy that answers when it may, with the observation's first number as its value."""
+
+    spec = cube_spec()
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.is_asked = threading.Event()
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """Answer, or fail where the observation says so."""
+        self.is_asked.set()
+        assert self.may_answer.wait(60)
+        if observation[0] < 0:
+            raise PolicyError('cannot answer this')
+        return Chunk(np.zeros((5, 5), np.float32), float(observation[0]), 0.0)
+
+
+def test_answers_in_time() -> None:
+    """Answers and failures are those of the policy."""
+    policy = PunctualPolicy(Hesitant(), 60.0)
+    assert policy.spec == Hesitant.spec
+    for value in (1.0, 2.0):
+        assert policy.act(OBSERVATION + np.float32(value), NOISE).value == value
+    with pytest.raises(PolicyError, match='cannot answer this') as failure:
+        policy.act(OBSERVATION - 1, NOISE)
+    assert not isinstance(failure.value, LateError)
+
+
+def test_a_late_answer_is_given_up() -> None:
+    """Nobody waits, then or afterwards, and the late answer is nobody else's."""
+    hesitant = Hesitant()
+    policy = PunctualPolicy(hesitant, 0.01)
+    hesitant.may_answer.clear()
+    with pytest.raises(LateError, match=r'given up after 10\.00 ms'):
+        policy.act(OBSERVATION + 1, NOISE)
+    for _ in range(3):
+        with pytest.raises(LateError, match='earlier observation still goes on'):
+            policy.act(OBSERVATION + 2, NOISE)
+    last = policy._last
+    hesitant.may_answer.set()
+    assert last is not None
+    assert last.result(60).value == 1
+    policy._deadline = 60.0
+    assert policy.act(OBSERVATION + 3, NOISE).value == 3
+
+
+def test_its_thread_ends_with_it() -> None:
+    """Each change of a parameter makes another planner; their threads must not add up."""
+    policy = PunctualPolicy(Hesitant(), 60.0)
+    policy.act(OBSERVATION, NOISE)
+    thread = policy._thread
+    assert thread is not None
+    assert thread.is_alive()
+    del policy
+    gc.collect()
+    thread.join(60)
+    assert not thread.is_alive()

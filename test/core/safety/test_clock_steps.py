@@ -1,0 +1,73 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Simulated time that is too slow for the ticks: found, and said."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from dfp_ros.core.safety.clock_steps import ClockSteps, describe_slow_clock
+from testing.policies import write_policy
+
+MS = 1_000_000
+
+
+def test_the_usual_step_is_found() -> None:
+    """Neither the jump to the first time, nor one back, nor a stall is the usual step."""
+    steps = ClockSteps()
+    for step in (1_700_000_000_000 * MS, 100 * MS, 100 * MS, 100 * MS):
+        steps.add(step)
+    assert steps.step is None, 'too few to tell'
+    for step in (-500 * MS, 100 * MS, 700 * MS, 100 * MS):
+        steps.add(step)
+    assert steps.step == pytest.approx(0.1)
+
+
+def test_a_clock_that_is_fast_enough_is_nothing() -> None:
+    """Up to one step a tick, each tick has a time of its own."""
+    for step in (0.001, 0.05, 0.05001, math.nan):
+        assert describe_slow_clock(step, 0.05) == ''
+
+
+def test_a_slow_clock_is_told_with_what_it_costs() -> None:
+    """Gazebo's 10 Hz under a policy of 20 Hz."""
+    assert describe_slow_clock(0.1, 0.05) == (
+        '/clock moves in steps of 100 ms (10 Hz), and the ticks are 50 ms apart (20 Hz): 50% of '
+        'them are missed; have the simulator publish /clock at 20 Hz or more, better at ten '
+        'times that')
+
+
+def test_a_node_says_that_its_clock_is_slow(tmp_path: Path) -> None:
+    """In log and diagnostics; what came before the clock says nothing of other clocks."""
+    pytest.importorskip('rclpy')
+    from testing.policy_cell import Cell
+
+    # The cell's clock comes every 10 ms, ten simulated times as long.
+    with Cell(write_policy(tmp_path / 'policy.onnx'), pace=10) as cell:
+        clock, cell._clock = cell._clock, None
+        cell.report()
+        subscribed = cell.peer.node.count_subscribers
+        cell.peer.wait_for(lambda: subscribed('joint_states') and subscribed('/clock'))
+        begun = cell.time
+        cell.peer.wait_for(lambda: cell.time > begun + 5)
+        cell._clock = clock
+        cell.wait_for_motion()
+        status, _ = cell.report(clock_step_ms='100')
+        assert '/clock moves in steps of 100 ms' in status.message
+        assert 'have the simulator publish /clock at 20 Hz or more' in cell.process.output
+        assert 'clock_skew' not in cell.process.output
+        assert 'holding' not in cell.process.output

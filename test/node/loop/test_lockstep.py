@@ -1,0 +1,121 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Ticks that follow the samples of a robot that waits for the answer to each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.input_log import Journal
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_store import Instant
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.node.loop import lockstep
+from dfp_ros.node.loop.decision_log import DecisionLog
+from dfp_ros.node.loop.lockstep import Lockstep
+
+STAMP = 1000
+
+
+class Robot:
+    """One that sends an instant again and again, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        """Begin an episode."""
+        self.decided: list[Decision] = []
+        self.told: list[Decision] = []
+        self.controller = SimpleNamespace(
+            is_stopped=False, halt=lambda: np.zeros(1))
+        self.loop: Any = SimpleNamespace(controller=self.controller)
+        self.commands: Any = SimpleNamespace(
+            try_to_send=lambda loop, decision, stamp: self.told.append(decision),
+            unasked_stamp=lambda: STAMP - 1)
+        self.lockstep = Lockstep(self.commands, self._tick)
+        self.lockstep.start()
+
+    def _tick(self, now: int, samples: object) -> None:
+        state = State.STOPPED if self.controller.is_stopped else State.RUNNING
+        self.decided.append(Decision(state, Reason.NONE, '', np.array([1.0 + len(self.decided)])))
+        self.told.append(self.decided[-1])
+        self.lockstep.keep(self.loop, self.decided[-1])
+
+    def send(self, instant: Instant) -> None:
+        """Send an instant."""
+        samples = {'arm': Sample(STAMP, STAMP, {})}
+        self.lockstep.receive(self.loop, instant, STAMP, samples)
+
+    def fall_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Say nothing for longer than is allowed."""
+        logger: Any = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
+        log = DecisionLog(logger, lambda: 0.0)
+        log.add(self.decided[-1])
+        monkeypatch.setattr(lockstep, 'TIMEOUT', 0.0)
+        self.lockstep.watch(self.loop, [], log, Journal())
+
+
+def test_an_answer_that_got_lost_is_sent_again() -> None:
+    """Nothing is decided for it, however often it is asked for."""
+    robot = Robot()
+    robot.send(Instant.NEW)
+    robot.send(Instant.INCOMPLETE)
+    for _ in range(3):
+        robot.send(Instant.REPEATED)
+    assert len(robot.decided) == 1
+    assert robot.told == [robot.decided[0]] * 4
+
+
+def _reset(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    robot.lockstep.start()
+
+
+def _stop(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    robot.controller.is_stopped = True
+
+
+def _fall_silent(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    robot.fall_silent(monkeypatch)
+
+
+@pytest.mark.parametrize('change', [_reset, _stop, _fall_silent])
+def test_what_was_decided_before_a_stop_is_not_sent_after_it(
+        change: Callable[[Robot, pytest.MonkeyPatch], None],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instant is decided anew, and that is what is sent again from then on."""
+    robot = Robot()
+    robot.send(Instant.NEW)
+    change(robot, monkeypatch)
+    robot.send(Instant.REPEATED)
+    robot.send(Instant.REPEATED)
+    assert len(robot.decided) == 2
+    assert robot.told[-2:] == [robot.decided[1]] * 2
+
+
+def test_one_that_may_go_on_is_not_stopped_by_what_was_decided_before() -> None:
+    """What stopped it is not sent once it was resumed."""
+    robot = Robot()
+    robot.controller.is_stopped = True
+    robot.send(Instant.NEW)
+    robot.send(Instant.REPEATED)
+    robot.controller.is_stopped = False
+    robot.send(Instant.REPEATED)
+    assert [decision.state for decision in robot.told] == [
+        State.STOPPED, State.STOPPED, State.RUNNING]

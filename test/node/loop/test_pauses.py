@@ -1,0 +1,109 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A node that is paused, and a clock that is: the robot is stopped, and nothing is made up for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import signal
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from testing.policies import write_policy
+from testing.policy_cell import Cell, speed
+from testing.robot_samples import rest_messages
+
+_TICK = 0.05  # s
+_PAUSE = 1.0  # s
+
+
+@pytest.fixture(name='policy', scope='module')
+def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a small policy."""
+    return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
+
+
+@pytest.mark.parametrize('is_robot_silent', [True, False])
+def test_a_paused_process_does_not_act_on_what_is_old(policy: Path, is_robot_silent: bool) -> None:
+    """Its first command is a stop where nothing new came, and missed ticks stay missed."""
+    with Cell(policy) as cell:
+        cell.wait_for_motion()
+        before = cell.counts()
+        cell.process.process.send_signal(signal.SIGSTOP)
+        if is_robot_silent:
+            cell.silent |= set(rest_messages(cell.now()))
+        paused = time.monotonic()
+        cell.peer.wait_for(lambda: time.monotonic() > paused + _PAUSE)
+        cell.twists.clear()
+        pause = time.monotonic() - paused
+        cell.process.process.send_signal(signal.SIGCONT)
+        cell.peer.wait_for(lambda: cell.twists)
+        if is_robot_silent:
+            assert speed(cell.twists[0]) == 0
+            cell.silent.clear()
+        cell.wait_for_motion()
+        after = cell.counts()
+        ticks, missed = after.ticks - before.ticks, after.missed - before.missed
+        assert missed >= pause / _TICK - 2
+        # As many deadlines as there were, so nothing was made up for.
+        assert abs(ticks + missed - (after.time - before.time) / _TICK) <= 2
+        cell.end()
+
+
+def test_a_simulation_that_is_paused(policy: Path) -> None:
+    """The robot is held while time stands still, and goes on with it; slow time is no pause."""
+    with Cell(policy, pace=0.2) as cell:
+        cell.wait_for_motion()
+        cell.pace = 1e-12
+        cell.wait_for_stop()
+        cell.report(state='hold')
+        assert 'holding: simulated time has stood still for' in cell.process.output
+        # No tick came meanwhile that could have moved it.
+        assert all(speed(twist) == 0 for twist in cell.twists)
+        for pace in (1.0, 0.02):
+            cell.pace = pace
+            cell.wait_for_motion()
+        # A tick takes 2.5 s on the wall now.
+        cell.twists.clear()
+        begin = cell.time
+        cell.peer.wait_for(lambda: cell.time > begin + 1.2 * _TICK)
+        assert cell.twists
+        assert all(speed(twist) > 0 for twist in cell.twists)
+        cell.end()
+
+
+def test_a_simulation_that_never_starts(policy: Path) -> None:
+    """Nothing is sent, and the log says what is waited for."""
+    with Cell(policy, use_sim_time='true') as cell:
+        said = 'waiting, nothing is commanded: simulated time has stood still'
+        cell.peer.wait_for(lambda: said in cell.process.output)
+        assert not cell.twists
+        cell.end()
+
+
+def test_a_simulation_that_leaps(policy: Path) -> None:
+    """Deadlines that time leaps over are missed, and not made up for."""
+    with Cell(policy, pace=1.0) as cell:
+        cell.wait_for_motion()
+        before = cell.counts()
+        cell.time += _PAUSE
+        after = cell.counts()
+        ticks, missed = after.ticks - before.ticks, after.missed - before.missed
+        assert missed >= _PAUSE / _TICK - 2
+        assert abs(ticks + missed - (after.time - before.time) / _TICK) <= 2
+        cell.wait_for_motion()
+        cell.end()

@@ -1,0 +1,80 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Sources over real topics, with the quality of service that their description asks for."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Float64
+
+from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
+from dfp_ros.node.ros.domain import free_domain
+from testing.descriptions import described
+from testing.ros_processes import Peer
+
+
+@pytest.mark.parametrize(('qos', 'expected'), [
+    ('qos: {reliability: reliable, durability: transient_local, depth: 1}', [1, 2]),
+    ('qos: {reliability: reliable}', [2])])
+def test_what_was_published_before(tmp_path: Path, qos: str, expected: list[float]) -> None:
+    """A goal that was published once, before anybody listened, arrives where it is asked for."""
+    robot = described(tmp_path, 'std_msgs/msg/Float64', 'path: data', f', {qos}')
+    with Peer(free_domain()) as peer:
+        publisher = peer.node.create_publisher(
+            Float64, 'it', QoSProfile(depth=9, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        publisher.publish(Float64(data=1.0))
+        seen: list[tuple[str, float]] = []
+        loop: Any = SimpleNamespace(robot=robot, settings=SimpleNamespace(trigger='timer'))
+        subscriptions = SourceSubscriptions(
+            peer.node, loop, lambda name, sample: seen.append((name, sample.values['data'])))
+        peer.wait_for(publisher.get_subscription_count)
+        peer.wait_for(lambda: len(seen) == len(expected) - 1)
+        publisher.publish(Float64(data=2.0))
+        peer.wait_for(lambda: ('it', 2.0) in seen)
+        assert seen == [('it', number) for number in expected]
+        subscriptions.close()
+
+
+@pytest.mark.parametrize(('command', 'fails', 'sent'), [
+    (np.zeros(1), False, True), (None, False, False), (np.zeros(1), True, False)])
+def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
+    """Not where nothing was commanded before, and not where it could not be."""
+    published: list[Any] = []
+
+    def publish(message: Any) -> None:
+        if fails:
+            raise RuntimeError('no network')
+        published.append(message)
+
+    node: Any = SimpleNamespace(
+        create_publisher=lambda *given, **more: SimpleNamespace(publish=publish),
+        get_logger=lambda: SimpleNamespace(error=lambda *given, **more: None),
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)))
+    writer = SimpleNamespace(message_type=Float64, serialize=lambda *given: b'stop')
+    loop: Any = SimpleNamespace(
+        robot=SimpleNamespace(commands=[SimpleNamespace(topic='it', type='x')]),
+        writers=[writer], controller=SimpleNamespace(halt=lambda: command))
+    watch: Any = SimpleNamespace(of_command=lambda topic, kind: None)
+    commands = CommandPublishers(node, loop, watch)
+    commands.send_stop(loop)
+    assert commands.has_stopped is sent
+    assert published == ([b'stop'] if sent else [])

@@ -1,0 +1,183 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Ticks are on their grid of deadlines, whatever holds them up; real timers and executors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+import statistics
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.task import Future
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.safety.reasons import Reason, Response
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.tick_timer import TickTimer
+from dfp_ros.node.loop.ticker import Ticker
+from dfp_ros.node.ros.node_main import keep_spinning
+
+_PERIOD = 0.08  # s
+_STALL = 3.2  # periods
+
+
+class Stalled:
+    """
+    A control loop that once takes longer than three periods, and says when each tick began.
+
+    :param stalls: The tick that does.
+    :param ticks: The last one.
+    :param early: How long before a deadline to wake up, in s.
+    """
+
+    def __init__(self, stalls: int, ticks: int, early: float) -> None:
+        """Tick no time yet."""
+        self.began: list[float] = []
+        self.ended = Future()
+        self._stalls, self._last = stalls, ticks
+        robot: Any = SimpleNamespace(sources={}, commands=())
+        policy: Any = SimpleNamespace(sha256='0' * 64, spec=None)
+        settings: Any = SimpleNamespace(
+            trigger='timer', noise_seed=0, latency_share=0.5,
+            limits=SimpleNamespace(stop_within=0), safety=SimpleNamespace(overdue=5.0),
+            realtime=SimpleNamespace(rehearsal=0, early=round(early * 1e6)))
+        controller: Any = self
+        self.loop = ControlLoop(settings, robot, policy, controller, (), round(_PERIOD * 1e9))
+
+    is_stopped = is_fast = False
+
+    def reset(self, seed: int) -> None:
+        """Begin as new."""
+
+    def copy_limiter(self) -> None:
+        """Give the watchdog nothing to stop: nothing was commanded."""
+
+    def go_on_from(self, limiter: object) -> None:
+        """Pass over what limited the stops of a watchdog: it sent none."""
+        assert limiter is None
+
+    def prepare(self) -> None:
+        """End it after the last tick."""
+        if len(self.began) == self._last:
+            self.ended.set_result(None)
+
+    def step(self, now: int, samples: object) -> Decision:
+        """Take long, or not."""
+        self.began.append(time.monotonic())
+        if len(self.began) == self._stalls:
+            time.sleep(_STALL * _PERIOD)
+        return Decision(State.HOLD, Reason.STALE, 'stale', response=Response.HOLD)
+
+
+def _spin(node: Node, stalled: Stalled, executor: Executor, keeps_up: bool) -> Ticker:
+    """Run the ticks to their end; other work may keep them up, as parameters do."""
+    commands: Any = SimpleNamespace(send=lambda *_: None, send_stop=lambda *_: None)
+    ticker = Ticker(node, stalled.loop, commands, None)
+    executor.add_node(node)
+    # With the first message of a process, rclpy looks through all of its modules.
+    node.get_logger().info('begins')
+    ticker.start()
+
+    # Without this one, the events executor of rclpy 7.1.6 is not woken by the future.
+    def work() -> None:
+        if stalled.ended.done():
+            executor.wake()
+        elif keeps_up:
+            ticker.keep_up()
+
+    stop = node.create_timer(_PERIOD / 7, work)
+    keep_spinning(executor, node, stalled.ended)
+    node.destroy_timer(stop)
+    ticker.stop()
+    executor.shutdown()
+    return ticker
+
+
+def _events_executor(context: rclpy.Context) -> Executor:
+    events = pytest.importorskip('rclpy.experimental.events_executor')
+    executor: Executor = events.EventsExecutor(context=context)
+    return executor
+
+
+def _single_threaded(context: rclpy.Context) -> Executor:
+    return SingleThreadedExecutor(context=context)
+
+
+@pytest.mark.parametrize('early', [0.0, _PERIOD / 10])
+@pytest.mark.parametrize('make', [_events_executor, _single_threaded])
+def test_a_deadline_is_served_once_and_not_before_it(
+        node: Node, make: Callable[[rclpy.Context], Executor], early: float) -> None:
+    """However long other work keeps the timer from being called after the tick was done."""
+    served: list[float] = []
+    late: list[float] = []
+    ended = Future()
+
+    def tick() -> None:
+        assert timer.deadline is not None
+        served.append(timer.deadline)
+        late.append(time.monotonic() - timer.deadline)
+        if len(served) == 4:
+            ended.set_result(None)
+
+    timer = TickTimer(node, tick, lambda text: None)
+    timer.start(round(_PERIOD * 1e9), round(early * 1e9))
+    # The executor has no turn until late in the second period.
+    while timer.time_left() > -0.7 * _PERIOD:
+        timer.keep_up()
+    assert len(served) == 1
+    executor = make(node.context)
+    executor.add_node(node)
+    stop = node.create_timer(_PERIOD / 7, lambda: ended.done() and executor.wake())
+    keep_spinning(executor, node, ended)
+    node.destroy_timer(stop)
+    timer.stop()
+    executor.shutdown()
+    passed = np.diff(served) / _PERIOD
+    np.testing.assert_allclose(passed, np.round(passed), atol=0.05)
+    assert (passed > 0.9).all()
+    # The clock is read twice for a deadline.
+    assert min(late) > -0.01 * _PERIOD
+
+
+@pytest.mark.parametrize(('keeps_up', 'early'), [
+    (False, 0.0), (True, 0.0), (False, _PERIOD / 10), (True, _PERIOD / 10)])
+@pytest.mark.parametrize('make', [_events_executor, _single_threaded])
+def test_a_stall_moves_no_deadline(
+        node: Node, make: Callable[[rclpy.Context], Executor], keeps_up: bool,
+        early: float) -> None:
+    """What was missed is counted and dropped, one tick is late, and the next are on the grid."""
+    stalled = Stalled(stalls=4, ticks=14, early=early)
+    ticker = _spin(node, stalled, make(node.context), keeps_up)
+    # Nobody says what the first deadline was, but most ticks are about on time.
+    start = statistics.median(
+        began - round((began - stalled.began[0]) / _PERIOD) * _PERIOD for began in stalled.began)
+    slots = [math.floor((began - start) / _PERIOD + 0.3) for began in stalled.began]
+    assert len(set(slots)) == len(slots), 'two ticks for one deadline'
+    assert slots[-1] + 1 == len(slots) + ticker.statistics.missed_ticks
+    assert ticker.statistics.missed_ticks >= math.floor(_STALL) - 1
+    # Those before and those after it are on one grid.
+    late = [began - start - slot * _PERIOD
+            for began, slot in zip(stalled.began, slots, strict=True)]
+    assert abs(statistics.median(late[:4]) - statistics.median(late[5:])) < _PERIOD / 5

@@ -1,0 +1,142 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a tick does besides deciding, without a node; whole nodes are in test_policy_node."""
+
+from __future__ import annotations
+
+import gc
+from types import SimpleNamespace
+from typing import Any
+import weakref
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.safety.reasons import Reason, Response
+from dfp_ros.node.loop.ticker import Ticker
+from dfp_ros.node.realtime.garbage_collector import GARBAGE
+
+
+class Scene:
+    """A ticker whose controller always decides the same, and keeps account of what is done."""
+
+    def __init__(self, response: Response, failing: str = '') -> None:
+        """Fail where it is said."""
+        self.done: list[str] = []
+        self._failing = failing
+        decision = Decision(State.HOLD, Reason.STALE, 'stale', response=response)
+        controller = SimpleNamespace(
+            is_stopped=False, step=lambda now, samples: decision,
+            prepare=lambda: self._note('prepare'))
+        self.loop: Any = SimpleNamespace(
+            robot=SimpleNamespace(sources={}), controller=controller, tick=10_000_000,
+            policy=SimpleNamespace(sha256='0' * 64), settings=SimpleNamespace(trigger='timer'))
+        commands: Any = SimpleNamespace(send=lambda *_: self._note('send'))
+        decisions: Any = SimpleNamespace(publish=lambda *_: self._note('publish'))
+        logger = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
+        self.node: Any = SimpleNamespace(get_logger=lambda: logger)
+        self.ticker = Ticker(self.node, self.loop, commands, decisions)
+        self.ticker.after_tick = lambda: self._note('after_tick')
+        self.ticker.deactivate = lambda: self._note('deactivate')
+
+    def _note(self, what: str) -> None:
+        self.done.append(what)
+        if what == self._failing:
+            raise RuntimeError(what)
+
+
+def test_the_command_comes_first() -> None:
+    """What is not urgent comes after it, and nothing deactivates without need."""
+    scene = Scene(Response.HOLD)
+    scene.ticker.tick(1, {})
+    assert scene.done == ['send', 'publish', 'prepare', 'after_tick']
+
+
+@pytest.mark.parametrize('failing', ['publish', 'prepare', 'after_tick'])
+def test_what_is_not_urgent_keeps_nothing_from_being_deactivated(failing: str) -> None:
+    """It fails aloud, for whoever spins the node to log, but the robot is not left on its way."""
+    scene = Scene(Response.DEACTIVATE, failing)
+    with pytest.raises(RuntimeError, match=failing):
+        scene.ticker.tick(1, {})
+    assert scene.done[-1] == 'deactivate'
+
+
+def test_the_same_controller_goes_on() -> None:
+    """Nothing takes over where only what is said of it changes, and a replay sees no change."""
+    scene = Scene(Response.HOLD)
+    number = scene.ticker.journal.loop
+    other: Any = SimpleNamespace(controller=scene.loop.controller, tick=scene.loop.tick)
+    scene.ticker.take_over(other)
+    assert scene.ticker.loop is other
+    assert scene.ticker.journal.loop == number
+
+
+def test_a_loop_that_cannot_take_over_does_not() -> None:
+    """The one that runs goes on."""
+    scene = Scene(Response.HOLD)
+
+    def refuse(other: object) -> None:
+        raise ValueError('no')
+
+    other: Any = SimpleNamespace(controller=SimpleNamespace(take_over=refuse))
+    with pytest.raises(ValueError, match='no'):
+        scene.ticker.take_over(other)
+    assert scene.ticker.loop is scene.loop
+
+
+def test_garbage_of_ticks_is_collected_between_them() -> None:
+    """None is collected before the command of a tick is sent, and little is left of many."""
+    scene = Scene(Response.HOLD)
+    decide = scene.loop.controller.step
+    alive: weakref.WeakSet[Knot] = weakref.WeakSet()
+    is_urgent, collections = False, []
+
+    def step(now: int, samples: object) -> Decision:
+        nonlocal is_urgent
+        is_urgent = True
+        for _ in range(300):
+            alive.add(Knot())
+        return decide(now, samples)
+
+    def send(*_: object) -> None:
+        nonlocal is_urgent
+        is_urgent = False
+
+    def note(phase: str, info: object) -> None:
+        collections.append(is_urgent)
+
+    scene.loop.controller.step = step
+    commands: Any = SimpleNamespace(send=send)
+    scene.ticker = Ticker(scene.node, scene.loop, commands, None)
+    GARBAGE.acquire()
+    gc.callbacks.append(note)
+    try:
+        for now in range(100):
+            scene.ticker.tick(now, {})
+    finally:
+        gc.callbacks.remove(note)
+        GARBAGE.release()
+    assert collections
+    assert not any(collections)
+    assert len(alive) < 100 * 300 / 10
+
+
+class Knot:
+    """Refers to itself, so that only a collector frees it."""
+
+    def __init__(self) -> None:
+        """Tie it."""
+        self.itself = self

@@ -1,0 +1,57 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What ~/policy says where much changes at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import threading
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from std_msgs.msg import String
+
+from dfp_ros.node.reporting.policy_status import PolicyStatus
+from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.node.ros.qos import STATUS_QOS
+from testing.ros_processes import Peer
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A standing that is no more than a number."""
+
+    number: int
+
+    def to_json(self, robot_sha256: str) -> str:
+        """Write the number."""
+        return str(self.number)
+
+
+def test_what_waits_is_replaced_by_what_is_newer() -> None:
+    """300 changes before a tick are one message, of the last; none is lost."""
+    ticked = threading.Event()
+    with Peer(free_domain()) as peer:
+        heard = peer.collect(String, 'peer/policy', STATUS_QOS)
+        status = PolicyStatus(peer.node, '', lambda: ticked.wait(30))
+        for number in range(300):
+            status.publish(Numbered(number))
+        ticked.set()
+        peer.wait_for(lambda: heard and heard[-1].data == '299')
+        assert len(heard) == 1
+        status.publish(Numbered(300))
+        peer.wait_for(lambda: heard[-1].data == '300')
+        status.close()

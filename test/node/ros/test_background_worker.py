@@ -1,0 +1,83 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Work beside the control loop waits for the moment after a tick, and for nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from rclpy.node import Node
+
+from dfp_ros.node.ros.background_worker import Worker
+
+LIMIT = 10.0  # s
+
+
+def test_work_goes_on_after_the_next_tick(node: Node) -> None:
+    worker = Worker(node, lambda: True)
+    worker.look()
+    begun, went_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        worker.wait_for_tick()
+        went_on.set()
+
+    job = worker.submit(work, lambda _: None, lambda _: None)
+    assert begun.wait(LIMIT)
+    # The tick before does not count: how much time is left until the next is not known.
+    assert not went_on.is_set()
+    while not went_on.wait(0.01):
+        worker.look()
+    job.future.result(LIMIT)
+    worker.close()
+
+
+def test_where_nothing_ticks_there_is_no_wait(node: Node) -> None:
+    worker = Worker(node, lambda: False)
+    done = worker.submit(worker.wait_for_tick, lambda _: None, lambda _: None)
+    done.future.result(LIMIT)
+    worker.close()
+
+
+def test_work_whose_ticks_end_goes_on(node: Node) -> None:
+    worker = Worker(node, lambda: True)
+    done = worker.submit(worker.wait_for_tick, lambda _: None, lambda _: None)
+    done.future.result(LIMIT)
+    worker.close()
+
+
+def test_work_that_never_ends_is_left_alone(node: Node) -> None:
+    """It fails in time, what waits behind it is done, and closing does not wait for it."""
+    may_end = threading.Event()
+    worker = Worker(node, lambda: True, lambda: 0.2)
+    failed: list[Exception] = []
+    done: list[str] = []
+    worker.submit(may_end.wait, lambda _: None, failed.append)
+    worker.submit(lambda: 'next', done.append, failed.append)
+    deadline = time.monotonic() + LIMIT
+    while not done:
+        worker.look()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert 'did not come to an end within 0.2 s' in str(failed[0])
+    worker.submit(may_end.wait, lambda _: None, failed.append)
+    worker.close()
+    may_end.set()
+    assert len(failed) == 1

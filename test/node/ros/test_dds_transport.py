@@ -1,0 +1,133 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The DDS transport that a process chooses: UDP, on the loopback if discovery is LOCALHOST."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dfp_ros.node.ros.dds_transport import choose_transport, LOOPBACK, NETWORK
+
+PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
+RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
+
+
+def chosen(tmp_path: Path, **environment: str) -> tuple[dict[str, str], str]:
+    """Choose for an environment; return it as it is afterwards, and what was said."""
+    said = choose_transport(environment, tmp_path)
+    return environment, said
+
+
+@pytest.mark.parametrize('asked', [
+    {}, {RANGE: 'SUBNET'}, {'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp'},
+    {RANGE: 'LOCALHOST', 'ROS_STATIC_PEERS': '192.0.2.7'}])
+def test_shared_memory_is_not_used_by_default(tmp_path: Path, asked: dict[str, str]) -> None:
+    after, said = chosen(tmp_path, **asked)
+    assert [Path(after[name]).name for name in PROFILES] == [NETWORK] * 2
+    assert all(Path(after[name]).is_file() for name in PROFILES)
+    assert after.get(RANGE) == asked.get(RANGE)
+    assert said == 'DDS transport: UDP'
+
+
+@pytest.mark.parametrize('asked', [
+    {RANGE: 'LOCALHOST'}, {'ROS_LOCALHOST_ONLY': '1'},
+    {RANGE: 'LOCALHOST', 'ROS_STATIC_PEERS': ';'}])
+def test_localhost_means_the_loopback_alone(tmp_path: Path, asked: dict[str, str]) -> None:
+    after, said = chosen(tmp_path, **asked)
+    assert [Path(after[name]).name for name in PROFILES] == [LOOPBACK] * 2
+    # With LOCALHOST, rmw_fastrtps adds shared memory and sockets on every interface.
+    assert after[RANGE] == 'SYSTEM_DEFAULT'
+    assert 'ROS_LOCALHOST_ONLY' not in after
+    assert 'loopback' in said
+
+
+@pytest.mark.parametrize(('name', 'value'), [
+    ('FASTDDS_BUILTIN_TRANSPORTS', 'DEFAULT'), (PROFILES[0], '/etc/mine.xml'),
+    (PROFILES[1], '/etc/mine.xml'), ('ROS_DISCOVERY_SERVER', '127.0.0.1:11811'),
+    (RANGE, 'SYSTEM_DEFAULT'), (RANGE, 'OFF'), ('RMW_IMPLEMENTATION', 'rmw_cyclonedds_cpp')])
+def test_what_the_user_configured_stays(tmp_path: Path, name: str, value: str) -> None:
+    asked = {RANGE: 'LOCALHOST', name: value}
+    after, said = chosen(tmp_path, **asked)
+    assert after == asked
+    assert value in said
+
+
+def test_a_profile_in_the_working_directory_stays(tmp_path: Path) -> None:
+    file = tmp_path / 'DEFAULT_FASTRTPS_PROFILES.xml'
+    file.touch()
+    after, said = chosen(tmp_path, **{RANGE: 'LOCALHOST'})
+    assert after == {RANGE: 'LOCALHOST'}
+    assert str(file) in said
+
+
+def test_a_child_chooses_for_itself(tmp_path: Path) -> None:
+    """A launch process chooses too, and its children may be given other settings."""
+    parent, _ = chosen(tmp_path, **{RANGE: 'LOCALHOST'})
+    assert chosen(tmp_path, **parent)[0] == parent
+    assert Path(chosen(tmp_path, **{**parent, RANGE: 'SUBNET'})[0][PROFILES[0]]).name == NETWORK
+    asked = {'FASTDDS_BUILTIN_TRANSPORTS': 'DEFAULT'}
+    assert chosen(tmp_path, **parent, **asked)[0] == {RANGE: 'LOCALHOST', **asked}
+
+
+def udp_addresses(process: int) -> set[str]:
+    """List the local addresses of a process's UDP sockets."""
+    psutil = pytest.importorskip('psutil')
+    return {found.laddr.ip for found in psutil.Process(process).net_connections('udp')
+            if found.laddr}
+
+
+def shared_memory(process: int) -> list[str]:
+    """List what of Fast DDS's shared memory a process has mapped."""
+    maps = Path(f'/proc/{process}/maps').read_text().splitlines()
+    return [line.split()[-1] for line in maps if '/dev/shm/fastrtps' in line]
+
+
+@pytest.fixture
+def running_nodes() -> Iterator[Any]:
+    """Start nodes, each in a domain of its own, and end them."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.ros_processes import NodeProcess, Peer
+    started = []
+
+    def start(**environment: str) -> int:
+        domain = free_domain()
+        node = NodeProcess(
+            'dfp_ros.policy_node', domain, '--ros-args', '-p', 'autostart:=false', **environment)
+        started.append(node)
+        with Peer(domain) as peer:
+            peer.wait_for(lambda: 'dfp_policy' in peer.node.get_node_names())
+        return node.process.pid
+
+    yield start
+    for node in started:
+        node.leave()
+
+
+def test_a_node_on_localhost_is_bound_to_the_loopback_alone(running_nodes: Any) -> None:
+    """Nobody on the network can reach it, and no process that joins blocks its publishers."""
+    process = running_nodes()
+    assert udp_addresses(process) == {'127.0.0.1'}
+    assert not shared_memory(process)
+
+
+def test_shared_memory_is_there_for_those_who_ask(running_nodes: Any) -> None:
+    """If this fails, the test above sees nothing."""
+    process = running_nodes(FASTDDS_BUILTIN_TRANSPORTS='DEFAULT')
+    assert '0.0.0.0' in udp_addresses(process)
+    assert shared_memory(process)

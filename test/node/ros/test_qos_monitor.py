@@ -1,0 +1,107 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Topics that do not match: the policy node says so, once, and says when it is over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.policies import write_policy
+
+pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from dfp_ros.node.ros.domain import free_domain
+from testing.policy_cell import arguments, SHIPPED
+from testing.ros_processes import NodeProcess, Peer
+
+GRIPPER = """topic: gripper_state
+    type: sensor_msgs/msg/JointState
+"""
+
+
+def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
+    """Log and diagnostics say what was requested, what was offered, by whom, and what to do."""
+    robot = tmp_path / 'robot.yaml'
+    text = SHIPPED.read_text()
+    assert GRIPPER in text
+    robot.write_text(text.replace(GRIPPER, f'{GRIPPER}    qos:\n      reliability: reliable\n'))
+    domain = free_domain()
+    with Peer(domain) as peer:
+        best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        publisher = peer.node.create_publisher(JointState, 'left/gripper_state', best_effort)
+        wrong = peer.node.create_publisher(JointState, 'left/effector_pose', best_effort)
+        # One that matches is no trouble.
+        peer.node.create_publisher(JointState, 'left/joint_states', best_effort)
+        subscription = peer.node.create_subscription(
+            Float64MultiArray, 'left/gripper_command', print, QoSProfile(
+                depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        reports: list[Any] = peer.collect(DiagnosticArray, '/diagnostics')
+
+        def topics() -> DiagnosticStatus | None:
+            return next((
+                status for report in reports[-1:] for status in report.status
+                if status.name == '/left/dfp_policy: topics'), None)
+
+        def named() -> set[str]:
+            """Topics that do not match, once it is known who is at their other end."""
+            status = topics()
+            return {
+                item.key for item in status.values if 'somebody' not in item.value
+            } if status else set()
+
+        with NodeProcess(
+                'dfp_ros.policy_node', domain, '--ros-args', '-r', '__ns:=/left',
+                *arguments(write_policy(tmp_path / 'small.onnx'), robot=robot)) as process:
+            peer.wait_for(lambda: named() == {
+                '/left/gripper_state', '/left/gripper_command', '/left/effector_pose'})
+            status = topics()
+            assert status is not None
+            assert status.level == DiagnosticStatus.ERROR
+            said = {item.key: item.value for item in status.values}
+            assert said['/left/gripper_state'] == (
+                'nothing comes from /peer: requested reliable, volatile, offered best_effort, '
+                'volatile (Best effort publisher and reliable subscription); change qos of the '
+                'source in the robot description, or what the publisher offers')
+            assert said['/left/effector_pose'].startswith(
+                'nothing comes from /peer: its type is sensor_msgs/msg/JointState, the robot '
+                'description says geometry_msgs/msg/PoseStamped')
+            assert said['/left/gripper_command'].startswith(
+                'nothing gets to /peer: requested reliable, transient_local, offered reliable, '
+                'volatile')
+            # Once more, by another publisher: the log has said it of this topic.
+            another = peer.node.create_publisher(
+                JointState, 'left/gripper_state', best_effort)
+            reports.clear()
+            peer.wait_for(lambda: len(reports) > 1)
+            for topic in said:
+                lines = [
+                    line for line in process.output.splitlines() if f'topic {topic}: ' in line]
+                assert len(lines) == 1, process.output
+            for made in (publisher, another, wrong):
+                peer.node.destroy_publisher(made)
+            peer.node.destroy_subscription(subscription)
+            peer.wait_for(lambda: reports and topics() and not named())
+            status = topics()
+            assert status is not None
+            assert (status.level, status.message) == (DiagnosticStatus.OK, 'match')
+            assert process.stop() == 0
+            assert 'Traceback' not in process.output

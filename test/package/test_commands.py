@@ -1,0 +1,116 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The console commands: each has help, and none starts with what it was not told to."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+import os
+import subprocess
+import sys
+
+import pytest
+
+from testing import ROOT
+
+pytest.importorskip('rclpy')
+
+from dfp_ros.node.ros.domain import free_domain
+
+COMMANDS = (
+    'demo', 'describe', 'evaluate_on_robot', 'mark_episodes', 'policy_node', 'preflight',
+    'recorder', 'replay', 'sim_node')
+
+
+def run(command: str, *arguments: str, **environment: str | None) -> tuple[int, str]:
+    """Run a command as its entry point does; its status, and what it says."""
+    program = f'import sys; from dfp_ros.commands import {command} as run; sys.exit(run())'
+    variables = {
+        **os.environ, 'ROS_DOMAIN_ID': str(free_domain()),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **environment}
+    done = subprocess.run(
+        [sys.executable, '-c', program, *arguments], cwd=ROOT, text=True, timeout=120,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={name: value for name, value in variables.items() if value is not None})
+    return done.returncode, done.stdout
+
+
+def test_all_are_installed() -> None:
+    """Each name of the package's has a function here."""
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+    for command in COMMANDS:
+        assert f"'{command} = dfp_ros.commands:{command}'" in setup
+
+
+def test_help() -> None:
+    """It says what can be set, and nothing starts."""
+    with ThreadPoolExecutor(2) as pool:
+        for command, (status, output) in zip(
+                COMMANDS, pool.map(lambda each: run(each, '--help'), COMMANDS), strict=True):
+            assert status == 0, output
+            assert output.startswith('usage: ')
+            assert 'Traceback' not in output
+            if command in ('policy_node', 'recorder', 'sim_node'):
+                assert "  end_with_parent (str, default 'auto')" in output
+            if command == 'policy_node':
+                assert "  safety.envelope (str, default '" in output
+
+
+@pytest.mark.parametrize(('command', 'arguments', 'message'), [
+    ('policy_node', ('policy:=x',), 'did you mean --ros-args -p policy:=x ?'),
+    ('recorder', ('--frobnicate',), "found '--frobnicate', expected nothing but arguments"),
+    ('policy_node', ('--ros-args', '-p', 'planning.envelope:=hold'),
+     "parameter 'planning.envelope' (planning.envelope:=hold): this node has none of that name; "
+     "did you mean 'safety.envelope'?"),
+    ('sim_node', ('--ros-args', '-p', 'epsodes:=3'), "did you mean 'episodes'?"),
+    ('recorder', ('--ros-args', '-p', 'storag:=mcap'), "did you mean 'storage'?"),
+    ('preflight', ('--ros-args', '-p', 'rat:=3.0'), "did you mean 'rate'?"),
+    ('policy_node', ('--ros-args', '-p', 'rate=3'), 'cannot start: '),
+    ('policy_node', ('--ros-args', '--params-file', 'nowhere.yaml'),
+     'parameter file nowhere.yaml: there is no such file'),
+    ('policy_node', ('--ros-args', '-p', 'end_with_parent:=perhaps'),
+     "parameter end_with_parent: found 'perhaps', expected auto, always, never")])
+def test_refuses_what_it_does_not_have(
+        command: str, arguments: tuple[str, ...], message: str) -> None:
+    """In one line, with the nearest that it has, and a status."""
+    status, output = run(command, *arguments)
+    assert status in (1, 2), output
+    assert message in output
+    assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize('environment', [
+    {'HOME': None, 'ROS_LOG_DIR': None}, {'ROS_LOG_DIR': '/proc/nowhere'}])
+def test_no_log_file(environment: dict[str, str | None]) -> None:
+    """Where none can be written, the console has the log, and all else works."""
+    status, output = run('mark_episodes', **environment)
+    assert status == 0, output
+    assert 'no log file: ' in output
+    assert 's: start' in output
+    status, output = run('policy_node', '--ros-args', '-p', 'robot:=ur5e_cube', **environment)
+    assert status == 1
+    assert 'parameter policy: found nothing' in output
+    assert 'Traceback' not in output
+
+
+def test_parameters_of_ros_itself() -> None:
+    """They are none of the node's own, and work; those without effect are said to have none."""
+    status, output = run(
+        'policy_node', '--ros-args', '-p', 'use_sim_time:=true', '-p',
+        'qos_overrides./parameter_events.publisher.depth:=7', '-p',
+        'qos_overrides./joint_states.subscription.reliability:=reliable')
+    assert status == 1
+    assert 'parameter policy: found nothing' in output
+    assert 'qos_overrides./joint_states.subscription.reliability has no effect' in output
+    assert 'depth has no effect' not in output

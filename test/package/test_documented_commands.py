@@ -1,0 +1,173 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Every command of the documentation names programs, options, arguments and files in here."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+import re
+
+import pytest
+
+from testing import ROOT
+from training.presets import PRESETS
+
+PAGES = sorted([ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *ROOT.glob('docs/*.md'),
+                *ROOT.glob('models/*.md')])
+STARTS = r'(?:\$ )?((?:ros2|python|torchrun|make)\b'
+BLOCK = re.compile(rf'^    {STARTS}.*(?:\\\n.*)*)$', re.MULTILINE)
+INLINE = re.compile(rf'`{STARTS} [^`]*)`')
+# What tyro makes of a setting is not written in the source as an option.
+SETTINGS = ('train', 'sweep')
+
+
+def commands() -> list[tuple[str, str]]:
+    """List all commands with the names of their pages."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for command in (*BLOCK.findall(text), *INLINE.findall(text)):
+            line = re.sub(r'\\?\s*\n\s*', ' ', command).split(' #')[0]
+            found.append((page.name, line.strip()))
+    return sorted(set(found))
+
+
+COMMANDS = commands()
+
+
+@cache
+def read(path: Path) -> str:
+    """Read a file once."""
+    return path.read_text()
+
+
+@cache
+def sources(folder: str) -> str:
+    """Read all sources of a folder."""
+    return '\n'.join(path.read_text() for path in sorted((ROOT / folder).rglob('*.py')))
+
+
+@cache
+def launch_arguments(name: str) -> str:
+    """Read a launch file and what it takes its arguments from."""
+    return (ROOT / 'launch' / name).read_text() + sources('dfp_ros')
+
+
+def options(words: list[str]) -> list[str]:
+    """List the options of a command, without those of ROS."""
+    own = words[:words.index('--ros-args')] if '--ros-args' in words else words
+    return [word.split('=')[0] for word in own if re.match(r'--\w', word)]
+
+
+def check_module(words: list[str]) -> None:
+    """See that a module is there and has the options."""
+    module = ROOT / (words[0].replace('.', '/') + '.py')
+    assert module.is_file(), f'no module {words[0]}'
+    name = module.stem
+    text = read(module)
+    if name in SETTINGS:
+        text += read(ROOT / 'training' / 'config.py')
+    # Options may come from a module beside it.
+    text += '\n'.join(
+        read(path) for path in module.parent.glob('*.py') if path.stem in text)
+    for option in options(words):
+        is_field = re.search(rf'^    {option[2:].replace("-", "_")}\b', text, re.MULTILINE)
+        assert f"'{option}'" in text or is_field or option == '--help', option
+    if name == 'train' and len(words) > 1 and not words[1].startswith('-'):
+        assert words[1] in PRESETS, f'no preset {words[1]}'
+
+
+def check_ros(words: list[str]) -> None:
+    """See that an executable or a launch file is there, with its arguments."""
+    kind, package, name, *rest = words
+    if package != 'dfp_ros' or name == '...':
+        return
+    if kind == 'run':
+        assert f"'{name} = dfp_ros" in (ROOT / 'setup.py').read_text(), f'no executable {name}'
+        module, = (ROOT / 'dfp_ros').rglob(f'{name}.py')
+        text = read(module)
+        for option in options(rest):
+            assert f"'{option}'" in text or option in ('--ros-args', '--help'), option
+        given = [word for word in rest if ':=' in word and not re.search(r'/|__', word)]
+        for word in given:
+            parameter = word.split(':=')[0]
+            assert f"'{parameter}'" in sources('dfp_ros') or (
+                parameter.rpartition('.')[2] in sources('dfp_ros')), parameter
+    else:
+        assert (ROOT / 'launch' / name).is_file(), f'no launch file {name}'
+        for word in rest:
+            if ':=' in word:
+                argument = word.split(':=')[0]
+                assert f"'{argument}'" in launch_arguments(name) or (
+                    argument.rpartition('.')[2] in launch_arguments(name)), argument
+
+
+def check_names(line: str) -> None:
+    """See that what is named without a folder is one of the shipped files."""
+    for key, folder, suffix in (('policy', 'models', '.onnx'), ('robot', 'config', '.yaml')):
+        for name in re.findall(rf'\b{key}:=(\w+)(?= |$)', line):
+            assert (ROOT / folder / f'{name}{suffix}').is_file(), name
+    shipped = r'(?:config|models|bench|examples|env)/[\w/]+\.(?:py|yaml|xml|txt)'
+    for name in re.findall(shipped, line):
+        assert (ROOT / name).is_file(), name
+
+
+def test_there_are_commands() -> None:
+    """Of every kind, so that none is silently left out."""
+    for start in ('ros2 run', 'ros2 launch', 'ros2 topic', 'python -m', 'python bench', 'make'):
+        assert any(line.startswith(start) for _, line in COMMANDS), start
+    assert len(COMMANDS) > 100
+
+
+@pytest.mark.parametrize(('page', 'line'), COMMANDS)
+def test_names_what_there_is(page: str, line: str) -> None:
+    """A reader who types it is not told that there is no such thing."""
+    words = line.split()
+    if words[0] == 'python' and words[1] == '-m' and words[2] not in ('pip', 'pytest'):
+        check_module(words[2:])
+    elif words[0] == 'torchrun':
+        check_module(words[words.index('--') + 1:])
+    elif words[:2] in (['ros2', 'run'], ['ros2', 'launch']) and len(words) > 3:
+        check_ros(words[1:])
+    elif words[0] == 'make':
+        targets = re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+        assert all(word in targets for word in words[1:] if re.fullmatch('[a-z-]+', word)), line
+    check_names(line)
+
+
+def test_latched_topics_are_echoed_reliably() -> None:
+    """What was published before is not sent again to whoever asks without reliability."""
+    for _, line in COMMANDS:
+        if 'ros2 topic echo' in line and 'transient_local' in line:
+            assert '--qos-reliability reliable' in line, line
+
+
+def anchors(page: Path) -> set[str]:
+    """List the anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r'^#+ (.*)$', page.read_text(), re.MULTILINE)
+    return {re.sub(r'[^\w -]', '', title.lower()).replace(' ', '-') for title in titles}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files are there, and headings within them."""
+    for target in re.findall(r'\]\(([^)\s]+)\)', page.read_text()):
+        if '://' in target:
+            continue
+        name, _, anchor = target.partition('#')
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path), target

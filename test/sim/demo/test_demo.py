@@ -1,0 +1,124 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The demo's report, its command line, and its behaviour when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import signal
+import time
+
+import psutil
+import pytest
+
+from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.sim.demo.main import main
+from dfp_ros.sim.demo.report import Episode, Report
+from testing.ros_processes import NodeProcess
+
+MODULE = 'dfp_ros.sim.demo.main'
+
+
+def report(solved: int, asked: int = 10) -> Report:
+    """Make a report of so many episodes solved."""
+    made = Report(asked)
+    made.episodes = [
+        Episode(i, i, i < solved, 40 + i, 2.0 + i / 20, 1.0, 1) for i in range(asked)]
+    made.take_diagnostics({
+        'run_period_mean_ms': '50.0', 'run_period_p99_ms': '51.2', 'run_inference_p50_ms': 'nan',
+        'run_ticks': '400', 'run_missed_ticks': '2', 'policy': 'x'})
+    return made
+
+
+def test_eight_of_ten_pass() -> None:
+    """Seven do not, and neither do ten with a crash."""
+    assert report(8).passed
+    assert not report(7).passed
+    crashed = report(10)
+    crashed.problems.append('policy_node-2 ended with status -11')
+    assert not crashed.passed
+    missing = report(10)
+    missing.asked = 13
+    assert not missing.passed
+
+
+def test_table_and_json_say_the_same(tmp_path: Path) -> None:
+    """What is unknown is a question mark in the table and null in the file."""
+    made = report(9)
+    table = made.table()
+    for part in ('9 of 10', '51.20 ms p99', '? ms p50', '2 of 400', '10 physics slices late'):
+        assert part in table
+    made.write(tmp_path / 'results' / 'demo.json')
+    found = json.loads((tmp_path / 'results' / 'demo.json').read_text())
+    assert (found['passed'], found['solved'], found['success']) == (True, 9, 0.9)
+    assert found['policy']['run_period_p99_ms'] == 51.2
+    assert found['policy']['run_inference_p50_ms'] is None
+    assert [episode['steps'] for episode in found['episodes']] == list(range(40, 50))
+    assert os.listdir(tmp_path / 'results') == ['demo.json']
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--episodes', '0'], '--episodes: found 0, expected at least 1'),
+    (['--real-time-factor', '20'], '--real-time-factor: found 20, expected 0.01 to 10'),
+    (['--seed', '-1'], '--seed: found -1, expected 0 or more'),
+])
+def test_bad_arguments_are_refused(
+        arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names the argument."""
+    with pytest.raises(SystemExit) as refused:
+        main(arguments)
+    assert refused.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_policy_that_ends_is_named(tmp_path: Path) -> None:
+    """Without its policy the demo ends at once, names the process, and shows why."""
+    with NodeProcess(MODULE, free_domain(), '--policy', 'nowhere', '--json',
+                     str(tmp_path / 'demo.json'), '--no-gif') as demo:
+        assert demo.wait(90) == 1
+        assert 'policy_node-2 ended with status 1 after 0 of 10 episodes' in demo.output
+        assert "found 'nowhere'" in demo.output
+        assert 'Traceback' not in demo.output
+    assert json.loads((tmp_path / 'demo.json').read_text())['passed'] is False
+
+
+@pytest.mark.parametrize(('number', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int, status: int) -> None:
+    """In the middle of an episode: no process stays, no traceback, and the status says it."""
+    with NodeProcess(MODULE, free_domain(), '--episodes', '100', '--json',
+                     str(tmp_path / 'demo.json')) as demo:
+        deadline = time.monotonic() + 90
+        while 'episode  1/100' not in demo.output:
+            assert demo.process.poll() is None, demo.output
+            assert time.monotonic() < deadline, demo.output
+            with pytest.raises(Exception, match='timed out'):
+                demo.process.wait(0.1)
+        children = psutil.Process(demo.process.pid).children(recursive=True)
+        assert len(children) >= 3
+        assert demo.stop(number) == status
+        assert 'interrupted; everything has been stopped' in demo.output
+        assert 'Traceback' not in demo.output
+        # At once: left alone, they would come to their end a little later.
+        assert not [child for child in children if _lives(child)]
+    assert not (tmp_path / 'demo.json').exists()
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process has not ended; a zombie has."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

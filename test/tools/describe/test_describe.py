@@ -1,0 +1,255 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Policy files printed for people, and descriptions scaffolded from what a robot publishes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from dfp_ros.core.description.robot import load_robot_description
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.policy.policy_file import read_policy_file
+from dfp_ros.tools.describe.policy_table import describe_policy_file
+from dfp_ros.tools.describe.scaffold import ScaffoldError, write_scaffold
+from dfp_ros.tools.describe.survey import PublishedTopic, Survey, TakenTopic
+from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
+from testing import ROOT
+
+NAMES = ('shoulder', 'elbow', 'quill')
+URDF = """
+<robot name="arm">
+  <joint name="shoulder" type="revolute"><limit lower="-2" upper="2" velocity="1.5"/></joint>
+  <joint name="elbow" type="revolute"><limit lower="-1" upper="1" velocity="2"/></joint>
+  <joint name="quill" type="prismatic"><limit lower="0" upper="0.1" velocity="0.2"/></joint>
+</robot>"""
+
+
+def joint_state(names: tuple[str, ...] = NAMES) -> Any:
+    """Make what a JointState has in it."""
+    return SimpleNamespace(
+        header=SimpleNamespace(frame_id=''), name=list(names), position=[0.0] * len(names))
+
+
+def survey(**changes: Any) -> Survey:
+    """Make a survey of an arm of three joints that a controller moves."""
+    joints = PublishedTopic(
+        'joint_states', 'sensor_msgs/msg/JointState', ('/driver',), count=500, rate=100.0,
+        message=joint_state())
+    goal = PublishedTopic(
+        'goal_pose', 'geometry_msgs/msg/PoseStamped', ('/planner',), is_latched=True, count=1,
+        message=SimpleNamespace(header=SimpleNamespace(frame_id='map')))
+    arm = TakenTopic(
+        'arm_controller/commands', 'std_msgs/msg/Float64MultiArray', ('/arm_controller',),
+        joints=NAMES, interface='position')
+    return replace(Survey((joints, goal), (arm,), {}, URDF, 5.0), **changes)
+
+
+def load(text: str, tmp_path: Path) -> Any:
+    """Read a description."""
+    path = tmp_path / 'scaffold.yaml'
+    path.write_text(text)
+    return load_robot_description(path)
+
+
+def test_scaffold_is_taken_once_it_is_filled_in(tmp_path: Path) -> None:
+    """What controller and URDF say is there; what they do not say is asked for by name."""
+    text = write_scaffold(survey(), 'my_arm')
+    with pytest.raises(DescriptionError, match=r'scaffold.yaml:\d+: commands.arm_controller.fie'
+                       r'lds\[0\].limits.acceleration: found FILL_IN.*fields\[1\]'):
+        load(text, tmp_path)
+    robot = load(text.replace('FILL_IN', '5.0'), tmp_path)
+    assert robot.name == 'my_arm'
+    assert [(entry.name, entry.unit, entry.joints) for entry in robot.observation[:2]] in (
+        [('joint_angles', 'rad', NAMES[:2]), ('joint_travels', 'm', NAMES[2:])],
+        [('goal_position', 'm', ()), ('goal_rotation', '1', ())])
+    assert robot.sources['goal_pose'].is_latched
+    assert robot.sources['goal_pose'].max_age == math.inf
+    assert robot.sources['goal_pose'].frame_id == 'map'
+    angles, travels = robot.commands[0].entries
+    assert (angles.indices, travels.indices) == ((0, 1), (2,))
+    assert angles.limits.position == ((-2.0, -1.0), (2.0, 1.0))
+    assert travels.limits.velocity == (0.2,)
+    assert robot.commands[0].stop.value == 'hold'
+
+
+@pytest.mark.parametrize('urdf', ['', 'no XML', URDF.replace('velocity="1.5"', 'velocity="-1"')
+                                  .replace('lower="-2"', 'lower="2"')])
+def test_nothing_is_guessed(urdf: str) -> None:
+    """Without a URDF that can be believed, units and limits are asked for."""
+    found = yaml.safe_load(write_scaffold(survey(urdf=urdf), 'arm'))
+    limits = found['commands']['arm_controller']['fields'][0]['limits']
+    assert limits['velocity'] == 'FILL_IN'
+    assert limits['position'] == {'low': 'FILL_IN', 'high': 'FILL_IN'}
+    if not urdf.startswith('\n'):
+        joints = next(
+            field for field in found['observation'] if field['source'] == 'joint_states')
+        assert joints['unit'] == 'FILL_IN'
+
+
+@pytest.mark.parametrize('kind', [
+    'std_msgs/msg/Float64MultiArray', 'trajectory_msgs/msg/JointTrajectory',
+    'geometry_msgs/msg/Twist', 'geometry_msgs/msg/TwistStamped', 'geometry_msgs/msg/PoseStamped',
+    'sensor_msgs/msg/JointState', 'std_msgs/msg/UInt8'])
+def test_every_kind_of_command_leaves_something_open(kind: str, tmp_path: Path) -> None:
+    """A topic of which nothing is known but its type is written down, and refused unfilled."""
+    text = write_scaffold(
+        survey(taken=(TakenTopic('a/b', kind, ('/x',), ('/joystick',)),), urdf=''), 'robot')
+    assert yaml.safe_load(text)['commands']['a']['type'] == kind
+    assert '/joystick' in text
+    with pytest.raises(DescriptionError, match='found FILL_IN'):
+        load(text, tmp_path)
+
+
+def test_names_from_outside_are_no_yaml() -> None:
+    """Frames, joints and reasons with line breaks and YAML in them stay what they are."""
+    evil = 'a\n  evil: {b: 1}\n# '
+    joints = PublishedTopic(
+        'joint_states', 'sensor_msgs/msg/JointState', (evil,), rate=1e-7,
+        message=joint_state((evil, '\x1b[2J')))
+    joints.message.header.frame_id = evil
+    goal = PublishedTopic(
+        'goal_pose', 'geometry_msgs/msg/PoseStamped', ('/planner',), rate=10.0,
+        message=SimpleNamespace(header=SimpleNamespace(frame_id=evil)))
+    text = write_scaffold(
+        survey(published=(joints, goal), left_out={evil: evil}, urdf=''), 'robot')
+    found = yaml.safe_load(text)
+    assert set(found) == {'robot', 'sources', 'observation', 'commands'}
+    assert 'evil' not in found['sources']['joint_states']
+    # Joints are in no frame; a pose is refused where its frame changes.
+    assert 'frame_id' not in found['sources']['joint_states']
+    assert found['sources']['goal_pose']['frame_id'] == evil
+    assert found['observation'][0]['joints'] == [evil, '\x1b[2J']
+    assert '\x1b' not in text
+
+
+def test_a_robot_that_is_not_there_is_no_description() -> None:
+    """Nobody publishes, or nobody listens."""
+    with pytest.raises(ScaffoldError, match='no topic that somebody takes commands from within'):
+        write_scaffold(survey(taken=()), 'robot')
+    with pytest.raises(ScaffoldError, match='no topic that an observation'):
+        write_scaffold(survey(published=()), 'robot')
+
+
+@pytest.mark.parametrize(('topic', 'kind', 'publishers', 'subscribers', 'what'), [
+    ('/joint_states', 'sensor_msgs/msg/JointState', ['/driver'], ['/rviz'], SOURCE),
+    ('/joint_states', 'sensor_msgs/msg/JointState', [], ['/robot_state_publisher'], ''),
+    ('/cmd_vel', 'geometry_msgs/msg/Twist', ['/joystick'], ['/base'], COMMAND),
+    ('/cmd_vel', 'geometry_msgs/msg/Twist', ['/dfp_policy'], [], ''),
+    ('/tool_velocity', 'geometry_msgs/msg/TwistStamped', ['/driver'], [], SOURCE),
+    ('/joint_states', 'sensor_msgs/msg/JointState', ['/driver'], ['/dfp_recorder'], SOURCE),
+    ('/rosout', 'rcl_interfaces/msg/Log', ['/driver'], [], ''),
+    ('/camera/image', 'sensor_msgs/msg/Image', ['/camera'], [], ''),
+    ('/joy', 'sensor_msgs/msg/Joy', ['/joy_node'], ['/teleop'], '')])
+def test_what_a_topic_can_be(
+        topic: str, kind: str, publishers: list[str], subscribers: list[str], what: str) -> None:
+    """By its type, by who publishes it and by who listens."""
+    assert classify(topic, kind, publishers, subscribers)[0] == what
+
+
+def test_unfilled_places_are_found_once_however_nested(tmp_path: Path) -> None:
+    """Anchors are looked at once, and a file of nothing but references ends."""
+    lines = ['a0: &a0 [FILL_IN]', *(
+        f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]' for i in range(1, 30))]
+    with pytest.raises(DescriptionError):
+        load('\n'.join(lines), tmp_path)
+    with pytest.raises(DescriptionError, match=r'2: b\[1\]: found FILL_IN'):
+        load('a: 1\nb: [1, FILL_IN]\n', tmp_path)
+
+
+@pytest.mark.parametrize('name', ['cube_single', 'lift_joint'])
+def test_a_policy_is_printed(name: str) -> None:
+    """Layout, meaning of actions, period, horizon, bounds and provenance."""
+    file = read_policy_file(ROOT / 'models' / f'{name}.onnx')
+    text = describe_policy_file(file)
+    for member in (*file.spec.observation, *file.spec.action):
+        assert member.name in text
+    assert file.sha256 in text
+    assert '50 ms (20 Hz)' in text
+    assert file.spec.provenance['commit'] in text
+    rows = [line for line in text.splitlines() if line.split()[:1] and line.split()[0].isdigit()]
+    assert len(rows) == file.spec.observation_size + file.spec.action_size
+
+
+def test_a_policy_that_lies_forges_no_line() -> None:
+    """Names from the file are escaped, cut and not too many."""
+    file = read_policy_file(ROOT / 'models' / 'cube_single.onnx')
+    evil = '\nPolicy other\x1b[2J' * 1000
+    spec = replace(
+        file.spec, name='x' * 200, environment='y' * 200,
+        provenance={evil: evil, 'deep': {str(i): {'x': [evil] * 9} for i in range(5000)}})
+    text = describe_policy_file(replace(file, spec=spec))
+    assert '\x1b' not in text
+    assert sum(line.startswith('Policy') for line in text.splitlines()) == 1
+    assert len(text) < 40_000
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be printed or written is said before anybody listens."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.describe.main import main
+    assert main(['cube_single']) == 0
+    assert 'effector_linear_velocity[0]' in capsys.readouterr().out
+    (tmp_path / 'damaged.onnx').write_bytes(b'no model')
+    (tmp_path / 'robot.yaml').write_text('robot: x')
+    for arguments, message in (
+            [['cube_singel'], "did you mean 'cube_single'"],
+            [[str(tmp_path / 'damaged.onnx')], 'damaged.onnx'],
+            [[str(tmp_path / 'robot.yaml')], 'found a robot description'],
+            [['--out', str(tmp_path / 'robot.yaml')], 'add --force'],
+            [['--out', str(tmp_path)], 'expected the name of a file'],
+            [['--out', str(tmp_path / 'no' / 'x.yaml')], 'there is no folder']):
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+    for arguments in (['--seconds', '0'], ['cube_single', '--out', 'x'], ['--name', 'a\nb']):
+        with pytest.raises(SystemExit):
+            main(arguments)
+
+
+def test_an_edited_file_is_not_written_over(tmp_path: Path) -> None:
+    """Also not one that appeared while the command listened."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.describe.main import check_out, OutputError, write_out
+    path = tmp_path / 'robot.yaml'
+    check_out(path, False)
+    path.write_text('edited')
+    with pytest.raises(OutputError, match='cannot be written'):
+        write_out(path, 'new', False)
+    assert path.read_text() == 'edited'
+    write_out(path, 'new', True)
+    assert path.read_text() == 'new'
+    assert os.listdir(tmp_path) == ['robot.yaml']
+
+
+def test_joints_of_two_publishers_are_all_there() -> None:
+    """An arm and its gripper on one topic are one robot."""
+    pytest.importorskip('rclpy')
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import JointState
+
+    from dfp_ros.tools.describe.listener import _Heard
+    heard = _Heard(JointState)
+    for names in (['arm_1', 'arm_2'], ['finger'], ['arm_1', 'arm_2'], ['broken', 'twice']):
+        positions = [0.5] * (len(names) if names[0] != 'broken' else 1)
+        heard.receive(serialize_message(JointState(name=names, position=positions)))
+    assert heard.count == 4
+    assert list(heard.message().name) == ['arm_1', 'arm_2', 'finger']
+    assert len(heard.message().position) == 3

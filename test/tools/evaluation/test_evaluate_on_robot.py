@@ -1,0 +1,179 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Successes counted on a robot: the record, the keys, and the shipped simulated robot."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import pty
+import signal
+from typing import Any
+
+import pytest
+from scipy.stats import binomtest
+
+from dfp_ros.core.intervals import wilson_interval
+from dfp_ros.tools.evaluation import result as robot_evaluation
+from dfp_ros.tools.evaluation.result import EvaluationError, RobotEpisode, RobotEvaluation
+
+POLICY = {'name': 'a', 'sha256': '1' * 64}
+ROBOT = {'name': 'r', 'sha256': '2' * 64}
+
+
+def evaluation(*successes: bool, asked: int = 5) -> RobotEvaluation:
+    """Make an evaluation with some episodes."""
+    return RobotEvaluation(
+        asked, POLICY, ROBOT, {'rate': 0.0}, {'python': '3'}, 'here', '2026-01-01T00:00:00+00:00',
+        [RobotEpisode(success, 1.5, '2026-01-01T00:00:01+00:00', 'mark') for success in successes])
+
+
+@pytest.mark.parametrize(
+    ('solved', 'episodes'), [(0, 1), (1, 1), (0, 7), (3, 7), (19, 20), (20, 20), (500, 1000)])
+def test_interval_is_wilsons(solved: int, episodes: int) -> None:
+    """As SciPy has it."""
+    expected = binomtest(solved, episodes).proportion_ci(method='wilson')
+    assert wilson_interval(solved, episodes) == pytest.approx((expected.low, expected.high))
+
+
+def test_result_is_kept_and_read_again(tmp_path: Path) -> None:
+    """Everything that says what was measured is in the file."""
+    path = tmp_path / 'monday.json'
+    found = evaluation(True, False, True)
+    found.write(path)
+    content = json.loads(path.read_text())
+    assert content['success']['solved'] == 2
+    assert content['success']['episodes'] == 3
+    assert content['success']['low'] == pytest.approx(wilson_interval(2, 3)[0])
+    assert content['policy'] == POLICY
+    assert not content['complete']
+    assert robot_evaluation.read_evaluation(path) == found
+    assert '2 of 3 episodes solved: 66.7%' in found.sentence()
+    assert '5 were asked for' in found.sentence()
+    assert os.listdir(tmp_path) == ['monday.json']
+
+
+def test_no_episode_is_no_rate(tmp_path: Path) -> None:
+    """Nothing is divided by nothing."""
+    evaluation().write(tmp_path / 'none.json')
+    assert json.loads((tmp_path / 'none.json').read_text())['success']['rate'] is None
+    assert 'no episode ended' in evaluation().sentence()
+
+
+@pytest.mark.parametrize('text', [
+    '', '[]', '{}', 'null', '{"kind": "dfp_ros evaluation on a robot", "version": 1}', '[' * 10**5,
+    '{"kind": 1, "kind": "dfp_ros evaluation on a robot", "version": 2}'])
+def test_what_is_no_result_is_not_gone_on_with(tmp_path: Path, text: str) -> None:
+    """It is refused with its name, and stays as it is."""
+    path = tmp_path / 'other.json'
+    path.write_text(text)
+    with pytest.raises(EvaluationError, match=r'other\.json'):
+        robot_evaluation.read_evaluation(path)
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(EvaluationError, match='is no file'):
+        robot_evaluation.read_evaluation(tmp_path / 'pipe')
+
+
+@pytest.mark.parametrize(('policy', 'robot', 'message'), [
+    ({**POLICY, 'sha256': '3'}, ROBOT, 'policy: found'), (POLICY, {'name': 'x'}, 'robot: found')])
+def test_two_policies_have_no_common_rate(
+        policy: dict[str, Any], robot: dict[str, Any], message: str) -> None:
+    """Nor one policy on two robots."""
+    evaluation(True).require_same(POLICY, ROBOT)
+    with pytest.raises(EvaluationError, match=message):
+        evaluation(True).require_same(policy, robot)
+
+
+def test_keys_of_lines_and_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe counts by the first letters of its lines, a terminal by its keys; neither waits."""
+    from dfp_ros.tools.recording.operator_keys import OperatorKeys
+    read, write = os.pipe()
+    with os.fdopen(read) as stream, monkeypatch.context() as patch:
+        patch.setattr('sys.stdin', stream)
+        with OperatorKeys() as keys:
+            assert keys.pressed() == ''
+            os.write(write, b'start\n  yes')
+            assert [keys.pressed() for _ in range(3)] == ['s', 'y', '']
+            os.write(write, b'n\nno\n')
+            assert [keys.pressed() for _ in range(2)] == ['n', '']
+            os.close(write)
+            assert keys.pressed() == ''
+    master, terminal = pty.openpty()
+    with os.fdopen(terminal) as stream, monkeypatch.context() as patch:
+        patch.setattr('sys.stdin', stream)
+        patch.setattr('os.tcgetpgrp', lambda _: os.getpgrp())
+        with OperatorKeys() as keys:
+            os.write(master, b'sy')
+            assert [keys.pressed() for _ in range(2)] == ['s', 'y']
+    os.close(master)
+
+
+def test_an_older_result_is_not_written_over(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor is another policy's gone on with; said before the robot moves."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.evaluation.main import main
+    evaluation(True).write(tmp_path / 'old.json')
+    for arguments, message in (
+            [['--out', str(tmp_path / 'old.json')], '--continue'],
+            [['--out', str(tmp_path / 'no' / 'x.json')], 'there is no folder'],
+            [['--out', str(tmp_path / 'new.json'), '--continue'], 'new.json is no file']):
+        before = [signal.getsignal(number) for number in signal.valid_signals()]
+        assert main(arguments) == 2
+        assert [signal.getsignal(number) for number in signal.valid_signals()] == before
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(['--out', 'x.json', '--episodes', '0'])
+
+
+def test_counts_on_the_simulated_robot_and_keeps_what_ctrl_c_ends(tmp_path: Path) -> None:
+    """
+    Marks of the robot begin and end episodes, and the policy is stopped in between.
+
+    Ctrl-C in the third keeps the first two; going on counts from there.
+    """
+    pytest.importorskip('mujoco')
+    pytest.importorskip('rclpy')
+    from std_srvs.srv import Trigger
+
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.ros_processes import NodeProcess, Peer
+    domain, path = free_domain(), tmp_path / 'result.json'
+    arguments = ['--episodes', '3', '--out', str(path)]
+    with NodeProcess('dfp_ros.sim.sim_robot.main', domain, '--ros-args',
+                     '-p', 'policy_node:=dfp_policy') as robot, \
+            NodeProcess('dfp_ros.policy_node', domain, '--ros-args', '-p', 'policy:=cube_single',
+                        '-p', 'robot:=ur5e_cube') as policy, Peer(domain) as peer:
+        with NodeProcess('dfp_ros.tools.evaluation.main', domain, *arguments) as counting:
+            peer.wait_for(lambda: path.is_file() and len(
+                json.loads(path.read_text())['episodes']) == 2)
+            assert counting.stop(signal.SIGINT) == 1, counting.output
+            assert '2 of 2 episodes solved' in counting.output
+            assert 'interrupted' in counting.output
+        content = json.loads(path.read_text())
+        assert [episode['success'] for episode in content['episodes']] == [True, True]
+        assert {episode['ended_by'] for episode in content['episodes']} == {'mark'}
+        assert content['policy']['sha256'].startswith('4f731113c211')
+        assert content['robot']['name'] == 'ur5e_cube'
+        assert content['settings']['robot'] == 'ur5e_cube'
+        # The robot was left stopped: there is something to resume.
+        assert peer.call(Trigger, 'dfp_policy/resume').success
+        with NodeProcess(
+                'dfp_ros.tools.evaluation.main', domain, *arguments, '--continue') as counting:
+            assert counting.wait() == 0, counting.output
+            assert 'of 3 episodes solved' in counting.output
+        policy.leave()
+        robot.leave()
+    assert robot_evaluation.read_evaluation(path).is_complete

@@ -1,0 +1,215 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Preflights of real robots: one that is ready, and one of which nothing is right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.policies import write_policy
+from testing.robot_samples import rest_messages
+
+pytest.importorskip('rclpy')
+
+from geometry_msgs.msg import PoseStamped, TwistStamped
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.policy_node import PolicyNode
+from dfp_ros.tools.preflight.report import write_report
+from dfp_ros.tools.preflight.subject import subject
+from dfp_ros.tools.preflight.verdict import judge
+from testing.policy_cell import arguments, SHIPPED
+from testing.preflights import good
+from testing.ros_processes import NodeProcess, Peer
+
+MODULE = 'dfp_ros.tools.preflight.main'
+
+
+@pytest.fixture(name='policy', scope='module')
+def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a small policy."""
+    return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
+
+
+@pytest.fixture
+def domain() -> int:
+    """Find a ROS domain for one test."""
+    return free_domain()
+
+
+def patient_robot(folder: Path) -> Path:
+    """Describe a robot whose sources may be late, as on a busy machine."""
+    path = folder / 'patient.yaml'
+    path.write_text(SHIPPED.read_text().replace('max_age: 0.2', 'max_age: 20.0'))
+    return path
+
+
+def test_a_robot_that_is_ready(policy: Path, domain: int, tmp_path: Path) -> None:
+    """It passes, its figures are in the report, and nothing was commanded."""
+    pytest.importorskip('mujoco')
+    report = tmp_path / 'preflight.json'
+    with NodeProcess('dfp_ros.sim.sim_robot.main', domain) as robot, Peer(domain) as peer:
+        twists: list[Any] = peer.collect(TwistStamped, 'twist_command')
+        grips: list[Any] = peer.collect(Float64MultiArray, 'gripper_command')
+        states: list[JointState] = peer.collect(JointState, 'joint_states')
+        peer.wait_for(lambda: states)
+        with NodeProcess(
+                MODULE, domain, '--seconds', '2', '--wait', '60', '--json', str(report),
+                '--ros-args', *arguments(policy, robot=patient_robot(tmp_path), rate=5.0),
+                ) as process:
+            publishers = set()
+
+            def has_ended() -> bool:
+                for topic in ('twist_command', 'gripper_command'):
+                    publishers.update(
+                        info.node_name
+                        for info in peer.node.get_publishers_info_by_topic(f'/{topic}'))
+                return process.process.poll() is not None
+
+            peer.wait_for(has_ended)
+            assert process.wait() == 0, process.output
+            assert 'PASSED at 5 Hz' in process.output
+        assert (twists, grips) == ([], [])
+        assert not publishers
+        assert not any(states[-1].velocity)
+        assert robot.process.poll() is None
+    found = json.loads(report.read_text())
+    figures = found['figures']
+    assert found['passed'] is True
+    assert found['subject']['rate'] == 5
+    assert figures['running'] == figures['ticks'] > 5
+    for part in figures['parts'].values():
+        assert part['count'] == figures['ticks']
+        assert 0 < part['p50'] <= part['p99'] <= part['p999'] <= part['largest']
+    for source in figures['sources']:
+        assert source['count'] > 50
+        assert source['rate'] > 10
+        assert source['missing_joints'] == []
+        assert source['publishers'] == [{'node': '/sim_robot', 'problem': ''}]
+    for command in figures['commands']:
+        assert {'/peer', '/sim_robot'} == {end['node'] for end in command['subscribers']}
+    # All that is left to say is that a description without limits has none.
+    assert {remark['level'] for remark in found['remarks']} == {'WARN'}
+
+
+def test_a_robot_of_which_nothing_is_right(policy: Path, domain: int, tmp_path: Path) -> None:
+    """Each topic is named, with what is wrong, both sides, and what to do."""
+    report = tmp_path / 'preflight.json'
+    with Peer(domain) as peer:
+        now = peer.node.get_clock().now().to_msg()
+        arm = rest_messages(now)['joint_states']
+        arm.name[2] = 'elbow'
+        best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        publishers = [
+            (peer.node.create_publisher(JointState, 'joint_states', 5), arm),
+            (peer.node.create_publisher(JointState, 'gripper_state', best_effort), JointState()),
+            (peer.node.create_publisher(JointState, 'cube_0_pose', 5), JointState()),
+            (peer.node.create_publisher(PoseStamped, 'arm/effector_pose', 5), PoseStamped())]
+        peer.collect(Float64MultiArray, 'gripper_command', QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        with NodeProcess(
+                MODULE, domain, '--seconds', '2', '--wait', '2', '--json', str(report),
+                '--ros-args', *arguments(policy, trigger='samples')) as process:
+
+            def has_ended() -> bool:
+                for publisher, message in publishers:
+                    publisher.publish(message)
+                return process.process.poll() is not None
+
+            peer.wait_for(has_ended)
+            assert process.wait() == 1
+            assert 'Traceback' not in process.output, process.output
+    found = json.loads(report.read_text())
+    assert found['passed'] is False
+    failed = {
+        remark['about'].split(' (')[0]: remark['text']
+        for remark in found['remarks'] if remark['level'] == 'FAIL'}
+    assert 'joint(s) elbow_joint are not in its messages' in failed['source arm']
+    assert "did you mean 'elbow'?" in failed['source arm']
+    assert failed['source gripper'].startswith(
+        'nothing comes from /peer: requested reliable, volatile, offered best_effort, volatile')
+    assert failed['source cube_0'].startswith(
+        'nothing comes from /peer: its type is sensor_msgs/msg/JointState, the robot description '
+        'says geometry_msgs/msg/PoseStamped')
+    assert failed['source effector'].startswith('nobody publishes it')
+    assert "did you mean '/arm/effector_pose'?" in failed['source effector']
+    assert failed['command effector'].startswith('nobody listens to it')
+    assert failed['command gripper'].startswith(
+        'nothing gets to /peer: requested reliable, transient_local, offered reliable, volatile')
+
+
+def test_an_activation_can_require_it(
+        policy: Path, domain: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No report, no activation; one of another rate is none either; what passed is enough."""
+    report = tmp_path / 'preflight.json'
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = PolicyNode(context=context, parameter_overrides=[
+        Parameter(name, value=value) for name, value in {
+            'policy': str(policy), 'robot': str(SHIPPED), 'rate': 50.0,
+            'require_preflight': str(report)}.items()])
+    try:
+        assert not node.autostart()
+        assert f'cannot activate: preflight report {report}: cannot be read' in capfd.readouterr(
+            ).err
+        assert node._ticker is not None
+        assert not node._ticker.is_active
+        mine = subject(node._ticker.loop)
+        write_report(report, replace(mine, rate=20.0), good(), judge(good()))
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert 'is about rate 20.0, here it is 50.0' in capfd.readouterr().err
+        report.write_text('[' * 100_000)
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert f'cannot activate: preflight report {report}: is not one' in capfd.readouterr().err
+        write_report(report, mine, good(), judge(good()))
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert node._ticker.is_active
+    finally:
+        node.close()
+        rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize(('words', 'message'), [
+    (['--ros-args', '-p', 'policy:=none_such', '-p', 'robot:=ur5e_cube'],
+     "preflight: cannot start: found 'none_such', which is neither a file"),
+    (['--ros-args', '-p', 'policy:=cube_single', '-p', 'robot:=panda_lift'], 'observation field'),
+    (['--ros-args', '-p', 'rate:=-3.0'], 'rate'),
+    (['--seconds', '0'], '--seconds: found 0.0'),
+    (['--json', 'no/such/folder/report.json'], '--json: there is no folder')])
+def test_what_cannot_start_says_why(domain: int, words: list[str], message: str) -> None:
+    """The exit status says so too, and there is no traceback."""
+    with NodeProcess(MODULE, domain, *words) as process:
+        assert process.wait() != 0
+        assert message in process.output
+        assert 'Traceback' not in process.output
+
+
+def test_an_interruption_is_no_crash(domain: int, policy: Path) -> None:
+    """Ctrl-C while it waits for the robot: exit status 1, no traceback."""
+    with Peer(domain) as peer, NodeProcess(
+            MODULE, domain, '--wait', '60', '--ros-args', *arguments(policy)) as process:
+        peer.wait_for(lambda: 'dfp_preflight_listener' in peer.node.get_node_names())
+        assert process.stop() == 1
+        assert 'Traceback' not in process.output, process.output

@@ -1,0 +1,355 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The recorder: everything arrives in the bag as it was sent, and whatever happens it is a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle
+import os
+from pathlib import Path
+import resource
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TwistStamped
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from rosbags.highlevel import AnyReader
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState, Joy
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.tools.recording.bag_writer import BagError, BagWriter
+from dfp_ros.tools.recording.message_definitions import find_definitions
+from dfp_ros.tools.recording.operator_marks import Presses
+from dfp_ros.tools.recording.recorder import RecorderNode
+from testing.bags import demonstration, STORE, TYPES
+from testing.robot_samples import rest_messages
+from testing.ros_processes import in_domain, NodeProcess, Peer
+from training.data.formats.rosbag.bag import Bag
+from training.data.transitions.transitions import DataError
+
+
+@contextmanager
+def recording(out: Path, **parameters: Any) -> Iterator[tuple[NodeProcess, Peer]]:
+    """Run a recorder, and a peer that knows it is there."""
+    domain = free_domain()
+    given = {'robot': 'ur5e_cube', 'out': out, **parameters}
+    with NodeProcess(
+            'dfp_ros.tools.recording.recorder', domain, '--ros-args',
+            *(word for name, value in given.items() for word in ('-p', f'{name}:={value}')),
+            ) as process, Peer(domain) as peer:
+        yield process, peer
+
+
+def contents(path: Path) -> dict[str, list[bytes]]:
+    """Read a bag as anybody would: raw messages by topic, types checked by their hashes."""
+    found: dict[str, list[bytes]] = {}
+    with AnyReader([path]) as reader:
+        for connection, _, raw in reader.messages():
+            reader.deserialize(raw, connection.msgtype)
+            found.setdefault(connection.topic, []).append(bytes(raw))
+    return found
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_records_what_was_sent(tmp_path: Path, storage: str) -> None:
+    """
+    Sources, commands, and marks by service and by joystick, until SIGTERM.
+
+    One source is published without repetition, as sensors do; it is heard all the same.
+    """
+    out = tmp_path / 'bags' / 'monday'
+    with recording(
+            out, storage=storage, joystick='joy', button_success=2) as (process, peer):
+        messages = rest_messages(peer.node.get_clock().now().to_msg())
+        messages['twist_command'] = TwistStamped()
+        lossy = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+        publishers = {
+            topic: peer.node.create_publisher(
+                type(message), topic, lossy if topic == 'cube_0_pose' else 5)
+            for topic, message in messages.items()}
+        joystick = peer.node.create_publisher(Joy, 'joy', 5)
+        marks = peer.collect(String, 'episode_marks')
+        peer.wait_for(lambda: 'cube_0_pose is published without' in process.output)
+        peer.wait_for(lambda: all(
+            each.get_subscription_count() for each in (*publishers.values(), joystick)))
+        for topic, publisher in publishers.items():
+            publisher.publish(messages[topic])
+        assert peer.call(Trigger, 'dfp_recorder/start_episode').success
+
+        def press() -> int:
+            # Pressed again until it was seen, for a joystick may be heard late too.
+            joystick.publish(Joy(buttons=[0, 0, 0]))
+            joystick.publish(Joy(buttons=[0, 0, 1]))
+            return len(marks) > 1
+
+        peer.wait_for(press)
+        peer.wait_for(lambda: 'mark: success' in process.output)
+        assert process.stop(signal.SIGTERM) == 0, process.output
+        assert '0 dropped' in process.output
+    found = contents(out)
+    for topic, message in messages.items():
+        raw, = found[f'/{topic}']
+        assert deserialize_message(raw, type(message)) == message
+    words = [deserialize_message(raw, String).data for raw in found['/episode_marks']]
+    assert words[:2] == ['start', 'success']
+    assert (out / 'metadata.yaml').is_file()
+    with Bag(out) as bag:
+        assert bag.lost == 0
+
+
+@pytest.mark.parametrize(('parameters', 'message'), [
+    ({}, 'found something there; name another folder'),
+    ({'robot': 'none_such'}, "found 'none_such', which is neither a file"),
+    ({'storage': 'tape'}, "parameter storage: found 'tape'"),
+    ({'out': '{}/new', 'keep_free': 1_000_000_000}, 'MB are kept free')])
+def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:
+    """What is there is never overwritten; what cannot be is said before anything is recorded."""
+    (tmp_path / 'kept').write_text('kept')
+    given = {name: str(value).format(tmp_path) for name, value in parameters.items()}
+    with recording(**{'out': tmp_path, **given}) as (process, _):
+        assert process.wait() == 1
+        assert message in process.output
+        assert 'Traceback' not in process.output
+    assert (tmp_path / 'kept').read_text() == 'kept'
+
+
+def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
+    """Of which one is a failure. An end without a start, or called twice, is no episode."""
+    with recording(tmp_path / 'bag', episodes=2) as (process, peer):
+        for name in ('end_success', 'start_episode', 'end_success', 'end_success',
+                     'start_episode', 'end_failure'):
+            peer.call(Trigger, f'dfp_recorder/{name}')
+        assert process.wait() == 0, process.output
+        assert 'mark: failure; episodes ended: 2' in process.output
+    assert len(contents(tmp_path / 'bag')['/episode_marks']) == 6
+
+
+def test_what_arrived_before_the_end_is_recorded(tmp_path: Path) -> None:
+    """Also what no callback has taken yet, such as a mark right before Ctrl-C."""
+    with Peer(free_domain()) as peer:
+        recorder = RecorderNode(context=peer.node.context, parameter_overrides=[
+            Parameter('robot', value='ur5e_cube'),
+            Parameter('out', value=str(tmp_path / 'bag'))])
+        assert recorder.autostart()
+        publisher = peer.node.create_publisher(JointState, 'joint_states', 100)
+        peer.wait_for(publisher.get_subscription_count)
+        for _ in range(50):
+            publisher.publish(JointState())
+        assert publisher.wait_for_all_acked(Duration(seconds=30))
+        recorder.close()
+    assert len(contents(tmp_path / 'bag')['/joint_states']) == 50
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_recorder_that_is_killed(tmp_path: Path, storage: str) -> None:
+    """As by a power cut: what was written until a moment before can be read."""
+    out = tmp_path / 'bag'
+    with recording(out, storage=storage) as (process, peer):
+        publisher = peer.node.create_publisher(JointState, 'joint_states', 5)
+        # The database has its tables before the first message.
+        peer.wait_for(lambda: 'recording' in process.output)
+
+        def size() -> int:
+            return (out / f'bag.{"mcap" if storage == "mcap" else "db3"}').stat().st_size
+
+        def grown() -> bool:
+            publisher.publish(JointState(name=['joint'] * 50))
+            return size() > before
+
+        # When the file grows for the second time, all of the first time is in it.
+        for _ in range(2):
+            before = size()
+            peer.wait_for(grown)
+        process.stop(signal.SIGKILL)
+    assert not (out / 'metadata.yaml').exists()
+    with Bag(out) as bag:
+        assert bag.count('/joint_states') > 0
+
+
+def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
+    """The bag ends there, whole, with the reason: nobody could read it in order."""
+    with recording(tmp_path / 'bag', use_sim_time='true') as (process, peer):
+        clock = peer.node.create_publisher(Clock, '/clock', 5)
+        marks = peer.node.create_publisher(String, 'episode_marks', 5)
+
+        # Again and again: a mark may overtake the clock, and be stamped with the time before.
+        seconds = cycle([1000] * 3 + [10] * 3)
+
+        def ended() -> bool:
+            clock.publish(Clock(clock=Time(sec=next(seconds))))
+            marks.publish(String(data='start'))
+            return 'the clock was set back by 990.000 s' in process.output
+
+        peer.wait_for(ended)
+        assert process.wait() == 1, process.output
+    assert contents(tmp_path / 'bag')['/episode_marks']
+
+
+def writer(path: Path, **options: Any) -> BagWriter:
+    """Begin a bag with the topics of the tests."""
+    return BagWriter(path, options.pop('storage', 'mcap'), list(TYPES.items()),
+                     find_definitions(TYPES.values()),
+                     **{'queue_size': 1_000_000, 'reserve': 0, **options})
+
+
+def write(bag: BagWriter, episodes: int) -> None:
+    """Write demonstrations."""
+    topics = list(TYPES)
+    rows = [(topics.index(topic), time, bytes(STORE.serialize_cdr(message, TYPES[topic])))
+            for time, topic, message in demonstration(10)]
+    for i in range(episodes):
+        for topic, time, raw in rows:
+            bag.add(topic, time + i * 10**9, raw)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_disk_that_is_full(tmp_path: Path, storage: str) -> None:
+    """The reason is told, nothing hangs, and what was written before can be read."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    bag = writer(tmp_path / 'bag', storage=storage)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, before[1]))
+        write(bag, 400)
+        bag.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(tmp_path / 'bag') in bag.failure
+    assert 'cannot be written' in bag.failure
+    # What is said to be there is there, and what came besides is said to be lost.
+    assert bag.lost > 1000
+    assert bag.written + bag.lost == bag.received == 400 * len(demonstration(10))
+    if storage == 'mcap' or bag.written:
+        with Bag(tmp_path / 'bag') as found:
+            assert sum(found.count(topic) for topic in TYPES) == bag.written
+            assert found.lost == 0
+    assert bag.written > 1000 or storage == 'sqlite3'
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_bit_that_is_changed(tmp_path: Path, storage: str) -> None:
+    """
+    Wherever it is in the file, the recording is refused; unchanged it is whole, for anybody.
+
+    But for the last 8 bytes, which say only that it ended.
+    """
+    bag = writer(tmp_path / 'bag', storage=storage)
+    write(bag, 3)
+    bag.close()
+    assert not bag.failure
+    with Bag(tmp_path / 'bag') as found:
+        assert not found.notes, 'it has checksums'
+    assert len(contents(tmp_path / 'bag')['/joint_states']) == 3 * 20
+    file = next(each for each in (tmp_path / 'bag').iterdir() if each.stem == 'bag')
+    whole = file.read_bytes()
+    random = np.random.default_rng(0)
+    places = {*random.integers(0, len(whole) - 8, 150), *range(8, 60),
+              *range(len(whole) - 60, len(whole) - 8)}
+    for place in places:
+        changed = bytearray(whole)
+        changed[place] ^= 1 << int(random.integers(8))
+        file.write_bytes(changed)
+        with pytest.raises(DataError, match=r'bag\.(mcap|db3): found a file that is damaged: '):
+            Bag(tmp_path / 'bag')
+
+
+def test_a_disk_that_is_too_slow(tmp_path: Path) -> None:
+    """What did not fit into the queue is counted, and the rest is there."""
+    bag = writer(tmp_path / 'bag', queue_size=1)
+    write(bag, 50)
+    bag.close()
+    total = 50 * len(demonstration(10))
+    assert bag.dropped > 0
+    assert bag.written + bag.dropped == total
+    with Bag(tmp_path / 'bag') as found:
+        assert sum(found.count(topic) for topic in TYPES) == bag.written
+
+
+def test_a_message_that_cannot_be_written(tmp_path: Path) -> None:
+    """Whatever ends the writing is told, not only what a disk may do."""
+    bag = writer(tmp_path / 'bag')
+    bag.add(0, -1, b'before 1970')
+    bag.close()
+    assert f'{tmp_path / "bag"}: cannot be written: OverflowError' in bag.failure
+
+
+def test_a_folder_that_is_there(tmp_path: Path) -> None:
+    """An empty one too."""
+    with pytest.raises(BagError, match='found something there'):
+        writer(tmp_path)
+
+
+def test_definitions_are_those_of_ros() -> None:
+    """The hash of each type is the one that ROS 2 computes, so other readers accept the bag."""
+    store = find_definitions(('sensor_msgs/msg/JointState', 'diagnostic_msgs/msg/DiagnosticArray'))
+    assert store.hash_rihs01('sensor_msgs/msg/JointState') == (
+        JointState.get_type_description_hash()
+        if hasattr(JointState, 'get_type_description_hash') else
+        'RIHS01_a13ee3a330e346c9d87b5aa18d24e11690752bd33a0350f11c5882bc9179260e')
+    assert 'diagnostic_msgs/msg/KeyValue' in store.fielddefs
+
+
+def test_buttons_count_when_they_go_down() -> None:
+    """Not while they are held, not at the start, and not where the joystick has fewer."""
+    presses = Presses({'start': 0, 'success': 3, 'failure': -1})
+    assert presses.update([1, 0, 0, 0]) == [], 'held before anybody looked'
+    assert presses.update([0, 0, 0, 0]) == []
+    assert presses.update([1, 0, 0, 1]) == ['start', 'success']
+    assert presses.update([1, 0, 0, 1]) == []
+    assert presses.update([0, 0]) == []
+
+
+def test_keys_mark_episodes(tmp_path: Path) -> None:
+    """Keys of a real terminal, without Enter; the terminal is left as it was."""
+    domain = free_domain()
+    ours, theirs = os.openpty()
+    with Peer(domain) as peer:
+        marks = peer.collect(String, 'episode_marks')
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'dfp_ros.tools.recording.mark_episodes'], stdin=theirs,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=in_domain(domain))
+        try:
+            peer.wait_for(lambda: peer.node.count_publishers('episode_marks'))
+
+            def start() -> int:
+                os.write(ours, b's')
+                return len(marks)
+
+            peer.wait_for(start)
+            os.write(ours, b'xynq')
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            os.close(ours)
+            os.close(theirs)
+        assert process.returncode == 0, output
+        peer.wait_for(lambda: len(marks) > 2 and marks[-1].data == 'failure')
+    assert {mark.data for mark in marks[:-2]} == {'start'}
+    assert [mark.data for mark in marks[-2:]] == ['success', 'failure']

@@ -1,0 +1,208 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Replays of recordings that say what cannot be, or that were changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import json
+import os
+from pathlib import Path
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from dfp_ros.core.control.decision_row import DecisionRow, read_decision
+from dfp_ros.core.control.input_log import Failed, Journal
+from dfp_ros.core.observation.sample_reader import SampleReader
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.settings.node import describe, make_settings
+from dfp_ros.node.loop.control_loop import make_control_loop
+from dfp_ros.node.reporting.policy_status import Standing
+from dfp_ros.resources import hash_robot
+from dfp_ros.tools.replay import main as replay
+from dfp_ros.tools.replay.main import main
+from testing.bags import array, make, MS, PERIOD, START, state, TYPES, write_bag
+from testing.policies import cube_spec, write_policy
+from testing.robot_samples import shipped_robot
+
+STEPS = 12
+
+
+def record(
+        folder: Path, status: Callable[[dict[str, Any]], Any] = lambda content: None,
+        row: Callable[[int, dict[str, np.ndarray]], Any] = lambda number, parts: None) -> Path:
+    """
+    Record a node that is none, with a policy that draws noise.
+
+    :param status: Changes what ``~/policy`` says.
+    :param row: Changes the parts of a decision, by label.
+    """
+    robot = shipped_robot()
+    path = write_policy(folder / 'recorded.onnx', cube_spec(candidates=2, noise_scale=1.0))
+    settings = make_settings({
+        **{name: default for name, default, _ in describe()}, 'policy': str(path),
+        'robot': 'ur5e_cube', 'noise_seed': 3})
+    loop, journal = make_control_loop(settings, robot, OnnxPolicy(path)), Journal()
+    journal.reset(3)
+    loop.controller.reset(3)
+    written = DecisionRow(robot.sources, loop.policy.spec.observation_size, [
+        (field.name, field.size) for field in loop.policy.spec.action])
+    content = json.loads(Standing(
+        loop, journal.loop, 'monday', (), None, None, None).to_json(hash_robot('ur5e_cube')))
+    content = status(content) or content
+    messages = [(START - 10 * MS, '/dfp_policy/policy', make('String', data=json.dumps(content)))]
+    readers = {
+        f'/{source.topic}': (name, SampleReader(robot.readings(name), stamped=True))
+        for name, source in robot.sources.items()}
+    for i in range(STEPS):
+        at = START + i * PERIOD
+        seen = state(at - 2 * MS, i / 100)
+        samples = {}
+        for time, topic, message in seen:
+            name, reader = readers[topic]
+            samples[name] = reader.read(message, time)
+        decision = loop.controller.step(at, samples)
+        entry = journal.step(loop.policy.sha256, False, Failed.NOTHING)
+        numbers = np.array(written.write(i + 1, at, False, decision, samples, entry))
+        ends = np.cumsum([size for _, size in written.parts])
+        row(i + 1, dict(zip(
+            [label for label, _ in written.parts], np.split(numbers, ends[:-1]), strict=True)))
+        loop.controller.prepare()
+        messages += [*seen, (at + MS, '/dfp_policy/decision', array(numbers, written.parts))]
+    return write_bag(
+        folder / 'bag', messages,
+        types={**TYPES, '/dfp_policy/policy': 'std_msgs/msg/String'})
+
+
+def test_all_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not changed comes out again, also of a recorder that was killed."""
+    bag = record(tmp_path)
+    assert main([str(bag)]) == 0
+    assert f'{STEPS} decisions, all equal' in capsys.readouterr().out
+    (bag / 'metadata.yaml').unlink()
+    file = bag / 'bag.mcap'
+    file.write_bytes(file.read_bytes()[:-1000])
+    assert main([str(bag)]) == 0
+    assert f'{STEPS} decisions, all equal' in capsys.readouterr().out
+
+
+def set_part(label: str, value: float, only: int = 0) -> Callable[[int, dict[str, Any]], None]:
+    """Make what sets a part of all rows, or of one."""
+    def apply(number: int, parts: dict[str, np.ndarray]) -> None:
+        if only in (0, number):
+            parts[label][-1] = value
+    return apply
+
+
+@pytest.mark.parametrize(('changes', 'part'), [
+    ({'row': set_part('policy', 5)}, 'policy'), ({'row': set_part('seed', 4)}, 'seed'),
+    ({'row': set_part('policy', 5, 7)}, 'policy'), ({'row': set_part('seed', 4, 7)}, 'seed'),
+    ({'status': lambda content: content['settings'].update(noise_seed=4)}, 'seed')])
+def test_another_policy_or_seed_is_a_difference(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: Any, part: str) -> None:
+    """In rows or in what was recorded of the loop: they have to agree."""
+    assert main([str(record(tmp_path, **changes))]) == 1
+    output = capsys.readouterr().out
+    assert 'decisions differ; the first is' in output
+    assert f'\n  {part}\n' in output
+
+
+@pytest.mark.parametrize(('status', 'message'), [
+    (lambda c: c['settings'].update(candidates=10**9), 'candidates: found 1000000000, expected 0'),
+    (lambda c: c['settings'].update(candidates='many'), "candidates: found 'many', expected int"),
+    (lambda c: c['settings']['execution'].update(threads=10**6), 'execution.threads: found'),
+    (lambda c: c['settings'].update(rate=1e300), 'rate: found 1e+300, expected 0 to 1000'),
+    (lambda c: c['settings'].update(noise_seed=-1), 'noise_seed: found -1'),
+    (lambda c: c['settings'].update(robot='/etc/passwd'), "'/etc/passwd', expected a bare name"),
+    (lambda c: c.pop('settings'), 'settings: found None'),
+    (lambda c: c.pop('path'), 'path: found None'),
+    (lambda c: c.update(sha256='x' * 64), 'sha256: found'),
+    (lambda c: c.update(robot={}), 'robot.sha256: found None, expected 64'),
+    (lambda c: c.update(joints=5), 'joints: found 5'),
+    (lambda c: c.update(joints={'a': {'x': 1}}), "'a'"),
+    (lambda c: c.update(name='\x1b[2J' * 2000), 'name: found'),
+    (lambda c: [c], 'expected an object'),
+    (lambda c: c.update(path='/dev/zero', parameter='FIFO', name='none'),
+     '/dev/zero: expected a name that ends in .onnx; FIFO: Is a FIFO')])
+def test_what_no_node_says(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], status: Callable[[Any], Any],
+        message: str) -> None:
+    """Refused by name, before a file is opened, or memory or threads are taken for it."""
+    fifo = tmp_path / 'fifo.onnx'
+    os.mkfifo(fifo)
+
+    def change(content: dict[str, Any]) -> Any:
+        changed = status(content)
+        if content.get('parameter') == 'FIFO':
+            content['parameter'] = str(fifo)
+        return changed if isinstance(changed, list) else None
+
+    bag = record(tmp_path, status=change)
+    assert main([str(bag)]) == 2
+    error = capsys.readouterr().err
+    assert message.replace('FIFO: ', f'{fifo}: ') in error
+    assert '\x1b' not in error
+
+
+@pytest.mark.parametrize(('part', 'value'), [
+    ('stop_commands', 1e15), ('draw', 1e15), ('draw', np.inf), ('seed', -1.0), ('seed', 2.0**40),
+    ('loop', -5.0), ('step', 1e300), ('failed', 7.0), ('failed', np.nan), ('state', 9.0),
+    ('reason', 2.0**50), ('number', np.inf), ('stamp', 1e12), ('inference', 1e9),
+    ('sample/arm', -5.0), ('stop_commands', 1e5)])
+def test_numbers_that_no_node_writes(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str, value: float) -> None:
+    """Refused at once, by the part that they are in; none keeps the replay busy."""
+    bag = record(tmp_path, row=set_part(part, value))
+    # How often noise was drawn is an outcome, so it is compared.
+    status = 1 if (part, value) == ('draw', 1e15) else 2
+    assert main([str(bag)]) == status
+    captured = capsys.readouterr()
+    if status == 2:
+        assert captured.err.startswith((
+            f'{bag}: /dfp_policy/decision: found', f'{bag}: /dfp_policy/decision: the part'))
+
+
+def test_reading_a_row_again(tmp_path: Path) -> None:
+    """Whatever numbers are in a row, it is read or refused, and nothing else is raised."""
+    random = np.random.default_rng(0)
+    robot = shipped_robot()
+    written = DecisionRow(robot.sources, 28, [('a', 3)])
+    size = sum(size for _, size in written.parts)
+    odd = [np.nan, np.inf, -np.inf, 1e300, -1e300, -1.0, 0.0, 0.5, 2.0**53, 1e19]
+    for _ in range(300):
+        row = np.ones(size)
+        places = random.integers(0, size, 3)
+        row[places] = random.choice(odd, 3)
+        try:
+            read_decision(written.parts, row)
+        except ValueError:
+            pass
+
+
+def test_a_policy_that_never_answers(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not waited for without end, as the node's watchdog is not there."""
+    bag, ended = record(tmp_path), threading.Event()
+    monkeypatch.setattr(replay, 'LONGEST_ANSWER', 0.2)
+    monkeypatch.setattr(replay, 'leave', lambda status: status)
+    monkeypatch.setattr(OnnxPolicy, 'act', lambda *_: ended.wait(20) and None)
+    assert main([str(bag)]) == 2
+    assert 'recorded.onnx: gave no answer within 0.2 s' in capsys.readouterr().err
+    ended.set()

@@ -1,0 +1,334 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Decisions come out bit for bit as they were, whatever entered the controller meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, HealthCheck, strategies
+from hypothesis import settings as hypothesis_settings
+import numpy as np
+import pytest
+
+from dfp_ros.core.command.limiter import CommandLimiter
+from dfp_ros.core.command.robot_limits import make_limits
+from dfp_ros.core.control.controller import Controller
+from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.decision_row import DecisionRow, read_decision
+from dfp_ros.core.control.input_log import Failed, Journal, policy_number
+from dfp_ros.core.description.commands import Stop
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.planning.planner import Planner
+from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.core.settings.planning import PlanningSettings
+from dfp_ros.core.settings.safety import SafetySettings
+from dfp_ros.tools.replay.replayed_policy import Conditions, ReplayedPolicy
+from dfp_ros.tools.replay.replayer import RecordedStep, Replayer
+from testing.policies import cube_spec, write_policy
+from testing.robot_samples import rest_samples, shipped_robot
+
+SHA = 'a1b2c3d4e5f6' + '0' * 52
+PERIOD = 50_000_000
+ROBOT = shipped_robot()
+SPEC = cube_spec(candidates=2, noise_scale=1.0)
+ROW = DecisionRow(
+    ROBOT.sources, SPEC.observation_size, [(member.name, member.size) for member in SPEC.action])
+
+
+@pytest.fixture(scope='module')
+def policy(tmp_path_factory: pytest.TempPathFactory) -> OnnxPolicy:
+    """Load a small policy."""
+    return OnnxPolicy(write_policy(tmp_path_factory.mktemp('policy') / 'x.onnx', SPEC))
+
+
+def make(
+        policy: Any, clock: Callable[[], int], planning: PlanningSettings | None = None,
+        ramp_in: float = 0.5) -> Controller:
+    """Make a controller, by default one that remembers much: it ramps in and out."""
+    limits = replace(
+        make_limits(ROBOT, SPEC), stop=Stop.RAMP,
+        acceleration=2.0 if ramp_in == 0.5 else np.inf)
+    noise = NoiseStream(3, 2, SPEC.noise_size)
+    return Controller(
+        ROBOT, SPEC, Planner(policy, noise, PERIOD, clock, planning),
+        CommandLimiter(limits, PERIOD, ramp_in),
+        SafetySettings(inference_deadline=0.2, late_inference='hold'), PERIOD)
+
+
+class Node:
+    """Ticks as the node does, and writes down what it would publish."""
+
+    def __init__(
+            self, policy: OnnxPolicy, planning: PlanningSettings | None = None,
+            ramp_in: float = 0.5) -> None:
+        """Begin an episode."""
+        self.conditions = Conditions()
+        self.journal = Journal()
+        self.journal.loop = 1
+        self.steps: list[RecordedStep] = []
+        self.now = 10**18
+        self._make = lambda: make(
+            ReplayedPolicy(policy, self.conditions), self.conditions.clock, planning,
+            ramp_in)
+        self.controller = self._make()
+        self._random = np.random.default_rng(0)
+        self.reset(3)
+
+    def reset(self, seed: int) -> None:
+        """Begin an episode."""
+        self.controller.reset(seed)
+        self.journal.reset(seed)
+
+    def swap(self) -> None:
+        """Go on with another loop."""
+        old, self.controller = self.controller, self._make()
+        self.controller.take_over(old)
+        loop = self.journal.loop
+        self.journal.take_over(3)
+        self.journal.loop = loop + 1
+
+    def ask_for_stop(self) -> None:
+        """Stop because samples stay away."""
+        self.controller.halt()
+        self.journal.ask_for_stop()
+
+    def tick(
+            self, inference: float = 0.001, fails: bool = False, stale: bool = False,
+            sending_fails: bool = False, prepared: float = 0.001, waits: bool = False,
+            given_up: bool = False) -> None:
+        """Tick once, under conditions."""
+        self.now += PERIOD + int(self._random.integers(-10**6, 10**6))
+        samples = rest_samples(self.now - (10**9 if stale else 10**6), self.now - 10**5)
+        values = samples['arm'].values
+        samples['arm'] = Sample(samples['arm'].stamp, samples['arm'].received, {
+            **values, 'position': self._random.normal(size=6).tolist()})
+        if waits:
+            del samples['cube_0']
+        self.conditions.inference, self.conditions.fails = inference, fails
+        self.conditions.is_late = given_up
+        is_stopped, failed = self.controller.is_stopped, Failed.NOTHING
+        decision = self.controller.step(self.now, samples)
+        if sending_fails:
+            decision, failed = self.controller.fail(OSError('x')), Failed.SENDING
+        self.conditions.inference, self.conditions.fails = prepared, False
+        self.conditions.is_late = False
+        self.controller.prepare()
+        row = np.array(ROW.write(
+            len(self.steps) + 1, self.now, False, decision, samples,
+            self.journal.step(SHA, is_stopped, failed)))
+        self.steps.append(RecordedStep(read_decision(ROW.parts, row), row, samples))
+
+
+def replay(
+        steps: list[RecordedStep], policy: OnnxPolicy, planning: PlanningSettings | None = None,
+        known: Callable[[int], bool] = lambda loop: True, ramp_in: float = 0.5,
+        identity: Callable[[int], tuple[int, int] | None] = lambda loop: None) -> Replayer:
+    """Replay steps."""
+    conditions = Conditions()
+    replayer = Replayer(
+        ROW, lambda loop: make(
+            ReplayedPolicy(policy, conditions), conditions.clock, planning, ramp_in)
+        if known(loop) else None,
+        lambda before, until: range(before + 1, until + 1), conditions, identity=identity)
+    for i, step in enumerate(steps):
+        replayer.step(step, steps[i + 1] if i + 1 < len(steps) else None)
+    return replayer
+
+
+PLANS = (
+    PlanningSettings(), PlanningSettings(mode='receding', replan_every=2, join_jump=0.1),
+    PlanningSettings(mode='ensemble', replan_every=2), PlanningSettings(ahead=True),
+    PlanningSettings(noise='held'))
+EVENTS: Mapping[str, Callable[[Node], None]] = {
+    'tick': Node.tick, 'wait': lambda node: node.tick(waits=True),
+    'late': lambda node: node.tick(inference=0.03),
+    'given up': lambda node: node.tick(given_up=True),
+    'prepared late': lambda node: node.tick(prepared=0.03),
+    'failure': lambda node: node.tick(fails=True), 'stale': lambda node: node.tick(stale=True),
+    'not sent': lambda node: node.tick(sending_fails=True),
+    'stop': lambda node: node.controller.stop('x'),
+    'resume': lambda node: node.controller.resume(),
+    'reset': lambda node: node.reset(len(node.steps)), 'swap': Node.swap,
+    'stop command': Node.ask_for_stop,
+    'clock': lambda node: setattr(node, 'now', node.now - 10**9)}
+
+
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    strategies.sampled_from(PLANS),
+    strategies.lists(strategies.sampled_from(sorted(EVENTS)), max_size=30))
+def test_all_comes_out_again(
+        policy: OnnxPolicy, planning: PlanningSettings, events: list[str]) -> None:
+    """Whatever happened, in whatever order: every decision, every bit."""
+    node = Node(policy, planning)
+    for name in ('tick', *events, 'tick', 'tick', 'tick'):
+        EVENTS[name](node)
+    replayer = replay(node.steps, policy, planning)
+    assert replayer.first is None, replayer.first
+    assert replayer.replayed == len(node.steps)
+    assert not replayer.left_out
+
+
+def test_a_bit_is_found(policy: OnnxPolicy) -> None:
+    """At its tick, in its part, whichever it is; all others are equal."""
+    node = Node(policy)
+    for _ in range(12):
+        node.tick()
+    labels = [label for label, _ in ROW.parts]
+    for label in ('observation', 'sent/gripper_rate', 'command/effector_yaw_rate', 'state',
+                  'value', 'chunk_index', 'reason'):
+        row = node.steps[7].row.copy()
+        start = sum(size for _, size in ROW.parts[:labels.index(label)])
+        if label in ('state', 'reason', 'chunk_index'):
+            row[start] += 1
+        else:
+            row.view(np.int64)[start] ^= 1
+        steps = [*node.steps[:7], replace(node.steps[7], row=row), *node.steps[8:]]
+        replayer = replay(steps, policy)
+        assert replayer.first is not None, label
+        assert (replayer.first.number, replayer.first.part) == (8, label)
+        assert replayer.first.recorded[0] != replayer.first.computed[0]
+        assert replayer.first.is_certain
+        assert (replayer.different, replayer.replayed) == (1, 12)
+
+
+@pytest.mark.parametrize(('label', 'every'), [
+    ('policy', False), ('policy', True), ('seed', False), ('seed', True), ('step', False)])
+def test_rows_of_another_policy_or_seed(policy: OnnxPolicy, label: str, every: bool) -> None:
+    """What rows say of policy and seed is compared with what was recorded of the loop."""
+    node = Node(policy)
+    for _ in range(10):
+        node.tick()
+    labels = [part for part, _ in ROW.parts]
+    place = sum(size for _, size in ROW.parts[:labels.index(label)]) + (label == 'seed')
+    steps = []
+    for i, step in enumerate(node.steps):
+        row = step.row.copy()
+        row[place] += every or i == 6
+        steps.append(replace(step, row=row, decision=read_decision(ROW.parts, row)))
+
+    def identity(loop: int) -> tuple[int, int]:
+        return policy_number(SHA), 3
+
+    assert not replay(node.steps, policy, identity=identity).different
+    replayer = replay(steps, policy, identity=identity)
+    assert replayer.first is not None
+    assert (replayer.first.number, replayer.first.part) == (1 if every else 7, label)
+    assert replayer.different == (10 if every else 1)
+
+
+def test_loops_that_come_back(policy: OnnxPolicy) -> None:
+    """None does, so what follows is as after a gap; and controllers are not made without end."""
+    node = Node(policy, ramp_in=0.0)
+    for _ in range(40):
+        node.tick()
+    steps = []
+    for i, step in enumerate(node.steps):
+        row = step.row.copy()
+        row[[part for part, _ in ROW.parts].index('loop') + 1] = 20 if i % 2 else 1
+        steps.append(replace(step, row=row, decision=read_decision(ROW.parts, row)))
+    replayer = replay(steps, policy, ramp_in=0.0)
+    assert replayer.left_out['its past is not in the recording'] > 0
+
+
+def test_goes_on_after_a_gap(policy: OnnxPolicy) -> None:
+    """From the next chunk on, and at once after a reset; what is left out is counted."""
+    node = Node(policy, ramp_in=0.0)
+    for i in range(40):
+        if i == 30:
+            node.reset(5)
+        node.tick()
+    horizon = SPEC.horizon
+    gone = replay([*node.steps[:6], *node.steps[8:20], *node.steps[30:]], policy, ramp_in=0.0)
+    assert not gone.different
+    # Ticks 0 to 5, then from the next chunk until the second gap, then all after the reset.
+    assert gone.replayed == 6 + (20 - 2 * horizon) + 10
+    assert gone.left_out == {'its past is not in the recording': 2 * horizon - 8}
+
+
+def test_begins_while_the_node_waits(policy: OnnxPolicy) -> None:
+    """Nothing was done by then that would have to be known."""
+    node = Node(policy)
+    for i in range(20):
+        node.tick(waits=i < 10)
+    replayer = replay(node.steps[4:], policy)
+    assert (replayer.replayed, replayer.different) == (16, 0)
+
+
+def test_what_is_not_certain_is_marked(policy: OnnxPolicy) -> None:
+    """A ramp-in that began before the recording did: compared, but not held against anybody."""
+    node = Node(policy, ramp_in=2.0)
+    for _ in range(30):
+        node.tick()
+    late = replay(node.steps[6:], policy, ramp_in=2.0)
+    assert late.different
+    assert late.first is not None
+    assert late.first.part.startswith('reason') or late.first.part.startswith('limited')
+    assert not late.first.is_certain
+    assert not replay(node.steps, policy, ramp_in=2.0).different
+
+
+def test_says_what_it_cannot(policy: OnnxPolicy) -> None:
+    """A sample that was not recorded, settings that were not, and a row of the first layout."""
+    node = Node(policy, ramp_in=0.0)
+    for _ in range(15):
+        node.tick()
+    steps = [*node.steps]
+    steps[2] = replace(steps[2], missing=('arm',))
+    steps[6] = replace(steps[6], decision=replace(steps[6].decision, entry=None))
+    replayer = replay(steps, policy, ramp_in=0.0)
+    assert not replayer.different
+    assert replayer.left_out['a sample is not in the recording'] == 1
+    assert replayer.left_out['recorded without what a replay needs'] == 1
+    assert replayer.replayed >= 2 + (15 - 2 * SPEC.horizon)
+    node.swap()
+    node.tick()
+    replayer = replay(node.steps, policy, known=lambda loop: loop == 1, ramp_in=0.0)
+    assert (replayer.replayed, replayer.different) == (15, 0)
+    assert replayer.left_out == {'its settings are not in the recording': 1}
+
+
+def test_conditions(policy: OnnxPolicy) -> None:
+    """A replayed policy takes its time on the clock, and fails when told to."""
+    conditions = Conditions(inference=0.0123456789)
+    replayed = ReplayedPolicy(policy, conditions)
+    observation = np.zeros(SPEC.observation_size, np.float32)
+    noise = np.zeros((2, SPEC.noise_size), np.float32)
+    before = conditions.clock()
+    chunk = replayed.act(observation, noise)
+    assert conditions.clock() - before == 12_345_679
+    np.testing.assert_array_equal(chunk.actions, policy.act(observation, noise).actions)
+    conditions.fails = True
+    with pytest.raises(PolicyError, match='failed when it was recorded'):
+        replayed.act(observation, noise)
+
+
+def test_the_node_of_this_test_does_what_it_says(policy: OnnxPolicy) -> None:
+    """Each event shows in the decisions, so that replaying them means something."""
+    node = Node(policy)
+    for name in ('tick', 'late', 'stale', 'failure', 'not sent', 'given up', 'stop', 'tick'):
+        EVENTS[name](node)
+    reasons = [step.decision.reason for step in node.steps]
+    assert Reason.STALE in reasons[2]
+    assert Reason.INFERENCE_FAILED in reasons[3]
+    assert Reason.INTERNAL_ERROR in reasons[4]
+    assert Reason.LATE_INFERENCE in reasons[5]
+    assert node.steps[-1].decision.state is State.STOPPED

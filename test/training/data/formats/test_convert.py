@@ -1,0 +1,189 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""From a recording to a policy: the command line, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from testing import ROOT
+from testing.bags import decision, demonstration, write_bag
+from testing.robot_samples import shipped_robot
+from training.convert import main
+from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.convert import convert, Options
+from training.data.transitions import stored
+
+ROBOT = str(ROOT / 'config' / 'ur5e_cube.yaml')
+POLICY = ROOT / 'models' / 'cube_single.onnx'
+
+
+def test_writes_a_data_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two bags, one file; rate and bounds from a policy are those of the description."""
+    bags = [str(write_bag(tmp_path / name, demonstration(steps), storage)) for name, steps, storage
+            in (('one', 10, 'mcap'), ('two', 20, 'sqlite3'))]
+    files = []
+    for words in (['--rate', '20'], ['--policy', str(POLICY)]):
+        out = tmp_path / f'{words[0].strip("-")}.npz'
+        assert main([*bags, '--robot', ROBOT, *words, '--out', str(out)]) == 0
+        assert 'transitions                             28' in capsys.readouterr().out
+        files.append(stored.load(out))
+    first, second = files
+    np.testing.assert_array_equal(first.actions, second.actions)
+    assert first.action_fields == second.action_fields
+    assert first.period == second.period == 0.05
+    source = json.loads(json.dumps(dict(first.source)))
+    assert [bag['bag'] for bag in source['bags']] == ['one', 'two']
+    assert len({bag['sha256'] for bag in source['bags']} | {source['robot_sha256']}) == 3
+    assert source['counts']['episodes solved'] == 2
+
+
+@pytest.mark.parametrize(('words', 'message'), [
+    (['none', '--rate', '20'], 'none: found no such file or folder'),
+    (['bag', '--rate', '20', '--ticks', 'decisions'], 'topic /dfp_policy/decision is missing'),
+    (['bag', '--policy', 'none.onnx'], 'policy file none.onnx'),
+    (['bag', '--rate', '20', '--robot', 'none.yaml'], 'none.yaml: there is no such file')])
+def test_says_what_is_wrong(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        words: list[str], message: str) -> None:
+    """Status 2, the reason, and no file."""
+    from testing.bags import TYPES
+    monkeypatch.chdir(tmp_path)
+    types = {topic: kind for topic, kind in TYPES.items() if 'decision' not in topic}
+    write_bag(tmp_path / 'bag', demonstration(10), types=types)
+    robot = [] if '--robot' in words else ['--robot', ROBOT]
+    assert main([*words, *robot, '--out', 'x.npz']) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'x.npz').exists()
+
+
+def test_a_recording_that_cannot_be_used_is_left_out(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are in the file; the status is 1, and 2 where none can be used."""
+    from testing.bags import START
+    good = [write_bag(tmp_path / name, demonstration(10, START + i * 10**9))
+            for i, name in enumerate(('one', 'two'))]
+    (tmp_path / 'bad').mkdir()
+    (tmp_path / 'bad' / 'bad.mcap').write_text('no recording')
+    out = tmp_path / 'x.npz'
+    words = ['--robot', ROBOT, '--rate', '20', '--out', str(out)]
+    assert main([str(good[0]), str(tmp_path / 'bad'), str(good[1]), *words]) == 1
+    found = capsys.readouterr()
+    assert f'left out: {tmp_path / "bad" / "bad.mcap"}: ' in found.err
+    assert f'{out}: 18 transitions' in found.out
+    source = stored.load(out).source
+    assert [bag['bag'] for bag in source['bags']] == ['one', 'two']
+    assert len(source['left_out']) == 1
+    out.unlink()
+    assert main([str(tmp_path / 'bad'), str(tmp_path / 'none'), *words]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert not out.exists()
+
+
+def test_a_file_that_cannot_be_written(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2 and the reason."""
+    (tmp_path / 'file').write_text('no folder')
+    bag, out = write_bag(tmp_path / 'bag', demonstration(10)), tmp_path / 'file' / 'x.npz'
+    assert main([str(bag), '--robot', ROBOT, '--rate', '20', '--out', str(out)]) == 2
+    assert f'{out}: cannot be written' in capsys.readouterr().err
+
+
+def test_a_policy_learns_from_it(tmp_path: Path) -> None:
+    """Without an environment, a robot's recording is all that training needs."""
+    from training.train import main as train
+    bag, data = write_bag(tmp_path / 'bag', demonstration(40)), tmp_path / 'data.npz'
+    assert main([str(bag), '--robot', ROBOT, '--rate', '20', '--out', str(data)]) == 0
+    assert train([
+        'small-clone', '--data', str(data), '--environment', 'none', '--run',
+        str(tmp_path / 'run'), '--steps', '2', '--batch-size', '8', '--hidden', '8',
+        '--threads', '1']) == 0
+    assert (tmp_path / 'run' / 'checkpoint.pt').is_file()
+
+
+def test_says_how_far_it_is_off_what_the_node_saw(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A description that is not the one that the node had gives other observations."""
+    from testing.bags import mark, PERIOD, START, state
+    messages = mark(START, 'start') + mark(START + 10 * PERIOD, 'success')
+    for i in range(9):
+        at = START + i * PERIOD + 1000
+        messages += state(at, 0.25, at) + decision(i, at, at, 0.25)
+    bag = str(write_bag(tmp_path / 'bag', messages))
+    other = tmp_path / 'other.yaml'
+    other.write_text(Path(ROBOT).read_text().replace('scale: 3.0', 'offset: 2.0'))
+    for robot, text in ((ROBOT, '0'), (str(other), '2')):
+        out = str(tmp_path / 'x.npz')
+        assert main([bag, '--robot', robot, '--rate', '20', '--out', out]) == 0
+        assert f'{"off the logged observations by":34}{text:>8}' in capsys.readouterr().out
+
+
+def test_needs_no_ros() -> None:
+    """A machine that only learns has none."""
+    program = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('rclpy', 'ament_index_python', 'std_msgs', 'sensor_msgs'):
+            raise ImportError(f'{name} is blocked')
+
+sys.meta_path.insert(0, Blocked())
+import training.convert
+"""
+    subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)
+
+
+@pytest.mark.slow
+def test_observations_are_those_that_the_node_logged(tmp_path: Path) -> None:
+    """
+    The real robot in lockstep, the real node, the real recorder, and the converter.
+
+    At every step that was recorded the converter computes the observation that the node logged,
+    to 1e-6, and the actions are those that the robot was given.
+    """
+    pytest.importorskip('rclpy')
+    from dfp_ros.node.ros.domain import free_domain
+    from dfp_ros.sim.simulation.episode_file import load
+    from testing.ros_processes import NodeProcess
+    domain, bag = free_domain(), tmp_path / 'bag'
+    with NodeProcess(
+            'dfp_ros.tools.recording.recorder', domain, '--ros-args', '-p', 'robot:=ur5e_cube',
+            '-p', f'out:={bag}', '-p', 'episodes:=2') as recorder, NodeProcess(
+            'dfp_ros.policy_node', domain, '--ros-args', '-p', f'policy:={POLICY}', '-p',
+            'robot:=ur5e_cube', '-p', 'trigger:=samples', '-p',
+            'publish_decisions:=true') as brain, NodeProcess(
+            'dfp_ros.sim.sim_robot.main', domain, '--ros-args', '-p', 'mode:=lockstep', '-p',
+            'seed:=700', '-p', 'episodes:=2', '-p', 'policy_node:=dfp_policy', '-p',
+            f'record:={tmp_path / "robot"}') as robot:
+        assert robot.wait(240) == 0, robot.output + brain.output
+        assert recorder.wait(60) == 0, recorder.output
+        assert brain.stop() == 0, brain.output
+    description = shipped_robot()
+    data, report = convert(
+        [bag], description, Options(0.05, ActionScale.of_robot(description), ticks='decisions'))
+    given = [load(tmp_path / 'robot' / f'episode_{seed}.npz').actions for seed in (700, 701)]
+    assert report.counts['steps of episodes'] == sum(len(actions) for actions in given)
+    assert not report.problems, report.details
+    assert report.difference is not None
+    assert report.difference <= 1e-6
+    expected = np.concatenate([actions[:-1] for actions in given])
+    assert np.abs(data.actions - expected).max() <= 1e-5
+    assert report.counts['episodes kept'] == 2

@@ -1,0 +1,140 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The grid of a recording: at each of its steps, what the policy node would have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfp_ros.core.control.decision import State
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_reader import SampleReader
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from testing.bags import array, command, demonstration, mark, MS, PERIOD, START, state, write_bag
+from testing.controllers import controller
+from testing.policies import write_policy
+from testing.robot_samples import shipped_robot
+from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.convert import convert, Options
+from training.data.transitions.transitions import DataError
+
+ROBOT = shipped_robot()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_a_step_is_kept_where_the_node_would_have_run(tmp_path: Path, seed: int) -> None:
+    """
+    Sources fall silent, and arrive late, at random; the node's own controller is asked.
+
+    Where it holds the robot there is no step, and elsewhere the step has what it saw.
+    """
+    random = np.random.default_rng(seed)
+    messages = [
+        message for i in range(200) for message in command(START + i * PERIOD + 5 * MS, [0.1] * 5)]
+    for source in ROBOT.sources.values():
+        late = int(random.integers(0, 150)) * MS
+        time = START - int(random.integers(0, 60)) * MS
+        while time < START + 200 * PERIOD:
+            messages += [each for each in state(time, (time - START) * 1e-11, time - late)
+                         if each[1] == f'/{source.topic}']
+            time += int(random.choice([20, 30, 40, 50, 230], p=[0.3, 0.3, 0.2, 0.15, 0.05])) * MS
+    path = write_bag(
+        tmp_path / 'bag',
+        messages + mark(START, 'start') + mark(START + 200 * PERIOD - MS, 'failure'))
+    data, report = convert([path], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))
+
+    node = controller(OnnxPolicy(write_policy(tmp_path / 'policy.onnx')))
+    readers = {
+        f'/{source.topic}': (name, SampleReader(ROBOT.readings(name), stamped=True))
+        for name, source in ROBOT.sources.items()}
+    arrivals = sorted((each for each in messages if each[1] in readers), key=lambda each: each[0])
+    samples: dict[str, Sample] = {}
+    seen = []
+    for now in range(START, START + 200 * PERIOD, PERIOD):
+        while arrivals and arrivals[0][0] <= now:
+            time, topic, message = arrivals.pop(0)
+            name, reader = readers[topic]
+            samples[name] = reader.read(message, time)
+        decision = node.step(now, samples)
+        seen.append(decision.observation if decision.state is State.RUNNING else None)
+    kept = [(one, other) for one, other in pairwise(seen) if one is not None and other is not None]
+    assert 20 < len(kept) < 190
+    np.testing.assert_array_equal(data.observations, [one for one, _ in kept])
+    np.testing.assert_array_equal(data.next_observations, [other for _, other in kept])
+    assert report.counts['steps of episodes'] == 200
+
+
+@pytest.mark.parametrize(('change', 'splits', 'text'), [
+    ('empty', 1, 'commands.gripper: gripper_command: data: found 0 numbers, expected at least 1'),
+    ('empty after the command', 1, 'commands.gripper'),
+    ('nan', 1, 'commands.gripper: gripper_command: data: found [nan], expected finite numbers'),
+    ('last', 0, 'commands.gripper'), ('before', 0, '')])
+def test_a_message_that_says_no_command_is_a_gap(
+        tmp_path: Path, change: str, splits: int, text: str) -> None:
+    """At its time, whether it comes alone, or after a command that it cancels."""
+    messages = demonstration(20)
+    at = {'last': 19, 'before': -40}.get(change, 10)
+    gripper = [each for each in messages if each[1] == '/gripper_command']
+    if at == 10 and 'after' not in change or change == 'last':
+        messages.remove(gripper[at])
+    time = START + at * PERIOD + (8 if 'after' in change else 5) * MS
+    messages.append((time, '/gripper_command', array([np.nan] if change == 'nan' else [])))
+    data, report = convert(
+        [write_bag(tmp_path / 'bag', messages)], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))
+    assert report.problems == ({'command unusable': 1} if text else {})
+    assert text in report.details.get('command unusable', '')
+    assert report.counts['splits at gaps'] == splits
+    assert len(data) == {1: 9 + 8, 0: 18 if change == 'last' else 19}[splits]
+    # Steps 9 and 11 follow no other.
+    np.testing.assert_allclose(
+        data.next_observations[:, 0] - data.observations[:, 0], 0.01, atol=1e-6)
+
+
+@pytest.mark.parametrize(('stamp', 'problem', 'what'), [
+    (lambda time: time - START + 10**9, 'source stale', r'are 1699999999\.000 s behind'),
+    (lambda time: time + 3 * 10**9, 'source future', r'are 3\.000 s ahead of'),
+    (lambda time: 0, 'source stale', 'its messages have no stamps')])
+def test_stamps_of_another_clock(
+        tmp_path: Path, stamp: Callable[[int], int], problem: str, what: str) -> None:
+    """As a simulation makes them: it is said what they are, and what goes by the arrival."""
+    messages = demonstration(10)
+    messages = [each for each in messages if 'stamp' not in dir(getattr(each[2], 'header', None))
+                or 'command' in each[1]]
+    for i in range(12):
+        messages += state(START + i * PERIOD - 2 * MS, i / 100, stamp(START + i * PERIOD - 2 * MS))
+    path = write_bag(tmp_path / 'bag', messages)
+    options = Options(0.05, ActionScale.of_robot(ROBOT))
+    with pytest.raises(DataError, match=f"note: source 'arm': .*{what}.*`time: receive`") as found:
+        convert([path], ROBOT, options)
+    assert problem in str(found.value)
+    sources = {name: replace(each, time='receive') for name, each in ROBOT.sources.items()}
+    data, report = convert([path], replace(ROBOT, sources=sources), options)
+    assert len(data) == 9
+    assert not any('source' in note for note in report.notes)
+
+
+def test_a_grid_that_goes_on_for_ever(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message now and then, for longer than any robot runs, is refused and not waited for."""
+    monkeypatch.setattr('training.data.formats.rosbag.grid_steps._MOST_STEPS', 1000)
+    messages = [message for i in range(3) for message in state(START + i * 50_000 * MS, 0.0)]
+    path = write_bag(tmp_path / 'bag', messages + mark(START, 'start'))
+    with pytest.raises(DataError, match=r'more than 1000 control steps of 0\.05 s'):
+        convert([path], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))

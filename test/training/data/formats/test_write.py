@@ -1,0 +1,185 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Data in other libraries' formats, read back by those libraries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+from pathlib import Path
+import tempfile
+
+import h5py
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+from ogbench.utils import load_dataset
+import pytest
+
+from testing.transitions import drawn
+from training.config import TrainConfig
+from training.data.datasets.load import load
+from training.data.formats.ogbench import reader as ogbench
+from training.data.formats.ogbench import writer as write_ogbench
+from training.data.formats.robomimic import writer as write_robomimic
+from training.data.transitions import stored
+from training.data.transitions.transitions import (
+    action_fields,
+    COLUMNS,
+    DataError,
+    observation_fields,
+    Transitions,
+)
+from training.write import main
+
+SequenceDataset = pytest.importorskip('robomimic.utils.dataset').SequenceDataset
+TASK = 'cube-single-singletask-task2-v0'
+
+
+@st.composite
+def transitions(draw: st.DrawFn) -> Transitions:
+    """Episodes of any layout, of any float32 numbers that the layout admits."""
+    lengths = draw(st.lists(st.integers(1, 12), min_size=1, max_size=13))
+    sizes = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
+    data = drawn(lengths, sum(sizes), draw(st.integers(1, 4)), draw(st.integers(0, 999)))
+    inner = np.flatnonzero(data.terminals[:-1] == 0)
+    data.next_observations[inner] = data.observations[inner + 1]
+    number = st.floats(width=32, allow_nan=False, allow_infinity=False)
+    data.observations[0, 0] = draw(number)
+    data.next_observations[-1, -1] = draw(number)
+    data.actions[0, 0] = draw(st.floats(-1, 1, width=32))
+    data.rewards[0] = draw(st.sampled_from([-3, -1, -0.25, 0]))
+    return replace(
+        data, observation_fields=observation_fields(
+            [(f'part_{i}', size, 'm') for i, size in enumerate(sizes)], data.observations),
+        action_fields=action_fields(
+            [('velocity', data.actions.shape[1], 'm/s', 0.5)], data.actions))
+
+
+@settings(max_examples=30, deadline=None)
+@given(transitions())
+def test_ogbench_reads_what_was_written(data: Transitions) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'written.npz'
+        write_ogbench.write(path, data)
+        found = load_dataset(str(path))
+        with np.load(path) as file:
+            kept = file['terminals'] == 0
+            further = {name: file[name][kept] for name in ('rewards', 'masks')}
+    for name in ('observations', 'actions', 'next_observations', 'terminals'):
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], getattr(data, name))
+    for name, values in further.items():
+        np.testing.assert_array_equal(values, getattr(data, name))
+
+
+@settings(max_examples=20, deadline=None)
+@given(transitions())
+def test_robomimic_reads_what_was_written(data: Transitions) -> None:
+    names = [field.name for field in data.observation_fields]
+    ends = np.flatnonzero(data.terminals) + 1
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'written.hdf5'
+        write_robomimic.write(path, data)
+        found = SequenceDataset(
+            str(path), names, ('actions', 'rewards', 'dones', 'masks'), hdf5_use_swmr=False)
+        rows = [found[i] for i in range(len(found))]
+        with h5py.File(path) as file:
+            train, valid = (
+                set(file[f'mask/{name}'].asstr()[()]) for name in ('train', 'valid'))
+            assert file['data'].attrs['total'] == len(data)
+            lengths = [file[f'data/demo_{i}'].attrs['num_samples'] for i in range(len(ends))]
+    assert lengths == np.diff(ends, prepend=0).tolist()
+    assert train | valid == {f'demo_{i}' for i in range(len(ends))}
+    assert not train & valid
+    assert train
+    assert (len(ends) == 1) or valid
+    # In order: robomimic sorts the demonstrations by number, demo_10 after demo_9.
+    for part, name in (('obs', 'observations'), ('next_obs', 'next_observations')):
+        there = [np.concatenate([row[part][key][0] for key in names]) for row in rows]
+        np.testing.assert_array_equal(np.array(there), getattr(data, name))
+    for name in ('actions', 'masks'):
+        there = np.array([row[name][0] for row in rows])
+        assert there.dtype == np.float32
+        np.testing.assert_array_equal(there, getattr(data, name))
+    rewards = np.array([row['rewards'][0] for row in rows])
+    np.testing.assert_array_equal(rewards - 1, data.rewards)
+    dones = np.array([row['dones'][0] for row in rows])
+    np.testing.assert_array_equal(dones == 1, (data.masks == 0) | (data.terminals == 1))
+
+
+@settings(max_examples=20, deadline=None)
+@given(transitions())
+def test_what_was_written_for_robomimic_is_read_here_too(data: Transitions) -> None:
+    names = tuple(field.name for field in data.observation_fields)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'written.hdf5'
+        write_robomimic.write(path, data)
+        found = load(TrainConfig(data=str(path), environment='none', observation_keys=names))
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
+    assert found.period == data.period
+
+
+def test_ogbenchs_format_has_no_room_for_a_gap(tmp_path: Path) -> None:
+    data = drawn([2, 3])
+    inner = np.flatnonzero(data.terminals[:-1] == 0)
+    data.next_observations[inner] = data.observations[inner + 1]
+    data.next_observations[3, 1] += 1
+    with pytest.raises(DataError, match='after row 3 than in row 4 .* end the episode there, or'):
+        write_ogbench.write(tmp_path / 'gap.npz', data)
+    assert not list(tmp_path.iterdir())
+
+
+def test_state_of_another_length_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match='qpos: found 3 rows, expected 4, one more an episode'):
+        write_ogbench.write(tmp_path / 'a.npz', drawn([1, 1]), {'qpos': np.zeros((3, 2))})
+
+
+def test_ogbenchs_own_data_keep_their_rewards(demonstrations: Path, tmp_path: Path) -> None:
+    out = tmp_path / 'cube-single-again-task2-v0.npz'
+    assert main([str(demonstrations), '--format', 'ogbench', '--out', str(out)]) == 0
+    before, after = ogbench.load(demonstrations, TASK), ogbench.load(out, TASK)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+
+
+def test_commands_convert_from_format_to_format(demonstrations: Path, tmp_path: Path) -> None:
+    own, hdf5 = tmp_path / 'own.npz', tmp_path / 'sub' / 'robomimic.hdf5'
+    assert main([str(demonstrations), '--format', 'own', '--out', str(own)]) == 0
+    assert main([str(own), '--format', 'robomimic', '--out', str(hdf5)]) == 0
+    data = load(TrainConfig(data=str(own), environment='none'))
+    with h5py.File(hdf5) as file:
+        assert len(file['data']) == 4
+        np.testing.assert_array_equal(
+            file['data/demo_0/obs/cube_0_position'][0], data.observations[0, 19:22])
+        solved = file['data/demo_0/rewards'][()]
+        assert solved.tolist() == [0] * (len(solved) - 1) + [1]
+        env_args = json.loads(file['data'].attrs['env_args'])
+    assert env_args['env_kwargs']['control_freq'] == 20
+
+
+@pytest.mark.parametrize(('name', 'form', 'message'), [
+    ('there.npz', 'own', 'there.npz: found a file there'),
+    ('new.npz', 'robomimic', "new.npz: found '.npz', expected .hdf5 for robomimic"),
+    ('new.npz', 'ogbench', 'none.npz: found no such file')])
+def test_what_cannot_be_written_is_said(
+        name: str, form: str, message: str, tmp_path: Path,
+        capsys: pytest.CaptureFixture) -> None:
+    stored.save(tmp_path / 'there.npz', drawn([2]))
+    before = (tmp_path / 'there.npz').read_bytes()
+    source = str(tmp_path / 'none.npz')
+    assert main([source, '--format', form, '--out', str(tmp_path / name)]) == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / 'there.npz').read_bytes() == before

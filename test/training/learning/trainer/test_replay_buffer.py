@@ -1,0 +1,113 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Chunks cut from episodes, against a slow loop."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from testing.batches import episodes  # noqa: E402
+from training.data.transitions.transitions import COLUMNS, Transitions  # noqa: E402
+from training.learning.agents.batch import Batch  # noqa: E402
+from training.learning.trainer.replay_buffer import ReplayBuffer  # noqa: E402
+
+
+@pytest.mark.parametrize('seed', range(6))
+@pytest.mark.parametrize('horizon', [1, 2, 5, 8])
+def test_every_chunk_equals_a_slow_loop(horizon: int, seed: int) -> None:
+    """On random episodes, single steps and episodes shorter than a chunk among them."""
+    generator = np.random.default_rng(100 + seed)
+    lengths = [int(length) for length in generator.integers(1, 10, size=12)]
+    data = episodes(lengths, seed, solved=np.flatnonzero(generator.random(12) < 0.4).tolist())
+    discount = 0.9
+    starts = range(len(data) - horizon + 1)
+    batch = ReplayBuffer(data, horizon, discount).gather(torch.tensor(list(starts)))
+    for row, start in enumerate(starts):
+        reward, mask, ended, valid = 0.0, 1.0, 0.0, 1.0
+        for i in range(horizon):
+            valid = 1.0 - ended
+            reward += discount ** i * float(data.rewards[start + i])
+            mask = min(mask, float(data.masks[start + i]))
+            ended = max(ended, float(data.terminals[start + i]))
+        assert batch.reward[row].item() == pytest.approx(reward, abs=1e-5)
+        assert (batch.mask[row].item(), batch.valid[row].item()) == (mask, valid)
+        np.testing.assert_array_equal(
+            batch.chunk[row], data.actions[start:start + horizon].reshape(-1))
+        np.testing.assert_array_equal(batch.observation[row], data.observations[start])
+        np.testing.assert_array_equal(
+            batch.next_observation[row], data.next_observations[start + horizon - 1])
+
+
+def test_draw_reaches_both_ends_and_repeats() -> None:
+    data = episodes([6])
+    sampler = ReplayBuffer(data, 3, 0.99)
+    batch = sampler.sample(500, np.random.default_rng(1))
+    firsts = {tuple(row) for row in batch.observation.tolist()}
+    assert firsts == {tuple(row) for row in data.observations[:4].tolist()}
+    again = sampler.sample(500, np.random.default_rng(1))
+    assert torch.equal(batch.observation, again.observation)
+
+
+def test_data_shorter_than_a_chunk_is_refused() -> None:
+    with pytest.raises(ValueError, match='found 3 steps, expected more than the horizon, 5'):
+        ReplayBuffer(episodes([3]), 5, 0.99)
+
+
+def add(buffer: ReplayBuffer, data: Transitions, steps: range) -> None:
+    for i in steps:
+        buffer.add(**{name: getattr(data, name)[i] for name in COLUMNS})
+
+
+def everything(buffer: ReplayBuffer) -> Batch:
+    return buffer.gather(torch.arange(len(buffer) - buffer.horizon + 1))
+
+
+def test_what_is_added_follows_the_data() -> None:
+    data = episodes([4, 3, 5, 2])
+    first = replace(data, **{name: getattr(data, name)[:7] for name in COLUMNS})
+    grown = ReplayBuffer(first, 3, 0.9, capacity=20)
+    assert len(grown) == 7
+    add(grown, data, range(7, 14))
+    whole, added = everything(ReplayBuffer(data, 3, 0.9)), everything(grown)
+    for name in vars(whole):
+        assert torch.equal(getattr(whole, name), getattr(added, name))
+
+
+@pytest.mark.parametrize('steps', [3, 9, 14, 30])
+def test_a_full_buffer_forgets_the_oldest(steps: int) -> None:
+    data = episodes([4, 3, 5, 2, 6, 4, 7, 6])
+    first = replace(data, **{name: getattr(data, name)[:7] for name in COLUMNS})
+    buffer = ReplayBuffer(first, 2, 0.9, capacity=10)
+    add(buffer, data, range(7, 7 + steps))
+    kept = slice(max(0, 7 + steps - 10), 7 + steps)
+    expected = ReplayBuffer(
+        replace(data, **{name: getattr(data, name)[kept] for name in COLUMNS}), 2, 0.9)
+    for name in vars(everything(expected)):
+        assert torch.equal(getattr(everything(expected), name), getattr(everything(buffer), name))
+    # And the same from a checkpoint, to the place that the next step takes.
+    again = ReplayBuffer(first, 2, 0.9, capacity=10)
+    again.restore(buffer.additions())
+    add(buffer, data, range(2))
+    add(again, data, range(2))
+    for name in vars(everything(again)):
+        assert torch.equal(getattr(everything(again), name), getattr(everything(buffer), name))
+    assert again.added == steps + 2
+
+
+def test_a_buffer_smaller_than_the_data_is_refused() -> None:
+    with pytest.raises(ValueError, match='found 3, expected room for the data, 4 transitions'):
+        ReplayBuffer(episodes([4]), 1, 0.99, capacity=3)

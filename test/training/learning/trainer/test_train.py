@@ -1,0 +1,217 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Runs: a short one from data to checkpoint, stopped and resumed, refused with clear words."""
+
+import csv
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from testing import ROOT
+
+torch = pytest.importorskip('torch')
+
+from testing.runs import settings  # noqa: E402
+from training.config import TrainConfig  # noqa: E402
+from training.learning.trainer import checkpoint_file  # noqa: E402
+from training.learning.trainer.checkpoint import load_agent  # noqa: E402
+from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
+from training.learning.trainer.continuation import learning_rate  # noqa: E402
+from training.learning.trainer.run import train  # noqa: E402
+from training.learning.trainer.session import TrainingError  # noqa: E402
+from training.train import main  # noqa: E402
+
+
+def weights(run: Path) -> dict:
+    return read(run / 'checkpoint.pt')['agent']
+
+
+@pytest.mark.parametrize('chunks', [{}, {'horizon': 5, 'best_of': 4}])
+def test_resumed_run_equals_an_uninterrupted_one(
+        demonstrations: Path, tmp_path: Path, chunks: dict) -> None:
+    config = settings(demonstrations, **chunks)
+    train(tmp_path / 'whole', config)
+    # The first half is cut by the signal that Ctrl-C sends, raised from within an update.
+    from training.learning.agents.agent import Agent
+    update = Agent.update
+    taken = []
+
+    def interrupting(self, batch):
+        taken.append(1)
+        if len(taken) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+        return update(self, batch)
+
+    Agent.update = interrupting
+    try:
+        assert train(tmp_path / 'halves', config).step == 10
+    finally:
+        Agent.update = update
+    assert train(tmp_path / 'halves', config, resume=True).step == 20
+    whole, halves = (read(tmp_path / name / 'checkpoint.pt') for name in ('whole', 'halves'))
+    assert whole['agent'].keys() == halves['agent'].keys()
+    assert all(torch.equal(whole['agent'][key], halves['agent'][key]) for key in whole['agent'])
+    for moments, again in zip(
+            whole['optimiser']['state'].values(), halves['optimiser']['state'].values(),
+            strict=True):
+        assert all(torch.equal(moments[key], again[key]) for key in moments)
+    assert torch.equal(whole['torch_random'], halves['torch_random'])
+    assert whole['batch_random'] == halves['batch_random']
+
+
+def test_run_leaves_logs_and_one_record_an_episode(demonstrations: Path, tmp_path: Path) -> None:
+    run = tmp_path / 'run'
+    config = settings(demonstrations, episodes=2)
+    train(run, config)
+    with (run / 'updates.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row['step']) for row in rows] == [5, 10, 15, 20]
+    assert {'cloning_force', 'ascent_force', 'critic_loss', 'distance_to_data'} <= rows[0].keys()
+    episodes = json.loads((run / 'evaluations' / '20.json').read_text())['per_episode']
+    assert [episode['seed'] for episode in episodes] == [10_000, 10_001]
+    assert TrainConfig.from_json((run / 'config.json').read_text()) == config
+    assert list(run.glob('events.out.tfevents.*'))
+    assert not list(run.rglob('*.partial*'))
+
+
+def test_same_seed_same_weights(demonstrations: Path, tmp_path: Path) -> None:
+    for name, seed in (('a', 1), ('b', 1), ('c', 2)):
+        train(tmp_path / name, settings(demonstrations, steps=5, seed=seed))
+    a, b, c = (weights(tmp_path / name) for name in 'abc')
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not torch.equal(a['actor.network.layers.0.weight'], c['actor.network.layers.0.weight'])
+
+
+def test_existing_run_is_not_overwritten(demonstrations: Path, tmp_path: Path) -> None:
+    train(tmp_path / 'run', settings(demonstrations, steps=1))
+    with pytest.raises(TrainingError, match='found a run there; go on with --resume'):
+        train(tmp_path / 'run', settings(demonstrations, steps=1))
+
+
+def test_checkpoint_of_another_configuration(demonstrations: Path, tmp_path: Path) -> None:
+    train(tmp_path / 'run', settings(demonstrations, steps=1))
+    with pytest.raises(CheckpointError, match=r'bandwidths \(0.05,\), now asked for \(0.2,\)'):
+        train(tmp_path / 'run', settings(demonstrations, steps=1, bandwidths=(0.2,)), resume=True)
+
+
+@pytest.mark.parametrize('share', [0.0, 0.5, 0.99])
+def test_truncated_checkpoint(demonstrations: Path, tmp_path: Path, share: float) -> None:
+    train(tmp_path, settings(demonstrations, steps=1))
+    path = tmp_path / 'checkpoint.pt'
+    content = path.read_bytes()
+    path.write_bytes(content[:int(len(content) * share)])
+    with pytest.raises(CheckpointError, match=r'checkpoint\.pt: found a file that is damaged'):
+        read(path)
+
+
+def test_file_that_is_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    path.write_bytes(b'not a checkpoint')
+    with pytest.raises(CheckpointError, match=r'checkpoint\.pt: found a file that is damaged'):
+        read(path)
+
+
+def test_resume_without_a_checkpoint(demonstrations: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match='found no checkpoint'):
+        train(tmp_path / 'none', settings(demonstrations), resume=True)
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
+        demonstrations: Path, tmp_path: Path) -> None:
+    run = tmp_path / 'run'
+    train(run, settings(demonstrations, steps=5, checkpoint_every=5))
+    content = read(run / 'checkpoint.pt')
+    content['agent']['critic.weights.0'][:] = float('nan')
+    content['config'] = content['config'].replace('"steps": 5', '"steps": 10')
+    checkpoint_file.write(run / 'checkpoint.pt', content)
+    before = (run / 'checkpoint.pt').read_bytes()
+    with pytest.raises(TrainingError, match='critic_loss: found nan at update 10; training stops'):
+        train(run, settings(demonstrations, steps=10), resume=True)
+    assert (run / 'checkpoint.pt').read_bytes() == before
+
+
+def test_missing_gpu_is_said(demonstrations: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip('a GPU is here')
+    with pytest.raises(TrainingError, match='torch sees no GPU; use --device cpu'):
+        train(tmp_path / 'run', settings(demonstrations, device='cuda'))
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (['no-such-preset', '--run', 'x'], 'no-such-preset'),
+    (['small-clone', '--run', 'x', '--horizn', '5'], 'horizn'),
+    (['small-clone', '--run', 'x', '--horizon', 'five'], 'five'),
+    (['small-clone', '--run', 'x', '--top', '99'], 'top: found 99, expected at most'),
+])
+def test_command_line_refuses_what_it_does_not_know(
+        arguments: list, words: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert words in captured.out + captured.err
+
+
+def test_file_run_directly_trains_a_hundred_updates(demonstrations: Path, tmp_path: Path) -> None:
+    run = tmp_path / 'smoke'
+    done = subprocess.run(
+        [sys.executable, 'training/train.py', 'small-offline', '--run', str(run),
+         '--data', str(demonstrations), '--steps', '100', '--hidden', '64', '64',
+         '--batch-size', '32', '--episodes', '1', '--threads', '1'],
+        cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert '100 of 100 updates' in done.stdout
+    _, config, spec, progress = load_agent(run / 'checkpoint.pt')
+    assert (progress.step, config.hidden) == (100, (64, 64))
+    assert spec.provenance['data']['episodes'] == 4
+    normalisation = spec.provenance['normalisation']
+    assert normalisation['applied']
+    assert len(normalisation['mean']) == len(normalisation['deviation']) == 28
+
+
+def test_cosine_falls_from_the_rate_to_zero() -> None:
+    config = TrainConfig(schedule='cosine', learning_rate=1e-3, steps=100)
+    assert learning_rate(config, 0) == 1e-3
+    assert learning_rate(config, 50) == pytest.approx(5e-4)
+    assert 0 < learning_rate(config, 99) < 1e-6
+    assert learning_rate(TrainConfig(steps=100), 99) == 3e-4
+
+
+def test_timing_of_success_reaches_the_environments(
+        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.learning.trainer import session
+    from training.learning.trainer.explorer import Explorer
+    evaluate, step, seen = session.evaluate, Explorer.step, []
+
+    def evaluating(environments, *others):
+        seen.append(environments.envs[0].unwrapped._success_timing)
+        return evaluate(environments, *others)
+
+    def exploring(self):
+        seen.append(self._env.unwrapped._success_timing)
+        return step(self)
+
+    monkeypatch.setattr(session, 'evaluate', evaluating)
+    monkeypatch.setattr(Explorer, 'step', exploring)
+    train(tmp_path / 'run', settings(
+        demonstrations, steps=2, online_steps=3, online_start=1, success_timing='post'))
+    # An evaluation, the online phase's steps, another evaluation.
+    assert seen == ['post'] * 5
+    spec = load_agent(tmp_path / 'run' / 'checkpoint.pt')[2]
+    assert spec.provenance['config']['success_timing'] == 'post'

@@ -1,0 +1,68 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Outputs that a rename would destroy, and names that no file can have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+from pathlib import Path
+import stat
+
+import pytest
+
+from testing import ROOT
+
+pytest.importorskip('torch')
+pytest.importorskip('gymnasium')
+
+from training import export, sweep
+from training import inspect_data as inspect
+from training.disk import WriteError
+from training.files import atomic_path
+
+MODEL = ROOT / 'models' / 'lift.onnx'
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    """A pipe stands for devices, which whoever may would replace: the machine lost its null."""
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'link').symlink_to('pipe')
+    for name in ('pipe', 'link'):
+        with pytest.raises(WriteError, match=f'{name}: cannot be written .is a FIFO.*another'), (
+                atomic_path(tmp_path / name)) as partial:
+            partial.write_text('new')
+    assert stat.S_ISFIFO((tmp_path / 'pipe').stat().st_mode)
+    assert (tmp_path / 'link').is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_command_that_exports_says_it(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / 'pipe')
+    assert export.main([str(MODEL), '--out', str(tmp_path / 'pipe')]) == 2
+    assert 'pipe: cannot be written (is a FIFO' in capsys.readouterr().err
+    assert stat.S_ISFIFO((tmp_path / 'pipe').stat().st_mode)
+
+
+@pytest.mark.parametrize(('main', 'arguments'), [
+    (inspect.main, ['x' * 300]),
+    (export.main, ['x' * 300, '--out', 'policy.onnx']),
+    (sweep.main, ['small-clone', '--list', '--run-folder', 'x' * 300]),
+])
+def test_a_name_that_no_file_can_have(
+        main: Callable[[list[str]], int], arguments: list[str],
+        capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert 'File name too long' in capsys.readouterr().err

@@ -1,0 +1,39 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Everything that can go wrong around a node: it stops in time, says why, and goes on afterwards.
+
+What is asserted is counted in the node's own decisions, whatever else the machine has to do;
+bench/faults.py prints times.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from testing.faults.groups import GROUPS
+from testing.faults.robots import FaultRobot, ROBOTS
+
+
+@pytest.mark.parametrize('name', GROUPS)
+@pytest.mark.parametrize('robot', ROBOTS, ids=lambda robot: robot.name)
+def test_faults(robot: FaultRobot, name: str, tmp_path: Path) -> None:
+    """Each stop is decided two ticks after its limit at the latest; the others do not stop it."""
+    for outcome in GROUPS[name](robot, tmp_path):
+        if outcome.steps is not None:
+            assert 1 <= outcome.steps <= 2, outcome

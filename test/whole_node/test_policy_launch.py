@@ -1,0 +1,143 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The launch file of the policy node: what it forwards."""
+
+from pathlib import Path
+import signal
+from typing import Any
+
+import pytest
+
+pytest.importorskip('launch_ros')
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import GetParameters
+
+from dfp_ros.node.ros.domain import free_domain
+from testing.launch_process import FOLDER, launch
+from testing.ros_processes import Peer
+
+FILE = 'policy.launch.py'
+
+
+def test_forwards_its_arguments() -> None:
+    """Parameters, groups and all, name and namespace reach it, and Ctrl-C ends it cleanly."""
+    domain = free_domain()
+    with Peer(domain) as peer:
+        reports: list[Any] = peer.collect(DiagnosticArray, '/diagnostics')
+        process = launch(
+            FILE, domain, 'policy:=cube_single', 'robot:=ur5e_cube', 'rate:=100', 'name:=pilot',
+            'namespace:=left', 'planning.mode:=receding', 'safety.slow_speed:=0.5',
+            'publish_decisions:=true')
+        try:
+            peer.wait_for(lambda: reports)
+            status = reports[-1].status[0]
+            assert status.name == '/left/pilot: control loop'
+            assert {item.key: item.value for item in status.values}['rate_hz'] == '100'
+            values = peer.call(GetParameters, '/left/pilot/get_parameters', GetParameters.Request(
+                names=['planning.mode', 'safety.slow_speed', 'publish_decisions'])).values
+            assert values[0].string_value == 'receding'
+            assert values[1].double_value == 0.5
+            assert values[2].bool_value is True
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert 'process has finished cleanly' in output
+    assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['policy:=none_such', 'robot:=ur5e_cube'], "found 'none_such', which is neither a file"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'rat:=30.0'],
+     "argument 'rat': policy.launch.py has none of that name; did you mean 'rate'?"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'planning.envelope:=hold'],
+     "did you mean 'safety.envelope'?"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=~/no such file.yaml'],
+     "argument params: found '~/no such file.yaml', which is no such file"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'rate:=fast'],
+     "argument rate: found 'fast', expected float"),
+    (['robot:=ur5e_cube'], "argument 'policy'")])
+def test_says_what_is_wrong(arguments: list[str], message: str) -> None:
+    """A launch that cannot work ends by itself, with the reason and an exit status."""
+    process = launch(FILE, free_domain(), *arguments)
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert message.lower() in output.lower(), output
+    assert process.returncode == 1
+
+
+def test_two_robots() -> None:
+    """One launch, two nodes, each in its namespace with its own topics."""
+    domain = free_domain()
+    with Peer(domain) as peer:
+        process = launch(
+            'two_robots.launch.py', domain, 'policy:=cube_single', 'robot:=ur5e_cube')
+        try:
+            def commanders(name: str) -> list[tuple[str, str]]:
+                return [
+                    (end.node_namespace, end.node_name)
+                    for end in peer.node.get_publishers_info_by_topic(f'/{name}/twist_command')]
+
+            peer.wait_for(lambda: all(
+                commanders(name) == [(f'/{name}', 'dfp_policy')] for name in ('left', 'right')))
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert output.count('process has finished cleanly') == 2
+    assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize('file', ['demo', 'record', 'two_robots'])
+def test_no_launch_file_passes_over_arguments(file: str) -> None:
+    """Whoever mistypes one is told."""
+    given = ['policy:=cube_single', 'robot:=ur5e_cube', 'out:=none']
+    given = given[1:] if file == 'record' else given[:2]
+    process = launch(f'{file}.launch.py', free_domain(), *given, 'namespac:=left')
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert f"argument 'namespac': {file}.launch.py has none of that name" in output
+    assert process.returncode == 1
+
+
+def test_arguments_of_who_includes_it_are_theirs(tmp_path: Path) -> None:
+    """A launch file of one's own may have others; what it hands on is looked at."""
+    outer = tmp_path / 'cell.launch.py'
+    outer.write_text(f"""
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+def generate_launch_description():
+    return LaunchDescription([
+        DeclareLaunchArgument('cell'),
+        IncludeLaunchDescription(PythonLaunchDescriptionSource({str(FOLDER / FILE)!r}),
+            launch_arguments=[('policy', 'none_such'), ('robot', 'ur5e_cube'), *EXTRA])])
+""", encoding='utf-8')
+    text = outer.read_text(encoding='utf-8')
+    for extra, message in (
+            ('()', "found 'none_such', which is neither a file"),
+            ("[('safety.envelop', 'hold')]", "did you mean 'safety.envelope'?"),
+            ("[('rat', '3.0')]", "did you mean 'rate'?")):
+        outer.write_text(text.replace('EXTRA', extra), encoding='utf-8')
+        process = launch(str(outer), free_domain(), 'cell:=3')
+        try:
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert message in output, output

@@ -1,0 +1,405 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy node in a process, a scripted robot around it, and a record of all that is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import threading
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
+import numpy as np
+from rcl_interfaces.srv import SetParameters
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_parameters
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Float64MultiArray, String
+
+from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
+from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.node.ros.qos import DECISION_QOS, STATUS_QOS
+from testing.faults.robots import FaultRobot, Vector
+from testing.policy_cell import arguments
+from testing.ros_processes import NodeProcess, wait_until_known
+
+# Changes a message, or takes it away by returning None.
+Change = Callable[[Any], Any]
+_PERIOD = 0.01  # s between two messages of a source
+
+
+@dataclass(frozen=True)
+class Seen:
+    """
+    A decision, as it arrived.
+
+    :param arrived: By the monotonic clock, in s.
+    :param row: The decision.
+    """
+
+    arrived: float
+    row: RecordedDecision
+
+
+@dataclass(frozen=True)
+class Command:
+    """
+    A command, as the robot got it.
+
+    :param arrived: By the monotonic clock, in s.
+    :param topic: Its topic.
+    :param stamp: Of its header in ns, None for a message without one.
+    :param numbers: The command in SI units.
+    """
+
+    arrived: float
+    topic: str
+    stamp: int | None
+    numbers: Vector
+
+
+@dataclass(frozen=True)
+class Report:
+    """
+    What /diagnostics said of the control loop.
+
+    :param arrived: By the monotonic clock, in s.
+    :param message: In words.
+    :param values: The figures.
+    """
+
+    arrived: float
+    message: str
+    values: dict[str, str]
+
+
+class FaultCell:
+    """
+    Runs a policy node, is its robot at 100 Hz, and hears everything.
+
+    The robot stands still, wherever it is sent: what matters is what it is sent.
+
+    :param robot: The robot.
+    :param policy: The policy file.
+    :param simulated: Whether time is simulated.
+    :param description: Description file, if it is not the robot's own.
+    :param silent: Whether somebody else is the robot.
+    :param environment: Environment variables of the node, beside those that are.
+    :param parameters: More parameters of the node, with two underscores for a dot.
+
+    :ivar decisions: All decisions of the node, in order.
+    :ivar commands: All commands.
+    :ivar reports: All diagnostics.
+    :ivar standing: What ~/policy said last.
+    :ivar faulty: Stamps of the messages that were changed, in ns.
+    :ivar first_faulty: When the first of them was published, by the node's clock in ns.
+    :ivar silent: Whether the robot says nothing, as somebody else does.
+    """
+
+    def __init__(
+            self, robot: FaultRobot, policy: Path, simulated: bool = False,
+            description: Path | None = None, silent: bool = False,
+            environment: Mapping[str, str] | None = None, **parameters: Any) -> None:
+        """Start the node, and be its robot."""
+        self.robot = robot
+        self.domain = free_domain()
+        self.decisions: list[Seen] = []
+        self.commands: list[Command] = []
+        self.reports: list[Report] = []
+        self.standing: dict[str, Any] = {}
+        self.faulty: set[int] = set()
+        self.first_faulty: int | None = None
+        #: By how much the clock, and the stamps of the robot, are ahead of what they were, in s.
+        self.jump, self.robot_jump = 0.0, 0.0
+        self._simulated = simulated
+        self._time = 1000.0
+        self.silent = silent
+        self._environment = dict(environment or {})
+        self._changes: dict[str, Change] = {}
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._news = threading.Condition()
+        self._ended = threading.Event()
+        parameters = {name.replace('__', '.'): value for name, value in parameters.items()}
+        self._arguments = list(arguments(policy, **{
+            'robot': description or robot.description, 'publish_decisions': 'true',
+            'planning.noise': 'zero', 'use_sim_time': str(simulated).lower(), **parameters}))
+        self.process = self.start_node()
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=self.domain)
+        self.node = Node('robot', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._listen()
+        self._publishers: dict[str, Any] = {}
+        for topic, message in robot.messages(Time().to_msg()).items():
+            self._publishers[topic] = self.node.create_publisher(type(message), topic, 5)
+        self._clock = self.node.create_publisher(Clock, '/clock', 5)
+        self._threads = [
+            threading.Thread(target=self._spin), threading.Thread(target=self._publish)]
+
+    def __enter__(self) -> FaultCell:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The node says goodbye to a robot that still hears it.
+        self.process.leave()
+        self._ended.set()
+        self._executor.wake()
+        for thread in self._threads:
+            thread.join()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def start_node(self) -> NodeProcess:
+        """Start the node in a process, in place of the one before."""
+        self.decisions.clear()
+        self.process = self.another_node()
+        return self.process
+
+    def another_node(self) -> NodeProcess:
+        """Start the node in a process beside the one that is there."""
+        return NodeProcess(
+            'dfp_ros.policy_node', self.domain, '--ros-args', *self._arguments,
+            **self._environment)
+
+    # The robot
+
+    def disturb(self, changes: dict[str, Change]) -> int:
+        """
+        Change what the robot publishes, from now on.
+
+        :param changes: Changes by topic; none for a robot that is well.
+        :return: The time by the node's clock, in ns.
+        """
+        with self._lock:
+            self._changes = changes
+            if changes:
+                self.faulty, self.first_faulty = set(), None
+            return self.now()
+
+    def jump_clock(self, clock: float, robot: float) -> int:
+        """
+        Have simulated time jump.
+
+        :param clock: By how much the clock is ahead of what it was at first, in s.
+        :param robot: The same of the robot's stamps.
+        :return: The time afterwards by the node's clock, in ns.
+        """
+        with self._lock:
+            self.jump, self.robot_jump = clock, robot
+            return self.now()
+
+    def replace_publisher(self, topic: str, qos: Any) -> int:
+        """
+        Have a source begin anew, offering something else.
+
+        :return: The time by the node's clock, in ns.
+        """
+        with self._lock:
+            old = self._publishers[topic]
+            self._publishers[topic] = self.node.create_publisher(old.msg_type, topic, qos)
+            self.node.destroy_publisher(old)
+            return self.now()
+
+    def now(self) -> int:
+        """Return the time by the node's clock, in ns."""
+        return round((self._time + self.jump) * 1e9) if self._simulated else time.time_ns()
+
+    def _publish(self) -> None:
+        """Be the robot."""
+        due = time.monotonic()
+        while not self._ended.wait(max(0.0, due - time.monotonic())):
+            due += _PERIOD
+            with self._lock:
+                self._time += _PERIOD
+                now = self.now()
+                if self._simulated:
+                    self._clock.publish(Clock(clock=Time(nanoseconds=now).to_msg()))
+                if self.silent:
+                    continue
+                stamp = now + round((self.robot_jump - self.jump) * 1e9)
+                messages = self.robot.messages(Time(nanoseconds=stamp).to_msg())
+                for topic, message in messages.items():
+                    if topic in self._changes:
+                        # The messages share a stamp.
+                        message.header.stamp = Time(nanoseconds=stamp).to_msg()
+                        message = self._changes[topic](message)
+                        if message is None:
+                            continue
+                        self.first_faulty = self.first_faulty or now
+                        self.faulty.add(Time.from_msg(message.header.stamp).nanoseconds)
+                    self._publishers[topic].publish(message)
+
+    # What is heard
+
+    def forget(self) -> None:
+        """Forget all but the last decision, all commands and reports: a long run has many."""
+        with self._news:
+            del self.decisions[:-1], self.commands[:], self.reports[:]
+
+    def _listen(self) -> None:
+        """Subscribe to everything that the node sends."""
+        def decided(message: Float64MultiArray) -> None:
+            row = read_decision(
+                [(dim.label, dim.size) for dim in message.layout.dim], message.data)
+            self.decisions.append(Seen(time.monotonic(), row))
+
+        def reported(message: DiagnosticArray) -> None:
+            for status in message.status:
+                if status.name.endswith('control loop'):
+                    self.reports.append(Report(time.monotonic(), status.message, {
+                        item.key: item.value for item in status.values}))
+
+        self.node.create_subscription(
+            Float64MultiArray, 'dfp_policy/decision', self._announcing(decided), DECISION_QOS)
+
+        def stands(message: String) -> None:
+            self.standing = json.loads(message.data)
+
+        self.node.create_subscription(
+            String, 'dfp_policy/policy', self._announcing(stands), STATUS_QOS)
+        self.node.create_subscription(
+            DiagnosticArray, '/diagnostics', self._announcing(reported), 10)
+        self._ears = {topic: self.hear(topic) for topic in self.robot.commands}
+
+    def hear(self, topic: str) -> Any:
+        """Subscribe to a command topic."""
+        described = self.robot.commands[topic]
+
+        def commanded(message: Any) -> None:
+            stamp = (
+                Time.from_msg(message.header.stamp).nanoseconds
+                if hasattr(message, 'header') else None)
+            self.commands.append(
+                Command(time.monotonic(), topic, stamp, described.read(message)))
+
+        return self.node.create_subscription(
+            described.kind, topic, self._announcing(commanded), 50)
+
+    def turn_a_deaf_ear(self, topic: str) -> None:
+        """End the subscription to a command topic."""
+        # On the thread that spins: what it waits for must not go away under it.
+        ended = self._executor.create_task(self.node.destroy_subscription, self._ears.pop(topic))
+        self.wait_for(ended.done, f'no subscription to {topic}')
+
+    def listen_again(self, topic: str) -> None:
+        """Subscribe to a command topic after :meth:`turn_a_deaf_ear`."""
+        self._ears[topic] = self.hear(topic)
+
+    def _announcing(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Tell those who wait when there is something new."""
+        def receive(message: Any) -> None:
+            with self._news:
+                callback(message)
+                self._news.notify_all()
+        return receive
+
+    def _spin(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._executor.spin_once(0.1)
+            except ExternalShutdownException:
+                return
+
+    def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = 30.0) -> Any:
+        """
+        Wait until a condition holds.
+
+        :param condition: Is asked whenever something arrived.
+        :param what: For the message.
+        :return: What the condition returned.
+        :raises TimeoutError: Where it does not come to hold.
+        """
+        deadline = time.monotonic() + timeout
+        with self._news:
+            while not (found := condition()):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        f'{what} did not happen within {timeout:g} s; the node said:\n'
+                        + self.process.output[-3000:])
+                self._news.wait(0.1)
+            return found
+
+    # Services
+
+    def ask(self, kind: Any, name: str, request: Any) -> Any:
+        """Call a service of the node, and return what will be the answer."""
+        is_new = name not in self._clients
+        if is_new:
+            # Hundreds of answers may wait at once.
+            self._clients[name] = self.node.create_client(
+                kind, f'dfp_policy/{name}', qos_profile=qos_profile_parameters)
+        client = self._clients[name]
+        self.wait_for(client.service_is_ready, f'service {name}')
+        if is_new:
+            wait_until_known(
+                self.node, f'dfp_policy/{name}',
+                lambda condition, seconds: self.wait_for(condition, f'service {name}', seconds))
+        future = client.call_async(request)
+        with self._news:
+            future.add_done_callback(lambda _: self._executor.wake())
+        return future
+
+    def answer(self, future: Any) -> Any:
+        """Wait for an answer."""
+        self.wait_for(future.done, 'an answer')
+        return future.result()
+
+    def ask_to_set(self, **values: Any) -> Any:
+        """Set parameters of the node; two underscores stand for a dot."""
+        return self.ask(SetParameters, 'set_parameters', SetParameters.Request(parameters=[
+            Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
+            for name, value in values.items()]))
+
+    def set(self, **values: Any) -> Any:
+        """Set parameters, and wait for what the node answers to the first."""
+        return self.answer(self.ask_to_set(**values)).results[0]
+
+    def ask_to_change(self, transition: int) -> Any:
+        """Ask for a lifecycle transition."""
+        request = ChangeState.Request()
+        request.transition.id = transition
+        return self.ask(ChangeState, 'change_state', request)
+
+    # What is waited for
+
+    def wait_for_motion(self, ticks: int = 12) -> None:
+        """Wait until the robot has been moved by so many ticks in a row, from now on."""
+        begin = len(self.decisions)
+        self.wait_for(lambda: self._moves(self.decisions[begin:][-ticks:], ticks), 'motion')
+
+    def _moves(self, seen: list[Seen], ticks: int) -> bool:
+        if len(seen) < ticks or any(each.row.state is not State.RUNNING for each in seen):
+            return False
+        sent = [joined(each.row.sent) for each in seen if each.row.sent is not None]
+        return len(sent) == ticks and len({tuple(numbers) for numbers in sent}) > 1
+
+
+def joined(numbers: Any) -> Vector:
+    """Put the fields of a recorded command in a row."""
+    return np.concatenate(list(numbers.values()))

@@ -1,0 +1,214 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A policy node in a process of its own, and a robot around it that a test can disturb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+import signal
+import threading
+from typing import Any, NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+import numpy as np
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Float64MultiArray
+
+from dfp_ros.node.ros.domain import free_domain
+from testing import ROOT
+from testing.robot_samples import rest_messages
+from testing.ros_processes import NodeProcess, Peer
+
+SHIPPED = ROOT / 'config' / 'ur5e_cube.yaml'
+
+
+class Counts(NamedTuple):
+    """Ticks since the activation, and missed ones, until a time in s."""
+
+    time: float
+    ticks: int
+    missed: int
+
+
+class Cell:
+    """
+    A policy node in a process, a robot at rest that publishes, and ears for all that is sent.
+
+    :param policy: The policy file.
+    :param pace: Simulated seconds in a second; 0 for a cell that goes by real time.
+    :param prefix: A command that runs the node's process.
+    :param parameters: More parameters of the node.
+    """
+
+    def __init__(
+            self, policy: Path, pace: float = 0, prefix: Sequence[str] = (),
+            **parameters: Any) -> None:
+        """Start the node, and publish from a thread at 100 Hz."""
+        self.pace = pace
+        #: Simulated time in s, and what the robot's clock is set back by.
+        self.time, self.set_back = 1000.0, 0.0
+        if pace:
+            parameters['use_sim_time'] = 'true'
+        self.domain = free_domain()
+        self.process = NodeProcess(
+            'dfp_ros.policy_node', self.domain, '--ros-args', *arguments(policy, **parameters),
+            prefix=prefix)
+        self.peer = Peer(self.domain)
+        self.twists: list[TwistStamped] = self.peer.collect(TwistStamped, 'twist_command')
+        self.grips: list[Float64MultiArray] = self.peer.collect(
+            Float64MultiArray, 'gripper_command')
+        self._reports: list[DiagnosticArray] = self.peer.collect(DiagnosticArray, '/diagnostics')
+        #: Topics that say nothing.
+        self.silent: set[str] = set()
+        #: Whether the arm reports a velocity that is not a number.
+        self.broken = False
+        self._publishers: dict[str, Any] = {}
+        for topic, message in rest_messages(self.now()).items():
+            self._publishers[topic] = self.peer.node.create_publisher(type(message), topic, 5)
+        self._clock = self.peer.node.create_publisher(Clock, '/clock', 5) if pace else None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+
+    def __enter__(self) -> Cell:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.leave()
+        self._ended.set()
+        self._thread.join()
+        self.peer.__exit__()
+
+    def now(self) -> Any:
+        """Stamp for a message."""
+        if self.pace:
+            return Time(nanoseconds=round((self.time - self.set_back) * 1e9)).to_msg()
+        return self.peer.node.get_clock().now().to_msg()
+
+    def publish(self, messages: dict[str, Any]) -> None:
+        """Publish messages by topic."""
+        for topic, message in messages.items():
+            self._publishers[topic].publish(message)
+
+    def _publish(self) -> None:
+        while not self._ended.wait(0.01):
+            self.time += 0.01 * self.pace
+            if self._clock:
+                self._clock.publish(Clock(clock=self.now()))
+            messages = rest_messages(self.now())
+            if self.broken:
+                messages['joint_states'].velocity[2] = np.nan
+            self.publish(
+                {topic: message for topic, message in messages.items()
+                 if topic not in self.silent})
+
+    def wait_for_motion(self) -> None:
+        """Wait for a command that is not zero, from now on."""
+        self.twists.clear()
+        self.peer.wait_for(lambda: any(speed(twist) > 0 for twist in self.twists))
+
+    def wait_for_stop(self) -> None:
+        """Wait for zero on both topics, from now on."""
+        self.twists.clear()
+        self.grips.clear()
+        self.peer.wait_for(lambda: self.twists and speed(self.twists[-1]) == 0 and self.grips
+                           and self.grips[-1].data[0] == 0)
+
+    def wait_for_no_motion(self) -> None:
+        """Wait until the last command is zero on both topics, whenever it was sent."""
+        self.peer.wait_for(lambda: self.twists and speed(self.twists[-1]) == 0 and self.grips
+                           and self.grips[-1].data[0] == 0)
+
+    def report(self, **expected: str) -> tuple[DiagnosticStatus, dict[str, str]]:
+        """Wait for certain values in diagnostics; the first status, and the values of all."""
+        self._reports.clear()
+
+        def values(array: DiagnosticArray) -> dict[str, str]:
+            return {item.key: item.value for status in array.status for item in status.values}
+
+        def fitting() -> list[DiagnosticArray]:
+            return [
+                array for array in self._reports if expected.items() <= values(array).items()]
+
+        self.peer.wait_for(fitting)
+        array = fitting()[-1]
+        return array.status[0], {**values(array), 'stamp': repr(seconds(array.header.stamp))}
+
+    def counts(self) -> Counts:
+        """Wait for a report, for what it says of the ticks."""
+        # One may have been on its way.
+        self.report()
+        _, values = self.report()
+        return Counts(
+            float(values['stamp']), int(values['run_ticks']), int(values['run_missed_ticks']))
+
+    def set(self, name: str, value: Any) -> tuple[bool, str]:
+        """Set a parameter of the node; whether it was accepted, and why not."""
+        future = self.ask_to_set(name, value)
+        self.peer.wait_for(future.done)
+        result = future.result().results[0]
+        return result.successful, result.reason
+
+    def ask_to_set(self, name: str, value: Any) -> Any:
+        """Ask for a parameter to be set, and return what will be the answer."""
+        if isinstance(value, str):
+            typed = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+        elif isinstance(value, int):
+            typed = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
+        else:
+            typed = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+        return self.peer.ask(
+            SetParameters, 'dfp_policy/set_parameters',
+            SetParameters.Request(parameters=[Parameter(name=name, value=typed)]))
+
+    def get(self, name: str) -> ParameterValue:
+        """Get a parameter of the node."""
+        return self.peer.call(
+            GetParameters, 'dfp_policy/get_parameters',
+            GetParameters.Request(names=[name])).values[0]
+
+    def change(self, transition: int) -> bool:
+        """Ask for a transition; whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self.peer.call(ChangeState, 'dfp_policy/change_state', request).success)
+
+    def end(self, number: int = signal.SIGINT) -> None:
+        """Send a signal; the node has to stop the robot and to end as if nothing had happened."""
+        status = self.process.stop(number)
+        assert status == 0, self.process.output
+        assert 'Traceback' not in self.process.output
+
+
+def arguments(policy: Path | str, **parameters: Any) -> Iterator[str]:
+    """Write parameters for a command line."""
+    for name, value in {'policy': policy, 'robot': SHIPPED, **parameters}.items():
+        yield from ('-p', f'{name}:={value}')
+
+
+def seconds(stamp: Any) -> float:
+    """Make seconds of a stamp."""
+    return float(stamp.sec + stamp.nanosec * 1e-9)
+
+
+def speed(twist: TwistStamped) -> float:
+    """Largest number of a twist."""
+    vectors = (twist.twist.linear, twist.twist.angular)
+    return max(abs(getattr(vector, name)) for vector in vectors for name in 'xyz')

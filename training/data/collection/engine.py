@@ -1,0 +1,274 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Collect episodes with several processes, and go on after a kill.
+
+Every finished episode is kept in a folder beside the file that it will be part of. An episode is
+decided by the recipe and its number alone, so that neither the number of processes nor an
+interruption changes the file.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+import json
+import multiprocessing
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
+import os
+from pathlib import Path
+import shutil
+import signal
+import threading
+import time
+from typing import Any, Protocol
+from zipfile import ZIP_STORED
+
+import numpy as np
+from tqdm import tqdm
+
+from training.data.transitions import npz
+from training.evaluation.environments import headless
+from training.files import atomic_path, sha256, write_json
+from training.provenance import commit, versions
+
+Episode = Mapping[str, np.ndarray]
+CARD, RECIPE = '.json', 'recipe.json'
+# What decides an episode besides the recipe and its number.
+DECIDING = ('machine', 'numpy', 'mujoco', 'gymnasium', 'ogbench')
+
+
+class CollectionError(RuntimeError):
+    """A collection cannot begin or cannot go on."""
+
+
+class Recipe(Protocol):
+    """What is to be collected; it can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """Name the file, from the folder of all data on, without its ending."""
+
+    @property
+    def suffix(self) -> str:
+        """Give the file's ending, with the dot."""
+
+    @property
+    def parted(self) -> bool:
+        """Tell whether the file has a part for validation, so that no other file is needed."""
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides an episode besides its number; plain JSON."""
+
+    def make_env(self) -> Any:
+        """Make the environment to collect from, once a process."""
+
+    def collect(self, env: Any, number: int) -> Episode | None:
+        """Collect one episode: arrays of numbers or text by key, or None where it failed."""
+
+    def write(self, path: Path, episodes: list[Episode]) -> int:
+        """Write episodes into a file; returns how many rows they have."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """
+    When a collection is complete.
+
+    :param episodes: Episodes to be kept; those that failed do not count.
+    :param hours: Or hours after which no further episode begins, counted from this start.
+    """
+
+    episodes: int | None = None
+    hours: float | None = None
+
+
+def collect(recipe: Recipe, path: Path, budget: Budget, first: int, workers: int) -> int:
+    """
+    Collect a file, with a ``.json`` beside it that says how; nothing is done where it is there.
+
+    :param recipe: What to collect.
+    :param path: The file.
+    :param budget: How much.
+    :param first: Number of the first episode.
+    :param workers: Processes; the result does not depend on it.
+    :returns: How many episodes the file has.
+    :raises CollectionError: Where another file is there, episodes of another recipe were kept, or
+        a process ended.
+    """
+    found = versions()
+    made = recipe.settings() | {
+        'first_episode': first, 'versions': {name: found[name] for name in DECIDING}}
+    folder = path.with_name(f'{path.stem}.partial')
+    if path.exists():
+        count = _existing(path, made | {'budget': vars(budget)})
+        shutil.rmtree(folder, ignore_errors=True)
+        return count
+    _begin(folder, made)
+    kept = list(_kept(recipe, folder, budget, first, workers))
+    if not kept:
+        raise CollectionError(f'{path}: no episode was done in time; give more --hours')
+    whole = folder / path.name
+    rows = recipe.write(whole, [_read(file) for file in kept])
+    # The card comes first: a file without one would be somebody else's.
+    write_json(path.with_suffix(CARD), made | {
+        'name': path.stem, 'budget': vars(budget), 'episodes': len(kept), 'rows': rows,
+        'sha256': sha256(whole), 'commit': commit()})
+    os.replace(whole, path)
+    shutil.rmtree(folder)
+    print(f'{path}: {len(kept)} episodes, {rows} rows')
+    return len(kept)
+
+
+def _existing(path: Path, wanted: dict[str, Any]) -> int:
+    """Make sure that the file there is the one that is wanted."""
+    try:
+        card = json.loads(path.with_suffix(CARD).read_text())
+    except (OSError, ValueError) as error:
+        raise CollectionError(
+            f'{path}: found a file of which nothing is known ({error}); remove it, or name '
+            'another --out') from error
+    wanted = wanted | {'sha256': sha256(path)}
+    differs = [key for key, value in wanted.items() if card.get(key) != value]
+    if differs:
+        raise CollectionError(
+            f'{path}: found a file of which {path.stem}{CARD} says {differs[0]} '
+            f'{card.get(differs[0])}, expected {wanted[differs[0]]}; remove both, or name another '
+            '--out')
+    print(f'{path}: there already, {card["episodes"]} episodes')
+    return int(card['episodes'])
+
+
+def _begin(folder: Path, made: dict[str, Any]) -> None:
+    """Open the folder of finished episodes, or go on with the one that is there."""
+    file = folder / RECIPE
+    if not file.exists():
+        if any(folder.glob('*.npz')):
+            raise CollectionError(
+                f'{folder}: found episodes of which nothing is known, expected {RECIPE} beside '
+                'them; remove the folder, or name another --out')
+        write_json(file, made)
+    before = json.loads(file.read_text())
+    differs = [key for key, value in made.items() if before.get(key) != value]
+    if differs:
+        raise CollectionError(
+            f'{folder}: found episodes collected with {differs[0]} {before.get(differs[0])}, now '
+            f'asked for {made[differs[0]]}; go on with the same settings, or remove the folder')
+
+
+def _kept(
+        recipe: Recipe, folder: Path, budget: Budget, first: int, workers: int) -> Iterator[Path]:
+    """Yield the files of episodes that succeeded, in order, until the budget is used up."""
+    end = time.monotonic() + (budget.hours or float('inf')) * 3600
+    missing, number = budget.episodes or float('inf'), first
+    waiting: deque[tuple[Path, Future[None]]] = deque()
+    with _pool(recipe, folder, workers) as pool, tqdm(
+            total=budget.episodes, desc=folder.stem, unit='episode', disable=None) as bar:
+        while missing:
+            while len(waiting) < min(2 * workers, missing) and time.monotonic() < end:
+                with _control_c_waits():
+                    future = pool.submit(_work, number)
+                waiting.append((folder / f'{number:08d}.npz', future))
+                number += 1
+            if not waiting:
+                return
+            file, future = waiting.popleft()
+            future.result()
+            if _succeeded(file):
+                missing -= 1
+                bar.update()
+                yield file
+
+
+@contextmanager
+def _pool(recipe: Recipe, folder: Path, workers: int) -> Iterator[ProcessPoolExecutor]:
+    # It comes first because its start would let Ctrl-C through again.
+    resource_tracker.ensure_running()
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context('spawn'), _start_worker, (recipe, folder))
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise CollectionError(
+            f'{folder}: a process ended before its episode; where memory ran out, ask for fewer '
+            '--workers. Finished episodes are kept: the same command goes on from them') from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _control_c_waits() -> Iterator[None]:
+    """
+    Start processes that never see a Ctrl-C; this one sees it at the end of the block.
+
+    It is this one's to answer: it lets the episodes end that have begun. A process that ignored it
+    only once its modules are imported would die before, and print where.
+    """
+    came: list[int] = []
+    # The mask is inherited. Here it does not suffice: any other thread may be given the signal.
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+_env: Any = None
+_recipe: Recipe
+_folder: Path
+
+
+def _start_worker(recipe: Recipe, folder: Path) -> None:
+    global _recipe, _folder
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    headless()
+    _recipe, _folder = recipe, folder
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _work(number: int) -> None:
+    """Collect an episode into the folder, unless it is there; a failed one has no arrays."""
+    global _env
+    file = _folder / f'{number:08d}.npz'
+    if file.exists():
+        return
+    if _env is None:
+        _env = _recipe.make_env()
+    with atomic_path(file) as partial:
+        npz.write(partial, _recipe.collect(_env, number) or {}, ZIP_STORED)
+
+
+def _succeeded(file: Path) -> bool:
+    with np.load(file) as arrays:
+        return bool(arrays.files)
+
+
+def _read(file: Path) -> Episode:
+    with np.load(file) as arrays:
+        return dict(arrays)

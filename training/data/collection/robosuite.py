@@ -1,0 +1,192 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Make demonstrations of robosuite's Lift or Can, in exactly the format of Robomimic's files.
+
+Scripted operators of several skills take turns, as in Robomimic's multi-human data. Every
+demonstration draws from a generator of its own, seeded by the seed and its number.
+
+Of the kind ``joint`` the arm is commanded at its joints, in absolute targets. The file's
+``env_args`` say so, and within which range all of its targets are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from importlib import metadata
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import h5py
+import numpy as np
+
+from training.data.collection.engine import Episode
+from training.data.collection.joint_targets import JointTargets, wander
+from training.evaluation.environments import headless
+
+KINDS = ('mh', 'joint')
+# Operators are slow rather than hasty: they may take longer than a policy.
+PATIENCE = 2
+# Steps that follow success, as people let go a moment later.
+LINGER = 5
+VALIDATION_SHARE = 0.1
+# What an episode holds besides the arrays of a demonstration: of whom, and MuJoCo's model as XML.
+ABOUT = ('operator', 'skill', 'model_file')
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    What is to be collected.
+
+    :param task: ``lift`` or ``can``.
+    :param seed: Seed of the whole file.
+    :param kind: One of :data:`KINDS`: the effector is commanded, or the joints are.
+    """
+
+    task: str
+    seed: int
+    kind: str = 'mh'
+    suffix: str = '.hdf5'
+    parted: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """Return where presets look, without the ending; Robomimic's name for robosuite 1.5."""
+        return f'robomimic/{self.task}/{self.kind}/low_dim_v15'
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that decides a demonstration besides its number."""
+        return asdict(self) | {'robosuite': metadata.version('robosuite')}
+
+    def make_env(self) -> Any:
+        """Make the environment that the demonstrations come from."""
+        headless()
+        from dfp_ros.sim.simulation.robosuite_env import make_env
+        env = make_env(f'{self.task}-{self.kind}-low_dim')
+        env.limit *= PATIENCE
+        return env
+
+    def collect(self, env: Any, number: int) -> Episode:
+        """
+        Solve one episode; failed attempts are thrown away.
+
+        :param env: What :meth:`make_env` made.
+        :param number: The demonstration's; with the recipe it decides everything.
+        :returns: ``actions``, ``rewards``, ``dones``, ``states``, ``obs/KEY``, ``next_obs/KEY``,
+            one row a step, and :data:`ABOUT`.
+        """
+        from training.data.collection.robosuite_operators import at_joints, OPERATORS, Script
+        operator = OPERATORS[number % len(OPERATORS)]
+        if self.kind == 'joint':
+            operator = at_joints(operator)
+        attempt = 0
+        while True:
+            generator = np.random.default_rng([self.seed, number, attempt])
+            env.reset(seed=int(generator.integers(2**31)))
+            script = Script(env, operator, generator)
+            if self.kind == 'joint':
+                wander(env, generator)
+            columns = _attempt(env, script)
+            if columns is not None:
+                about = operator.name, operator.skill, env.suite.sim.model.get_xml()
+                return columns | {
+                    key: np.array(text) for key, text in zip(ABOUT, about, strict=True)}
+            attempt += 1
+
+    def write(self, path: Path, episodes: list[Episode]) -> int:
+        """
+        Write demonstrations.
+
+        ``mask/train`` and ``mask/valid`` part them; ``mask/better``, ``mask/okay`` and
+        ``mask/worse`` list those of operators of a skill.
+        """
+        from dfp_ros.sim.simulation import robosuite_env
+        from dfp_ros.sim.simulation.robosuite_joints import with_joint_control
+        masks: dict[str, list[str]] = {}
+        total, count = 0, len(episodes)
+        valid = np.random.default_rng([self.seed, count]).permutation(count)[
+            :round(VALIDATION_SHARE * count)]
+        with h5py.File(path, 'w') as file:
+            data = file.create_group('data')
+            for number, episode in enumerate(episodes):
+                name = f'demo_{number}'
+                total += _write(data.create_group(name), episode)
+                for mask in ('valid' if number in valid else 'train', str(episode['skill']),
+                             str(episode['operator'])):
+                    masks.setdefault(mask, []).append(name)
+            data.attrs['total'] = total
+            env_args = robosuite_env.default_env_args(robosuite_env.TASKS[self.task])
+            if self.kind == 'joint':
+                env_args = with_joint_control(env_args, *_range(episodes))
+            data.attrs['env_args'] = json.dumps(env_args, indent=4)
+            for mask, names in sorted(masks.items()):
+                file[f'mask/{mask}'] = np.array(names, dtype='S')
+        return total
+
+
+def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
+    """Record an attempt, and some steps more; None where it failed."""
+    rows: dict[str, list[Any]] = {key: [] for key in ('actions', 'rewards', 'dones', 'states')}
+    joints = JointTargets(env) if env.joints else None
+    observations = [_observation(env)]
+    left, success = LINGER, False
+    while left:
+        action = script.action()
+        rows['states'].append(env.suite.sim.get_state().flatten())
+        if joints:
+            # The file holds what robosuite takes, rad, which the environment scales.
+            action = joints.targets(action)
+        _, reward, success, truncated, _ = env.step(
+            env.joints.actions(action) if joints else action)
+        left -= bool(success or left < LINGER)
+        if truncated and left == LINGER:
+            return None
+        rows['actions'].append(action)
+        # The file holds robosuite's own reward, 0 or 1, which the environment shifts.
+        rows['rewards'].append(reward + 1)
+        rows['dones'].append(int(success or not left))
+        observations.append(_observation(env))
+    if not success:
+        return None
+    columns = {key: np.array(values) for key, values in rows.items()}
+    for key in observations[0]:
+        values = np.array([observation[key] for observation in observations])
+        columns[f'obs/{key}'], columns[f'next_obs/{key}'] = values[:-1], values[1:]
+    return columns
+
+
+def _range(episodes: list[Episode]) -> tuple[np.ndarray, np.ndarray]:
+    """Find the range of all targets of each joint, rad, to full hundredths."""
+    targets = np.concatenate([episode['actions'][:, :-1] for episode in episodes])
+    return np.floor(targets.min(axis=0) * 100) / 100, np.ceil(targets.max(axis=0) * 100) / 100
+
+
+def _observation(env: Any) -> dict[str, np.ndarray]:
+    """Copy what Robomimic keeps: all that the robot measures, and the object."""
+    return {
+        key: value.copy() for key, value in env.parts.items()
+        if key.startswith('robot') or key == 'object'}
+
+
+def _write(group: h5py.Group, episode: Episode) -> int:
+    """Write a demonstration; tell its steps."""
+    steps = len(episode['actions'])
+    group.attrs['num_samples'] = steps
+    group.attrs['model_file'] = str(episode['model_file'])
+    for key, values in episode.items():
+        if key not in ABOUT:
+            group.create_dataset(key, data=values)
+    return steps

@@ -1,0 +1,155 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+A run's data in one file, or in numbered files of which one is in memory at a time.
+
+OGBench's data of 100 million steps are 100 such files. Which one is in follows from the number of
+updates alone, so that a resumed run goes on with the same one. What the policy says of its data,
+and the normaliser, are of all files: one pass reads each of them once before the first update, and
+what it found is kept beside them for the next run.
+
+At no time are more than two files' transitions in memory: the one that was in is let go before
+the next is read, and a reader takes at most one and a half times what it returns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import hashlib
+from pathlib import Path
+import re
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dfp_ros.spec import ObservationField
+from training.config import TrainConfig
+from training.data.datasets.load import load_file, locate
+from training.data.datasets.summary import keep, kept, state, Summary
+from training.data.transitions.statistics import measure
+from training.data.transitions.transitions import DataError, Transitions
+
+NUMBER = re.compile(r'.+-\d{3,}')
+
+
+class Data:
+    """
+    What a run learns from, one file at a time.
+
+    :param config: ``data`` names a file, the folder of numbered ones, or their name without the
+        number.
+    :raises DataError: Where there is none, or one cannot be read or differs in kind.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self.files = files(Path(config.data))
+        self._orders: dict[int, np.ndarray] = {}
+        self._whole: Transitions | None = None
+        several = len(self.files) > 1
+        summary = kept(self.files, config) if several else None
+        if summary:
+            self.statistics, self._description = summary.statistics, summary.description
+            return
+        before = state(self.files) if several else []
+        first = self._read(0)
+        self.statistics, self._description = measure(first.observations), _description(first)
+        if several:
+            del first
+            self._summarise()
+            keep(self.files, config, Summary(self.statistics, self._description), before)
+        else:
+            self._whole = first
+
+    def index(self, step: int) -> int:
+        """Tell which file is in memory for the update after ``step`` updates."""
+        if len(self.files) == 1:
+            return 0
+        # An online phase keeps the file that the offline phase ended with.
+        step = max(0, min(step, self._config.steps - 1))
+        turn, place = divmod(step // self._config.swap_every, len(self.files))
+        if turn not in self._orders:
+            generator = np.random.default_rng((self._config.seed, turn))
+            self._orders = {turn: generator.permutation(len(self.files))}
+        return int(self._orders[turn][place])
+
+    def load(self, step: int) -> Transitions:
+        """Read the file for the update after ``step`` updates, described by all of them."""
+        read, self._whole = self._whole or self._read(self.index(step)), None
+        return replace(read, **self._description)
+
+    def _read(self, index: int) -> Transitions:
+        return load_file(self.files[index], self._config)
+
+    def _summarise(self) -> None:
+        """Read all files, one at a time, for what is said of the data as a whole."""
+        found = self._description
+        hashes = hashlib.sha256(found['source']['sha256'].encode())
+        for i in tqdm(range(1, len(self.files)), desc='data', unit='file', disable=None):
+            read = self._read(i)
+            here = _description(read)
+            for key in ('observation_fields', 'action_fields'):
+                found[key] = _joined(self.files[i], found[key], here[key])
+            self.statistics = self.statistics.joined(measure(read.observations))
+            hashes.update(here['source']['sha256'].encode())
+            found['source'] = {
+                key: value + here['source'].get(key, 0) if isinstance(value, int) else value
+                for key, value in found['source'].items()}
+            del read
+        found['source'] |= {
+            'file': f'{self.files[0].name} to {self.files[-1].name}', 'files': len(self.files),
+            'sha256': hashes.hexdigest()}
+
+
+def files(path: Path) -> list[Path]:
+    """
+    List the files that a run's ``data`` stands for; those for validation are not among them.
+
+    :raises DataError: Where there is none.
+    """
+    numbered = [
+        file for file in sorted(path.parent.glob(f'{path.stem}-*{path.suffix}'))
+        if NUMBER.fullmatch(file.stem) and file.stem.rpartition('-')[0] == path.stem]
+    if numbered and not path.exists():
+        return numbered
+    place = locate(path)
+    if not place.is_dir():
+        return [place]
+    within = [file for file in sorted(place.glob('*.npz')) if NUMBER.fullmatch(file.stem)]
+    if not within:
+        raise DataError(
+            f'{place}: found a folder without numbered files, expected name-000.npz and so on')
+    return within
+
+
+def _description(transitions: Transitions) -> dict[str, Any]:
+    return {
+        'observation_fields': transitions.observation_fields,
+        'action_fields': transitions.action_fields, 'source': dict(transitions.source)}
+
+
+def _joined(path: Path, fields: tuple[Any, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Widen the ranges of fields to those of another file."""
+    if [(field.name, field.size) for field in fields] != [
+            (field.name, field.size) for field in others]:
+        raise DataError(
+            f'{path}: found {", ".join(field.name for field in others)}, expected what the first '
+            f'file holds, {", ".join(field.name for field in fields)}')
+    low, high = ('low', 'high') if isinstance(fields[0], ObservationField) else (
+        'data_low', 'data_high')
+    return tuple(replace(field, **{
+        low: tuple(map(min, getattr(field, low), getattr(other, low))),
+        high: tuple(map(max, getattr(field, high), getattr(other, high)))})
+        for field, other in zip(fields, others, strict=True))

@@ -1,0 +1,108 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What is said of numbered files as a whole, kept beside them so that a run need not read them all.
+
+It holds for the files' names, sizes and times of change, and for how they are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+import hashlib
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+import numpy as np
+
+from dfp_ros.core.files.bounded_json import read_json
+from dfp_ros.spec import ActionField, ObservationField
+from training.config import TrainConfig
+from training.data.transitions.statistics import Statistics
+from training.data.transitions.stored import read_fields
+from training.files import write_json
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """
+    What is said of all files.
+
+    :param statistics: Of their observations.
+    :param description: ``observation_fields``, ``action_fields`` and ``source`` of transitions.
+    """
+
+    statistics: Statistics
+    description: dict[str, Any]
+
+
+def kept(files: list[Path], config: TrainConfig) -> Summary | None:
+    """Read the summary that was kept; None, and a word of it, where it is of no use any more."""
+    path = _path(files, config)
+    try:
+        content = read_json(path.read_text())
+        if content['of'] != state(files):
+            print(f'{path}: is of other files than are there now; reading them', file=sys.stderr)
+            return None
+        count, *columns = content['statistics']
+        return Summary(
+            Statistics(int(count), *(np.array(column, np.float64) for column in columns)), {
+                'observation_fields': read_fields(
+                    path, ObservationField, content['observation_fields']),
+                'action_fields': read_fields(path, ActionField, content['action_fields']),
+                'source': dict(content['source'])})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f'{path}: cannot be read ({error!r}); reading the data files', file=sys.stderr)
+        return None
+
+
+def keep(files: list[Path], config: TrainConfig, summary: Summary, of: list[Any]) -> None:
+    """
+    Keep a summary, where the files' folder can be written to.
+
+    :param of: What :func:`state` said of the files before they were read.
+    """
+    path, statistics = _path(files, config), summary.statistics
+    columns = statistics.mean, statistics.deviation, statistics.low, statistics.high
+    fields = {
+        name: [asdict(field) for field in summary.description[name]]
+        for name in ('observation_fields', 'action_fields')}
+    try:
+        write_json(path, {
+            'of': of, 'statistics': [statistics.count, *(c.tolist() for c in columns)],
+            **fields, 'source': summary.description['source']})
+    except OSError as error:
+        print(f'{path}: cannot be kept ({error}); the next start reads all files again',
+              file=sys.stderr)
+
+
+def _path(files: list[Path], config: TrainConfig) -> Path:
+    """Name the file: another one for another way of reading, such as for another task."""
+    reading = [
+        config.environment, config.success_timing, config.filter_key,
+        list(config.observation_keys)]
+    digest = hashlib.sha256(json.dumps(reading).encode()).hexdigest()[:12]
+    return files[0].with_name(f'{files[0].stem.rpartition("-")[0]}.summary-{digest}.json')
+
+
+def state(files: list[Path]) -> list[Any]:
+    """Tell what changes with the files: names, sizes and times of change."""
+    found = [(file.name, file.stat()) for file in files]
+    return [VERSION, *([name, about.st_size, about.st_mtime_ns] for name, about in found)]

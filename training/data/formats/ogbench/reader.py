@@ -1,0 +1,198 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+OGBench's manipulation data, for a single task, as transitions.
+
+The files are OGBench's own ``.npz``; rewards and masks come from its ``relabel_dataset``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ogbench.relabel_utils import relabel_dataset
+
+from dfp_ros.sim.simulation.ogbench_env import make_env
+from training.data.formats.ogbench.scenes import ACTION, PERIOD, scene_of, SCENES
+from training.data.transitions.npz import Archive, opened
+from training.data.transitions.transitions import (
+    action_fields,
+    DataError,
+    observation_fields,
+    Transitions,
+)
+from training.files import sha256
+
+
+def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitions:
+    """
+    Load a data file for a single-task environment.
+
+    An episode's last row has no successor, so it gives no transition, as in OGBench's loader.
+    Arrays are read one by one, in blocks of rows, and the state that decides the rewards is
+    dropped before the next one: what is held at once is little more than the transitions.
+
+    :param path: An ``.npz`` in OGBench's format.
+    :param environment: For example ``cube-single-singletask-task2-v0``.
+    :param success_timing: ``pre`` where the state before a step decides its reward and mask, as
+        in OGBench from 1.2 on; ``post`` where the state after it does, as in 1.1.
+    :raises DataError: Where the file is missing, cut off, lacks a key, has other dimensions
+        than the environment, or holds a number that is not finite.
+    """
+    scene = SCENES[scene_of(environment)]
+    with opened(path) as file:
+        missing = [key for key in ('terminals', *scene.widths) if key not in file]
+        if missing:
+            raise DataError(
+                f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}, '
+                f'expected terminals, {", ".join(scene.widths)}; name the environment that the '
+                'file is for, or collect or copy it again')
+        ends = _ends(path, file)
+        before, everything = ~ends, np.ones_like(ends)
+        after = np.concatenate([[False], before[:-1]])
+        rewards, masks = _judge(environment, {
+            key: _rows(path, file, key, scene.widths[key], len(ends), everything)[0]
+            for key in ('qpos', 'button_states') if key in scene.widths})
+        _rows(path, file, 'qvel', scene.widths['qvel'], len(ends))
+        (actions,) = _rows(path, file, 'actions', scene.widths['actions'], len(ends), before)
+        observations, next_observations = _rows(
+            path, file, 'observations', scene.widths['observations'], len(ends), before, after)
+    decides = before if success_timing == 'pre' else after
+    rewards, masks = rewards[decides], masks[decides]
+    return Transitions(
+        observations=observations, actions=actions, next_observations=next_observations,
+        rewards=rewards, masks=masks, terminals=ends[after].astype(np.float32),
+        observation_fields=observation_fields(scene.observation, observations),
+        action_fields=action_fields(ACTION, actions), period=PERIOD,
+        source={
+            'file': path.name, 'sha256': sha256(path), 'steps': len(actions),
+            'episodes': int(ends.sum()), 'solved_steps': int((masks == 0).sum())}).check(path)
+
+
+def load_unrewarded(path: Path) -> Transitions:
+    """
+    Load a file of a scene that is not known; its rewards are left 0.
+
+    :raises DataError: Where the file is missing, damaged, or its arrays do not fit each other.
+    """
+    with opened(path) as file:
+        missing = [key for key in ('terminals', 'observations', 'actions') if key not in file]
+        if missing:
+            raise DataError(
+                f'{path}: the key {missing[0]!r} is missing; found {", ".join(file) or "nothing"},'
+                ' expected observations, actions and terminals; collect, convert or copy the file '
+                'again')
+        ends = _ends(path, file)
+        before = ~ends
+        after = np.concatenate([[False], before[:-1]])
+        (actions,) = _rows(path, file, 'actions', _width(path, file, 'actions'), len(ends), before)
+        observations, next_observations = _rows(
+            path, file, 'observations', _width(path, file, 'observations'), len(ends), before,
+            after)
+    zeros = np.zeros(len(actions), np.float32)
+    return Transitions(
+        observations=observations, actions=actions, next_observations=next_observations,
+        rewards=zeros, masks=zeros + 1, terminals=ends[after].astype(np.float32),
+        observation_fields=observation_fields(
+            [('observation', observations.shape[1], '1')], observations),
+        action_fields=action_fields([('action', actions.shape[1], '1', 1.0)], actions),
+        period=PERIOD, source={'file': path.name}).check(path)
+
+
+def _width(path: Path, file: Archive, key: str) -> int:
+    """Tell how many numbers a row has."""
+    shape, _ = file.header(key)
+    if len(shape) != 2 or not shape[1]:
+        raise DataError(
+            f'{path}: {key}: found shape {shape}, expected rows of numbers; collect, convert or '
+            'copy the file again')
+    return shape[1]
+
+
+def _ends(path: Path, file: Archive) -> np.ndarray:
+    """Tell which rows end an episode."""
+    terminals = file.array('terminals')
+    numbers = terminals.ndim == 1 and terminals.dtype.kind in 'biuf'
+    if not numbers or not np.isin(terminals, (0, 1)).all():
+        raise DataError(
+            f'{path}: terminals: found {terminals.dtype} of shape {terminals.shape}, expected one '
+            'column of 0 and 1; write 1 where an episode ends, or collect or copy the file again')
+    ends = terminals.astype(bool)
+    if not ends[-1:].any():
+        raise DataError(
+            f'{path}: terminals: found no end of an episode on the last of {len(ends)} rows, '
+            'expected 1; the file may be cut off: collect or copy it again')
+    empty = np.flatnonzero(ends & np.concatenate([[True], ends[:-1]]))
+    if len(empty):
+        raise DataError(
+            f'{path}: terminals: found an episode of a single row, row {empty[0]}, expected at '
+            'least two: an action and where it led; leave it out, or collect or copy the file '
+            'again')
+    return ends
+
+
+def _rows(
+        path: Path, file: Archive, key: str, width: int, count: int,
+        *wanted: np.ndarray) -> list[np.ndarray]:
+    """
+    Read rows of an array, and make sure that all of it fits.
+
+    :param width: Numbers a row.
+    :param count: Rows of the file.
+    :param wanted: Masks of them; an array comes back for each.
+    """
+    (*shape,), kind = file.header(key)
+    expected = [count, width]
+    if shape[1:] == expected[1:] and shape != expected:
+        raise DataError(
+            f'{path}: {key}: found {shape[0]} rows, expected {count} as in terminals; collect or '
+            'copy the file again')
+    if shape != expected:
+        raise DataError(
+            f'{path}: {key} has shape {tuple(shape)}, the environment needs {tuple(expected)}; '
+            'name the environment that the file is for')
+    counted = key == 'button_states'
+    if not counted:
+        if not np.issubdtype(kind, np.floating):
+            raise DataError(
+                f'{path}: {key}: found {kind}, expected float32; write it as such, or collect or '
+                'copy the file again')
+        kind = np.dtype(np.float32)
+    taken = [np.empty((np.count_nonzero(mask), shape[1]), kind) for mask in wanted]
+    filled = [0] * len(wanted)
+    for start, block in file.blocks(key):
+        with np.errstate(over='ignore'):  # what float32 has no room for is found to be infinite
+            values = block.astype(kind, copy=False)
+        fine = np.isin(values, (0, 1)) if counted else np.isfinite(values)
+        if not fine.all():
+            odd = 'other than 0 and 1' if counted else 'that is not finite'
+            row = start + int(np.argwhere(~fine)[0][0])
+            raise DataError(
+                f'{path}: {key} holds a number {odd}, in row {row}; leave its episode out, or '
+                'collect or copy the file again')
+        for i, mask in enumerate(wanted):
+            rows = values[mask[start:start + len(values)]]
+            taken[i][filled[i]:filled[i] + len(rows)] = rows
+            filled[i] += len(rows)
+    return taken
+
+
+def _judge(environment: str, state: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Give each row its reward and mask, as the environment's task has them."""
+    env = make_env(environment)
+    # OGBench wants the environment's name to know which state decides the reward.
+    relabel_dataset(environment, env, state)
+    env.close()
+    return state['rewards'], state['masks']

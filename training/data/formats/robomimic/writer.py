@@ -1,0 +1,89 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Transitions in Robomimic's low-dimensional HDF5 format.
+
+A part of the observation is a field of it. Robomimic's rewards are 1 where a step solves the task
+and 0 before, so 1 is added to ours, in float64, where that is exact. Targets of joints are written
+in rad, as ``env_args`` have them. ``dones`` is 1 where the task is solved and on an episode's last
+step, as Robomimic has it; ``masks``, which it ignores, tells the one from the other. States and
+models of a simulator are not known and not written, so the file can be learned from, but not
+played back.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from dfp_ros.sim.simulation.robosuite_joints import joint_range
+from training.data.transitions.transitions import Transitions
+from training.files import atomic_path
+
+# Added to our rewards.
+SHIFT = 1.0
+# One demonstration in so many is for validation.
+VALID = 10
+
+
+def write(path: Path, data: Transitions) -> None:
+    """
+    Write an ``.hdf5``.
+
+    :param path: Ends in ``.hdf5``.
+    :param data: What to write.
+    """
+    env_args = data.source.get('env_args') or {
+        'env_name': 'none', 'env_kwargs': {'control_freq': 1 / data.period}}
+    ends = np.flatnonzero(data.terminals) + 1
+    starts = np.concatenate([[0], ends[:-1]])
+    with atomic_path(path) as partial, h5py.File(partial, 'w') as file:
+        group = file.create_group('data')
+        group.attrs['total'] = len(data)
+        group.attrs['env_args'] = json.dumps(env_args)
+        group.attrs['source'] = json.dumps(dict(data.source))
+        actions = _actions(data)
+        for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            demo = group.create_group(f'demo_{i}')
+            demo['actions'] = actions[start:end]
+            _write_episode(demo, data, slice(int(start), int(end)))
+        names = np.array([f'demo_{i}' for i in range(len(ends))], dtype='S')
+        valid = np.zeros(len(names), bool)
+        chosen = np.random.default_rng(0).permutation(len(names))
+        valid[chosen[:len(names) // VALID or len(names) > 1]] = True
+        file['mask/train'], file['mask/valid'] = names[~valid], names[valid]
+
+
+def _actions(data: Transitions) -> np.ndarray:
+    """Take actions as the environment that they are of takes them."""
+    if 'env_args' not in data.source:
+        return data.actions
+    from dfp_ros.sim.simulation.robosuite_env import convert
+    joints = joint_range(convert(data.source['env_args']))
+    return joints.targets(data.actions) if joints else data.actions
+
+
+def _write_episode(demo: h5py.Group, data: Transitions, rows: slice) -> None:
+    demo.attrs['num_samples'] = rows.stop - rows.start
+    demo['rewards'] = data.rewards[rows].astype(np.float64) + SHIFT
+    demo['dones'] = np.maximum(1 - data.masks[rows], data.terminals[rows]).astype(np.int64)
+    demo['masks'] = data.masks[rows]
+    start = 0
+    for field in data.observation_fields:
+        columns = slice(start, start := start + field.size)
+        demo[f'obs/{field.name}'] = data.observations[rows, columns]
+        demo[f'next_obs/{field.name}'] = data.next_observations[rows, columns]

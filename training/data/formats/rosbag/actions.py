@@ -1,0 +1,206 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Commands to actions: the way back from what was sent to numbers in [-1, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from dfp_ros.core.description.commands import CommandEntry, CommandTopic, JOINT_NAMES, TRAJECTORY
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.rotations import AXIS_ANGLE, SIX_D, WXYZ, XYZW
+from dfp_ros.core.text.numbers import all_shown
+from dfp_ros.core.text.printable import listed
+from dfp_ros.core.transforms import TRANSFORMS
+from dfp_ros.spec import PolicySpec
+from training.data.transitions.transitions import DataError
+
+
+class CommandError(ValueError):
+    """A message says no command that could be an action; the text says why."""
+
+
+# From a quaternion w x y z.
+_ROTATIONS: Mapping[str, Callable[[tuple[float, float, float, float]], Sequence[float]]] = {
+    WXYZ: lambda quaternion: quaternion,
+    XYZW: lambda quaternion: (*quaternion[1:], quaternion[0]),
+    AXIS_ANGLE: TRANSFORMS['axis_angle'].compute,
+    SIX_D: TRANSFORMS['rotation_6d'].compute}
+
+
+@dataclass(frozen=True)
+class ActionScale:
+    """
+    What the numbers of an action mean.
+
+    :param fields: Name, size and unit of each part, in order.
+    :param low: Physical value at action -1, shape (act_dim,).
+    :param high: Physical value at action +1, shape (act_dim,).
+    """
+
+    fields: tuple[tuple[str, int, str], ...]
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of_policy(cls, spec: PolicySpec) -> ActionScale:
+        """Take it from a policy's specification."""
+        return cls(
+            tuple((field.name, field.size, field.unit) for field in spec.action),
+            np.array([value for field in spec.action for value in field.low]),
+            np.array([value for field in spec.action for value in field.high]))
+
+    @classmethod
+    def of_robot(cls, robot: RobotDescription) -> ActionScale:
+        """
+        Take it from a robot's description: ``limit``, or else the limits that are kept anyway.
+
+        A position has its range then, which need not lie around zero, and a velocity its largest
+        speed.
+
+        :raises DataError: Where nothing of it is there.
+        """
+        low: list[float] = []
+        high: list[float] = []
+        entries = [(topic, entry) for topic in robot.commands for entry in topic.entries]
+        for topic, entry in entries:
+            lowest, highest = _bounds(topic, entry)
+            low += lowest
+            high += highest
+        return cls(
+            tuple((entry.action, entry.size, entry.unit) for _, entry in entries),
+            np.array(low), np.array(high))
+
+    def to_action(self, command: np.ndarray) -> np.ndarray:
+        """
+        Scale a command back.
+
+        :param command: Shape (act_dim,), SI units.
+        :return: Shape (act_dim,); within [-1, 1] where the command was within its bounds, and 0
+            where these have no width.
+        """
+        has_width = self.high > self.low
+        width = np.where(has_width, self.high - self.low, np.inf)
+        scaled: np.ndarray = (command - self.low) / width * 2 - has_width
+        return scaled
+
+    def join(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
+        """
+        Put the parts of a command, by name, in order.
+
+        :raises DataError: Where one is missing, or of another size.
+        """
+        for name, size, _ in self.fields:
+            if name not in parts or len(parts[name]) != size:
+                found = ', '.join(f'{name} ({len(values)})' for name, values in parts.items())
+                raise DataError(
+                    f'actions: found {found or "fields without names"}, expected {name} ({size}): '
+                    'robot description or policy are not those of the recording')
+        return np.concatenate([parts[name] for name, _, _ in self.fields])
+
+
+def _bounds(
+        topic: CommandTopic, entry: CommandEntry) -> tuple[Sequence[float], Sequence[float]]:
+    """Find what actions of -1 and 1 command."""
+    position, velocity = entry.limits.position, entry.limits.velocity
+    if entry.limit:
+        return [-value for value in entry.limit], entry.limit
+    kind = topic.stop.kind
+    if kind == 'position' and isinstance(position, tuple) and not entry.relative:
+        return position
+    if kind == 'velocity' and isinstance(velocity, tuple):
+        return [-value for value in velocity], velocity
+    key = 'limits.velocity' if kind == 'velocity' else 'limits.position, with low and high'
+    instead = '' if kind == 'other' or entry.relative else f', or {key} in numbers,'
+    raise DataError(
+        f"{entry.where}: the key 'limit' is missing, which says what an action of 1 commands, and "
+        f'-1 the other way; add it{instead} or give --policy')
+
+
+def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
+    """
+    Take the parts of a command out of the message that carries them.
+
+    Of a trajectory, that is its first point.
+
+    :return: By name of the action field, SI units.
+    :raises DataError: Where no message of this type has such a field, or any says what the action
+        was.
+    :raises CommandError: Where this message has no command, such as a trajectory without a point,
+        which cancels the one before, or only a part of it.
+    """
+    parts = {}
+    for entry in topic.entries:
+        if entry.relative:
+            raise DataError(
+                f'{entry.where}: {entry.action} counts from where the robot was, which '
+                f'{topic.topic} does not say; record ~/decision (publish_decisions: true)')
+        try:
+            numbers = np.array(_read_numbers(topic, entry, message), np.float64)
+        except AttributeError as error:
+            raise DataError(
+                f'{entry.where}: cannot be read from {topic.type} on {topic.topic}: {error}'
+            ) from error
+        except CommandError as error:
+            raise CommandError(f'{topic.topic}: {error}') from error
+        if not np.isfinite(numbers).all():
+            raise CommandError(
+                f'{topic.topic}: {entry.path}: found {all_shown(numbers)}, expected finite '
+                'numbers')
+        parts[entry.action] = (numbers - (entry.offset or 0)) / (entry.scale or 1)
+    return parts
+
+
+def _read_numbers(topic: CommandTopic, entry: CommandEntry, message: Any) -> Sequence[float]:
+    """Take the numbers of one field, in the message's units."""
+    if entry.rotation:
+        quaternion = attrgetter(entry.path)(message)
+        x, y, z, w = (getattr(quaternion, name) for name in 'xyzw')
+        return _ROTATIONS[entry.rotation]((w, x, y, z))
+    if entry.joints or entry.indices:
+        return _read_elements(topic, entry, message)
+    leaves = [f'{entry.path}.{name}' for name in entry.components] or [entry.path]
+    return [attrgetter(leaf)(message) for leaf in leaves]
+
+
+def _read_elements(topic: CommandTopic, entry: CommandEntry, message: Any) -> Sequence[float]:
+    """Take elements of an array, by joint or by index."""
+    holder, path = message, entry.path
+    if topic.type == TRAJECTORY:
+        if not len(message.points):
+            raise CommandError('found a trajectory without a point, which cancels the one before')
+        holder, path = message.points[0], path.removeprefix('points.')
+    array = attrgetter(path)(holder)
+    if not entry.joints:
+        if max(entry.indices) >= len(array):
+            raise CommandError(
+                f'{entry.path}: found {len(array)} numbers, expected at least '
+                f'{max(entry.indices) + 1}')
+        return [array[index] for index in entry.indices]
+    names = list(getattr(message, JOINT_NAMES[topic.type]))
+    for joint in entry.joints:
+        if names.count(joint) != 1:
+            raise CommandError(
+                f'found {"no command for" if joint not in names else "two commands for"} joint '
+                f'{joint!r}; there are {listed(names) or "none"}')
+    if len(array) != len(names):
+        raise CommandError(
+            f'{entry.path}: found {len(array)} numbers, expected one for each of the {len(names)} '
+            f'joints')
+    return [array[names.index(joint)] for joint in entry.joints]

@@ -1,0 +1,281 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Robots' own recordings, rosbag2 as mcap or sqlite3, as transitions.
+
+Episodes go from mark to mark (:mod:`dfp_ros.core.control.episode_marks`). The reward is -1 a step
+until a success, and 0 for the step that led to it, after which nothing follows. A gap splits an
+episode; it is never filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from dfp_ros.core.control.decision_row import read_decision
+from dfp_ros.core.control.episode_marks import TOPIC
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.description.sources import RECEIVE
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_reader import SampleReader
+from dfp_ros.core.observation.tf_reader import TransformReader
+from dfp_ros.spec import ActionField
+from training.data.formats.rosbag.actions import ActionScale, CommandError, read_command
+from training.data.formats.rosbag.bag import Bag
+from training.data.formats.rosbag.clocks import StampClocks
+from training.data.formats.rosbag.decision_steps import decision_steps
+from training.data.formats.rosbag.episodes import cut, Piece
+from training.data.formats.rosbag.grid_steps import grid_steps
+from training.data.formats.rosbag.report import Report
+from training.data.formats.rosbag.steps import Event, Step
+from training.data.transitions.transitions import DataError, observation_fields, Transitions
+
+Reader: TypeAlias = Callable[[Any, int], Sample | None]
+ARRAY, STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    How recordings are read.
+
+    :param period: Control period in s.
+    :param scale: What the numbers of an action mean.
+    :param action: What was sent, or what the policy answered before any limit.
+    :param ticks: Steps of the node, or of a grid; ``auto`` takes the node's where they are there.
+    :param unended: What happens to episodes without an end mark: they are dropped, or kept as
+        not solved. Where they are kept, a recording without any mark is one such episode.
+    :param namespace: Namespace of the recorded topics.
+    :param decisions: Topic of the decisions.
+    :param marks: Topic of the marks.
+    """
+
+    period: float
+    scale: ActionScale
+    action: Literal['sent', 'raw'] = 'sent'
+    ticks: Literal['auto', 'decisions', 'grid'] = 'auto'
+    unended: Literal['drop', 'keep'] = 'drop'
+    namespace: str = ''
+    decisions: str = 'dfp_policy/decision'
+    marks: str = TOPIC
+
+
+def convert(
+        paths: Iterable[Path], robot: RobotDescription, options: Options,
+) -> tuple[Transitions, Report]:
+    """
+    Convert recordings.
+
+    A recording that cannot be used is left out, and the report names it with the reason.
+
+    :param paths: Bags.
+    :param robot: Description of the robot.
+    :param options: How they are read.
+    :raises DataError: Where no bag can be used, one is given twice, or nothing in them can be
+        learned from.
+    """
+    report = Report()
+    pieces: list[Piece] = []
+    sources: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            found, digest, reported = _read(path, robot, options)
+        except DataError as error:
+            report.refused.append(str(error))
+            continue
+        for source in sources:
+            if source['sha256'] == digest:
+                raise DataError(
+                    f'{path}: found the same recording as {source["bag"]}; give it once')
+        pieces += found
+        report.add(reported)
+        sources.append({'bag': path.name, 'sha256': digest})
+    if not sources:
+        raise DataError('\n'.join(report.refused))
+    if not pieces:
+        raise DataError(
+            f'{", ".join(source["bag"] for source in sources)}: found nothing to learn from'
+            + ''.join(f'\n  {line}' for line in report.lines())
+            + ('' if report.counts['episodes marked'] or options.unended == 'keep' else
+               '\n  no episode is marked; --unended keep takes all of it for one')
+            + ''.join(f'\nleft out: {reason}' for reason in report.refused))
+    return _assemble(pieces, robot, options, sources, report), report
+
+
+def _read(
+        path: Path, robot: RobotDescription, options: Options,
+) -> tuple[list[Piece], str, Report]:
+    """Read one bag: pieces of its episodes, its hash, and what there is to report."""
+    report, clocks = Report(), StampClocks(robot.sources.values())
+    marks = _resolve(options, options.marks)
+    with Bag(path) as bag:
+        if bag.count(marks):
+            bag.require(marks, STRING, 'the option --marks')
+        marked = options.unended == 'drop' or bool(bag.count(marks))
+        pieces = list(cut(_steps(bag, robot, options, clocks), marked, options.unended, report))
+        if bag.lost:
+            report.counts['bytes lost at a cut end'] += bag.lost
+        report.notes += bag.notes
+        if any(problem.startswith('source ') for problem in report.problems):
+            report.notes += clocks.notes()
+        return pieces, _hash(bag.files), report
+
+
+def _resolve(options: Options, topic: str) -> str:
+    """Name a topic in full."""
+    if topic.startswith('/'):
+        return topic
+    return '/' + '/'.join(part for part in (options.namespace.strip('/'), topic) if part)
+
+
+def _steps(
+        bag: Bag, robot: RobotDescription, options: Options, clocks: StampClocks,
+) -> Iterator[Step]:
+    """Choose where the steps come from, and go through them."""
+    decisions = _resolve(options, options.decisions)
+    decided = options.ticks == 'decisions' or (options.ticks == 'auto' and bag.count(decisions))
+    if decided:
+        bag.require(decisions, ARRAY, 'the option --decisions')
+    elif options.action == 'raw':
+        raise DataError(
+            f'{bag.path}: found no decision on {decisions}, which --action raw is taken from')
+    events = clocks.watch(_events(bag, robot, options, bool(decided)))
+    period = round(options.period * 1e9)
+    if decided:
+        return decision_steps(events, robot, options.scale, period, options.action == 'raw')
+    return grid_steps(events, robot, options.scale, period)
+
+
+def _events(
+        bag: Bag, robot: RobotDescription, options: Options, decided: bool) -> Iterator[Event]:
+    """Go through the messages that matter, decoded as the node decodes them."""
+    types: dict[str, str] = {}
+    # What reads a source is known once a message shows whether it has a header.
+    sources: dict[str, list[tuple[str, Reader | None]]] = {}
+    for source in robot.sources.values():
+        topic = _resolve(options, source.topic)
+        bag.require(topic, source.type, source.where)
+        types[topic] = source.type
+        if not source.child:
+            sources.setdefault(topic, []).append((source.name, None))
+            continue
+        reader = TransformReader(
+            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE)
+        sources.setdefault(topic, []).append((source.name, reader.read))
+        static = _resolve(options, source.static_topic)
+        if bag.count(static):
+            types[static] = source.type
+            sources.setdefault(static, []).append(
+                (source.name, partial(reader.read, is_static=True)))
+    commands = {}
+    for command in () if decided else robot.commands:
+        topic = _resolve(options, command.topic)
+        bag.require(topic, command.type, command.where)
+        types[topic] = command.type
+        commands[topic] = command
+    decisions, marks = _resolve(options, options.decisions), _resolve(options, options.marks)
+    types |= {marks: STRING} | ({decisions: ARRAY} if decided else {})
+    for topic, time, message in bag.messages(types):
+        if topic in sources:
+            for i, (name, read) in enumerate(sources[topic]):
+                if read is None:
+                    stamped = hasattr(message, 'header') and robot.sources[name].time != RECEIVE
+                    read = SampleReader(
+                        robot.readings(name), stamped, bool(robot.sources[name].frame_id),
+                        robot.sources[name].is_latched).read
+                    sources[topic][i] = name, read
+                try:
+                    sample = read(message, time)
+                except AttributeError as error:
+                    raise DataError(
+                        f'{bag.path}: {topic}: {robot.sources[name].where}: {error}') from error
+                if sample is not None:
+                    yield Event('sample', name, time, sample)
+        elif topic in commands:
+            try:
+                content: Any = read_command(commands[topic], message)
+            except CommandError as error:
+                content = str(error)
+            yield Event('command', commands[topic].name, time, content)
+        elif topic == marks:
+            yield Event('mark', '', time, message.data)
+        else:
+            parts = [(part.label, part.size) for part in message.layout.dim]
+            try:
+                yield Event('decision', '', time, read_decision(parts, message.data))
+            except ValueError as error:
+                raise DataError(f'{bag.path}: {topic}: {error}') from error
+
+
+def _assemble(
+        pieces: list[Piece], robot: RobotDescription, options: Options,
+        sources: list[dict[str, Any]], report: Report) -> Transitions:
+    """Put pieces into one layout."""
+    lengths = [len(piece.observations) - 1 for piece in pieces]
+    ends = np.cumsum(lengths) - 1
+    size = sum(lengths)
+    rewards, masks = np.full(size, -1, np.float32), np.ones(size, np.float32)
+    terminals = np.zeros(size, np.float32)
+    terminals[ends] = 1
+    solved = ends[[piece.success for piece in pieces]]
+    rewards[solved] = masks[solved] = 0
+    observations = np.concatenate([piece.observations[:-1] for piece in pieces])
+    found = np.concatenate([piece.actions[:-1] for piece in pieces])
+    actions = np.clip(found, -1, 1).astype(np.float32)
+    report.counts['actions clipped to their bounds'] += int(
+        (np.abs(found) > 1 + 1e-6).any(axis=1).sum())
+    report.counts['transitions'] = size
+    layout = [(entry.name, entry.size, entry.unit) for entry in robot.observation]
+    return Transitions(
+        observations=observations, actions=actions,
+        next_observations=np.concatenate([piece.observations[1:] for piece in pieces]),
+        rewards=rewards, masks=masks, terminals=terminals,
+        observation_fields=observation_fields(layout, observations),
+        action_fields=_action_fields(options.scale, actions), period=options.period,
+        source={
+            'bags': sources, 'robot': robot.name, 'action': options.action,
+            'unended': options.unended, 'steps': size, 'episodes': len(pieces),
+            'solved_steps': len(solved), 'counts': dict(report.counts),
+            'dropped': dict(report.problems), 'left_out': list(report.refused)},
+    ).check(', '.join(source['bag'] for source in sources))
+
+
+def _action_fields(scale: ActionScale, actions: np.ndarray) -> tuple[ActionField, ...]:
+    """Describe the actions."""
+    fields, start = [], 0
+    for name, size, unit in scale.fields:
+        run = slice(start, start + size)
+        fields.append(ActionField(name, size, unit, *(
+            tuple(float(value) for value in values) for values in (
+                scale.low[run], scale.high[run], actions[:, run].min(axis=0),
+                actions[:, run].max(axis=0)))))
+        start += size
+    return tuple(fields)
+
+
+def _hash(files: Iterable[Path]) -> str:
+    """Hash the files of a bag as one."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open('rb') as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,155 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The steps of a policy node, from its recorded decisions.
+
+Each names the very samples that it was made from, so that neither the jitter of a recorder nor
+the order in which it received things changes what the policy saw.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.decision_row import RecordedDecision
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_index import SampleIndex
+from dfp_ros.core.safety.reasons import Reason
+from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.steps import Event, Observer, Step, Tick
+from training.data.transitions.transitions import DataError
+
+# A recorder may get a decision before a sample that it was made from, by a little, in ns; samples
+# that are much older are forgotten.
+_LATE, _MEMORY = 1_000_000_000, 10_000_000_000
+# Node and recorder do not receive a message at the same time, but within this, in ns.
+
+
+def decision_steps(
+        events: Iterable[Event], robot: RobotDescription, scale: ActionScale, period: int,
+        raw: bool) -> Iterator[Step]:
+    """
+    Go through the steps of the policy node.
+
+    :param period: Control period in ns.
+    :param raw: Take what the policy answered, instead of what was sent.
+    :raises DataError: At the end, where the node ticked at another rate.
+    """
+    layouts = robot.layouts
+    samples = {name: SampleIndex(layouts.get(name)) for name in robot.sources}
+    waiting: deque[Event] = deque()
+    observer = Observer(robot)
+    last: RecordedDecision | None = None
+    spacings: list[int] = []
+
+    def steps(now: int) -> Iterator[Step]:
+        nonlocal last
+        while waiting and waiting[0].time < now - _LATE:
+            event = waiting.popleft()
+            if event.kind == 'mark':
+                yield event.content
+                continue
+            decision: RecordedDecision = event.content
+            follows, problem = _follows(last, decision, period)
+            if last is not None and decision.number == last.number + 1 and not decision.lockstep:
+                spacings.append(decision.stamp - last.stamp)
+            last = decision
+            yield _decided(decision, follows, problem, samples, observer, scale, raw)
+
+    for event in events:
+        yield from steps(event.time)
+        if event.kind == 'sample':
+            samples[event.name].add(event.content)
+            samples[event.name].forget(event.time - _MEMORY)
+        elif event.kind in ('decision', 'mark'):
+            waiting.append(event)
+    yield from steps(2**63)
+    if spacings and abs((usual := float(np.median(spacings))) - period) > period / 4:
+        raise DataError(
+            f'decisions: found steps that are {usual * 1e-9:.4g} s apart, expected '
+            f'{period * 1e-9:.4g} s: the node ran at another rate than the one asked for; use '
+            '--ticks grid, or that rate')
+
+
+def _follows(
+        last: RecordedDecision | None, decision: RecordedDecision, period: int,
+) -> tuple[bool, str]:
+    """Tell whether a decision is the next one, and if not, why that is a problem."""
+    if last is None or decision.number != last.number + 1:
+        return False, ''
+    passed = decision.stamp - last.stamp
+    if passed <= 0:
+        return False, 'clock set back'
+    if decision.lockstep:
+        return True, ''
+    # A step that came late by more is not what a policy at this rate would see.
+    return abs(passed - period) <= period / 2, ''
+
+
+def _decided(
+        decision: RecordedDecision, follows: bool, problem: str,
+        samples: Mapping[str, SampleIndex], observer: Observer, scale: ActionScale,
+        raw: bool) -> Tick:
+    """Make the step of a decision."""
+    where = decision.stamp, follows
+    if not follows:
+        observer.reset()
+    if problem:
+        return Tick(*where, problem)
+    found, missing = _samples(decision, samples)
+    # Where the node computed an observation, it counts for later ones, whatever came of it.
+    observed = decision.observation is not None or decision.reason is Reason.WAITING
+    if missing or not observed:
+        observer.reset()
+    if decision.state is not State.RUNNING:
+        if observed and not missing:
+            observer.observe(decision.stamp, found)
+        return Tick(*where, f'node {decision.state.value}: {decision.reason.words}')
+    if missing:
+        return Tick(*where, 'sample not recorded', detail=(
+            f'source {missing!r}: the sample that the node saw is not in the recording'))
+    observation, problem, detail = observer.observe(decision.stamp, found)
+    if observation is not None and decision.observation is not None and (
+            observation.shape != decision.observation.shape):
+        raise DataError(
+            f'decisions: found observations of {decision.observation.size} numbers, expected the '
+            f'{observation.size} of the robot description, which is not that of the recording; '
+            'give that one, or use --ticks grid')
+    parts = decision.action if raw else decision.sent
+    if parts is None:
+        return Tick(*where, problem or 'no action', detail=detail)
+    action = scale.join(parts) if raw else scale.to_action(scale.join(parts))
+    if not problem and not np.isfinite(action).all():
+        name = next(name for name, values in parts.items() if not np.isfinite(values).all())
+        problem, detail = 'number not finite', f'{"action" if raw else "sent"}/{name}'
+    return Tick(*where, problem, observation, action, decision.observation, detail)
+
+
+def _samples(
+        decision: RecordedDecision, samples: Mapping[str, SampleIndex],
+) -> tuple[dict[str, Sample], str]:
+    """Find the samples that a decision was made from; name a source whose sample is missing."""
+    found: dict[str, Sample] = {}
+    for name, seen in samples.items():
+        times = decision.times(name)
+        sample = None if times is None else seen.find(times, decision.stamp)
+        if sample is None:
+            return found, name
+        found[name] = sample
+    return found, ''

@@ -1,0 +1,93 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Episodes of a recording, cut out of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dfp_ros.core.control.episode_marks import FAILURE, MARKS, START, SUCCESS
+from training.data.formats.rosbag.report import Report
+from training.data.formats.rosbag.steps import Step, Tick
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Steps without a gap: what was seen and done, and whether the last state is a success."""
+
+    observations: np.ndarray
+    actions: np.ndarray
+    success: bool
+
+
+def cut(
+        steps: Iterable[Step], marked: bool, unended: str, report: Report) -> Iterator[Piece]:
+    """
+    Cut steps into episodes at the marks, and those into pieces at the gaps.
+
+    :param steps: Steps, with the marks between them.
+    :param marked: Whether an episode begins with a mark; else all that comes before one is one.
+    :param unended: ``keep`` keeps episodes without an end mark, as not solved.
+    :param report: Counts.
+    """
+    # Pieces of the episode that goes on, None between episodes.
+    pieces: list[list[Tick]] | None = None if marked else [[]]
+    counts = report.counts
+
+    def finish(success: bool) -> Iterator[Piece]:
+        counts['episodes kept'] += 1
+        # A gap before the mark, or all but one step of it: nobody knows what led to the success.
+        reached = success and bool(pieces and len(pieces[-1]) > 1)
+        counts['episodes solved'] += reached
+        counts['successes lost in a gap'] += success and not reached
+        whole = [piece for piece in pieces or () if len(piece) > 1]
+        counts['splits at gaps'] += max(0, len(whole) - 1)
+        for piece in whole:
+            yield Piece(
+                np.array([tick.observation for tick in piece], np.float32),
+                np.array([tick.action for tick in piece]),
+                reached and piece is (pieces or [[]])[-1])
+
+    def give_up(reason: str) -> Iterator[Piece]:
+        if pieces is not None:
+            counts[f'episodes {reason}'] += 1
+            if unended == 'keep':
+                yield from finish(False)
+
+    for step in steps:
+        if isinstance(step, Tick):
+            if pieces is None:
+                counts['steps outside episodes'] += 1
+                continue
+            report.tick(step)
+            if step.problem or not step.follows:
+                pieces.append([])
+            if not step.problem:
+                pieces[-1].append(step)
+        elif step == START:
+            yield from give_up('started again')
+            pieces = [[]]
+            counts['episodes marked'] += 1
+        elif step in (SUCCESS, FAILURE):
+            if pieces is None:
+                counts['ends without a start'] += 1
+            else:
+                yield from finish(step == SUCCESS)
+            pieces = None
+        else:
+            counts[f'unknown marks, not {", ".join(MARKS)}'] += 1
+    yield from give_up('without an end')

@@ -1,0 +1,138 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Steps on a grid of the control period, for recordings without decisions, such as teleoperation.
+
+At each time of the grid a sample of every source is taken, by the policy node's own rules of
+which one that is and how old it may be.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from dfp_ros.core.control.episode_marks import START
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.observation.freshness import check_sources
+from dfp_ros.core.observation.sample_store import SampleStore
+from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.steps import Event, Observer, Step, Tick
+from training.data.transitions.transitions import DataError
+
+# Where nothing was recorded for longer, in ns, the grid begins anew: a clock that was set, from
+# 1970 for example, would have it go on for ever.
+_PAUSE = 60_000_000_000
+# Steps of a grid at most: 11 days at 20 Hz. What is sparser than any robot's recording, but for a
+# message a minute, would go on for as long.
+_MOST_STEPS = 20_000_000
+
+
+def grid_steps(
+        events: Iterable[Event], robot: RobotDescription, scale: ActionScale, period: int,
+) -> Iterator[Step]:
+    """
+    Go through a grid of the control period, which begins anew at each mark of a start.
+
+    The action of a step is the first command that came within its period; where there is none, the
+    last one before, if that is not older than a period too. A message that says no command,
+    such as a trajectory without a point, is a gap where it counts.
+
+    :param period: Control period in ns.
+    :raises DataError: Where there are more steps than any robot makes.
+    """
+    store = SampleStore(robot.sources)
+    observer = Observer(robot)
+    commands: dict[str, deque[tuple[int, Any]]] = {
+        topic.name: deque() for topic in robot.commands}
+    waiting: deque[tuple[int, Step]] = deque()
+    due: int | None = None
+    follows = False
+    count = 0
+
+    def steps(now: int) -> Iterator[Step]:
+        while waiting and waiting[0][0] + period <= now:
+            _, step = waiting.popleft()
+            yield _commanded(step, commands, scale, period) if isinstance(step, Tick) else step
+
+    for event in events:
+        due = event.time if due is None else due
+        if event.time - due > _PAUSE:
+            waiting.append((due, Tick(due, False, 'nothing recorded', detail=(
+                f'nothing for {(event.time - due) * 1e-9:.0f} s; did the recording pause, or was '
+                'the clock set?'))))
+            due, follows = event.time, False
+        while due < event.time:
+            count += 1
+            if count > _MOST_STEPS:
+                raise DataError(
+                    f'found more than {_MOST_STEPS} control steps of {period * 1e-9:g} s; give '
+                    'shorter recordings')
+            waiting.append((due, _on_grid(due, follows, robot, store, observer)))
+            follows, due = True, due + period
+        yield from steps(event.time)
+        if event.kind == 'sample':
+            store.add(event.name, event.content)
+        elif event.kind == 'command':
+            commands[event.name].append((event.time, event.content))
+        elif event.kind == 'mark':
+            waiting.append((event.time, event.content))
+            if event.content == START:
+                due, follows = event.time, False
+    yield from steps(2**63)
+
+
+def _on_grid(
+        now: int, follows: bool, robot: RobotDescription, store: SampleStore,
+        observer: Observer) -> Tick:
+    """Make a step of the grid, as yet without an action."""
+    if not follows:
+        observer.reset()
+    samples = store.at(now)
+    reason, text = check_sources(now, robot.sources.values(), samples)
+    if reason:
+        observer.reset()
+        return Tick(now, follows, f'source {reason.words}', detail=text)
+    observation, problem, detail = observer.observe(now, samples)
+    return Tick(now, follows, problem, observation, detail=detail)
+
+
+def _commanded(
+        tick: Tick, commands: dict[str, deque[tuple[int, Any]]], scale: ActionScale, period: int,
+) -> Tick:
+    """Add the action of a step."""
+    parts: dict[str, np.ndarray] = {}
+    for name, queue in commands.items():
+        while len(queue) > 1 and queue[1][0] < tick.time:
+            queue.popleft()
+        within = [content for time, content in queue if tick.time <= time < tick.time + period]
+        before = [content for time, content in queue if tick.time - period <= time < tick.time]
+        if not within and not before:
+            return tick if tick.problem else Tick(
+                tick.time, tick.follows, 'no command',
+                detail=f'commands.{name}: no message within a period of the step')
+        counting = within or before[-1:]
+        # One that cancels ends the command of this step early, whether it came first or later.
+        for content in counting:
+            if isinstance(content, str):
+                return tick if tick.problem else Tick(
+                    tick.time, tick.follows, 'command unusable',
+                    detail=f'commands.{name}: {content}')
+        parts.update(counting[0])
+    return Tick(
+        tick.time, tick.follows, tick.problem, tick.observation,
+        scale.to_action(scale.join(parts)), detail=tick.detail)

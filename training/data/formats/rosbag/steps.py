@@ -1,0 +1,116 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Control steps of a recording, with the observation that the policy node computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.observation.builder import ObservationBuilder
+from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
+
+
+@dataclass(frozen=True)
+class Event:
+    """
+    A message of the recording.
+
+    :param kind: What it is.
+    :param name: Name of the source, or of the command topic; empty for the others.
+    :param time: When it was received, in ns.
+    :param content: A sample, parts of a command by name or a text that says why it is none, a
+        decision, or a mark.
+    """
+
+    kind: Literal['sample', 'command', 'decision', 'mark']
+    name: str
+    time: int
+    content: Any
+
+
+@dataclass(frozen=True)
+class Tick:
+    """
+    One control step.
+
+    :param time: In ns.
+    :param follows: Whether it is one control period after the last one.
+    :param problem: Why it cannot be learned from; empty where it can.
+    :param observation: Shape (obs_dim,), float32, or None where there is a problem.
+    :param action: Shape (act_dim,), in [-1, 1] if nothing was beyond its bounds, or None.
+    :param logged: The observation that the node logged, or None.
+    :param detail: The problem at more length.
+    """
+
+    time: int
+    follows: bool
+    problem: str
+    observation: np.ndarray | None = None
+    action: np.ndarray | None = None
+    logged: np.ndarray | None = None
+    detail: str = ''
+
+
+Step: TypeAlias = 'Tick | str'
+"""A tick, or the word of a mark between two ticks."""
+
+
+class Observer:
+    """
+    Computes observations as the node does, and sees to it that no source goes back in time.
+
+    :param robot: The robot's description.
+    """
+
+    def __init__(self, robot: RobotDescription) -> None:
+        """Start before the first observation."""
+        self._builder = ObservationBuilder(robot.observation)
+        self._times: dict[str, int] = {}
+
+    def reset(self) -> None:
+        """Forget what was before: for where steps were left out, or an episode begins."""
+        self._builder.reset()
+
+    def observe(
+            self, now: int, samples: Mapping[str, Sample],
+            ) -> tuple[np.ndarray | None, str, str]:
+        """
+        Compute an observation.
+
+        :param now: Time of the step in ns.
+        :param samples: One of every source.
+        :return: The observation or None, the problem if any, and that at more length.
+        """
+        # What is latched may be replaced by what was stamped anywhere.
+        times = {name: sample.time for name, sample in samples.items() if not sample.lasts}
+        back = [name for name, time in times.items() if time < self._times.get(name, time)]
+        before, self._times = self._times, times
+        if back:
+            self.reset()
+            return None, 'stamps out of order', (
+                f'source {back[0]!r}: a message stamped {times[back[0]]} ns came after one '
+                f'stamped {before[back[0]]} ns')
+        try:
+            return self._builder.build(samples, now), '', ''
+        except NotReadyError as error:
+            return None, 'earlier steps missing', str(error)
+        except NotFiniteError as error:
+            return None, 'number not finite', str(error)
+        except ObservationError as error:
+            return None, 'message unreadable', str(error)

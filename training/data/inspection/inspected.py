@@ -1,0 +1,180 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What an inspection of a data file finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
+from training.data.datasets.file_kind import environment_of, is_ogbench
+from training.data.datasets.load import load
+from training.data.inspection.facts import Dimension, Facts, gather, summary
+from training.data.inspection.figures import panels
+from training.data.inspection.verdict import judge, Verdict
+from training.data.transitions import stored
+from training.data.transitions.transitions import DataError, Transitions
+from training.evaluation.environment_fit import choose_environment, misfits
+from training.pages.style import drawing
+from training.pages.templates import template
+from training.presets import PRESETS
+
+TEMPLATE = 'inspect.html.jinja'
+ANSWERS = {'yes': 'can train', 'but': 'can train, but', 'no': 'cannot train'}
+COLUMNS = ('low', 'mean', 'high', 'deviation')
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """
+    A data file, and what was found in it.
+
+    :param path: Of the file.
+    :param environment: What its rewards are for; empty where nothing says it.
+    :param data: Its steps.
+    :param facts: Of them.
+    :param verdicts: Of the presets.
+    """
+
+    path: Path
+    environment: str
+    data: Transitions
+    facts: Facts
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def rewarded(self) -> bool:
+        """Tell whether its rewards are known."""
+        return bool(self.environment)
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Say what is in it, a label and some words a row."""
+        if self.environment == NO_ENVIRONMENT:
+            known = [('environment', 'none needed, the file holds its rewards')]
+        elif self.rewarded:
+            known = [('environment', self.environment)]
+        else:
+            known = [('rewards', 'cannot be computed: no environment is known; name one with '
+                                 '--environment')]
+        dropped = [
+            ('dropped before', ', '.join(f'{why}: {count}' for why, count in counts.items()))
+            for counts in [self.data.source.get('dropped')] if counts]
+        return [*known, *summary(self.facts, self.rewarded), *dropped]
+
+    @property
+    def origin(self) -> list[tuple[str, str]]:
+        """Say where it came from."""
+        return [(key, str(value)) for key, value in self.data.source.items()]
+
+
+def inspect(
+        path: Path, environment: str | None = None,
+        presets: tuple[str, ...] = tuple(PRESETS)) -> Inspected:
+    """
+    Look into a data file.
+
+    :param path: Of any format that :func:`training.data.datasets.load.load` reads.
+    :param environment: What its rewards are for; where None, the file says it, or its name.
+    :param presets: Names of those to judge.
+    :raises DataError: Where it cannot be read.
+    """
+    known = environment_of(path) if environment is None else environment
+    data = load(_config(path, known)) if known else _unrewarded(path)
+    facts = gather(data)
+    read = {known: (data, facts)}
+    verdicts = []
+    for preset in presets:
+        config = replace(PRESETS[preset][1], data=str(path))
+        if environment is not None:
+            try:
+                config = replace(config, environment=environment)
+            except ConfigError as error:
+                verdicts.append(Verdict(preset, 'no', (str(error),)))
+                continue
+        else:
+            try:
+                config, _ = choose_environment(config)
+            except ConfigError as error:
+                verdicts.append(Verdict(preset, 'no', (str(error),)))
+                continue
+        # A reader may refuse an environment, or know other rewards for another task of its scene.
+        if config.environment not in read and not stored.is_stored(path) and not (
+                is_ogbench(path) and any(misfits(config.environment, data))):
+            try:
+                other = load(_config(path, config.environment))
+            except DataError as error:
+                verdicts.append(Verdict(preset, 'no', (str(error).removeprefix(f'{path}: '),)))
+                continue
+            read[config.environment] = other, gather(other)
+        its = config.environment if config.environment in read else known
+        verdicts.append(judge(preset, config, *read[its], bool(its)))
+    return Inspected(path, known, data, facts, tuple(verdicts))
+
+
+def _config(path: Path, environment: str) -> TrainConfig:
+    return TrainConfig(data=str(path), environment=environment)
+
+
+def _unrewarded(path: Path) -> Transitions:
+    """Read an OGBench file of a scene that is not known."""
+    from training.data.formats.ogbench import reader as ogbench
+    return ogbench.load_unrewarded(path)
+
+
+def numbers(dimension: Dimension) -> list[str]:
+    """Lay out a dimension as cells: name, unit, :data:`COLUMNS`, remark."""
+    return [
+        dimension.name, dimension.unit,
+        *(f'{getattr(dimension, column):.4g}' for column in COLUMNS), dimension.remark]
+
+
+def terminal(found: Inspected) -> str:
+    """Lay out what was found for people at a terminal."""
+    lines = [str(found.path), *_aligned([['', *row] for row in found.rows]), '']
+    cells = [['', 'number', 'unit', *COLUMNS, '']]
+    cells += [
+        ['', *numbers(one)] for one in (*found.facts.observation, *found.facts.action)]
+    lines += [*_aligned(cells, right=range(3, 7)), '']
+    for verdict in found.verdicts:
+        reasons = f': {"; ".join(verdict.reasons)}' if verdict.reasons else ''
+        lines.append(f'  {verdict.preset:22}  {ANSWERS[verdict.answer]}{reasons}')
+    return '\n'.join(lines)
+
+
+def _aligned(cells: list[list[str]], right: Any = ()) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        '  '.join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in cells]
+
+
+def page(all_found: list[Inspected]) -> str:
+    """Write the page."""
+    files = [
+        {
+            'name': found.path.name, 'rows': found.rows, 'origin': found.origin,
+            'verdicts': found.verdicts,
+            'dimensions': [
+                numbers(one) for one in (*found.facts.observation, *found.facts.action)],
+            'sections': {
+                section: [{'title': title, 'svg': drawing(title, draw)} for title, draw in drawn]
+                for section, drawn in panels(found.data, found.facts, found.rewarded).items()}}
+        for found in all_found]
+    return template(Path(__file__).parent, TEMPLATE).render(
+        files=files, columns=COLUMNS, answers=ANSWERS)

@@ -1,0 +1,131 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Members of an ``.hdf5``, none of which lies in another file.
+
+h5py follows links, and reads data stored elsewhere, without a word; here they are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from training.data.transitions.hdf5_probe import require_readable, too_large
+from training.data.transitions.transitions import DataError
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[File]:
+    """
+    Open an ``.hdf5``, and say of whatever cannot be read in it what is wrong.
+
+    :raises DataError: In the block too, where a part of the file turns out damaged.
+    """
+    try:
+        require_readable(path)
+        with h5py.File(path, 'r') as file:
+            yield File(path, file)
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError(
+            f'{path}: found more than there is memory for ({error}); choose some of it with a '
+            'filter_key or with observation_keys') from error
+    # h5py raises TypeError and ValueError of types and names that damage has made.
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f'{path}: found a file that is damaged or not HDF5 ({error}); collect or copy it '
+            'again') from error
+
+
+@dataclass(frozen=True)
+class File:
+    """
+    An open file whose members are looked at before they are opened.
+
+    :param path: Of the file, for errors.
+    :param file: The same, open.
+    """
+
+    path: Path
+    file: h5py.File
+
+    def group(self, key: str) -> h5py.Group:
+        """Open a group."""
+        found = self._open(key)
+        if not isinstance(found, h5py.Group):
+            raise DataError(
+                f'{self.path}: {key}: found a data set, expected a group; collect or copy '
+                'the file again')
+        return found
+
+    def numbers(self, key: str) -> h5py.Dataset:
+        """Open a data set of numbers."""
+        found = self._data(key)
+        if found.dtype.kind not in 'biuf' or not found.shape:
+            raise DataError(
+                f'{self.path}: {key}: found {found.dtype} of shape {found.shape}, expected '
+                'rows of numbers; collect or copy the file again')
+        if too_large(found) or found.size and not found.id.get_storage_size():
+            raise DataError(
+                f'{self.path}: {key}: found {found.dtype} of shape {found.shape}, for which the '
+                f'file has {found.id.get_storage_size()} bytes: it was not written, or is made '
+                'to fill the memory; leave the demonstration out with a filter_key, or collect '
+                'or copy the file again')
+        return found
+
+    def names(self, key: str) -> list[str]:
+        """Read a list of names."""
+        found = self._data(key)
+        if found.ndim != 1 or h5py.check_string_dtype(found.dtype) is None:
+            raise DataError(
+                f'{self.path}: {key}: found {found.dtype}, expected a list of names; write them '
+                'as text, or name another filter_key')
+        return [str(name) for name in found.asstr()[()]]
+
+    def _data(self, key: str) -> h5py.Dataset:
+        """Open a data set whose content lies in this very file."""
+        found = self._open(key)
+        if not isinstance(found, h5py.Dataset):
+            raise DataError(
+                f'{self.path}: {key}: found a group, expected a data set; collect or '
+                'copy the file again')
+        if found.external or found.is_virtual:
+            raise DataError(
+                f'{self.path}: {key}: found data that lie in another file, which is not read; '
+                'copy them into this one')
+        return found
+
+    def _open(self, key: str) -> Any:
+        """Go down to a member, never along a link that leaves the file."""
+        member: Any = self.file
+        for name in key.split('/'):
+            link = member.get(name, getlink=True) if isinstance(member, h5py.Group) else None
+            if link is None:
+                there = ', '.join(member) if isinstance(member, h5py.Group) else 'a data set'
+                raise DataError(
+                    f'{self.path}: the key {key!r} is missing; found {there or "nothing"}; '
+                    'collect or copy the file again, or name what it has with observation_keys')
+            if not isinstance(link, h5py.HardLink):
+                raise DataError(
+                    f'{self.path}: {key}: found a link to elsewhere, which is not followed; copy '
+                    'what it points to into the file')
+            member = member[name]
+        return member

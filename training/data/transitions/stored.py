@@ -1,0 +1,223 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Transitions in a file of their own, with everything that other formats leave out.
+
+An ``.npz`` with one array a column of :class:`Transitions`, and their description as JSON text:
+what converters write, and what a trainer reads without knowing where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+import json
+import operator
+from pathlib import Path
+from typing import Any
+import zipfile
+
+import numpy as np
+
+from dfp_ros.spec import ActionField, ObservationField
+from training.data.transitions import npz
+from training.data.transitions.npz import Archive, opened, UNREADABLE
+from training.data.transitions.transitions import (
+    COLUMNS,
+    DataError,
+    LONGEST_PERIOD,
+    SHORTEST,
+    Transitions,
+)
+from training.files import atomic_path, sha256
+
+DESCRIPTION = 'description'
+VERSION = 1
+# Characters of a description: some thousand fields.
+LONGEST = 4_000_000
+
+
+@dataclass(frozen=True)
+class Description:
+    """
+    What a file says of its steps.
+
+    :param observation_fields: Names, units and ranges of the observation.
+    :param action_fields: Names, units and ranges of the action.
+    :param period: Control period in s.
+    :param source: Where the data came from.
+    """
+
+    observation_fields: tuple[ObservationField, ...]
+    action_fields: tuple[ActionField, ...]
+    period: float
+    source: Mapping[str, Any]
+
+
+def save(path: Path, transitions: Transitions) -> None:
+    """
+    Write transitions.
+
+    :param path: Ends in ``.npz``.
+    """
+    description = {
+        'version': VERSION, 'period': transitions.period, 'source': dict(transitions.source),
+        'observation_fields': [asdict(field) for field in transitions.observation_fields],
+        'action_fields': [asdict(field) for field in transitions.action_fields]}
+    columns = {name: getattr(transitions, name) for name in COLUMNS}
+    with atomic_path(path) as partial:
+        npz.write(partial, {**columns, DESCRIPTION: np.array(json.dumps(description))})
+
+
+def is_stored(path: Path) -> bool:
+    """Tell whether a file was written by :func:`save`; a damaged one was not."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return f'{DESCRIPTION}.npy' in file.namelist()
+    except UNREADABLE:
+        return False
+
+
+def load(path: Path) -> Transitions:
+    """
+    Read what :func:`save` wrote.
+
+    :raises DataError: Where the file is damaged, or not what it should hold.
+    """
+    with opened(path) as file:
+        described = _describe(path, file)
+        columns = {name: file.array(name) for name in COLUMNS}
+    return Transitions(
+        **columns, observation_fields=described.observation_fields,
+        action_fields=described.action_fields, period=described.period,
+        source={**described.source, 'file': path.name, 'sha256': sha256(path)}).check(path)
+
+
+def describe(path: Path) -> Description:
+    """
+    Read what a file that :func:`save` wrote says of itself, and none of its steps.
+
+    :raises DataError: Where the file is damaged, or its description is not one.
+    """
+    with opened(path) as file:
+        return _describe(path, file)
+
+
+def _describe(path: Path, file: Archive) -> Description:
+    missing = [name for name in (*COLUMNS, DESCRIPTION) if name not in file]
+    if missing:
+        raise DataError(
+            f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}; convert the '
+            'recording again')
+    shape, kind = file.header(DESCRIPTION)
+    if kind.kind != 'U' or shape or kind.itemsize > 4 * LONGEST:
+        raise DataError(
+            f'{path}: {DESCRIPTION}: found {kind} of shape {shape}, expected one text of at most '
+            f'{LONGEST} characters; convert the recording again')
+    try:
+        content = json.loads(str(file.array(DESCRIPTION)))
+        version = content['version']
+        if version == VERSION:
+            return Description(
+                read_fields(path, ObservationField, content['observation_fields']),
+                read_fields(path, ActionField, content['action_fields']),
+                _period(path, content['period']), _source(path, content['source']))
+    except DataError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        # The error may quote all of a long text.
+        raise DataError(
+            f'{path}: {DESCRIPTION}: found other contents than training.convert writes '
+            f'({repr(error)[:200]}); convert the recording again') from error
+    raise DataError(
+        f'{path}: {DESCRIPTION}: found version {str(version)[:20]}, expected {VERSION}; convert '
+        'the recording again')
+
+
+def _period(path: Path, value: Any) -> float:
+    # Before it is a float: JSON has integers that no float can hold.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (
+            SHORTEST <= value <= LONGEST_PERIOD):
+        raise DataError(
+            f'{path}: {DESCRIPTION}: period: found {str(value)[:20]}, expected {SHORTEST:g} to '
+            f'{LONGEST_PERIOD:g} s; convert the recording again')
+    return float(value)
+
+
+def _source(path: Path, value: Any) -> dict[str, Any]:
+    """Check those of the source's values that are used."""
+    source = dict(value)
+    dropped, args = source.get('dropped', {}), source.get('env_args')
+    if not isinstance(dropped, dict) or not all(
+            isinstance(count, int) for count in dropped.values()):
+        raise DataError(
+            f'{path}: {DESCRIPTION}: source: dropped: found {str(dropped)[:40]}, expected counts '
+            'by reason; convert the recording again')
+    if args is not None and not (
+            isinstance(args, dict) and isinstance(args.get('env_name'), str)
+            and isinstance(args.get('env_kwargs'), dict)):
+        raise DataError(
+            f'{path}: {DESCRIPTION}: source: env_args: found {str(args)[:40]}, expected env_name '
+            'and env_kwargs; convert the recording again')
+    return source
+
+
+def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
+    """
+    Make fields of a kind from what JSON kept of them.
+
+    :param path: Where they are from, for errors.
+    :param kind: The kind.
+    :param given: What was kept.
+    :raises DataError: Where a field is not one: its ranges are not of its size, not finite or
+        the wrong way round, or its name or unit is no text.
+    """
+    made = []
+    for field in given:
+        name, size = field['name'], field['size']
+        ranges = [value for key, value in field.items() if key not in ('name', 'size', 'unit')]
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1 or any(
+                not isinstance(values, list) or len(values) != size for values in ranges):
+            raise DataError(
+                f'{path}: {DESCRIPTION}: found the field {name!r} of size {size!r} with ranges of '
+                'other sizes, expected one number of each for each of its numbers; convert the '
+                'recording again')
+        if not all(isinstance(text, str) and text.isprintable() for text in (
+                name, field['unit'])) or not name:
+            raise DataError(
+                f'{path}: {DESCRIPTION}: found a field named {name!r} with the unit '
+                f'{field["unit"]!r}, expected text; convert the recording again')
+        numbers = [
+            np.array(values, np.float64) if all(
+                isinstance(value, int | float) and not isinstance(value, bool)
+                for value in values) else None for values in ranges]
+        if any(values is None or not np.isfinite(values).all() for values in numbers):
+            raise DataError(
+                f'{path}: {DESCRIPTION}: found ranges of the field {name!r} that are not finite '
+                'numbers; convert the recording again')
+        one = kind(**{
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in field.items()})
+        for low, high in (('low', 'high'), ('data_low', 'data_high')):
+            if any(map(operator.gt, getattr(one, low, ()), getattr(one, high, ()))):
+                raise DataError(
+                    f'{path}: {DESCRIPTION}: found {low} above {high} in the field {name!r}; '
+                    'convert the recording again')
+        made.append(one)
+    names = [field.name for field in made]
+    if not made or len(set(names)) < len(names):
+        raise DataError(
+            f'{path}: {DESCRIPTION}: found the fields {", ".join(names)[:200] or "none"}, '
+            'expected at least one, each with a name of its own; convert the recording again')
+    return tuple(made)

@@ -1,0 +1,200 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Gymnasium's environments side by side, each in a process of its own.
+
+Gymnasium waits for such a process as long as it takes, and the process dies of a Ctrl-C that only
+asked its parent for a checkpoint. :class:`Processes` bounds the first and rules out the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+import multiprocessing
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
+import os
+import signal
+import sys
+import threading
+import time
+from types import ModuleType
+from typing import Any
+import warnings
+import weakref
+
+import gymnasium
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+
+# A step takes milliseconds, a start seconds; what takes so long does not come any more, s.
+PATIENCE = 120.0
+
+
+class EnvironmentFailed(RuntimeError):
+    """An environment's process died, or does not answer."""
+
+
+def start(
+        environment: str, count: int, provenance: Mapping[str, Any] | None = None) -> VectorEnv:
+    """
+    Start environments that are reset one by one, each with a seed.
+
+    One runs in this process, several run in processes of their own; ``close`` ends them.
+
+    :param environment: Its name, see :func:`dfp_ros.sim.simulation.make_env.make_env`.
+    :param count: How many.
+    :param provenance: A policy's, see there.
+    :raises ValueError: Where there is no such environment.
+    :raises EnvironmentFailed: Where a process ends, or takes longer than :data:`PATIENCE`.
+    """
+    if count == 1:
+        return SyncVectorEnv(
+            [partial(_make, environment, provenance)], autoreset_mode=AutoresetMode.DISABLED)
+    return Processes(environment, count, provenance)
+
+
+class Processes(AsyncVectorEnv):
+    """
+    Several environments, each in a process that ends when this one ends or closes them.
+
+    :param environment: Its name.
+    :param count: How many.
+    :param provenance: A policy's.
+    """
+
+    def __init__(
+            self, environment: str, count: int,
+            provenance: Mapping[str, Any] | None = None) -> None:
+        self._environment = environment
+        began, limit = time.monotonic(), threading.Timer(PATIENCE, self._kill)
+        # A signal to the whole group (Ctrl-C, a batch system's SIGTERM) is this process's to
+        # answer: the others inherit the mask, and are ended by SIGKILL or by the closed pipe.
+        # The tracker comes first because its start lifts the mask.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        limit.start()
+        try:
+            with self._judged(), _main_hidden():
+                super().__init__(
+                    [partial(_make, environment, provenance)] * count, context='spawn',
+                    autoreset_mode=AutoresetMode.DISABLED)
+            # Before multiprocessing's own end, which sends the SIGTERM that is blocked, and waits.
+            weakref.finalize(self, _kill, self.processes)
+        except BaseException as error:
+            self._kill()
+            if isinstance(error, EnvironmentFailed) and time.monotonic() >= began + PATIENCE:
+                raise EnvironmentFailed(
+                    f'{environment}: found environments that did not start within {PATIENCE:g} s; '
+                    f'ask for fewer than {count}') from error
+            raise
+        finally:
+            limit.cancel()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def reset(
+            self, *, seed: int | list[int | None] | None = None,
+            options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """
+        Reset as gymnasium does.
+
+        :raises EnvironmentFailed: Where a process does not answer.
+        """
+        with self._judged():
+            self.reset_async(seed=seed, options=options)
+            return self.reset_wait(PATIENCE)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """
+        Step as gymnasium does.
+
+        :raises EnvironmentFailed: Where a process does not answer.
+        """
+        with self._judged():
+            self.step_async(actions)
+            return self.step_wait(PATIENCE)
+
+    def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
+        """End the processes at once, whatever they are at: they have nothing to save."""
+        self._kill()
+        for process in self.processes:
+            process.join()
+        for pipe in self.parent_pipes:
+            if pipe is not None:
+                pipe.close()
+
+    def _kill(self) -> None:
+        _kill(getattr(self, 'processes', []))
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Say of a missing answer what became of the process that owed it."""
+        try:
+            yield
+        except multiprocessing.TimeoutError as error:
+            late = [i for i, pipe in enumerate(self.parent_pipes, 1) if not pipe.poll()]
+            raise EnvironmentFailed(
+                f'{self._environment}: found no answer of environment {_listed(late)} of '
+                f'{self.num_envs} within {PATIENCE:g} s; where the machine is overloaded, ask '
+                'for fewer environments') from error
+        except (EOFError, ConnectionError) as error:
+            ended = wait([process.sentinel for process in self.processes], timeout=5)
+            codes: dict[int, int | None] = {}
+            for i, process in enumerate(self.processes, 1):
+                if process.sentinel in ended:
+                    process.join(5)
+                    codes[i] = process.exitcode
+            raise EnvironmentFailed(
+                f'{self._environment}: the process of environment {_listed(codes)} of '
+                f'{self.num_envs} ended with status {_listed(codes.values())}; where memory ran '
+                'out, ask for fewer environments') from error
+
+
+def headless() -> None:
+    """
+    Prepare a process for environments that it does not draw, before it imports MuJoCo.
+
+    Where ``MUJOCO_GL`` is set already it stays.
+    """
+    os.environ.setdefault('MUJOCO_GL', 'disable')
+    # OGBench makes its action space anew, and gymnasium warns anew, whenever it is asked for.
+    warnings.filterwarnings('ignore', message='.*precision lowered')
+
+
+def _make(environment: str, provenance: Mapping[str, Any] | None) -> gymnasium.Env:
+    headless()
+    from dfp_ros.sim.simulation.make_env import make_env
+    return make_env(environment, provenance)
+
+
+def _kill(processes: list[Any]) -> None:
+    for process in processes:
+        if process.pid is not None:
+            process.kill()
+
+
+def _listed(numbers: Iterable[int | None]) -> str:
+    return ', '.join(str(number) for number in numbers)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep new processes from importing the program: theirs is gymnasium's, and torch is slow."""
+    main = sys.modules['__main__']
+    sys.modules['__main__'] = ModuleType('__main__')
+    try:
+        yield
+    finally:
+        sys.modules['__main__'] = main

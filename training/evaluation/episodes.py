@@ -1,0 +1,134 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Episodes of a policy, in environments that step side by side.
+
+An episode's seed resets its environment and starts its noise stream, so its result depends on
+that seed alone: not on the environment that it ran in, nor on what ran beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from gymnasium.vector import VectorEnv
+import numpy as np
+
+from dfp_ros.core.policy.noise import NoiseStream
+
+Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """
+    One episode's outcome.
+
+    :param seed: Seed of the environment and of the noise stream.
+    :param success: Whether the task was solved at the last step.
+    :param steps: Actions executed.
+    :param total_reward: Sum of rewards, undiscounted.
+    :param discounted_return: Sum of rewards, that of step t times the discount to the power t.
+    :param actions: Shape (steps, act_dim), float32, in [-1, 1].
+    """
+
+    seed: int
+    success: bool
+    steps: int
+    total_reward: float
+    discounted_return: float
+    actions: np.ndarray = field(repr=False)
+
+
+def run_episodes(
+        environments: VectorEnv[Any, Any, Any], act: Act, seeds: Iterable[int],
+        noise: Callable[[int], NoiseStream], discount: float) -> Iterator[Episode]:
+    """
+    Run an episode a seed, each as soon as an environment is free; chunks go open loop.
+
+    :param environments: What :func:`training.evaluation.environments.start` started.
+    :param act: Maps an observation, shape (obs_dim,), float32, and noise, shape
+        (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim).
+    :param seeds: One an episode.
+    :param noise: Starts the stream of a seed.
+    :param discount: Discount a step.
+    :returns: Episodes in the order in which they end.
+    """
+    waiting = iter(seeds)
+    running: list[_Running | None] = [None] * environments.num_envs
+    # Declared for one seed, documented and made for a list.
+    reset: Any = environments.reset
+    actions = np.zeros(environments.action_space.shape or (), np.float32)
+    observations = np.empty(0)
+    while True:
+        starts: list[int | None] = [None] * len(running)
+        for i, episode in enumerate(running):
+            if episode is None and (seed := next(waiting, None)) is not None:
+                starts[i], running[i] = seed, _Running(seed, noise(seed), discount)
+        if not any(running):
+            return
+        fresh = np.array([seed is not None for seed in starts])
+        if fresh.any():
+            # At first all are reset: those that no episode is left for step idly with the others.
+            mask = fresh if observations.size else np.ones_like(fresh)
+            observations, _ = reset(seed=starts, options={'reset_mask': mask})
+        for i, episode in enumerate(running):
+            actions[i] = 0 if episode is None else episode.action(act, observations[i])
+        observations, rewards, terminated, truncated, infos = environments.step(actions)
+        for i, episode in enumerate(running):
+            if episode is None:
+                continue
+            episode.gain(float(rewards[i]))
+            if terminated[i] or truncated[i]:
+                running[i] = None
+                yield episode.outcome(bool(infos['success'][i]))
+
+
+class _Running:
+    """An episode under way."""
+
+    def __init__(self, seed: int, noise: NoiseStream, discount: float) -> None:
+        self._seed, self._noise, self._discount = seed, noise, discount
+        self._actions: list[np.ndarray] = []
+        self._chunk: list[np.ndarray] = []
+        self._reward = self._return = 0.0
+        self._weight = 1.0
+
+    def action(self, act: Act, observation: np.ndarray) -> np.ndarray:
+        """
+        Choose the next action.
+
+        The policy is asked for this observation alone: in a batch its matrix products would add
+        up in another order, and so in other bits, than in a batch of another size. That costs
+        little, as the physics take most of the time.
+        """
+        if not self._chunk:
+            chunk = act(np.asarray(observation, np.float32), self._noise.next())
+            self._chunk = list(np.asarray(chunk, np.float32))
+        self._actions.append(self._chunk.pop(0))
+        return self._actions[-1]
+
+    def gain(self, reward: float) -> None:
+        """Count a step's reward."""
+        self._reward += reward
+        self._return += self._weight * reward
+        self._weight *= self._discount
+
+    def outcome(self, success: bool) -> Episode:
+        """Sum up, at the end."""
+        return Episode(
+            self._seed, success, len(self._actions), self._reward, self._return,
+            np.array(self._actions))

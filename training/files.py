@@ -1,0 +1,78 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Files written whole or not at all, and their hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from dfp_ros.core.files.replaceable import require_replaceable
+from training.disk import judged, require_room, write_error, WriteError
+
+
+@contextmanager
+def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
+    """
+    Give a temporary name beside ``path``, renamed to it only if the block ends well.
+
+    :param path: The final name; its folder is made if missing.
+    :param needed: Bytes that the file is to have, where that is known.
+    :raises WriteError: Where the file cannot be written, or is a FIFO, a socket or a device; what
+        was there before stays.
+    """
+    if not path.name:
+        raise WriteError(
+            errno.EISDIR, f'{path}: cannot be written (is a folder); name a file in it', str(path))
+    try:
+        require_replaceable(path)
+    except NotADirectoryError as error:
+        raise write_error(path, error, None, 0) from error
+    except OSError as error:
+        raise WriteError(
+            error.errno, f'{path}: cannot be written ({error.strerror}); name another place',
+            str(path)) from error
+    if path.is_dir():
+        # The rename would say so in the end, when the work is done.
+        raise write_error(path, IsADirectoryError(errno.EISDIR, ''), None, 0)
+    partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
+    try:
+        with judged(path, partial, needed):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if needed is not None:
+                require_room(path, needed, 'the file')
+            yield partial
+            os.replace(partial, path)
+    finally:
+        # Where its folder cannot be, it is not.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file in one piece."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + '\n')
+
+
+def sha256(path: Path) -> str:
+    """Hash a file's bytes, as hexadecimal digits."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,0 +1,83 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Say what is in data files, and which presets can train on them.
+
+    python -m training.inspect_data data/cube-single-play-v0.npz
+    python -m training.inspect_data recorded.npz --html recorded.html
+
+Whatever ``training.train`` reads is read, and refused with the same words. OGBench's files say by
+their name which environment they are for; ``--environment`` says it for other names, and for
+another task. Of a folder of numbered files each is told. The page needs no other file and no
+network.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+from training.data.datasets import numbered
+from training.data.inspection.figures import panels, png
+from training.data.inspection.inspected import inspect, Inspected, page, terminal
+from training.disk import WriteError
+from training.evaluation import environments
+from training.files import atomic_path
+from training.presets import PRESETS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Inspect as the command line says; 2 where a file cannot be read."""
+    made = argparse.ArgumentParser(
+        prog='python -m training.inspect_data',
+        description=(__doc__ or '').strip().splitlines()[0])
+    made.add_argument('files', type=Path, nargs='+', metavar='FILE')
+    made.add_argument(
+        '--environment', help="what the rewards are for (default: what the file's name says)")
+    made.add_argument(
+        '--preset', action='append', choices=PRESETS, help='judge this one alone; may come again')
+    made.add_argument('--html', type=Path, metavar='FILE', help='write a page of plots there')
+    made.add_argument('--png', type=Path, metavar='FILE', help="draw the first file's plots there")
+    asked = made.parse_args(arguments)
+    environments.headless()
+    found: list[Inspected] = []
+    status = 0
+    for path in asked.files:
+        try:
+            for file in numbered.files(path):
+                one = inspect(file, asked.environment, tuple(asked.preset or PRESETS))
+                print(terminal(one), end='\n\n')
+                # Numbered files do not fit into memory together.
+                if asked.html or (asked.png and not found):
+                    found.append(one)
+        except (ValueError, OSError) as error:
+            print(error, file=sys.stderr)
+            status = 2
+    try:
+        if asked.html and found:
+            with atomic_path(asked.html) as partial:
+                partial.write_text(page(found), encoding='utf-8')
+            print(asked.html)
+        if asked.png and found:
+            png(panels(found[0].data, found[0].facts, found[0].rewarded), asked.png)
+            print(asked.png)
+    except WriteError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,105 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a policy must do to be trained, evaluated and exported like the others."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from training.config import TrainConfig
+from training.learning.networks.modules import CriticEnsemble
+
+if TYPE_CHECKING:
+    from training.learning.networks.onnx_builder import Graph
+
+Info = dict[str, torch.Tensor]
+
+
+class Actor(nn.Module, ABC):
+    """
+    A policy that turns a state and noise into a chunk of actions.
+
+    Critic, replay buffer, evaluation, logging and export are the same for every policy; this is
+    all that differs. Parameters that require no gradient are the actor's own business.
+
+    :param config: The run's settings.
+    :param observation_size: Length of an observation.
+    :param chunk_size: Horizon times action size; also the length of the noise.
+    """
+
+    algorithm: ClassVar[str]
+    """What the policy file says of where its actions come from."""
+    # Whether the critic picks the best of several candidates, in targets and in execution.
+    ranked = True
+
+    def __init__(self, config: TrainConfig, observation_size: int, chunk_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.observation_size = observation_size
+        self.chunk_size = chunk_size
+        # An offline-to-online run clones first, and improves on it from the switch on.
+        self.improving = config.online_steps == 0 and config.improve_after == 0
+
+    @abstractmethod
+    def forward(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """
+        Draw chunks.
+
+        :param state: Shape (B, obs_dim), normalised observations.
+        :param noise: Shape (B, N, chunk_size), standard normal.
+        :returns: Shape (B, N, chunk_size), in [-1, 1].
+        """
+
+    @abstractmethod
+    def loss(
+            self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
+            critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
+        """
+        Loss of one batch; its gradient must not reach the critics.
+
+        :param state: Shape (B, obs_dim), normalised observations.
+        :param chunk: Shape (B, chunk_size), the data's.
+        :param valid: Shape (B,), 0 where the chunk crosses an episode's end: it holds another
+            episode's actions, and is nothing to imitate.
+        :param critic: The live critics.
+        :returns: A scalar, and scalars to log, detached.
+        """
+
+    @abstractmethod
+    def write(self, graph: Graph) -> None:
+        """
+        Write the ONNX nodes of :meth:`forward`.
+
+        :param graph: Has ``state``, shape (1, obs_dim), and ``noise``, shape
+            (candidates, chunk_size); is given ``chunks``, of the noise's shape.
+        """
+
+    def improve(self) -> None:
+        """Begin to improve on the data; the switch from the offline to the online phase."""
+        self.improving = True
+
+    def follow(self) -> None:
+        """Let what follows the trained networks follow, after an update."""
+
+    def get_extra_state(self) -> torch.Tensor:
+        """Keep the phase beside the weights."""
+        return torch.tensor(self.improving)
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Take the phase back."""
+        self.improving = bool(state)

@@ -1,0 +1,174 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The agent: any of the policies, with the critics that they all share.
+
+The critic is the paper's (Koo et al., arXiv 2605.07727), which is Q-chunking's.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.config import TrainConfig
+from training.learning import distributed as ranks
+from training.learning.agents.actor import Info
+from training.learning.agents.batch import Batch
+from training.learning.agents.registry import ACTORS
+from training.learning.networks.layers import compiled
+from training.learning.networks.modules import ConditionedMLP, CriticEnsemble, follow, Normaliser
+
+# Chunks drawn a state when an agent is looked at.
+LOOKS = 8
+
+
+class Agent(nn.Module):
+    """
+    Actor, critics and target critics of one run.
+
+    :param config: The run's settings.
+    :param observation_size: Length of an observation.
+    :param action_size: Length of an action.
+    :param normaliser: Applied to every observation first.
+    """
+
+    def __init__(
+            self, config: TrainConfig, observation_size: int, action_size: int,
+            normaliser: Normaliser) -> None:
+        super().__init__()
+        self.config = config
+        self.chunk_size = config.horizon * action_size
+        self.normaliser = normaliser
+        self.actor = ACTORS[config.policy](config, observation_size, self.chunk_size)
+        self.critic = CriticEnsemble(
+            observation_size, self.chunk_size, config.hidden, config.critics)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.trained = [p for p in self.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
+
+    def compile_networks(self) -> None:
+        """
+        Have the networks' passes over many rows compiled, when they are first taken.
+
+        :raises CompileError: Where there is no compiler that works.
+        """
+        for kind in (ConditionedMLP, CriticEnsemble):
+            function = compiled(kind.evaluate, self.normaliser.mean.device)
+            for network in self.modules():
+                if isinstance(network, kind):
+                    network.compiled = function
+
+    @property
+    def candidates(self) -> int:
+        """N': chunks of which the critic picks the best."""
+        return self.config.best_of if self.actor.ranked else 1
+
+    def critic_loss(self, batch: Batch) -> tuple[torch.Tensor, Info]:
+        """
+        Squared error to the discounted reward plus the value of the best of N' next chunks.
+
+        Chunks that cross an episode's end count zero, and the mean is not renormalised.
+
+        :param batch: Observations normalised.
+        """
+        with torch.no_grad():
+            following = batch.next_observation
+            chunks = self.actor(following, self.config.noise_scale * ranks.noise(
+                len(following), self.candidates, self.chunk_size, following.device))
+            if self.candidates > 1:
+                best = self.critic(following, chunks).mean(dim=0).argmax(dim=1)
+                chunks = chunks[torch.arange(len(best), device=best.device), best].unsqueeze(1)
+            value = self.target_critic(following, chunks).mean(dim=0).squeeze(1)
+            target = batch.reward + (
+                self.config.discount ** self.config.horizon * batch.mask * value)
+        predicted = self.critic(batch.observation, batch.chunk.unsqueeze(1)).squeeze(2)
+        loss = ranks.batch_mean((predicted - target).square().mean(dim=0) * batch.valid)
+        return loss, {
+            'critic_loss': loss.detach(),
+            'value_of_data': ranks.batch_mean(predicted.detach().mean(dim=0))}
+
+    def actor_loss(self, batch: Batch) -> tuple[torch.Tensor, Info]:
+        """
+        Loss of the policy; see the actors.
+
+        :param batch: Observations normalised.
+        """
+        return self.actor.loss(batch.observation, batch.chunk, batch.valid, self.critic)
+
+    def update(self, batch: Batch) -> Info:
+        """
+        Take one step of Adam on both losses, then let what follows follow.
+
+        :param batch: Observations in raw units.
+        :returns: Scalars to log, detached.
+        """
+        batch = batch.normalised(self.normaliser)
+        critic_loss, critic_info = self.critic_loss(batch)
+        actor_loss, actor_info = self.actor_loss(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        (critic_loss + actor_loss).backward()
+        ranks.sum_gradients(self.trained)
+        self.optimiser.step()
+        follow(self.target_critic, self.critic, self.config.target_rate)
+        self.actor.follow()
+        return critic_info | actor_info
+
+    @torch.no_grad()
+    def look(self, batch: Batch) -> Info:
+        """
+        Compare drawn chunks with the data's, for the log.
+
+        The noise has a stream of its own, so that looking changes nothing that is learned.
+
+        :param batch: Observations in raw units.
+        :returns: Mean distance to the data's chunk, deviation of a state's candidates, and their
+            mean value.
+        """
+        batch = batch.normalised(self.normaliser)
+        stream = torch.Generator(batch.chunk.device).manual_seed(0)
+        noise = ranks.rows(torch.randn(
+            len(batch.chunk) * ranks.count(), LOOKS, self.chunk_size, generator=stream,
+            device=batch.chunk.device))
+        chunks = self.actor(batch.observation, noise)
+        return {
+            'distance_to_data': ranks.batch_mean(
+                (chunks - batch.chunk.unsqueeze(1)).norm(dim=2), batch.valid),
+            'candidate_spread': ranks.batch_mean(chunks.std(dim=1)),
+            'value_of_candidates': ranks.batch_mean(
+                self.critic(batch.observation, chunks).mean(dim=0))}
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Set Adam's rate from the next update on."""
+        for group in self.optimiser.param_groups:
+            group['lr'] = rate
+
+    @torch.no_grad()
+    def act(self, observation: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """
+        Choose the best of the candidates that the noise stands for.
+
+        :param observation: Shape (obs_dim,), raw units.
+        :param noise: Shape (candidates, chunk_size), already scaled.
+        :returns: Shape (horizon, act_dim), in [-1, 1].
+        """
+        state = self.normaliser(observation.unsqueeze(0))
+        chunks = self.actor(state, noise.unsqueeze(0))
+        best: Any = 0
+        if len(noise) > 1:
+            best = self.critic(state, chunks).mean(dim=0).argmax(dim=1).squeeze(0)
+        return chunks[0, best].view(self.config.horizon, -1)

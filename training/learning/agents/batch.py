@@ -1,0 +1,49 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A batch of transitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from training.learning.networks.modules import Normaliser
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    Chunks with what the critic and the actor need.
+
+    :param observation: Shape (B, obs_dim).
+    :param chunk: Shape (B, horizon * act_dim).
+    :param next_observation: Shape (B, obs_dim), after the chunk.
+    :param reward: Shape (B,), discounted sum over the chunk.
+    :param mask: Shape (B,), 0 where the task was solved within the chunk.
+    :param valid: Shape (B,), 0 where the chunk crosses an episode's end.
+    """
+
+    observation: torch.Tensor
+    chunk: torch.Tensor
+    next_observation: torch.Tensor
+    reward: torch.Tensor
+    mask: torch.Tensor
+    valid: torch.Tensor
+
+    def normalised(self, normaliser: Normaliser) -> Batch:
+        """Apply a normaliser to both observations."""
+        return replace(
+            self, observation=normaliser(self.observation),
+            next_observation=normaliser(self.next_observation))

@@ -1,0 +1,104 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The Drifting Field Policy: one forward pass, moved along a drifting field.
+
+Koo et al., "Drifting Field Policy", arXiv 2605.07727.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import torch
+
+from training.config import TrainConfig
+from training.learning import distributed as ranks
+from training.learning.agents.actor import Actor, Info
+from training.learning.agents.drift import drift_loss
+from training.learning.networks.modules import ConditionedMLP, CriticEnsemble, follow
+
+if TYPE_CHECKING:
+    from training.learning.networks.onnx_builder import Graph
+
+
+class DriftingActor(Actor):
+    """
+    Drifts to the data's chunk, and to the chunks that the critic likes best.
+
+    The second drift's candidates come from the anchor policy, a copy that follows slowly: that
+    is the trust region.
+    """
+
+    algorithm = 'Drifting Field Policy (arXiv 2605.07727)'
+
+    def __init__(self, config: TrainConfig, observation_size: int, chunk_size: int) -> None:
+        super().__init__(config, observation_size, chunk_size)
+        self.network = ConditionedMLP(observation_size, chunk_size, chunk_size, config.hidden)
+        self.anchor = copy.deepcopy(self.network).requires_grad_(False)
+
+    def forward(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Draw chunks in one pass; see :meth:`Actor.forward`."""
+        return self.network(state, noise).clamp(-1, 1)
+
+    def loss(
+            self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
+            critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
+        """Drift to the data's chunk, plus lambda times drift to the anchor's best K of N."""
+        config = self.config
+        generated = self.network(
+            state, ranks.noise(len(state), config.generated, self.chunk_size, state.device))
+        if config.clip_generated:
+            generated = generated.clamp(-1, 1)
+
+        loss, cloning = drift_loss(
+            generated, chunk.unsqueeze(1), config.bandwidths, weights=valid)
+        info = {'cloning_force': cloning['force'].mean(), 'scale': cloning['scale']}
+
+        if self.improving and config.value_weight > 0:
+            positives, value, best = self._best_of_anchor(state, critic)
+            improvement, ascent = drift_loss(generated, positives, config.bandwidths)
+            loss = loss + config.value_weight * improvement
+            info |= {
+                'ascent_force': ascent['force'].mean(), 'value_of_pool': value,
+                'value_of_best': best}
+        return loss, info
+
+    @torch.no_grad()
+    def _best_of_anchor(
+            self, state: torch.Tensor,
+            critic: CriticEnsemble) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Best K of N chunks of the anchor policy, their pool's mean value, and their own."""
+        noise = ranks.noise(len(state), self.config.pool, self.chunk_size, state.device)
+        pool = self.anchor(state, self.config.noise_scale * noise).clamp(-1, 1)
+        values = critic(state, pool).mean(dim=0)
+        best = values.topk(self.config.top, dim=1)
+        chosen = pool.gather(1, best.indices.unsqueeze(2).expand(-1, -1, self.chunk_size))
+        return chosen, ranks.batch_mean(values), ranks.batch_mean(best.values)
+
+    def improve(self) -> None:
+        """Begin to improve: the anchor becomes a copy of the policy as it is now."""
+        super().improve()
+        follow(self.anchor, self.network, 1.0)
+
+    def follow(self) -> None:
+        """Let the anchor policy follow."""
+        if self.improving and self.config.value_weight > 0:
+            follow(self.anchor, self.network, self.config.anchor_rate)
+
+    def write(self, graph: Graph) -> None:
+        """Write the network, clipped; see :meth:`Actor.write`."""
+        graph.mlp('actor', self.network, 'state', 'noise', 'unclipped')
+        graph.clip('unclipped', 'chunks')

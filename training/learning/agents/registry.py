@@ -1,0 +1,24 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""One file a policy: what it draws, what it learns from, and how it is written to ONNX."""
+
+from training.learning.agents.actor import Actor
+from training.learning.agents.dfp import DriftingActor
+from training.learning.agents.flow import FlowActor
+from training.learning.agents.fql import DistilledActor
+from training.learning.agents.meanflow import MeanFlowActor
+
+ACTORS: dict[str, type[Actor]] = {
+    'dfp': DriftingActor, 'flow': FlowActor, 'fql': DistilledActor, 'meanflow': MeanFlowActor}
+"""The actor of each value of the setting ``policy``."""

@@ -1,0 +1,158 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Which runs a sweep is made of: the product of the values that its settings take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import itertools
+import json
+from pathlib import Path
+import re
+
+import tyro
+
+from training.config import ConfigError, TrainConfig
+from training.learning.trainer.continuation import differences, LENGTHS
+
+# Written into a run's folder once it has taken its last update: its settings, and how it went.
+FINISHED = 'finished.json'
+
+
+@dataclass(frozen=True)
+class Choice:
+    """
+    One of the values that a sweep tries for a setting.
+
+    :param label: How tables and folders call it.
+    :param changes: What it sets: by name, the words that the command line would have.
+    """
+
+    label: str
+    changes: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """
+    A run of a sweep.
+
+    :param labels: The chosen value of each setting that varies, but the seed.
+    :param config: Its settings.
+    """
+
+    labels: Mapping[str, str]
+    config: TrainConfig
+
+    @property
+    def group(self) -> str:
+        """Name what it shares with the runs that differ in their seed alone."""
+        return ','.join(f'{name}={label}' for name, label in self.labels.items())
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        seed = f'seed={self.config.seed}'
+        return re.sub(r'[^\w=.,+-]', '_', f'{self.group},{seed}' if self.group else seed)
+
+    def finished(self, folder: Path) -> bool:
+        """
+        Whether nothing is left to do; a run that is to be longer now goes on.
+
+        :param folder: The sweep's.
+        :raises ConfigError: Where a run of other settings is finished there.
+        """
+        path = folder / self.name / FINISHED
+        if not path.is_file():
+            return False
+        before = TrainConfig.from_json(json.dumps(json.loads(path.read_text())['config']))
+        found = differences(before, self.config)
+        for name, (old, wanted) in found.items():
+            if name not in LENGTHS or not 0 < old < wanted:
+                raise ConfigError(
+                    f'{path.parent}: was trained with {name} {old!r}, now asked for '
+                    f'{wanted!r}; name another --run-folder, or remove that run')
+        return not found
+
+
+def choices(config: TrainConfig, name: str, words: Sequence[str]) -> list[Choice]:
+    """
+    Read the values of one setting.
+
+    :param config: Tells what kind of setting it is.
+    :param name: The setting's.
+    :param words: A value each; commas separate the numbers of a setting that has several.
+    """
+    several = isinstance(getattr(config, name, None), tuple)
+    return [Choice(word, {name: word.split(',') if several else [word]}) for word in words]
+
+
+def environments(words: Sequence[str]) -> list[Choice]:
+    """
+    Read environments, each with its data file where that is not the preset's.
+
+    :param words: ``ENVIRONMENT`` or ``ENVIRONMENT=DATA``.
+    """
+    found = []
+    for word in words:
+        name, _, data = word.partition('=')
+        found.append(Choice(name, {'environment': [name], **({'data': [data]} if data else {})}))
+    return found
+
+
+def changed(config: TrainConfig, changes: Mapping[str, Sequence[str]]) -> TrainConfig:
+    """
+    Replace settings, read as ``training.train`` reads its command line.
+
+    An unknown setting or a value that it cannot take ends the program with the reason, as there.
+    """
+    if not changes:
+        return config
+    arguments = [
+        word for name, words in changes.items()
+        for word in (f'--{name.replace("_", "-")}', *words)]
+    return tyro.cli(
+        tyro.conf.FlagConversionOff[TrainConfig], args=arguments, default=config,
+        prog='python -m training.sweep')
+
+
+def plan(
+        base: TrainConfig, axes: Mapping[str, Sequence[Choice]],
+        seeds: Sequence[int]) -> list[PlannedRun]:
+    """
+    Write down every run: each seed for each combination of values.
+
+    :param base: Settings that all runs share.
+    :param axes: Values of each setting that varies.
+    :param seeds: One run each; the first seeds of all combinations come first, so that an early
+        end leaves every group something.
+    :raises ConfigError: Where two runs would be the same.
+    """
+    combined = []
+    for combination in itertools.product(*axes.values()):
+        changes = {
+            name: words for choice in combination for name, words in choice.changes.items()}
+        labels = {
+            name: choice.label for name, choice in zip(axes, combination, strict=True)}
+        combined.append((labels, changed(base, changes)))
+    runs = [
+        PlannedRun(labels, changed(config, {'seed': [str(seed)]}))
+        for seed in seeds for labels, config in combined]
+    seen: dict[str, PlannedRun] = {}
+    for run in runs:
+        if run.name in seen:
+            raise ConfigError(f'sweep: found {run.name} twice, expected different values')
+        seen[run.name] = run
+    return runs

@@ -1,0 +1,110 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a sweep found: success over seeds, a row for each combination of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.evaluation.intervals import interval
+from training.files import atomic_path, write_json
+from training.learning.sweeps.plan import PlannedRun
+from training.learning.trainer.log import read_rows
+
+FIGURES = ('runs', 'success', 'low', 'high', 'episodes', 'minutes')
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One combination of settings.
+
+    :param labels: The value of each setting that varies.
+    :param planned: Runs that the plan has of it.
+    :param seeds: Those that are finished.
+    :param success: Share of episodes solved in the last evaluation, one a seed.
+    :param episodes: Episodes of those evaluations together.
+    :param minutes: Mean time of a run, in updates and evaluations.
+    """
+
+    labels: dict[str, str]
+    planned: int
+    seeds: tuple[int, ...]
+    success: tuple[float, ...]
+    episodes: int
+    minutes: float
+
+    def figures(self) -> dict[str, Any]:
+        """Numbers of the row, as :data:`FIGURES` names them; None where no run is finished."""
+        runs = f'{len(self.seeds)} of {self.planned}'
+        if not self.seeds:
+            return dict.fromkeys(FIGURES) | {'runs': runs}
+        low, high = interval(self.success, self.episodes)
+        return {
+            'runs': runs, 'success': float(np.mean(self.success)), 'low': low, 'high': high,
+            'episodes': self.episodes, 'minutes': self.minutes}
+
+
+def table(runs: Sequence[PlannedRun], folder: Path) -> list[Row]:
+    """
+    Collect the last evaluations of the runs that are finished.
+
+    :param runs: The plan.
+    :param folder: The sweep's.
+    """
+    groups: dict[str, list[PlannedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.group, []).append(run)
+    rows = []
+    for members in groups.values():
+        done = [run for run in members if run.finished(folder)]
+        last = [read_rows(folder / run.name / 'evaluations.csv')[-1] for run in done]
+        rows.append(Row(
+            dict(members[0].labels), len(members), tuple(run.config.seed for run in done),
+            tuple(found['success'] for found in last),
+            sum(int(found['episodes']) for found in last),
+            float(np.mean([found['wall_seconds'] for found in last]) / 60) if last else 0.0))
+    return rows
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Write the table for people."""
+    columns = [*rows[0].labels, 'runs', 'success', '95 % interval', 'each seed', 'minutes a run']
+    lines = [columns, ['---'] * len(columns)]
+    for row in rows:
+        found = row.figures()
+        numbers = ['', '', '', ''] if not row.seeds else [
+            f'{found["success"]:.1%}', f'{found["low"]:.1%} to {found["high"]:.1%}',
+            ' '.join(f'{success:.0%}' for success in row.success), f'{row.minutes:.1f}']
+        lines.append([*row.labels.values(), found['runs'], *numbers])
+    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+
+
+def write(rows: Sequence[Row], folder: Path) -> None:
+    """Write ``table.md``, ``table.csv`` and ``table.json`` into the sweep's folder."""
+    with atomic_path(folder / 'table.md') as partial:
+        partial.write_text(markdown(rows))
+    with atomic_path(folder / 'table.csv') as partial, partial.open('w', newline='') as file:
+        writer = csv.DictWriter(file, [*rows[0].labels, *FIGURES])
+        writer.writeheader()
+        writer.writerows({**row.labels, **row.figures()} for row in rows)
+    write_json(folder / 'table.json', [
+        {'settings': row.labels, **row.figures(),
+         'seeds': dict(zip(row.seeds, row.success, strict=True))} for row in rows])

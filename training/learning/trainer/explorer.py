@@ -1,0 +1,116 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The online phase's robot: the live policy in the environment, one step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from dfp_ros.core.policy.noise import NoiseStream
+
+Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Explorer:
+    """
+    Executes chunks of the policy as it is now, open loop, and reports each step.
+
+    Episode ``i`` resets the environment and the noise stream with a seed that depends on the
+    run's seed and ``i`` alone, so that a half-finished episode can be taken up again by replaying
+    its actions.
+
+    :param env: What :func:`dfp_ros.sim.simulation.make_env.make_env` made.
+    :param act: Maps an observation, shape (obs_dim,), float32, and noise, shape
+        (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim), in [-1, 1].
+    :param candidates: N': noise vectors a chunk.
+    :param noise_size: Length of one.
+    :param noise_scale: Factor on the noise.
+    :param seed: The run's seed.
+    :param sparse: Whether the reward is -1 until the task is solved.
+    """
+
+    def __init__(
+            self, env: Any, act: Act, candidates: int, noise_size: int, noise_scale: float,
+            seed: int, sparse: bool) -> None:
+        self._env, self._act, self._seed, self._sparse = env, act, seed, sparse
+        self._noise = NoiseStream(0, candidates, noise_size, noise_scale)
+        self._observation = np.empty(0, np.float32)
+        self._queue: list[np.ndarray] = []
+        self._executed: list[np.ndarray] = []
+        self._draws = 0
+        self.episode = -1
+        self.solved: list[bool] = []
+        self._begin()
+
+    def step(self) -> dict[str, Any]:
+        """
+        Take one step in the environment.
+
+        :returns: The transition, a value for each column of the replay buffer.
+        """
+        if not self._queue:
+            self._queue = list(np.asarray(
+                self._act(self._observation, self._noise.next()), np.float32))
+            self._draws += 1
+        action = self._queue.pop(0)
+        before = self._observation
+        following, reward, terminated, truncated, info = self._env.step(action)
+        self._observation = np.asarray(following, np.float32)
+        self._executed.append(action)
+        if self._sparse:
+            reward = 0.0 if terminated else -1.0
+        row = {
+            'observations': before, 'actions': action, 'next_observations': self._observation,
+            'rewards': float(reward), 'masks': float(not terminated),
+            'terminals': float(terminated or truncated)}
+        if terminated or truncated:
+            self.solved.append(bool(info['success']))
+            self._begin()
+        return row
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Copy what a checkpoint needs to take up the episode where it stands."""
+        shape = -1, self._env.action_space.shape[0]
+        return {
+            'episode': torch.tensor(self.episode), 'draws': torch.tensor(self._draws),
+            'solved': torch.tensor(self.solved, dtype=torch.bool),
+            'executed': torch.from_numpy(np.array(self._executed, np.float32).reshape(shape)),
+            'queue': torch.from_numpy(np.array(self._queue, np.float32).reshape(shape))}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Take up an episode: reset with its seed, and do again what was done in it."""
+        self.solved = state['solved'].tolist()
+        self.episode = int(state['episode']) - 1
+        self._begin()
+        for action in state['executed'].numpy():
+            self._observation = np.asarray(self._env.step(action)[0], np.float32)
+            self._executed.append(action)
+        self._queue = list(state['queue'].numpy())
+        self._draws = int(state['draws'])
+        for _ in range(self._draws):
+            self._noise.next()
+
+    def _begin(self) -> None:
+        """Reset for the next episode."""
+        self.episode += 1
+        drawn = np.random.SeedSequence((self._seed, self.episode)).generate_state(1)
+        seed = int(drawn[0]) >> 1
+        observation, _ = self._env.reset(seed=seed)
+        self._noise.reset(seed)
+        self._observation = np.asarray(observation, np.float32)
+        self._queue, self._executed, self._draws = [], [], 0

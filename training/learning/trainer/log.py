@@ -1,0 +1,130 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a run writes down while it learns: CSV for programs, TensorBoard for people."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from types import TracebackType
+
+from torch.utils.tensorboard import SummaryWriter
+
+from training.config import TrainConfig
+from training.evaluation.evaluation import Evaluation
+from training.files import atomic_path, write_json
+from training.learning.trainer.checkpoint import Progress
+
+
+class RunLog:
+    """
+    The files of a run's folder but the checkpoint.
+
+    ``config.json``, ``updates.csv``, ``evaluations.csv``, ``evaluations/STEP.json`` with one
+    record an episode, and TensorBoard's event files.
+
+    :param run: The run's folder.
+    :param config: Its settings.
+    :param step: Updates already taken; later rows of an earlier session are dropped.
+    """
+
+    def __init__(self, run: Path, config: TrainConfig, step: int) -> None:
+        self._run = run
+        run.mkdir(parents=True, exist_ok=True)
+        with atomic_path(run / 'config.json') as partial:
+            partial.write_text(config.to_json() + '\n')
+        for name in ('updates.csv', 'evaluations.csv'):
+            _keep_until(run / name, step)
+        self._board = SummaryWriter(str(run), purge_step=step)
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None,
+            trace: TracebackType | None) -> None:
+        self._board.close()
+
+    def update(self, progress: Progress, values: dict[str, float]) -> None:
+        """Write one row of losses and forces."""
+        self._write('updates.csv', progress, values)
+        for name, value in values.items():
+            self._board.add_scalar(f'update/{name}', value, progress.step)
+
+    def evaluation(self, progress: Progress, found: Evaluation) -> None:
+        """Write an evaluation: a row of its figures, a file of its episodes."""
+        low, high = found.interval
+        summary = found.summary()
+        self._write('evaluations.csv', progress, {
+            'success': found.success, 'low': low, 'high': high,
+            'discounted_return': found.discounted_return, 'mean_steps': found.mean_steps,
+            'episodes': summary['episodes']})
+        self._board.add_scalar('evaluation/success', found.success, progress.step)
+        write_json(self._run / 'evaluations' / f'{progress.step}.json', summary)
+
+    def last_evaluation(self) -> int:
+        """Tell after how many updates the last evaluation was; 0 where there was none."""
+        path = self._run / 'evaluations.csv'
+        rows = read_text(path) if path.exists() else []
+        return int(rows[-1]['step']) if rows else 0
+
+    def _write(self, name: str, progress: Progress, values: dict[str, float]) -> None:
+        path = self._run / name
+        row = {
+            'step': progress.step, 'environment_steps': progress.environment_steps,
+            'wall_seconds': round(progress.wall_seconds, 1),
+            'cpu_seconds': round(progress.cpu_seconds, 1), **values}
+        known = _header(path)
+        columns = known + [name for name in row if name not in known]
+        if known and columns != known:
+            # The online phase has losses that the offline phase has not.
+            _rewrite(path, columns, read_text(path))
+        with path.open('a', newline='') as file:
+            writer = csv.DictWriter(file, columns)
+            if not known:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def read_text(path: Path) -> list[dict[str, str]]:
+    """Read a log's rows as they are written, but a last one that a killed run did not finish."""
+    with path.open(newline='') as file:
+        return list(csv.DictReader(line for line in file if line.endswith('\n')))
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """Read a log's rows as numbers; what a row does not have is left out."""
+    return [
+        {key: float(value) for key, value in row.items() if value} for row in read_text(path)]
+
+
+def _header(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(newline='') as file:
+        return next(csv.reader(file), [])
+
+
+def _keep_until(path: Path, step: int) -> None:
+    """Drop the rows that a session wrote after its last checkpoint."""
+    if path.exists():
+        _rewrite(
+            path, _header(path), [row for row in read_text(path) if int(row['step']) <= step])
+
+
+def _rewrite(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+    with atomic_path(path) as partial, partial.open('w', newline='') as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

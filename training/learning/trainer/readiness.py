@@ -1,0 +1,169 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+What can be known of a run before its first update: it is looked at then, not when it is needed.
+
+The networks are written as a policy file and compared, an episode of the evaluation takes its
+first step, and the disk is asked for the room that checkpoints and logs take.
+"""
+
+from __future__ import annotations
+
+import copy
+from importlib import util
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from gymnasium.vector import VectorEnv
+import numpy as np
+
+from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.spec import PolicySpec
+from training.config import NO_ENVIRONMENT, TrainConfig
+from training.disk import require_room
+from training.evaluation.environments import EnvironmentFailed
+from training.evaluation.episodes import Act
+from training.learning.agents.agent import Agent
+
+# Observations that the policy file is compared on.
+TRIED = 4
+# Moments that Adam keeps of a parameter, beside itself.
+MOMENTS = 2
+# Bytes that a row of the log takes, in CSV and for TensorBoard, and a record of an episode.
+ROW, RECORD = 2_000, 300
+# An earlier checkpoint stays until a new one is whole.
+CHECKPOINTS = 2
+
+
+class NotReady(ValueError):
+    """A run would fail later; the message says at what, and what to do."""
+
+
+def require_export(agent: Agent, spec: PolicySpec, folder: Path) -> None:
+    """
+    Write the networks as a policy file, and compare the two.
+
+    :param agent: As it is before the first update; left as it is.
+    :param spec: What the policy is to say of itself.
+    :param folder: Where the file stands for a moment; it exists.
+    :raises NotReady: Where the export that is to come would fail.
+    """
+    for package in ('onnx', 'onnxruntime'):
+        if util.find_spec(package) is None:
+            raise NotReady(
+                f'{package}: not installed, and what is learned could not be exported; install '
+                'it as env/constraints.txt has it')
+    import onnx
+
+    from training.onnx_export.parity import compare, ExportError
+    from training.onnx_export.policy_graph import policy_model
+    low, high = (
+        np.concatenate([getattr(member, bound) for member in spec.observation])
+        for bound in ('low', 'high'))
+    drawn = np.random.default_rng(0).uniform(low, high, (TRIED, len(low))).astype(np.float32)
+    subject = copy.deepcopy(agent).cpu()
+    try:
+        with TemporaryDirectory(prefix='.trial-', dir=folder) as place:
+            file = Path(place) / 'trial.onnx'
+            onnx.save_model(policy_model(subject, spec), str(file))
+            compare(subject, OnnxPolicy(file), drawn)
+    except (ExportError, ValueError) as error:
+        raise NotReady(
+            f'export: the policy file of these settings would be refused ({error}); choose '
+            'others, or say so where the program comes from') from error
+
+
+def require_evaluation(
+        environments: VectorEnv, act: Act, spec: PolicySpec, environment: str) -> None:
+    """
+    Take the first step of an evaluation.
+
+    :param environments: Started for the run.
+    :param act: See :func:`training.evaluation.episodes.run_episodes`.
+    :param spec: What the policy is to say of itself.
+    :param environment: The environments' name.
+    :raises NotReady: Where sizes or ranges differ, or a step fails.
+    """
+    for kind, space, size in (
+            ('observation', environments.single_observation_space, spec.observation_size),
+            ('action', environments.single_action_space, spec.action_size)):
+        if space.shape != (size,):
+            raise NotReady(
+                f'environment: {environment} has {kind}s of shape {space.shape}, the data have '
+                f'({size},); name the environment that the data are of with --environment, or '
+                f'{NO_ENVIRONMENT!r}')
+    low, high = (
+        getattr(environments.single_action_space, bound) for bound in ('low', 'high'))
+    if not (np.allclose(low, -1) and np.allclose(high, 1)):
+        raise NotReady(
+            f'environment: {environment} has actions from {low.min():g} to {high.max():g}, '
+            'expected -1 to 1, as the data have them')
+    seeds = list(range(environments.num_envs))
+    # Declared for one seed, documented and made for a list.
+    reset: Any = environments.reset
+    try:
+        observations, _ = reset(
+            seed=seeds, options={'reset_mask': np.ones(len(seeds), bool)})
+        noise = NoiseStream(0, spec.candidates, spec.noise_size, spec.noise_scale)
+        chunk = act(np.asarray(observations[0], np.float32), noise.next())
+        actions = np.repeat(np.asarray(chunk, np.float32)[:1], len(seeds), axis=0)
+        following, rewards, *_, infos = environments.step(actions)
+    except EnvironmentFailed:
+        raise
+    except Exception as error:  # An environment may raise anything.
+        raise NotReady(
+            f'environment: the first step of an evaluation in {environment} failed '
+            f'({type(error).__name__}: {error}); name the environment that the data are of, or '
+            f'{NO_ENVIRONMENT!r}') from error
+    if 'success' not in infos or not np.isfinite(rewards).all() or (
+            not np.isfinite(following).all()):
+        raise NotReady(
+            f'environment: a step in {environment} gave no success, reward and observation that '
+            'are finite; name another one')
+
+
+def require_space(agent: Agent, config: TrainConfig, run: Path) -> None:
+    """
+    Make sure that the disk has room for the run's checkpoints and logs.
+
+    :raises WriteError: Where it has not.
+    """
+    observation, action = len(agent.normaliser.mean), agent.chunk_size // config.horizon
+    tensors = [*agent.state_dict().values(), *(agent.trained * MOMENTS)]
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    added = min(config.online_steps, config.replay or config.online_steps)
+    size += 4 * added * (2 * observation + action + 3)
+    rows = config.updates // config.log_every
+    evaluations = 0 if config.environment == NO_ENVIRONMENT else (
+        config.updates // config.evaluate_every + 1)
+    logs = ROW * rows + (ROW + RECORD * config.episodes) * evaluations
+    require_room(
+        run, CHECKPOINTS * size + logs, f'two checkpoints of {size / 1e6:.1f} MB and the logs')
+
+
+def require_chunk(terminals: np.ndarray, horizon: int, where: object) -> None:
+    """
+    Make sure that an episode holds a chunk, as nothing is learned from one that crosses its end.
+
+    :param terminals: Shape (steps,), 1 on the last step of an episode.
+    :raises NotReady: Where none does.
+    """
+    ends = np.flatnonzero(terminals) + 1
+    longest = int(np.diff(ends, prepend=0).max(initial=0))
+    if longest < horizon:
+        raise NotReady(
+            f'{where}: found no episode longer than {longest} steps, expected one of a chunk, '
+            f'{horizon}; ask for a shorter --horizon')

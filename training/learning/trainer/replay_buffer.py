@@ -1,0 +1,144 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""One layout for all data, and chunks sampled from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.data.transitions.transitions import COLUMNS, Transitions
+from training.learning import distributed as ranks
+from training.learning.agents.batch import Batch
+
+
+class ReplayBuffer:
+    """
+    Transitions to draw chunks from: a data file's, and what an online phase adds.
+
+    Chunks begin at uniformly drawn steps. Where the buffer is full, a new step replaces the
+    oldest one.
+
+    :param transitions: The data file's; they stay until newer ones replace them.
+    :param horizon: Actions in a chunk.
+    :param discount: Discount a step.
+    :param device: Where the batches go; the transitions are kept there too.
+    :param capacity: Most transitions kept; as many as the data has where 0.
+    :raises ValueError: Where the data is shorter than a chunk, or longer than the buffer.
+    """
+
+    def __init__(
+            self, transitions: Transitions, horizon: int, discount: float,
+            device: torch.device | str = 'cpu', capacity: int = 0) -> None:
+        size = len(transitions)
+        if size <= horizon:
+            raise ValueError(
+                f'data: found {size} steps, expected more than the horizon, {horizon}')
+        if capacity and capacity < size:
+            raise ValueError(
+                f'replay: found {capacity}, expected room for the data, {size} transitions, or 0')
+        self.horizon = horizon
+        self.capacity = capacity or size
+        self.added = 0
+        self._size = self._data_size = size
+        # Where the next step goes; the oldest one's place once the buffer is full.
+        self._end = size % self.capacity
+        self._columns = {
+            name: _column(getattr(transitions, name), self.capacity, device) for name in COLUMNS}
+        self._offsets = torch.arange(horizon, device=device)
+        self._discounts = discount ** self._offsets.to(torch.float32)
+
+    def __len__(self) -> int:
+        """Count the transitions."""
+        return self._size
+
+    def clear(self) -> None:
+        """Let go of the transitions, so that others fit into memory; nothing works after it."""
+        self._columns.clear()
+
+    def add(self, **row: Any) -> None:
+        """
+        Add the next step of an online phase.
+
+        :param row: One value for each of :data:`COLUMNS`.
+        """
+        for name, column in self._columns.items():
+            column[self._end] = torch.as_tensor(row[name])
+        self._end = (self._end + 1) % self.capacity
+        self._size = min(self._size + 1, self.capacity)
+        self.added += 1
+
+    def sample(self, count: int, generator: np.random.Generator) -> Batch:
+        """
+        Draw ``count`` chunks.
+
+        :param count: Batch size of all ranks; this one gets its share.
+        :param generator: Source of the draw; its state decides the batch.
+        """
+        drawn = ranks.rows(torch.from_numpy(
+            generator.integers(self._size - self.horizon + 1, size=count)))
+        return self.gather(drawn.to(self._offsets.device))
+
+    def gather(self, starts: torch.Tensor) -> Batch:
+        """
+        Cut the chunks that begin at ``starts``.
+
+        :param starts: Shape (B,), int64, in [0, size - horizon], counted from the oldest step.
+        """
+        if self._size == self.capacity and self._end:
+            starts = starts + self._end
+        steps = starts[:, None] + self._offsets
+        if self._size == self.capacity:
+            steps = steps % self.capacity
+        terminals = self._columns['terminals'][steps]
+        # 1 from the step after an episode's end on: the running maximum, one step later.
+        ended = torch.zeros_like(terminals)
+        ended[:, 1:] = terminals[:, :-1].cummax(dim=1).values if self.horizon > 1 else 0.0
+        return Batch(
+            observation=self._columns['observations'][steps[:, 0]],
+            chunk=self._columns['actions'][steps].flatten(1),
+            next_observation=self._columns['next_observations'][steps[:, -1]],
+            reward=(self._columns['rewards'][steps] * self._discounts).sum(dim=1),
+            mask=self._columns['masks'][steps].amin(dim=1),
+            valid=1.0 - ended[:, -1])
+
+    def additions(self) -> dict[str, torch.Tensor]:
+        """Copy what was added and is still there, oldest first; for a checkpoint."""
+        kept = torch.arange(min(self.added, self.capacity))
+        places = (self._end - len(kept) + kept) % self.capacity
+        return {
+            'added': torch.tensor(self.added),
+            **{name: column[places].cpu() for name, column in self._columns.items()}}
+
+    def restore(self, additions: dict[str, torch.Tensor]) -> None:
+        """Add, to a fresh buffer on the same data, what :meth:`additions` copied."""
+        added, kept = int(additions['added']), len(additions['actions'])
+        places = (self._data_size + added - kept + torch.arange(kept)) % self.capacity
+        for name, column in self._columns.items():
+            column[places] = additions[name].to(column.device)
+        self.added = added
+        self._end = (self._data_size + added) % self.capacity
+        self._size = min(self._data_size + added, self.capacity)
+
+
+def _column(values: np.ndarray, capacity: int, device: torch.device | str) -> torch.Tensor:
+    """Values in a tensor with room for more; the same memory where there is none to be made."""
+    given = torch.as_tensor(values, dtype=torch.float32, device=device)
+    if capacity == len(given):
+        return given
+    column = torch.zeros(capacity, *given.shape[1:], device=device)
+    column[:len(given)] = given
+    return column

@@ -1,0 +1,224 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A training run from its settings to its checkpoint."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+
+from dfp_ros.sim.simulation.make_env import make_env
+from dfp_ros.spec import PolicySpec
+from training import memory
+from training.config import TrainConfig
+from training.data.datasets.numbered import Data
+from training.data.transitions.statistics import Statistics
+from training.data.transitions.stored import Description
+from training.data.transitions.transitions import Transitions
+from training.disk import make_folder
+from training.evaluation.environment_fit import require_fit
+from training.learning import distributed as ranks
+from training.learning.agents.agent import Agent
+from training.learning.networks.modules import Normaliser
+from training.learning.trainer import checkpoint, readiness
+from training.learning.trainer.explorer import Explorer
+from training.learning.trainer.log import RunLog
+from training.learning.trainer.replay_buffer import ReplayBuffer
+from training.learning.trainer.session import (
+    acting,
+    disk_errors,
+    Session,
+    stop_signals,
+    TrainingError,
+)
+from training.provenance import commit, versions
+
+
+def train(
+        run: Path, config: TrainConfig, resume: bool = False,
+        init_from: Path | None = None) -> checkpoint.Progress:
+    """
+    Take a run to its last update, or to the signal that ends it.
+
+    :param run: Folder of the run; made if missing.
+    :param config: Its settings.
+    :param resume: Go on from the folder's checkpoint.
+    :param init_from: Begin with the networks of this checkpoint, a file or the folder of a run.
+    :returns: How far the run has come.
+    :raises TrainingError: Where the folder already holds a run, the device is missing, a loss is
+        not finite, or nothing can be written any more (the last checkpoint stays).
+    :raises CompileError: Where compilation is asked for, and there is no compiler that works.
+    """
+    saved = run / 'checkpoint.pt'
+    if saved.exists() and not resume:
+        raise TrainingError(
+            f'{run}: found a run there; go on with --resume, or name another --run')
+    if resume and init_from:
+        raise TrainingError(
+            f'--init-from: found {init_from} beside --resume; a run that goes on has its own '
+            'checkpoint, so leave one of them out')
+    if config.device == 'cuda' and not torch.cuda.is_available():
+        raise TrainingError("device: found 'cuda', but torch sees no GPU; use --device cpu")
+    if config.batch_size % ranks.count():
+        raise TrainingError(
+            f'batch_size: found {config.batch_size}, expected a multiple of the {ranks.count()} '
+            'processes that share it')
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    memory.keep()
+    torch.manual_seed(config.seed)
+    state = prepare(run.name, config)
+    spec = state.spec
+    require_fit(config.environment, Description(
+        spec.observation, spec.action, spec.period, spec.provenance['data']), config.data)
+    if init_from:
+        checkpoint.initialise(init_from, state)
+    content = checkpoint.restore(saved, state) if resume else {}
+    if ranks.own() == 0 and state.notes:
+        print('\n'.join(state.notes), file=sys.stderr)
+    progress = state.progress
+    with ExitStack() as stack:
+        stack.enter_context(disk_errors(saved))
+        if ranks.own() == 0:
+            readiness.require_space(state.agent, config, run)
+            make_folder(run)
+            if not resume:
+                readiness.require_export(state.agent, spec, run)
+        if config.compile:
+            state.agent.compile_networks()
+        log = stack.enter_context(RunLog(run, config, progress.step)) if ranks.own() == 0 else None
+        asked = stack.enter_context(stop_signals())
+        session = stack.enter_context(Session(state, saved, log))
+        session.begin()
+
+        def stopped() -> bool:
+            return ranks.anywhere(asked(), config.device)
+
+        while progress.step < config.steps and not stopped():
+            if progress.step == config.improve_after and not config.online_steps:
+                state.agent.actor.improve()
+            swap(state)
+            session.update()
+            session.keep()
+        if config.online_steps and progress.step >= config.steps:
+            state.explorer = go_online(state, content)
+            while progress.environment_steps < config.online_steps and not stopped():
+                state.buffer.add(**state.explorer.step())
+                progress.environment_steps += 1
+                if progress.environment_steps > config.online_start:
+                    for _ in range(config.updates_per_step):
+                        session.update()
+                session.keep()
+        session.keep(everything=stopped())
+    return progress
+
+
+def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
+    """
+    Load the data and build the networks of a run.
+
+    :param name: The run's.
+    :param config: Its settings.
+    """
+    data = Data(config)
+    file = data.index(0)
+    transitions = data.load(0)
+    if len(data.files) == 1:
+        readiness.require_chunk(transitions.terminals, config.horizon, data.files[0])
+    agent = Agent(
+        config, transitions.observations.shape[1], transitions.actions.shape[1],
+        fit_normaliser(data.statistics, config.normalise)).to(config.device)
+    return checkpoint.RunState(
+        config, describe(name, agent, transitions, data.statistics), agent,
+        fill(config, transitions), np.random.default_rng(config.seed), data, file)
+
+
+def fill(config: TrainConfig, transitions: Transitions) -> ReplayBuffer:
+    """Make the replay buffer of a run, with room for its online phase."""
+    if config.sparse:
+        transitions = sparse(transitions)
+    room = len(transitions) + config.online_steps
+    return ReplayBuffer(
+        transitions, config.horizon, config.discount, config.device, config.replay or room)
+
+
+def swap(state: checkpoint.RunState) -> None:
+    """Put the file into the buffer that is due by now, where there are several."""
+    due = state.data.index(state.progress.step)
+    if due != state.file:
+        # The transitions that were in go first: there is room for one file and what reading takes.
+        state.buffer.clear()
+        state.buffer = fill(state.config, state.data.load(state.progress.step))
+        state.file = due
+
+
+def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
+    """
+    Begin the online phase, or take it up.
+
+    :param state: The run.
+    :param content: The checkpoint to go on from; empty where there is none.
+    """
+    agent, config = state.agent, state.config
+    swap(state)
+    explorer = Explorer(
+        make_env(config.environment, state.spec.provenance), acting(agent),
+        agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse)
+    if 'explorer' in content:
+        state.buffer.restore(content['replay'])
+        explorer.restore(content['explorer'])
+    else:
+        agent.actor.improve()
+    return explorer
+
+
+def describe(
+        name: str, agent: Agent, transitions: Transitions, statistics: Statistics) -> PolicySpec:
+    """Write down what the policy of a run will say of itself."""
+    config = agent.config
+    return PolicySpec(
+        name=name, environment=config.environment, observation=transitions.observation_fields,
+        action=transitions.action_fields, period=transitions.period, horizon=config.horizon,
+        candidates=agent.candidates, noise_scale=config.noise_scale,
+        provenance={
+            'algorithm': agent.actor.algorithm,
+            'config': asdict(config), 'data': dict(transitions.source),
+            'normalisation': {'applied': config.normalise, **statistics.to_json()},
+            'commit': commit(), 'versions': versions()})
+
+
+def fit_normaliser(statistics: Statistics, wanted: bool) -> Normaliser:
+    """
+    Shift by the mean, scale by the deviation; constant dimensions keep their scale.
+
+    :param statistics: Of the observations.
+    :param wanted: Where False, the normaliser does nothing.
+    """
+    size = len(statistics.mean)
+    if not wanted:
+        return Normaliser(torch.zeros(size), torch.ones(size))
+    return Normaliser(
+        torch.tensor(statistics.mean, dtype=torch.float32),
+        torch.tensor(statistics.scale, dtype=torch.float32))
+
+
+def sparse(transitions: Transitions) -> Transitions:
+    """Make the reward -1 until the task is solved, and 0 then."""
+    return replace(transitions, rewards=-transitions.masks)

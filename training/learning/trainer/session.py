@@ -1,0 +1,258 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""One session of a run: its updates, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import math
+import os
+from pathlib import Path
+import signal
+import time
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from training.config import NO_ENVIRONMENT
+from training.disk import DISK, free_bytes, megabytes, number_of, WriteError
+from training.evaluation.environments import EnvironmentFailed, start
+from training.evaluation.episodes import Act
+from training.evaluation.evaluation import evaluate
+from training.learning import distributed as ranks
+from training.learning.agents.actor import Info
+from training.learning.agents.agent import Agent
+from training.learning.agents.batch import Batch
+from training.learning.trainer import checkpoint, readiness
+from training.learning.trainer.continuation import learning_rate
+from training.learning.trainer.log import RunLog
+
+
+class TrainingError(RuntimeError):
+    """A run cannot start or cannot go on."""
+
+
+class Session:
+    """
+    Takes a run's updates, and keeps its log, evaluations and checkpoints.
+
+    :param state: The run.
+    :param saved: Where the checkpoint goes.
+    :param log: Where rows and evaluations go; None on all ranks but the first, which keep nothing.
+    """
+
+    def __init__(self, state: checkpoint.RunState, saved: Path, log: RunLog | None) -> None:
+        self._state, self._saved, self._log = state, saved, log
+        config, progress = state.config, state.progress
+        # They take seconds to start, so all evaluations share them.
+        self._environments = start(
+            config.environment, min(config.environments, config.episodes),
+            state.spec.provenance
+        ) if log and config.environment != NO_ENVIRONMENT else None
+        self._success: dict[str, str] = {}
+        self._bar = self._phase_bar()
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+        # Seconds in updates since the last row, and how many updates.
+        self._updating, self._updates = 0.0, 0
+        self._batch: Batch | None = None
+        self._info: Info | None = None
+        self._seen = progress.step  # Updates at the last look.
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        if self._environments:
+            self._environments.close()
+
+    def begin(self) -> None:
+        """
+        Look at what can be looked at before an update, and evaluate what was cut off from that.
+
+        A checkpoint is written before its evaluation, as what evaluates may fail.
+
+        :raises NotReady: Where an evaluation would fail later.
+        """
+        state, config, step = self._state, self._state.config, self._state.progress.step
+        if self._log is None or self._environments is None:
+            return
+        readiness.require_evaluation(
+            self._environments, acting(state.agent), state.spec, config.environment)
+        last = self._log.last_evaluation()
+        if step > last and (
+                step in (config.steps, config.updates)
+                or step // config.evaluate_every > last // config.evaluate_every):
+            self._evaluate()
+
+    def update(self) -> None:
+        """Take one update."""
+        state = self._state
+        began = time.monotonic()
+        state.agent.set_learning_rate(learning_rate(state.config, state.progress.step))
+        self._batch = state.buffer.sample(state.config.batch_size, state.generator)
+        self._info = state.agent.update(self._batch)
+        state.progress.step += 1
+        self._updating += time.monotonic() - began
+        self._updates += 1
+
+    def keep(self, everything: bool = False) -> None:
+        """
+        Log, evaluate and checkpoint what is due since the last look.
+
+        The ends of both phases are always due.
+
+        :param everything: Whether the checkpoint is due, whatever the settings say.
+        """
+        state, config, step = self._state, self._state.config, self._state.progress.step
+        self._show()
+        ends = step != self._seen and step in (config.steps, config.updates)
+        evaluates = config.environment != NO_ENVIRONMENT and (
+            ends or self._due(config.evaluate_every))
+        if self._due(config.log_every) or ends:
+            self._tick()
+            looked = {} if self._batch is None else state.agent.look(self._batch)
+            values = self._timed() | {key: float(value) for key, value in looked.items()}
+            if self._log:
+                self._log.update(state.progress, values)
+        # The first update's proves that the disk takes one; and what evaluates may fail.
+        first = step > 0 and self._seen == 0
+        if everything or ends or first or evaluates or self._due(config.checkpoint_every):
+            self._finite()
+            self._tick()
+            if self._log:
+                checkpoint.save(self._saved, state)
+        if evaluates:
+            self._evaluate()
+        self._seen = step
+
+    def _evaluate(self) -> None:
+        """Evaluate the agent as it is now, on the one rank that writes it down."""
+        if self._log is None or self._environments is None:
+            return
+        state = self._state
+        try:
+            found = evaluate(
+                self._environments, acting(state.agent), state.spec, state.config.episodes, 10_000)
+        except EnvironmentFailed as error:
+            raise TrainingError(f'{error}; {_last_good(self._saved)}') from error
+        self._tick()
+        self._log.evaluation(state.progress, found)
+        self._success = {'success': f'{found.success:.0%}'}
+        self._bar.set_postfix(self._success)
+
+    def _due(self, every: int) -> bool:
+        return self._state.progress.step // every > self._seen // every
+
+    def _tick(self) -> None:
+        """Add the time since the last tick to the run's counters."""
+        wall, cpu = time.monotonic(), time.process_time()
+        self._state.progress.wall_seconds += wall - self._wall
+        self._state.progress.cpu_seconds += cpu - self._cpu
+        self._wall, self._cpu = wall, cpu
+
+    def _phase_bar(self) -> tqdm:
+        """
+        Begin the bar of the phase that the run is in.
+
+        Each has its own, because their rates have nothing in common. The rate is the mean since
+        the bar began, so that evaluations count in the time left.
+        """
+        config, step = self._state.config, self._state.progress.step
+        online = step > config.steps
+        return tqdm(
+            desc=self._saved.parent.name + (' online' if online else ''), unit='update',
+            total=config.updates if online else config.steps, initial=step, smoothing=0,
+            postfix=self._success, disable=None if ranks.own() == 0 else True)
+
+    def _show(self) -> None:
+        """Move the bar to where the run is."""
+        step = self._state.progress.step
+        if step > self._bar.total:
+            self._bar.close()
+            self._bar = self._phase_bar()
+        self._bar.update(step - self._bar.n)
+
+    def _timed(self) -> dict[str, float]:
+        """Losses of the last update, and the mean time of an update since the last row."""
+        began = time.monotonic()
+        values = self._finite()
+        # A GPU finishes its updates only when the losses are read.
+        self._updating += time.monotonic() - began
+        update_ms = 1000 * self._updating / self._updates
+        self._updating, self._updates = 0.0, 0
+        return {'update_ms': update_ms, **values}
+
+    def _finite(self) -> dict[str, float]:
+        """Losses of the last update, as numbers."""
+        values = {name: float(value) for name, value in (self._info or {}).items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f'{name}: found {value} at update {self._state.progress.step}; training '
+                    f'stops, {_last_good(self._saved)}')
+        return values
+
+
+def acting(agent: Agent) -> Act:
+    """Let an agent act on numpy arrays; see :func:`training.evaluation.episodes.run_episodes`."""
+    device = agent.normaliser.mean.device
+
+    def act(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        chunk = agent.act(
+            torch.from_numpy(observation).to(device), torch.from_numpy(noise).to(device))
+        return chunk.cpu().numpy()
+    return act
+
+
+def _last_good(saved: Path) -> str:
+    return f'the last good checkpoint is {saved}' if saved.exists() else 'none was saved'
+
+
+@contextmanager
+def disk_errors(saved: Path) -> Iterator[None]:
+    """
+    Say what a full or lost disk means for the run.
+
+    :param saved: Where its checkpoint is.
+    :raises TrainingError: Where a write failed.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = number_of(error)
+        if isinstance(error, TrainingError) or number is None or (
+                number not in DISK and not isinstance(error, WriteError)):
+            raise
+        free = free_bytes(saved)
+        reason = str(error) if isinstance(error, WriteError) else os.strerror(number) + (
+            f'; {megabytes(free)} are free there' if free is not None else '')
+        raise TrainingError(
+            f'{saved.parent}: cannot be written ({reason}); make room and go on with --resume, '
+            f'{_last_good(saved)}') from error
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C and SIGTERM into a flag, so that a run ends between updates."""
+    seen: list[int] = []
+    kinds = signal.SIGINT, signal.SIGTERM
+    before = [signal.signal(kind, lambda number, frame: seen.append(number)) for kind in kinds]
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)

@@ -1,0 +1,97 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Parity of a policy file with the networks that it was exported from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from training.learning.agents.agent import Agent
+
+# Rounding alone stays far below these; a weight that is wrong does not.
+TOLERANCES = {'float32': 1e-5, 'fp16': 1e-2, 'int8': 0.3}
+CANDIDATES = (1, 2, 16)
+
+
+class ExportError(RuntimeError):
+    """A policy file does not do what its networks do."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """
+    Largest differences between PyTorch and ONNX Runtime.
+
+    :param action: Of an action, in action units.
+    :param value: Of a value, relative to 1 plus its size.
+    :param spread: Of a spread, in action units.
+    :param compared: How many chunks were compared.
+    """
+
+    action: float
+    value: float
+    spread: float
+    compared: int
+
+
+def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parity:
+    """
+    Run PyTorch and ONNX Runtime on the same observations and noise.
+
+    :param agent: The networks.
+    :param policy: The file made of them.
+    :param observations: Shape (count, obs_dim), float32, raw units.
+    :raises ExportError: Where a difference is above what :data:`TOLERANCES` has for the file's
+        precision; the message says which.
+    """
+    generator, tolerance = np.random.default_rng(0), TOLERANCES[policy.spec.precision]
+    worst = {'action': 0.0, 'value': 0.0, 'spread': 0.0}
+    compared = 0
+    for count in CANDIDATES:
+        for observation in observations:
+            noise = generator.standard_normal((count, policy.spec.noise_size), dtype=np.float32)
+            chunk = policy.act(observation, noise)
+            chunks, values = _torch_candidates(agent, observation, noise)
+            # Candidates may have equal values but for rounding: any of the best will do.
+            margin = tolerance * (1 + abs(values.max()))
+            best = np.flatnonzero(values >= values.max() - margin)
+            differences = np.abs(chunks[best] - chunk.actions.reshape(-1)).max(axis=1)
+            worst['action'] = max(worst['action'], float(differences.min()))
+            worst['spread'] = max(
+                worst['spread'], abs(float(chunks.std(axis=0).mean()) - chunk.spread))
+            if count > 1:
+                difference = abs(float(values.max()) - chunk.value) / (1 + abs(values.max()))
+                worst['value'] = max(worst['value'], float(difference))
+            compared += 1
+    for name, difference in worst.items():
+        if not difference <= tolerance:
+            raise ExportError(
+                f'{name}: PyTorch and ONNX Runtime differ by {difference:.2e}, expected at most '
+                f'{tolerance:.0e} in {policy.spec.precision}; the file was not written')
+    return Parity(compared=compared, **worst)
+
+
+@torch.no_grad()
+def _torch_candidates(
+        agent: Agent, observation: np.ndarray,
+        noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All candidates, shape (candidates, chunk), and their values, shape (candidates,)."""
+    state = agent.normaliser(torch.from_numpy(observation).unsqueeze(0))
+    chunks = agent.actor(state, torch.from_numpy(noise).unsqueeze(0))
+    values = agent.critic(state, chunks).mean(dim=0)
+    return chunks[0].numpy(), values[0].numpy()

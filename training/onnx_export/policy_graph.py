@@ -1,0 +1,133 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+A policy's ONNX graph: normaliser, actor, critics and best-of-N' in one pure function.
+
+The graph is written out node by node, so that the file holds exactly what a robot runs: one
+candidate costs the bare actor, because the critics stand in a branch that is taken only for more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import onnx
+from onnx import numpy_helper, parser
+import torch
+
+from dfp_ros.spec import METADATA_KEY, PolicySpec
+from training.learning.agents.agent import Agent
+from training.learning.networks.layers import LAYER_NORM_EPSILON
+from training.learning.networks.modules import CriticEnsemble
+from training.learning.networks.onnx_builder import Graph, IR_VERSION, OPSET
+from training.onnx_export.precision import in_precision
+
+
+def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
+    """
+    Write an agent as an ONNX model with its specification in the metadata.
+
+    :param agent: Trained networks; weights are copied.
+    :param spec: What the policy says of itself.
+    :returns: A checked model: ``observation`` (1, obs_dim) and ``noise`` (candidates, chunk) to
+        ``action_chunk`` (horizon, act_dim), ``value`` (1,) and ``spread`` (1,). With one
+        candidate the value is NaN and the spread 0.
+    """
+    graph = Graph()
+    graph.weight('mean', agent.normaliser.mean)
+    graph.weight('inverse', agent.normaliser.inverse)
+    graph.line('centred = Sub (observation, mean)')
+    graph.line('state = Mul (centred, inverse)')
+    agent.actor.write(graph)
+    graph.integers('chunk_shape', [spec.horizon, spec.action_size])
+    graph.integers('one_candidate', [1])
+    graph.line('count = Shape <start = 0, end = 1> (noise)')
+    graph.line('several = Greater (count, one_candidate)')
+
+    several, single = Graph(graph.weights), Graph(graph.weights)
+    _best(several, agent.critic)
+    single.line(f'chosen_of_one = Reshape (chunks, {single.integers("row", [1, -1])})')
+    single.weight('no_value', torch.tensor([float('nan')]))
+    single.weight('no_spread', torch.tensor([0.0]))
+    single.line('value_of_one = Identity (no_value)')
+    single.line('spread_of_one = Identity (no_spread)')
+    size = spec.noise_size
+    outputs = '(float[1, {size}] chosen_of_{which}, float[1] value_of_{which}, ' \
+              'float[1] spread_of_{which})'
+    graph.line(
+        'chosen, value, spread = If (several) <'
+        f'then_branch = best () => {outputs.format(size=size, which="many")} '
+        f'{{ {several.text()} }}, '
+        f'else_branch = bare () => {outputs.format(size=size, which="one")} '
+        f'{{ {single.text()} }}>')
+    graph.line('action_chunk = Reshape (chosen, chunk_shape)')
+
+    model = parser.parse_model(
+        f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "dfp_ros"> '
+        f'policy (float[1, {spec.observation_size}] observation, '
+        f'float[candidates, {size}] noise) => (float[{spec.horizon}, {spec.action_size}] '
+        f'action_chunk, float[1] value, float[1] spread) {{ {graph.text()} }}')
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in graph.weights.items())
+    exact = replace(spec, precision='float32')
+    model.metadata_props.add(key=METADATA_KEY, value=exact.to_json())
+    onnx.checker.check_model(model, full_check=True)
+    return model if spec == exact else in_precision(model, spec.precision)
+
+
+def _best(graph: Graph, critic: CriticEnsemble) -> None:
+    """From ``state`` and ``chunks`` to the best chunk, its value and the candidates' spread."""
+    members = critic.weights[0].shape[0]
+    scores = []
+    for member in range(members):
+        _member(graph, critic, member)
+        scores.append(f'score_{member}')
+    graph.line(f'scores = Mean ({", ".join(scores)})')
+    graph.line('best = ArgMax <axis = 0, keepdims = 0> (scores)')
+    graph.line('value_column = Gather <axis = 0> (scores, best)')
+    graph.line(f'value_of_many = Reshape (value_column, {graph.integers("vector", [1])})')
+    graph.line('chosen_of_many = Gather <axis = 0> (chunks, best)')
+    # Standard deviation over candidates, then the mean over the chunk's dimensions.
+    graph.line(f'average = ReduceMean <keepdims = 1> (chunks, {graph.integers("first", [0])})')
+    graph.line('apart = Sub (chunks, average)')
+    graph.line('squared = Mul (apart, apart)')
+    graph.line('variance = ReduceMean <keepdims = 0> (squared, first)')
+    graph.line('deviation = Sqrt (variance)')
+    graph.line('spread_of_many = ReduceMean <keepdims = 1> (deviation, first)')
+
+
+def _member(graph: Graph, critic: CriticEnsemble, member: int) -> None:
+    """One critic: from ``state`` and ``chunks`` to ``score_MEMBER``, shape (candidates, 1)."""
+    name = f'critic_{member}'
+    first = critic.weights[0][member]
+    seen, proposed = first.split(
+        [critic.observation_size, first.shape[0] - critic.observation_size])
+    graph.weight(f'{name}_seen', seen)
+    graph.weight(f'{name}_proposed', proposed)
+    graph.weight(f'{name}_bias_0', critic.biases[0][member, 0])
+    graph.line(f'{name}_from_state = Gemm (state, {name}_seen, {name}_bias_0)')
+    graph.line(f'{name}_from_chunk = MatMul (chunks, {name}_proposed)')
+    graph.line(f'{name}_0 = Add ({name}_from_chunk, {name}_from_state)')
+    layers = len(critic.weights)
+    for i in range(1, layers):
+        graph.weight(f'{name}_scale_{i}', critic.norm_scales[i - 1][member, 0])
+        graph.weight(f'{name}_shift_{i}', critic.norm_shifts[i - 1][member, 0])
+        graph.weight(f'{name}_weight_{i}', critic.weights[i][member])
+        graph.weight(f'{name}_bias_{i}', critic.biases[i][member, 0])
+        graph.line(f'{name}_active_{i} = Gelu <approximate = "tanh"> ({name}_{i - 1})')
+        graph.line(
+            f'{name}_normal_{i} = LayerNormalization <axis = -1, epsilon = '
+            f'{LAYER_NORM_EPSILON:.9f}> ({name}_active_{i}, {name}_scale_{i}, {name}_shift_{i})')
+        output = f'score_{member}' if i == layers - 1 else f'{name}_{i}'
+        graph.line(f'{output} = Gemm ({name}_normal_{i}, {name}_weight_{i}, {name}_bias_{i})')
