@@ -27,7 +27,6 @@ if __name__ == '__main__':
 from collections.abc import Iterator
 import contextlib
 from dataclasses import replace
-import functools
 import sys
 import threading
 from typing import Any
@@ -50,6 +49,7 @@ from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.idle_work import IdleWork
 from dfp_ros.node.loop.pending_policy import Candidate, load_control_loop, require_latency
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.loop.ticker import Ticker
@@ -70,7 +70,7 @@ from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
 from dfp_ros.node.reporting.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.node.reporting.policy_status import PolicyStatus
 from dfp_ros.node.reporting.statistics_publisher import StatisticsPublisher
-from dfp_ros.node.ros.background_worker import look_at_all, Worker
+from dfp_ros.node.ros.background_worker import Worker
 from dfp_ros.node.ros.guarded_node import guarded, GuardedNode
 from dfp_ros.node.ros.node_main import run_node
 from dfp_ros.node.ros.qos_monitor import QosWatch
@@ -286,9 +286,9 @@ class PolicyNode(GuardedNode):
 
         watch = QosWatch(self)
         self._commands = add(CommandPublishers(self, loop, watch))
-        decisions = add(DecisionPublisher(self, loop)) if loop.settings.publish_decisions else None
-        ticker = self._ticker = Ticker(self, loop, self._commands, decisions)
-        ticker.deactivate = self.trigger_deactivate
+        ticker = self._ticker = Ticker(self, loop, self._commands, self.trigger_deactivate)
+        if loop.settings.publish_decisions:
+            ticker.listeners.append(add(DecisionPublisher(self, loop)))
         self._commander_watch = add(CommanderWatch(
             self, [topic.topic for topic in loop.robot.commands],
             lambda: ticker.loop.settings.safety, self.trigger_deactivate,
@@ -301,7 +301,7 @@ class PolicyNode(GuardedNode):
         looks = add(Worker(self, lambda: ticker.is_timed, self._files.longest))
         self._requests.work_with(looks)
         worker = Worker(self, lambda: ticker.is_timed, self._files.longest)
-        ticker.after_tick = functools.partial(look_at_all, worker, looks)
+        ticker.listeners.append(IdleWork(worker, looks))
         status = add(PolicyStatus(self, loop.robot.sha256, worker.wait_for_tick))
         self._swapper = add(PolicySwapper(
             self, ticker, status, worker, self._files))

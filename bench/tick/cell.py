@@ -68,11 +68,11 @@ class Cell:
         self._be_typical(robot)
         watch = QosWatch(self.node)
         self._parts: list[Any] = [CommandPublishers(self.node, self.loop, watch)]
-        made = None
+        self.ticker = Ticker(self.node, self.loop, self._parts[0], lambda: None)
         if decisions:
             made = DecisionPublisher(self.node, self.loop)
+            self.ticker.listeners.append(made)
             self._parts.append(made)
-        self.ticker = Ticker(self.node, self.loop, self._parts[0], made)
         self.diagnostics = DiagnosticsPublisher(self.node, self.ticker, dict, watch)
         self.statistics = StatisticsPublisher(self.node, self.ticker)
         self._parts += [self.diagnostics, self.statistics]

@@ -288,7 +288,7 @@ class Controller:
             chunk_index=planned.index, action=planned.action, inference=planned.inference,
             joined=planned.joined, draw=planned.draw, value=planned.chunk.value,
             spread=planned.chunk.spread)
-        findings += self._doubts.about_answer(planned)
+        findings += self._doubts.about_answer(planned.chunk.spread, planned.inference)
         facts['command'] = command = self._scale.command(planned.joined)
         if not all(map(math.isfinite, command.tolist())):
             findings.append(finding(

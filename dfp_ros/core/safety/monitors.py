@@ -22,7 +22,6 @@ from typing import NamedTuple
 import numpy as np
 
 from dfp_ros.core.arrays import FloatArray
-from dfp_ros.core.planning.planner import Planned
 from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.settings.safety import GUARD, SafetySettings
 from dfp_ros.spec import ObservationField, PolicySpec
@@ -230,19 +229,24 @@ class Doubts:
             answer, text = ('hold', f'{text}; {excess}') if excess else ('warn', text)
         return [finding(Reason.OUTSIDE_ENVELOPE, text, answer)]
 
-    def about_answer(self, planned: Planned) -> list[Finding]:
-        """Judge what the policy answered; a chunk is judged once, and the verdict stands."""
+    def about_answer(self, spread: float, inference: float | None) -> list[Finding]:
+        """
+        Judge an answer of the policy; a chunk is judged once, and the verdict stands.
+
+        :param spread: Standard deviation of the candidates, in action units.
+        :param inference: How long the policy took, in s; None if the chunk is not a new one.
+        """
         findings = []
-        if planned.inference is not None:
-            self._spread.judge(planned.chunk.spread)
+        if inference is not None:
+            self._spread.judge(spread)
             if self._deadline:
-                self._late.judge(planned.inference)
+                self._late.judge(inference)
         if self._spread.is_on:
             findings.append(finding(
-                Reason.DISAGREEMENT, f'the candidates disagree by {planned.chunk.spread:.3g}, the '
+                Reason.DISAGREEMENT, f'the candidates disagree by {spread:.3g}, the '
                 f'limit is {self._settings.spread_limit:g}', self._settings.spread))
         if self._late.is_on:
-            took = '' if planned.inference is None else f' {planned.inference * 1e3:.2f} ms'
+            took = '' if inference is None else f' {inference * 1e3:.2f} ms'
             findings.append(finding(
                 Reason.LATE_INFERENCE, f'inference took{took or " too long"}, the deadline is '
                 f'{self._deadline * 1e3:.2f} ms', self._settings.late_inference))

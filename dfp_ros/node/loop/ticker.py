@@ -36,12 +36,11 @@ from dfp_ros.node.loop.decision_log import DecisionLog
 from dfp_ros.node.loop.lockstep import Lockstep
 from dfp_ros.node.loop.standstill import answer_silence
 from dfp_ros.node.loop.statistics import LoopStatistics
+from dfp_ros.node.loop.tick import Tick, TickListener
 from dfp_ros.node.loop.tick_timer import TickTimer
 from dfp_ros.node.loop.watchdog import LONGEST_BEAT, Watchdog
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
-from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
 from dfp_ros.node.ros.node_clock import NodeTime
-from dfp_ros.node.swap.shadow_publisher import ShadowPublisher
 
 
 class NotActiveError(ValueError):
@@ -61,12 +60,10 @@ class Ticker:
     :param node: Has the clock, and creates the timer.
     :param loop: The control loop.
     :param commands: Send what is decided.
-    :param decisions: Publishes every decision; None where that is not asked for.
+    :param deactivate: Deactivates the node, where a decision asks for that.
 
     :ivar loop: What ticks work with; see :meth:`take_over`.
-    :ivar shadow: Is asked what it would have done; None for none.
-    :ivar after_tick: What else there is to do, called when there is most time until the next tick.
-    :ivar deactivate: Deactivates the node, where a decision asks for that.
+    :ivar listeners: Are told of each tick, in this order.
     :ivar is_active: Whether it runs.
     :ivar store: The newest samples since it started.
     :ivar log: The log, with the last decision.
@@ -76,12 +73,10 @@ class Ticker:
 
     def __init__(
             self, node: Node, loop: ControlLoop, commands: CommandPublishers,
-            decisions: DecisionPublisher | None) -> None:
+            deactivate: Callable[[], object]) -> None:
         """Wait to be started."""
         self.loop = loop
-        self.shadow: ShadowPublisher | None = None
-        self.after_tick: Callable[[], None] = _nothing
-        self.deactivate: Callable[[], object] = _nothing
+        self.listeners: list[TickListener] = []
         self.is_active = False
         self.store = SampleStore(loop.robot.sources)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
@@ -90,7 +85,7 @@ class Ticker:
         self._node = node
         self._time = NodeTime(node)
         self._commands = commands
-        self._decisions = decisions
+        self._deactivate = deactivate
         self._timer = TickTimer(node, self._tick_now, self._stand_still)
         self._watchdog = Watchdog(commands, lambda: self.loop, node.get_logger())
         self._timer.watched = self._beat
@@ -234,8 +229,8 @@ class Ticker:
         self.journal.take_over(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
             self._start_timer()
-        if self.shadow is not None:
-            self.shadow.follow(loop)
+        for listener in self.listeners:
+            listener.on_transfer(loop)
 
     def receive(self, name: str, sample: Sample) -> None:
         """Take a sample of a source; where ticks follow the samples, it may be time for one."""
@@ -277,17 +272,18 @@ class Ticker:
             self.statistics.add(decision.inference, decision.observation_age)
             self.log.add(decision)
             self._ticks += 1
-            if self._decisions is not None:
-                entry = self.journal.step(loop.policy.sha256, is_stopped, failed)
-                self._decisions.publish(self._ticks, now, decision, samples, entry)
+            tick = Tick(
+                self._ticks, now, decision, samples,
+                self.journal.step(loop.policy.sha256, is_stopped, failed), self._timer.time_left)
+            for listener in self.listeners:
+                listener.on_tick(tick)
             loop.controller.prepare()
-            self.after_tick()
-            if self.shadow is not None:
-                self.shadow.compare(self._ticks, now, decision, self._timer.time_left())
+            for listener in self.listeners:
+                listener.on_idle(tick)
             GARBAGE.after_tick(self._timer.time_left)
         finally:
             if decision.response is Response.DEACTIVATE:
-                self.deactivate()
+                self._deactivate()
 
     def keep_up(self) -> None:
         """
@@ -380,7 +376,3 @@ class Ticker:
                 'the clock was set back; only samples that arrive from now on count',
                 throttle_duration_sec=1.0)
         self.tick(now, self.store.at(now))
-
-
-def _nothing() -> None:
-    """Do nothing."""

@@ -15,22 +15,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.control.decision_row import DecisionRow
-from dfp_ros.core.control.input_log import Entry
 from dfp_ros.core.description.robot import count_slots
-from dfp_ros.core.observation.sample import Sample
 from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.tick import Listener, Tick
 from dfp_ros.node.messages.preserialized import LabelledRow
 from dfp_ros.node.ros.qos import DECISION_QOS
 
 
-class DecisionPublisher:
+class DecisionPublisher(Listener):
     """
     Publishes decisions as rows of numbers.
 
@@ -50,19 +46,10 @@ class DecisionPublisher:
         self._layout = LabelledRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
 
-    def publish(
-            self, number: int, stamp: int, decision: Decision,
-            samples: Mapping[str, Sample], entry: Entry) -> None:
-        """
-        Publish one decision.
-
-        :param number: Counts the decisions.
-        :param stamp: Time of the decision in ns.
-        :param decision: The decision.
-        :param samples: The samples that it was made from, by source.
-        :param entry: What else it had from outside.
-        """
-        row = self._row.write(number, stamp, self._is_lockstep, decision, samples, entry)
+    def on_tick(self, tick: Tick) -> None:
+        """Publish the decision of a tick."""
+        row = self._row.write(
+            tick.number, tick.now, self._is_lockstep, tick.decision, tick.samples, tick.entry)
         self._publisher.publish(self._layout.serialize(row))
 
     def close(self) -> None:

@@ -206,13 +206,6 @@ class Worker:
             self._timer = None
 
 
-def look_at_all(worker: Worker, other: Worker) -> None:
-    """Hand over what has come after a tick; the other one seldom has work."""
-    worker.look()
-    if other.has_work:
-        other.look()
-
-
 def _make_thread() -> ThreadPoolExecutor:
     """Make a thread that works beside the loop."""
     return ThreadPoolExecutor(

@@ -18,9 +18,9 @@ from __future__ import annotations
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.control.factory import make_planner
 from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.tick import Tick
 from dfp_ros.node.messages.preserialized import LabelledRow
 from dfp_ros.node.ros.qos import DECISION_QOS
 from dfp_ros.node.swap.shadow import Shadow
@@ -67,19 +67,15 @@ class ShadowPublisher:
         parts += [(f'disagreement/{member.name}', 1) for member in action] + [('rms', 1)]
         self._layout = LabelledRow(parts)
 
-    def compare(self, number: int, stamp: int, decision: Decision, time_left: float) -> None:
-        """
-        Ask the shadow about what was just decided, if there is time.
-
-        :param number: Counts the decisions.
-        :param stamp: Time of the decision in ns.
-        :param decision: The decision; its command was sent.
-        :param time_left: Seconds until the next tick.
-        """
-        found = self.shadow.compare(stamp, decision.observation, decision.command, time_left)
+    def compare(self, tick: Tick) -> None:
+        """Ask the shadow about what was just decided, if there is time."""
+        decision = tick.decision
+        found = self.shadow.compare(
+            tick.now, decision.observation, decision.command, tick.time_left())
         if found is not None:
             row = [
-                float(number), *map(float, divmod(stamp, _SECOND)), *found.command.tolist(),
+                float(tick.number), *map(float, divmod(tick.now, _SECOND)),
+                *found.command.tolist(),
                 *found.disagreement, found.rms]
             self._publisher.publish(self._layout.serialize(row))
 

@@ -20,11 +20,12 @@ from dataclasses import replace
 from rclpy.node import Node
 
 from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.tick import Listener, Tick
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.swap.shadow_publisher import ShadowPublisher
 
 
-class ShadowPlace:
+class ShadowPlace(Listener):
     """
     Holds the shadow of what a ticker runs, if there is one; it begins empty.
 
@@ -36,11 +37,23 @@ class ShadowPlace:
         """Start without a shadow."""
         self._node = node
         self._ticker = ticker
+        self._shadow: ShadowPublisher | None = None
+        ticker.listeners.append(self)
 
     @property
     def loop(self) -> ControlLoop | None:
         """Return what the shadow was loaded as."""
-        return None if self._ticker.shadow is None else self._ticker.shadow.loop
+        return None if self._shadow is None else self._shadow.loop
+
+    def on_idle(self, tick: Tick) -> None:
+        """Ask the shadow about a tick."""
+        if self._shadow is not None:
+            self._shadow.compare(tick)
+
+    def on_transfer(self, loop: ControlLoop) -> None:
+        """Go on beside another policy."""
+        if self._shadow is not None:
+            self._shadow.follow(loop)
 
     def take(self, loop: ControlLoop) -> None:
         """
@@ -51,7 +64,7 @@ class ShadowPlace:
         """
         made = ShadowPublisher(self._node, loop, self._ticker.loop)
         self.close()
-        self._ticker.shadow = made
+        self._shadow = made
         self._note(loop.settings.policy)
 
     def drop(self) -> bool:
@@ -60,7 +73,7 @@ class ShadowPlace:
 
         :return: Whether there was one.
         """
-        if self._ticker.shadow is None:
+        if self._shadow is None:
             return False
         self.close()
         self._note('')
@@ -68,13 +81,13 @@ class ShadowPlace:
 
     def close(self) -> None:
         """Destroy the shadow, if there is one."""
-        if self._ticker.shadow is not None:
-            self._ticker.shadow.close()
-            self._ticker.shadow = None
+        if self._shadow is not None:
+            self._shadow.close()
+            self._shadow = None
 
     def facts(self) -> dict[str, str]:
         """List what is worth a line in diagnostics."""
-        return {} if self._ticker.shadow is None else self._ticker.shadow.facts()
+        return {} if self._shadow is None else self._shadow.facts()
 
     def _note(self, name: str) -> None:
         """Write the shadow into the settings of the loop that runs."""

@@ -21,8 +21,6 @@ import numpy as np
 import pytest
 
 from dfp_ros.core.description.robot import load_robot_description
-from dfp_ros.core.planning.planner import Planned
-from dfp_ros.core.policy.interface import Chunk
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.core.safety.monitors import Doubt, Doubts, Envelope, training_ranges
 from dfp_ros.core.safety.reasons import Reason, Response
@@ -77,13 +75,6 @@ def test_what_never_changed_may_be_off_by_rounding() -> None:
     assert 'constant[0] is 5.01' in envelope.judge(np.array([1, 0, 5.01], np.float32))
 
 
-def planned(spread: float = 0.0, inference: float | None = 0.001) -> Planned:
-    """Make what a planner would answer."""
-    action = np.zeros(1, np.float32)
-    return Planned(
-        action, action, action[None], Chunk(action[None], 0.0, spread), 0, 1, inference)
-
-
 @pytest.mark.parametrize(('answer', 'response'), [
     ('ignore', Response.PASS), ('warn', Response.WARN), ('slow', Response.SLOW),
     ('hold', Response.HOLD)])
@@ -92,7 +83,7 @@ def test_the_response_is_a_setting(answer: str, response: Response) -> None:
     doubts = Doubts(
         SafetySettings(envelope=answer, spread=answer, spread_limit=0.4), SPEC, TICK)
     found = doubts.about_observation(np.array([9, 0, 5], np.float32))
-    found += doubts.about_answer(planned(0.5))
+    found += doubts.about_answer(0.5, 0.001)
     assert [(each.reason, each.response) for each in found] == [
         (Reason.OUTSIDE_ENVELOPE, response), (Reason.DISAGREEMENT, response)]
     assert found[1].text == 'the candidates disagree by 0.5, the limit is 0.4'
@@ -103,7 +94,7 @@ def test_the_verdict_on_a_chunk_stands_while_it_is_played() -> None:
     doubts = Doubts(SafetySettings(spread='warn', spread_limit=0.4), SPEC, TICK)
 
     def disagree(spread: float, inference: float | None) -> bool:
-        return bool(doubts.about_answer(planned(spread, inference)))
+        return bool(doubts.about_answer(spread, inference))
 
     assert [disagree(0.5, 0.001), disagree(0.5, None), disagree(0.5, None)] == [True] * 3
     assert [disagree(0.1, 0.001), disagree(0.1, None), disagree(0.1, None)] == [True] * 3
@@ -116,11 +107,11 @@ def test_late_inference(answer: str, response: Response) -> None:
     """A share of the tick is the deadline; by default there is none."""
     doubts = Doubts(
         SafetySettings(late_inference=answer, inference_deadline=0.5), SPEC, TICK)
-    assert not doubts.about_answer(planned(inference=0.025))
-    found = doubts.about_answer(planned(inference=0.026))
+    assert not doubts.about_answer(0.0, 0.025)
+    found = doubts.about_answer(0.0, 0.026)
     assert [(each.reason, each.response) for each in found] == [(Reason.LATE_INFERENCE, response)]
     assert found[0].text == 'inference took 26.00 ms, the deadline is 25.00 ms'
-    assert not Doubts(SafetySettings(), SPEC, TICK).about_answer(planned(inference=10.0))
+    assert not Doubts(SafetySettings(), SPEC, TICK).about_answer(0.0, 10.0)
 
 
 def asked(doubts: Doubts, place: float, times: int = 1) -> list[Response]:

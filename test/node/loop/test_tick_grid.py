@@ -94,7 +94,7 @@ class Stalled:
 def _spin(node: Node, stalled: Stalled, executor: Executor, keeps_up: bool) -> Ticker:
     """Run the ticks to their end; other work may keep them up, as parameters do."""
     commands: Any = SimpleNamespace(send=lambda *_: None, send_stop=lambda *_: None)
-    ticker = Ticker(node, stalled.loop, commands, None)
+    ticker = Ticker(node, stalled.loop, commands, lambda: None)
     executor.add_node(node)
     # With the first message of a process, rclpy looks through all of its modules.
     node.get_logger().info('begins')

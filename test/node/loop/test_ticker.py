@@ -26,6 +26,7 @@ pytest.importorskip('rclpy')
 
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.safety.reasons import Reason, Response
+from dfp_ros.node.loop.tick import Tick
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
 
@@ -45,12 +46,23 @@ class Scene:
             robot=SimpleNamespace(sources={}), controller=controller, tick=10_000_000,
             policy=SimpleNamespace(sha256='0' * 64), settings=SimpleNamespace(trigger='timer'))
         commands: Any = SimpleNamespace(send=lambda *_: self._note('send'))
-        decisions: Any = SimpleNamespace(publish=lambda *_: self._note('publish'))
         logger = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
         self.node: Any = SimpleNamespace(get_logger=lambda: logger)
-        self.ticker = Ticker(self.node, self.loop, commands, decisions)
-        self.ticker.after_tick = lambda: self._note('after_tick')
-        self.ticker.deactivate = lambda: self._note('deactivate')
+        self.ticker = Ticker(self.node, self.loop, commands, lambda: self._note('deactivate'))
+        self.ticker.listeners.append(self)
+
+    def on_tick(self, tick: Tick) -> None:
+        """Note that it came."""
+        assert tick.decision is self.loop.controller.step(tick.now, tick.samples)
+        self._note('on_tick')
+
+    def on_idle(self, tick: Tick) -> None:
+        """Note that it came."""
+        self._note('on_idle')
+
+    def on_transfer(self, loop: Any) -> None:
+        """Note that it came."""
+        self._note('on_transfer')
 
     def _note(self, what: str) -> None:
         self.done.append(what)
@@ -62,10 +74,10 @@ def test_the_command_comes_first() -> None:
     """What is not urgent comes after it, and nothing deactivates without need."""
     scene = Scene(Response.HOLD)
     scene.ticker.tick(1, {})
-    assert scene.done == ['send', 'publish', 'prepare', 'after_tick']
+    assert scene.done == ['send', 'on_tick', 'prepare', 'on_idle']
 
 
-@pytest.mark.parametrize('failing', ['publish', 'prepare', 'after_tick'])
+@pytest.mark.parametrize('failing', ['on_tick', 'prepare', 'on_idle'])
 def test_what_is_not_urgent_keeps_nothing_from_being_deactivated(failing: str) -> None:
     """It fails aloud, for whoever spins the node to log, but the robot is not left on its way."""
     scene = Scene(Response.DEACTIVATE, failing)
@@ -120,7 +132,7 @@ def test_garbage_of_ticks_is_collected_between_them() -> None:
 
     scene.loop.controller.step = step
     commands: Any = SimpleNamespace(send=send)
-    scene.ticker = Ticker(scene.node, scene.loop, commands, None)
+    scene.ticker = Ticker(scene.node, scene.loop, commands, lambda: None)
     GARBAGE.acquire()
     gc.callbacks.append(note)
     try:
