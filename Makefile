@@ -66,8 +66,8 @@ test-kilted: ## the node's tests on ROS 2 Kilted, in an environment of its own (
 	  ROS_PYTHON_VERSION=3 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 	  .venv-kilted/bin/python -m pytest $(KILTED_TESTS) $(PYTEST)
 
-lint: env ## ruff and mypy
-	@$(ENTER); ruff check .; mypy; mypy env/*.py
+lint: env ## ruff, mypy, and which way imports go
+	@$(ENTER); ruff check .; mypy; mypy env/*.py; lint-imports --no-logo --no-cache
 
 train: build ## collect demonstrations, clone them, export and evaluate (a quarter of an hour)
 	@$(ENTER); \

@@ -38,10 +38,9 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PRECISIONS
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.evaluation import evaluate, Evaluation
-from training.export import store
 from training.files import write_json
 from training.onnx_export.parity import ExportError
-from training.onnx_export.precision import Difference, summarised
+from training.onnx_export.precision import Difference, store, summarised
 
 
 def measure(

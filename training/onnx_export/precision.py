@@ -36,6 +36,8 @@ from onnxruntime.quantization import quantize_dynamic, QuantType
 
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import METADATA_KEY, PolicySpec
+from training.files import atomic_path
+from training.onnx_export.parity import ExportError, TOLERANCES
 
 # Layers with fewer inputs or outputs stay float32: nearly all weights are in the others, and the
 # first meets the observation and the last gives the action.
@@ -175,3 +177,27 @@ def _graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
     return [graph] + [
         inner for node in graph.node for attribute in node.attribute if attribute.HasField('g')
         for inner in _graphs(attribute.g)]
+
+
+def store(policy: Path, out: Path, precision: str, name: str) -> Difference:
+    """
+    Write a policy file once more, in another precision.
+
+    :param policy: A file in float32.
+    :param out: The policy file to write.
+    :param precision: One of :data:`dfp_ros.spec.PRECISIONS`.
+    :param name: The policy's name in the file.
+    :returns: How far the actions are from the file's own, over the range of its data.
+    :raises PolicyError: Where the file cannot be run.
+    :raises ValueError: Where it is not in float32, or actions differ too much.
+    """
+    subject = OnnxPolicy(policy)
+    model = in_precision(onnx.load(policy), precision, name)
+    with atomic_path(out, model.ByteSize()) as partial:
+        onnx.save_model(model, str(partial))
+        found = difference(subject, OnnxPolicy(partial))
+        if not found.largest <= TOLERANCES[precision]:
+            raise ExportError(
+                f'action: {policy} and the file in {precision} differ by {found.largest:.2e}, '
+                f'expected at most {TOLERANCES[precision]:.0e}; the file was not written')
+    return found
