@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Learning Drifting Field Policies from data; needs torch, runs from the checkout."""
+"""
+Learning of Drifting Field Policies from data; needs PyTorch, and runs from the checkout.
+
+Modules at the top are commands, folders are libraries; a library never imports a command.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Decisions without ROS: from samples of the sensors to a command.
+
+Plain Python on NumPy, and ONNX Runtime in ``policy``; no ROS, no PyTorch, no clock of its own.
+"""

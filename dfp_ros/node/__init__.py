@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+The ROS 2 node: what runs the core on a robot.
+
+Imports :mod:`dfp_ros.core`.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Programs that people run beside the node.
+
+Imports :mod:`dfp_ros.node` and :mod:`dfp_ros.core`.
+"""

@@ -27,7 +27,8 @@ from testing import ROOT
 
 CODE = [str(ROOT / name)
         for name in (
-            'dfp_ros', 'training', 'launch', 'test', 'bench', 'env', 'examples', 'setup.py')
+            'dfp_ros', 'training', 'launch', 'test', 'testing', 'bench', 'env', 'examples',
+            'setup.py')
         if (ROOT / name).exists()]
 
 pytestmark = pytest.mark.linter

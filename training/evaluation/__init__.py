@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Success of a policy over simulated episodes, with its interval.
+
+Imports :mod:`training.onnx_export` and what is below it.
+"""

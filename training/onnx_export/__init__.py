@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+From an agent to a policy file, and proof that both answer alike.
+
+Imports :mod:`training.learning.agents` and what is below it.
+"""

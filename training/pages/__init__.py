@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Style and templates of HTML pages.
+
+Imports :mod:`training.learning.sweeps` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Limits of position, velocity, acceleration and jerk on commands.
+
+Imports :mod:`dfp_ros.core.observation` and what is below it.
+"""

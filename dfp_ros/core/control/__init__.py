@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+The control step: from an observation to a decision, and its record.
+
+Imports every other room of :mod:`dfp_ros.core`.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+The robot description: sources, observation, commands and limits, read from YAML and URDF.
+
+Imports :mod:`dfp_ros.core.settings` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+From samples of the sensors to the observation, and whether they are fresh.
+
+Imports :mod:`dfp_ros.core.policy` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Action chunks: when a new one is asked for, and how chunks are blended.
+
+Imports :mod:`dfp_ros.core.command` and what is below it.
+"""

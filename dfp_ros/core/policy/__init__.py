@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+The policy: its file, its inference in ONNX Runtime, its noise and its deadline.
+
+Imports :mod:`dfp_ros.core.safety` and what is below it.
+"""

@@ -11,4 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Reasons to stop, hold or warn, and the monitors that find them.
+
+Imports :mod:`dfp_ros.core.description` and what is below it. ``python -m dfp_ros.core.safety``
+prints the tables of docs/safety.md.
+"""

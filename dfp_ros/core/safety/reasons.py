@@ -242,7 +242,3 @@ def tables() -> str:
         f'| `{str(rule.reason.name).lower()}` | {rule.sentence} | {rule.response.name.lower()} | '
         f'{rule.chosen_by or "-"} |' for rule in RULES]
     return '\n'.join(lines)
-
-
-if __name__ == '__main__':
-    print(tables())

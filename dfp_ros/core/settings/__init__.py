@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Node parameters: a dataclass for each group.
+
+Imports :mod:`dfp_ros.spec` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Policy files and robot descriptions, opened in a process that can be killed.
+
+Imports :mod:`dfp_ros.node.messages` and what is below it.
+"""

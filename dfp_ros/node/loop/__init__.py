@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+The running control loop: timer, lockstep, watchdog, controlled stop.
+
+Imports :mod:`dfp_ros.node.files` and what is below it.
+"""

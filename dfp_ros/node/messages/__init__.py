@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+ROS messages: introspection, reading samples, writing commands.
+
+Imports :mod:`dfp_ros.node.ros` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Monitors of the ROS graph: other nodes, other publishers, slow clocks.
+
+Imports :mod:`dfp_ros.node.loop` and what is below it.
+"""

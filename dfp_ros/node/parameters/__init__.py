@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+ROS parameters: declared, read from files, checked against what is known.
+
+Imports :mod:`dfp_ros.node.process` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Start and end of a process: signals, its parent, its output.
+
+Imports :mod:`dfp_ros.node.realtime` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Real-time priority, locked memory, garbage collection and timers of the operating system.
+
+Imports :mod:`dfp_ros.core`.
+"""

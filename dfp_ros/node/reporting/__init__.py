@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Topics that report: decisions, diagnostics, statistics, the policy in use.
+
+Imports :mod:`dfp_ros.node.monitors` and what is below it.
+"""

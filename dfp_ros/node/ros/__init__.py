@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Helpers for rclpy: start, QoS, clocks, services, background threads.
+
+Imports :mod:`dfp_ros.node.parameters` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Policies exchanged while the node runs, and the shadow policy.
+
+Imports :mod:`dfp_ros.node.reporting` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+The demo: a shipped policy on its simulated robot.
+
+Imports :mod:`dfp_ros.sim.sim_robot` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+A simulated robot as a ROS node, in real time.
+
+Imports :mod:`dfp_ros.sim.simulation` and what is below it.
+"""

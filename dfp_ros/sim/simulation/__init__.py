@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Robots that live in simulation, for demos and tests."""
+"""
+Simulated environments of OGBench and robosuite, without ROS.
+
+Imports :mod:`dfp_ros.core`.
+"""

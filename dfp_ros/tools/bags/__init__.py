@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Recordings read and written without ROS: mcap and sqlite3, with checksums.
+
+Imports :mod:`dfp_ros.core`.
+"""

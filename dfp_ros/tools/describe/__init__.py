@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+A policy file for people, and a robot description scaffolded from topics.
+
+Imports :mod:`dfp_ros.tools.preflight` and what is below it.
+"""

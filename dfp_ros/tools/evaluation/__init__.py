@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Success of a policy counted on a robot.
+
+Imports :mod:`dfp_ros.tools.describe` and what is below it.
+"""

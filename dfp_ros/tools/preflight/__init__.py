@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+The preflight: a robot measured before a policy may move it.
+
+Imports :mod:`dfp_ros.tools.replay` and what is below it.
+"""

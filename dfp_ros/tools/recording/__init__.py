@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+The recorder, and marks of episodes.
+
+Imports :mod:`dfp_ros.tools.bags` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Recorded decisions made once more, and compared bit for bit.
+
+Imports :mod:`dfp_ros.tools.recording` and what is below it.
+"""

@@ -44,7 +44,7 @@ def test_every_reason_has_one_rule_and_every_response_a_meaning() -> None:
 def test_the_page_is_current() -> None:
     """The documentation has what the command prints; run it again where this fails."""
     printed = subprocess.run(
-        [sys.executable, '-m', 'dfp_ros.core.safety.reasons'], check=True,
+        [sys.executable, '-m', 'dfp_ros.core.safety'], check=True,
         capture_output=True, text=True)
     assert printed.stdout == tables() + '\n'
     assert printed.stdout in PAGE.read_text(), 'python -m dfp_ros.core.safety.reasons'

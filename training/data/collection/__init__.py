@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Demonstrations collected in simulation, by scripted operators.
+
+Imports :mod:`training.learning.trainer` and what is below it.
+"""

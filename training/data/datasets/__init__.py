@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Read every source of robot data into one layout."""
+"""
+A data file of whatever format, found, downloaded and loaded.
+
+Imports :mod:`training.data.formats` and what is below it.
+"""

@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+File formats of OGBench, Robomimic and ROS bags, read and written.
+
+Imports :mod:`training.data.transitions` and what is below it.
+"""

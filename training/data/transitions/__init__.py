@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Transitions, their statistics, and the file that they are stored in.
+
+Imports :mod:`training.config`, :mod:`training.files` and :mod:`dfp_ros`.
+"""

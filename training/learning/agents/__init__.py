@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Policy families: the drifting field, flow matching, FQL, MeanFlow, and their critic.
+
+Imports :mod:`training.learning.networks` and what is below it.
+"""

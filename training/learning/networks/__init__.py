@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+Layers, networks, and the ONNX graphs that they are written to.
+
+Imports :mod:`training.learning.distributed` and what is below it.
+"""

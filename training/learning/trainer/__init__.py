@@ -11,4 +11,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROOM."""
+"""
+A training run: replay buffer, updates, online phase, checkpoints.
+
+Imports :mod:`training.evaluation` and what is below it.
+"""
