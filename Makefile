@@ -25,8 +25,9 @@ MINUTES ?= 10
 PYTEST ?=
 
 # What of the tests runs on a robot's ROS and numpy alone.
-KILTED_TESTS := test/core test/node/messages test/node/ros test/whole_node/test_policy_node.py \
-  test/whole_node/test_ros_conventions.py test/tools/preflight/test_preflight.py test/package/test_settings.py
+KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_qos_monitor.py \
+  whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
+  node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
 .PHONY: help build env sweep-env demo test test-all test-kilted lint train bench bench-quick soak fuzz clean distclean
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,8 @@ from numpy.typing import NDArray
 from dfp_ros.core.command.action_scale import ActionScale
 from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.operator_stop import OperatorStop
+from dfp_ros.core.control.step_record import StepRecord
 from dfp_ros.core.description.robot import require_fit, RobotDescription
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.freshness import SourceWatch
@@ -35,7 +36,7 @@ from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.policy.interface import LateError, PolicyError
 from dfp_ros.core.safety.limit_findings import explain_limits
 from dfp_ros.core.safety.monitors import Doubts
-from dfp_ros.core.safety.reasons import conclude, Finding, finding, Reason, Response, strongest
+from dfp_ros.core.safety.reasons import Finding, finding, Reason, Response
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.spec import PolicySpec, require_same_fields
@@ -59,6 +60,9 @@ class Controller:
     :param ahead: Whether the commands after the next are wanted.
     :raises SpecMismatch: Where policy and robot do not fit.
 
+    :ivar planner: Asks the policy.
+    :ivar limiter: Limits the commands.
+    :ivar operator: The operator's stop.
     :ivar counts: Steps since the reset by what was the matter; a swap does not end them.
     """
 
@@ -73,8 +77,9 @@ class Controller:
         settings = SafetySettings() if settings is None else settings
         self._robot = robot
         self._spec = spec
-        self._planner = planner
-        self._limiter = limiter
+        self.planner = planner
+        self.limiter = limiter
+        self.operator = OperatorStop()
         self._settings = settings
         self._measure = measure
         self._period = round(spec.period * 1e9)
@@ -87,7 +92,6 @@ class Controller:
         self._doubts = Doubts(settings, spec, tick or self._period)
         self._last_step: int | None = None
         self._has_commanded = False
-        self._stopped_by: str | None = None
         self._noted: dict[Reason, Finding] = {}
         self.counts: Counter[Reason] = Counter()
 
@@ -95,23 +99,6 @@ class Controller:
     def outside(self) -> dict[str, int]:
         """Return in how many steps since the reset numbers were outside the training data's."""
         return self._doubts.envelope.outside
-
-    @property
-    def is_stopped(self) -> bool:
-        """Return whether somebody stopped the robot, and nobody has let it go on."""
-        return self._stopped_by is not None
-
-    def stop(self, why: str) -> None:
-        """
-        Stop the robot from the next step on, until :meth:`resume`; a reset does not end it.
-
-        :param why: Who or what wants it, for people.
-        """
-        self._stopped_by = why
-
-    def resume(self) -> None:
-        """Let the robot go on after a stop, with a plan from what is observed then."""
-        self._stopped_by = None
 
     def note(self, reason: Reason, text: str) -> None:
         """
@@ -127,31 +114,16 @@ class Controller:
             self._noted[reason] = finding(
                 reason, text, getattr(self._settings, str(reason.name).lower()))
 
-    @property
-    def is_fast(self) -> bool:
-        """Return whether :meth:`halt` would stop the robot harder than its limits allow."""
-        return self._limiter.is_fast
-
-    def slow_down(self) -> NDArray[np.float64] | None:
-        """
-        Slow the robot down by one command, of those before that of :meth:`halt`.
-
-        It is no decision: only a reset may follow what these commands lead to.
-
-        :return: The command, shape (act_dim,), None where there is none.
-        """
-        return self._limiter.stop()
-
     def halt(self) -> NDArray[np.float64] | None:
         """
         Stop with a single command, the last before silence; what was planned is dropped.
 
         :return: The command, shape (act_dim,), None where there is none.
         """
-        self._planner.drop()
+        self.planner.drop()
         # What the observation remembers is from before the silence.
         self._builder.reset()
-        return self._limiter.halt()
+        return self.limiter.halt()
 
     def reset(self, seed: int) -> None:
         """
@@ -162,9 +134,9 @@ class Controller:
 
         :param seed: Seed of the noise.
         """
-        self._planner.restart(seed)
+        self.planner.restart(seed)
         self._builder.reset()
-        self._limiter.reset()
+        self.limiter.reset()
         self._watch.reset()
         self._values.reset()
         self._doubts.reset()
@@ -182,52 +154,17 @@ class Controller:
         require_same_fields(self._spec, other._spec)
         self._last_step = other._last_step
         self._has_commanded = other._has_commanded
-        self._stopped_by = other._stopped_by
+        self.operator.why = other.operator.why
         for reason, noted in other._noted.items():
             self.note(reason, noted.text)
         self.counts.update(other.counts)
         self._doubts.take_over(other._doubts)
         self._builder = other._builder
         self._values = other._values
-        self._limiter.take_over(other._limiter)
-        self._planner.drop()
-        if other._planner.last is not None:
-            self._planner.join(self._scale.action(other._scale.command(other._planner.last)))
-
-    def seek(self, seed: int, draws: int) -> None:
-        """
-        Plan anew, with the noise that comes after so many draws; for replays that begin midway.
-
-        :param seed: Seed of the noise.
-        :param draws: How often noise was drawn since the reset.
-        """
-        self._planner.seek(seed, draws)
-
-    def prepare(self) -> None:
-        """
-        Think ahead, as far as ``planning.ahead`` says; call after each step, its command sent.
-
-        What goes wrong shows in the next step.
-        """
-        self._planner.prepare()
-
-    def asks_at(self, now: int) -> bool:
-        """
-        Tell whether the next tick will ask the policy, if nothing stops it.
-
-        :param now: Time of that tick in ns, on the clock of the samples.
-        """
-        return self._planner.asks_at(now)
-
-    def rehearse(self, now: int, samples: Mapping[str, Sample | None]) -> None:
-        """
-        Do what a step does that asks the policy, for nothing; an understudy's only task.
-
-        :param now: Time in ns, on the clock of the samples.
-        :param samples: Newest sample of each source by name.
-        """
-        self._planner.drop()
-        self.step(now, samples)
+        self.limiter.take_over(other.limiter)
+        self.planner.drop()
+        if other.planner.last is not None:
+            self.planner.join(self._scale.action(other._scale.command(other.planner.last)))
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
@@ -236,76 +173,75 @@ class Controller:
         :param now: Time in ns, on the clock of the samples.
         :param samples: Newest sample of each source by name, None or absent where none was seen.
         """
-        findings = self._watch_clock(now)
-        findings += self._watch.check(now, samples)
-        if self._stopped_by is not None:
-            findings.append(finding(Reason.OPERATOR_STOP, self._stopped_by))
-        findings += self._noted.values()
+        step = StepRecord(self._watch_clock(now))
+        step.findings += self._watch.check(now, samples)
+        if self.operator.why is not None:
+            step.findings.append(finding(Reason.OPERATOR_STOP, self.operator.why))
+        step.findings += self._noted.values()
         seen = {
             name: sample for name, sample in samples.items()
             if sample is not None and not sample.missing}
-        facts: dict[str, Any] = {}
         had_commanded = self._has_commanded
         if all(name in seen for name in self._robot.sources):
             # How long ago a goal was set says nothing of how fresh an observation is.
             times = [seen[name].time for name in self._robot.sources if not seen[name].lasts]
             if times:
-                facts['observation_age'] = (now - min(times)) * 1e-9
-                facts['observation_stamp'] = max(times)
+                step.observation_age = (now - min(times)) * 1e-9
+                step.observation_stamp = max(times)
             # From here on something is sent, if only a stop.
-            self._has_commanded |= self._stopped_by is None
-        if strongest(findings) >= Response.HOLD:
+            self._has_commanded |= not self.operator.is_stopped
+        if step.stops:
             # What the observation remembers would lack this tick.
             self._builder.reset()
-            return self._hold(findings, facts)
+            return self._hold(step)
         measured = None if self._measure is None else self._measure(seen)
-        findings += self._values.check(seen, self._settings)
+        step.findings += self._values.check(seen, self._settings)
         try:
-            facts['observation'] = observation = self._builder.build(seen, now)
+            step.observation = observation = self._builder.build(seen, now)
         except NotReadyError as error:
             # Before the first observation there is nothing to stop.
             self._has_commanded = had_commanded
-            findings.append(finding(Reason.WAITING, str(error)))
-            return self._hold(findings, facts, measured)
+            step.findings.append(finding(Reason.WAITING, str(error)))
+            return self._hold(step, measured)
         except NotFiniteError as error:
-            findings.append(finding(Reason.NOT_FINITE_OBSERVATION, str(error)))
-            return self._hold(findings, facts, measured)
+            step.findings.append(finding(Reason.NOT_FINITE_OBSERVATION, str(error)))
+            return self._hold(step, measured)
         except ObservationError as error:
-            findings.append(finding(Reason.UNREADABLE, str(error)))
-            return self._hold(findings, facts, measured)
-        findings += self._doubts.about_observation(observation)
-        if strongest(findings) >= Response.HOLD:
-            return self._hold(findings, facts, measured)
+            step.findings.append(finding(Reason.UNREADABLE, str(error)))
+            return self._hold(step, measured)
+        step.findings += self._doubts.about_observation(observation)
+        if step.stops:
+            return self._hold(step, measured)
         try:
-            planned = self._planner.next(now, observation)
+            planned = self.planner.next(now, observation)
         except LateError as error:
-            findings.append(finding(Reason.LATE_INFERENCE, str(error), 'hold'))
-            return self._hold(findings, facts, measured)
+            step.findings.append(finding(Reason.LATE_INFERENCE, str(error), 'hold'))
+            return self._hold(step, measured)
         except PolicyError as error:
-            findings.append(finding(Reason.INFERENCE_FAILED, str(error)))
-            return self._hold(findings, facts, measured)
-        facts.update(
-            chunk_index=planned.index, action=planned.action, inference=planned.inference,
-            joined=planned.joined, draw=planned.draw, value=planned.chunk.value,
-            spread=planned.chunk.spread)
-        findings += self._doubts.about_answer(planned.chunk.spread, planned.inference)
-        facts['command'] = command = self._scale.command(planned.joined)
+            step.findings.append(finding(Reason.INFERENCE_FAILED, str(error)))
+            return self._hold(step, measured)
+        step.chunk_index, step.draw = planned.index, planned.draw
+        step.action, step.joined = planned.action, planned.joined
+        step.inference = planned.inference
+        step.value, step.spread = planned.chunk.value, planned.chunk.spread
+        step.findings += self._doubts.about_answer(planned.chunk.spread, planned.inference)
+        step.command = command = self._scale.command(planned.joined)
         if not all(map(math.isfinite, command.tolist())):
-            findings.append(finding(
+            step.findings.append(finding(
                 Reason.NOT_FINITE_ACTION, f'the policy answered {all_shown(planned.joined)}'))
-        if (response := strongest(findings)) >= Response.HOLD:
-            return self._hold(findings, facts, measured)
+        if (response := step.response) >= Response.HOLD:
+            return self._hold(step, measured)
         speed = self._settings.slow_speed if response is Response.SLOW else 1.0
-        sent, limits = self._limiter.limit(command, measured, speed)
+        sent, limits = self.limiter.limit(command, measured, speed)
         if limits:
-            findings += explain_limits(limits, planned.joined, command, sent)
-            if sent is None or strongest(findings) >= Response.HOLD:
-                return self._held(findings, facts, sent)
+            step.findings += explain_limits(limits, planned.joined, command, sent)
+            if sent is None or step.stops:
+                return self._held(step, sent)
         if self._wants_ahead:
-            facts['ahead'] = self._limiter.ahead(
+            step.ahead = self.limiter.ahead(
                 self._scale.command(planned.ahead), measured, self._period, speed)
-        facts['limited'] = sent
-        return self._decide(State.RUNNING, findings, sent, facts)
+        step.limited = sent
+        return self._decide(step, State.RUNNING, sent)
 
     def fail(self, error: Exception) -> Decision:
         """
@@ -317,16 +253,16 @@ class Controller:
         """
         text = f'{type(error).__name__}: {error}'
         self._builder.reset()
-        return self._hold([finding(Reason.INTERNAL_ERROR, text)], {})
+        return self._hold(StepRecord([finding(Reason.INTERNAL_ERROR, text)]))
 
     def copy_limiter(self) -> CommandLimiter | None:
         """Copy what limits the commands, for who stops the robot instead; None before motion."""
-        return self._limiter.copy() if self._has_commanded else None
+        return self.limiter.copy() if self._has_commanded else None
 
     def go_on_from(self, limiter: CommandLimiter | None) -> None:
         """Take it that the last commands are those of another limiter of the same robot."""
         if limiter is not None:
-            self._limiter.take_over(limiter)
+            self.limiter.take_over(limiter)
 
     def overdue(self, limiter: CommandLimiter | None, text: str) -> Decision:
         """
@@ -337,7 +273,7 @@ class Controller:
         """
         self.go_on_from(limiter)
         self._builder.reset()
-        return self._hold([finding(Reason.OVERDUE, text)], {})
+        return self._hold(StepRecord([finding(Reason.OVERDUE, text)]))
 
     def _watch_clock(self, now: int) -> list[Finding]:
         """See whether the clock was set back; what was planned then belongs to another time."""
@@ -350,30 +286,24 @@ class Controller:
             Reason.CLOCK_RESET, f'the clock was set back by {(last - now) * 1e-9:.3f} s')]
 
     def _hold(
-            self, findings: list[Finding], facts: dict[str, Any],
-            measured: NDArray[np.float64] | None = None) -> Decision:
+            self, step: StepRecord, measured: NDArray[np.float64] | None = None) -> Decision:
         """Stop the robot, if it may be moving."""
-        ramp = strongest(findings) is Response.RAMP
-        sent = self._limiter.stop(measured, ramp) if self._has_commanded else None
-        return self._held(findings, facts, sent)
+        ramp = step.response is Response.RAMP
+        return self._held(
+            step, self.limiter.stop(measured, ramp) if self._has_commanded else None)
 
-    def _held(
-            self, findings: list[Finding], facts: dict[str, Any],
-            sent: NDArray[np.float64] | None) -> Decision:
+    def _held(self, step: StepRecord, sent: NDArray[np.float64] | None) -> Decision:
         """Plan anew from a fresh observation once it is over."""
-        self._planner.drop()
+        self.planner.drop()
         state = State.HOLD if self._has_commanded else State.WAITING
-        if self._stopped_by is not None:
+        if self.operator.is_stopped:
             state = State.STOPPED
-        return self._decide(state, findings, sent, facts)
+        return self._decide(step, state, sent)
 
     def _decide(
-            self, state: State, findings: list[Finding], sent: NDArray[np.float64] | None,
-            facts: dict[str, Any]) -> Decision:
+            self, step: StepRecord, state: State,
+            sent: NDArray[np.float64] | None) -> Decision:
         """Write down a decision, and count its reasons."""
-        if not findings:
-            return Decision(state, Reason.NONE, '', sent, **facts)
-        reason, text, response = conclude(findings)
-        for counted in {found.reason for found in findings}:
+        for counted in {found.reason for found in step.findings}:
             self.counts[counted] += 1
-        return Decision(state, reason, text, sent, response=response, **facts)
+        return step.decision(state, sent)

@@ -82,12 +82,14 @@ class Rehearsal:
         if loop.understudy is None:
             return
         now = self._node.get_clock().now().nanoseconds
-        if left < _MARGIN * self._took or not loop.controller.asks_at(now + round(left * 1e9)):
+        planner = loop.controller.planner
+        if left < _MARGIN * self._took or not planner.asks_at(now + round(left * 1e9)):
             # One that was slow once must not be the last.
             self._took *= 0.9
             return
         begin = time.perf_counter()
         with contextlib.suppress(Exception):  # the tick meets it too, and stops the robot
-            loop.understudy.rehearse(now, self._samples())
+            loop.understudy.planner.drop()
+            loop.understudy.step(now, self._samples())
         # One that found nothing to ask about says little of those that do.
         self._took = max(0.9 * self._took, time.perf_counter() - begin)

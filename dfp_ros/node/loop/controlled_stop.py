@@ -43,12 +43,12 @@ def stop_robot(
     """
     within = loop.settings.limits.stop_within
     if since is None or loop.settings.trigger == 'samples' or within == 0 or (
-            not loop.controller.is_fast):
+            not loop.controller.limiter.is_fast):
         commands.send_stop(loop)
         return False
     try:
         _slow_down(loop, commands, since, time.monotonic() + within)
-        if loop.controller.is_fast:
+        if loop.controller.limiter.is_fast:
             logger.warning(
                 'stopped the robot harder than its limits allow: it takes longer than '
                 f'limits.stop_within, {within:g} s, to slow down')
@@ -69,9 +69,9 @@ def _slow_down(loop: ControlLoop, commands: CommandPublishers, sent: float, end:
     tick = loop.tick * 1e-9
     # One that is late moves those after it: two are never closer than a tick, and the last has
     # its time too.
-    while loop.controller.is_fast and sent + 2 * tick <= end:
+    while loop.controller.limiter.is_fast and sent + 2 * tick <= end:
         time.sleep(max(0.0, sent + tick - time.monotonic()))
-        decision = Decision(State.HOLD, Reason.NONE, '', loop.controller.slow_down())
+        decision = Decision(State.HOLD, Reason.NONE, '', loop.controller.limiter.stop())
         commands.try_to_send(loop, decision, commands.unasked_stamp())
         sent = time.monotonic()
     time.sleep(max(0.0, min(sent + tick, end) - time.monotonic()))

@@ -77,7 +77,7 @@ class Lockstep:
         self._last_tick = time.monotonic()
         answer = self._answer if instant is Instant.REPEATED else None
         if answer is not None and (
-                answer[1].state is State.STOPPED) == loop.controller.is_stopped:
+                answer[1].state is State.STOPPED) == loop.controller.operator.is_stopped:
             self._commands.try_to_send(*answer, stamp)
         else:
             # Time is the robot's here: it stands still while it waits for the command.

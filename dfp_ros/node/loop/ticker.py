@@ -165,7 +165,7 @@ class Ticker:
         :raises Exception: Where the stop could not be sent; the robot is stopped at the next tick
             all the same, if that one can be.
         """
-        self.loop.controller.stop('stopped by ~/stop; call ~/resume to go on')
+        self.loop.controller.operator.stop('stopped by ~/stop; call ~/resume to go on')
         until = 'stopped until ~/resume is called; reset, activation and swaps do not end it'
         if not self.is_active:
             return f'the node is not active, and commands nothing; {until}'
@@ -184,7 +184,7 @@ class Ticker:
         next tick on, which is waited for where it is soon.
         """
         loop = self.loop
-        if loop.controller.is_fast and self.is_timed and not self._timer.is_simulated and (
+        if loop.controller.limiter.is_fast and self.is_timed and not self._timer.is_simulated and (
                 loop.tick * 1e-9 <= LONGEST_BEAT):
             ticks, end = self._ticks, time.monotonic() + 2 * LONGEST_BEAT
             while self._ticks == ticks and time.monotonic() < end:
@@ -207,9 +207,9 @@ class Ticker:
         :return: What was done, for people.
         :raises NotStoppedError: Where it was not stopped.
         """
-        if not self.loop.controller.is_stopped:
+        if not self.loop.controller.operator.is_stopped:
             raise NotStoppedError('nobody stopped the robot; there is nothing to resume')
-        self.loop.controller.resume()
+        self.loop.controller.operator.resume()
         return 'goes on with a plan from what is observed now'
 
     def take_over(self, loop: ControlLoop) -> None:
@@ -252,7 +252,7 @@ class Ticker:
         """
         begin = self._watchdog.beat = time.monotonic()
         loop = self.loop
-        is_stopped, failed = loop.controller.is_stopped, Failed.DECIDING
+        is_stopped, failed = loop.controller.operator.is_stopped, Failed.DECIDING
         try:
             decision = loop.controller.step(now, samples)
             failed, done = Failed.SENDING, Failed.NOTHING
@@ -277,7 +277,7 @@ class Ticker:
                 self.journal.step(loop.policy.sha256, is_stopped, failed), self._timer.time_left)
             for listener in self.listeners:
                 listener.on_tick(tick)
-            loop.controller.prepare()
+            loop.controller.planner.prepare()
             for listener in self.listeners:
                 listener.on_idle(tick)
             GARBAGE.after_tick(self._timer.time_left)

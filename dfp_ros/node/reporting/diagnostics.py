@@ -150,7 +150,8 @@ def _safety(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
         f'steps_{str(reason.name).lower()}': controller.counts[reason]
         for reason in Reason if reason.value}
     return verdict, {
-        'response': response.name.lower(), 'stopped_by_operator': controller.is_stopped, **counts,
+        'response': response.name.lower(), 'stopped_by_operator': controller.operator.is_stopped,
+        **counts,
         **{f'steps_outside_{name}': count for name, count in controller.outside.items()}}
 
 

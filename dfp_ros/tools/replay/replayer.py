@@ -191,10 +191,10 @@ class Replayer:
         recorded = step.decision
         for _ in range(entry.stop_commands):
             controller.halt()
-        if entry.is_stopped and not controller.is_stopped:
-            controller.stop('as recorded')
-        elif controller.is_stopped and not entry.is_stopped:
-            controller.resume()
+        if entry.is_stopped and not controller.operator.is_stopped:
+            controller.operator.stop('as recorded')
+        elif controller.operator.is_stopped and not entry.is_stopped:
+            controller.operator.resume()
         for reason in FROM_GRAPH:
             controller.note(reason, 'as recorded' if reason in recorded.reason else '')
         if self._compares and not self._is_known and recorded.inference is not None:
@@ -203,7 +203,7 @@ class Replayer:
             if self._drawn > _MOST_DRAWS:
                 # Whatever comes of it, it is not known.
                 draws = 0
-            controller.seek(entry.seed, draws)
+            controller.planner.seek(entry.seed, draws)
         self._set_conditions(recorded)
         try:
             decision = controller.step(recorded.stamp, step.samples)
@@ -219,7 +219,7 @@ class Replayer:
         """Think ahead, as the node did; what came of it, the following decision has."""
         if following is not None and following.decision.number == recorded.number + 1:
             self._set_conditions(following.decision)
-        controller.prepare()
+        controller.planner.prepare()
 
     def _set_conditions(self, recorded: RecordedDecision) -> None:
         """Set the conditions of a decision."""

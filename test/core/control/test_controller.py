@@ -292,7 +292,7 @@ def test_an_operator_s_stop_latches(policy: OnnxPolicy) -> None:
     """It holds through resets and swaps until it is taken back, and then plans anew."""
     robot = controller(policy)
     run(robot, 2)
-    robot.stop('the operator called ~/stop')
+    robot.operator.stop('the operator called ~/stop')
     decision = run(robot, 3)[-1]
     assert decision.state is State.STOPPED
     assert decision.response is Response.STOP
@@ -305,10 +305,10 @@ def test_an_operator_s_stop_latches(policy: OnnxPolicy) -> None:
     assert decision.sent is None, 'nothing was commanded since the reset'
     other = controller(policy)
     other.take_over(robot)
-    assert other.is_stopped
+    assert other.operator.is_stopped
     assert other.counts[Reason.OPERATOR_STOP] == 1
     assert run(other, 1)[-1].state is State.STOPPED
-    other.resume()
+    other.operator.resume()
     assert [decision.chunk_index for decision in run(other, 2)] == [0, 1]
 
 
@@ -321,9 +321,9 @@ def test_each_source_has_its_own_response(
     """What is done about a source that falls silent is the source's own affair."""
     robot = controller(policy, robot=with_source(when_stale=when_stale))
     ramps = []
-    stop = robot._limiter.stop
+    stop = robot.limiter.stop
     monkeypatch.setattr(
-        robot._limiter, 'stop', lambda measured, ramp: (ramps.append(ramp), stop())[1])
+        robot.limiter, 'stop', lambda measured, ramp: (ramps.append(ramp), stop())[1])
 
     def change(i: int, samples: dict[str, Sample]) -> None:
         samples['effector'] = rest_samples(START)['effector']

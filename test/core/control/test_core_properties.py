@@ -215,9 +215,9 @@ def play(setup: Setup, script: list[Tick]) -> Iterator[Step]:
             name: befall(fate, name, now, samples.get(name)) for name, fate in tick.fates.items()}
         policy.mood = tick.mood
         if tick.operator == 'stop':
-            controller.stop('the operator said so')
+            controller.operator.stop('the operator said so')
         elif tick.operator == 'resume':
-            controller.resume()
+            controller.operator.resume()
         elif tick.operator == 'reset':
             controller.reset(7)
             is_first = True
@@ -225,8 +225,8 @@ def play(setup: Setup, script: list[Tick]) -> Iterator[Step]:
             old, controller = controller, make(setup, policy)
             controller.take_over(old)
         decision = controller.step(now, samples)
-        yield Step(now, samples, decision, controller.is_stopped, is_first)
-        controller.prepare()
+        yield Step(now, samples, decision, controller.operator.is_stopped, is_first)
+        controller.planner.prepare()
         is_first = False
 
 

@@ -158,7 +158,8 @@ def test_decisions_are_the_same_with_it(tmp_path: Path) -> None:
     assert without.understudy is None
     for now in range(1_000_000_000, 2_000_000_000, with_it.tick):
         asked = len(policy.answered)
-        with_it.understudy.rehearse(now - 1000, rest_samples(now - 1000))
+        with_it.understudy.planner.drop()
+        with_it.understudy.step(now - 1000, rest_samples(now - 1000))
         assert len(policy.answered) == asked + 1
         found, wanted = (
             each.controller.step(now, rest_samples(now)) for each in (with_it, without))

@@ -44,7 +44,7 @@ class Robot:
         self.decided: list[Decision] = []
         self.told: list[Decision] = []
         self.controller = SimpleNamespace(
-            is_stopped=False, halt=lambda: np.zeros(1))
+            operator=SimpleNamespace(is_stopped=False), halt=lambda: np.zeros(1))
         self.loop: Any = SimpleNamespace(controller=self.controller)
         self.commands: Any = SimpleNamespace(
             try_to_send=lambda loop, decision, stamp: self.told.append(decision),
@@ -53,7 +53,7 @@ class Robot:
         self.lockstep.start()
 
     def _tick(self, now: int, samples: object) -> None:
-        state = State.STOPPED if self.controller.is_stopped else State.RUNNING
+        state = State.STOPPED if self.controller.operator.is_stopped else State.RUNNING
         self.decided.append(Decision(state, Reason.NONE, '', np.array([1.0 + len(self.decided)])))
         self.told.append(self.decided[-1])
         self.lockstep.keep(self.loop, self.decided[-1])
@@ -88,7 +88,7 @@ def _reset(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _stop(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
-    robot.controller.is_stopped = True
+    robot.controller.operator.is_stopped = True
 
 
 def _fall_silent(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,10 +112,10 @@ def test_what_was_decided_before_a_stop_is_not_sent_after_it(
 def test_one_that_may_go_on_is_not_stopped_by_what_was_decided_before() -> None:
     """What stopped it is not sent once it was resumed."""
     robot = Robot()
-    robot.controller.is_stopped = True
+    robot.controller.operator.is_stopped = True
     robot.send(Instant.NEW)
     robot.send(Instant.REPEATED)
-    robot.controller.is_stopped = False
+    robot.controller.operator.is_stopped = False
     robot.send(Instant.REPEATED)
     assert [decision.state for decision in robot.told] == [
         State.STOPPED, State.STOPPED, State.RUNNING]

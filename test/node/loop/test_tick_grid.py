@@ -64,9 +64,9 @@ class Stalled:
             limits=SimpleNamespace(stop_within=0), safety=SimpleNamespace(overdue=5.0),
             realtime=SimpleNamespace(rehearsal=0, early=round(early * 1e6)))
         controller: Any = self
+        self.planner = self
+        self.operator, self.limiter = SimpleNamespace(is_stopped=False), SimpleNamespace(is_fast=False)
         self.loop = ControlLoop(settings, robot, policy, controller, (), round(_PERIOD * 1e9))
-
-    is_stopped = is_fast = False
 
     def reset(self, seed: int) -> None:
         """Begin as new."""

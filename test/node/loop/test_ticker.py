@@ -40,8 +40,8 @@ class Scene:
         self._failing = failing
         decision = Decision(State.HOLD, Reason.STALE, 'stale', response=response)
         controller = SimpleNamespace(
-            is_stopped=False, step=lambda now, samples: decision,
-            prepare=lambda: self._note('prepare'))
+            operator=SimpleNamespace(is_stopped=False), step=lambda now, samples: decision,
+            planner=SimpleNamespace(prepare=lambda: self._note('prepare')))
         self.loop: Any = SimpleNamespace(
             robot=SimpleNamespace(sources={}), controller=controller, tick=10_000_000,
             policy=SimpleNamespace(sha256='0' * 64), settings=SimpleNamespace(trigger='timer'))

@@ -83,7 +83,7 @@ def record(
         ends = np.cumsum([size for _, size in written.parts])
         row(i + 1, dict(zip(
             [label for label, _ in written.parts], np.split(numbers, ends[:-1]), strict=True)))
-        loop.controller.prepare()
+        loop.controller.planner.prepare()
         messages += [*seen, (at + MS, '/dfp_policy/decision', array(numbers, written.parts))]
     return write_bag(
         folder / 'bag', messages,

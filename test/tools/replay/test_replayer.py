@@ -123,13 +123,13 @@ class Node:
             del samples['cube_0']
         self.conditions.inference, self.conditions.fails = inference, fails
         self.conditions.is_late = given_up
-        is_stopped, failed = self.controller.is_stopped, Failed.NOTHING
+        is_stopped, failed = self.controller.operator.is_stopped, Failed.NOTHING
         decision = self.controller.step(self.now, samples)
         if sending_fails:
             decision, failed = self.controller.fail(OSError('x')), Failed.SENDING
         self.conditions.inference, self.conditions.fails = prepared, False
         self.conditions.is_late = False
-        self.controller.prepare()
+        self.controller.planner.prepare()
         row = np.array(ROW.write(
             len(self.steps) + 1, self.now, False, decision, samples,
             self.journal.step(SHA, is_stopped, failed)))
@@ -163,8 +163,8 @@ EVENTS: Mapping[str, Callable[[Node], None]] = {
     'prepared late': lambda node: node.tick(prepared=0.03),
     'failure': lambda node: node.tick(fails=True), 'stale': lambda node: node.tick(stale=True),
     'not sent': lambda node: node.tick(sending_fails=True),
-    'stop': lambda node: node.controller.stop('x'),
-    'resume': lambda node: node.controller.resume(),
+    'stop': lambda node: node.controller.operator.stop('x'),
+    'resume': lambda node: node.controller.operator.resume(),
     'reset': lambda node: node.reset(len(node.steps)), 'swap': Node.swap,
     'stop command': Node.ask_for_stop,
     'clock': lambda node: setattr(node, 'now', node.now - 10**9)}
