@@ -35,7 +35,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from dfp_ros.core.command.unslowed import explain_unslowed
+from dfp_ros.core.command.unslowed import describe_unslowed
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.hung_calls import leave
 from dfp_ros.core.policy.interface import PolicyError
@@ -50,12 +50,12 @@ from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.idle_work import IdleWork
-from dfp_ros.node.loop.pending_policy import Candidate, load_control_loop, require_latency
+from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy, require_latency
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.loop.ticker import Ticker
-from dfp_ros.node.monitors.clock_monitor import ClockWatch
-from dfp_ros.node.monitors.commander_monitor import CommanderWatch
-from dfp_ros.node.monitors.publisher_monitor import PublisherWatch
+from dfp_ros.node.monitors.clock_monitor import ClockMonitor
+from dfp_ros.node.monitors.commander_monitor import CommanderMonitor
+from dfp_ros.node.monitors.publisher_monitor import PublisherMonitor
 from dfp_ros.node.parameters.overrides import require_known
 from dfp_ros.node.parameters.parameters import (
     call_after_set,
@@ -70,10 +70,10 @@ from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
 from dfp_ros.node.reporting.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.node.reporting.policy_status import PolicyStatus
 from dfp_ros.node.reporting.statistics_publisher import StatisticsPublisher
-from dfp_ros.node.ros.background_worker import Worker
+from dfp_ros.node.ros.background_worker import BackgroundWorker
 from dfp_ros.node.ros.guarded_node import guarded, GuardedNode
 from dfp_ros.node.ros.node_main import run_node
-from dfp_ros.node.ros.qos_monitor import QosWatch
+from dfp_ros.node.ros.qos_monitor import QosMonitor
 from dfp_ros.node.ros.start import read_words
 from dfp_ros.node.ros.trigger_services import TriggerServices
 from dfp_ros.node.ros.urdf_topic import with_urdf
@@ -107,8 +107,8 @@ class PolicyNode(GuardedNode):
         self._ticker: Ticker | None = None
         self._commands: CommandPublishers | None = None
         self._swapper: PolicySwapper | None = None
-        self._clock_watch: ClockWatch | None = None
-        self._commander_watch: CommanderWatch | None = None
+        self._clock_monitor: ClockMonitor | None = None
+        self._commander_monitor: CommanderMonitor | None = None
         self._parts: list[Any] = []
         # What opens files for the node, and what tries them out.
         self._files = NodeFiles(self)
@@ -138,7 +138,7 @@ class PolicyNode(GuardedNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start ticking, from samples that arrive from now on."""
         assert self._ticker is not None
-        assert self._commander_watch is not None
+        assert self._commander_monitor is not None
         with self._changing('activating'):
             try:
                 self._require_sole_command()
@@ -149,9 +149,9 @@ class PolicyNode(GuardedNode):
                 return TransitionCallbackReturn.FAILURE
             self._is_moving = True
             self._ticker.start()
-            self._commander_watch.start()
-            assert self._clock_watch is not None
-            self._clock_watch.say_again()
+            self._commander_monitor.start()
+            assert self._clock_monitor is not None
+            self._clock_monitor.say_again()
             if self._swapper is not None:
                 self._swapper.compare_with_disk()
             return super().on_activate(state)
@@ -185,8 +185,8 @@ class PolicyNode(GuardedNode):
 
     def stop(self) -> None:
         """Stop ticking, and stop the robot, whatever the node is doing."""
-        if self._commander_watch is not None:
-            self._commander_watch.stop()
+        if self._commander_monitor is not None:
+            self._commander_monitor.stop()
         if self._ticker is not None and self._ticker.stop():
             has_stopped = self._commands is not None and self._commands.has_stopped
             self.get_logger().info(
@@ -263,7 +263,7 @@ class PolicyNode(GuardedNode):
             self.get_logger().warning(
                 f'the policy does not run on {", ".join(left_out)}: this ONNX Runtime, or this '
                 f'machine, has none; it runs on {" ".join(loop.policy.providers)}')
-        if unslowed := explain_unslowed(settings, robot):
+        if unslowed := describe_unslowed(settings, robot):
             self.get_logger().warning(unslowed)
         shadow = None
         if settings.shadow:
@@ -276,7 +276,7 @@ class PolicyNode(GuardedNode):
         file = self._files.look(settings.policy)
         self._files.say_what_changed(settings.policy, file)
         return load_control_loop(
-            Candidate(settings, file=file), robot, try_out=self._files.try_out)
+            PendingPolicy(settings, file=file), robot, try_out=self._files.try_out)
 
     def _open(self, loop: ControlLoop, shadow: ControlLoop | None) -> None:
         """Create publishers, then subscriptions, then what reports on them."""
@@ -284,23 +284,23 @@ class PolicyNode(GuardedNode):
             self._parts.append(part)
             return part
 
-        watch = QosWatch(self)
+        watch = QosMonitor(self)
         self._commands = add(CommandPublishers(self, loop, watch))
         ticker = self._ticker = Ticker(self, loop, self._commands, self.trigger_deactivate)
         if loop.settings.publish_decisions:
             ticker.listeners.append(add(DecisionPublisher(self, loop)))
-        self._commander_watch = add(CommanderWatch(
+        self._commander_monitor = add(CommanderMonitor(
             self, [topic.topic for topic in loop.robot.commands],
             lambda: ticker.loop.settings.safety, self.trigger_deactivate,
             lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
-        self._clock_watch = add(ClockWatch(self, lambda: ticker.loop.tick * 1e-9))
+        self._clock_monitor = add(ClockMonitor(self, lambda: ticker.loop.tick * 1e-9))
         sources = add(SourceSubscriptions(self, loop, ticker.receive, watch))
-        add(PublisherWatch(
+        add(PublisherMonitor(
             self, sources,
             lambda text: ticker.loop.controller.note(Reason.SEVERAL_PUBLISHERS, text)))
-        looks = add(Worker(self, lambda: ticker.is_timed, self._files.longest))
+        looks = add(BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest))
         self._requests.work_with(looks)
-        worker = Worker(self, lambda: ticker.is_timed, self._files.longest)
+        worker = BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest)
         ticker.listeners.append(IdleWork(worker, looks))
         status = add(PolicyStatus(self, loop.robot.sha256, worker.wait_for_tick))
         self._swapper = add(PolicySwapper(
@@ -318,11 +318,11 @@ class PolicyNode(GuardedNode):
         """List what is worth a line in diagnostics, besides the ticks."""
         assert self._swapper is not None
         assert self._commands is not None
-        assert self._clock_watch is not None
-        assert self._commander_watch is not None
+        assert self._clock_monitor is not None
+        assert self._commander_monitor is not None
         return {
-            **self._commander_watch.facts(),
-            **self._swapper.facts(), **self._commands.facts(), **self._clock_watch.facts(),
+            **self._commander_monitor.facts(),
+            **self._swapper.facts(), **self._commands.facts(), **self._clock_monitor.facts(),
             **self._realtime.facts()}
 
     def _require_sole_command(self) -> None:
@@ -332,10 +332,10 @@ class PolicyNode(GuardedNode):
         :raises RefusedError: Where one does, and that is to be refused.
         """
         assert self._ticker is not None
-        assert self._commander_watch is not None
+        assert self._commander_monitor is not None
         if self._ticker.loop.settings.safety.second_node != 'refuse':
             return
-        other = self._commander_watch.find_stronger()
+        other = self._commander_monitor.find_stronger()
         if other is not None:
             raise RefusedError(
                 f'{other} commands this robot already; deactivate or end that node, give this '
@@ -362,7 +362,7 @@ class PolicyNode(GuardedNode):
             part.close()
         self._parts = []
         self._ticker = self._commands = self._swapper = None
-        self._clock_watch = self._commander_watch = None
+        self._clock_monitor = self._commander_monitor = None
 
     # Parameters
 

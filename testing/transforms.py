@@ -15,8 +15,8 @@
 
 from __future__ import annotations
 
-from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.field_selector import FieldSelector
 
 READINGS = [
-    Reading('it', 'transform.translation', ('x', 'y', 'z'), (), (), 'here'),
-    Reading('it', 'transform.rotation', ('x', 'y', 'z', 'w'), (), (), 'here')]
+    FieldSelector('it', 'transform.translation', ('x', 'y', 'z'), (), (), 'here'),
+    FieldSelector('it', 'transform.rotation', ('x', 'y', 'z', 'w'), (), (), 'here')]

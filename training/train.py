@@ -41,7 +41,7 @@ import tyro
 
 from training.config import TrainConfig
 from training.evaluation.environment_fit import choose_environment
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.trainer.run import train
 from training.learning.trainer.session import (
     TrainingError,
@@ -74,8 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
         config, note = asked.config, ''
         if not _names_environment(sys.argv[1:] if arguments is None else arguments):
             config, note = choose_environment(config)
-        with ranks.group(config.device):
-            first = ranks.own() == 0
+        with distributed.group(config.device):
+            first = distributed.own() == 0
             if note and first:
                 print(note, file=sys.stderr)
             progress = train(asked.run, config, asked.resume, asked.init_from)

@@ -28,15 +28,15 @@ from dfp_ros.core.description.sources import Source
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.pending_policy import Candidate, load_control_loop
+from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
 from dfp_ros.node.reporting.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.node.reporting.statistics_publisher import StatisticsPublisher
-from dfp_ros.node.ros.node_clock import NodeTime
+from dfp_ros.node.ros.node_clock import NodeClock
 from dfp_ros.node.ros.qos import COMMAND_QOS
-from dfp_ros.node.ros.qos_monitor import QosWatch
+from dfp_ros.node.ros.qos_monitor import QosMonitor
 from dfp_ros.resources import load_robot
 
 #: Policies and robots that fit each other.
@@ -56,17 +56,17 @@ class Cell:
     def __init__(self, policy: str, rate: float, decisions: bool) -> None:
         """Load, and start."""
         self.node = Node('tick')
-        self._time = NodeTime(self.node)
+        self._time = NodeClock(self.node)
         settings = Settings(policy=policy, robot=SHIPPED[policy], rate=rate)
         robot = load_robot(settings.robot)
-        self.loop: ControlLoop = load_control_loop(Candidate(settings), robot)
+        self.loop: ControlLoop = load_control_loop(PendingPolicy(settings), robot)
         self.readers = {
             name: SourceReader(source, robot) for name, source in robot.sources.items()}
         self.messages = {
             name: _message(robot, source, self.readers[name])
             for name, source in robot.sources.items()}
         self._be_typical(robot)
-        watch = QosWatch(self.node)
+        watch = QosMonitor(self.node)
         self._parts: list[Any] = [CommandPublishers(self.node, self.loop, watch)]
         self.ticker = Ticker(self.node, self.loop, self._parts[0], lambda: None)
         if decisions:

@@ -26,14 +26,14 @@ from rclpy.publisher import Publisher
 
 from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.control.controller import Controller
-from dfp_ros.core.control.input_log import Journal
+from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.observation.builder import ObservationBuilder
-from dfp_ros.core.observation.feedback import MeasuredReader
-from dfp_ros.core.observation.freshness import SourceWatch
+from dfp_ros.core.observation.feedback import FeedbackReader
+from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
-from dfp_ros.core.safety.monitors import Doubts
+from dfp_ros.core.safety.monitors import Monitors
 from dfp_ros.node.loop.decision_log import DecisionLog
 from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.loop.ticker import Ticker
@@ -44,14 +44,14 @@ from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
 #: What is timed, by the name of the part; what is within a part, and has no name, belongs to it.
 PARTS = (
     ('reading', SourceReader, ('read',)), ('store', SampleStore, ('add', 'pass_time', 'at')),
-    ('rules', SourceWatch, ('check',)), ('measured', MeasuredReader, ('read',)),
+    ('rules', FreshnessMonitor, ('check',)), ('measured', FeedbackReader, ('read',)),
     ('observation', ObservationBuilder, ('build',)),
-    ('doubts', Doubts, ('about_observation', 'about_answer')), ('planner', Planner, ('next',)),
+    ('doubts', Monitors, ('about_observation', 'about_answer')), ('planner', Planner, ('next',)),
     ('inference', OnnxPolicy, ('act',)), ('limiter', CommandLimiter, ('limit', 'stop', 'ahead')),
     ('controller', Controller, ('step',)), ('writer', CommandWriter, ('serialize',)),
     ('publish', Publisher, ('publish',)), ('ticker', Ticker, ('tick', 'receive')),
     ('figures', LoopStatistics, ('tick', 'add')), ('log', DecisionLog, ('add',)),
-    ('journal', Journal, ('step',)), ('decision', DecisionPublisher, ('publish',)))
+    ('journal', InputLog, ('step',)), ('decision', DecisionPublisher, ('publish',)))
 # The observation's reader is what finds out where the robot is, too.
 _WITHIN = {('measured', 'observation')}
 

@@ -51,17 +51,17 @@ class CommandLimiter:
         self._slack = (1e-9 * (limits.high - limits.low)).tolist()
         self._rotations = limits.rotations
         self._relative = np.broadcast_to(limits.relative, shape).tolist()
-        velocity, acceleration, place_low, place_high = (
+        velocity, acceleration, position_low, position_high = (
             np.clip(np.broadcast_to(bound, shape), -UNBOUNDED, UNBOUNDED).tolist() for bound in (
-                limits.velocity, limits.acceleration, limits.place_low, limits.place_high))
+                limits.velocity, limits.acceleration, limits.position_low, limits.position_high))
         # With the place of each in a command; what is neither is sent as it was asked.
         self._positions = [
             (i, PositionLimiter(
-                place_low[i], place_high[i], velocity[i], acceleration[i], seconds))
+                position_low[i], position_high[i], velocity[i], acceleration[i], seconds))
             for i, stop in enumerate(stops) if stop.kind == 'position']
         self._velocities = [
             (i, VelocityLimiter(
-                self._low[i], self._high[i], acceleration[i], place_low[i], place_high[i],
+                self._low[i], self._high[i], acceleration[i], position_low[i], position_high[i],
                 stop is Stop.RAMP, seconds))
             for i, stop in enumerate(stops) if stop.kind == 'velocity']
         self._share_each_tick = min(1.0, seconds / ramp_in) if ramp_in > 0 else 1.0
@@ -75,13 +75,13 @@ class CommandLimiter:
         for _, velocity in self._velocities:
             velocity.start()
 
-    def take_over(self, other: CommandLimiter) -> None:
+    def transfer_from(self, other: CommandLimiter) -> None:
         """Go on from what another limiter, for the same robot, sent last."""
         self._sent, self._share = other._sent, other._share
         for (_, position), (_, last) in zip(self._positions, other._positions, strict=True):
-            position.take_over(last)
+            position.transfer_from(last)
         for (_, velocity), (_, before) in zip(self._velocities, other._velocities, strict=True):
-            velocity.take_over(before)
+            velocity.transfer_from(before)
 
     def limit(
             self, asked: Vector, measured: Vector | None = None, speed: float = 1.0

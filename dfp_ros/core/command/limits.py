@@ -45,7 +45,7 @@ class Limits:
     stop: tuple[Stop, ...] | Stop = Stop.ZERO
     velocity: Vector | float = UNBOUNDED
     acceleration: Vector | float = UNBOUNDED
-    place_low: Vector | float = -UNBOUNDED
-    place_high: Vector | float = UNBOUNDED
+    position_low: Vector | float = -UNBOUNDED
+    position_high: Vector | float = UNBOUNDED
     relative: Flags | bool = False
     rotations: tuple[tuple[slice, str], ...] = ()

@@ -68,7 +68,7 @@ class PositionLimiter:
         self.position = self._asked = position
         self._speed = 0.0
 
-    def take_over(self, other: PositionLimiter) -> None:
+    def transfer_from(self, other: PositionLimiter) -> None:
         """Go on from what another has sent last."""
         self.position, self._speed, self._asked = other.position, other._speed, other._asked
 

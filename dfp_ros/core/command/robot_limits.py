@@ -71,7 +71,7 @@ def make_limits(
     high = np.min([highest for _, _, highest in ranges], axis=0)
     size = spec.action_size
     velocity, acceleration = np.full(size, UNBOUNDED), np.full(size, UNBOUNDED)
-    place_low, place_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
+    position_low, position_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
     relative = np.zeros(size, np.bool_)
     stops = [Stop.KEEP] * size
     rotations: list[tuple[slice, str]] = []
@@ -103,9 +103,9 @@ def make_limits(
                     [(name, lows[where], highs[where]) for name, lows, highs in ranges]
                     + [(source, lowest, highest)])
                 lowest, highest = low[where], high[where]
-            place_low[where], place_high[where] = lowest, highest
+            position_low[where], position_high[where] = lowest, highest
     return Limits(
-        low, high, tuple(stops), velocity, acceleration, place_low, place_high, relative,
+        low, high, tuple(stops), velocity, acceleration, position_low, position_high, relative,
         tuple(rotations))
 
 

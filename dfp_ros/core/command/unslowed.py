@@ -19,7 +19,7 @@ from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.settings.node import Settings
 
 
-def explain_unslowed(settings: Settings, robot: RobotDescription) -> str:
+def describe_unslowed(settings: Settings, robot: RobotDescription) -> str:
     """
     Say which outputs a ramp-in, or a response of ``slow``, leaves as fast as they are.
 

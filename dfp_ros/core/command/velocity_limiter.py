@@ -66,7 +66,7 @@ class VelocityLimiter:
         allowed = self._acceleration * self.tick
         return self._ramps and abs(self.velocity) > allowed * (1 + _ROUNDING)
 
-    def take_over(self, other: VelocityLimiter) -> None:
+    def transfer_from(self, other: VelocityLimiter) -> None:
         """Go on from what another has sent last."""
         self.velocity = other.velocity
 

@@ -29,13 +29,13 @@ from dfp_ros.core.control.operator_stop import OperatorStop
 from dfp_ros.core.control.step_record import StepRecord
 from dfp_ros.core.description.robot import require_fit, RobotDescription
 from dfp_ros.core.observation.builder import ObservationBuilder
-from dfp_ros.core.observation.freshness import SourceWatch
+from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
-from dfp_ros.core.observation.value_monitor import ValueWatch
+from dfp_ros.core.observation.value_monitor import ValueMonitor
 from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.policy.interface import LateError, PolicyError
 from dfp_ros.core.safety.limit_findings import explain_limits
-from dfp_ros.core.safety.monitors import Doubts
+from dfp_ros.core.safety.monitors import Monitors
 from dfp_ros.core.safety.reasons import Finding, finding, Reason, Response
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.core.text.numbers import all_shown
@@ -86,10 +86,10 @@ class Controller:
         self._wants_ahead = ahead
         self._scale = ActionScale(spec)
         self._builder = ObservationBuilder(robot.observation)
-        self._watch = SourceWatch(
+        self._watch = FreshnessMonitor(
             robot.sources.values(), settings.clock_skew, tick or self._period)
-        self._values = ValueWatch(robot, tick or self._period)
-        self._doubts = Doubts(settings, spec, tick or self._period)
+        self._values = ValueMonitor(robot, tick or self._period)
+        self._monitors = Monitors(settings, spec, tick or self._period)
         self._last_step: int | None = None
         self._has_commanded = False
         self._noted: dict[Reason, Finding] = {}
@@ -98,7 +98,7 @@ class Controller:
     @property
     def outside(self) -> dict[str, int]:
         """Return in how many steps since the reset numbers were outside the training data's."""
-        return self._doubts.envelope.outside
+        return self._monitors.envelope.outside
 
     def note(self, reason: Reason, text: str) -> None:
         """
@@ -139,12 +139,12 @@ class Controller:
         self.limiter.reset()
         self._watch.reset()
         self._values.reset()
-        self._doubts.reset()
+        self._monitors.reset()
         self._last_step = None
         self._has_commanded = False
         self.counts.clear()
 
-    def take_over(self, other: Controller) -> None:
+    def transfer_from(self, other: Controller) -> None:
         """
         Go on where another controller of the same robot was, with a chunk of one's own.
 
@@ -158,10 +158,10 @@ class Controller:
         for reason, noted in other._noted.items():
             self.note(reason, noted.text)
         self.counts.update(other.counts)
-        self._doubts.take_over(other._doubts)
+        self._monitors.transfer_from(other._monitors)
         self._builder = other._builder
         self._values = other._values
-        self.limiter.take_over(other.limiter)
+        self.limiter.transfer_from(other.limiter)
         self.planner.drop()
         if other.planner.last is not None:
             self.planner.join(self._scale.action(other._scale.command(other.planner.last)))
@@ -209,7 +209,7 @@ class Controller:
         except ObservationError as error:
             step.findings.append(finding(Reason.UNREADABLE, str(error)))
             return self._hold(step, measured)
-        step.findings += self._doubts.about_observation(observation)
+        step.findings += self._monitors.about_observation(observation)
         if step.stops:
             return self._hold(step, measured)
         try:
@@ -224,7 +224,7 @@ class Controller:
         step.action, step.joined = planned.action, planned.joined
         step.inference = planned.inference
         step.value, step.spread = planned.chunk.value, planned.chunk.spread
-        step.findings += self._doubts.about_answer(planned.chunk.spread, planned.inference)
+        step.findings += self._monitors.about_answer(planned.chunk.spread, planned.inference)
         step.command = command = self._scale.command(planned.joined)
         if not all(map(math.isfinite, command.tolist())):
             step.findings.append(finding(
@@ -262,7 +262,7 @@ class Controller:
     def go_on_from(self, limiter: CommandLimiter | None) -> None:
         """Take it that the last commands are those of another limiter of the same robot."""
         if limiter is not None:
-            self.limiter.take_over(limiter)
+            self.limiter.transfer_from(limiter)
 
     def overdue(self, limiter: CommandLimiter | None, text: str) -> Decision:
         """

@@ -22,9 +22,9 @@ from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.command.robot_limits import find_positions, make_limits
 from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.description.robot import require_fit, RobotDescription
-from dfp_ros.core.observation.feedback import MeasuredReader
+from dfp_ros.core.observation.feedback import FeedbackReader
 from dfp_ros.core.planning.planner import Planner
-from dfp_ros.core.policy.deadline import PunctualPolicy
+from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Policy
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
@@ -42,7 +42,7 @@ def make_planner(
     spec = policy.spec
     deadline = settings.safety.inference_deadline * settings.tick(spec) * 1e-9
     if deadline and settings.safety.late_inference == 'hold' and isinstance(policy, OnnxPolicy):
-        policy = PunctualPolicy(policy, deadline)
+        policy = DeadlinePolicy(policy, deadline)
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)
@@ -68,7 +68,7 @@ def make_controller(
     limits = make_limits(robot, spec, settings.limits.data_envelope)
     limiter = CommandLimiter(limits, tick, settings.limits.ramp_in)
     planner = make_planner(settings, policy, robot, clock)
-    measured = MeasuredReader(robot, spec)
+    measured = FeedbackReader(robot, spec)
     return Controller(
         robot, spec, planner, limiter, settings.safety, tick,
         measured.read if measured.is_needed else None, robot.wants_ahead)

@@ -65,7 +65,7 @@ def policy_number(sha256: str) -> int:
     return int(sha256[:12], 16)
 
 
-class Journal:
+class InputLog:
     """
     Keeps count of what enters a controller.
 
@@ -83,7 +83,7 @@ class Journal:
         self._step = 0
         self._stop_commands = 0
 
-    def take_over(self, seed: int) -> None:
+    def note_transfer(self, seed: int) -> None:
         """Note that another loop goes on, with the first noise of a seed."""
         self._seed = seed
         self.loop = max(_now(), self.loop + 1)

@@ -31,7 +31,7 @@ _FEW = 20
 
 
 @dataclass(frozen=True)
-class Reading:
+class FieldSelector:
     """
     Numbers of one source.
 
@@ -71,7 +71,7 @@ class Reading:
 
 
 def read_reading(
-        keys: Mapping[str, Section], section: Section, sources: Iterable[str]) -> Reading:
+        keys: Mapping[str, Section], section: Section, sources: Iterable[str]) -> FieldSelector:
     """
     Read which numbers are meant.
 
@@ -83,7 +83,7 @@ def read_reading(
     section.at_most_one(keys, PICKS)
     if 'names' in keys and 'joints' not in keys:
         raise keys['names'].error('found names without joints; say which joints are meant')
-    return Reading(
+    return FieldSelector(
         keys['source'].choice(sources), read_path(keys['path']),
         keys['components'].texts() if 'components' in keys else (),
         keys['joints'].texts() if 'joints' in keys else (),

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.field_selector import FieldSelector
 
 # Ways in which slots are missing whose words are kept.
 _REMEMBERED = 64
@@ -78,7 +78,7 @@ class JointLayout:
         return tuple(found)
 
 
-def joint_layout(readings: Iterable[Reading]) -> JointLayout | None:
+def joint_layout(readings: Iterable[FieldSelector]) -> JointLayout | None:
     """
     Find out what joints are read of a source.
 

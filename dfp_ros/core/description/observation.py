@@ -19,12 +19,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dfp_ros.core.description.field_selector import (
+    FieldSelector,
     KEYS,
     PICKS,
     QUATERNION,
     read_path,
     read_reading,
-    Reading,
 )
 from dfp_ros.core.description.yaml_section import Section
 from dfp_ros.core.transforms import TRANSFORMS
@@ -47,8 +47,8 @@ class Frame:
     :param position: Its origin, x y z; None where a rotation is seen from it.
     """
 
-    orientation: Reading
-    position: Reading | None
+    orientation: FieldSelector
+    position: FieldSelector | None
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class ObservationEntry:
     where: str
     offset: tuple[float, ...]
     scale: tuple[float, ...]
-    reading: Reading | None = None
+    reading: FieldSelector | None = None
     order: tuple[int, ...] = ()
     transform: str = ''
-    minus: Reading | None = None
+    minus: FieldSelector | None = None
     frame: Frame | None = None
     derivative: bool = False
     low: tuple[float, ...] = ()
@@ -111,7 +111,7 @@ class ObservationEntry:
         return () if self.reading is None else self.reading.joints
 
     @property
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[FieldSelector, ...]:
         """Everything that is read for it."""
         frame = (self.frame.orientation, self.frame.position) if self.frame else ()
         return tuple(
@@ -177,7 +177,7 @@ def read_observation(
         keys['changes_within'].positive() if 'changes_within' in keys else 0.0)
 
 
-def _read_minus(section: Section, sources: Iterable[str], reading: Reading) -> Reading:
+def _read_minus(section: Section, sources: Iterable[str], reading: FieldSelector) -> FieldSelector:
     """Read what is subtracted; which numbers of it are the same ones, unless it is said."""
     keys = section.mapping(('source', 'path'), KEYS)
     if reading.is_quaternion:
@@ -192,7 +192,7 @@ def _read_minus(section: Section, sources: Iterable[str], reading: Reading) -> R
     return minus
 
 
-def _in_full(section: Section, reading: Reading) -> tuple[Reading, tuple[int, ...]]:
+def _in_full(section: Section, reading: FieldSelector) -> tuple[FieldSelector, tuple[int, ...]]:
     """Read all components of a point or a rotation, and tell which of them were asked for."""
     whole = QUATERNION if reading.is_quaternion else _POINT
     if not reading.components or not set(reading.components) <= set(whole):
@@ -203,15 +203,15 @@ def _in_full(section: Section, reading: Reading) -> tuple[Reading, tuple[int, ..
     return replace(reading, components=whole), order
 
 
-def _read_frame(section: Section, sources: Iterable[str], reading: Reading) -> Frame:
+def _read_frame(section: Section, sources: Iterable[str], reading: FieldSelector) -> Frame:
     """Read a pose that something is seen from."""
     needed = ('source', 'position', 'orientation')
     # A rotation needs no origin; it may be there, so that fields can share a frame in YAML.
     keys = section.mapping(*(
         (needed[::2], needed[1:2]) if reading.is_quaternion else (needed,)))
 
-    def part(key: str, components: tuple[str, ...]) -> Reading:
-        return Reading(
+    def part(key: str, components: tuple[str, ...]) -> FieldSelector:
+        return FieldSelector(
             keys['source'].choice(sources), read_path(keys[key]), components, (), (),
             section.where)
 

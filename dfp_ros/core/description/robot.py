@@ -28,7 +28,7 @@ import os
 from types import MappingProxyType
 
 from dfp_ros.core.description.commands import CHUNK, CommandTopic, read_command
-from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.description.joint_layout import joint_layout, JointLayout
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
 from dfp_ros.core.description.sources import read_source, Source
@@ -71,7 +71,7 @@ class RobotDescription:
         """Whether some topic takes commands after the next."""
         return any(topic.trajectory == CHUNK for topic in self.commands)
 
-    def readings(self, source: str) -> list[Reading]:
+    def readings(self, source: str) -> list[FieldSelector]:
         """List everything that is read of a source, for the observation and for commands."""
         measured = [
             entry.measured for topic in self.commands for entry in topic.entries

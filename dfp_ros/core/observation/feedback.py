@@ -26,7 +26,7 @@ from dfp_ros.core.observation.sample import ObservationError, Sample
 from dfp_ros.spec import PolicySpec
 
 
-class MeasuredReader:
+class FeedbackReader:
     """
     Reads where the robot is.
 

@@ -20,9 +20,9 @@ import math
 from typing import Any
 
 from dfp_ros.core.arrays import bounded
-from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.description.observation import FILL, ObservationEntry
-from dfp_ros.core.observation.field_extractor import NumberReader
+from dfp_ros.core.observation.field_extractor import FieldExtractor
 from dfp_ros.core.observation.history import Derivative, History
 from dfp_ros.core.observation.sample import NotFiniteError, ObservationError, Sample
 from dfp_ros.core.text.numbers import all_shown
@@ -105,11 +105,11 @@ class ObservationField:
         found: Sequence[float] = numbers
         return found
 
-    def _reader(self, reading: Reading | None) -> NumberReader | None:
+    def _reader(self, reading: FieldSelector | None) -> FieldExtractor | None:
         """Make what finds the numbers of a reading."""
-        return None if reading is None else NumberReader(reading, self.entry.name)
+        return None if reading is None else FieldExtractor(reading, self.entry.name)
 
-    def _numbers(self, reader: NumberReader, samples: Mapping[str, Sample]) -> Any:
+    def _numbers(self, reader: FieldExtractor, samples: Mapping[str, Sample]) -> Any:
         """Read numbers of one source."""
         reading = reader.reading
         sample = samples.get(reading.source)
@@ -125,7 +125,7 @@ class ObservationField:
         return numbers
 
     @staticmethod
-    def _times(reading: Reading, samples: Mapping[str, Sample]) -> int | tuple[int, ...]:
+    def _times(reading: FieldSelector, samples: Mapping[str, Sample]) -> int | tuple[int, ...]:
         """Tell when the numbers of a reading were measured: each joint may have its own time."""
         sample = samples[reading.source]
         if sample.joints is None or not reading.joints:
@@ -135,14 +135,14 @@ class ObservationField:
         return times[0] if len({*times}) == 1 else times
 
     def _seen_from(
-            self, orientation: NumberReader, samples: Mapping[str, Sample], numbers: Any) -> Any:
+            self, orientation: FieldExtractor, samples: Mapping[str, Sample], numbers: Any) -> Any:
         """Move a point or a rotation into the frame that it is seen from."""
         frame = self._numbers(orientation, samples)
         if self._position is None:
             return rotation_in_frame(numbers, frame)
         return point_in_frame(numbers, self._numbers(self._position, samples), frame)
 
-    def _check_rotation(self, reading: Reading, quaternion: Sequence[float]) -> None:
+    def _check_rotation(self, reading: FieldSelector, quaternion: Sequence[float]) -> None:
         """Refuse four numbers that are no rotation, such as a message that nobody filled in."""
         w, x, y, z = quaternion
         length = math.sqrt(w * w + x * x + y * y + z * z)

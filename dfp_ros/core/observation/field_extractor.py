@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dfp_ros.core.description.field_selector import _FEW, Reading
+from dfp_ros.core.description.field_selector import _FEW, FieldSelector
 from dfp_ros.core.observation.sample import ObservationError
 from dfp_ros.core.text.errors import nearest
 
 
-class NumberReader:
+class FieldExtractor:
     """
     Finds the numbers of a reading in samples.
 
@@ -34,7 +34,7 @@ class NumberReader:
     :ivar is_quaternion: Whether they are a rotation.
     """
 
-    def __init__(self, reading: Reading, name: str) -> None:
+    def __init__(self, reading: FieldSelector, name: str) -> None:
         """Start without a message."""
         self.reading = reading
         self.is_quaternion = reading.is_quaternion

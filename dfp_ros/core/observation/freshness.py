@@ -37,7 +37,7 @@ _LATE_TICKS, _LATE = 3, 1.01
 _KINDS = 20
 
 
-class SourceWatch:
+class FreshnessMonitor:
     """
     Watches all sources of a robot.
 
@@ -124,7 +124,7 @@ def check_sources(
     :return: :attr:`Reason.NONE` where the robot may go on, or every reason that applies, and a
         text that names the sources.
     """
-    reason, text, response = conclude(SourceWatch(sources).check(now, samples))
+    reason, text, response = conclude(FreshnessMonitor(sources).check(now, samples))
     return (reason, text) if response >= Response.HOLD else (Reason.NONE, '')
 
 

@@ -20,7 +20,7 @@ import math
 from typing import Any
 
 from dfp_ros.core.description.field_path import parse_path, path_getter
-from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.description.joint_layout import joint_layout
 from dfp_ros.core.observation.joint_reader import JointReader
 from dfp_ros.core.observation.sample import Sample
@@ -45,7 +45,7 @@ class SampleReader:
     """
 
     def __init__(
-            self, readings: Iterable[Reading], stamped: bool, framed: bool = False,
+            self, readings: Iterable[FieldSelector], stamped: bool, framed: bool = False,
             lasts: bool = False) -> None:
         """Look everything up once, so that a message costs a few attribute accesses."""
         readings = tuple(readings)

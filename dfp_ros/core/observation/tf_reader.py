@@ -21,7 +21,7 @@ import math
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.transforms import point_in_frame, Quaternion, rotation_in_frame, Vector
@@ -42,7 +42,7 @@ class _Link(NamedTuple):
     time: Any
 
 
-class TransformReader:
+class TfReader:
     """
     Puts the links between two frames together, to samples like those of a TransformStamped.
 
@@ -56,7 +56,8 @@ class TransformReader:
     """
 
     def __init__(
-            self, parent: str, child: str, readings: Iterable[Reading], stamped: bool) -> None:
+            self, parent: str, child: str, readings: Iterable[FieldSelector],
+            stamped: bool) -> None:
         """Start without a link."""
         self._parent, self._child = parent, child
         self._reader = SampleReader(readings, stamped)

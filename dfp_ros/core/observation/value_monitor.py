@@ -66,7 +66,7 @@ class _Watched:
     jump: str = ''
 
 
-class ValueWatch:
+class ValueMonitor:
     """
     Watches what the robot description gives a ``max_rate`` or ``changes_within`` for.
 

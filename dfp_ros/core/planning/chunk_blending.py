@@ -57,7 +57,7 @@ class PlayedChunk:
         return self.due.index + self.due.fraction
 
 
-class ChunkJoiner:
+class ChunkBlender:
     """
     Makes one plan of the chunks that are played.
 

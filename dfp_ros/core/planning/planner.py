@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
-from dfp_ros.core.planning.chunk_blending import ChunkJoiner, PlayedChunk
+from dfp_ros.core.planning.chunk_blending import ChunkBlender, PlayedChunk
 from dfp_ros.core.planning.chunk_player import ChunkPlayer
 from dfp_ros.core.policy.interface import Chunk, Policy
 from dfp_ros.core.policy.noise import NoiseStream
@@ -85,7 +85,7 @@ class Planner:
         # Where a chunk is over within a tick, one that was prepared would be too old to be played.
         self._ahead = self._settings.ahead and tick * 1.001 < self._period * policy.spec.horizon
         has_moving = self._settings.interpolate and positions is not None and positions.any()
-        self._joiner = ChunkJoiner(
+        self._joiner = ChunkBlender(
             self._settings.ensemble_decay, self._settings.join_jump, self._settings.join_over,
             positions if has_moving else None)
         self.drop()

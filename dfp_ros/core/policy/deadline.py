@@ -28,7 +28,7 @@ from dfp_ros.core.policy.interface import Chunk, LateError, Policy
 _Call = tuple[FloatArray, FloatArray, 'Future[Chunk]']
 
 
-class PunctualPolicy:
+class DeadlinePolicy:
     """
     Asks a policy in a thread of its own, and gives up an answer that is late.
 

@@ -36,7 +36,7 @@ class _Arrays:
     spread: FloatArray
 
 
-class BoundSession:
+class IoBinding:
     """
     Runs a session on arrays that are there already.
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.policy.interface import Chunk, PolicyError
-from dfp_ros.core.policy.io_binding import BoundSession
+from dfp_ros.core.policy.io_binding import IoBinding
 from dfp_ros.core.policy.onnx_session import open_session
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, REMEDY, require_ending
 from dfp_ros.core.settings.execution import ExecutionSettings
@@ -164,7 +164,7 @@ class OnnxPolicy:
         self.providers = tuple(self._session.get_providers())
         self._check_signature()
         self._self_test()
-        self._bound = BoundSession(
+        self._bound = IoBinding(
             self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size))
 
     def _check_signature(self) -> None:

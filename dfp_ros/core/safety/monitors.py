@@ -34,7 +34,7 @@ _CALM_SECONDS = 0.5
 _ROUNDING = 1e-3
 
 
-class Doubt:
+class Monitor:
     """
     Whether a figure is above its limit, without flicker: at once when it is, until some calm.
 
@@ -128,8 +128,8 @@ class Envelope:
         self._names = [f'{field.name}[{i}]' for field in fields for i in range(field.size)]
         self._ranges = training_ranges(fields)
         self._margin = margin
-        self._doubt = Doubt(margin, calm)
-        self._is_far = Doubt(far, calm)
+        self._doubt = Monitor(margin, calm)
+        self._is_far = Monitor(far, calm)
         self._long = long
         self._why_far = f'further outside than {far:g} of its range (safety.envelope_far)'
         self._why_long = f'outside for longer than {seconds:g} s (safety.envelope_long)'
@@ -182,7 +182,7 @@ class Envelope:
             + (f'; {others} more outside' if others else ''))
 
 
-class Doubts:
+class Monitors:
     """
     All doubts of a controller.
 
@@ -200,9 +200,9 @@ class Doubts:
         self.envelope = Envelope(
             spec.observation, settings.envelope_margin, calm, settings.envelope_far,
             settings.envelope_long * 1e9 / tick, settings.envelope_long)
-        self._spread = Doubt(settings.spread_limit)
+        self._spread = Monitor(settings.spread_limit)
         self._deadline = settings.inference_deadline * tick * 1e-9
-        self._late = Doubt(self._deadline)
+        self._late = Monitor(self._deadline)
 
     def reset(self) -> None:
         """Begin as new."""
@@ -210,7 +210,7 @@ class Doubts:
         self._spread.reset()
         self._late.reset()
 
-    def take_over(self, other: Doubts) -> None:
+    def transfer_from(self, other: Monitors) -> None:
         """Go on with the counts of another; of its doubts, what is asked from now on tells."""
         self.envelope.counts[:] = other.envelope.counts
 

@@ -30,7 +30,7 @@ from dfp_ros.node.loop.control_loop import ControlLoop
 _MARGIN = 1.5
 
 
-class Rehearsal:
+class CacheWarmup:
     """
     Has an understudy decide, on the samples that there are, before each tick that asks the policy.
 
@@ -79,7 +79,7 @@ class Rehearsal:
     def _rehearse(self) -> None:
         """Rehearse, if the next tick asks the policy and there is time for one more step."""
         loop, left = self._loop(), self._time_left()
-        if loop.understudy is None:
+        if loop.warmup is None:
             return
         now = self._node.get_clock().now().nanoseconds
         planner = loop.controller.planner
@@ -89,7 +89,7 @@ class Rehearsal:
             return
         begin = time.perf_counter()
         with contextlib.suppress(Exception):  # the tick meets it too, and stops the robot
-            loop.understudy.planner.drop()
-            loop.understudy.step(now, self._samples())
+            loop.warmup.planner.drop()
+            loop.warmup.step(now, self._samples())
         # One that found nothing to ask about says little of those that do.
         self._took = max(0.9 * self._took, time.perf_counter() - begin)

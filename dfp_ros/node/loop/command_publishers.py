@@ -29,7 +29,7 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
-from dfp_ros.node.ros.qos_monitor import QosWatch
+from dfp_ros.node.ros.qos_monitor import QosMonitor
 
 _WITH_INFORMATION = inspect.signature(lambda message, information: None)
 
@@ -46,11 +46,11 @@ class CommandPublishers:
         before there was another.
     """
 
-    def __init__(self, node: Node, loop: ControlLoop, watch: QosWatch | None = None) -> None:
+    def __init__(self, node: Node, loop: ControlLoop, watch: QosMonitor | None = None) -> None:
         """Create them."""
         self._node = node
         self.has_stopped = False
-        watch = watch or QosWatch(node)
+        watch = watch or QosMonitor(node)
         self._publishers: list[Publisher] = [
             node.create_publisher(
                 writer.message_type, topic.topic, COMMAND_QOS,

@@ -48,7 +48,7 @@ class ControlLoop:
     writers: tuple[CommandWriter, ...]
     tick: int
     latency: float = math.nan
-    understudy: Controller | None = None
+    warmup: Controller | None = None
 
 
 def make_control_loop(
@@ -65,10 +65,10 @@ def make_control_loop(
     writers = tuple(CommandWriter(topic, policy.spec) for topic in robot.commands)
     return ControlLoop(
         settings, robot, policy, controller, writers, settings.tick(policy.spec),
-        understudy=make_understudy(settings, robot, policy))
+        warmup=make_warmup_controller(settings, robot, policy))
 
 
-def make_understudy(
+def make_warmup_controller(
         settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> Controller | None:
     """
     Make what rehearses; None where nothing is to be rehearsed.

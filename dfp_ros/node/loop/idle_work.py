@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from dfp_ros.node.loop.tick import Listener, Tick
-from dfp_ros.node.ros.background_worker import Worker
+from dfp_ros.node.ros.background_worker import BackgroundWorker
 
 
 class IdleWork(Listener):
@@ -27,7 +27,7 @@ class IdleWork(Listener):
     :param seldom: Is looked at where it has work.
     """
 
-    def __init__(self, worker: Worker, seldom: Worker) -> None:
+    def __init__(self, worker: BackgroundWorker, seldom: BackgroundWorker) -> None:
         """Look at nothing yet."""
         self._worker = worker
         self._seldom = seldom

@@ -19,13 +19,13 @@ from collections.abc import Callable, Mapping
 import time
 
 from dfp_ros.core.control.decision import Decision, State
-from dfp_ros.core.control.input_log import Journal
+from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import Instant
 from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.decision_log import DecisionLog
-from dfp_ros.node.loop.standstill import answer_silence, TIMEOUT
+from dfp_ros.node.loop.standstill import hold_at_standstill, TIMEOUT
 
 
 class Lockstep:
@@ -86,7 +86,7 @@ class Lockstep:
 
     def watch(
             self, loop: ControlLoop, missing: list[str], log: DecisionLog,
-            journal: Journal) -> None:
+            input_log: InputLog) -> None:
         """
         Hold a robot whose samples stay away.
 
@@ -101,5 +101,5 @@ class Lockstep:
         text = f'no complete set of samples with one stamp for {silent:.1f} s'
         if missing:
             text += f'; no message from {", ".join(missing)}'
-        answer_silence(text, loop, self._commands, log, journal)
+        hold_at_standstill(text, loop, self._commands, log, input_log)
         self._answer = None

@@ -56,7 +56,7 @@ _CALLS, _FEWEST_CALLS, _SECONDS, _ATTEMPTS = 200, 50, 0.1, 3
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PendingPolicy:
     """
     What is to take over.
 
@@ -83,7 +83,7 @@ class _Unloaded:
         self.spec = spec
 
 
-def look_at(settings: Settings, robot: RobotDescription, file: PolicyFile) -> PolicySpec:
+def validate(settings: Settings, robot: RobotDescription, file: PolicyFile) -> PolicySpec:
     """
     See whether a policy file can be what the settings want of it, in well under a tick.
 
@@ -98,7 +98,7 @@ def look_at(settings: Settings, robot: RobotDescription, file: PolicyFile) -> Po
 
 
 def load_control_loop(
-        candidate: Candidate, robot: RobotDescription,
+        candidate: PendingPolicy, robot: RobotDescription,
         wait: Callable[[], None] | None = None, try_out: TryOut | None = None) -> ControlLoop:
     """
     Load a candidate, try it out, and measure how long it takes to answer.

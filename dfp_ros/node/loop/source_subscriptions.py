@@ -31,9 +31,9 @@ from dfp_ros.node.loop.command_publishers import _numbered
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.ros.endpoints import publisher_names
-from dfp_ros.node.ros.node_clock import NodeTime
+from dfp_ros.node.ros.node_clock import NodeClock
 from dfp_ros.node.ros.qos import source_qos
-from dfp_ros.node.ros.qos_monitor import QosWatch
+from dfp_ros.node.ros.qos_monitor import QosMonitor
 
 # Seconds after which it is looked again who publishes joints in several messages.
 _LOOK_AGAIN = 1.0
@@ -51,11 +51,11 @@ class SourceSubscriptions:
 
     def __init__(
             self, node: Node, loop: ControlLoop, receive: Callable[[str, Sample], None],
-            watch: QosWatch | None = None) -> None:
+            watch: QosMonitor | None = None) -> None:
         """Create them."""
         _require_other_topics(node, loop.robot)
         self._node = node
-        self._time = NodeTime(node)
+        self._time = NodeClock(node)
         #: Each source that one publisher is to send, with what notices several of them.
         self.interleavings = [
             (source, Interleaving()) for source in loop.robot.sources.values() if not source.child]
@@ -70,7 +70,7 @@ class SourceSubscriptions:
             receive(name, sample)
 
         self._receive = counted
-        watch = watch or QosWatch(node)
+        watch = watch or QosMonitor(node)
         lockstep = loop.settings.trigger == 'samples'
         self._subscriptions: list[Subscription] = []
         for source in loop.robot.sources.values():

@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 
 from dfp_ros.core.control.decision import Decision, State
-from dfp_ros.core.control.input_log import Journal
+from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.control_loop import ControlLoop
@@ -28,9 +28,9 @@ from dfp_ros.node.loop.decision_log import DecisionLog
 TIMEOUT = 2.0
 
 
-def answer_silence(
+def hold_at_standstill(
         text: str, loop: ControlLoop, commands: CommandPublishers, log: DecisionLog,
-        journal: Journal) -> None:
+        input_log: InputLog) -> None:
     """
     Hold a robot that may be moving; say what is waited for where it never moved.
 
@@ -44,12 +44,12 @@ def answer_silence(
         decision = Decision(State.WAITING, Reason.WAITING, text)
     else:
         decision = Decision(State.HOLD, Reason.STALE, text, loop.controller.halt())
-        journal.ask_for_stop()
+        input_log.ask_for_stop()
     commands.try_to_send(loop, decision, commands.unasked_stamp())
     log.add(decision)
 
 
-class StandstillWatch:
+class StandstillMonitor:
     """Sees whether simulated time goes on; no timer of it would tell."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from dfp_ros.node.loop.standstill import StandstillWatch
+from dfp_ros.node.loop.standstill import StandstillMonitor
 
 _WATCH_PERIOD = 0.1  # s
 
@@ -54,7 +54,7 @@ class TickTimer:
         self._timer: Any = None
         # Where time is simulated, sees whether it goes on.
         self._watch_timer: Any = None
-        self._standstill = StandstillWatch()
+        self._standstill = StandstillMonitor()
         self._period = self._early = 0.0
 
     def start(self, period: int, early: int = 0) -> None:

@@ -23,24 +23,24 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dfp_ros.core.control.decision import Decision, State
-from dfp_ros.core.control.input_log import Failed, Journal
+from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.observation.freshness import check_sources
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.safety.reasons import Reason, Response
-from dfp_ros.node.loop.cache_warmup import Rehearsal
+from dfp_ros.node.loop.cache_warmup import CacheWarmup
 from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.controlled_stop import stop_robot
 from dfp_ros.node.loop.decision_log import DecisionLog
 from dfp_ros.node.loop.lockstep import Lockstep
-from dfp_ros.node.loop.standstill import answer_silence
+from dfp_ros.node.loop.standstill import hold_at_standstill
 from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.loop.tick import Tick, TickListener
 from dfp_ros.node.loop.tick_timer import TickTimer
 from dfp_ros.node.loop.watchdog import LONGEST_BEAT, Watchdog
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
-from dfp_ros.node.ros.node_clock import NodeTime
+from dfp_ros.node.ros.node_clock import NodeClock
 
 
 class NotActiveError(ValueError):
@@ -81,9 +81,9 @@ class Ticker:
         self.store = SampleStore(loop.robot.sources)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
         self.statistics = LoopStatistics(None)
-        self.journal = Journal()
+        self.input_log = InputLog()
         self._node = node
-        self._time = NodeTime(node)
+        self._time = NodeClock(node)
         self._commands = commands
         self._deactivate = deactivate
         self._timer = TickTimer(node, self._tick_now, self._stand_still)
@@ -96,7 +96,7 @@ class Ticker:
         self._last_sent = 0.0
         self._ticks = 0
         self._lockstep = Lockstep(commands, self.tick)
-        self._rehearsal = Rehearsal(
+        self._rehearsal = CacheWarmup(
             node, lambda: self.loop, lambda: self.store.samples, self._timer.time_left)
 
     @property
@@ -195,7 +195,7 @@ class Ticker:
         decision = Decision(
             State.STOPPED, Reason.OPERATOR_STOP, 'stopped by ~/stop; call ~/resume to go on',
             loop.controller.halt())
-        self.journal.ask_for_stop()
+        self.input_log.ask_for_stop()
         self._commands.send(loop, decision, self._commands.unasked_stamp())
         self.log.add(decision)
         return True
@@ -212,7 +212,7 @@ class Ticker:
         self.loop.controller.operator.resume()
         return 'goes on with a plan from what is observed now'
 
-    def take_over(self, loop: ControlLoop) -> None:
+    def transfer_to(self, loop: ControlLoop) -> None:
         """
         Go on with another loop from the next tick on.
 
@@ -224,9 +224,9 @@ class Ticker:
             self.loop = loop
             return
         # Where it cannot take over, the one that runs goes on.
-        loop.controller.take_over(old.controller)
+        loop.controller.transfer_from(old.controller)
         self.loop = loop
-        self.journal.take_over(loop.settings.noise_seed)
+        self.input_log.note_transfer(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
             self._start_timer()
         for listener in self.listeners:
@@ -274,7 +274,7 @@ class Ticker:
             self._ticks += 1
             tick = Tick(
                 self._ticks, now, decision, samples,
-                self.journal.step(loop.policy.sha256, is_stopped, failed), self._timer.time_left)
+                self.input_log.step(loop.policy.sha256, is_stopped, failed), self._timer.time_left)
             for listener in self.listeners:
                 listener.on_tick(tick)
             loop.controller.planner.prepare()
@@ -297,7 +297,7 @@ class Ticker:
         """Have the controller begin as new."""
         seed = self.loop.settings.noise_seed
         self.loop.controller.reset(seed)
-        self.journal.reset(seed)
+        self.input_log.reset(seed)
 
     def _stop_robot(self) -> bool:
         """Stop the robot; tell whether that took a while."""
@@ -340,13 +340,13 @@ class Ticker:
     def _stand_still(self, text: str) -> None:
         """Hold a robot whose time stands still, where time is simulated."""
         if self.is_active:
-            answer_silence(text, self.loop, self._commands, self.log, self.journal)
+            hold_at_standstill(text, self.loop, self._commands, self.log, self.input_log)
 
     def _watch_samples(self) -> None:
         """Hold a robot whose samples stay away, where ticks follow the samples."""
         self._beat()
         if self.is_active:
-            self._lockstep.watch(self.loop, self.store.missing, self.log, self.journal)
+            self._lockstep.watch(self.loop, self.store.missing, self.log, self.input_log)
 
     def _watch_sources(self) -> None:
         """Hold a robot whose sources fail between two ticks, where ticks are slow."""
@@ -358,7 +358,7 @@ class Ticker:
         reason, text = check_sources(now, self.loop.robot.sources.values(), self.store.at(now))
         if reason:
             decision = Decision(State.HOLD, reason, text, self.loop.controller.halt())
-            self.journal.ask_for_stop()
+            self.input_log.ask_for_stop()
             self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
             self.log.add(decision)
 

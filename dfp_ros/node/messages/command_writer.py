@@ -26,7 +26,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.rotations import NO_TURN
 from dfp_ros.node.messages.field_setters import by_index, joint_names, make_setters, parent
 from dfp_ros.node.messages.introspection import field_type, find_message_type, FLOATS, WHOLE
-from dfp_ros.node.messages.preserialized import find_places, NumberPlaces
+from dfp_ros.node.messages.preserialized import find_offsets, PreserializedNumbers
 from dfp_ros.node.messages.trajectory_points import TrajectoryPoints
 from dfp_ros.spec import PolicySpec
 
@@ -84,9 +84,9 @@ class CommandWriter:
             raise DescriptionError(
                 f'{topic.where}: a {topic.type} of zeros cannot be sent: '
                 f'{type(error).__name__}: {error}') from error
-        self._places: NumberPlaces | None = None
+        self._places: PreserializedNumbers | None = None
         if topic.type != TRAJECTORY or topic.trajectory != CHUNK:
-            self._places = find_places(
+            self._places = find_offsets(
                 self._fill, [i for entry in topic.entries for i in _indices(places[entry.action])],
                 spec.action_size, self._is_stamped)
 

@@ -26,7 +26,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 
-class LabelledRow:
+class PreserializedRow:
     """
     Serializes rows of one layout, each a std_msgs/Float64MultiArray.
 
@@ -64,7 +64,7 @@ _SECOND = 1_000_000_000
 _MARK = 1_234_567_890_123_456_789
 
 
-class NumberPlaces:
+class PreserializedNumbers:
     """
     Serializes messages by putting numbers where they belong among bytes that stay the same.
 
@@ -98,9 +98,9 @@ class NumberPlaces:
         return bytes(message)
 
 
-def find_places(
+def find_offsets(
         write: Callable[[NDArray[np.float64], int], Any], indices: Sequence[int], size: int,
-        is_stamped: bool) -> NumberPlaces | None:
+        is_stamped: bool) -> PreserializedNumbers | None:
     """
     Look for the numbers of a message.
 
@@ -117,7 +117,7 @@ def find_places(
     stamp = _find(message, _STAMP.pack(*divmod(_MARK, _SECOND))) if is_stamped else None
     if stamp == -1 or any(place == -1 for place, _ in places):
         return None
-    found = NumberPlaces(message, places, stamp)
+    found = PreserializedNumbers(message, places, stamp)
     others = -1 / marks
     wanted = write(others, 0)
     # Not byte by byte: what is between the fields of a message may be anything.

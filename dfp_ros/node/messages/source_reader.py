@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from dfp_ros.core.description.field_selector import Reading
+from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import HEADER, RECEIVE, Source
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
-from dfp_ros.core.observation.tf_reader import TransformReader
+from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.node.messages.introspection import field_type, find_message_type, is_array, NUMBERS
 
 #: What transforms between two frames are read like.
@@ -53,7 +53,7 @@ class SourceReader:
         if source.child:
             self.message_type = _find_transforms(source)
             _check_readings(TRANSFORM, source.where, readings)
-            transforms = TransformReader(source.parent, source.child, readings, stamped)
+            transforms = TfReader(source.parent, source.child, readings, stamped)
             self._read: Callable[[Any, int], Sample | None] = transforms.read
             self.read_static = partial(transforms.read, is_static=True)
             return
@@ -91,14 +91,14 @@ def _find_transforms(source: Source) -> Any:
             '(ros-<distribution>-tf2-msgs)') from error
 
 
-def _check_readings(type_name: str, where: str, readings: Iterable[Reading]) -> None:
+def _check_readings(type_name: str, where: str, readings: Iterable[FieldSelector]) -> None:
     """See that everything can be read from a message type."""
     message_type = find_message_type(type_name, where)
     for reading in readings:
         _check_reading(message_type, type_name, reading)
 
 
-def _check_reading(message_type: Any, type_name: str, reading: Reading) -> None:
+def _check_reading(message_type: Any, type_name: str, reading: FieldSelector) -> None:
     """See that numbers can be read from a message type."""
     kinds = [field_type(message_type, type_name, leaf, reading.where) for leaf in reading.leaves]
     if reading.joints and kinds[0] != 'sequence<string>':

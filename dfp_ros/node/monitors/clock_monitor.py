@@ -25,7 +25,7 @@ from rclpy.node import Node
 from dfp_ros.core.safety.clock_steps import ClockSteps, describe_slow_clock
 
 
-class ClockWatch:
+class ClockMonitor:
     """
     Watches ``/clock``, where a node's time is simulated.
 

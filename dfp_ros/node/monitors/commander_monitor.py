@@ -45,7 +45,7 @@ _LOOK = 5
 _MOST_SAID = 100
 
 
-class CommanderWatch:
+class CommanderMonitor:
     """
     Sees to it that one policy node at a time commands a robot, and looks for others who do.
 

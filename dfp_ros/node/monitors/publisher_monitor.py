@@ -27,7 +27,7 @@ from dfp_ros.node.ros.endpoints import publisher_names
 _PERIOD = 0.2  # s
 
 
-class PublisherWatch:
+class PublisherMonitor:
     """
     Looks several times a second.
 

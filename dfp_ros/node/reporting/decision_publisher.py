@@ -22,7 +22,7 @@ from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.description.robot import count_slots
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.tick import Listener, Tick
-from dfp_ros.node.messages.preserialized import LabelledRow
+from dfp_ros.node.messages.preserialized import PreserializedRow
 from dfp_ros.node.ros.qos import DECISION_QOS
 
 
@@ -43,7 +43,7 @@ class DecisionPublisher(Listener):
             loop.robot.sources, spec.observation_size,
             [(member.name, member.size) for member in spec.action],
             count_slots(loop.robot))
-        self._layout = LabelledRow(self._row.parts)
+        self._layout = PreserializedRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
 
     def on_tick(self, tick: Tick) -> None:

@@ -34,7 +34,7 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.core.text.printable import listed, printable, TEXT
 from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.reporting.severity import Level, Verdict
+from dfp_ros.node.reporting.severity import Level, StatusBuilder
 
 # The figures that belong to a status, by what their names contain.
 _INFERENCE = 'inference'
@@ -79,41 +79,41 @@ def diagnose(name: str, situation: Situation) -> DiagnosticArray:
            for source in situation.loop.robot.sources.values()}}
     array = DiagnosticArray(status=[
         DiagnosticStatus(
-            level=bytes([verdict.level]), name=printable(f'{name}: {concern}', TEXT),
-            message=printable(verdict.message, TEXT),
+            level=bytes([status.level]), name=printable(f'{name}: {concern}', TEXT),
+            message=printable(status.message, TEXT),
             hardware_id=printable(situation.loop.robot.name),
             values=[
                 KeyValue(key=printable(key, TEXT), value=printable(value, TEXT))
                 for key, value in values.items()])
-        for concern, (verdict, values) in statuses.items()])
+        for concern, (status, values) in statuses.items()])
     array.header.stamp = Time(nanoseconds=situation.now).to_msg()
     return array
 
 
-def _control_loop(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
+def _control_loop(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
     """Say what the controller does, and whether it does it in time."""
     loop, decision, figures = situation.loop, situation.decision, situation.figures
     limits, tick = loop.settings.diagnostics, loop.tick * 1e-6
     state = 'not active' if decision is None else decision.state.value
-    verdict = Verdict(state)
+    status = StatusBuilder(state)
     if decision is not None:
         level = _STATES.get(decision.state, Level.WARN if decision.reason else Level.OK)
-        verdict.add(level, decision.text or state)
+        status.add(level, decision.text or state)
         if loop.settings.trigger == 'timer':
             error = figures['period_error_p99_ms']
-            verdict.compare(
+            status.compare(
                 error / tick, limits.period_warn, limits.period_error,
                 f'periods are off by up to {error:.1f} ms (p99) of {tick:g} ms')
         missed = figures['missed_ticks']
-        verdict.compare(
+        status.compare(
             missed / max(1, missed + figures['ticks']), limits.missed_warn, limits.missed_error,
             f'{state}, {missed:.0f} ticks missed since the last report')
         if situation.facts.get('unheard'):
-            verdict.add(Level.WARN, f'nobody listens to {situation.facts["unheard"]}')
+            status.add(Level.WARN, f'nobody listens to {situation.facts["unheard"]}')
         for problem in ('realtime_refused', 'clock_problem', 'other_nodes'):
             if situation.facts.get(problem):
-                verdict.add(Level.WARN, situation.facts[problem])
-    return verdict, {
+                status.add(Level.WARN, situation.facts[problem])
+    return status, {
         'state': 'inactive' if decision is None else state,
         'reason': 'none' if decision is None else decision.reason.words,
         'rate_hz': f'{1e9 / loop.tick:g}',
@@ -121,58 +121,59 @@ def _control_loop(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
         **_format({key: value for key, value in figures.items() if _INFERENCE not in key})}
 
 
-def _policy(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
+def _policy(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
     """Say what runs, and whether it answers in time."""
     loop, figures = situation.loop, situation.figures
     limits, tick = loop.settings.diagnostics, loop.tick * 1e-6
-    verdict = Verdict(loop.policy.spec.name)
+    status = StatusBuilder(loop.policy.spec.name)
     took = figures['inference_p99_ms']
-    verdict.compare(
+    status.compare(
         took / tick, limits.inference_warn, limits.inference_error,
         f'inference takes {took:.1f} ms (p99), the ticks are {tick:g} ms apart')
-    return verdict, {
+    return status, {
         'policy': loop.policy.spec.name, 'policy_file': loop.policy.path,
         'policy_sha256': loop.policy.sha256,
         **{key: text for key, text in situation.facts.items() if not key.startswith(_OF_LOOP)},
         **_format({key: value for key, value in figures.items() if _INFERENCE in key})}
 
 
-def _safety(situation: Situation) -> tuple[Verdict, dict[str, Any]]:
+def _safety(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
     """Say what is done for safety's sake, and how often each reason applied."""
     controller, decision = situation.loop.controller, situation.decision
     response = Response.PASS if decision is None else decision.response
-    verdict = Verdict('commands are sent as they are')
+    status = StatusBuilder('commands are sent as they are')
     if decision is not None and response is not Response.PASS:
         is_error = response >= Response.HOLD and decision.state is State.HOLD
-        verdict.add(Level.ERROR if is_error else Level.WARN, (
+        status.add(Level.ERROR if is_error else Level.WARN, (
             f'{response.name.lower()}: {decision.text}'))
     counts = {
         f'steps_{str(reason.name).lower()}': controller.counts[reason]
         for reason in Reason if reason.value}
-    return verdict, {
+    return status, {
         'response': response.name.lower(), 'stopped_by_operator': controller.operator.is_stopped,
         **counts,
         **{f'steps_outside_{name}': count for name, count in controller.outside.items()}}
 
 
-def _source(situation: Situation, source: Source) -> tuple[Verdict, dict[str, Any]]:
+def _source(situation: Situation, source: Source) -> tuple[StatusBuilder, dict[str, Any]]:
     """Say how fresh a source is."""
     sample, limits = situation.samples.get(source.name), situation.loop.settings.diagnostics
     is_active = situation.decision is not None
     age = math.nan if sample is None else (situation.now - sample.time) * 1e-9
-    verdict = Verdict('fresh' if is_active else 'not active')
+    status = StatusBuilder('fresh' if is_active else 'not active')
     if is_active and sample is None:
-        verdict.add(Level.WARN, f'no message on {source.topic} yet')
+        status.add(Level.WARN, f'no message on {source.topic} yet')
     elif is_active and sample is not None and sample.missing:
-        verdict.add(Level.WARN, f'{listed(sample.missing)} never came on {source.topic}')
+        status.add(Level.WARN, f'{listed(sample.missing)} never came on {source.topic}')
     elif sample is not None and sample.lasts and source.max_age == math.inf:
-        verdict = Verdict('latched, valid until it is replaced' if is_active else 'not active')
+        status = StatusBuilder(
+            'latched, valid until it is replaced' if is_active else 'not active')
     # Where the robot waits for each command, its time may stand still.
     elif is_active and situation.loop.settings.trigger == 'timer':
-        verdict.compare(
+        status.compare(
             age / source.max_age, limits.age_warn, limits.age_error,
             f'{age:.3f} s old, the maximum is {source.max_age:g} s')
-    return verdict, {
+    return status, {
         f'source_{source.name}_age_ms': f'{age * 1e3:.1f}', 'topic': source.topic,
         'max_age_ms': f'{source.max_age * 1e3:g}', 'when_stale': source.when_stale,
         **_joints(source, sample)}

@@ -23,7 +23,7 @@ from rclpy.node import Node
 
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.reporting.diagnostics import diagnose, Situation
-from dfp_ros.node.ros.qos_monitor import QosWatch
+from dfp_ros.node.ros.qos_monitor import QosMonitor
 
 # Figures first, the message half a period later: a tick that comes due waits for one of them.
 _HALF_PERIOD = 0.5  # s
@@ -41,7 +41,7 @@ class DiagnosticsPublisher:
 
     def __init__(
             self, node: Node, ticker: Ticker, facts: Callable[[], Mapping[str, str]],
-            watch: QosWatch) -> None:
+            watch: QosMonitor) -> None:
         """Create publisher and timer."""
         self._node = node
         self._ticker = ticker

@@ -26,7 +26,7 @@ class Level(enum.IntEnum):
     ERROR = 2
 
 
-class Verdict:
+class StatusBuilder:
     """
     The worst of several findings, and what they say.
 

@@ -25,7 +25,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.node.loop.ticker import Ticker
-from dfp_ros.node.messages.preserialized import LabelledRow
+from dfp_ros.node.messages.preserialized import PreserializedRow
 from dfp_ros.node.reporting.statistics_row import StatisticsRow
 from dfp_ros.node.ros.qos import DECISION_QOS
 
@@ -48,7 +48,7 @@ class StatisticsPublisher:
         self._row = StatisticsRow(
             loop.robot.sources,
             [(member.name, member.size) for member in loop.policy.spec.action])
-        self._layout = LabelledRow(self._row.parts)
+        self._layout = PreserializedRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/statistics', DECISION_QOS)
         self._timer = node.create_timer(_PERIOD, self.publish)
 

@@ -59,7 +59,7 @@ class Job:
     begun: float | None = None
 
 
-class Worker:
+class BackgroundWorker:
     """
     Works through jobs one after the other.
 

@@ -21,7 +21,7 @@ from typing import Any
 from rclpy.node import Node
 
 
-class NodeTime:
+class NodeClock:
     """
     Tells what ``node.get_clock().now().nanoseconds`` does, in half the time.
 

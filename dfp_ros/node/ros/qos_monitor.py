@@ -34,7 +34,7 @@ except ImportError:  # Humble
     )
 
 
-class QosWatch:
+class QosMonitor:
     """
     Says once a topic what keeps messages away, and keeps it for diagnostics until it is over.
 

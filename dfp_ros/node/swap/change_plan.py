@@ -22,13 +22,13 @@ from typing import Any
 
 from dfp_ros.core.policy.policy_file import PolicyFile
 from dfp_ros.core.settings.node import ASIDE, LOADED, Settings
-from dfp_ros.node.loop.control_loop import ControlLoop, make_understudy, remake_control_loop
-from dfp_ros.node.loop.pending_policy import Candidate, look_at, require_latency
+from dfp_ros.node.loop.control_loop import ControlLoop, make_warmup_controller, remake_control_loop
+from dfp_ros.node.loop.pending_policy import PendingPolicy, require_latency, validate
 from dfp_ros.spec import require_same_fields
 
 
 @dataclass(frozen=True)
-class PreparedChange:
+class ChangePlan:
     """
     What follows from a change.
 
@@ -39,14 +39,14 @@ class PreparedChange:
     """
 
     loop: ControlLoop | None = None
-    policy: Candidate | None = None
-    shadow: Candidate | None = None
+    policy: PendingPolicy | None = None
+    shadow: PendingPolicy | None = None
     gives_up: bool = False
 
 
-def prepare_change(
+def plan_change(
         wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
-        last: Candidate, files: Mapping[str, PolicyFile]) -> PreparedChange:
+        last: PendingPolicy, files: Mapping[str, PolicyFile]) -> ChangePlan:
     """
     See what follows from a change, in well under a tick; no file is read.
 
@@ -65,10 +65,10 @@ def prepare_change(
     changed = _change_at_once(wanted, loop)
     if changed is None and gives_up:
         changed = loop
-    return PreparedChange(changed, policy, _find_shadow(wanted, changes, loop, files), gives_up)
+    return ChangePlan(changed, policy, _find_shadow(wanted, changes, loop, files), gives_up)
 
 
-def _is_same(candidate: Candidate, settings: Settings, file: PolicyFile) -> bool:
+def _is_same(candidate: PendingPolicy, settings: Settings, file: PolicyFile) -> bool:
     """Tell whether a candidate is a policy file that runs, or is to run, with some settings."""
     content = candidate.content
     return content is not None and content.sha256 == file.sha256 and all(
@@ -76,7 +76,7 @@ def _is_same(candidate: Candidate, settings: Settings, file: PolicyFile) -> bool
         for name in LOADED if name != 'policy')
 
 
-def _renamed(loop: ControlLoop, candidate: Candidate) -> ControlLoop:
+def _renamed(loop: ControlLoop, candidate: PendingPolicy) -> ControlLoop:
     """Note where a policy that runs was found this time."""
     policy = copy(loop.policy)
     if candidate.content is not None:
@@ -92,8 +92,8 @@ def _change_at_once(wanted: Settings, loop: ControlLoop) -> ControlLoop | None:
         return None
     if settings == replace(
             loop.settings, **{name: getattr(settings, name) for name in ASIDE}):
-        understudy = make_understudy(settings, loop.robot, loop.policy)
-        return replace(loop, settings=settings, understudy=understudy)
+        warmup = make_warmup_controller(settings, loop.robot, loop.policy)
+        return replace(loop, settings=settings, warmup=warmup)
     changed = remake_control_loop(loop, settings)
     if changed.tick < loop.tick:
         require_latency(changed)
@@ -102,7 +102,7 @@ def _change_at_once(wanted: Settings, loop: ControlLoop) -> ControlLoop | None:
 
 def _find_policy(
         wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
-        last: Candidate, files: Mapping[str, PolicyFile]) -> Candidate | None:
+        last: PendingPolicy, files: Mapping[str, PolicyFile]) -> PendingPolicy | None:
     """
     Find what has to be loaded to take over, after a look at it.
 
@@ -110,30 +110,30 @@ def _find_policy(
     it was asked for is loaded again, whatever the file has become since.
     """
     if 'policy' in changes:
-        found = Candidate(wanted, file=files['policy'])
+        found = PendingPolicy(wanted, file=files['policy'])
         if last.content is not None and last.settings.policy == wanted.policy and _is_same(
                 found, last.settings, last.content) and last.policy is None:
             # It is being loaded.
             return None
     elif wanted.execution != last.settings.execution:
-        found = Candidate(wanted, file=last.content)
+        found = PendingPolicy(wanted, file=last.content)
     elif wanted.candidates != last.settings.candidates:
         # The same policy has to be tried out with them.
-        found = Candidate(wanted, last.policy, last.file)
+        found = PendingPolicy(wanted, last.policy, last.file)
     else:
         return None
     assert found.content is not None, 'what runs, or is being loaded, was read'
-    require_same_fields(look_at(wanted, loop.robot, found.content), loop.policy.spec)
+    require_same_fields(validate(wanted, loop.robot, found.content), loop.policy.spec)
     return found
 
 
 def _find_shadow(
         wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
-        files: Mapping[str, PolicyFile]) -> Candidate | None:
+        files: Mapping[str, PolicyFile]) -> PendingPolicy | None:
     """Find the shadow that has to be loaded, after a look at it."""
     if not changes.get('shadow'):
         return None
     file = files['shadow']
     settings = replace(wanted, policy=wanted.shadow)
-    require_same_fields(look_at(settings, loop.robot, file), loop.policy.spec)
-    return Candidate(settings, file=file)
+    require_same_fields(validate(settings, loop.robot, file), loop.policy.spec)
+    return PendingPolicy(settings, file=file)

@@ -22,7 +22,7 @@ from rcl_interfaces.msg import ParameterType, SetParametersResult
 from rclpy.node import Node
 
 from dfp_ros.core.policy.policy_file import PolicyFile
-from dfp_ros.node.ros.background_worker import Worker
+from dfp_ros.node.ros.background_worker import BackgroundWorker
 from dfp_ros.node.ros.late_answers import answer_later, Later
 
 #: What a look found, or what was wrong.
@@ -47,13 +47,13 @@ class ParameterRequests:
         """Serve requests as before, until there is a worker."""
         self.looked: Mapping[str, Looked] = {}
         self._look = look
-        self._worker: Worker | None = None
+        self._worker: BackgroundWorker | None = None
         self._waiting: dict[Later, Callable[[], Any]] = {}
         for service in node.services:
             if service.srv_name.rpartition('/')[2] in _SERVICES:
                 service.callback = self._serve(service.callback, answer_later(service))
 
-    def work_with(self, worker: Worker) -> None:
+    def work_with(self, worker: BackgroundWorker) -> None:
         """
         Look at files beside the loop from now on.
 

@@ -30,14 +30,14 @@ from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loop.control_loop import ControlLoop, remake_control_loop
-from dfp_ros.node.loop.pending_policy import Candidate, load_control_loop, require_latency
+from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy, require_latency
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.loop.watchdog import overdue_limit
 from dfp_ros.node.parameters.parameters import read_settings, read_values, require_changeable
 from dfp_ros.node.reporting.policy_status import PolicyStatus, Refusal, Standing, time_now
-from dfp_ros.node.ros.background_worker import Job, Worker
-from dfp_ros.node.swap.change_plan import prepare_change, PreparedChange
-from dfp_ros.node.swap.shadow_slot import ShadowPlace
+from dfp_ros.node.ros.background_worker import BackgroundWorker, Job
+from dfp_ros.node.swap.change_plan import ChangePlan, plan_change
+from dfp_ros.node.swap.shadow_slot import ShadowSlot
 
 # The parameters that a failure gives their old values back, by what failed.
 _RESTORED = {'policy': LOADED, 'shadow': ('shadow',)}
@@ -64,7 +64,7 @@ class PolicySwapper:
     """
 
     def __init__(
-            self, node: Node, ticker: Ticker, status: PolicyStatus, worker: Worker,
+            self, node: Node, ticker: Ticker, status: PolicyStatus, worker: BackgroundWorker,
             files: NodeFiles) -> None:
         """Start with what the ticker runs."""
         self.is_restoring = False
@@ -75,12 +75,12 @@ class PolicySwapper:
         self._files = files
         # What is known of the file of the policy that runs, if it has changed since.
         self._on_disk = ''
-        self._jobs: dict[str, tuple[Job, Candidate]] = {}
-        self._prepared = PreparedChange()
+        self._jobs: dict[str, tuple[Job, PendingPolicy]] = {}
+        self._prepared = ChangePlan()
         self._previous: ControlLoop | None = None
         self._since = time_now()
         self._refusal: Refusal | None = None
-        self._shadow = ShadowPlace(node, ticker)
+        self._shadow = ShadowSlot(node, ticker)
         self._publish()
 
     # Parameters
@@ -98,13 +98,13 @@ class PolicySwapper:
             return
         self.apply()
         loop = self._ticker.loop
-        last = self._jobs['policy'][1] if 'policy' in self._jobs else Candidate(
+        last = self._jobs['policy'][1] if 'policy' in self._jobs else PendingPolicy(
             loop.settings, loop.policy)
         try:
             wanted = read_settings(self._node, changes)
             require_changeable(loop.settings, changes)
             files = {kind: find(changes[kind]) for kind in _RESTORED if changes.get(kind)}
-            self._prepared = prepare_change(wanted, changes, loop, last, files)
+            self._prepared = plan_change(wanted, changes, loop, last, files)
         except Exception as error:
             for kind in _RESTORED:
                 if kind in changes:
@@ -118,7 +118,7 @@ class PolicySwapper:
         Where that comes some time after parameters were set (Humble), it is called before anything
         else changes too: what was prepared is for what runs now.
         """
-        prepared, self._prepared = self._prepared, PreparedChange()
+        prepared, self._prepared = self._prepared, ChangePlan()
         if prepared.gives_up:
             self._cancel('policy')
         if prepared.loop is not None:
@@ -134,7 +134,7 @@ class PolicySwapper:
     # Swaps
 
     def _load(
-            self, kind: str, candidate: Candidate, use: Callable[[ControlLoop], None]) -> None:
+            self, kind: str, candidate: PendingPolicy, use: Callable[[ControlLoop], None]) -> None:
         """Have a candidate loaded, in place of one that is not loaded yet."""
         self._cancel(kind)
         robot = self._ticker.loop.robot
@@ -211,7 +211,7 @@ class PolicySwapper:
     def _switch(self, loop: ControlLoop) -> None:
         """Go on with another loop from the next tick on."""
         old = self._ticker.loop
-        self._ticker.take_over(loop)
+        self._ticker.transfer_to(loop)
         dropped: list[ControlLoop | None] = [old]
         # Prepared for another number of candidates, or read once more, it is the same policy.
         if loop.policy.sha256 != old.policy.sha256:
@@ -307,7 +307,7 @@ class PolicySwapper:
     def standing(self) -> Standing:
         """Return which policies there are."""
         return Standing(
-            self._ticker.loop, self._ticker.journal.loop, self._since,
+            self._ticker.loop, self._ticker.input_log.loop, self._since,
             tuple(candidate.settings.policy for _, candidate in self._jobs.values()),
             self._previous, self._shadow.loop, self._refusal)
 

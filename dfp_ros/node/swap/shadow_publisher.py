@@ -21,7 +21,7 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.core.control.factory import make_planner
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.tick import Tick
-from dfp_ros.node.messages.preserialized import LabelledRow
+from dfp_ros.node.messages.preserialized import PreserializedRow
 from dfp_ros.node.ros.qos import DECISION_QOS
 from dfp_ros.node.swap.shadow import Shadow
 
@@ -65,7 +65,7 @@ class ShadowPublisher:
             running.policy.spec, _MARGIN * self.loop.latency)
         parts = [('number', 1), ('stamp', 2), ('command', running.policy.spec.action_size)]
         parts += [(f'disagreement/{member.name}', 1) for member in action] + [('rms', 1)]
-        self._layout = LabelledRow(parts)
+        self._layout = PreserializedRow(parts)
 
     def compare(self, tick: Tick) -> None:
         """Ask the shadow about what was just decided, if there is time."""

@@ -25,7 +25,7 @@ from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.swap.shadow_publisher import ShadowPublisher
 
 
-class ShadowPlace(Listener):
+class ShadowSlot(Listener):
     """
     Holds the shadow of what a ticker runs, if there is one; it begins empty.
 
@@ -92,4 +92,4 @@ class ShadowPlace(Listener):
     def _note(self, name: str) -> None:
         """Write the shadow into the settings of the loop that runs."""
         loop = self._ticker.loop
-        self._ticker.take_over(replace(loop, settings=replace(loop.settings, shadow=name)))
+        self._ticker.transfer_to(replace(loop, settings=replace(loop.settings, shadow=name)))

@@ -190,8 +190,8 @@ def _roll_back(path: Path, folder: Path) -> Path:
     copy = folder / path.name
     shutil.copyfile(path, copy)
     for ending in _LEFT_BEHIND:
-        if (journal := Path(f'{path}{ending}')).is_file():
-            shutil.copyfile(journal, f'{copy}{ending}')
+        if (input_log := Path(f'{path}{ending}')).is_file():
+            shutil.copyfile(input_log, f'{copy}{ending}')
     connection = sqlite3.connect(copy)
     try:
         connection.execute('SELECT count(*) FROM sqlite_master').fetchone()

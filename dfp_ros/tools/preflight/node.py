@@ -32,9 +32,9 @@ from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.pending_policy import Candidate, load_control_loop
+from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
-from dfp_ros.node.monitors.clock_monitor import ClockWatch
+from dfp_ros.node.monitors.clock_monitor import ClockMonitor
 from dfp_ros.node.parameters.overrides import require_known
 from dfp_ros.node.parameters.parameters import declare_parameters, LIFETIME, read_settings
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
@@ -76,7 +76,7 @@ class PreflightNode(Node):
         settings = read_settings(self)
         self._realtime = Realtime()
         prepare_threads(settings.realtime.timer_slack)
-        self._loop = load_control_loop(Candidate(settings), with_urdf(
+        self._loop = load_control_loop(PendingPolicy(settings), with_urdf(
             self, load_robot(settings.robot), settings.limits.urdf_wait))
         self.subject = subject(self._loop)
         self.ended = Future()
@@ -105,7 +105,7 @@ class PreflightNode(Node):
         # Ticks are on the clock that those of the policy node will be on.
         is_simulated = bool(self.get_parameter('use_sim_time').value)
         self._tick_clock = self.get_clock() if is_simulated else self._steady
-        self._clock_watch = ClockWatch(self, lambda: self._loop.tick * 1e-9)
+        self._clock_monitor = ClockMonitor(self, lambda: self._loop.tick * 1e-9)
         self._give_up = self._steady.now().nanoseconds + round(wait * 1e9)
         self._wake_ups: WakeUps | None = None
         self._begin = self._end = self._stop_at = 0
@@ -121,7 +121,7 @@ class PreflightNode(Node):
         return Figures(
             self._loop.tick * 1e-9, settings.latency_share, settings.safety.clock_skew,
             self._seconds, settings.trigger == 'samples', has_clock,
-            self._clock_watch.step or math.nan, len(self._took['together']),
+            self._clock_monitor.step or math.nan, len(self._took['together']),
             self._wake_ups.missed if self._wake_ups else 0,
             {name: Percentiles.of(self._took[name]) for name in PARTS},
             Percentiles.of(self._took['together']), Percentiles.of(self._ages), self._running,
@@ -134,7 +134,7 @@ class PreflightNode(Node):
 
     def close(self) -> None:
         """Destroy everything."""
-        self._clock_watch.close()
+        self._clock_monitor.close()
         self._realtime.release()
         self._listener.close()
         self._commands.close()

@@ -41,7 +41,7 @@ from dfp_ros.core.description.robot import count_slots, RobotDescription
 from dfp_ros.core.description.urdf import read_recorded_joints
 from dfp_ros.core.files.bounded_file import LARGEST_POLICY, read_regular
 from dfp_ros.core.hung_calls import leave
-from dfp_ros.core.policy.deadline import PunctualPolicy
+from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Chunk, LateError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.setting import SettingsError
@@ -85,7 +85,7 @@ class AnsweringPolicy:
         """Ask nothing yet."""
         self.spec = policy.spec
         self._path = policy.path
-        self._policy = PunctualPolicy(policy, LONGEST_ANSWER)
+        self._policy = DeadlinePolicy(policy, LONGEST_ANSWER)
 
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
         """

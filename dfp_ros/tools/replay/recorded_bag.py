@@ -31,7 +31,7 @@ from dfp_ros.core.files.bounded_json import JsonError, read_json
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_index import JITTER, SampleIndex
 from dfp_ros.core.observation.sample_reader import SampleReader
-from dfp_ros.core.observation.tf_reader import TransformReader
+from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.tools.bags.reader import BagReader, RecordingError
@@ -219,7 +219,7 @@ class RecordedBag:
             for time in (times.time, *(each for each, _ in times.joints))})
         static = recording.namespace + source.static_topic if (
             source.child and not source.topic.startswith('/')) else source.static_topic
-        read: Any = None if not source.child else TransformReader(
+        read: Any = None if not source.child else TfReader(
             source.parent, source.child, robot.readings(source.name), source.time != RECEIVE).read
         found = SampleIndex(joint_layout(robot.readings(source.name)))
         for each, received, message in self._reader.messages(

@@ -182,7 +182,7 @@ class Replayer:
                 old, self._controller = self._controller, self._make(loop)
                 if old is None or self._controller is None:
                     break
-                self._controller.take_over(old)
+                self._controller.transfer_from(old)
         self._loop = entry.loop
 
     def _decide(

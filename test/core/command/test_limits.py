@@ -84,8 +84,8 @@ ROBOT = Limits(
     stop=(Stop.HOLD, Stop.HOLD, Stop.ZERO, Stop.RAMP, Stop.KEEP),
     velocity=np.array([1.0, 0.5, UNBOUNDED, UNBOUNDED, UNBOUNDED]),
     acceleration=np.array([4.0, 3.0, 5.0, 2.0, UNBOUNDED]),
-    place_low=np.array([-1.0, -0.4, -0.5, -UNBOUNDED, -UNBOUNDED]),
-    place_high=np.array([1.0, 0.4, 0.5, UNBOUNDED, UNBOUNDED]),
+    position_low=np.array([-1.0, -0.4, -0.5, -UNBOUNDED, -UNBOUNDED]),
+    position_high=np.array([1.0, 0.4, 0.5, UNBOUNDED, UNBOUNDED]),
     relative=np.array([False, True, False, False, False]))
 ROBOT_TICK = 50_000_000
 SLACK = 1e-9
@@ -118,7 +118,7 @@ def test_whatever_happens(
             event == 'limit' and not np.isfinite(asked).all())
         if event == 'swap':
             old, limiter = limiter, CommandLimiter(ROBOT, ROBOT_TICK, ramp_in)
-            limiter.take_over(old)
+            limiter.transfer_from(old)
             continue
         if event == 'ahead':
             limiter.ahead(np.array([asked, asked]), place, 2 * ROBOT_TICK)

@@ -138,7 +138,7 @@ def test_bounds_that_narrow_under_way_hold() -> None:
         at = old.move(np.array([1.0, 0.0]), 1)
     new = Pair(np.array([at[0] + 0.02, 0.5]))
     for mine, others in zip(new.both, old.both, strict=True):
-        mine.take_over(others)
+        mine.transfer_from(others)
     for _ in range(12):
         assert at[0] <= new.move(np.array([1.0, 0.0]), 1)[0] <= at[0] + 0.02
 

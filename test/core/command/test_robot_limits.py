@@ -28,7 +28,7 @@ from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.urdf import JointLimits, UrdfError
 from dfp_ros.core.description.yaml_section import DescriptionError
-from dfp_ros.core.observation.feedback import MeasuredReader
+from dfp_ros.core.observation.feedback import FeedbackReader
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
 
@@ -94,7 +94,7 @@ def robot(tmp_path: Path, *changes: tuple[str, str]) -> RobotDescription:
 
 def places(limits: Limits) -> list[list[float]]:
     """List the bounds of positions."""
-    return [np.asarray(limits.place_low).tolist(), np.asarray(limits.place_high).tolist()]
+    return [np.asarray(limits.position_low).tolist(), np.asarray(limits.position_high).tolist()]
 
 
 def test_each_narrows_what_the_others_leave(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_description_passes_the_same_check(
 
 def test_reads_where_the_robot_is(tmp_path: Path) -> None:
     """By joint name, in the order of the command; unknown where a joint or a message lacks."""
-    reader = MeasuredReader(robot(tmp_path), SPEC)
+    reader = FeedbackReader(robot(tmp_path), SPEC)
     assert reader.is_needed
 
     def read(names: list[str], positions: list[float]) -> list[float]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from dfp_ros.core.command.unslowed import explain_unslowed
+from dfp_ros.core.command.unslowed import describe_unslowed
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.settings.node import describe, make_settings, Settings
 from testing import ROOT
@@ -40,7 +40,7 @@ def settings(**changes: Any) -> Settings:
 def test_what_cannot_be_slowed_is_named(name: str, value: Any, said: str) -> None:
     """With its place in the file, and what to give instead."""
     robot = load_robot_description(CONFIG / 'panda_joint.yaml')
-    text = explain_unslowed(settings(**{name: value}), robot)
+    text = describe_unslowed(settings(**{name: value}), robot)
     assert text.startswith(f'{said} slow down gripper')
     assert 'panda_joint.yaml:98: commands.gripper' in text
     assert 'stop: keep' in text
@@ -49,6 +49,6 @@ def test_what_cannot_be_slowed_is_named(name: str, value: Any, said: str) -> Non
 
 def test_nothing_is_said_without_need() -> None:
     """Where nothing is to be slow, or all that is commanded can be."""
-    assert not explain_unslowed(settings(), load_robot_description(CONFIG / 'panda_joint.yaml'))
-    assert not explain_unslowed(
+    assert not describe_unslowed(settings(), load_robot_description(CONFIG / 'panda_joint.yaml'))
+    assert not describe_unslowed(
         settings(**{'limits.ramp_in': 1.0}), load_robot_description(CONFIG / 'ur5e_cube.yaml'))

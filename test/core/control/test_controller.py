@@ -138,7 +138,7 @@ def test_a_swap_goes_on_with_what_the_observation_remembers(policy: OnnxPolicy) 
     robot = with_derivative()
     old, new = controller(policy, robot=robot), controller(policy, robot=robot)
     run(old, 2)
-    new.take_over(old)
+    new.transfer_from(old)
     now = START + 2 * TICK
     assert new.step(now, rest_samples(now - 1000, now)).state is State.RUNNING
 
@@ -304,7 +304,7 @@ def test_an_operator_s_stop_latches(policy: OnnxPolicy) -> None:
     assert decision.state is State.STOPPED
     assert decision.sent is None, 'nothing was commanded since the reset'
     other = controller(policy)
-    other.take_over(robot)
+    other.transfer_from(robot)
     assert other.operator.is_stopped
     assert other.counts[Reason.OPERATOR_STOP] == 1
     assert run(other, 1)[-1].state is State.STOPPED
@@ -375,7 +375,7 @@ def test_a_swap_notices_that_the_clock_was_set_back(policy: OnnxPolicy) -> None:
     """The last tick of the old policy is the one before the first of the new."""
     old, new = controller(policy), controller(policy)
     run(old, 3)
-    new.take_over(old)
+    new.transfer_from(old)
     assert new.step(START, rest_samples(START)).reason == Reason.CLOCK_RESET
 
 
@@ -384,7 +384,7 @@ def test_counts_go_on_at_a_swap() -> None:
     old, new = controller(Broken(0.5, True)), controller(Broken(0.5, True))
     run(old, 3)
     assert set(old.outside.values()) == {3}
-    new.take_over(old)
+    new.transfer_from(old)
     for i in (3, 4):
         new.step(START + i * TICK, rest_samples(START + i * TICK))
     assert old.outside.keys() == new.outside.keys()
@@ -423,7 +423,7 @@ def test_a_swap_joins_in_the_units_of_the_robot() -> None:
     settings = PlanningSettings(join_jump=0.125, join_over=2)
     first, second = controller(old, planning=settings), controller(new, planning=settings)
     last = run(first, 1)[0]
-    second.take_over(first)
+    second.transfer_from(first)
     decision = run(second, 1)[0]
     assert decision.joined is not None
     np.testing.assert_allclose(decision.joined, 0.5 + 0.125)
@@ -473,11 +473,11 @@ def test_a_swap_goes_on_where_the_old_policy_was(policy: OnnxPolicy) -> None:
     """A controller that takes over plans anew, and knows that the robot may be moving."""
     old, new = controller(policy), controller(policy)
     run(old, 3)
-    new.take_over(old)
+    new.transfer_from(old)
     decision = new.step(START + 3 * TICK, rest_samples(START + 3 * TICK))
     assert decision.chunk_index == 0
     other = controller(policy)
-    other.take_over(old)
+    other.transfer_from(old)
     assert other.step(START + 3 * TICK, {}).state is State.HOLD
 
 
@@ -496,7 +496,7 @@ def test_no_swap_to_an_action_in_another_order(policy: OnnxPolicy, tmp_path: Pat
         tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
     new, old = controller(other), controller(policy)
     with pytest.raises(SpecMismatch, match='action field 0'):
-        new.take_over(old)
+        new.transfer_from(old)
 
 
 def test_whatever_arrives_commands_are_bounded(policy: OnnxPolicy) -> None:

@@ -223,7 +223,7 @@ def play(setup: Setup, script: list[Tick]) -> Iterator[Step]:
             is_first = True
         elif tick.operator == 'swap':
             old, controller = controller, make(setup, policy)
-            controller.take_over(old)
+            controller.transfer_from(old)
         decision = controller.step(now, samples)
         yield Step(now, samples, decision, controller.operator.is_stopped, is_first)
         controller.planner.prepare()

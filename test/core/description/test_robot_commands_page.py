@@ -30,7 +30,7 @@ from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.command.robot_limits import make_limits
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.urdf import JointLimits
-from dfp_ros.core.observation.feedback import MeasuredReader
+from dfp_ros.core.observation.feedback import FeedbackReader
 from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
@@ -66,7 +66,7 @@ def test_example(tmp_path: Path, example: str) -> None:
             (bound,) * entry.size for bound in (-1.0, 1.0, -1.0, 1.0)))
             for name, entry in sizes.items()), 0.1, 4)
     limiter = CommandLimiter(make_limits(robot, spec), 50_000_000)
-    MeasuredReader(robot, spec)
+    FeedbackReader(robot, spec)
     for source in robot.sources.values():
         if robot.readings(source.name):
             SourceReader(source, robot)

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import pytest
 
-from dfp_ros.core.observation.freshness import check_sources, SourceWatch
+from dfp_ros.core.observation.freshness import check_sources, FreshnessMonitor
 from dfp_ros.core.safety.reasons import Reason, Response
 from testing.robot_samples import rest_samples, shipped_robot
 
@@ -100,14 +100,14 @@ def test_a_source_may_name_its_clock(
     samples = rest_samples(NOW)
     samples['arm'] = replace(
         samples['arm'], stamp=NOW + round(stamp * S), received=NOW + round(received * S))
-    findings = SourceWatch(sources.values(), clock_skew=20.0 if time == 'header' else 0.1).check(
-        NOW, samples)
+    monitor = FreshnessMonitor(sources.values(), clock_skew=20.0 if time == 'header' else 0.1)
+    findings = monitor.check(NOW, samples)
     assert [found.reason for found in findings] == ([reason] if reason else [])
 
 
 def test_measures_how_far_clocks_differ() -> None:
     """Of many messages, the one that was fastest tells most; another clock's error is named."""
-    watch = SourceWatch(SOURCES, clock_skew=0.05)
+    watch = FreshnessMonitor(SOURCES, clock_skew=0.05)
     for i in range(150):
         now = NOW + i * S // 20
         late = (i % 7 + 1) * 1_000_000
@@ -124,13 +124,13 @@ def test_measures_how_far_clocks_differ() -> None:
     for i in range(150, 350):
         findings = watch.check(NOW + i * S // 20, rest_samples(NOW + i * S // 20))
     assert not findings, 'a clock that was set right is forgiven'
-    assert not SourceWatch(SOURCES).check(now, samples), 'unless asked, ahead is no matter'
+    assert not FreshnessMonitor(SOURCES).check(now, samples), 'unless asked, ahead is no matter'
 
 
 def test_a_clock_that_is_too_far_ahead_is_measured() -> None:
     """Beyond the maximum age it is a stop, and the text says how far off the stamps are."""
     samples = rest_samples(NOW + 5 * S, NOW)
-    findings = SourceWatch(SOURCES, clock_skew=0.05).check(NOW, samples)
+    findings = FreshnessMonitor(SOURCES, clock_skew=0.05).check(NOW, samples)
     assert {found.reason for found in findings} == {Reason.FUTURE}
     assert (
         'its stamps are up to 5.000 s ahead of their arrival (messages: 1); do the clocks agree?'
@@ -141,7 +141,7 @@ def test_a_clock_that_is_too_far_ahead_is_measured() -> None:
 def test_a_clock_that_moves_in_steps_is_no_other_clock(step: int, is_skew: bool) -> None:
     """What arrives between two steps seems to have arrived at the first, ahead of its stamp."""
     tick = S // 20
-    watch = SourceWatch(SOURCES, clock_skew=0.05, tick=tick)
+    watch = FreshnessMonitor(SOURCES, clock_skew=0.05, tick=tick)
     for i in range(12):
         now = NOW + i * step * tick
         # Stamped on the simulation's own time, 80 ms after the step.
@@ -151,7 +151,7 @@ def test_a_clock_that_moves_in_steps_is_no_other_clock(step: int, is_skew: bool)
 
 def test_what_came_before_simulated_time_tells_nothing_of_clocks() -> None:
     """It arrived at 0, and is stale; its stamp is not ahead of its arrival."""
-    watch = SourceWatch(SOURCES, clock_skew=0.05)
+    watch = FreshnessMonitor(SOURCES, clock_skew=0.05)
     assert {found.reason for found in watch.check(NOW, rest_samples(NOW, 0))} == {Reason.STALE}
     assert not watch.check(NOW, rest_samples(NOW))
 
@@ -165,7 +165,7 @@ def test_messages_in_another_frame_are_not_read() -> None:
     def check(frame: str) -> list[str]:
         values = {**samples['effector'].values, 'header.frame_id': frame}
         framed = {**samples, 'effector': replace(samples['effector'], values=values)}
-        found = SourceWatch(sources.values()).check(NOW, framed)
+        found = FreshnessMonitor(sources.values()).check(NOW, framed)
         assert {each.reason for each in found} <= {Reason.UNREADABLE}
         return [each.text for each in found]
 

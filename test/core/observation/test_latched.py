@@ -29,11 +29,11 @@ from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.description.robot import count_slots, load_robot_description, RobotDescription
 from dfp_ros.core.description.sources import Reception, Source
 from dfp_ros.core.description.yaml_section import DescriptionError
-from dfp_ros.core.observation.freshness import SourceWatch
+from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.sample_store import Instant, SampleStore
-from dfp_ros.core.observation.tf_reader import TransformReader
+from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.ros.endpoints import Endpoint
@@ -128,9 +128,9 @@ def test_its_age_is_none_unless_one_is_given(
     at = 0 if stamp == -math.inf else now + int(stamp) * S
     sample = goal(at, now + int(received) * S)
     endless = replace(sources()['goal'], time=time)
-    assert SourceWatch([endless], 1.0).check(now, {'goal': sample}) == []
+    assert FreshnessMonitor([endless], 1.0).check(now, {'goal': sample}) == []
     aged = replace(endless, max_age=60.0)
-    reasons = [each.reason for each in SourceWatch([aged]).check(now, {'goal': sample})]
+    reasons = [each.reason for each in FreshnessMonitor([aged]).check(now, {'goal': sample})]
     is_old = {
         'both': stamp < -60 or received < -60, 'header': stamp < -60,
         'receive': received < -60}[time]
@@ -139,7 +139,7 @@ def test_its_age_is_none_unless_one_is_given(
 
 def test_one_that_never_came_says_what_to_look_at() -> None:
     """It is asked for otherwise than others."""
-    (found,) = SourceWatch([sources()['goal']]).check(0, {})
+    (found,) = FreshnessMonitor([sources()['goal']]).check(0, {})
     assert found.reason is Reason.WAITING
     assert 'durability transient_local' in found.text
 
@@ -185,7 +185,7 @@ def test_a_controller_goes_on_with_it_after_a_reset(tmp_path: Path) -> None:
 
 def test_frames_that_do_not_move_are_latched_too() -> None:
     """A chain of static transforms is sent once, and has no age; with one that moves it has."""
-    reader = TransformReader('world', 'cube', READINGS, stamped=True)
+    reader = TfReader('world', 'cube', READINGS, stamped=True)
 
     def transforms(parent: str, child: str, stamp: int = 5) -> Any:
         return SimpleNamespace(transforms=[SimpleNamespace(
@@ -199,7 +199,7 @@ def test_frames_that_do_not_move_are_latched_too() -> None:
     assert sample is not None
     assert sample.lasts
     tf = Source('cube', '/tf', 'tf2_msgs/msg/TFMessage', 0.2, 'here', parent='world', child='cube')
-    assert SourceWatch([tf]).check(3600 * S, {'cube': sample}) == []
+    assert FreshnessMonitor([tf]).check(3600 * S, {'cube': sample}) == []
     reader.read(transforms('world', 'table'), 8, is_static=True)
     moving = reader.read(transforms('table', 'cube'), 9)
     assert moving is not None
@@ -208,7 +208,7 @@ def test_frames_that_do_not_move_are_latched_too() -> None:
 
 def test_frames_without_end_cost_no_more_than_a_moment() -> None:
     """Neither their number nor the length of their chain is without bounds."""
-    reader = TransformReader('world', 'f0', READINGS, stamped=True)
+    reader = TfReader('world', 'f0', READINGS, stamped=True)
     chain = SimpleNamespace(transforms=[SimpleNamespace(
         child_frame_id=f'f{i}', header=SimpleNamespace(
             frame_id=f'f{i + 1}', stamp=SimpleNamespace(sec=1, nanosec=0)),

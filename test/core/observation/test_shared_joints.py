@@ -29,7 +29,7 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow, read_decision
 from dfp_ros.core.description.robot import count_slots
 from dfp_ros.core.observation.builder import ObservationBuilder
-from dfp_ros.core.observation.freshness import SourceWatch
+from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import NotReadyError, Sample
 from dfp_ros.core.observation.sample_index import SampleIndex
 from dfp_ros.core.observation.sample_reader import SampleReader
@@ -88,7 +88,7 @@ class Node:
         self.sources = {
             **ROBOT.sources, 'arm': replace(ROBOT.sources['arm'], sampling=sampling)}
         self.store = SampleStore(self.sources)
-        self.watch = SourceWatch(self.sources.values())
+        self.watch = FreshnessMonitor(self.sources.values())
         self.reader = reader()
 
     def hear(self, received: int, *messages: Any) -> None:

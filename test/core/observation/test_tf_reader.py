@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import Sample
-from dfp_ros.core.observation.tf_reader import TransformReader
+from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
 from testing import ROOT
 from testing.bags import (
@@ -95,7 +95,7 @@ def test_a_chain_up_one_branch_and_down_another() -> None:
             frame: (above, random.normal(size=3), Rotation.random(random_state=random))
             for above, frame in ways}
         order = random.permutation([frame for _, frame in ways])
-        reader = TransformReader('camera', 'tool', READINGS, True)
+        reader = TfReader('camera', 'tool', READINGS, True)
         samples = [reader.read(message(transform(
             links[frame][0], frame, S, links[frame][1], links[frame][2].as_quat())), 5)
             for frame in order]
@@ -109,7 +109,7 @@ def test_a_chain_up_one_branch_and_down_another() -> None:
 
 def test_age_is_that_of_the_oldest_link_that_moves() -> None:
     """A link that is for ever has no age; one that nobody renews makes the chain old."""
-    reader = TransformReader('base', 'tool', READINGS, True)
+    reader = TfReader('base', 'tool', READINGS, True)
     assert reader.read(message(transform('arm', 'tool')), 1, is_static=True) is None
     first = reader.read(message(transform('base', 'rail', 5), transform('rail', 'arm', 7)), 2)
     second = reader.read(message(transform('rail', 'arm', 9)), 3)
@@ -124,7 +124,7 @@ def test_age_is_that_of_the_oldest_link_that_moves() -> None:
 
 def test_what_does_not_matter_gives_no_sample() -> None:
     """Other frames, and numbers that are no transform, as tf2 leaves them out."""
-    reader = TransformReader('base', 'tool', READINGS, True)
+    reader = TfReader('base', 'tool', READINGS, True)
     assert reader.read(message(transform('/base', '/tool', 5)), 5) is not None
     assert reader.read(message(transform('base', 'camera', 6)), 6) is None
     for bad in (transform('base', 'tool', 7, (np.nan, 0, 0)),
@@ -134,7 +134,7 @@ def test_what_does_not_matter_gives_no_sample() -> None:
 
 def test_frames_in_a_ring() -> None:
     """Nonsense does not hang."""
-    reader = TransformReader('base', 'tool', READINGS, True)
+    reader = TfReader('base', 'tool', READINGS, True)
     assert reader.read(message(
         transform('a', 'tool'), transform('tool', 'a'), transform('b', 'base')), 5) is None
 

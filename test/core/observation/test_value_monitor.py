@@ -23,7 +23,7 @@ import pytest
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.sample import Sample
-from dfp_ros.core.observation.value_monitor import ValueWatch
+from dfp_ros.core.observation.value_monitor import ValueMonitor
 from dfp_ros.core.safety.reasons import Finding, Reason, Response
 from dfp_ros.core.settings.safety import SafetySettings
 from testing import ROOT
@@ -45,7 +45,7 @@ def watched(**changes: object) -> RobotDescription:
 
 
 def check(
-        watch: ValueWatch, i: int, position: float, stamp: int | None = None,
+        watch: ValueMonitor, i: int, position: float, stamp: int | None = None,
         settings: SafetySettings | None = None) -> list[Finding]:
     """Check a tick of the shipped robot, with its first joint somewhere."""
     samples = rest_samples(START + (i if stamp is None else stamp) * TICK)
@@ -56,13 +56,13 @@ def check(
 
 def test_nothing_is_watched_unless_the_description_says_so() -> None:
     """Nobody knows how fast a value may be."""
-    watch = ValueWatch(shipped_robot(), TICK)
+    watch = ValueMonitor(shipped_robot(), TICK)
     assert not any(check(watch, i, (-1) ** i) for i in range(200))
 
 
 def test_a_value_that_jumps_further_than_it_can() -> None:
     """It is named with both values, and forgotten half a second later."""
-    watch = ValueWatch(watched(max_rate=(3.0,) * 6), TICK)
+    watch = ValueMonitor(watched(max_rate=(3.0,) * 6), TICK)
     assert not check(watch, 0, 0.1)
     assert not check(watch, 1, 0.15)
     [jump] = check(watch, 2, -0.9)
@@ -84,7 +84,7 @@ def test_a_value_that_jumps_further_than_it_can() -> None:
 def test_a_measured_position_cannot_jump_either() -> None:
     """Its limit of velocity says how fast it may be moved, and several times that is no motion."""
     robot = load_robot_description(POSITION_ARM.description)
-    watch = ValueWatch(robot, TICK)
+    watch = ValueMonitor(robot, TICK)
 
     def arm(i: int, position: float) -> list[Finding]:
         stamp = START + i * TICK
@@ -102,7 +102,7 @@ def test_a_measured_position_cannot_jump_either() -> None:
 
 def test_a_value_that_is_stuck_though_messages_come() -> None:
     """Not one whose messages do not come, which is stale."""
-    watch = ValueWatch(watched(changes_within=0.5), TICK)
+    watch = ValueMonitor(watched(changes_within=0.5), TICK)
     assert not check(watch, 0, 0.1)
     assert not any(check(watch, i, 0.1) for i in range(1, 26))
     [stuck] = check(watch, 30, 0.1)

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from dfp_ros.core.arrays import FloatArray
-from dfp_ros.core.policy.deadline import PunctualPolicy
+from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Chunk, LateError, PolicyError
 from testing.policies import cube_spec
 
@@ -50,7 +50,7 @@ class Hesitant:
 
 def test_answers_in_time() -> None:
     """Answers and failures are those of the policy."""
-    policy = PunctualPolicy(Hesitant(), 60.0)
+    policy = DeadlinePolicy(Hesitant(), 60.0)
     assert policy.spec == Hesitant.spec
     for value in (1.0, 2.0):
         assert policy.act(OBSERVATION + np.float32(value), NOISE).value == value
@@ -62,7 +62,7 @@ def test_answers_in_time() -> None:
 def test_a_late_answer_is_given_up() -> None:
     """Nobody waits, then or afterwards, and the late answer is nobody else's."""
     hesitant = Hesitant()
-    policy = PunctualPolicy(hesitant, 0.01)
+    policy = DeadlinePolicy(hesitant, 0.01)
     hesitant.may_answer.clear()
     with pytest.raises(LateError, match=r'given up after 10\.00 ms'):
         policy.act(OBSERVATION + 1, NOISE)
@@ -79,7 +79,7 @@ def test_a_late_answer_is_given_up() -> None:
 
 def test_its_thread_ends_with_it() -> None:
     """Each change of a parameter makes another planner; their threads must not add up."""
-    policy = PunctualPolicy(Hesitant(), 60.0)
+    policy = DeadlinePolicy(Hesitant(), 60.0)
     policy.act(OBSERVATION, NOISE)
     thread = policy._thread
     assert thread is not None

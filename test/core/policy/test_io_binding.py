@@ -20,20 +20,20 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from dfp_ros.core.policy.io_binding import BoundSession
+from dfp_ros.core.policy.io_binding import IoBinding
 from testing import ROOT
 from testing.policies import cube_spec, write_policy
 
 MODELS = ROOT / 'models'
 
 
-def load(path: Path) -> tuple[onnxruntime.InferenceSession, BoundSession]:
+def load(path: Path) -> tuple[onnxruntime.InferenceSession, IoBinding]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options)
     observation, = (each for each in session.get_inputs() if each.name == 'observation')
     chunk, = (each for each in session.get_outputs() if each.name == 'action_chunk')
-    return session, BoundSession(session, observation.shape[1], tuple(chunk.shape))
+    return session, IoBinding(session, observation.shape[1], tuple(chunk.shape))
 
 
 def draw(session: onnxruntime.InferenceSession, candidates: int, seed: int) -> dict:

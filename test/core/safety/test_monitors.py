@@ -22,7 +22,7 @@ import pytest
 
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.policy.policy_file import read_spec
-from dfp_ros.core.safety.monitors import Doubt, Doubts, Envelope, training_ranges
+from dfp_ros.core.safety.monitors import Envelope, Monitor, Monitors, training_ranges
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
@@ -38,7 +38,7 @@ TICK = 50_000_000
 
 def test_a_doubt_begins_at_once_and_ends_after_some_calm() -> None:
     """A figure that goes up and down around its limit does not flicker."""
-    doubt = Doubt(1.0, calm=3)
+    doubt = Monitor(1.0, calm=3)
     assert [doubt.judge(figure) for figure in (
         1.0, 1.1, 0.9, 0.9, 0.9, 0.9, 0.7, 0.7, 1.1, 0.8, 0.8, 0.8, 1.0)] == [
             False, *[True] * 10, False, False]
@@ -46,7 +46,7 @@ def test_a_doubt_begins_at_once_and_ends_after_some_calm() -> None:
 
 def test_what_is_not_a_number_is_a_doubt() -> None:
     """It is above any limit, and no calm."""
-    doubt = Doubt(1.0, calm=2)
+    doubt = Monitor(1.0, calm=2)
     assert [doubt.judge(figure) for figure in (math.nan, 0, math.nan, 0, 0)] == [
         True, True, True, True, False]
 
@@ -80,7 +80,7 @@ def test_what_never_changed_may_be_off_by_rounding() -> None:
     ('hold', Response.HOLD)])
 def test_the_response_is_a_setting(answer: str, response: Response) -> None:
     """The same doubt is nothing to one robot and a stop to another."""
-    doubts = Doubts(
+    doubts = Monitors(
         SafetySettings(envelope=answer, spread=answer, spread_limit=0.4), SPEC, TICK)
     found = doubts.about_observation(np.array([9, 0, 5], np.float32))
     found += doubts.about_answer(0.5, 0.001)
@@ -91,7 +91,7 @@ def test_the_response_is_a_setting(answer: str, response: Response) -> None:
 
 def test_the_verdict_on_a_chunk_stands_while_it_is_played() -> None:
     """Candidates disagree once a chunk; three chunks that agree end the doubt."""
-    doubts = Doubts(SafetySettings(spread='warn', spread_limit=0.4), SPEC, TICK)
+    doubts = Monitors(SafetySettings(spread='warn', spread_limit=0.4), SPEC, TICK)
 
     def disagree(spread: float, inference: float | None) -> bool:
         return bool(doubts.about_answer(spread, inference))
@@ -105,16 +105,16 @@ def test_the_verdict_on_a_chunk_stands_while_it_is_played() -> None:
     ('warn', Response.WARN), ('hold', Response.HOLD)])
 def test_late_inference(answer: str, response: Response) -> None:
     """A share of the tick is the deadline; by default there is none."""
-    doubts = Doubts(
+    doubts = Monitors(
         SafetySettings(late_inference=answer, inference_deadline=0.5), SPEC, TICK)
     assert not doubts.about_answer(0.0, 0.025)
     found = doubts.about_answer(0.0, 0.026)
     assert [(each.reason, each.response) for each in found] == [(Reason.LATE_INFERENCE, response)]
     assert found[0].text == 'inference took 26.00 ms, the deadline is 25.00 ms'
-    assert not Doubts(SafetySettings(), SPEC, TICK).about_answer(0.0, 10.0)
+    assert not Monitors(SafetySettings(), SPEC, TICK).about_answer(0.0, 10.0)
 
 
-def asked(doubts: Doubts, place: float, times: int = 1) -> list[Response]:
+def asked(doubts: Monitors, place: float, times: int = 1) -> list[Response]:
     """Ask what is done about an observation, a tick after the other."""
     found = [
         doubts.about_observation(np.array([place, 0, 5], np.float32)) for _ in range(times)]
@@ -123,7 +123,7 @@ def asked(doubts: Doubts, place: float, times: int = 1) -> list[Response]:
 
 def test_by_default_what_is_far_outside_holds_the_robot() -> None:
     """A little outside is a warning; far outside is none of the policy's business."""
-    doubts = Doubts(SafetySettings(envelope_far=0.5, envelope_long=100.0), SPEC, TICK)
+    doubts = Monitors(SafetySettings(envelope_far=0.5, envelope_long=100.0), SPEC, TICK)
     assert asked(doubts, 2.0) == [Response.PASS]
     assert asked(doubts, 2.5) == [Response.WARN]
     [far] = doubts.about_observation(np.array([3.1, 0, 5], np.float32))
@@ -137,7 +137,7 @@ def test_by_default_what_is_far_outside_holds_the_robot() -> None:
 
 def test_by_default_what_stays_outside_holds_the_robot() -> None:
     """A controller that pushes into a corner does not push for ever."""
-    doubts = Doubts(SafetySettings(envelope_far=10.0, envelope_long=1.0), SPEC, TICK)
+    doubts = Monitors(SafetySettings(envelope_far=10.0, envelope_long=1.0), SPEC, TICK)
     assert asked(doubts, 2.5, 20) == [Response.WARN] * 20
     [stays] = doubts.about_observation(np.array([2.5, 0, 5], np.float32))
     assert stays.response is Response.HOLD
@@ -156,7 +156,7 @@ def test_by_default_what_stays_outside_holds_the_robot() -> None:
     ('hold', Response.HOLD)])
 def test_the_other_answers_mean_what_they_did(answer: str, response: Response) -> None:
     """Far and long are for guard alone."""
-    doubts = Doubts(
+    doubts = Monitors(
         SafetySettings(envelope=answer, envelope_far=0.2, envelope_long=0.1), SPEC, TICK)
     assert asked(doubts, 9.0, 30) == [response] * 30
 
@@ -173,7 +173,7 @@ def test_a_policy_that_pushes_into_the_bounds_is_held() -> None:
     ranges = training_ranges(spec.observation)
     observation = np.array(ranges.middle)
     tick = round(spec.period * 1e9)
-    doubts = Doubts(SafetySettings(), spec, tick)
+    doubts = Monitors(SafetySettings(), spec, tick)
     responses = []
     for _ in range(40):
         responses += [found.response for found in doubts.about_observation(

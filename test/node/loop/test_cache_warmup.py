@@ -37,11 +37,11 @@ from dfp_ros.core.arrays import FloatArray  # noqa: E402
 from dfp_ros.core.policy.interface import Chunk  # noqa: E402
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy  # noqa: E402
 from dfp_ros.core.settings.node import describe, make_settings  # noqa: E402
-from dfp_ros.node.loop.cache_warmup import Rehearsal  # noqa: E402
+from dfp_ros.node.loop.cache_warmup import CacheWarmup  # noqa: E402
 from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop  # noqa: E402
-from dfp_ros.node.loop.pending_policy import Candidate  # noqa: E402
+from dfp_ros.node.loop.pending_policy import PendingPolicy  # noqa: E402
 from dfp_ros.node.ros.node_main import keep_spinning  # noqa: E402
-from dfp_ros.node.swap.change_plan import prepare_change  # noqa: E402
+from dfp_ros.node.swap.change_plan import plan_change  # noqa: E402
 from dfp_ros.resources import load_robot  # noqa: E402
 
 ROBOT = ROOT / 'config' / 'ur5e_cube.yaml'
@@ -85,7 +85,7 @@ def run(node: Node, loop: ControlLoop, ticks: int, executor: Executor) -> list[f
             ended.set_result(None)
 
     timer = node.create_timer(TICK, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
-    rehearsal = Rehearsal(
+    rehearsal = CacheWarmup(
         node, lambda: loop, lambda: rest_samples(node.get_clock().now().nanoseconds),
         lambda: timer.time_until_next_call() * 1e-9)
     rehearsal.start(loop.settings.realtime.rehearsal * 1e-6)
@@ -143,10 +143,10 @@ def test_it_may_be_asked_for_while_the_node_runs(tmp_path: Path) -> None:
         wanted = make_settings({
             **{name: default for name, default, _ in describe()}, 'policy': str(path),
             'robot': 'ur5e_cube', **changes})
-        changed = prepare_change(wanted, changes, loop, Candidate(loop.settings), {}).loop
+        changed = plan_change(wanted, changes, loop, PendingPolicy(loop.settings), {}).loop
         assert changed is not None
         assert changed.controller is loop.controller
-        assert (changed.understudy is not None) == (lead > 0)
+        assert (changed.warmup is not None) == (lead > 0)
         loop = changed
 
 
@@ -154,12 +154,12 @@ def test_decisions_are_the_same_with_it(tmp_path: Path) -> None:
     path = write_policy(tmp_path / 'policy.onnx')
     with_it, policy = make_loop(path)
     without = make_loop(path, lead=0.0)[0]
-    assert with_it.understudy is not None
-    assert without.understudy is None
+    assert with_it.warmup is not None
+    assert without.warmup is None
     for now in range(1_000_000_000, 2_000_000_000, with_it.tick):
         asked = len(policy.answered)
-        with_it.understudy.planner.drop()
-        with_it.understudy.step(now - 1000, rest_samples(now - 1000))
+        with_it.warmup.planner.drop()
+        with_it.warmup.step(now - 1000, rest_samples(now - 1000))
         assert len(policy.answered) == asked + 1
         found, wanted = (
             each.controller.step(now, rest_samples(now)) for each in (with_it, without))

@@ -25,7 +25,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 from dfp_ros.core.control.decision import Decision, State
-from dfp_ros.core.control.input_log import Journal
+from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import Instant
 from dfp_ros.core.safety.reasons import Reason
@@ -69,7 +69,7 @@ class Robot:
         log = DecisionLog(logger, lambda: 0.0)
         log.add(self.decided[-1])
         monkeypatch.setattr(lockstep, 'TIMEOUT', 0.0)
-        self.lockstep.watch(self.loop, [], log, Journal())
+        self.lockstep.watch(self.loop, [], log, InputLog())
 
 
 def test_an_answer_that_got_lost_is_sent_again() -> None:

@@ -33,8 +33,13 @@ from dfp_ros.core.settings.diagnostics import DiagnosticsSettings
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import describe, make_settings, Settings
 from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.pending_policy import Candidate, load_control_loop, look_at, require_latency
-from dfp_ros.node.swap.change_plan import prepare_change, PreparedChange
+from dfp_ros.node.loop.pending_policy import (
+    load_control_loop,
+    PendingPolicy,
+    require_latency,
+    validate,
+)
+from dfp_ros.node.swap.change_plan import ChangePlan, plan_change
 from dfp_ros.resources import load_robot
 from dfp_ros.spec import SpecMismatch
 
@@ -52,17 +57,17 @@ def settings(policy: Path, **changes: Any) -> Settings:
 def loaded_loop(tmp_path_factory: pytest.TempPathFactory) -> ControlLoop:
     """Load a small policy."""
     path = write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
-    return load_control_loop(Candidate(settings(path)), ROBOT)
+    return load_control_loop(PendingPolicy(settings(path)), ROBOT)
 
 
 def test_a_look_refuses_what_does_not_fit(tmp_path: Path) -> None:
     """Another observation is seen before anything is loaded."""
     spec = cube_spec()
     good = write_policy(tmp_path / 'good.onnx')
-    look_at(settings(good), ROBOT, read_policy_file(good))
+    validate(settings(good), ROBOT, read_policy_file(good))
     path = write_policy(tmp_path / 'other.onnx', replace(spec, observation=spec.observation[:-1]))
     with pytest.raises(SpecMismatch, match='observation field 8'):
-        look_at(settings(path), ROBOT, read_policy_file(path))
+        validate(settings(path), ROBOT, read_policy_file(path))
 
 
 def test_an_action_in_another_order(loop: ControlLoop, tmp_path: Path) -> None:
@@ -70,12 +75,12 @@ def test_an_action_in_another_order(loop: ControlLoop, tmp_path: Path) -> None:
     spec = cube_spec()
     path = str(write_policy(tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
     file = read_policy_file(path)
-    look_at(replace(loop.settings, policy=path), ROBOT, file)
-    running = Candidate(loop.settings, loop.policy)
+    validate(replace(loop.settings, policy=path), ROBOT, file)
+    running = PendingPolicy(loop.settings, loop.policy)
     for name in ('policy', 'shadow'):
         changes = {name: path}
         with pytest.raises(SpecMismatch, match='action field 0'):
-            prepare_change(
+            plan_change(
                 replace(loop.settings, **changes), changes, loop, running, {name: file})
 
 
@@ -85,9 +90,9 @@ def test_what_only_loading_can_tell(tmp_path: Path) -> None:
     model.graph.node[0].op_type = 'NoSuchOperator'
     onnx.save(model, tmp_path / 'unknown.onnx')
     wanted = settings(tmp_path / 'unknown.onnx')
-    look_at(wanted, ROBOT, read_policy_file(wanted.policy))
+    validate(wanted, ROBOT, read_policy_file(wanted.policy))
     with pytest.raises(PolicyError, match='cannot load it'):
-        load_control_loop(Candidate(wanted), ROBOT)
+        load_control_loop(PendingPolicy(wanted), ROBOT)
 
 
 def test_latency_has_to_fit_the_tick(loop: ControlLoop) -> None:
@@ -101,14 +106,14 @@ def test_latency_has_to_fit_the_tick(loop: ControlLoop) -> None:
 
 def test_what_follows_from_a_change(loop: ControlLoop, tmp_path: Path) -> None:
     """Some at once, some by loading, some by trying out, and some not at all."""
-    running = Candidate(loop.settings, loop.policy)
+    running = PendingPolicy(loop.settings, loop.policy)
 
-    def prepare(last: Candidate = running, **changes: Any) -> Any:
+    def prepare(last: PendingPolicy = running, **changes: Any) -> Any:
         values = {name: value for name, value in changes.items() if '.' not in name}
         files = {
             name: read_policy_file(changes[name]) for name in ('policy', 'shadow')
             if changes.get(name)}
-        return prepare_change(replace(loop.settings, **values), changes, loop, last, files)
+        return plan_change(replace(loop.settings, **values), changes, loop, last, files)
 
     rate = prepare(rate=100.0)
     assert rate.loop.tick == 10_000_000
@@ -130,20 +135,20 @@ def test_what_follows_from_a_change(loop: ControlLoop, tmp_path: Path) -> None:
     assert more.policy.policy is loop.policy
     # While another policy is on its way, it is that one which gets them; rates count at once.
     other = str(write_policy(tmp_path / 'other.onnx', seed=5))
-    coming = Candidate(
+    coming = PendingPolicy(
         replace(loop.settings, policy=other), file=read_policy_file(other))
-    assert prepare(coming, policy=other) == PreparedChange()
+    assert prepare(coming, policy=other) == ChangePlan()
     # What was read when it was asked for, whatever the file has become since.
     Path(other).write_bytes(write_policy(tmp_path / 'third.onnx', seed=7).read_bytes())
     threads = replace(coming.settings, execution=ExecutionSettings(threads=2))
     for last in (coming, running):
         wanted = replace(threads, policy=last.settings.policy)
-        found = prepare_change(wanted, {'execution.threads': 2}, loop, last, {}).policy
+        found = plan_change(wanted, {'execution.threads': 2}, loop, last, {}).policy
         assert found is not None
         assert found.content is last.content
     both = prepare(coming, policy=other, candidates=4)
     assert both.policy.policy is None
-    faster = prepare_change(
+    faster = plan_change(
         replace(coming.settings, rate=100.0), {'rate': 100.0}, loop, coming, {})
     assert faster.policy is None
     assert faster.loop.settings == replace(loop.settings, rate=100.0)
@@ -155,12 +160,12 @@ def test_what_follows_from_a_change(loop: ControlLoop, tmp_path: Path) -> None:
 
 def test_a_plan_goes_on_where_no_command_depends_on_what_changed(loop: ControlLoop) -> None:
     """Other thresholds of diagnostics must not show in what a robot does."""
-    running = Candidate(loop.settings, loop.policy)
+    running = PendingPolicy(loop.settings, loop.policy)
     quiet = DiagnosticsSettings(age_warn=0.5)
     for wanted, is_kept in (
             (replace(loop.settings, diagnostics=quiet, latency_share=0.9), True),
             (replace(loop.settings, diagnostics=quiet, noise_seed=4), False)):
-        found = prepare_change(wanted, {}, loop, running, {}).loop
+        found = plan_change(wanted, {}, loop, running, {}).loop
         assert found is not None
         assert found.settings == wanted
         assert (found.controller is loop.controller) == is_kept
@@ -169,11 +174,11 @@ def test_a_plan_goes_on_where_no_command_depends_on_what_changed(loop: ControlLo
 def test_a_rate_that_the_policy_cannot_keep(loop: ControlLoop) -> None:
     """It is refused at once, as the policy's latency is known; a slower rate is taken."""
     slow = replace(loop, latency=0.045)
-    running = Candidate(slow.settings, slow.policy)
+    running = PendingPolicy(slow.settings, slow.policy)
     for rate, accepted in ((10.0, True), (100.0, False)):
         wanted = replace(slow.settings, rate=rate)
         if accepted:
-            prepare_change(wanted, {'rate': rate}, slow, running, {})
+            plan_change(wanted, {'rate': rate}, slow, running, {})
         else:
             with pytest.raises(PolicyError, match='lower rate or candidates'):
-                prepare_change(wanted, {'rate': rate}, slow, running, {})
+                plan_change(wanted, {'rate': rate}, slow, running, {})

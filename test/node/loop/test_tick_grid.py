@@ -65,7 +65,8 @@ class Stalled:
             realtime=SimpleNamespace(rehearsal=0, early=round(early * 1e6)))
         controller: Any = self
         self.planner = self
-        self.operator, self.limiter = SimpleNamespace(is_stopped=False), SimpleNamespace(is_fast=False)
+        self.operator = SimpleNamespace(is_stopped=False)
+        self.limiter = SimpleNamespace(is_fast=False)
         self.loop = ControlLoop(settings, robot, policy, controller, (), round(_PERIOD * 1e9))
 
     def reset(self, seed: int) -> None:

@@ -89,11 +89,11 @@ def test_what_is_not_urgent_keeps_nothing_from_being_deactivated(failing: str) -
 def test_the_same_controller_goes_on() -> None:
     """Nothing takes over where only what is said of it changes, and a replay sees no change."""
     scene = Scene(Response.HOLD)
-    number = scene.ticker.journal.loop
+    number = scene.ticker.input_log.loop
     other: Any = SimpleNamespace(controller=scene.loop.controller, tick=scene.loop.tick)
-    scene.ticker.take_over(other)
+    scene.ticker.transfer_to(other)
     assert scene.ticker.loop is other
-    assert scene.ticker.journal.loop == number
+    assert scene.ticker.input_log.loop == number
 
 
 def test_a_loop_that_cannot_take_over_does_not() -> None:
@@ -103,9 +103,9 @@ def test_a_loop_that_cannot_take_over_does_not() -> None:
     def refuse(other: object) -> None:
         raise ValueError('no')
 
-    other: Any = SimpleNamespace(controller=SimpleNamespace(take_over=refuse))
+    other: Any = SimpleNamespace(controller=SimpleNamespace(transfer_to=refuse))
     with pytest.raises(ValueError, match='no'):
-        scene.ticker.take_over(other)
+        scene.ticker.transfer_to(other)
     assert scene.ticker.loop is scene.loop
 
 

@@ -20,13 +20,13 @@ pytest.importorskip('rclpy')
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Float64MultiArray
 
-from dfp_ros.node.messages.preserialized import LabelledRow
+from dfp_ros.node.messages.preserialized import PreserializedRow
 
 
 @pytest.mark.parametrize('labels', [('a', 'bc'), ('ticks', 'sent/arm')])
 def test_a_row_is_the_message_that_it_stands_for(labels: tuple[str, str]) -> None:
     """Wherever the labels have the numbers begin, and as often as one likes."""
-    layout = LabelledRow(zip(labels, (1, 2), strict=True))
+    layout = PreserializedRow(zip(labels, (1, 2), strict=True))
     for numbers in ([1.0, -2.0, 1e300], [0.0, 0.0, 0.0]):
         content = layout.serialize(numbers)
         message = deserialize_message(content, Float64MultiArray)

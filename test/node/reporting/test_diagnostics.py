@@ -34,7 +34,7 @@ from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop
 from dfp_ros.node.loop.pending_policy import load_policy
 from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.reporting.diagnostics import diagnose, Situation
-from dfp_ros.node.reporting.severity import Level, Verdict
+from dfp_ros.node.reporting.severity import Level, StatusBuilder
 from dfp_ros.node.reporting.statistics_row import StatisticsRow
 from testing.policies import write_policy
 from testing.robot_samples import rest_samples, shipped_robot
@@ -157,7 +157,7 @@ def test_safety(loop: ControlLoop) -> None:
 
 def test_the_worst_comes_first() -> None:
     """Of several findings."""
-    verdict = Verdict('well')
+    verdict = StatusBuilder('well')
     assert (verdict.level, verdict.message) == (Level.OK, 'well')
     verdict.compare(2.0, 1.0, 3.0, 'a')
     verdict.compare(4.0, 1.0, 3.0, 'b')

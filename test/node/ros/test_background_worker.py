@@ -24,13 +24,13 @@ pytest.importorskip('rclpy')
 
 from rclpy.node import Node
 
-from dfp_ros.node.ros.background_worker import Worker
+from dfp_ros.node.ros.background_worker import BackgroundWorker
 
 LIMIT = 10.0  # s
 
 
 def test_work_goes_on_after_the_next_tick(node: Node) -> None:
-    worker = Worker(node, lambda: True)
+    worker = BackgroundWorker(node, lambda: True)
     worker.look()
     begun, went_on = threading.Event(), threading.Event()
 
@@ -50,14 +50,14 @@ def test_work_goes_on_after_the_next_tick(node: Node) -> None:
 
 
 def test_where_nothing_ticks_there_is_no_wait(node: Node) -> None:
-    worker = Worker(node, lambda: False)
+    worker = BackgroundWorker(node, lambda: False)
     done = worker.submit(worker.wait_for_tick, lambda _: None, lambda _: None)
     done.future.result(LIMIT)
     worker.close()
 
 
 def test_work_whose_ticks_end_goes_on(node: Node) -> None:
-    worker = Worker(node, lambda: True)
+    worker = BackgroundWorker(node, lambda: True)
     done = worker.submit(worker.wait_for_tick, lambda _: None, lambda _: None)
     done.future.result(LIMIT)
     worker.close()
@@ -66,7 +66,7 @@ def test_work_whose_ticks_end_goes_on(node: Node) -> None:
 def test_work_that_never_ends_is_left_alone(node: Node) -> None:
     """It fails in time, what waits behind it is done, and closing does not wait for it."""
     may_end = threading.Event()
-    worker = Worker(node, lambda: True, lambda: 0.2)
+    worker = BackgroundWorker(node, lambda: True, lambda: 0.2)
     failed: list[Exception] = []
     done: list[str] = []
     worker.submit(may_end.wait, lambda _: None, failed.append)

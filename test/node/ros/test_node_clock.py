@@ -22,12 +22,12 @@ pytest.importorskip('rclpy')
 
 from rclpy.parameter import Parameter
 
-from dfp_ros.node.ros.node_clock import NodeTime
+from dfp_ros.node.ros.node_clock import NodeClock
 
 
 def test_time_follows_the_node(node: Any) -> None:
     """It is the system's, and from the parameter on simulated, which begins at 0; and back."""
-    mine = NodeTime(node)
+    mine = NodeClock(node)
     for is_simulated in (False, True, False):
         node.set_parameters([Parameter('use_sim_time', value=is_simulated)])
         before, found, after = time.time_ns(), mine.now(), time.time_ns()

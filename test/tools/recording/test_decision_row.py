@@ -23,7 +23,7 @@ import pytest
 
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow, HEAD, read_decision, REST, table
-from dfp_ros.core.control.input_log import Entry, Failed, Journal
+from dfp_ros.core.control.input_log import Entry, Failed, InputLog
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.node.reporting.statistics_row import table as statistics_table
@@ -117,20 +117,20 @@ def test_what_entered_comes_back(
 
 def test_journal() -> None:
     """Steps count from the reset on; a loop has a number that no other has."""
-    journal, sha = Journal(), 'ff' * 32
-    first = journal.loop
-    journal.reset(5)
-    journal.ask_for_stop()
-    entry = journal.step(sha, False, Failed.NOTHING)
+    input_log, sha = InputLog(), 'ff' * 32
+    first = input_log.loop
+    input_log.reset(5)
+    input_log.ask_for_stop()
+    entry = input_log.step(sha, False, Failed.NOTHING)
     assert (entry.seed, entry.step, entry.stop_commands, entry.policy) == (5, 1, 1, 2**48 - 1)
-    assert journal.step(sha, True, Failed.SENDING).stop_commands == 0
-    journal.take_over(9)
-    journal.take_over(8)
-    entry = journal.step(sha, False, Failed.NOTHING)
+    assert input_log.step(sha, True, Failed.SENDING).stop_commands == 0
+    input_log.note_transfer(9)
+    input_log.note_transfer(8)
+    entry = input_log.step(sha, False, Failed.NOTHING)
     assert (entry.seed, entry.step) == (8, 3)
     assert entry.loop >= first + 2
-    journal.reset(8)
-    assert journal.step(sha, False, Failed.NOTHING).step == 1
+    input_log.reset(8)
+    assert input_log.step(sha, False, Failed.NOTHING).step == 1
 
 
 def test_rows_of_the_first_layout_are_read() -> None:

@@ -28,7 +28,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 from dfp_ros.core.control.decision_row import DecisionRow, read_decision
-from dfp_ros.core.control.input_log import Failed, Journal
+from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.node import describe, make_settings
@@ -58,13 +58,13 @@ def record(
     settings = make_settings({
         **{name: default for name, default, _ in describe()}, 'policy': str(path),
         'robot': 'ur5e_cube', 'noise_seed': 3})
-    loop, journal = make_control_loop(settings, robot, OnnxPolicy(path)), Journal()
-    journal.reset(3)
+    loop, input_log = make_control_loop(settings, robot, OnnxPolicy(path)), InputLog()
+    input_log.reset(3)
     loop.controller.reset(3)
     written = DecisionRow(robot.sources, loop.policy.spec.observation_size, [
         (field.name, field.size) for field in loop.policy.spec.action])
     content = json.loads(Standing(
-        loop, journal.loop, 'monday', (), None, None, None).to_json(hash_robot('ur5e_cube')))
+        loop, input_log.loop, 'monday', (), None, None, None).to_json(hash_robot('ur5e_cube')))
     content = status(content) or content
     messages = [(START - 10 * MS, '/dfp_policy/policy', make('String', data=json.dumps(content)))]
     readers = {
@@ -78,7 +78,7 @@ def record(
             name, reader = readers[topic]
             samples[name] = reader.read(message, time)
         decision = loop.controller.step(at, samples)
-        entry = journal.step(loop.policy.sha256, False, Failed.NOTHING)
+        entry = input_log.step(loop.policy.sha256, False, Failed.NOTHING)
         numbers = np.array(written.write(i + 1, at, False, decision, samples, entry))
         ends = np.cumsum([size for _, size in written.parts])
         row(i + 1, dict(zip(

@@ -29,7 +29,7 @@ from dfp_ros.core.command.robot_limits import make_limits
 from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.control.decision import State
 from dfp_ros.core.control.decision_row import DecisionRow, read_decision
-from dfp_ros.core.control.input_log import Failed, Journal, policy_number
+from dfp_ros.core.control.input_log import Failed, InputLog, policy_number
 from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.planning.planner import Planner
@@ -80,8 +80,8 @@ class Node:
             ramp_in: float = 0.5) -> None:
         """Begin an episode."""
         self.conditions = Conditions()
-        self.journal = Journal()
-        self.journal.loop = 1
+        self.input_log = InputLog()
+        self.input_log.loop = 1
         self.steps: list[RecordedStep] = []
         self.now = 10**18
         self._make = lambda: make(
@@ -94,20 +94,20 @@ class Node:
     def reset(self, seed: int) -> None:
         """Begin an episode."""
         self.controller.reset(seed)
-        self.journal.reset(seed)
+        self.input_log.reset(seed)
 
     def swap(self) -> None:
         """Go on with another loop."""
         old, self.controller = self.controller, self._make()
-        self.controller.take_over(old)
-        loop = self.journal.loop
-        self.journal.take_over(3)
-        self.journal.loop = loop + 1
+        self.controller.transfer_from(old)
+        loop = self.input_log.loop
+        self.input_log.note_transfer(3)
+        self.input_log.loop = loop + 1
 
     def ask_for_stop(self) -> None:
         """Stop because samples stay away."""
         self.controller.halt()
-        self.journal.ask_for_stop()
+        self.input_log.ask_for_stop()
 
     def tick(
             self, inference: float = 0.001, fails: bool = False, stale: bool = False,
@@ -132,7 +132,7 @@ class Node:
         self.controller.planner.prepare()
         row = np.array(ROW.write(
             len(self.steps) + 1, self.now, False, decision, samples,
-            self.journal.step(SHA, is_stopped, failed)))
+            self.input_log.step(SHA, is_stopped, failed)))
         self.steps.append(RecordedStep(read_decision(ROW.parts, row), row, samples))
 
 

@@ -24,7 +24,7 @@ from training.data.datasets.file_kind import environment_of, is_ogbench
 from training.data.datasets.load import load
 from training.data.inspection.facts import Dimension, Facts, gather, summary
 from training.data.inspection.figures import panels
-from training.data.inspection.verdict import judge, Verdict
+from training.data.inspection.verdict import Compatibility, judge
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError, Transitions
 from training.evaluation.environment_fit import choose_environment, misfits
@@ -53,7 +53,7 @@ class Inspected:
     environment: str
     data: Transitions
     facts: Facts
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Compatibility, ...]
 
     @property
     def rewarded(self) -> bool:
@@ -103,13 +103,13 @@ def inspect(
             try:
                 config = replace(config, environment=environment)
             except ConfigError as error:
-                verdicts.append(Verdict(preset, 'no', (str(error),)))
+                verdicts.append(Compatibility(preset, 'no', (str(error),)))
                 continue
         else:
             try:
                 config, _ = choose_environment(config)
             except ConfigError as error:
-                verdicts.append(Verdict(preset, 'no', (str(error),)))
+                verdicts.append(Compatibility(preset, 'no', (str(error),)))
                 continue
         # A reader may refuse an environment, or know other rewards for another task of its scene.
         if config.environment not in read and not stored.is_stored(path) and not (
@@ -117,7 +117,8 @@ def inspect(
             try:
                 other = load(_config(path, config.environment))
             except DataError as error:
-                verdicts.append(Verdict(preset, 'no', (str(error).removeprefix(f'{path}: '),)))
+                reason = str(error).removeprefix(f'{path}: ')
+                verdicts.append(Compatibility(preset, 'no', (reason,)))
                 continue
             read[config.environment] = other, gather(other)
         its = config.environment if config.environment in read else known

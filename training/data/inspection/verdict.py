@@ -30,7 +30,7 @@ MUCH = 0.5
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Compatibility:
     """
     What a preset can do with the data.
 
@@ -46,7 +46,7 @@ class Verdict:
 
 def judge(
         preset: str, config: TrainConfig, data: Transitions, facts: Facts,
-        rewarded: bool) -> Verdict:
+        rewarded: bool) -> Compatibility:
     """
     Look for what keeps a preset from training.
 
@@ -83,5 +83,5 @@ def judge(
     if still:
         doubts.append(f'the action never moves {", ".join(still)}')
     if found:
-        return Verdict(preset, 'no', tuple(found))
-    return Verdict(preset, 'but' if doubts else 'yes', tuple(doubts))
+        return Compatibility(preset, 'no', tuple(found))
+    return Compatibility(preset, 'but' if doubts else 'yes', tuple(doubts))

@@ -26,12 +26,17 @@ import torch
 from torch import nn
 
 from training.config import TrainConfig
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.agents.actor import Info
 from training.learning.agents.batch import Batch
 from training.learning.agents.registry import ACTORS
 from training.learning.networks.layers import compiled
-from training.learning.networks.modules import ConditionedMLP, CriticEnsemble, follow, Normaliser
+from training.learning.networks.modules import (
+    ConditionedMLP,
+    CriticEnsemble,
+    Normaliser,
+    polyak_update,
+)
 
 # Chunks drawn a state when an agent is looked at.
 LOOKS = 8
@@ -88,7 +93,7 @@ class Agent(nn.Module):
         """
         with torch.no_grad():
             following = batch.next_observation
-            chunks = self.actor(following, self.config.noise_scale * ranks.noise(
+            chunks = self.actor(following, self.config.noise_scale * distributed.noise(
                 len(following), self.candidates, self.chunk_size, following.device))
             if self.candidates > 1:
                 best = self.critic(following, chunks).mean(dim=0).argmax(dim=1)
@@ -97,10 +102,10 @@ class Agent(nn.Module):
             target = batch.reward + (
                 self.config.discount ** self.config.horizon * batch.mask * value)
         predicted = self.critic(batch.observation, batch.chunk.unsqueeze(1)).squeeze(2)
-        loss = ranks.batch_mean((predicted - target).square().mean(dim=0) * batch.valid)
+        loss = distributed.batch_mean((predicted - target).square().mean(dim=0) * batch.valid)
         return loss, {
             'critic_loss': loss.detach(),
-            'value_of_data': ranks.batch_mean(predicted.detach().mean(dim=0))}
+            'value_of_data': distributed.batch_mean(predicted.detach().mean(dim=0))}
 
     def actor_loss(self, batch: Batch) -> tuple[torch.Tensor, Info]:
         """
@@ -122,10 +127,10 @@ class Agent(nn.Module):
         actor_loss, actor_info = self.actor_loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         (critic_loss + actor_loss).backward()
-        ranks.sum_gradients(self.trained)
+        distributed.sum_gradients(self.trained)
         self.optimiser.step()
-        follow(self.target_critic, self.critic, self.config.target_rate)
-        self.actor.follow()
+        polyak_update(self.target_critic, self.critic, self.config.target_rate)
+        self.actor.polyak_update()
         return critic_info | actor_info
 
     @torch.no_grad()
@@ -141,15 +146,15 @@ class Agent(nn.Module):
         """
         batch = batch.normalised(self.normaliser)
         stream = torch.Generator(batch.chunk.device).manual_seed(0)
-        noise = ranks.rows(torch.randn(
-            len(batch.chunk) * ranks.count(), LOOKS, self.chunk_size, generator=stream,
+        noise = distributed.rows(torch.randn(
+            len(batch.chunk) * distributed.count(), LOOKS, self.chunk_size, generator=stream,
             device=batch.chunk.device))
         chunks = self.actor(batch.observation, noise)
         return {
-            'distance_to_data': ranks.batch_mean(
+            'distance_to_data': distributed.batch_mean(
                 (chunks - batch.chunk.unsqueeze(1)).norm(dim=2), batch.valid),
-            'candidate_spread': ranks.batch_mean(chunks.std(dim=1)),
-            'value_of_candidates': ranks.batch_mean(
+            'candidate_spread': distributed.batch_mean(chunks.std(dim=1)),
+            'value_of_candidates': distributed.batch_mean(
                 self.critic(batch.observation, chunks).mean(dim=0))}
 
     def set_learning_rate(self, rate: float) -> None:

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from training.config import TrainConfig
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.agents.actor import Actor, Info
 from training.learning.agents.drift import drift_loss
-from training.learning.networks.modules import ConditionedMLP, CriticEnsemble, follow
+from training.learning.networks.modules import ConditionedMLP, CriticEnsemble, polyak_update
 
 if TYPE_CHECKING:
     from training.learning.networks.onnx_builder import Graph
@@ -59,7 +59,7 @@ class DriftingActor(Actor):
         """Drift to the data's chunk, plus lambda times drift to the anchor's best K of N."""
         config = self.config
         generated = self.network(
-            state, ranks.noise(len(state), config.generated, self.chunk_size, state.device))
+            state, distributed.noise(len(state), config.generated, self.chunk_size, state.device))
         if config.clip_generated:
             generated = generated.clamp(-1, 1)
 
@@ -81,22 +81,22 @@ class DriftingActor(Actor):
             self, state: torch.Tensor,
             critic: CriticEnsemble) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Best K of N chunks of the anchor policy, their pool's mean value, and their own."""
-        noise = ranks.noise(len(state), self.config.pool, self.chunk_size, state.device)
+        noise = distributed.noise(len(state), self.config.pool, self.chunk_size, state.device)
         pool = self.anchor(state, self.config.noise_scale * noise).clamp(-1, 1)
         values = critic(state, pool).mean(dim=0)
         best = values.topk(self.config.top, dim=1)
         chosen = pool.gather(1, best.indices.unsqueeze(2).expand(-1, -1, self.chunk_size))
-        return chosen, ranks.batch_mean(values), ranks.batch_mean(best.values)
+        return chosen, distributed.batch_mean(values), distributed.batch_mean(best.values)
 
     def improve(self) -> None:
         """Begin to improve: the anchor becomes a copy of the policy as it is now."""
         super().improve()
-        follow(self.anchor, self.network, 1.0)
+        polyak_update(self.anchor, self.network, 1.0)
 
-    def follow(self) -> None:
+    def polyak_update(self) -> None:
         """Let the anchor policy follow."""
         if self.improving and self.config.value_weight > 0:
-            follow(self.anchor, self.network, self.config.anchor_rate)
+            polyak_update(self.anchor, self.network, self.config.anchor_rate)
 
     def write(self, graph: Graph) -> None:
         """Write the network, clipped; see :meth:`Actor.write`."""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from training.config import TrainConfig
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.agents.actor import Actor, Info
 from training.learning.networks.modules import ConditionedMLP, CriticEnsemble
 
@@ -82,10 +82,10 @@ class Flow(ConditionedMLP):
         :param valid: Shape (B,), how much each row counts.
         """
         data = chunk.unsqueeze(1)
-        noise = ranks.noise(len(state), 1, chunk.shape[1], state.device)
-        time = ranks.uniform(len(state), 1, state.device).unsqueeze(2)
+        noise = distributed.noise(len(state), 1, chunk.shape[1], state.device)
+        time = distributed.uniform(len(state), 1, state.device).unsqueeze(2)
         found = self.velocity(state, noise + time * (data - noise), time)
-        return ranks.batch_mean((found - (data - noise)).square(), valid)
+        return distributed.batch_mean((found - (data - noise)).square(), valid)
 
     def write_integration(self, graph: Graph, output: str) -> None:
         """

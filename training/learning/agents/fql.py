@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from training.config import TrainConfig
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.agents.actor import Actor, Info
 from training.learning.agents.flow import Flow
 from training.learning.networks.modules import ConditionedMLP, CriticEnsemble
@@ -62,15 +62,15 @@ class DistilledActor(Actor):
             critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
         """Flow matching, plus alpha times the distance to the teacher, minus the value."""
         matching = self.flow.matching_loss(state, chunk, valid)
-        noise = ranks.noise(len(state), 1, self.chunk_size, state.device)
+        noise = distributed.noise(len(state), 1, self.chunk_size, state.device)
         with torch.no_grad():
             wanted = self.flow.integrate(state, noise)
         drawn = self.student(state, noise)
-        distance = ranks.batch_mean((drawn - wanted).square())
+        distance = distributed.batch_mean((drawn - wanted).square())
         values = critic(state, drawn.clamp(-1, 1), frozen=True).mean(dim=0)
-        value = climbed = ranks.batch_mean(values)
+        value = climbed = distributed.batch_mean(values)
         if self.config.normalise_value:
-            climbed = value / ranks.batch_mean(values.detach().abs()).clamp_min(SMALLEST)
+            climbed = value / distributed.batch_mean(values.detach().abs()).clamp_min(SMALLEST)
         loss = matching + self.config.distillation * distance - climbed
         return loss, {
             'flow_loss': matching.detach(), 'distillation_loss': distance.detach(),

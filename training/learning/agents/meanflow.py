@@ -32,7 +32,7 @@ import torch
 from torch.func import jvp
 
 from training.config import TrainConfig
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.agents.actor import Actor, Info
 from training.learning.networks.modules import ConditionedMLP, CriticEnsemble
 
@@ -80,8 +80,8 @@ class MeanFlowActor(Actor):
             critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
         """Squared error to v - (t - r) du/dt; where r = t that is the velocity v itself."""
         data = chunk.unsqueeze(1)
-        noise = ranks.noise(len(state), 1, self.chunk_size, state.device)
-        times = ranks.uniform(len(state), 2, state.device).sort(dim=1).values
+        noise = distributed.noise(len(state), 1, self.chunk_size, state.device)
+        times = distributed.uniform(len(state), 2, state.device).sort(dim=1).values
         earlier, later = times[:, None, :1], times[:, None, 1:]
         apart = self._apart(len(state), state.device)
         earlier = torch.where(apart[:, None, None], earlier, later)
@@ -99,14 +99,14 @@ class MeanFlowActor(Actor):
                      torch.ones_like(later[apart])))[1]
             goal[apart] -= (later - earlier)[apart] * change
         found = self.velocity(state, place, earlier, later)
-        loss = ranks.batch_mean((found - goal).square(), valid)
+        loss = distributed.batch_mean((found - goal).square(), valid)
         return loss, {'meanflow_loss': loss.detach()}
 
     def _apart(self, count: int, device: torch.device) -> torch.Tensor:
         """Spread the rows whose two times differ evenly over the batch; shape (B,), boolean."""
         share = 1 - self.config.instantaneous
-        number = ranks.rows(torch.arange(
-            count * ranks.count(), dtype=torch.float64, device=device))
+        number = distributed.rows(torch.arange(
+            count * distributed.count(), dtype=torch.float64, device=device))
         return ((number + 1) * share).floor() > (number * share).floor()
 
     def write(self, graph: Graph) -> None:

@@ -194,6 +194,6 @@ class CriticEnsemble(nn.Module):
 
 
 @torch.no_grad()
-def follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
+def polyak_update(follower: nn.Module, leader: nn.Module, rate: float) -> None:
     """Move a network's weights a fraction of the way to another's."""
     torch._foreach_lerp_(list(follower.parameters()), list(leader.parameters()), rate)

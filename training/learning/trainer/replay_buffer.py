@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from training.data.transitions.transitions import COLUMNS, Transitions
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.agents.batch import Batch
 
 
@@ -88,7 +88,7 @@ class ReplayBuffer:
         :param count: Batch size of all ranks; this one gets its share.
         :param generator: Source of the draw; its state decides the batch.
         """
-        drawn = ranks.rows(torch.from_numpy(
+        drawn = distributed.rows(torch.from_numpy(
             generator.integers(self._size - self.horizon + 1, size=count)))
         return self.gather(drawn.to(self._offsets.device))
 

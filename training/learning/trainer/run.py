@@ -34,7 +34,7 @@ from training.data.transitions.stored import Description
 from training.data.transitions.transitions import Transitions
 from training.disk import make_folder
 from training.evaluation.environment_fit import require_fit
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.agents.agent import Agent
 from training.learning.networks.modules import Normaliser
 from training.learning.trainer import checkpoint, readiness
@@ -76,10 +76,10 @@ def train(
             'checkpoint, so leave one of them out')
     if config.device == 'cuda' and not torch.cuda.is_available():
         raise TrainingError("device: found 'cuda', but torch sees no GPU; use --device cpu")
-    if config.batch_size % ranks.count():
+    if config.batch_size % distributed.count():
         raise TrainingError(
-            f'batch_size: found {config.batch_size}, expected a multiple of the {ranks.count()} '
-            'processes that share it')
+            f'batch_size: found {config.batch_size}, expected a multiple of the '
+            f'{distributed.count()} processes that share it')
     if config.threads:
         torch.set_num_threads(config.threads)
     memory.keep()
@@ -91,25 +91,26 @@ def train(
     if init_from:
         checkpoint.initialise(init_from, state)
     content = checkpoint.restore(saved, state) if resume else {}
-    if ranks.own() == 0 and state.notes:
+    if distributed.own() == 0 and state.notes:
         print('\n'.join(state.notes), file=sys.stderr)
     progress = state.progress
     with ExitStack() as stack:
         stack.enter_context(disk_errors(saved))
-        if ranks.own() == 0:
+        if distributed.own() == 0:
             readiness.require_space(state.agent, config, run)
             make_folder(run)
             if not resume:
                 readiness.require_export(state.agent, spec, run)
         if config.compile:
             state.agent.compile_networks()
-        log = stack.enter_context(RunLog(run, config, progress.step)) if ranks.own() == 0 else None
+        log = None if distributed.own() else stack.enter_context(
+            RunLog(run, config, progress.step))
         asked = stack.enter_context(stop_signals())
         session = stack.enter_context(Session(state, saved, log))
         session.begin()
 
         def stopped() -> bool:
-            return ranks.anywhere(asked(), config.device)
+            return distributed.anywhere(asked(), config.device)
 
         while progress.step < config.steps and not stopped():
             if progress.step == config.improve_after and not config.online_steps:

@@ -32,7 +32,7 @@ from training.disk import DISK, free_bytes, megabytes, number_of, WriteError
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.episodes import Act
 from training.evaluation.evaluation import evaluate
-from training.learning import distributed as ranks
+from training.learning import distributed
 from training.learning.agents.actor import Info
 from training.learning.agents.agent import Agent
 from training.learning.agents.batch import Batch
@@ -176,7 +176,7 @@ class Session:
         return tqdm(
             desc=self._saved.parent.name + (' online' if online else ''), unit='update',
             total=config.updates if online else config.steps, initial=step, smoothing=0,
-            postfix=self._success, disable=None if ranks.own() == 0 else True)
+            postfix=self._success, disable=None if distributed.own() == 0 else True)
 
     def _show(self) -> None:
         """Move the bar to where the run is."""

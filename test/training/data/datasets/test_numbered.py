@@ -256,7 +256,7 @@ def interrupt_after(updates: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, 'swap', counting)
     monkeypatch.setattr(
-        module.ranks, 'anywhere', lambda asked, device: asked or len(taken) >= updates)
+        module.distributed, 'anywhere', lambda asked, device: asked or len(taken) >= updates)
 
 
 def test_other_files_are_not_resumed_on(folder: Path, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ from training.learning.agents.batch import Batch  # noqa: E402
 from training.learning.networks.modules import (  # noqa: E402
     ConditionedMLP,
     CriticEnsemble,
-    follow,
     Normaliser,
+    polyak_update,
 )
 from training.learning.trainer.replay_buffer import ReplayBuffer  # noqa: E402
 
@@ -162,7 +162,7 @@ def test_update_moves_followers_at_their_rates() -> None:
 
 def test_follow_at_rate_one_copies() -> None:
     first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
-    follow(first, second, 1.0)
+    polyak_update(first, second, 1.0)
     assert torch.equal(first.weight, second.weight)
 
 

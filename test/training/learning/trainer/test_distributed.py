@@ -34,12 +34,13 @@ from testing import ROOT
 
 torch = pytest.importorskip('torch')
 
-from torch import distributed, multiprocessing  # noqa: E402
+from torch import distributed as torch_distributed  # noqa: E402
+from torch import multiprocessing  # noqa: E402
 
 from testing.batches import episodes  # noqa: E402
 from testing.runs import settings  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
-from training.learning import distributed as ranks  # noqa: E402
+from training.learning import distributed  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.agents.batch import Batch  # noqa: E402
 from training.learning.networks.modules import Normaliser  # noqa: E402
@@ -79,14 +80,14 @@ def learn(config: TrainConfig, kind: torch.dtype) -> dict[str, Any]:
 @contextmanager
 def one_of_two(rank: int, meeting: str) -> Iterator[None]:
     """Be one of two ranks; a lost message ends the test, not the patience of its reader."""
-    distributed.init_process_group(
+    torch_distributed.init_process_group(
         'gloo', init_method=f'file://{meeting}', rank=rank, world_size=2,
         timeout=timedelta(seconds=60))
     try:
-        assert (ranks.count(), ranks.own()) == (2, rank)
+        assert (distributed.count(), distributed.own()) == (2, rank)
         yield
     finally:
-        distributed.destroy_process_group()
+        torch_distributed.destroy_process_group()
         # One that is left takes the interpreter's lock as it ends, and the process is aborted.
         left = [task.read_text().strip() for task in Path('/proc/self/task').glob('*/comm')]
         assert 'pt_gloo_runloop' not in left, left
@@ -186,11 +187,11 @@ def test_a_signal_to_torchrun_checkpoints_and_ends(
 
 def test_alone_it_is_the_plain_thing() -> None:
     values, weights = torch.rand(5, 3), torch.tensor([1.0, 0, 1, 0, 0])
-    assert (ranks.count(), ranks.own()) == (1, 0)
-    assert torch.equal(ranks.batch_mean(values), values.mean())
-    torch.testing.assert_close(ranks.batch_mean(values, weights), values[[0, 2]].mean())
-    assert ranks.batch_mean(values, torch.zeros(5)) == 0
-    assert torch.equal(ranks.rows(values), values)
+    assert (distributed.count(), distributed.own()) == (1, 0)
+    assert torch.equal(distributed.batch_mean(values), values.mean())
+    torch.testing.assert_close(distributed.batch_mean(values, weights), values[[0, 2]].mean())
+    assert distributed.batch_mean(values, torch.zeros(5)) == 0
+    assert torch.equal(distributed.rows(values), values)
 
 
 def test_torchrun_trains_as_one_process_does(demonstrations: Path, tmp_path: Path) -> None:
@@ -226,6 +227,6 @@ def test_torchrun_trains_as_one_process_does(demonstrations: Path, tmp_path: Pat
 
 def test_a_batch_that_cannot_be_shared_is_refused(
         demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranks, 'count', lambda: 3)
+    monkeypatch.setattr(distributed, 'count', lambda: 3)
     with pytest.raises(TrainingError, match='batch_size: found 16, expected a multiple of the 3'):
         train(tmp_path, settings(demonstrations))

@@ -36,7 +36,7 @@ from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import RECEIVE
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
-from dfp_ros.core.observation.tf_reader import TransformReader
+from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.spec import ActionField
 from training.data.formats.rosbag.actions import ActionScale, CommandError, read_command
 from training.data.formats.rosbag.bag import Bag
@@ -177,7 +177,7 @@ def _events(
         if not source.child:
             sources.setdefault(topic, []).append((source.name, None))
             continue
-        reader = TransformReader(
+        reader = TfReader(
             source.parent, source.child, robot.readings(source.name), source.time != RECEIVE)
         sources.setdefault(topic, []).append((source.name, reader.read))
         static = _resolve(options, source.static_topic)
