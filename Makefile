@@ -24,12 +24,16 @@ MINUTES ?= 10
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
 
+# What of the tests runs no node and learns nothing.
+FAST_TESTS := $(addprefix test/, core package/test_spec.py package/test_settings.py tools/bags \
+  tools/replay/test_replayer.py tools/preflight/test_preflight_verdict.py \
+  tools/preflight/test_preflight_report.py tools/preflight/test_preflight_measurements.py)
 # What of the tests runs on a robot's ROS and numpy alone.
 KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_qos_monitor.py \
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env sweep-env demo test test-all test-kilted lint train bench bench-quick soak fuzz clean distclean
+.PHONY: help build env sweep-env demo test test-fast test-all test-kilted lint train bench bench-quick soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +55,10 @@ demo: build ## run a shipped policy on its simulated arm over ROS 2, 10 episodes
 	@$(ENTER); exec python -m dfp_ros.sim.demo.main --robot $(ROBOT)
 
 test: build lint ## lint, then every test, long checks in their short versions
-	@$(ENTER); exec python -m pytest -m 'not long' $(PYTEST)
+	@$(ENTER); exec python -m testing.suite $(PYTEST)
+
+test-fast: build ## the tests without nodes and training, under a minute
+	@$(ENTER); exec python -m pytest -m 'not long and not slow' $(FAST_TESTS) $(PYTEST)
 
 test-all: sweep-env build lint ## the long versions too, and sweeps on Ray
 	@$(ENTER); exec python -m pytest $(PYTEST)

@@ -1,0 +1,72 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+The whole test suite, in two pytest sessions side by side.
+
+Tests that learn, simulate or lint keep a processor busy; tests that run nodes mostly wait. So the
+former run at low priority beside the latter: ``make test`` takes two thirds of the time that one
+session takes on two cores. With arguments there is one session, with these arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+
+from testing import ROOT
+
+#: Files and folders whose tests run at low priority.
+BUSY = (
+    'test/training', 'test/sim/simulation', 'test/package/test_lint.py',
+    'test/package/test_import_rules.py', 'test/bench/test_bandit.py',
+    'test/bench/test_update_bench.py')
+_PYTEST = (sys.executable, '-m', 'pytest', '-m', 'not long')
+_NICE = 10
+# pytest's exit status where no test was chosen.
+_NOTHING = 5
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Run the suite.
+
+    :param arguments: For pytest, to run a part of it.
+    :return: The exit status: 0 if all tests passed.
+    """
+    if arguments or (os.cpu_count() or 1) < 2:
+        return subprocess.run([*_PYTEST, *arguments], cwd=ROOT, check=False).returncode
+    with tempfile.TemporaryFile() as output:
+        busy = subprocess.Popen(
+            ['nice', '-n', str(_NICE), *_PYTEST, *BUSY], cwd=ROOT, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT)
+        try:
+            print(f'beside this, with its output at the end: {" ".join(BUSY)}', flush=True)
+            rest = subprocess.run(
+                [*_PYTEST, 'test', *(f'--ignore={path}' for path in BUSY)], cwd=ROOT, check=False)
+            statuses = {rest.returncode, busy.wait()}
+        finally:
+            if busy.poll() is None:
+                busy.terminate()
+                busy.wait()
+            output.seek(0)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.flush()
+    return max(statuses - {_NOTHING}, default=0)
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
