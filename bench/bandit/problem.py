@@ -129,7 +129,7 @@ def learn(
         loss(actor).backward()
         optimiser.step()
         schedule.step()
-        actor.follow()
+        actor.update_targets()
     watch(updates)
 
 

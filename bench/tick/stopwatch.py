@@ -51,7 +51,7 @@ PARTS = (
     ('controller', Controller, ('step',)), ('writer', CommandWriter, ('serialize',)),
     ('publish', Publisher, ('publish',)), ('ticker', Ticker, ('tick', 'receive')),
     ('figures', LoopStatistics, ('tick', 'add')), ('log', DecisionLog, ('add',)),
-    ('journal', InputLog, ('step',)), ('decision', DecisionPublisher, ('publish',)))
+    ('journal', InputLog, ('step',)), ('decision', DecisionPublisher, ('on_tick',)))
 # The observation's reader is what finds out where the robot is, too.
 _WITHIN = {('measured', 'observation')}
 

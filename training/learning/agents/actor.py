@@ -93,7 +93,7 @@ class Actor(nn.Module, ABC):
         """Begin to improve on the data; the switch from the offline to the online phase."""
         self.improving = True
 
-    def polyak_update(self) -> None:
+    def update_targets(self) -> None:
         """Let what follows the trained networks follow, after an update."""
 
     def get_extra_state(self) -> torch.Tensor:

@@ -130,7 +130,7 @@ class Agent(nn.Module):
         distributed.sum_gradients(self.trained)
         self.optimiser.step()
         polyak_update(self.target_critic, self.critic, self.config.target_rate)
-        self.actor.polyak_update()
+        self.actor.update_targets()
         return critic_info | actor_info
 
     @torch.no_grad()

@@ -93,7 +93,7 @@ class DriftingActor(Actor):
         super().improve()
         polyak_update(self.anchor, self.network, 1.0)
 
-    def polyak_update(self) -> None:
+    def update_targets(self) -> None:
         """Let the anchor policy follow."""
         if self.improving and self.config.value_weight > 0:
             polyak_update(self.anchor, self.network, self.config.anchor_rate)
