@@ -103,7 +103,7 @@ def test_a_loop_that_cannot_take_over_does_not() -> None:
     def refuse(other: object) -> None:
         raise ValueError('no')
 
-    other: Any = SimpleNamespace(controller=SimpleNamespace(transfer_to=refuse))
+    other: Any = SimpleNamespace(controller=SimpleNamespace(transfer_from=refuse))
     with pytest.raises(ValueError, match='no'):
         scene.ticker.transfer_to(other)
     assert scene.ticker.loop is scene.loop

@@ -29,9 +29,9 @@ from dfp_ros.node.realtime.malloc import ARENAS
 # Threads that have memory of the C library at the same time, then what that says of its pools.
 _PROGRAM = """
 import ctypes, sys, threading
-from dfp_ros import malloc_arenas
+from dfp_ros.node.realtime import malloc
 if sys.argv[2] == 'limited':
-    malloc_arenas.limit_arenas()
+    malloc.limit_arenas()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
 libc.malloc_info.argtypes = ctypes.c_int, ctypes.c_void_p

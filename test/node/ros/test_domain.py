@@ -26,7 +26,7 @@ from dfp_ros.node.ros import domain
 
 TAKER = """
 import sys
-from dfp_ros.sim.simulation import domain
+from dfp_ros.node.ros import domain
 domain.DOMAINS = range(int(sys.argv[1]), int(sys.argv[1]) + 1)
 try:
     print(domain.free_domain())
