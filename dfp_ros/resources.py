@@ -39,7 +39,6 @@ def hash_robot(name: str) -> str:
     return hashlib.sha256(read_text(find_shared(name, 'config', '.yaml'))).hexdigest()
 
 
-
 class SharedFileError(ValueError):
     """A bare name is not the name of a file of the package, or a path cannot be one."""
 

@@ -206,5 +206,3 @@ class TrainConfig:
 def _require(name: str, value: Any, holds: bool, expected: str) -> None:
     if not holds:
         raise ConfigError(f'{name}: found {value!r}, expected {expected}')
-
-

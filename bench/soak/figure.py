@@ -33,7 +33,7 @@ def draw(row: dict[str, Any], path: Path) -> None:
     """
     Write the picture of a judged soak.
 
-    :param row: What ``bench/soak/__main__.py`` leaves.
+    :param row: What ``bench/soak`` leaves.
     :param path: Of a PNG.
     """
     found, samples = row['verdict'], row['samples']

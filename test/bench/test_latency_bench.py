@@ -23,7 +23,6 @@ import pytest
 pytest.importorskip('torch')
 
 
-
 @pytest.fixture(name='rows', scope='module')
 def measure() -> list[dict[str, Any]]:
     """Measure every part a few times, with small networks."""

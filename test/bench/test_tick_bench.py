@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""bench/tick/__main__.py times the parts of real ticks, and none of them twice."""
+"""bench/tick times the parts of real ticks, and none of them twice."""
 
 import time
 

@@ -48,5 +48,3 @@ def _curves(panel: Panel, group: Group) -> dict[str, Curve]:
         column: evaluated(group, column, panel.x) if panel.evaluations else logged(group, column)
         for column in panel.columns}
     return {column: curve for column, curve in taken.items() if curve is not None}
-
-

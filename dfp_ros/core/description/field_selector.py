@@ -103,5 +103,3 @@ def read_path(section: Section) -> str:
     except ValueError as error:
         raise section.error(str(error)) from error
     return path
-
-

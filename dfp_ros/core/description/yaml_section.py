@@ -291,5 +291,3 @@ def read_yaml(path: str | os.PathLike[str], content: bytes | None = None) -> Sec
     if unfilled:
         raise DescriptionError(f'{file}:{explain_unfilled(unfilled)}')
     return Section(node, file)
-
-

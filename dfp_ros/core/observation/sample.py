@@ -19,6 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from dfp_ros.core.description.joint_layout import JointLayout
+
 
 class ObservationError(ValueError):
     """The samples do not give an observation; the message names field and source."""
@@ -30,10 +33,6 @@ class NotReadyError(ObservationError):
 
 class NotFiniteError(ObservationError):
     """A number of the observation is NaN or infinite; the message names it."""
-
-
-if TYPE_CHECKING:
-    from dfp_ros.core.description.joint_layout import JointLayout
 
 
 @dataclass(frozen=True)
