@@ -188,7 +188,7 @@ class TrainConfig:
         """
         Read settings that :meth:`to_json` wrote.
 
-        :raises ConfigError: Where a key is unknown; the message has the nearest known one.
+        :raises ConfigError: If a key is unknown; the message has the nearest known one.
         """
         values: dict[str, Any] = json.loads(text)
         known = [member.name for member in fields(cls)]

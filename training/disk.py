@@ -78,7 +78,7 @@ def require_room(folder: Path, needed: int, what: str) -> None:
     :param folder: It may not exist yet.
     :param needed: Bytes.
     :param what: Needs them, for the error.
-    :raises WriteError: Where there is less.
+    :raises WriteError: If there is less.
     """
     free = free_bytes(folder)
     if free is not None and free < needed:
@@ -91,7 +91,7 @@ def make_folder(folder: Path) -> None:
     """
     Make a folder where there is none, and make sure that files can be written into it.
 
-    :raises WriteError: Where that cannot be.
+    :raises WriteError: If that cannot be.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def judged(path: Path, partial: Path, needed: int | None = None) -> Iterator[Non
     :param path: Its final name.
     :param partial: The name that it is written under.
     :param needed: Bytes that it has when it is whole, where that is known.
-    :raises WriteError: Where the block failed to write it; other errors pass.
+    :raises WriteError: If the block failed to write it; other errors pass.
     """
     try:
         yield

@@ -52,9 +52,9 @@ def evaluate_file(
     :param candidates: Another number of candidates than the file's own.
     :param noise_scale: Another noise scale than the file's own.
     :param discount: Another discount than the file's own.
-    :raises PolicyError: Where the file cannot be run.
-    :raises ValueError: Where no such environment is registered.
-    :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
+    :raises PolicyError: If the file cannot be run.
+    :raises ValueError: If no such environment is registered.
+    :raises EnvironmentFailed: If an environment's process dies, or does not answer.
     """
     policy = OnnxPolicy(path)
     started = start(

@@ -55,9 +55,9 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
     :param data: Data file for the self-check; the run's own where None.
     :param changes: Fields of the specification to replace: name, candidates, noise_scale,
         precision.
-    :returns: What the self-check found.
-    :raises CheckpointError: Where the run has no checkpoint that can be read.
-    :raises ExportError: Where the self-check fails or has no data to work on.
+    :return: What the self-check found.
+    :raises CheckpointError: If the run has no checkpoint that can be read.
+    :raises ExportError: If the self-check fails or has no data to work on.
     """
     agent, config, spec, progress = load_agent(run / 'checkpoint.pt')
     spec = replace(

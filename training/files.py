@@ -35,7 +35,7 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
 
     :param path: The final name; its folder is made if missing.
     :param needed: Bytes that the file is to have, where that is known.
-    :raises WriteError: Where the file cannot be written, or is a FIFO, a socket or a device; what
+    :raises WriteError: If the file cannot be written, or is a FIFO, a socket or a device; what
         was there before stays.
     """
     if not path.name:

@@ -52,13 +52,13 @@ def measure(
     :param episodes: How many each; the seeds are the same.
     :param seed: Seed of the first.
     :param environments: Environments that step side by side; the result does not depend on it.
-    :returns: A row a precision: ``precision``, ``bytes``, ``range`` and ``met`` (see
+    :return: A row a precision: ``precision``, ``bytes``, ``range`` and ``met`` (see
         :class:`training.onnx_export.precision.Difference`), ``success``, ``interval``,
             ``mean_steps``.
-    :raises PolicyError: Where the file cannot be run.
-    :raises ValueError: Where it is not in float32, or no such environment is registered.
-    :raises ExportError: Where actions in a precision have nothing to do with the file's.
-    :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
+    :raises PolicyError: If the file cannot be run.
+    :raises ValueError: If it is not in float32, or no such environment is registered.
+    :raises ExportError: If actions in a precision have nothing to do with the file's.
+    :raises EnvironmentFailed: If an environment's process dies, or does not answer.
     """
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ def commit() -> str:
     """
     Name the checkout's commit, with ``+`` appended where tracked files differ from it.
 
-    :returns: ``unknown`` outside a git checkout.
+    :return: ``unknown`` outside a git checkout.
     """
     try:
         head = _git('rev-parse', 'HEAD')

@@ -42,9 +42,9 @@ def report(folders: list[Path], out: Path | None = None, picture: Path | None = 
     :param folders: Of runs and of sweeps.
     :param out: HTML file to write; ``report.html`` in the folder that the runs share where None.
     :param picture: PNG file to write the figures to.
-    :returns: The HTML file.
-    :raises ReportError: Where there is nothing to report on, or it cannot be read.
-    :raises OSError: Where a file cannot be written.
+    :return: The HTML file.
+    :raises ReportError: If there is nothing to report on, or it cannot be read.
+    :raises OSError: If a file cannot be written.
     """
     found = find(folders)
     shared = common_folder(found)

@@ -79,7 +79,7 @@ def planned(asked: argparse.Namespace) -> list[PlannedRun]:
     """
     Turn the command line into runs.
 
-    :raises ConfigError: Where it does not make sense.
+    :raises ConfigError: If it does not make sense.
     """
     base = PRESETS[asked.preset][1]
     shared: dict[str, Sequence[str]] = {}
@@ -128,7 +128,7 @@ def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
 
     :param runs: The plan.
     :param asked: The command line.
-    :returns: 0 where all are finished, 130 where a signal ended the sweep, else 1.
+    :return: 0 where all are finished, 130 where a signal ended the sweep, else 1.
     """
     folder: Path = asked.run_folder
     left = [run for run in runs if not run.finished(folder)]

@@ -50,8 +50,8 @@ def write(path: Path, out: Path, form: str, environment: str | None = None) -> i
     :param out: The file to write.
     :param form: One of :data:`FORMATS`.
     :param environment: What the rewards are for; where None, the file or its name says it.
-    :returns: How many steps were written.
-    :raises DataError: Where the file cannot be read, or the format has no room for it.
+    :return: How many steps were written.
+    :raises DataError: If the file cannot be read, or the format has no room for it.
     """
     if out.suffix != FORMATS[form]:
         raise DataError(f'{out}: found {out.suffix!r}, expected {FORMATS[form]} for {form}')

@@ -94,7 +94,7 @@ def require_fit(environment: str, data: Described, where: object) -> None:
     Make sure that data fit the environment that is to evaluate what learns from them.
 
     :param where: The file, for the error.
-    :raises DataError: Where they do not; the message has the first difference.
+    :raises DataError: If they do not; the message has the first difference.
     """
     for difference in misfits(environment, data):
         raise DataError(
@@ -112,9 +112,9 @@ def choose_environment(config: TrainConfig) -> tuple[TrainConfig, str]:
     later if they do not fit it.
 
     :param config: A preset's settings, with the data that the run is to learn from.
-    :returns: The settings with the environment chosen, and what to tell the user; empty where
+    :return: The settings with the environment chosen, and what to tell the user; empty where
         nothing changed.
-    :raises ConfigError: Where the data have no simulator and the run has an online phase.
+    :raises ConfigError: If the data have no simulator and the run has an online phase.
     """
     why = '' if config.environment == NO_ENVIRONMENT else _without_simulator(config)
     if not why:

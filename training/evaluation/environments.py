@@ -57,8 +57,8 @@ def start(
     :param environment: Its name, see :func:`dfp_ros.sim.simulation.make_env.make_env`.
     :param count: How many.
     :param provenance: A policy's, see there.
-    :raises ValueError: Where there is no such environment.
-    :raises EnvironmentFailed: Where a process ends, or takes longer than :data:`PATIENCE`.
+    :raises ValueError: If there is no such environment.
+    :raises EnvironmentFailed: If a process ends, or takes longer than :data:`PATIENCE`.
     """
     if count == 1:
         return SyncVectorEnv(
@@ -110,7 +110,7 @@ class Processes(AsyncVectorEnv):
         """
         Reset as gymnasium does.
 
-        :raises EnvironmentFailed: Where a process does not answer.
+        :raises EnvironmentFailed: If a process does not answer.
         """
         with self._judged():
             self.reset_async(seed=seed, options=options)
@@ -120,7 +120,7 @@ class Processes(AsyncVectorEnv):
         """
         Step as gymnasium does.
 
-        :raises EnvironmentFailed: Where a process does not answer.
+        :raises EnvironmentFailed: If a process does not answer.
         """
         with self._judged():
             self.step_async(actions)

@@ -65,7 +65,7 @@ def run_episodes(
     :param seeds: One an episode.
     :param noise: Starts the stream of a seed.
     :param discount: Discount a step.
-    :returns: Episodes in the order in which they end.
+    :return: Episodes in the order in which they end.
     """
     waiting = iter(seeds)
     running: list[_Running | None] = [None] * environments.num_envs

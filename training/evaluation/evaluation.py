@@ -87,7 +87,7 @@ def evaluate(
     :param episodes: How many.
     :param seed: Seed of the first.
     :param bar: What a bar of the progress says; there is none where None.
-    :raises EnvironmentFailed: Where an environment's process dies, or does not answer.
+    :raises EnvironmentFailed: If an environment's process dies, or does not answer.
     """
     candidates = spec.candidates if candidates is None else candidates
     scale = spec.noise_scale if noise_scale is None else noise_scale

@@ -44,8 +44,8 @@ class Film:
 
     :param path: The video, a GIF.
     :param environment: One of OGBench's manipulation environments, or ``lift-mh-low_dim``.
-    :raises RenderingError: Where no such file can be written, or nothing can be drawn.
-    :raises ValueError: Where the environment is another.
+    :raises RenderingError: If no such file can be written, or nothing can be drawn.
+    :raises ValueError: If the environment is another.
     """
 
     def __init__(self, path: Path, environment: str) -> None:
@@ -68,7 +68,7 @@ class Film:
         """
         Draw episodes, one after the other, into one file.
 
-        :raises RenderingError: Where the drawing breaks off.
+        :raises RenderingError: If the drawing breaks off.
         """
         rate = 1 / (EVERY * self._simulation.period)
         frames: list[np.ndarray] = []

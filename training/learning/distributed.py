@@ -86,7 +86,7 @@ def rows(whole: torch.Tensor) -> torch.Tensor:
     Keep this rank's rows of what all ranks have.
 
     :param whole: Shape (B, ...); B is a multiple of the number of ranks.
-    :returns: Shape (B / ranks, ...).
+    :return: Shape (B / ranks, ...).
     """
     return whole if count() == 1 else whole.chunk(count())[own()]
 
@@ -96,7 +96,7 @@ def noise(batch: int, candidates: int, size: int, device: torch.device) -> torch
     Draw standard normal noise for this rank's rows.
 
     :param batch: This rank's rows.
-    :returns: Shape (batch, candidates, size).
+    :return: Shape (batch, candidates, size).
     """
     return rows(torch.randn(batch * count(), candidates, size, device=device))
 
@@ -106,7 +106,7 @@ def uniform(batch: int, size: int, device: torch.device) -> torch.Tensor:
     Draw numbers evenly from [0, 1) for this rank's rows.
 
     :param batch: This rank's rows.
-    :returns: Shape (batch, size).
+    :return: Shape (batch, size).
     """
     return rows(torch.rand(batch * count(), size, device=device))
 
@@ -119,7 +119,7 @@ def batch_mean(values: torch.Tensor, weights: torch.Tensor | None = None) -> tor
 
     :param values: Shape (B, ...), this rank's.
     :param weights: Shape (B,), how much each row counts; all the same where None.
-    :returns: A scalar; 0 where no row counts.
+    :return: A scalar; 0 where no row counts.
     """
     if count() == 1 and weights is None:
         return values.mean()

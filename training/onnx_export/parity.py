@@ -56,7 +56,7 @@ def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parit
     :param agent: The networks.
     :param policy: The file made of them.
     :param observations: Shape (count, obs_dim), float32, raw units.
-    :raises ExportError: Where a difference is above what :data:`TOLERANCES` has for the file's
+    :raises ExportError: If a difference is above what :data:`TOLERANCES` has for the file's
         precision; the message says which.
     """
     generator, tolerance = np.random.default_rng(0), TOLERANCES[policy.spec.precision]

@@ -40,7 +40,7 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
 
     :param agent: Trained networks; weights are copied.
     :param spec: What the policy says of itself.
-    :returns: A checked model: ``observation`` (1, obs_dim) and ``noise`` (candidates, chunk) to
+    :return: A checked model: ``observation`` (1, obs_dim) and ``noise`` (candidates, chunk) to
         ``action_chunk`` (horizon, act_dim), ``value`` (1,) and ``spread`` (1,). With one
         candidate the value is NaN and the spread 0.
     """

@@ -67,9 +67,9 @@ def in_precision(
     :param model: The policy in float32; it is not changed.
     :param precision: One of :data:`dfp_ros.spec.PRECISIONS`.
     :param name: The policy's name from now on; as before where None.
-    :returns: A checked model of the same inputs, outputs and specification but for these.
-    :raises SpecError: Where there is no such precision.
-    :raises ValueError: Where the policy is not in float32.
+    :return: A checked model of the same inputs, outputs and specification but for these.
+    :raises SpecError: If there is no such precision.
+    :raises ValueError: If the policy is not in float32.
     """
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     spec = PolicySpec.from_json(metadata[METADATA_KEY])
@@ -187,9 +187,9 @@ def store(policy: Path, out: Path, precision: str, name: str) -> Difference:
     :param out: The policy file to write.
     :param precision: One of :data:`dfp_ros.spec.PRECISIONS`.
     :param name: The policy's name in the file.
-    :returns: How far the actions are from the file's own, over the range of its data.
-    :raises PolicyError: Where the file cannot be run.
-    :raises ValueError: Where it is not in float32, or actions differ too much.
+    :return: How far the actions are from the file's own, over the range of its data.
+    :raises PolicyError: If the file cannot be run.
+    :raises ValueError: If it is not in float32, or actions differ too much.
     """
     subject = OnnxPolicy(policy)
     model = in_precision(onnx.load(policy), precision, name)

@@ -33,7 +33,7 @@ def logged(group: Group, column: str) -> Curve | None:
     """
     Take a column of ``updates.csv``; the band reaches from the lowest seed to the highest.
 
-    :returns: None where no run of the group has it.
+    :return: None where no run of the group has it.
     """
     end = max((run.updates[-1]['step'] for run in group.runs if run.updates), default=0.0)
     crowded = max(len(run.updates) for run in group.runs) > POINTS
@@ -58,7 +58,7 @@ def evaluated(group: Group, column: str, x: str = 'step') -> Curve | None:
         seed to the highest.
 
     :param x: ``step``, or ``environment_steps`` for the online phase alone.
-    :returns: None where no run of the group has it.
+    :return: None where no run of the group has it.
     """
     kept = [
         {row[x]: row for row in run.evaluations

@@ -45,7 +45,7 @@ def render(title: str, groups: Sequence[Group], figures: Sequence[Figure]) -> st
     :param title: Its heading.
     :param groups: What to report on, side by side.
     :param figures: Of these groups.
-    :returns: HTML; whatever comes from the runs is escaped.
+    :return: HTML; whatever comes from the runs is escaped.
     """
     sections: dict[str, list[dict[str, Any]]] = {}
     for figure in figures:

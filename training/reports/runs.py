@@ -91,7 +91,7 @@ def find(folders: Iterable[Path]) -> list[Path]:
     List the folders of runs, each once.
 
     :param folders: Of runs, or of sweeps, which hold folders of runs.
-    :raises ReportError: Where a folder holds neither.
+    :raises ReportError: If a folder holds neither.
     """
     found: dict[Path, None] = {}
     for folder in folders:
@@ -117,7 +117,7 @@ def read(folders: Sequence[Path]) -> list[Run]:
     Read what runs wrote down.
 
     :param folders: Theirs, as :func:`find` lists them.
-    :raises ReportError: Where a file cannot be read, or none of the runs has logged anything.
+    :raises ReportError: If a file cannot be read, or none of the runs has logged anything.
     """
     shared = common_folder(folders) if len(folders) > 1 else folders[0].parent
     runs = [_read(folder, folder.relative_to(shared).as_posix()) for folder in folders]
@@ -160,7 +160,7 @@ def compare(groups: Sequence[Group]) -> tuple[dict[str, list[Any]], dict[str, An
     """
     Compare the groups' settings.
 
-    :returns: Those that differ, with a value each group, and those that all share.
+    :return: Those that differ, with a value each group, and those that all share.
     """
     each = [found.runs[0].settings for found in groups]
     differing = {

@@ -108,8 +108,8 @@ def collect(recipe: Recipe, path: Path, budget: Budget, first: int, workers: int
     :param budget: How much.
     :param first: Number of the first episode.
     :param workers: Processes; the result does not depend on it.
-    :returns: How many episodes the file has.
-    :raises CollectionError: Where another file is there, episodes of another recipe were kept, or
+    :return: How many episodes the file has.
+    :raises CollectionError: If another file is there, episodes of another recipe were kept, or
         a process ended.
     """
     found = versions()

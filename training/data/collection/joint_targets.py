@@ -71,7 +71,7 @@ class JointTargets:
         Choose targets.
 
         :param action: Of a script, shape (7,): the effector's step and the gripper's direction.
-        :returns: Shape (8,): rad a joint, and the gripper's direction.
+        :return: Shape (8,): rad a joint, and the gripper's direction.
         """
         data = self._env.suite.sim.data
         joints = self._env.parts['robot0_joint_pos']

@@ -77,7 +77,7 @@ class Recipe:
     :param task: Task number of a demonstration, 1 to 5; unused by play and noisy.
     :param seed: Seed of the whole file.
     :param length: Rows of a play or noisy episode; the official data have 1001.
-    :raises CollectionError: Where there is no oracle for it.
+    :raises CollectionError: If there is no oracle for it.
     """
 
     scene: str
@@ -119,7 +119,7 @@ class Recipe:
 
         :param env: What :meth:`make_env` made.
         :param number: Number of the episode; with the recipe it decides everything.
-        :returns: Arrays by OGBench key, one row a step, or None where a demonstration failed or
+        :return: Arrays by OGBench key, one row a step, or None where a demonstration failed or
             the simulation did.
         """
         words = np.random.SeedSequence([self.seed, number]).generate_state(2)

@@ -85,7 +85,7 @@ class Recipe:
 
         :param env: What :meth:`make_env` made.
         :param number: The demonstration's; with the recipe it decides everything.
-        :returns: ``actions``, ``rewards``, ``dones``, ``states``, ``obs/KEY``, ``next_obs/KEY``,
+        :return: ``actions``, ``rewards``, ``dones``, ``states``, ``obs/KEY``, ``next_obs/KEY``,
             one row a step, and :data:`ABOUT`.
         """
         from training.data.collection.robosuite_operators import at_joints, OPERATORS, Script

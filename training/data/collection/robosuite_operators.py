@@ -71,7 +71,7 @@ def at_joints(operator: Operator) -> Operator:
     """
     Have somebody drive the joints, which follow what a controller of the effector smooths.
 
-    :returns: Somebody who trembles half as much, and does not rest.
+    :return: Somebody who trembles half as much, and does not rest.
     """
     return replace(operator, noise=operator.noise / 2, pause=0.0)
 

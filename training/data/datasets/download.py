@@ -80,7 +80,7 @@ class Download:
         """
         Download the file, or make sure that the one there is whole.
 
-        :raises DownloadError: Where it cannot be had; what has come of it stays for a later run.
+        :raises DownloadError: If it cannot be had; what has come of it stays for a later run.
         """
         _require_secure(self._url)
         self._path.parent.mkdir(parents=True, exist_ok=True)

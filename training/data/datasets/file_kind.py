@@ -34,7 +34,7 @@ def environment_of(path: Path) -> str:
 
     :param path: For example ``cube-double-play-v0-val.npz``, for cube-double's default task, or
         ``cube-single-demo-task2-v0.npz``.
-    :returns: Empty where an OGBench file's name says nothing; ``none`` for other formats, which
+    :return: Empty where an OGBench file's name says nothing; ``none`` for other formats, which
         hold their rewards.
     """
     if not is_ogbench(path):

@@ -30,7 +30,7 @@ def load(config: TrainConfig) -> Transitions:
     Load a run's data, whatever its format.
 
     :param config: ``data`` names the file, ``environment`` what it is for.
-    :raises DataError: Where the file is missing, damaged, of no known format, or not what the
+    :raises DataError: If the file is missing, damaged, of no known format, or not what the
         environment needs.
     """
     return load_file(locate(Path(config.data)), config)
@@ -40,7 +40,7 @@ def locate(path: Path) -> Path:
     """
     Find a run's data, also where OGBench keeps its own.
 
-    :raises DataError: Where it is nowhere; the message says how to make it.
+    :raises DataError: If it is nowhere; the message says how to make it.
     """
     # The reader of Robomimic's files says how one is made.
     if path.exists() or path.suffix == '.hdf5':

@@ -50,7 +50,7 @@ class Data:
 
     :param config: ``data`` names a file, the folder of numbered ones, or their name without the
         number.
-    :raises DataError: Where there is none, or one cannot be read or differs in kind.
+    :raises DataError: If there is none, or one cannot be read or differs in kind.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -117,7 +117,7 @@ def files(path: Path) -> list[Path]:
     """
     List the files that a run's ``data`` stands for; those for validation are not among them.
 
-    :raises DataError: Where there is none.
+    :raises DataError: If there is none.
     """
     numbered = [
         file for file in sorted(path.parent.glob(f'{path.stem}-*{path.suffix}'))

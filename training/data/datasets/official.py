@@ -44,7 +44,7 @@ def find(path: Path) -> Path:
     Look for a data file or folder under its path, then in OGBench's own folder.
 
     :param path: What a run's ``data`` names.
-    :raises DataError: Where it is in neither; the message has the commands that make it.
+    :raises DataError: If it is in neither; the message has the commands that make it.
     """
     shared = Path(DEFAULT_DATASET_DIR).expanduser() / path.name
     for place in (path, shared):

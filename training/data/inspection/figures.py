@@ -42,7 +42,7 @@ def panels(data: Transitions, facts: Facts, rewarded: bool) -> Panels:
     :param data: Its steps.
     :param facts: Of them.
     :param rewarded: Whether its rewards are known.
-    :returns: By section, the title of each panel and what draws it.
+    :return: By section, the title of each panel and what draws it.
     """
     episodes = [('Steps of an episode', _histogram(facts.lengths, 'steps', 'episodes'))]
     if rewarded:

@@ -90,7 +90,7 @@ def inspect(
     :param path: Of any format that :func:`training.data.datasets.load.load` reads.
     :param environment: What its rewards are for; where None, the file says it, or its name.
     :param presets: Names of those to judge.
-    :raises DataError: Where it cannot be read.
+    :raises DataError: If it cannot be read.
     """
     known = environment_of(path) if environment is None else environment
     data = load(_config(path, known)) if known else _unrewarded(path)

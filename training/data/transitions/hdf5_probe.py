@@ -51,7 +51,7 @@ def require_readable(path: Path) -> None:
     """
     Make sure that reading a file comes to an end.
 
-    :raises DataError: Where it does not, or crashes.
+    :raises DataError: If it does not, or crashes.
     """
     about = path.stat()
     _require(path, about.st_ino, about.st_size, about.st_mtime_ns)

@@ -101,7 +101,7 @@ class Archive:
         """
         Read shape and type of an array, and nothing of its contents.
 
-        :raises DataError: Where it holds pickled objects, or has no header.
+        :raises DataError: If it holds pickled objects, or has no header.
         """
         with self._archive.open(f'{key}.npy') as stream:
             shape, _, kind = self._header(key, stream)

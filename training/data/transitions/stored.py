@@ -93,7 +93,7 @@ def load(path: Path) -> Transitions:
     """
     Read what :func:`save` wrote.
 
-    :raises DataError: Where the file is damaged, or not what it should hold.
+    :raises DataError: If the file is damaged, or not what it should hold.
     """
     with opened(path) as file:
         described = _describe(path, file)
@@ -108,7 +108,7 @@ def describe(path: Path) -> Description:
     """
     Read what a file that :func:`save` wrote says of itself, and none of its steps.
 
-    :raises DataError: Where the file is damaged, or its description is not one.
+    :raises DataError: If the file is damaged, or its description is not one.
     """
     with opened(path) as file:
         return _describe(path, file)
@@ -180,7 +180,7 @@ def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any
     :param path: Where they are from, for errors.
     :param kind: The kind.
     :param given: What was kept.
-    :raises DataError: Where a field is not one: its ranges are not of its size, not finite or
+    :raises DataError: If a field is not one: its ranges are not of its size, not finite or
         the wrong way round, or its name or unit is no text.
     """
     made = []

@@ -78,7 +78,7 @@ class Transitions:
         Make sure that all of this holds.
 
         :param where: The file, for the error.
-        :returns: Itself.
+        :return: Itself.
         :raises DataError: Naming file, column and row.
         """
         if self.actions.ndim != 2:

@@ -62,7 +62,7 @@ class Actor(nn.Module, ABC):
 
         :param state: Shape (B, obs_dim), normalised observations.
         :param noise: Shape (B, N, chunk_size), standard normal.
-        :returns: Shape (B, N, chunk_size), in [-1, 1].
+        :return: Shape (B, N, chunk_size), in [-1, 1].
         """
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Actor(nn.Module, ABC):
         :param valid: Shape (B,), 0 where the chunk crosses an episode's end: it holds another
             episode's actions, and is nothing to imitate.
         :param critic: The live critics.
-        :returns: A scalar, and scalars to log, detached.
+        :return: A scalar, and scalars to log, detached.
         """
 
     @abstractmethod

@@ -70,7 +70,7 @@ class Agent(nn.Module):
         """
         Have the networks' passes over many rows compiled, when they are first taken.
 
-        :raises CompileError: Where there is no compiler that works.
+        :raises CompileError: If there is no compiler that works.
         """
         for kind in (ConditionedMLP, CriticEnsemble):
             function = compiled(kind.evaluate, self.normaliser.mean.device)
@@ -120,7 +120,7 @@ class Agent(nn.Module):
         Take one step of Adam on both losses, then let what follows follow.
 
         :param batch: Observations in raw units.
-        :returns: Scalars to log, detached.
+        :return: Scalars to log, detached.
         """
         batch = batch.normalised(self.normaliser)
         critic_loss, critic_info = self.critic_loss(batch)
@@ -141,7 +141,7 @@ class Agent(nn.Module):
         The noise has a stream of its own, so that looking changes nothing that is learned.
 
         :param batch: Observations in raw units.
-        :returns: Mean distance to the data's chunk, deviation of a state's candidates, and their
+        :return: Mean distance to the data's chunk, deviation of a state's candidates, and their
             mean value.
         """
         batch = batch.normalised(self.normaliser)
@@ -169,7 +169,7 @@ class Agent(nn.Module):
 
         :param observation: Shape (obs_dim,), raw units.
         :param noise: Shape (candidates, chunk_size), already scaled.
-        :returns: Shape (horizon, act_dim), in [-1, 1].
+        :return: Shape (horizon, act_dim), in [-1, 1].
         """
         state = self.normaliser(observation.unsqueeze(0))
         chunks = self.actor(state, noise.unsqueeze(0))

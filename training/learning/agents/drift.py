@@ -49,9 +49,9 @@ def drift_loss(
     :param bandwidths: Kernel widths, in units of the mean distance.
     :param negatives: Shape (B, M, S), what they are pushed from besides each other.
     :param weights: Shape (B,), 0 for states that are not to count, anywhere.
-    :returns: The loss, a scalar, and an info dictionary: ``force``, shape (bandwidths,), mean
+    :return: The loss, a scalar, and an info dictionary: ``force``, shape (bandwidths,), mean
         squared force before its normalisation; ``scale``, the mean distance.
-    :raises ValueError: Where shapes do not fit, or a bandwidth is not positive.
+    :raises ValueError: If shapes do not fit, or a bandwidth is not positive.
     """
     _check(generated, positives, bandwidths, negatives)
     with torch.no_grad():
@@ -92,7 +92,7 @@ def _force(logits: torch.Tensor, targets: torch.Tensor, repelling: int) -> torch
     :param logits: Shape (B, G, T), minus distance over bandwidth.
     :param targets: Shape (B, T, S), in scaled coordinates, the repelling ones first.
     :param repelling: How many of the targets repel.
-    :returns: Shape (B, G, S).
+    :return: Shape (B, G, S).
     """
     affinity = (logits.softmax(dim=2) * logits.softmax(dim=1)).clamp_min(AFFINITY_FLOOR).sqrt()
     repulsion, attraction = affinity[:, :, :repelling], affinity[:, :, repelling:]

@@ -55,7 +55,7 @@ class Flow(ConditionedMLP):
         :param state: Shape (B, obs_dim), normalised observations.
         :param place: Shape (B, N, chunk_size).
         :param time: Shape (B, N, 1), in [0, 1].
-        :returns: Shape (B, N, chunk_size).
+        :return: Shape (B, N, chunk_size).
         """
         return self(state, torch.cat([place, time], dim=2))
 
@@ -65,7 +65,7 @@ class Flow(ConditionedMLP):
 
         :param state: Shape (B, obs_dim).
         :param noise: Shape (B, N, chunk_size).
-        :returns: Shape (B, N, chunk_size), clipped to [-1, 1].
+        :return: Shape (B, N, chunk_size), clipped to [-1, 1].
         """
         place, time = noise, torch.zeros_like(noise[:, :, :1])
         for step in range(self.steps):

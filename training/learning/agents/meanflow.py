@@ -66,7 +66,7 @@ class MeanFlowActor(Actor):
         :param place: Shape (B, N, chunk_size), at the later time.
         :param earlier: Shape (B, N, 1), r.
         :param later: Shape (B, N, 1), t.
-        :returns: Shape (B, N, chunk_size).
+        :return: Shape (B, N, chunk_size).
         """
         return self.network(state, torch.cat([place, earlier, later], dim=2))
 

@@ -190,7 +190,7 @@ def compiled(
     Have a function of tensors compiled, anew for each shape that it meets.
 
     :param device: Where the tensors will be.
-    :raises CompileError: Where nothing compiles; something small is tried at once.
+    :raises CompileError: If nothing compiles; something small is tried at once.
     """
     # An update meets a dozen shapes; beyond the limit they would be evaluated without a word.
     torch._dynamo.config.recompile_limit = 64

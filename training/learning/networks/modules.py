@@ -85,7 +85,7 @@ class ConditionedMLP(nn.Module):
 
         :param state: Shape (B, obs_dim), normalised observations.
         :param inputs: Shape (B, N, input_size).
-        :returns: Shape (B, N, output_size).
+        :return: Shape (B, N, output_size).
         """
         if self.compiled and many(inputs):
             return self.compiled(self, state, inputs)
@@ -144,7 +144,7 @@ class CriticEnsemble(nn.Module):
         :param state: Shape (B, obs_dim), normalised observations.
         :param chunk: Shape (B, N, chunk_size).
         :param frozen: Whether gradients reach the chunks alone, not the critics.
-        :returns: Shape (members, B, N).
+        :return: Shape (members, B, N).
         """
         if frozen:
             constant = {name: value.detach() for name, value in self.named_parameters()}

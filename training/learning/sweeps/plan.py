@@ -72,7 +72,7 @@ class PlannedRun:
         Whether nothing is left to do; a run that is to be longer now goes on.
 
         :param folder: The sweep's.
-        :raises ConfigError: Where a run of other settings is finished there.
+        :raises ConfigError: If a run of other settings is finished there.
         """
         path = folder / self.name / FINISHED
         if not path.is_file():
@@ -138,7 +138,7 @@ def plan(
     :param axes: Values of each setting that varies.
     :param seeds: One run each; the first seeds of all combinations come first, so that an early
         end leaves every group something.
-    :raises ConfigError: Where two runs would be the same.
+    :raises ConfigError: If two runs would be the same.
     """
     combined = []
     for combination in itertools.product(*axes.values()):

@@ -75,7 +75,7 @@ def carry_out(
     :param workers: Where.
     :param parallel: At most so many at a time.
     :param stopped: Says whether no more are to be begun, and those that run to end.
-    :returns: Each run that was begun, as it ends, and 0 where it is finished.
+    :return: Each run that was begun, as it ends, and 0 where it is finished.
     """
     waiting, working = list(runs), 0
     while working or waiting:
@@ -96,7 +96,7 @@ def work(planned: PlannedRun, folder: Path) -> int:
 
     :param planned: The run.
     :param folder: The sweep's.
-    :returns: 0 where it is finished, 130 where a signal ended it, else 1; the reason is in its
+    :return: 0 where it is finished, 130 where a signal ended it, else 1; the reason is in its
         ``output.txt``.
     """
     run, config = folder / planned.name, planned.config
@@ -215,7 +215,7 @@ def ray_tasks(folder: Path, processors: int, address: str | None) -> Iterator[Ra
     :param folder: The sweep's.
     :param processors: How many a Ray that is started here has to give.
     :param address: Of a cluster that runs already; None starts one that ends with this program.
-    :raises TrainingError: Where Ray is not installed.
+    :raises TrainingError: If Ray is not installed.
     """
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
     try:

@@ -99,7 +99,7 @@ def save(path: Path, state: RunState) -> None:
 
     The data file's transitions are not in it, those that an online phase added are.
 
-    :raises OSError: Where it cannot be written; an earlier checkpoint there is kept.
+    :raises OSError: If it cannot be written; an earlier checkpoint there is kept.
     """
     content: dict[str, Any] = {
         'config': state.config.to_json(), 'spec': state.spec.to_json(),
@@ -143,8 +143,8 @@ def restore(path: Path, state: RunState) -> dict[str, Any]:
 
     :param path: The checkpoint.
     :param state: The run as it was set up; networks, random states and counters are replaced.
-    :returns: The checkpoint's contents, for the online phase to be taken up from.
-    :raises CheckpointError: Where the settings or the data differ; the message names the first.
+    :return: The checkpoint's contents, for the online phase to be taken up from.
+    :raises CheckpointError: If the settings or the data differ; the message names the first.
     """
     content = read(path, tell=True)
     before, spec, progress = _said(path, content)
@@ -185,7 +185,7 @@ def initialise(path: Path, state: RunState) -> None:
 
     :param path: The other run's checkpoint, or its folder.
     :param state: The run as it was set up.
-    :raises CheckpointError: Where the file cannot be read, or the other run's networks or data
+    :raises CheckpointError: If the file cannot be read, or the other run's networks or data
         have another shape or meaning.
     """
     path = path / 'checkpoint.pt' if path.is_dir() else path

@@ -53,7 +53,7 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     Write a checkpoint in one piece, with the hash of its contents.
 
     :param content: What it holds, see :data:`PARTS`.
-    :raises OSError: Where it cannot be written; an earlier checkpoint there is kept.
+    :raises OSError: If it cannot be written; an earlier checkpoint there is kept.
     """
     whole = {'format': FORMAT, **content}
     # Through a file object: torch's own writer hides which system error it met.
@@ -69,7 +69,7 @@ def read(path: Path, tell: bool = False) -> dict[str, Any]:
 
     :param tell: Whether to say on the standard error output that a file has no hash, as those of
         earlier releases have none.
-    :raises CheckpointError: Where the file is missing, damaged, of another format, lacks a part,
+    :raises CheckpointError: If the file is missing, damaged, of another format, lacks a part,
         or its contents are not those that were hashed.
     """
     if not path.is_file():
@@ -106,7 +106,7 @@ def digest(content: object) -> str:
     """
     Hash plain contents: the same for equal keys in the same order, equal values and types.
 
-    :raises TypeError: Where something is not plain.
+    :raises TypeError: If something is not plain.
     """
     found = hashlib.sha256()
     _feed(found, content)

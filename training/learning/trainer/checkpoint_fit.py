@@ -54,7 +54,7 @@ def require_optimiser(path: Path, agent: Agent, found: Mapping[str, Any]) -> Non
     """
     Compare a checkpoint's optimiser with the one that it is to fill; torch compares little.
 
-    :raises CheckpointError: Where it is another.
+    :raises CheckpointError: If it is another.
     """
     wanted = agent.optimiser.state_dict()
     state, groups = found.get('state'), found.get('param_groups')
@@ -78,7 +78,7 @@ def require_online(path: Path, agent: Agent, content: Mapping[str, Any]) -> None
     """
     Look at what an online phase left: as many steps as are told, and a chunk that is under way.
 
-    :raises CheckpointError: Where that cannot be taken up.
+    :raises CheckpointError: If that cannot be taken up.
     """
     replay, explorer = content.get('replay'), content.get('explorer')
     if (replay is None) != (explorer is None):

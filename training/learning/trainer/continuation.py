@@ -58,8 +58,8 @@ def changed_lengths(
     :param now: Those that it is to go on with.
     :param step: Updates taken.
     :param environment_steps: Steps taken in the environment.
-    :returns: The old and the new value of each of :data:`LENGTHS` that differs.
-    :raises ContinuationError: Where any other setting differs, or a length cannot change so.
+    :return: The old and the new value of each of :data:`LENGTHS` that differs.
+    :raises ContinuationError: If any other setting differs, or a length cannot change so.
     """
     found = differences(before, now)
     for name, (old, new) in found.items():

@@ -61,7 +61,7 @@ class Explorer:
         """
         Take one step in the environment.
 
-        :returns: The transition, a value for each column of the replay buffer.
+        :return: The transition, a value for each column of the replay buffer.
         """
         if not self._queue:
             self._queue = list(np.asarray(

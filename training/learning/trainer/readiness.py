@@ -59,7 +59,7 @@ def require_export(agent: Agent, spec: PolicySpec, folder: Path) -> None:
     :param agent: As it is before the first update; left as it is.
     :param spec: What the policy is to say of itself.
     :param folder: Where the file stands for a moment; it exists.
-    :raises NotReady: Where the export that is to come would fail.
+    :raises NotReady: If the export that is to come would fail.
     """
     for package in ('onnx', 'onnxruntime'):
         if util.find_spec(package) is None:
@@ -95,7 +95,7 @@ def require_evaluation(
     :param act: See :func:`training.evaluation.episodes.run_episodes`.
     :param spec: What the policy is to say of itself.
     :param environment: The environments' name.
-    :raises NotReady: Where sizes or ranges differ, or a step fails.
+    :raises NotReady: If sizes or ranges differ, or a step fails.
     """
     for kind, space, size in (
             ('observation', environments.single_observation_space, spec.observation_size),
@@ -139,7 +139,7 @@ def require_space(agent: Agent, config: TrainConfig, run: Path) -> None:
     """
     Make sure that the disk has room for the run's checkpoints and logs.
 
-    :raises WriteError: Where it has not.
+    :raises WriteError: If it has not.
     """
     observation, action = len(agent.normaliser.mean), agent.chunk_size // config.horizon
     tensors = [*agent.state_dict().values(), *(agent.trained * MOMENTS)]
@@ -159,7 +159,7 @@ def require_chunk(terminals: np.ndarray, horizon: int, where: object) -> None:
     Make sure that an episode holds a chunk, as nothing is learned from one that crosses its end.
 
     :param terminals: Shape (steps,), 1 on the last step of an episode.
-    :raises NotReady: Where none does.
+    :raises NotReady: If none does.
     """
     ends = np.flatnonzero(terminals) + 1
     longest = int(np.diff(ends, prepend=0).max(initial=0))

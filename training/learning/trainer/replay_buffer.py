@@ -37,7 +37,7 @@ class ReplayBuffer:
     :param discount: Discount a step.
     :param device: Where the batches go; the transitions are kept there too.
     :param capacity: Most transitions kept; as many as the data has where 0.
-    :raises ValueError: Where the data is shorter than a chunk, or longer than the buffer.
+    :raises ValueError: If the data is shorter than a chunk, or longer than the buffer.
     """
 
     def __init__(

@@ -61,10 +61,10 @@ def train(
     :param config: Its settings.
     :param resume: Go on from the folder's checkpoint.
     :param init_from: Begin with the networks of this checkpoint, a file or the folder of a run.
-    :returns: How far the run has come.
-    :raises TrainingError: Where the folder already holds a run, the device is missing, a loss is
+    :return: How far the run has come.
+    :raises TrainingError: If the folder already holds a run, the device is missing, a loss is
         not finite, or nothing can be written any more (the last checkpoint stays).
-    :raises CompileError: Where compilation is asked for, and there is no compiler that works.
+    :raises CompileError: If compilation is asked for, and there is no compiler that works.
     """
     saved = run / 'checkpoint.pt'
     if saved.exists() and not resume:

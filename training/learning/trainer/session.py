@@ -85,7 +85,7 @@ class Session:
 
         A checkpoint is written before its evaluation, as what evaluates may fail.
 
-        :raises NotReady: Where an evaluation would fail later.
+        :raises NotReady: If an evaluation would fail later.
         """
         state, config, step = self._state, self._state.config, self._state.progress.step
         if self._log is None or self._environments is None:
@@ -228,7 +228,7 @@ def disk_errors(saved: Path) -> Iterator[None]:
     Say what a full or lost disk means for the run.
 
     :param saved: Where its checkpoint is.
-    :raises TrainingError: Where a write failed.
+    :raises TrainingError: If a write failed.
     """
     try:
         yield

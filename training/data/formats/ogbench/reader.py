@@ -48,7 +48,7 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
     :param environment: For example ``cube-single-singletask-task2-v0``.
     :param success_timing: ``pre`` where the state before a step decides its reward and mask, as
         in OGBench from 1.2 on; ``post`` where the state after it does, as in 1.1.
-    :raises DataError: Where the file is missing, cut off, lacks a key, has other dimensions
+    :raises DataError: If the file is missing, cut off, lacks a key, has other dimensions
         than the environment, or holds a number that is not finite.
     """
     scene = SCENES[scene_of(environment)]
@@ -85,7 +85,7 @@ def load_unrewarded(path: Path) -> Transitions:
     """
     Load a file of a scene that is not known; its rewards are left 0.
 
-    :raises DataError: Where the file is missing, damaged, or its arrays do not fit each other.
+    :raises DataError: If the file is missing, damaged, or its arrays do not fit each other.
     """
     with opened(path) as file:
         missing = [key for key in ('terminals', 'observations', 'actions') if key not in file]

@@ -95,7 +95,7 @@ def scene_of(environment: str) -> str:
 
     :param environment: For example ``scene-singletask-task3-v0``, or ``scene-singletask-v0`` for
         the scene's default task.
-    :returns: A key of :data:`SCENES`.
+    :return: A key of :data:`SCENES`.
     :raises DataError: For any other environment.
     """
     match = re.fullmatch(

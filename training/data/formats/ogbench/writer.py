@@ -42,7 +42,7 @@ def write(path: Path, data: Transitions, state: Mapping[str, np.ndarray] | None 
     :param path: Ends in ``.npz``.
     :param data: What to write.
     :param state: Some of :data:`STATE`, shape (steps + episodes, n), a row for each of the file's.
-    :raises DataError: Where a step's successor is not the next step's observation, which the
+    :raises DataError: If a step's successor is not the next step's observation, which the
         format has no room for; or where the state has another number of rows.
     """
     ends = np.flatnonzero(data.terminals)

@@ -57,7 +57,7 @@ def load(
     :param environment: For example ``lift-mh-low_dim``; ``none`` for any.
     :param filter_key: Name of a list of demonstrations under ``mask``; all of them where empty.
     :param keys: Parts of the observation, in order; Robomimic's usual ones where empty.
-    :raises DataError: Where the file is damaged, lacks something, is of another environment, or
+    :raises DataError: If the file is damaged, lacks something, is of another environment, or
         holds what is not plain numbers.
     """
     if not path.is_file():
@@ -72,7 +72,7 @@ def environment_name(path: Path) -> str:
     """
     Name robosuite's environment that a file is of, whether it is known or not.
 
-    :raises DataError: Where the file cannot be read or does not say it.
+    :raises DataError: If the file cannot be read or does not say it.
     """
     with opened(path) as file:
         return str(_env_args(file, NO_ENVIRONMENT)['env_name'])

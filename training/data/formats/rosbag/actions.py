@@ -74,7 +74,7 @@ class ActionScale:
         A position has its range then, which need not lie around zero, and a velocity its largest
         speed.
 
-        :raises DataError: Where nothing of it is there.
+        :raises DataError: If nothing of it is there.
         """
         low: list[float] = []
         high: list[float] = []
@@ -104,7 +104,7 @@ class ActionScale:
         """
         Put the parts of a command, by name, in order.
 
-        :raises DataError: Where one is missing, or of another size.
+        :raises DataError: If one is missing, or of another size.
         """
         for name, size, _ in self.fields:
             if name not in parts or len(parts[name]) != size:
@@ -140,9 +140,9 @@ def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
     Of a trajectory, that is its first point.
 
     :return: By name of the action field, SI units.
-    :raises DataError: Where no message of this type has such a field, or any says what the action
+    :raises DataError: If no message of this type has such a field, or any says what the action
         was.
-    :raises CommandError: Where this message has no command, such as a trajectory without a point,
+    :raises CommandError: If this message has no command, such as a trajectory without a point,
         which cancels the one before, or only a part of it.
     """
     parts = {}

@@ -89,7 +89,7 @@ def convert(
     :param paths: Bags.
     :param robot: Description of the robot.
     :param options: How they are read.
-    :raises DataError: Where no bag can be used, one is given twice, or nothing in them can be
+    :raises DataError: If no bag can be used, one is given twice, or nothing in them can be
         learned from.
     """
     report = Report()

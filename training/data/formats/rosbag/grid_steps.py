@@ -53,7 +53,7 @@ def grid_steps(
     such as a trajectory without a point, is a gap where it counts.
 
     :param period: Control period in ns.
-    :raises DataError: Where there are more steps than any robot makes.
+    :raises DataError: If there are more steps than any robot makes.
     """
     store = SampleStore(robot.sources)
     observer = Observer(robot)
