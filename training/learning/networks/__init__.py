@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Layers, networks, and the ONNX graphs that they are written to.
+Layers, neural networks, and the builder of their ONNX graphs.
 
 Imports :mod:`training.learning.distributed` and what is below it.
 """

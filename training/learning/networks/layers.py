@@ -12,11 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The layers of the networks, in as few passes over memory as PyTorch allows.
+Fused layers: linear, GELU and layer norm, in as few passes over memory as possible.
 
-A plain pass over the result of a product of 512 columns takes the CPU a hundredth of the product's
-time, but GELU and layer norm are made of a dozen. oneDNN adds the bias within the product, and
-GELU where no gradient is wanted; torch.compile makes one pass of what is left.
+On a CPU, one elementwise pass over the output of a 512-column matrix product takes a hundredth of
+the product's time, but GELU and layer norm take a dozen passes. oneDNN fuses the bias into the
+product, and the GELU too if no gradient is needed; torch.compile fuses the remaining passes into
+one.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ from torch.utils.flop_counter import register_flop_formula
 LAYER_NORM_EPSILON = 1e-6
 GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715 * GELU_LINEAR
-# Fewer rows are quicker without oneDNN, which lays the weights out anew for each product.
+# Below this number of rows oneDNN is slower, because it repacks the weights for each product.
 MANY = 128
 ONEDNN = torch.backends.mkldnn.is_available()
 
 
 class CompileError(ValueError):
-    """Nothing can be compiled here."""
+    """torch.compile does not work on this machine."""
 
 
 def many(rows: torch.Tensor) -> bool:
     """
-    Tell whether there is much to do, and no derivative to take along forward, as jvp does.
+    Tell whether there are many rows, and no forward-mode derivative (jvp) to propagate.
 
     :param rows: Shape (..., width).
     """
@@ -56,7 +57,7 @@ def many(rows: torch.Tensor) -> bool:
 
 def fuses(rows: torch.Tensor) -> bool:
     """
-    Tell whether oneDNN takes the products.
+    Tell whether oneDNN computes the matrix products.
 
     :param rows: Shape (..., inputs).
     """
@@ -66,7 +67,7 @@ def fuses(rows: torch.Tensor) -> bool:
 
 def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """
-    Take a product and add the bias.
+    Compute a linear layer: matrix product plus bias.
 
     :param rows: Shape (..., inputs).
     :param weight: Shape (outputs, inputs).
@@ -78,7 +79,7 @@ def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torc
 
 
 def activated(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """Take the GELU of :func:`linear`, whose arguments these are."""
+    """Compute the GELU of :func:`linear`; the arguments are the same."""
     if fuses(rows) and not torch.is_grad_enabled():
         return _product(rows, weight, bias, True)
     return gelu(linear(rows, weight, bias))
@@ -88,7 +89,7 @@ def activated(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> t
 def _product(
         rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None,
         activate: bool) -> torch.Tensor:
-    """Take a product with oneDNN: the bias, and GELU, cost no pass of their own."""
+    """Compute a product with oneDNN, with bias and GELU fused into it."""
     after = ('gelu', 'tanh') if activate else ('none', '')
     return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, after[0], [], after[1])
 
@@ -122,7 +123,7 @@ _product.register_autograd(_gradients, setup_context=_keep)
 
 
 class _Gelu(torch.autograd.Function):
-    """:func:`gelu` that keeps its slope, so that its gradient is one product."""
+    """:func:`gelu` that saves its derivative, so that its backward pass is one multiplication."""
 
     @staticmethod
     def forward(context: Any, rows: torch.Tensor) -> torch.Tensor:
@@ -146,9 +147,9 @@ def gelu(rows: torch.Tensor) -> torch.Tensor:
     """
     Apply the tanh-approximated GELU: x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), which is equal.
 
-    PyTorch's own takes a tanh, which costs the CPU twice as much as all of this.
+    PyTorch's own computes a tanh, which takes the CPU twice as long as this function.
 
-    :param rows: Any shape; overwritten where no gradient is wanted.
+    :param rows: Any shape; overwritten if no gradient is needed.
     """
     if torch.compiler.is_compiling():
         return rows * (rows * (GELU_LINEAR + GELU_CUBIC * rows * rows)).sigmoid()
@@ -158,18 +159,18 @@ def gelu(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _inner(rows: torch.Tensor) -> torch.Tensor:
-    """Twice the argument of the tanh, of which :func:`gelu` takes the sigmoid."""
+    """Twice the argument of the tanh; :func:`gelu` applies the sigmoid to it."""
     linear = rows.new_full((), GELU_LINEAR)
     return torch.addcmul(linear, rows, rows, value=GELU_CUBIC).mul_(rows)
 
 
 def normalise(rows: torch.Tensor) -> torch.Tensor:
     """
-    Normalise each row as a layer norm without scale and shift does.
+    Layer norm of each row, without scale and shift.
 
     Without a gradient this takes half the time of PyTorch's own.
 
-    :param rows: Shape (..., width); overwritten where no gradient is wanted.
+    :param rows: Shape (..., width); overwritten if no gradient is needed.
     """
     if torch.compiler.is_compiling():
         centred = rows - rows.mean(dim=-1, keepdim=True)
@@ -187,21 +188,22 @@ def compiled(
         function: Callable[..., torch.Tensor],
         device: torch.device) -> Callable[..., torch.Tensor]:
     """
-    Have a function of tensors compiled, anew for each shape that it meets.
+    Compile a function of tensors with torch.compile, once for each input shape.
 
-    :param device: Where the tensors will be.
-    :raises CompileError: If nothing compiles; something small is tried at once.
+    :param device: Device of the tensors.
+    :raises CompileError: If compilation fails; a small function is compiled immediately to find
+        out.
     """
-    # An update meets a dozen shapes; beyond the limit they would be evaluated without a word.
+    # An update has a dozen shapes; beyond the limit, torch would silently fall back to eager mode.
     torch._dynamo.config.recompile_limit = 64
-    # A constant of its own, which no earlier session has left in the compiler's cache.
+    # A new constant each time, so that the compiler's cache has no earlier result.
     novel = time.time()
     try:
         torch.compile(lambda rows: rows.sin() + novel)(torch.ones(MANY, device=device))
     except Exception as error:
         found = str(error).strip().splitlines()[0]
         raise CompileError(
-            f'compile: found nothing that compiles for the device {device} ({found}); install a '
-            'C++ compiler, g++, or name one in the variable CXX, or do without --compile'
+            f'compile: found no working compiler for the device {device} ({found}); install a '
+            'C++ compiler, g++, or set the variable CXX to one, or omit --compile'
             ) from error
     return torch.compile(function, dynamic=False)

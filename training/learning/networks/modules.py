@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The networks of actors and critics.
+Neural networks of actors and critics, and Polyak averaging of their parameters.
 
-They take one observation with several inputs, noise vectors or chunks, so that the observation's
-share of the first layer is computed once for all of them.
+Each takes one observation with several inputs (noise vectors or action chunks), so that the
+observation's part of the first layer is computed once for all of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from training.learning.networks.layers import activated, fuses, gelu, linear, ma
 
 class Normaliser(nn.Module):
     """
-    Shift and scale observations by statistics kept with the weights.
+    Observation normaliser: shift and scale by statistics that are stored with the weights.
 
     :param mean: Shape (obs_dim,).
     :param deviation: Shape (obs_dim,), positive.
@@ -54,7 +54,7 @@ class Normaliser(nn.Module):
 
 class ConditionedMLP(nn.Module):
     """
-    A multilayer perceptron on a state and an input, for several inputs of each state.
+    A multilayer perceptron on a state and an input, evaluated for several inputs per state.
 
     :param observation_size: Length of an observation.
     :param input_size: Length of an input.
@@ -63,7 +63,7 @@ class ConditionedMLP(nn.Module):
     """
 
     compiled: Callable[..., torch.Tensor] | None = None
-    """Stands for :meth:`evaluate` where there are many rows."""
+    """Compiled version of :meth:`evaluate`, used for many rows."""
 
     def __init__(
             self, observation_size: int, input_size: int, output_size: int,
@@ -81,7 +81,7 @@ class ConditionedMLP(nn.Module):
 
     def forward(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         """
-        Evaluate several inputs of each state.
+        Evaluate several inputs per state.
 
         :param state: Shape (B, obs_dim), normalised observations.
         :param inputs: Shape (B, N, input_size).
@@ -92,7 +92,7 @@ class ConditionedMLP(nn.Module):
         return self.evaluate(state, inputs)
 
     def evaluate(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        """Evaluate as :meth:`forward` does, never compiled."""
+        """Evaluate as :meth:`forward` does, without compilation."""
         first, *middle, last = cast(list[nn.Linear], list(self.layers))
         seen, given = first.weight.split([self.observation_size, self.input_size], dim=1)
         hidden = functional.linear(inputs, given)
@@ -105,16 +105,16 @@ class ConditionedMLP(nn.Module):
 
 class CriticEnsemble(nn.Module):
     """
-    Independent value networks, evaluated as one batched product a layer.
+    An ensemble of critics (value networks), evaluated as one batched product per layer.
 
     :param observation_size: Length of an observation.
     :param chunk_size: Horizon times action size.
     :param hidden: Widths of the hidden layers.
-    :param members: How many networks.
+    :param members: Number of critics.
     """
 
     compiled: Callable[..., torch.Tensor] | None = None
-    """Stands for :meth:`evaluate` where there are many rows."""
+    """Compiled version of :meth:`evaluate`, used for many rows."""
 
     def __init__(
             self, observation_size: int, chunk_size: int, hidden: Sequence[int],
@@ -139,11 +139,11 @@ class CriticEnsemble(nn.Module):
     def forward(
             self, state: torch.Tensor, chunk: torch.Tensor, frozen: bool = False) -> torch.Tensor:
         """
-        Values of several chunks of each state.
+        Values of several chunks per state.
 
         :param state: Shape (B, obs_dim), normalised observations.
         :param chunk: Shape (B, N, chunk_size).
-        :param frozen: Whether gradients reach the chunks alone, not the critics.
+        :param frozen: Whether gradients flow to the chunks only, not to the critics.
         :return: Shape (members, B, N).
         """
         if frozen:
@@ -154,7 +154,7 @@ class CriticEnsemble(nn.Module):
         return self.evaluate(state, chunk)
 
     def evaluate(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
-        """Evaluate as :meth:`forward` does, never compiled."""
+        """Evaluate as :meth:`forward` does, without compilation."""
         if not torch.is_grad_enabled() and fuses(chunk):
             return self._evaluate_each(state, chunk)
         batch, count, size = chunk.shape
@@ -173,7 +173,7 @@ class CriticEnsemble(nn.Module):
         return hidden.view(members, batch, count)
 
     def _evaluate_each(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
-        """Evaluate member by member, with the norms' scale and shift in the weights."""
+        """Evaluate member by member, with the scale and shift of the layer norms folded in."""
         seen, proposed = self.weights[0].split([self.observation_size, chunk.shape[2]], dim=1)
         from_observation = torch.matmul(state, seen) + self.biases[0]
         weights, biases = [], []
@@ -195,5 +195,5 @@ class CriticEnsemble(nn.Module):
 
 @torch.no_grad()
 def polyak_update(follower: nn.Module, leader: nn.Module, rate: float) -> None:
-    """Move a network's weights a fraction of the way to another's."""
+    """Update a target network (the follower) by Polyak averaging."""
     torch._foreach_lerp_(list(follower.parameters()), list(leader.parameters()), rate)

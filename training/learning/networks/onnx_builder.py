@@ -26,7 +26,7 @@ IR_VERSION = 10
 
 
 class Graph:
-    """Nodes in ONNX's text form, and the weights that they name; names are used once."""
+    """An ONNX graph under construction: nodes in ONNX's text format and named weights."""
 
     def __init__(self, weights: dict[str, np.ndarray] | None = None) -> None:
         self.weights: dict[str, np.ndarray] = {} if weights is None else weights
@@ -50,15 +50,16 @@ class Graph:
             self, name: str, network: ConditionedMLP, state: str, inputs: str, output: str,
             constants: tuple[float, ...] = ()) -> None:
         """
-        Add the nodes of a network on one state and several inputs.
+        Add the nodes of a multilayer perceptron on one state and several inputs.
 
-        The weights are stored once, however often one network is written.
+        The weights are stored once, even if one network is written several times.
 
-        :param name: Prefix of its weights' and values' names.
+        :param name: Prefix of the names of its weights and values.
         :param state: Name of a value, shape (1, obs_dim).
         :param inputs: Name of a value, shape (candidates, input_size less the constants).
-        :param output: Name to give to the result, shape (candidates, output_size).
-        :param constants: The last inputs, where they are the same for all; they go into the bias.
+        :param output: Name of the result, shape (candidates, output_size).
+        :param constants: Trailing inputs that are the same for all candidates; folded into the
+            bias.
         """
         layers: list[nn.Linear] = list(network.layers)  # type: ignore[arg-type]
         seen, given, fixed = layers[0].weight.split(
@@ -78,7 +79,7 @@ class Graph:
             self.line(f'{last} = Gemm ({output}_active_{i}, {name}_weight_{i}, {name}_bias_{i})')
 
     def clip(self, value: str, output: str) -> None:
-        """Add a node that clips to [-1, 1]."""
+        """Add a node that clips a value to [-1, 1]."""
         self.weight('lowest', torch.tensor(-1.0))
         self.weight('highest', torch.tensor(1.0))
         self.line(f'{output} = Clip ({value}, lowest, highest)')
