@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a policy must do to be trained, evaluated and exported like the others."""
+"""Base class of actors: the interface of a policy to training, evaluation and export."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ Info = dict[str, torch.Tensor]
 
 class Actor(nn.Module, ABC):
     """
-    A policy that turns a state and noise into a chunk of actions.
+    A policy that maps a state and noise to an action chunk.
 
-    Critic, replay buffer, evaluation, logging and export are the same for every policy; this is
-    all that differs. Parameters that require no gradient are the actor's own business.
+    Critic, replay buffer, evaluation, logging and export are the same for every policy; only the
+    actor differs. An actor updates parameters that require no gradient itself (see
+    :meth:`polyak_update`).
 
     :param config: The run's settings.
     :param observation_size: Length of an observation.
@@ -43,8 +44,9 @@ class Actor(nn.Module, ABC):
     """
 
     algorithm: ClassVar[str]
-    """What the policy file says of where its actions come from."""
-    # Whether the critic picks the best of several candidates, in targets and in execution.
+    """Name of the algorithm in the policy file."""
+    # Whether actions are best-of-N: the critic picks the best candidate, in targets and in
+    # execution.
     ranked = True
 
     def __init__(self, config: TrainConfig, observation_size: int, chunk_size: int) -> None:
@@ -52,13 +54,13 @@ class Actor(nn.Module, ABC):
         self.config = config
         self.observation_size = observation_size
         self.chunk_size = chunk_size
-        # An offline-to-online run clones first, and improves on it from the switch on.
+        # An offline-to-online run clones behaviour first, and improves on it in the online phase.
         self.improving = config.online_steps == 0 and config.improve_after == 0
 
     @abstractmethod
     def forward(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """
-        Draw chunks.
+        Sample action chunks.
 
         :param state: Shape (B, obs_dim), normalised observations.
         :param noise: Shape (B, N, chunk_size), standard normal.
@@ -73,10 +75,10 @@ class Actor(nn.Module, ABC):
         Loss of one batch; its gradient must not reach the critics.
 
         :param state: Shape (B, obs_dim), normalised observations.
-        :param chunk: Shape (B, chunk_size), the data's.
-        :param valid: Shape (B,), 0 where the chunk crosses an episode's end: it holds another
-            episode's actions, and is nothing to imitate.
-        :param critic: The live critics.
+        :param chunk: Shape (B, chunk_size), from the data.
+        :param valid: Shape (B,), 0 if the chunk crosses the end of an episode: it then contains
+            actions of another episode and must not be imitated.
+        :param critic: The online critics, not the target critics.
         :return: A scalar, and scalars to log, detached.
         """
 
@@ -85,21 +87,21 @@ class Actor(nn.Module, ABC):
         """
         Write the ONNX nodes of :meth:`forward`.
 
-        :param graph: Has ``state``, shape (1, obs_dim), and ``noise``, shape
-            (candidates, chunk_size); is given ``chunks``, of the noise's shape.
+        :param graph: Has the values ``state``, shape (1, obs_dim), and ``noise``, shape
+            (candidates, chunk_size); receives the output ``chunks``, of the shape of the noise.
         """
 
     def improve(self) -> None:
-        """Begin to improve on the data; the switch from the offline to the online phase."""
+        """Start policy improvement, at the switch from the offline to the online phase."""
         self.improving = True
 
     def update_targets(self) -> None:
-        """Let what follows the trained networks follow, after an update."""
+        """Update target or anchor networks by Polyak averaging, after an update."""
 
     def get_extra_state(self) -> torch.Tensor:
-        """Keep the phase beside the weights."""
+        """Save the phase with the weights."""
         return torch.tensor(self.improving)
 
     def set_extra_state(self, state: torch.Tensor) -> None:
-        """Take the phase back."""
+        """Restore the phase."""
         self.improving = bool(state)

@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The agent: any of the policies, with the critics that they all share.
+The actor-critic agent: an actor, a critic ensemble and its target network.
 
-The critic is the paper's (Koo et al., arXiv 2605.07727), which is Q-chunking's.
+The critic loss is the paper's (Koo et al., arXiv 2605.07727), which is that of Q-chunking.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from training.learning.networks.modules import (
     polyak_update,
 )
 
-# Chunks drawn a state when an agent is looked at.
+# Chunks sampled per state for the metrics of the log.
 LOOKS = 8
 
 
 class Agent(nn.Module):
     """
-    Actor, critics and target critics of one run.
+    Actor, critic ensemble and target critics of a run.
 
     :param config: The run's settings.
     :param observation_size: Length of an observation.
@@ -68,9 +68,9 @@ class Agent(nn.Module):
 
     def compile_networks(self) -> None:
         """
-        Have the networks' passes over many rows compiled, when they are first taken.
+        Compile the networks' forward passes over many rows; compilation happens at first use.
 
-        :raises CompileError: If there is no compiler that works.
+        :raises CompileError: If there is no working compiler.
         """
         for kind in (ConditionedMLP, CriticEnsemble):
             function = compiled(kind.evaluate, self.normaliser.mean.device)
@@ -80,14 +80,14 @@ class Agent(nn.Module):
 
     @property
     def candidates(self) -> int:
-        """N': chunks of which the critic picks the best."""
+        """Number of candidates N' of best-of-N."""
         return self.config.best_of if self.actor.ranked else 1
 
     def critic_loss(self, batch: Batch) -> tuple[torch.Tensor, Info]:
         """
-        Squared error to the discounted reward plus the value of the best of N' next chunks.
+        Squared temporal-difference error, bootstrapped from the best of N' next chunks.
 
-        Chunks that cross an episode's end count zero, and the mean is not renormalised.
+        Chunks that cross the end of an episode have weight zero, and the mean is not renormalised.
 
         :param batch: Observations normalised.
         """
@@ -109,7 +109,7 @@ class Agent(nn.Module):
 
     def actor_loss(self, batch: Batch) -> tuple[torch.Tensor, Info]:
         """
-        Loss of the policy; see the actors.
+        Loss of the actor; see :meth:`Actor.loss`.
 
         :param batch: Observations normalised.
         """
@@ -117,7 +117,7 @@ class Agent(nn.Module):
 
     def update(self, batch: Batch) -> Info:
         """
-        Take one step of Adam on both losses, then let what follows follow.
+        Take one Adam step on both losses, then update the target networks by Polyak averaging.
 
         :param batch: Observations in raw units.
         :return: Scalars to log, detached.
@@ -136,13 +136,13 @@ class Agent(nn.Module):
     @torch.no_grad()
     def look(self, batch: Batch) -> Info:
         """
-        Compare drawn chunks with the data's, for the log.
+        Compute metrics of sampled chunks against the data, for the log.
 
-        The noise has a stream of its own, so that looking changes nothing that is learned.
+        The noise has its own random stream, so that the metrics do not affect training.
 
         :param batch: Observations in raw units.
-        :return: Mean distance to the data's chunk, deviation of a state's candidates, and their
-            mean value.
+        :return: Mean distance to the data's chunk, standard deviation over the candidates of a
+            state, and their mean value.
         """
         batch = batch.normalised(self.normaliser)
         stream = torch.Generator(batch.chunk.device).manual_seed(0)
@@ -158,14 +158,14 @@ class Agent(nn.Module):
                 self.critic(batch.observation, chunks).mean(dim=0))}
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set Adam's rate from the next update on."""
+        """Set Adam's learning rate for the following updates."""
         for group in self.optimiser.param_groups:
             group['lr'] = rate
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """
-        Choose the best of the candidates that the noise stands for.
+        Choose an action chunk: best-of-N over one candidate per noise vector.
 
         :param observation: Shape (obs_dim,), raw units.
         :param noise: Shape (candidates, chunk_size), already scaled.

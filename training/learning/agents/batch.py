@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A batch of transitions."""
+"""A batch of action chunks sampled from the replay buffer."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from training.learning.networks.modules import Normaliser
 @dataclass(frozen=True)
 class Batch:
     """
-    Chunks with what the critic and the actor need.
+    Action chunks with the observations and returns that critic and actor need.
 
     :param observation: Shape (B, obs_dim).
     :param chunk: Shape (B, horizon * act_dim).
     :param next_observation: Shape (B, obs_dim), after the chunk.
-    :param reward: Shape (B,), discounted sum over the chunk.
-    :param mask: Shape (B,), 0 where the task was solved within the chunk.
-    :param valid: Shape (B,), 0 where the chunk crosses an episode's end.
+    :param reward: Shape (B,), discounted sum of rewards over the chunk.
+    :param mask: Shape (B,), 0 if the task was solved within the chunk: no bootstrapping.
+    :param valid: Shape (B,), 0 if the chunk crosses the end of an episode.
     """
 
     observation: torch.Tensor
@@ -43,7 +43,7 @@ class Batch:
     valid: torch.Tensor
 
     def normalised(self, normaliser: Normaliser) -> Batch:
-        """Apply a normaliser to both observations."""
+        """Normalise both observations."""
         return replace(
             self, observation=normaliser(self.observation),
             next_observation=normaliser(self.next_observation))

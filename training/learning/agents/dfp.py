@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The Drifting Field Policy: one forward pass, moved along a drifting field.
+The Drifting Field Policy: a one-step policy trained with a drifting field.
 
 Koo et al., "Drifting Field Policy", arXiv 2605.07727.
 """
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 class DriftingActor(Actor):
     """
-    Drifts to the data's chunk, and to the chunks that the critic likes best.
+    Drifts towards the data's chunk, and towards the top-K candidates of an anchor policy.
 
-    The second drift's candidates come from the anchor policy, a copy that follows slowly: that
-    is the trust region.
+    The anchor policy is a slowly updated copy of the actor (Polyak averaging). Choosing the top K
+    from its candidates, instead of the actor's, acts as a trust region.
     """
 
     algorithm = 'Drifting Field Policy (arXiv 2605.07727)'
@@ -50,13 +50,13 @@ class DriftingActor(Actor):
         self.anchor = copy.deepcopy(self.network).requires_grad_(False)
 
     def forward(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Draw chunks in one pass; see :meth:`Actor.forward`."""
+        """Sample chunks in one forward pass; see :meth:`Actor.forward`."""
         return self.network(state, noise).clamp(-1, 1)
 
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
             critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
-        """Drift to the data's chunk, plus lambda times drift to the anchor's best K of N."""
+        """Drift loss to the data's chunk, plus lambda times that to the anchor's top K of N."""
         config = self.config
         generated = self.network(
             state, distributed.noise(len(state), config.generated, self.chunk_size, state.device))
@@ -80,7 +80,7 @@ class DriftingActor(Actor):
     def _best_of_anchor(
             self, state: torch.Tensor,
             critic: CriticEnsemble) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Best K of N chunks of the anchor policy, their pool's mean value, and their own."""
+        """Top K of N chunks of the anchor policy, the mean value of all N, and that of the K."""
         noise = distributed.noise(len(state), self.config.pool, self.chunk_size, state.device)
         pool = self.anchor(state, self.config.noise_scale * noise).clamp(-1, 1)
         values = critic(state, pool).mean(dim=0)
@@ -89,12 +89,12 @@ class DriftingActor(Actor):
         return chosen, distributed.batch_mean(values), distributed.batch_mean(best.values)
 
     def improve(self) -> None:
-        """Begin to improve: the anchor becomes a copy of the policy as it is now."""
+        """Start policy improvement, with the anchor policy as a copy of the current policy."""
         super().improve()
         polyak_update(self.anchor, self.network, 1.0)
 
     def update_targets(self) -> None:
-        """Let the anchor policy follow."""
+        """Update the anchor policy by Polyak averaging."""
         if self.improving and self.config.value_weight > 0:
             polyak_update(self.anchor, self.network, self.config.anchor_rate)
 

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The drifting field and its loss, in the form of the paper's release.
+The drifting field and its loss, as in the paper's released code.
 
 Koo et al., "Drifting Field Policy", arXiv 2605.07727; Deng et al., "Generative Modeling via
-Drifting", arXiv 2602.04770. Generated chunks are pulled to the positives and pushed from each
+Drifting", arXiv 2602.04770. Generated chunks are attracted by the positives and repelled by each
 other; the loss moves each chunk one step along that field.
 """
 
@@ -41,17 +41,17 @@ def drift_loss(
     """
     Loss whose gradient moves each generated chunk along the drifting field.
 
-    Scale and force norm are means over the whole batch, so the loss couples its states; with one
-    bandwidth its value is 1 by construction, and the raw force is the number to watch.
+    Scale and force norm are means over the whole batch, so the loss couples its states. With one
+    bandwidth its value is 1 by construction; monitor the raw force instead.
 
-    :param generated: Shape (B, G, S), the policy's chunks, with gradient.
-    :param positives: Shape (B, P, S), what they are pulled to.
+    :param generated: Shape (B, G, S), chunks sampled from the policy, with gradient.
+    :param positives: Shape (B, P, S), chunks that attract.
     :param bandwidths: Kernel widths, in units of the mean distance.
-    :param negatives: Shape (B, M, S), what they are pushed from besides each other.
-    :param weights: Shape (B,), 0 for states that are not to count, anywhere.
+    :param negatives: Shape (B, M, S), chunks that repel, in addition to the generated ones.
+    :param weights: Shape (B,), weight of each state; 0 excludes it from every mean.
     :return: The loss, a scalar, and an info dictionary: ``force``, shape (bandwidths,), mean
         squared force before its normalisation; ``scale``, the mean distance.
-    :raises ValueError: If shapes do not fit, or a bandwidth is not positive.
+    :raises ValueError: If shapes do not match, or a bandwidth is not positive.
     """
     _check(generated, positives, bandwidths, negatives)
     with torch.no_grad():
@@ -91,7 +91,7 @@ def _force(logits: torch.Tensor, targets: torch.Tensor, repelling: int) -> torch
 
     :param logits: Shape (B, G, T), minus distance over bandwidth.
     :param targets: Shape (B, T, S), in scaled coordinates, the repelling ones first.
-    :param repelling: How many of the targets repel.
+    :param repelling: Number of targets that repel.
     :return: Shape (B, G, S).
     """
     affinity = (logits.softmax(dim=2) * logits.softmax(dim=1)).clamp_min(AFFINITY_FLOOR).sqrt()

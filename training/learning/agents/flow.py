@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-BFN and QC-BFN: a flow-matching policy, cloned; the critic picks the best of its candidates.
+Best-of-N flow matching (BFN, QC-BFN): behaviour cloning with a flow policy, best-of-N actions.
 
 Lipman et al., "Flow Matching for Generative Modeling", arXiv 2210.02747, with straight paths; as
 an offline-to-online baseline in Li et al., "Reinforcement Learning with Action Chunking",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 class Flow(ConditionedMLP):
     """
-    A velocity field from noise at time 0 to chunks at time 1.
+    A velocity field that transports noise at time 0 to chunks at time 1.
 
     :param observation_size: Length of an observation.
     :param chunk_size: Length of a chunk.
@@ -50,7 +50,7 @@ class Flow(ConditionedMLP):
     def velocity(
             self, state: torch.Tensor, place: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """
-        Velocity at a place and a time.
+        Velocity at a point and a time.
 
         :param state: Shape (B, obs_dim), normalised observations.
         :param place: Shape (B, N, chunk_size).
@@ -61,7 +61,7 @@ class Flow(ConditionedMLP):
 
     def integrate(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """
-        Follow the field from noise in Euler steps.
+        Integrate the field from noise in Euler steps.
 
         :param state: Shape (B, obs_dim).
         :param noise: Shape (B, N, chunk_size).
@@ -75,11 +75,11 @@ class Flow(ConditionedMLP):
     def matching_loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """
-        Squared error to the velocity of a straight path from noise to the data's chunk.
+        Flow-matching loss: squared error to the velocity of a straight path from noise to data.
 
         :param state: Shape (B, obs_dim).
         :param chunk: Shape (B, chunk_size).
-        :param valid: Shape (B,), how much each row counts.
+        :param valid: Shape (B,), weight of each row.
         """
         data = chunk.unsqueeze(1)
         noise = distributed.noise(len(state), 1, chunk.shape[1], state.device)
@@ -89,10 +89,10 @@ class Flow(ConditionedMLP):
 
     def write_integration(self, graph: Graph, output: str) -> None:
         """
-        Write the Euler steps one after the other; the weights are stored once.
+        Write the unrolled Euler steps; the weights are stored once.
 
         :param graph: Has ``state`` and ``noise``.
-        :param output: Name to give to the clipped chunks.
+        :param output: Name of the clipped chunks.
         """
         place = 'noise'
         graph.weight('euler_step', torch.tensor(1 / self.steps))
@@ -106,7 +106,7 @@ class Flow(ConditionedMLP):
 
 
 class FlowActor(Actor):
-    """Clones with a flow; improvement is the critic's choice among candidates."""
+    """Behaviour cloning by flow matching; the only policy improvement is best-of-N."""
 
     algorithm = 'best-of-N flow matching (BFN, arXiv 2507.07969)'
 
@@ -121,7 +121,7 @@ class FlowActor(Actor):
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
             critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
-        """Flow matching alone."""
+        """Flow-matching loss only."""
         loss = self.flow.matching_loss(state, chunk, valid)
         return loss, {'flow_loss': loss.detach()}
 

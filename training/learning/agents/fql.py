@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-FQL and QC-FQL: a flow clones, and a one-step student imitates it and climbs the critic.
+Flow Q-learning (FQL, QC-FQL): a one-step student distils a flow policy and maximises the value.
 
 Park, Li and Levine, "Flow Q-Learning", arXiv 2502.02538; with chunks in Li et al., arXiv
-2507.07969. As there, the value is the mean of the critics, and is divided by its mean size only
-where asked for; alpha is to be tuned for each environment.
+2507.07969. As there, the value is the mean over the critic ensemble, and is divided by its mean
+absolute value only if ``normalise_value`` is set; alpha must be tuned for each environment.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from training.learning.networks.modules import ConditionedMLP, CriticEnsemble
 if TYPE_CHECKING:
     from training.learning.networks.onnx_builder import Graph
 
-# Values smaller than this in the mean are not divided by it: untrained critics may say zero.
+# Lower bound of the mean absolute value to divide by: untrained critics may return zero.
 SMALLEST = 1e-6
 
 
 class DistilledActor(Actor):
     """
-    A one-step student of a flow.
+    A one-step student distilled from a flow policy.
 
-    The student has climbed the critic already, so nothing is left to choose among candidates.
+    The student maximises the value already, so there is no best-of-N.
     """
 
     algorithm = 'flow Q-learning (FQL, arXiv 2502.02538)'
@@ -54,13 +54,13 @@ class DistilledActor(Actor):
         self.student = ConditionedMLP(observation_size, chunk_size, chunk_size, config.hidden)
 
     def forward(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Ask the student; see :meth:`Actor.forward`."""
+        """Sample chunks from the student; see :meth:`Actor.forward`."""
         return self.student(state, noise).clamp(-1, 1)
 
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
             critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
-        """Flow matching, plus alpha times the distance to the teacher, minus the value."""
+        """Flow-matching loss, plus alpha times the distillation loss, minus the value."""
         matching = self.flow.matching_loss(state, chunk, valid)
         noise = distributed.noise(len(state), 1, self.chunk_size, state.device)
         with torch.no_grad():
@@ -77,6 +77,6 @@ class DistilledActor(Actor):
             'value_of_student': value.detach()}
 
     def write(self, graph: Graph) -> None:
-        """Write the student, clipped; the teacher stays behind. See :meth:`Actor.write`."""
+        """Write the student with clipping, without the teacher; see :meth:`Actor.write`."""
         graph.mlp('actor', self.student, 'state', 'noise', 'unclipped')
         graph.clip('unclipped', 'chunks')

@@ -12,16 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-MVP: a MeanFlow policy, cloned in one step; the critic picks the best of its candidates.
+Best-of-N MeanFlow (MVP): one-step behaviour cloning with a mean velocity field.
 
 Geng et al., "Mean Flows for One-step Generative Modeling", arXiv 2505.13447, sections 4.1 and 4.2,
-with times drawn evenly and the plain squared error (their weight with p = 0), which is flow
-matching's: the two policies differ in the field alone.
+with uniformly drawn times and the plain squared error (their weight with p = 0), as in flow
+matching: the two policies differ only in the field.
 
 Zhan et al., "Mean Flow Policy with Instantaneous Velocity Constraint for One-step Action
-Generation", arXiv 2602.13810, is the policy (MVP). Its constraint is the mean velocity's boundary
-condition: over no time at all it is the velocity. Here the rows with r = t, a share
-``instantaneous`` of the batch, state it; the weight that MVP gives it is not reproduced.
+Generation", arXiv 2602.13810, is the policy (MVP). Its constraint is the boundary condition of the
+mean velocity: over an interval of length zero it equals the instantaneous velocity. Here the rows
+with r = t, a share ``instantaneous`` of the batch, train that condition; MVP's weight of it is not
+reproduced.
 """
 
 from __future__ import annotations
@@ -44,15 +45,15 @@ class MeanFlowActor(Actor):
     """
     Learns the mean velocity between two times of the straight path from data to noise.
 
-    Time 0 is the data and time 1 is noise, as in the paper, so that a chunk is the noise minus
-    the mean velocity over the whole path.
+    Time 0 is the data and time 1 is noise, as in the paper, so a chunk is the noise minus the mean
+    velocity over the whole path.
     """
 
     algorithm = 'best-of-N MeanFlow (MVP, arXiv 2602.13810; MeanFlow, arXiv 2505.13447)'
 
     def __init__(self, config: TrainConfig, observation_size: int, chunk_size: int) -> None:
         super().__init__(config, observation_size, chunk_size)
-        # Inputs: place, the earlier time r, the later time t.
+        # Inputs: point, the earlier time r, the later time t.
         self.network = ConditionedMLP(
             observation_size, chunk_size + 2, chunk_size, config.hidden)
 
@@ -71,14 +72,14 @@ class MeanFlowActor(Actor):
         return self.network(state, torch.cat([place, earlier, later], dim=2))
 
     def forward(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Go the whole path in one step; see :meth:`Actor.forward`."""
+        """Sample chunks in one step from noise to data; see :meth:`Actor.forward`."""
         start = torch.zeros_like(noise[:, :, :1])
         return (noise - self.velocity(state, noise, start, start + 1)).clamp(-1, 1)
 
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
             critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
-        """Squared error to v - (t - r) du/dt; where r = t that is the velocity v itself."""
+        """MeanFlow loss: squared error to v - (t - r) du/dt, which is v itself if r = t."""
         data = chunk.unsqueeze(1)
         noise = distributed.noise(len(state), 1, self.chunk_size, state.device)
         times = distributed.uniform(len(state), 2, state.device).sort(dim=1).values
@@ -103,7 +104,7 @@ class MeanFlowActor(Actor):
         return loss, {'meanflow_loss': loss.detach()}
 
     def _apart(self, count: int, device: torch.device) -> torch.Tensor:
-        """Spread the rows whose two times differ evenly over the batch; shape (B,), boolean."""
+        """Select the rows with r < t, evenly spaced in the batch; shape (B,), boolean."""
         share = 1 - self.config.instantaneous
         number = distributed.rows(torch.arange(
             count * distributed.count(), dtype=torch.float64, device=device))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One file a policy: what it draws, what it learns from, and how it is written to ONNX."""
+"""Registry of actors, by the name of the policy."""
 
 from training.learning.agents.actor import Actor
 from training.learning.agents.dfp import DriftingActor
@@ -21,4 +21,4 @@ from training.learning.agents.meanflow import MeanFlowActor
 
 ACTORS: dict[str, type[Actor]] = {
     'dfp': DriftingActor, 'flow': FlowActor, 'fql': DistilledActor, 'meanflow': MeanFlowActor}
-"""The actor of each value of the setting ``policy``."""
+"""Actor class for each value of the setting ``policy``."""
