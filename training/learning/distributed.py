@@ -12,11 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Several processes that share a batch, as if one had it whole.
+Distributed data-parallel training: several processes share a batch.
 
-Every rank draws the whole batch's random numbers and keeps its own rows, means run over all
-ranks, and gradients are summed: two ranks of half the batch do what one rank of the whole does,
-and every rank has the same random state. Without torch.distributed all of this is the plain thing.
+Every rank draws the random numbers of the whole batch and keeps its own rows, means are taken over
+all ranks, and gradients are summed. So two ranks with half a batch each compute the same as one
+rank with the whole batch, and all ranks have the same random state. Without torch.distributed, the
+functions here act on a single process.
 """
 
 from __future__ import annotations
@@ -29,20 +30,21 @@ import os
 import torch
 from torch import distributed
 
-# It takes the group of its import as defaults of its functions, and torch.optim imports it late:
-# the group would never end, and its threads would abort the process now and then as it exits.
+# Its functions bind the process group that exists at import as a default, and torch.optim imports
+# it late: the group would never be released, and its threads would sometimes abort the process at
+# exit.
 import torch.distributed.nn
 
-# A rank waits so long for the others: one of them may be evaluating.
+# Timeout of a rank that waits for the others: one of them may be evaluating.
 PATIENCE = timedelta(hours=1)
 
 
 @contextmanager
 def group(device: str) -> Iterator[None]:
     """
-    Join the processes that torchrun started; alone, do nothing.
+    Join the process group that torchrun started; do nothing in a single process.
 
-    :param device: ``cpu``, or ``cuda`` for one GPU a process (not verified on a GPU).
+    :param device: ``cpu``, or ``cuda`` for one GPU per process (not verified on a GPU).
     """
     if int(os.environ.get('WORLD_SIZE', '1')) == 1 or distributed.is_initialized():
         yield
@@ -58,11 +60,12 @@ def group(device: str) -> Iterator[None]:
 
 def anywhere(flag: bool, device: str) -> bool:
     """
-    Tell whether a flag is set on any rank, the same answer on all of them.
+    Tell whether a flag is set on any rank; all ranks get the same answer.
 
-    A signal that reaches the ranks at different moments stops them at the same update. It is a
-    message of its own: 0.3 ms between two processes of one machine over gloo, where an update
-    takes 120 ms (preset ``cpu``) to 440 ms (``cube-single``). On a GPU it waits for the device.
+    So a signal that reaches the ranks at different times stops them at the same update. It takes a
+    separate all-reduce: 0.3 ms between two processes on one machine over gloo, compared with
+    120 ms (preset ``cpu``) to 440 ms (``cube-single``) for an update. On a GPU it
+    synchronises with the device.
     """
     if count() == 1:
         return flag
@@ -72,18 +75,18 @@ def anywhere(flag: bool, device: str) -> bool:
 
 
 def count() -> int:
-    """How many processes share the batch."""
+    """Count the processes that share the batch (world size)."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def own() -> int:
-    """Which of them this is, from 0."""
+    """Rank of this process, from 0."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def rows(whole: torch.Tensor) -> torch.Tensor:
     """
-    Keep this rank's rows of what all ranks have.
+    Select this rank's rows of a tensor that all ranks hold.
 
     :param whole: Shape (B, ...); B is a multiple of the number of ranks.
     :return: Shape (B / ranks, ...).
@@ -95,7 +98,7 @@ def noise(batch: int, candidates: int, size: int, device: torch.device) -> torch
     """
     Draw standard normal noise for this rank's rows.
 
-    :param batch: This rank's rows.
+    :param batch: Number of this rank's rows.
     :return: Shape (batch, candidates, size).
     """
     return rows(torch.randn(batch * count(), candidates, size, device=device))
@@ -103,9 +106,9 @@ def noise(batch: int, candidates: int, size: int, device: torch.device) -> torch
 
 def uniform(batch: int, size: int, device: torch.device) -> torch.Tensor:
     """
-    Draw numbers evenly from [0, 1) for this rank's rows.
+    Draw uniform random numbers from [0, 1) for this rank's rows.
 
-    :param batch: This rank's rows.
+    :param batch: Number of this rank's rows.
     :return: Shape (batch, size).
     """
     return rows(torch.rand(batch * count(), size, device=device))
@@ -113,13 +116,13 @@ def uniform(batch: int, size: int, device: torch.device) -> torch.Tensor:
 
 def batch_mean(values: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
     """
-    Mean over the batch of all ranks.
+    Weighted mean over the batch of all ranks.
 
-    Its gradient is this rank's part, so that gradients are to be summed over ranks.
+    Its gradient is this rank's part only, so gradients must be summed over ranks.
 
     :param values: Shape (B, ...), this rank's.
-    :param weights: Shape (B,), how much each row counts; all the same where None.
-    :return: A scalar; 0 where no row counts.
+    :param weights: Shape (B,), weight of each row; equal weights if None.
+    :return: A scalar; 0 if all weights are 0.
     """
     if count() == 1 and weights is None:
         return values.mean()
@@ -137,7 +140,7 @@ def batch_mean(values: torch.Tensor, weights: torch.Tensor | None = None) -> tor
 
 
 def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Add up every rank's gradients, in one message."""
+    """Sum gradients over all ranks, in one all-reduce."""
     if count() == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
