@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A training run: replay buffer, updates, online phase, checkpoints.
+Trainer: replay buffer, gradient updates, online phase, checkpoints, logs.
 
 Imports :mod:`training.evaluation` and what is below it.
 """

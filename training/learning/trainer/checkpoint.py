@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checkpoints: everything that a run needs to go on as if it had never stopped."""
+"""Checkpoints: the complete state of a run, to resume it exactly where it stopped."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ from training.learning.trainer.continuation import changed_lengths, Continuation
 from training.learning.trainer.explorer import Explorer
 from training.learning.trainer.replay_buffer import ReplayBuffer
 
-# Who reads checkpoints catches its errors.
+# Re-exported: code that reads checkpoints catches its errors.
 __all__ = ('CheckpointError', 'read')
-# What a specification says of the run's past, which a run that goes on says too.
+# Provenance keys of a run's history, which a resumed run keeps.
 PAST = ('initialised_from', 'continued')
 
 
 @dataclass
 class Progress:
     """
-    How far a run has come.
+    Progress of a run.
 
-    :param step: Updates taken.
-    :param environment_steps: Steps of the online phase.
+    :param step: Number of updates.
+    :param environment_steps: Number of environment steps in the online phase.
     :param wall_seconds: Time spent in updates and evaluations, over all sessions.
-    :param cpu_seconds: Processor time of the same, all threads together, without that of
-        environments in processes of their own.
+    :param cpu_seconds: CPU time of the same, summed over threads, without that of environments in
+        separate processes.
     """
 
     step: int = 0
@@ -67,18 +67,18 @@ class Progress:
 @dataclass
 class RunState:
     """
-    Everything that changes while a run goes on, and what it was made from.
+    State of a run: everything that changes during training, and its inputs.
 
     :param config: The run's settings.
-    :param spec: What the policy is to say of itself.
+    :param spec: Specification of the policy.
     :param agent: Networks and optimiser.
-    :param buffer: The transitions.
-    :param generator: Source of the batches.
+    :param buffer: Replay buffer.
+    :param generator: Random generator that samples the batches.
     :param progress: Counters.
-    :param data: Where the transitions come from.
-    :param file: Which of the data's files is in the buffer.
-    :param explorer: The online phase's robot, once there is one.
-    :param notes: What to tell the user when the run begins.
+    :param data: Source of the transitions.
+    :param file: Index of the data file that is in the buffer.
+    :param explorer: Actor in the environment, once the online phase has begun.
+    :param notes: Messages to print when the run begins.
     """
 
     config: TrainConfig
@@ -95,9 +95,9 @@ class RunState:
 
 def save(path: Path, state: RunState) -> None:
     """
-    Write a checkpoint in one piece, with the hash of its contents.
+    Write a checkpoint atomically, with the hash of its contents.
 
-    The data file's transitions are not in it, those that an online phase added are.
+    It contains the transitions that an online phase added, but not those of the data file.
 
     :raises OSError: If it cannot be written; an earlier checkpoint there is kept.
     """
@@ -116,7 +116,7 @@ def save(path: Path, state: RunState) -> None:
 
 
 def build_agent(config: TrainConfig, spec: PolicySpec) -> Agent:
-    """Make an agent of the right sizes, to be filled by :func:`restore`."""
+    """Build an agent of the right sizes, with weights to be loaded."""
     size = spec.observation_size
     normaliser = Normaliser(torch.zeros(size), torch.ones(size))
     return Agent(config, size, spec.action_size, normaliser)
@@ -126,8 +126,8 @@ def load_agent(path: Path) -> tuple[Agent, TrainConfig, PolicySpec, Progress]:
     """
     Rebuild a checkpoint's agent on the CPU, for evaluation and export.
 
-    :raises CheckpointError: See :func:`training.learning.trainer.checkpoint_file.read`; also
-        where its networks are not those of its own settings.
+    :raises CheckpointError: See :func:`training.learning.trainer.checkpoint_file.read`; also if
+        its networks do not match its own settings.
     """
     content = read(path, tell=True)
     config, spec, progress = _said(path, content)
@@ -139,12 +139,13 @@ def load_agent(path: Path) -> tuple[Agent, TrainConfig, PolicySpec, Progress]:
 
 def restore(path: Path, state: RunState) -> dict[str, Any]:
     """
-    Put a checkpoint's state into a run that is to go on.
+    Restore a checkpoint into a run that resumes.
 
     :param path: The checkpoint.
-    :param state: The run as it was set up; networks, random states and counters are replaced.
-    :return: The checkpoint's contents, for the online phase to be taken up from.
-    :raises CheckpointError: If the settings or the data differ; the message names the first.
+    :param state: The run as set up; networks, random states and counters are replaced.
+    :return: The contents of the checkpoint, to resume the online phase from.
+    :raises CheckpointError: If the settings or the data differ; the message names the first
+        difference.
     """
     content = read(path, tell=True)
     before, spec, progress = _said(path, content)
@@ -169,7 +170,7 @@ def restore(path: Path, state: RunState) -> dict[str, Any]:
     if lengths:
         state.notes.append(f'{path}: {told(before, state.config, progress.step)}')
         past['continued'] = [*past.get('continued', []), {'at': progress.step, **lengths}]
-    # The networks may have come with a normaliser that is not of this run's data.
+    # The normaliser may be that of another run's data, if its networks were taken over.
     past['normalisation'] = spec.provenance.get(
         'normalisation', state.spec.provenance['normalisation'])
     state.spec = replace(state.spec, provenance={**state.spec.provenance, **past})
@@ -178,15 +179,16 @@ def restore(path: Path, state: RunState) -> dict[str, Any]:
 
 def initialise(path: Path, state: RunState) -> None:
     """
-    Begin a run with the networks of another run's checkpoint, and with nothing else of it.
+    Initialise a run with the networks of another run's checkpoint, and nothing else.
 
-    Its normaliser comes with the networks, which mean nothing without it. Updates, optimiser,
-    schedule and random numbers begin anew. The specification says where the networks came from.
+    The normaliser is taken over with the networks, which are useless without it. Update counter,
+    optimiser, schedule and random numbers start afresh. The specification records the origin of
+    the networks.
 
-    :param path: The other run's checkpoint, or its folder.
-    :param state: The run as it was set up.
-    :raises CheckpointError: If the file cannot be read, or the other run's networks or data
-        have another shape or meaning.
+    :param path: Checkpoint or folder of the other run.
+    :param state: The run as set up.
+    :raises CheckpointError: If the file cannot be read, or the other run's networks or data differ
+        in shape or meaning.
     """
     path = path / 'checkpoint.pt' if path.is_dir() else path
     content = read(path, tell=True)
@@ -195,7 +197,7 @@ def initialise(path: Path, state: RunState) -> None:
         theirs, ours = getattr(config, name), getattr(state.config, name)
         if theirs != ours:
             raise CheckpointError(
-                f'{path}: was trained with {name} {theirs!r}, now asked for {ours!r}; begin with '
+                f'{path}: was trained with {name} {theirs!r}, now asked for {ours!r}; start from '
                 'networks of the same settings')
     for kind in ('observation', 'action'):
         theirs, ours = (
@@ -207,11 +209,11 @@ def initialise(path: Path, state: RunState) -> None:
                  if pair[0] != pair[1]), min(len(theirs), len(ours)))
             raise CheckpointError(
                 f'{path}: {kind} field {i}: found {_part(theirs, i)}, the data '
-                f'{state.config.data} have {_part(ours, i)}; begin with networks that learned '
-                'from the same fields')
+                f'{state.config.data} have {_part(ours, i)}; start from networks that were '
+                'trained on the same fields')
     require_agent(path, state.agent, content['agent'])
     state.agent.load_state_dict(content['agent'])
-    # Whether it improves yet is a matter of this run's own phases.
+    # Policy improvement starts by this run's own schedule.
     state.agent.actor.improving = False
     origin = {
         'name': spec.name, 'run': path.parent.name, 'steps': progress.step,
@@ -225,11 +227,11 @@ def initialise(path: Path, state: RunState) -> None:
             'normalisation', state.spec.provenance['normalisation'])})
     state.notes.append(
         f'{path}: the networks and the normaliser are those of {spec.name!r} after '
-        f'{progress.step} updates; the optimiser and the learning rate begin anew')
+        f'{progress.step} updates; the optimiser and the learning-rate schedule start afresh')
 
 
 def _said(path: Path, content: Mapping[str, Any]) -> tuple[TrainConfig, PolicySpec, Progress]:
-    """Read settings, specification and counters of a checkpoint."""
+    """Parse settings, specification and counters of a checkpoint."""
     try:
         config = TrainConfig.from_json(content['config'])
         spec = PolicySpec.from_json(content['spec'])
@@ -255,7 +257,7 @@ def _data_hash(path: Path, spec: PolicySpec) -> str:
     found = data.get('sha256') if isinstance(data, Mapping) else None
     if not isinstance(found, str):
         raise CheckpointError(
-            f'{path}: found no hash of the data that it was trained on; {REMEDY}')
+            f'{path}: found no hash of its training data; {REMEDY}')
     return found
 
 
@@ -267,7 +269,7 @@ def _restore_random(path: Path, state: RunState, content: Mapping[str, Any]) -> 
             torch.cuda.set_rng_state_all(content['cuda_random'])
     except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, RecursionError) as error:
         raise CheckpointError(
-            f'{path}: found states of random numbers that cannot be taken up '
+            f'{path}: found states of random generators that cannot be restored '
             f'({str(error)[:200]}); {REMEDY}') from error
 
 

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A checkpoint's file: written in one piece with a hash of its contents, checked as it is read.
+Checkpoint files: atomic writing, with a hash of the contents that is verified on reading.
 
 The contents are plain: dictionaries, lists, text, numbers and tensors. Nothing in a file is ever
-executed, and whatever is wrong with one is said with its path and what to do.
+executed. Every error names the path, the fault and the remedy.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ import torch
 from training.files import atomic_path
 
 FORMAT = 2
-# Where the hash of everything else stands.
+# Key of the hash of all other contents.
 HASH = 'sha256'
-# What every checkpoint has, and what one of an online phase has besides.
+# Required keys of a checkpoint, and optional ones: of an online phase, of CUDA.
 PARTS: dict[str, type] = {
     'config': str, 'spec': str, 'agent': dict, 'optimiser': dict, 'torch_random': torch.Tensor,
     'batch_random': str, 'progress': dict}
 OPTIONAL: dict[str, type] = {'replay': dict, 'explorer': dict, 'cuda_random': list}
-REMEDY = 'copy it again from where it is whole, or start another run'
+REMEDY = 'restore an intact copy of it, or start another run'
 
 
 class CheckpointError(ValueError):
@@ -50,13 +50,13 @@ class CheckpointError(ValueError):
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """
-    Write a checkpoint in one piece, with the hash of its contents.
+    Write a checkpoint atomically, with the hash of its contents.
 
-    :param content: What it holds, see :data:`PARTS`.
+    :param content: Contents by key, see :data:`PARTS`.
     :raises OSError: If it cannot be written; an earlier checkpoint there is kept.
     """
     whole = {'format': FORMAT, **content}
-    # Through a file object: torch's own writer hides which system error it met.
+    # Through a file object, because torch's own writer hides the system error.
     with atomic_path(path) as partial, partial.open('wb') as file:
         torch.save({**whole, HASH: digest(whole)}, file)
         file.flush()
@@ -65,15 +65,15 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 
 def read(path: Path, tell: bool = False) -> dict[str, Any]:
     """
-    Read a checkpoint's contents; nothing in it is executed.
+    Read and verify a checkpoint's contents; nothing in it is executed.
 
-    :param tell: Whether to say on the standard error output that a file has no hash, as those of
-        earlier releases have none.
-    :raises CheckpointError: If the file is missing, damaged, of another format, lacks a part,
-        or its contents are not those that were hashed.
+    :param tell: Whether to warn on standard error if a file has no hash, as those of earlier
+        releases.
+    :raises CheckpointError: If the file is missing, damaged, of another format, lacks a key, or
+        its contents do not match their hash.
     """
     if not path.is_file():
-        what = 'something that is no file' if path.exists() else 'no checkpoint'
+        what = 'something other than a file' if path.exists() else 'no checkpoint'
         raise CheckpointError(f'{path}: found {what}; give the folder of a run')
     content = _load(path)
     if not isinstance(content, dict) or 'format' not in content:
@@ -87,26 +87,26 @@ def read(path: Path, tell: bool = False) -> dict[str, Any]:
     told = content.pop(HASH, None)
     if told is not None and told != _digest(path, content):
         raise CheckpointError(
-            f'{path}: found other contents than were written, by their hash; {REMEDY}')
+            f'{path}: found contents that do not match their hash; {REMEDY}')
     for name, kind in PARTS.items() | OPTIONAL.items():
         if name in PARTS and name not in content:
-            raise CheckpointError(f'{path}: {name}: found no such part; {REMEDY}')
+            raise CheckpointError(f'{path}: {name}: the key is missing; {REMEDY}')
         if name in content and not isinstance(content[name], kind):
             raise CheckpointError(
                 f'{path}: {name}: found {type(content[name]).__name__}, expected '
                 f'{kind.__name__}; {REMEDY}')
     if told is None and tell:
         print(
-            f'{path}: has no hash of its contents, as an earlier release wrote it; only the '
-            'checksums of its archive were compared', file=sys.stderr)
+            f'{path}: has no hash of its contents, because an earlier release wrote it; only '
+            'the checksums of its archive were verified', file=sys.stderr)
     return content
 
 
 def digest(content: object) -> str:
     """
-    Hash plain contents: the same for equal keys in the same order, equal values and types.
+    Hash plain contents; equal for equal keys in the same order, equal values and equal types.
 
-    :raises TypeError: If something is not plain.
+    :raises TypeError: If a value is not plain.
     """
     found = hashlib.sha256()
     _feed(found, content)
@@ -115,17 +115,17 @@ def digest(content: object) -> str:
 
 def _load(path: Path) -> Any:
     try:
-        # Torch leaves the archive's checksums alone.
+        # torch.load does not verify the checksums of the archive.
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged:
-            raise zipfile.BadZipFile(f'the checksum of {damaged} is another')
+            raise zipfile.BadZipFile(f'the checksum of {damaged} does not match')
         return torch.load(path, map_location='cpu', weights_only=True)
-    # A damaged file takes torch's reader anywhere; its errors share no base class.
+    # A damaged file may raise anything in torch's reader; the errors share no base class.
     except Exception as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise CheckpointError(
-            f'{path}: found a file that is damaged or no checkpoint ({reason[:200]}); {REMEDY}'
+            f'{path}: found a file that is damaged or not a checkpoint ({reason[:200]}); {REMEDY}'
         ) from error
 
 
@@ -139,11 +139,11 @@ def _digest(path: Path, content: dict[str, Any]) -> str:
 
 
 def _feed(found: Any, value: object) -> None:
-    """Hash a value with its type, and with its length where it has several parts."""
+    """Hash a value with its type, and with its length if it is a container."""
     if isinstance(value, torch.Tensor):
         if value.layout != torch.strided or value.numel() * value.element_size() > (
                 value.untyped_storage().nbytes()):
-            raise TypeError('a tensor larger than what it is made of')
+            raise TypeError('a tensor larger than its storage')
         array = value.detach().cpu().contiguous().reshape(-1)
         found.update(f'tensor {value.dtype} {tuple(value.shape)}\n'.encode())
         found.update(array.numpy().view(np.uint8))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whether the tensors of a checkpoint are those of the networks that they are to fill."""
+"""Compatibility check of a checkpoint's tensors with the networks to be restored."""
 
 from __future__ import annotations
 
@@ -25,36 +25,37 @@ from training.data.transitions.transitions import COLUMNS
 from training.learning.agents.agent import Agent
 from training.learning.trainer.checkpoint_file import CheckpointError, REMEDY
 
-# What Adam keeps of a parameter.
+# Adam's state of a parameter.
 MOMENTS = ('exp_avg', 'exp_avg_sq')
-# What decides its updates besides the rate, which is set before each.
+# Adam's settings, without the learning rate, which is set before each update.
 ADAM = ('params', 'betas', 'eps', 'weight_decay', 'amsgrad', 'maximize')
 EXPLORER = ('episode', 'draws', 'solved', 'executed', 'queue')
 
 
 def require_agent(path: Path, agent: Agent, found: Mapping[str, Any]) -> None:
     """
-    Compare a checkpoint's networks with those that they are to fill.
+    Compare a checkpoint's networks with those of the agent.
 
-    :param path: Of the checkpoint, for the error.
-    :param agent: The networks.
+    :param path: Path of the checkpoint, for the error.
+    :param agent: The agent to be restored.
     :param found: The checkpoint's ``agent``.
-    :raises CheckpointError: Naming the first tensor that is missing, left over or another.
+    :raises CheckpointError: Naming the first tensor that is missing, unexpected or of another
+        shape or type.
     """
     wanted = agent.state_dict()
     for name in [*wanted, *(name for name in found if name not in wanted)]:
         theirs, ours = (_shape(state.get(name)) for state in (found, wanted))
         if theirs != ours:
             raise CheckpointError(
-                f'{path}: {str(name)[:80]}: found {theirs}, the settings say {ours}; it is '
-                f"another policy's or another preset's, or was changed: {REMEDY}")
+                f'{path}: {str(name)[:80]}: found {theirs}, expected {ours} by the settings; it '
+                f'belongs to another policy or preset, or was changed: {REMEDY}')
 
 
 def require_optimiser(path: Path, agent: Agent, found: Mapping[str, Any]) -> None:
     """
-    Compare a checkpoint's optimiser with the one that it is to fill; torch compares little.
+    Compare a checkpoint's optimiser state with the optimiser; torch itself checks little.
 
-    :raises CheckpointError: If it is another.
+    :raises CheckpointError: If they do not match.
     """
     wanted = agent.optimiser.state_dict()
     state, groups = found.get('state'), found.get('param_groups')
@@ -71,18 +72,18 @@ def require_optimiser(path: Path, agent: Agent, found: Mapping[str, Any]) -> Non
         if not isinstance(moments, dict) or moments.keys() != {'step', *MOMENTS} or any(
                 _shape(moments[name]) != shape for name in MOMENTS) or (
                 _shape(moments['step']) != _shape(torch.tensor(0.0))):
-            raise _odd(path, 'optimiser', f'moments of parameter {i} that are not of its shape')
+            raise _odd(path, 'optimiser', f'moments of parameter {i} that do not have its shape')
 
 
 def require_online(path: Path, agent: Agent, content: Mapping[str, Any]) -> None:
     """
-    Look at what an online phase left: as many steps as are told, and a chunk that is under way.
+    Check the state of an online phase: the added steps, and the episode and chunk in progress.
 
-    :raises CheckpointError: If that cannot be taken up.
+    :raises CheckpointError: If the phase cannot be resumed from it.
     """
     replay, explorer = content.get('replay'), content.get('explorer')
     if (replay is None) != (explorer is None):
-        raise _odd(path, 'replay', 'half of an online phase')
+        raise _odd(path, 'replay', 'only one of replay and explorer, expected both or none')
     if replay is None or explorer is None:
         return
     act_dim = agent.chunk_size // agent.config.horizon
@@ -91,7 +92,7 @@ def require_online(path: Path, agent: Agent, content: Mapping[str, Any]) -> None
     tensors = [*replay.values(), *explorer.values()]
     if replay.keys() != {'added', *COLUMNS} or explorer.keys() != set(EXPLORER) or not all(
             isinstance(value, torch.Tensor) for value in tensors):
-        raise _odd(path, 'replay', 'other parts than an online phase has')
+        raise _odd(path, 'replay', 'other keys than those of an online phase')
     rows = len(replay['rewards']) if replay['rewards'].ndim else -1
     for name in COLUMNS:
         if replay[name].shape != (rows, *widths.get(name, ())):
@@ -99,12 +100,12 @@ def require_online(path: Path, agent: Agent, content: Mapping[str, Any]) -> None
     if any(tensor.ndim or not 0 <= float(tensor) < 2 ** 53 for tensor in (
             replay['added'], explorer['episode'], explorer['draws'])) or rows > int(
             replay['added']):
-        raise _odd(path, 'replay', 'counters that cannot be')
+        raise _odd(path, 'replay', 'impossible counters')
     executed, queue = explorer['executed'], explorer['queue']
     if executed.shape[1:] != (act_dim,) or queue.shape[1:] != (act_dim,) or (
             len(executed) + len(queue) != int(explorer['draws']) * agent.config.horizon) or (
             explorer['solved'].ndim != 1):
-        raise _odd(path, 'explorer', 'an episode that does not go with its chunks')
+        raise _odd(path, 'explorer', 'an episode that does not match its chunks')
 
 
 def _shape(value: object) -> str:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The online phase's robot: the live policy in the environment, one step at a time."""
+"""Online data collection: the current policy acts in the environment, one step at a time."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 class Explorer:
     """
-    Executes chunks of the policy as it is now, open loop, and reports each step.
+    Executes action chunks of the current policy, open loop, and returns each transition.
 
-    Episode ``i`` resets the environment and the noise stream with a seed that depends on the
-    run's seed and ``i`` alone, so that a half-finished episode can be taken up again by replaying
-    its actions.
+    Episode ``i`` resets the environment and the noise stream with a seed that depends only on the
+    run's seed and ``i``, so that an unfinished episode can be resumed by replaying its actions.
 
-    :param env: What :func:`dfp_ros.sim.simulation.make_env.make_env` made.
+    :param env: Environment made by :func:`dfp_ros.sim.simulation.make_env.make_env`.
     :param act: Maps an observation, shape (obs_dim,), float32, and noise, shape
         (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim), in [-1, 1].
-    :param candidates: N': noise vectors a chunk.
-    :param noise_size: Length of one.
+    :param candidates: N': noise vectors per chunk.
+    :param noise_size: Length of a noise vector.
     :param noise_scale: Factor on the noise.
     :param seed: The run's seed.
     :param sparse: Whether the reward is -1 until the task is solved.
@@ -61,7 +60,7 @@ class Explorer:
         """
         Take one step in the environment.
 
-        :return: The transition, a value for each column of the replay buffer.
+        :return: The transition, with a value for each column of the replay buffer.
         """
         if not self._queue:
             self._queue = list(np.asarray(
@@ -84,7 +83,7 @@ class Explorer:
         return row
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Copy what a checkpoint needs to take up the episode where it stands."""
+        """State to save in a checkpoint, from which :meth:`restore` resumes the episode."""
         shape = -1, self._env.action_space.shape[0]
         return {
             'episode': torch.tensor(self.episode), 'draws': torch.tensor(self._draws),
@@ -93,7 +92,7 @@ class Explorer:
             'queue': torch.from_numpy(np.array(self._queue, np.float32).reshape(shape))}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Take up an episode: reset with its seed, and do again what was done in it."""
+        """Resume an episode: reset with its seed, and replay its actions."""
         self.solved = state['solved'].tolist()
         self.episode = int(state['episode']) - 1
         self._begin()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a run writes down while it learns: CSV for programs, TensorBoard for people."""
+"""Training log: metrics as CSV files and as TensorBoard events."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from training.learning.trainer.checkpoint import Progress
 
 class RunLog:
     """
-    The files of a run's folder but the checkpoint.
+    Writer of all files in a run's folder except the checkpoint.
 
     ``config.json``, ``updates.csv``, ``evaluations.csv``, ``evaluations/STEP.json`` with one
-    record an episode, and TensorBoard's event files.
+    record per episode, and TensorBoard event files.
 
     :param run: The run's folder.
     :param config: Its settings.
-    :param step: Updates already taken; later rows of an earlier session are dropped.
+    :param step: Number of updates so far; later rows of an earlier session are dropped.
     """
 
     def __init__(self, run: Path, config: TrainConfig, step: int) -> None:
@@ -57,13 +57,13 @@ class RunLog:
         self._board.close()
 
     def update(self, progress: Progress, values: dict[str, float]) -> None:
-        """Write one row of losses and forces."""
+        """Write a row of losses and other metrics of an update."""
         self._write('updates.csv', progress, values)
         for name, value in values.items():
             self._board.add_scalar(f'update/{name}', value, progress.step)
 
     def evaluation(self, progress: Progress, found: Evaluation) -> None:
-        """Write an evaluation: a row of its figures, a file of its episodes."""
+        """Write an evaluation: a row of its metrics, and a file of its episodes."""
         low, high = found.interval
         summary = found.summary()
         self._write('evaluations.csv', progress, {
@@ -74,7 +74,7 @@ class RunLog:
         write_json(self._run / 'evaluations' / f'{progress.step}.json', summary)
 
     def last_evaluation(self) -> int:
-        """Tell after how many updates the last evaluation was; 0 where there was none."""
+        """Read the number of updates before the last evaluation; 0 if there was none."""
         path = self._run / 'evaluations.csv'
         rows = read_text(path) if path.exists() else []
         return int(rows[-1]['step']) if rows else 0
@@ -88,7 +88,7 @@ class RunLog:
         known = _header(path)
         columns = known + [name for name in row if name not in known]
         if known and columns != known:
-            # The online phase has losses that the offline phase has not.
+            # The online phase has losses that the offline phase lacks.
             _rewrite(path, columns, read_text(path))
         with path.open('a', newline='') as file:
             writer = csv.DictWriter(file, columns)
@@ -98,13 +98,13 @@ class RunLog:
 
 
 def read_text(path: Path) -> list[dict[str, str]]:
-    """Read a log's rows as they are written, but a last one that a killed run did not finish."""
+    """Read a log's rows as text, without an incomplete last row of a killed run."""
     with path.open(newline='') as file:
         return list(csv.DictReader(line for line in file if line.endswith('\n')))
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """Read a log's rows as numbers; what a row does not have is left out."""
+    """Read a log's rows as numbers; missing values are left out."""
     return [
         {key: float(value) for key, value in row.items() if value} for row in read_text(path)]
 

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What can be known of a run before its first update: it is looked at then, not when it is needed.
+Checks before the first update of a run, so that export, evaluation and disk do not fail later.
 
-The networks are written as a policy file and compared, an episode of the evaluation takes its
-first step, and the disk is asked for the room that checkpoints and logs take.
+The networks are exported to a policy file and compared with it, the evaluation environments take
+one step, and the free disk space is compared with the size of checkpoints and logs.
 """
 
 from __future__ import annotations
@@ -38,34 +38,34 @@ from training.evaluation.environments import EnvironmentFailed
 from training.evaluation.episodes import Act
 from training.learning.agents.agent import Agent
 
-# Observations that the policy file is compared on.
+# Number of observations on which the policy file is compared.
 TRIED = 4
-# Moments that Adam keeps of a parameter, beside itself.
+# Number of moments that Adam stores per parameter.
 MOMENTS = 2
-# Bytes that a row of the log takes, in CSV and for TensorBoard, and a record of an episode.
+# Size in bytes of a log row (CSV and TensorBoard), and of an episode's record.
 ROW, RECORD = 2_000, 300
-# An earlier checkpoint stays until a new one is whole.
+# An earlier checkpoint stays until the new one is complete.
 CHECKPOINTS = 2
 
 
 class NotReady(ValueError):
-    """A run would fail later; the message says at what, and what to do."""
+    """A run would fail later; the message says why, and what to do."""
 
 
 def require_export(agent: Agent, spec: PolicySpec, folder: Path) -> None:
     """
-    Write the networks as a policy file, and compare the two.
+    Export the networks to a policy file, and compare the two.
 
-    :param agent: As it is before the first update; left as it is.
+    :param agent: The agent before the first update; not modified.
     :param spec: What the policy is to say of itself.
-    :param folder: Where the file stands for a moment; it exists.
-    :raises NotReady: If the export that is to come would fail.
+    :param folder: Existing folder for a temporary file.
+    :raises NotReady: If a later export would fail.
     """
     for package in ('onnx', 'onnxruntime'):
         if util.find_spec(package) is None:
             raise NotReady(
-                f'{package}: not installed, and what is learned could not be exported; install '
-                'it as env/constraints.txt has it')
+                f'{package}: not installed, so the policy could not be exported; install the '
+                'version in env/constraints.txt')
     import onnx
 
     from training.onnx_export.parity import compare, ExportError
@@ -83,18 +83,18 @@ def require_export(agent: Agent, spec: PolicySpec, folder: Path) -> None:
     except (ExportError, ValueError) as error:
         raise NotReady(
             f'export: the policy file of these settings would be refused ({error}); choose '
-            'others, or say so where the program comes from') from error
+            'other settings, or report this as a bug') from error
 
 
 def require_evaluation(
         environments: VectorEnv, act: Act, spec: PolicySpec, environment: str) -> None:
     """
-    Take the first step of an evaluation.
+    Take one step in the evaluation environments.
 
-    :param environments: Started for the run.
+    :param environments: The environments, already started.
     :param act: See :func:`training.evaluation.episodes.run_episodes`.
     :param spec: What the policy is to say of itself.
-    :param environment: The environments' name.
+    :param environment: Name of the environment.
     :raises NotReady: If sizes or ranges differ, or a step fails.
     """
     for kind, space, size in (
@@ -103,7 +103,7 @@ def require_evaluation(
         if space.shape != (size,):
             raise NotReady(
                 f'environment: {environment} has {kind}s of shape {space.shape}, the data have '
-                f'({size},); name the environment that the data are of with --environment, or '
+                f'({size},); name the environment of the data with --environment, or '
                 f'{NO_ENVIRONMENT!r}')
     low, high = (
         getattr(environments.single_action_space, bound) for bound in ('low', 'high'))
@@ -112,7 +112,7 @@ def require_evaluation(
             f'environment: {environment} has actions from {low.min():g} to {high.max():g}, '
             'expected -1 to 1, as the data have them')
     seeds = list(range(environments.num_envs))
-    # Declared for one seed, documented and made for a list.
+    # Typed for a single seed, but documented and implemented for a list.
     reset: Any = environments.reset
     try:
         observations, _ = reset(
@@ -126,18 +126,18 @@ def require_evaluation(
     except Exception as error:  # An environment may raise anything.
         raise NotReady(
             f'environment: the first step of an evaluation in {environment} failed '
-            f'({type(error).__name__}: {error}); name the environment that the data are of, or '
+            f'({type(error).__name__}: {error}); name the environment of the data, or '
             f'{NO_ENVIRONMENT!r}') from error
     if 'success' not in infos or not np.isfinite(rewards).all() or (
             not np.isfinite(following).all()):
         raise NotReady(
-            f'environment: a step in {environment} gave no success, reward and observation that '
-            'are finite; name another one')
+            f'environment: a step in {environment} returned no success flag, or a reward or '
+            'observation that is not finite; name another environment')
 
 
 def require_space(agent: Agent, config: TrainConfig, run: Path) -> None:
     """
-    Make sure that the disk has room for the run's checkpoints and logs.
+    Check that the disk has enough space for the run's checkpoints and logs.
 
     :raises WriteError: If it has not.
     """
@@ -156,14 +156,16 @@ def require_space(agent: Agent, config: TrainConfig, run: Path) -> None:
 
 def require_chunk(terminals: np.ndarray, horizon: int, where: object) -> None:
     """
-    Make sure that an episode holds a chunk, as nothing is learned from one that crosses its end.
+    Check that an episode is long enough for a chunk.
+
+    Chunks that cross the end of an episode are not learned from.
 
     :param terminals: Shape (steps,), 1 on the last step of an episode.
-    :raises NotReady: If none does.
+    :raises NotReady: If none is.
     """
     ends = np.flatnonzero(terminals) + 1
     longest = int(np.diff(ends, prepend=0).max(initial=0))
     if longest < horizon:
         raise NotReady(
-            f'{where}: found no episode longer than {longest} steps, expected one of a chunk, '
-            f'{horizon}; ask for a shorter --horizon')
+            f'{where}: found no episode longer than {longest} steps, expected at least one of '
+            f'{horizon}, the length of a chunk; use a shorter --horizon')

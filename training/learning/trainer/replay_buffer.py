@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One layout for all data, and chunks sampled from it."""
+"""Replay buffer of transitions, from which action chunks are sampled."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from training.learning.agents.batch import Batch
 
 class ReplayBuffer:
     """
-    Transitions to draw chunks from: a data file's, and what an online phase adds.
+    A ring buffer of transitions: those of a data file, and those that an online phase adds.
 
-    Chunks begin at uniformly drawn steps. Where the buffer is full, a new step replaces the
-    oldest one.
+    Chunks are sampled with uniformly drawn first steps. If the buffer is full, a new transition
+    replaces the oldest one.
 
-    :param transitions: The data file's; they stay until newer ones replace them.
-    :param horizon: Actions in a chunk.
-    :param discount: Discount a step.
-    :param device: Where the batches go; the transitions are kept there too.
-    :param capacity: Most transitions kept; as many as the data has where 0.
-    :raises ValueError: If the data is shorter than a chunk, or longer than the buffer.
+    :param transitions: Transitions of the data file; they stay until newer ones replace them.
+    :param horizon: Number of actions in a chunk.
+    :param discount: Discount factor per step.
+    :param device: Device of the transitions and of the batches.
+    :param capacity: Maximum number of transitions; 0 for the number in the data.
+    :raises ValueError: If the data is shorter than a chunk, or exceeds the capacity.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class ReplayBuffer:
                 f'data: found {size} steps, expected more than the horizon, {horizon}')
         if capacity and capacity < size:
             raise ValueError(
-                f'replay: found {capacity}, expected room for the data, {size} transitions, or 0')
+                f'replay: found {capacity}, expected 0, or at least {size}, the size of the data')
         self.horizon = horizon
         self.capacity = capacity or size
         self.added = 0
         self._size = self._data_size = size
-        # Where the next step goes; the oldest one's place once the buffer is full.
+        # Write index of the ring buffer: of the oldest transition, once the buffer is full.
         self._end = size % self.capacity
         self._columns = {
             name: _column(getattr(transitions, name), self.capacity, device) for name in COLUMNS}
@@ -66,12 +66,12 @@ class ReplayBuffer:
         return self._size
 
     def clear(self) -> None:
-        """Let go of the transitions, so that others fit into memory; nothing works after it."""
+        """Free the transitions, so that others fit into memory; the buffer is then unusable."""
         self._columns.clear()
 
     def add(self, **row: Any) -> None:
         """
-        Add the next step of an online phase.
+        Add the next transition of an online phase.
 
         :param row: One value for each of :data:`COLUMNS`.
         """
@@ -83,10 +83,10 @@ class ReplayBuffer:
 
     def sample(self, count: int, generator: np.random.Generator) -> Batch:
         """
-        Draw ``count`` chunks.
+        Sample a batch of ``count`` chunks.
 
-        :param count: Batch size of all ranks; this one gets its share.
-        :param generator: Source of the draw; its state decides the batch.
+        :param count: Batch size over all ranks; this rank gets its share.
+        :param generator: Random generator; its state determines the batch.
         """
         drawn = distributed.rows(torch.from_numpy(
             generator.integers(self._size - self.horizon + 1, size=count)))
@@ -94,7 +94,7 @@ class ReplayBuffer:
 
     def gather(self, starts: torch.Tensor) -> Batch:
         """
-        Cut the chunks that begin at ``starts``.
+        Gather the chunks that begin at ``starts``.
 
         :param starts: Shape (B,), int64, in [0, size - horizon], counted from the oldest step.
         """
@@ -104,7 +104,7 @@ class ReplayBuffer:
         if self._size == self.capacity:
             steps = steps % self.capacity
         terminals = self._columns['terminals'][steps]
-        # 1 from the step after an episode's end on: the running maximum, one step later.
+        # 1 for all steps after the end of an episode: the running maximum, delayed by one step.
         ended = torch.zeros_like(terminals)
         ended[:, 1:] = terminals[:, :-1].cummax(dim=1).values if self.horizon > 1 else 0.0
         return Batch(
@@ -116,7 +116,7 @@ class ReplayBuffer:
             valid=1.0 - ended[:, -1])
 
     def additions(self) -> dict[str, torch.Tensor]:
-        """Copy what was added and is still there, oldest first; for a checkpoint."""
+        """Copy the added transitions still in the buffer, oldest first, for a checkpoint."""
         kept = torch.arange(min(self.added, self.capacity))
         places = (self._end - len(kept) + kept) % self.capacity
         return {
@@ -124,7 +124,7 @@ class ReplayBuffer:
             **{name: column[places].cpu() for name, column in self._columns.items()}}
 
     def restore(self, additions: dict[str, torch.Tensor]) -> None:
-        """Add, to a fresh buffer on the same data, what :meth:`additions` copied."""
+        """Add the transitions from :meth:`additions` to a new buffer on the same data."""
         added, kept = int(additions['added']), len(additions['actions'])
         places = (self._data_size + added - kept + torch.arange(kept)) % self.capacity
         for name, column in self._columns.items():
@@ -135,7 +135,7 @@ class ReplayBuffer:
 
 
 def _column(values: np.ndarray, capacity: int, device: torch.device | str) -> torch.Tensor:
-    """Values in a tensor with room for more; the same memory where there is none to be made."""
+    """Copy values into a tensor of the given capacity; without a copy if they fill it already."""
     given = torch.as_tensor(values, dtype=torch.float32, device=device)
     if capacity == len(given):
         return given

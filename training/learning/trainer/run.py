@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A training run from its settings to its checkpoint."""
+"""Training loop: a run from its settings to its last checkpoint."""
 
 from __future__ import annotations
 
@@ -55,25 +55,25 @@ def train(
         run: Path, config: TrainConfig, resume: bool = False,
         init_from: Path | None = None) -> checkpoint.Progress:
     """
-    Take a run to its last update, or to the signal that ends it.
+    Train until the last update, or until a signal stops the run.
 
-    :param run: Folder of the run; made if missing.
+    :param run: Folder of the run; created if missing.
     :param config: Its settings.
-    :param resume: Go on from the folder's checkpoint.
-    :param init_from: Begin with the networks of this checkpoint, a file or the folder of a run.
-    :return: How far the run has come.
-    :raises TrainingError: If the folder already holds a run, the device is missing, a loss is
-        not finite, or nothing can be written any more (the last checkpoint stays).
-    :raises CompileError: If compilation is asked for, and there is no compiler that works.
+    :param resume: Resume from the checkpoint in the folder.
+    :param init_from: Initialise the networks from this checkpoint: a file, or the folder of a run.
+    :return: Progress of the run.
+    :raises TrainingError: If the folder already contains a run, the device is missing, a loss is
+        not finite, or writing fails (the last checkpoint is kept).
+    :raises CompileError: If compilation is requested and there is no working compiler.
     """
     saved = run / 'checkpoint.pt'
     if saved.exists() and not resume:
         raise TrainingError(
-            f'{run}: found a run there; go on with --resume, or name another --run')
+            f'{run}: found a run there; continue it with --resume, or name another --run')
     if resume and init_from:
         raise TrainingError(
-            f'--init-from: found {init_from} beside --resume; a run that goes on has its own '
-            'checkpoint, so leave one of them out')
+            f'--init-from: found {init_from} together with --resume; a resumed run starts from '
+            'its own checkpoint, so omit one of them')
     if config.device == 'cuda' and not torch.cuda.is_available():
         raise TrainingError("device: found 'cuda', but torch sees no GPU; use --device cpu")
     if config.batch_size % distributed.count():
@@ -135,7 +135,7 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
     """
     Load the data and build the networks of a run.
 
-    :param name: The run's.
+    :param name: Name of the run.
     :param config: Its settings.
     """
     data = Data(config)
@@ -152,7 +152,7 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
 
 
 def fill(config: TrainConfig, transitions: Transitions) -> ReplayBuffer:
-    """Make the replay buffer of a run, with room for its online phase."""
+    """Create the replay buffer of a run, with capacity for its online phase."""
     if config.sparse:
         transitions = sparse(transitions)
     room = len(transitions) + config.online_steps
@@ -161,10 +161,10 @@ def fill(config: TrainConfig, transitions: Transitions) -> ReplayBuffer:
 
 
 def swap(state: checkpoint.RunState) -> None:
-    """Put the file into the buffer that is due by now, where there are several."""
+    """Load the data file that is due at this step into the buffer, if there are several."""
     due = state.data.index(state.progress.step)
     if due != state.file:
-        # The transitions that were in go first: there is room for one file and what reading takes.
+        # Free the old transitions first: memory holds one file and what reading needs.
         state.buffer.clear()
         state.buffer = fill(state.config, state.data.load(state.progress.step))
         state.file = due
@@ -172,10 +172,10 @@ def swap(state: checkpoint.RunState) -> None:
 
 def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
     """
-    Begin the online phase, or take it up.
+    Begin or resume the online phase.
 
     :param state: The run.
-    :param content: The checkpoint to go on from; empty where there is none.
+    :param content: Contents of the checkpoint to resume from; empty if there is none.
     """
     agent, config = state.agent, state.config
     swap(state)
@@ -192,7 +192,7 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
 
 def describe(
         name: str, agent: Agent, transitions: Transitions, statistics: Statistics) -> PolicySpec:
-    """Write down what the policy of a run will say of itself."""
+    """Build the policy specification of a run."""
     config = agent.config
     return PolicySpec(
         name=name, environment=config.environment, observation=transitions.observation_fields,
@@ -207,10 +207,10 @@ def describe(
 
 def fit_normaliser(statistics: Statistics, wanted: bool) -> Normaliser:
     """
-    Shift by the mean, scale by the deviation; constant dimensions keep their scale.
+    Fit a normaliser: shift by the mean, scale by the deviation unless a dimension is constant.
 
-    :param statistics: Of the observations.
-    :param wanted: Where False, the normaliser does nothing.
+    :param statistics: Statistics of the observations.
+    :param wanted: If False, the normaliser is the identity.
     """
     size = len(statistics.mean)
     if not wanted:
@@ -221,5 +221,5 @@ def fit_normaliser(statistics: Statistics, wanted: bool) -> Normaliser:
 
 
 def sparse(transitions: Transitions) -> Transitions:
-    """Make the reward -1 until the task is solved, and 0 then."""
+    """Replace the reward by the sparse one: -1 until the task is solved, then 0."""
     return replace(transitions, rewards=-transitions.masks)

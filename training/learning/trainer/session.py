@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One session of a run: its updates, and what is kept of them."""
+"""Training session: updates, with logging, evaluation and checkpoints at their intervals."""
 
 from __future__ import annotations
 
@@ -42,22 +42,23 @@ from training.learning.trainer.log import RunLog
 
 
 class TrainingError(RuntimeError):
-    """A run cannot start or cannot go on."""
+    """A run cannot start or cannot continue."""
 
 
 class Session:
     """
-    Takes a run's updates, and keeps its log, evaluations and checkpoints.
+    Makes a run's updates, and writes its log, evaluations and checkpoints.
 
     :param state: The run.
-    :param saved: Where the checkpoint goes.
-    :param log: Where rows and evaluations go; None on all ranks but the first, which keep nothing.
+    :param saved: Path of the checkpoint.
+    :param log: Log of metrics and evaluations; None on all ranks except the first, which write
+        nothing.
     """
 
     def __init__(self, state: checkpoint.RunState, saved: Path, log: RunLog | None) -> None:
         self._state, self._saved, self._log = state, saved, log
         config, progress = state.config, state.progress
-        # They take seconds to start, so all evaluations share them.
+        # Environments take seconds to start, so all evaluations share them.
         self._environments = start(
             config.environment, min(config.environments, config.episodes),
             state.spec.provenance
@@ -65,11 +66,11 @@ class Session:
         self._success: dict[str, str] = {}
         self._bar = self._phase_bar()
         self._wall, self._cpu = time.monotonic(), time.process_time()
-        # Seconds in updates since the last row, and how many updates.
+        # Seconds spent in updates since the last log row, and number of those updates.
         self._updating, self._updates = 0.0, 0
         self._batch: Batch | None = None
         self._info: Info | None = None
-        self._seen = progress.step  # Updates at the last look.
+        self._seen = progress.step  # Updates at the last call of keep().
 
     def __enter__(self) -> Session:
         return self
@@ -81,9 +82,9 @@ class Session:
 
     def begin(self) -> None:
         """
-        Look at what can be looked at before an update, and evaluate what was cut off from that.
+        Check the evaluation environments, and make up for an evaluation that was interrupted.
 
-        A checkpoint is written before its evaluation, as what evaluates may fail.
+        An evaluation may be missing because its checkpoint is written first: evaluations may fail.
 
         :raises NotReady: If an evaluation would fail later.
         """
@@ -111,11 +112,11 @@ class Session:
 
     def keep(self, everything: bool = False) -> None:
         """
-        Log, evaluate and checkpoint what is due since the last look.
+        Log, evaluate and write a checkpoint, each if due since the last call.
 
-        The ends of both phases are always due.
+        All are due at the end of each phase.
 
-        :param everything: Whether the checkpoint is due, whatever the settings say.
+        :param everything: Whether to write a checkpoint regardless of the settings.
         """
         state, config, step = self._state, self._state.config, self._state.progress.step
         self._show()
@@ -128,7 +129,8 @@ class Session:
             values = self._timed() | {key: float(value) for key, value in looked.items()}
             if self._log:
                 self._log.update(state.progress, values)
-        # The first update's proves that the disk takes one; and what evaluates may fail.
+        # One after the first update, to prove that it can be written; and before each evaluation,
+        # which may fail.
         first = step > 0 and self._seen == 0
         if everything or ends or first or evaluates or self._due(config.checkpoint_every):
             self._finite()
@@ -140,7 +142,7 @@ class Session:
         self._seen = step
 
     def _evaluate(self) -> None:
-        """Evaluate the agent as it is now, on the one rank that writes it down."""
+        """Evaluate the current agent, on the rank that writes the log."""
         if self._log is None or self._environments is None:
             return
         state = self._state
@@ -158,7 +160,7 @@ class Session:
         return self._state.progress.step // every > self._seen // every
 
     def _tick(self) -> None:
-        """Add the time since the last tick to the run's counters."""
+        """Add the time since the last call to the run's counters."""
         wall, cpu = time.monotonic(), time.process_time()
         self._state.progress.wall_seconds += wall - self._wall
         self._state.progress.cpu_seconds += cpu - self._cpu
@@ -166,10 +168,10 @@ class Session:
 
     def _phase_bar(self) -> tqdm:
         """
-        Begin the bar of the phase that the run is in.
+        Create the progress bar of the current phase.
 
-        Each has its own, because their rates have nothing in common. The rate is the mean since
-        the bar began, so that evaluations count in the time left.
+        Each phase has its own, because their rates differ. The rate is the mean since the bar was
+        created, so that the remaining time includes evaluations.
         """
         config, step = self._state.config, self._state.progress.step
         online = step > config.steps
@@ -179,7 +181,7 @@ class Session:
             postfix=self._success, disable=None if distributed.own() == 0 else True)
 
     def _show(self) -> None:
-        """Move the bar to where the run is."""
+        """Update the progress bar."""
         step = self._state.progress.step
         if step > self._bar.total:
             self._bar.close()
@@ -187,17 +189,17 @@ class Session:
         self._bar.update(step - self._bar.n)
 
     def _timed(self) -> dict[str, float]:
-        """Losses of the last update, and the mean time of an update since the last row."""
+        """Losses of the last update, and mean time of an update since the last log row."""
         began = time.monotonic()
         values = self._finite()
-        # A GPU finishes its updates only when the losses are read.
+        # Reading the losses waits for a GPU to finish its updates.
         self._updating += time.monotonic() - began
         update_ms = 1000 * self._updating / self._updates
         self._updating, self._updates = 0.0, 0
         return {'update_ms': update_ms, **values}
 
     def _finite(self) -> dict[str, float]:
-        """Losses of the last update, as numbers."""
+        """Losses of the last update as numbers; raises an error if one is not finite."""
         values = {name: float(value) for name, value in (self._info or {}).items()}
         for name, value in values.items():
             if not math.isfinite(value):
@@ -208,7 +210,7 @@ class Session:
 
 
 def acting(agent: Agent) -> Act:
-    """Let an agent act on numpy arrays; see :func:`training.evaluation.episodes.run_episodes`."""
+    """Adapt an agent to numpy arrays; see :func:`training.evaluation.episodes.run_episodes`."""
     device = agent.normaliser.mean.device
 
     def act(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -225,9 +227,9 @@ def _last_good(saved: Path) -> str:
 @contextmanager
 def disk_errors(saved: Path) -> Iterator[None]:
     """
-    Say what a full or lost disk means for the run.
+    Turn disk errors into a :class:`TrainingError` that says how to continue the run.
 
-    :param saved: Where its checkpoint is.
+    :param saved: Path of the run's checkpoint.
     :raises TrainingError: If a write failed.
     """
     try:
@@ -241,7 +243,7 @@ def disk_errors(saved: Path) -> Iterator[None]:
         reason = str(error) if isinstance(error, WriteError) else os.strerror(number) + (
             f'; {megabytes(free)} are free there' if free is not None else '')
         raise TrainingError(
-            f'{saved.parent}: cannot be written ({reason}); make room and go on with --resume, '
+            f'{saved.parent}: cannot be written ({reason}); free some space and use --resume, '
             f'{_last_good(saved)}') from error
 
 

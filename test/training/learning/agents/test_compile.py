@@ -106,6 +106,6 @@ def test_no_compiler_is_said(demonstrations: Path, tmp_path: Path) -> None:
              'TORCHINDUCTOR_CACHE_DIR': str(tmp_path / 'cache')},
         capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
-    assert 'found nothing that compiles for the device cpu' in done.stderr
-    assert 'install a C++ compiler, g++, or name one in the variable CXX' in done.stderr
+    assert 'found no working compiler for the device cpu' in done.stderr
+    assert 'install a C++ compiler, g++, or set the variable CXX to one' in done.stderr
     assert 'Traceback' not in done.stderr

@@ -105,7 +105,7 @@ def test_a_changed_weight_in_an_archive_that_is_whole(copied: Path, data: Path) 
     content['agent']['critic.weights.0'][0, 0, 0] += 1e-3
     torch.save(content, path)
     before = path.read_bytes()
-    with pytest.raises(CheckpointError, match='other contents than were written, by their hash'):
+    with pytest.raises(CheckpointError, match='contents that do not match their hash'):
         resume(copied, data)
     assert path.read_bytes() == before
 
@@ -178,9 +178,9 @@ def moments(content: dict) -> dict:
     (lambda c: c['optimiser']['state'].pop(0), 'optimiser: found moments of'),
     (lambda c: c['optimiser']['state'].update({0: moments(c) | {'exp_avg': torch.zeros(1)}}),
      'optimiser: found moments of parameter 0'),
-    (lambda c: c.update(torch_random=torch.zeros(3)), 'random numbers that cannot be taken up'),
-    (lambda c: c.update(batch_random='[' * 10_000), 'random numbers that cannot be taken up'),
-    (lambda c: c.update(batch_random='{}'), 'random numbers that cannot be taken up'),
+    (lambda c: c.update(torch_random=torch.zeros(3)), 'random generators that cannot be restored'),
+    (lambda c: c.update(batch_random='[' * 10_000), 'random generators that cannot be restored'),
+    (lambda c: c.update(batch_random='{}'), 'random generators that cannot be restored'),
     (lambda c: c['progress'].update(step=-1), 'progress: found'),
     (lambda c: c['progress'].update(step=1.5), 'progress: found'),
     (lambda c: c['progress'].update(wall_seconds=float('nan')), 'progress: found'),
@@ -189,7 +189,7 @@ def moments(content: dict) -> dict:
     (lambda c: c.update(config='[' * 10_000), 'settings that cannot be read'),
     (lambda c: c.update(config='3'), 'settings that cannot be read'),
     (lambda c: c.update(spec='{}'), 'settings that cannot be read'),
-    (lambda c: c.update(replay={}), 'replay: found half of an online phase'),
+    (lambda c: c.update(replay={}), 'replay: found only one of replay and explorer'),
     (lambda c: c.update(replay={}, explorer={}), 'replay: found other parts'),
 ])
 def test_contents_that_do_not_fit(
@@ -207,7 +207,7 @@ def test_a_checkpoint_of_another_policy_or_preset(
     # Its networks under these settings.
     other = read(tmp_path / 'flow' / 'checkpoint.pt')['agent']
     rewritten(copied, lambda content: content.update(agent=other))
-    with pytest.raises(CheckpointError, match="it is another policy's or another preset's"):
+    with pytest.raises(CheckpointError, match='it belongs to another policy or preset'):
         load_agent(copied / 'checkpoint.pt')
     stored.save(tmp_path / 'other.npz', drawn([5, 6, 7], seed=1))
     with pytest.raises(CheckpointError, match='was trained on data with hash'):
@@ -233,7 +233,7 @@ def test_nothing_in_a_checkpoint_is_executed(copied: Path, tmp_path: Path) -> No
             return Path.touch, (tmp_path / 'touched',)
 
     torch.save({'format': 2, 'config': Attack()}, copied / 'checkpoint.pt')
-    with pytest.raises(CheckpointError, match='damaged or no checkpoint'):
+    with pytest.raises(CheckpointError, match='damaged or not a checkpoint'):
         read(copied / 'checkpoint.pt')
     assert not (tmp_path / 'touched').exists()
 
@@ -254,7 +254,7 @@ def test_a_longer_run_equals_one_that_was_long_from_the_start(
     train(tmp_path / 'long', small(data, steps=9))
     resume(copied, data, steps=9)
     said = capsys.readouterr().err
-    assert 'goes on at update 4 to 9 updates in place of 4' in said
+    assert 'resumes at update 4, for 9 updates instead of 4' in said
     assert 'the learning rate stays 0.0003' in said
     long, longer = (
         read(folder / 'checkpoint.pt') for folder in (tmp_path / 'long', copied))
@@ -275,8 +275,8 @@ def test_a_longer_run_says_what_becomes_of_a_falling_rate(
     train(tmp_path / 'run', config)
     train(tmp_path / 'run', replace(config, steps=8), resume=True)
     said = capsys.readouterr().err
-    assert 'it is 0.0005 for the next one, where the run so far would have had 0' in said
-    assert 'not the run that 8 updates from the start would have been' in said
+    assert 'learning rate of the next update is 0.0005 instead of 0' in said
+    assert 'the result differs from that of 8 updates from the start' in said
 
 
 def test_lengths_that_cannot_be(copied: Path, data: Path) -> None:

@@ -100,7 +100,7 @@ def count_updates(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ({'observation': 27}, r'has observations of shape \(27,\), the data have \(28,\)'),
     ({'action': 6}, r'has actions of shape \(6,\), the data have \(5,\)'),
     ({'reach': 2.0}, 'has actions from -2 to 2, expected -1 to 1'),
-    ({'informed': False}, 'gave no success, reward and observation'),
+    ({'informed': False}, 'returned no success flag, or a reward or observation'),
     ({'fails': True}, r'first step of an evaluation in .* failed \(ZeroDivisionError: no table\)'),
 ])
 def test_an_evaluation_that_would_fail_is_known_before_the_first_update(
@@ -169,7 +169,7 @@ def test_episodes_shorter_than_a_chunk_are_refused(config: TrainConfig, tmp_path
     stored.save(tmp_path / 'short.npz', drawn([3, 4] * 5))
     config = replace(
         config, data=str(tmp_path / 'short.npz'), environment='none', horizon=5)
-    with pytest.raises(readiness.NotReady, match='no episode longer than 4 steps, expected one'):
+    with pytest.raises(readiness.NotReady, match='no episode longer than 4 steps, expected at least one'):
         train(tmp_path / 'run', config)
 
 

@@ -109,5 +109,5 @@ def test_a_full_buffer_forgets_the_oldest(steps: int) -> None:
 
 
 def test_a_buffer_smaller_than_the_data_is_refused() -> None:
-    with pytest.raises(ValueError, match='found 3, expected room for the data, 4 transitions'):
+    with pytest.raises(ValueError, match='found 3, expected 0, or at least 4'):
         ReplayBuffer(episodes([4]), 1, 0.99, capacity=3)

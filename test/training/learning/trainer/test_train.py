@@ -100,7 +100,7 @@ def test_same_seed_same_weights(demonstrations: Path, tmp_path: Path) -> None:
 
 def test_existing_run_is_not_overwritten(demonstrations: Path, tmp_path: Path) -> None:
     train(tmp_path / 'run', settings(demonstrations, steps=1))
-    with pytest.raises(TrainingError, match='found a run there; go on with --resume'):
+    with pytest.raises(TrainingError, match='found a run there; continue it with --resume'):
         train(tmp_path / 'run', settings(demonstrations, steps=1))
 
 
