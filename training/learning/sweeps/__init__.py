@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Many runs: planned, carried out, compared.
+Hyperparameter sweeps: planning, execution and comparison of many runs.
 
 Imports :mod:`training.learning.trainer` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which runs a sweep is made of: the product of the values that its settings take."""
+"""Plan of a sweep: the Cartesian product of the values of its settings."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ import tyro
 from training.config import ConfigError, TrainConfig
 from training.learning.trainer.continuation import differences, LENGTHS
 
-# Written into a run's folder once it has taken its last update: its settings, and how it went.
+# Written into a run's folder after its last update: settings and progress.
 FINISHED = 'finished.json'
 
 
 @dataclass(frozen=True)
 class Choice:
     """
-    One of the values that a sweep tries for a setting.
+    One value of a setting in a sweep.
 
-    :param label: How tables and folders call it.
-    :param changes: What it sets: by name, the words that the command line would have.
+    :param label: Name in tables and folder names.
+    :param changes: Settings to change: by name, their command-line arguments.
     """
 
     label: str
@@ -49,7 +49,7 @@ class PlannedRun:
     """
     A run of a sweep.
 
-    :param labels: The chosen value of each setting that varies, but the seed.
+    :param labels: Value of each varied setting, without the seed.
     :param config: Its settings.
     """
 
@@ -58,21 +58,21 @@ class PlannedRun:
 
     @property
     def group(self) -> str:
-        """Name what it shares with the runs that differ in their seed alone."""
+        """Name of the group of runs that differ only in their seed."""
         return ','.join(f'{name}={label}' for name, label in self.labels.items())
 
     @property
     def name(self) -> str:
-        """Its folder's name."""
+        """Name of the run's folder."""
         seed = f'seed={self.config.seed}'
         return re.sub(r'[^\w=.,+-]', '_', f'{self.group},{seed}' if self.group else seed)
 
     def finished(self, folder: Path) -> bool:
         """
-        Whether nothing is left to do; a run that is to be longer now goes on.
+        Whether the run is finished; one that is to be longer now is not.
 
-        :param folder: The sweep's.
-        :raises ConfigError: If a run of other settings is finished there.
+        :param folder: Folder of the sweep.
+        :raises ConfigError: If a run with other settings is finished there.
         """
         path = folder / self.name / FINISHED
         if not path.is_file():
@@ -89,11 +89,11 @@ class PlannedRun:
 
 def choices(config: TrainConfig, name: str, words: Sequence[str]) -> list[Choice]:
     """
-    Read the values of one setting.
+    Parse the values of one setting.
 
-    :param config: Tells what kind of setting it is.
-    :param name: The setting's.
-    :param words: A value each; commas separate the numbers of a setting that has several.
+    :param config: Settings that determine the type of this one.
+    :param name: Name of the setting.
+    :param words: One value each; commas separate the numbers of a setting with several numbers.
     """
     several = isinstance(getattr(config, name, None), tuple)
     return [Choice(word, {name: word.split(',') if several else [word]}) for word in words]
@@ -101,7 +101,7 @@ def choices(config: TrainConfig, name: str, words: Sequence[str]) -> list[Choice
 
 def environments(words: Sequence[str]) -> list[Choice]:
     """
-    Read environments, each with its data file where that is not the preset's.
+    Parse environments, each with its data file if that is not the preset's.
 
     :param words: ``ENVIRONMENT`` or ``ENVIRONMENT=DATA``.
     """
@@ -114,9 +114,9 @@ def environments(words: Sequence[str]) -> list[Choice]:
 
 def changed(config: TrainConfig, changes: Mapping[str, Sequence[str]]) -> TrainConfig:
     """
-    Replace settings, read as ``training.train`` reads its command line.
+    Replace settings, parsed as ``training.train`` parses its command line.
 
-    An unknown setting or a value that it cannot take ends the program with the reason, as there.
+    An unknown setting or an invalid value ends the program with the reason, as there.
     """
     if not changes:
         return config
@@ -132,13 +132,13 @@ def plan(
         base: TrainConfig, axes: Mapping[str, Sequence[Choice]],
         seeds: Sequence[int]) -> list[PlannedRun]:
     """
-    Write down every run: each seed for each combination of values.
+    List all runs: each seed for each combination of values.
 
     :param base: Settings that all runs share.
-    :param axes: Values of each setting that varies.
-    :param seeds: One run each; the first seeds of all combinations come first, so that an early
-        end leaves every group something.
-    :raises ConfigError: If two runs would be the same.
+    :param axes: Values of each varied setting.
+    :param seeds: One run each; all combinations run with the first seed first, so that an early
+        stop leaves results for every group.
+    :raises ConfigError: If two runs would be identical.
     """
     combined = []
     for combination in itertools.product(*axes.values()):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a sweep found: success over seeds, a row for each combination of settings."""
+"""Results table of a sweep: success rate over seeds for each combination of settings."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ FIGURES = ('runs', 'success', 'low', 'high', 'episodes', 'minutes')
 @dataclass(frozen=True)
 class Row:
     """
-    One combination of settings.
+    Results of one combination of settings.
 
-    :param labels: The value of each setting that varies.
-    :param planned: Runs that the plan has of it.
-    :param seeds: Those that are finished.
-    :param success: Share of episodes solved in the last evaluation, one a seed.
-    :param episodes: Episodes of those evaluations together.
-    :param minutes: Mean time of a run, in updates and evaluations.
+    :param labels: Value of each varied setting.
+    :param planned: Number of planned runs.
+    :param seeds: Seeds of the finished runs.
+    :param success: Success rate in the last evaluation, one per seed.
+    :param episodes: Total number of episodes in those evaluations.
+    :param minutes: Mean time of a run in updates and evaluations.
     """
 
     labels: dict[str, str]
@@ -52,7 +52,7 @@ class Row:
     minutes: float
 
     def figures(self) -> dict[str, Any]:
-        """Numbers of the row, as :data:`FIGURES` names them; None where no run is finished."""
+        """Values of the row, by the names in :data:`FIGURES`; None if no run is finished."""
         runs = f'{len(self.seeds)} of {self.planned}'
         if not self.seeds:
             return dict.fromkeys(FIGURES) | {'runs': runs}
@@ -64,10 +64,10 @@ class Row:
 
 def table(runs: Sequence[PlannedRun], folder: Path) -> list[Row]:
     """
-    Collect the last evaluations of the runs that are finished.
+    Collect the last evaluations of the finished runs.
 
     :param runs: The plan.
-    :param folder: The sweep's.
+    :param folder: Folder of the sweep.
     """
     groups: dict[str, list[PlannedRun]] = {}
     for run in runs:
@@ -85,7 +85,7 @@ def table(runs: Sequence[PlannedRun], folder: Path) -> list[Row]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Write the table for people."""
+    """Format the table as Markdown."""
     columns = [*rows[0].labels, 'runs', 'success', '95 % interval', 'each seed', 'minutes a run']
     lines = [columns, ['---'] * len(columns)]
     for row in rows:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Runs of a sweep in processes of their own, on this machine or on Ray."""
+"""Worker processes of a sweep, on this machine or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -40,42 +40,43 @@ from training.provenance import ROOT
 
 OUTPUT = 'output.txt'
 STOPPED = 130
-# Ray starts a run again where its process or its machine is lost.
+# Number of times that Ray restarts a run whose process or machine is lost.
 RETRIES = 2
-# Seconds between looks at whether the sweep is to stop.
+# Seconds between checks for a stop request.
 LOOK = 1.0
-# Ray's store for what tasks hand to each other, which here is next to nothing.
+# Size of Ray's object store; tasks exchange almost no data here.
 STORE_BYTES = 100_000_000
 
 NO_RAY = (
-    'sweep: found no Ray in this environment; install it with `make sweep-env`, or run the same '
-    'plan in plain processes of this machine with --local')
+    'sweep: found no Ray in this environment; install it with `make sweep-env`, or use --local '
+    'to run the sweep in processes on this machine')
 
 
 class Workers(Protocol):
-    """Where runs are carried out."""
+    """Pool of worker processes that execute runs."""
 
     def start(self, run: PlannedRun) -> None:
-        """Begin a run, or go on with it."""
+        """Start or resume a run."""
 
     def wait(self, seconds: float) -> list[tuple[PlannedRun, int]]:
-        """Wait for runs to end, at most so long; return them, with 0 where they are finished."""
+        """Wait for runs to end, at most so long; return them with exit codes, 0 if finished."""
 
     def stop(self) -> None:
-        """Ask all runs to checkpoint and end."""
+        """Ask all runs to write a checkpoint and end."""
 
 
 def carry_out(
         runs: Sequence[PlannedRun], workers: Workers, parallel: int,
         stopped: Callable[[], bool]) -> Iterator[tuple[PlannedRun, int]]:
     """
-    Carry runs out, as they are listed.
+    Execute runs in the given order.
 
-    :param runs: What to do.
-    :param workers: Where.
-    :param parallel: At most so many at a time.
-    :param stopped: Says whether no more are to be begun, and those that run to end.
-    :return: Each run that was begun, as it ends, and 0 where it is finished.
+    :param runs: The runs.
+    :param workers: Pool of workers.
+    :param parallel: Maximum number of concurrent runs.
+    :param stopped: Whether a stop is requested: no further run starts, and running ones are asked
+        to end.
+    :return: Each started run as it ends, with its exit code, 0 if finished.
     """
     waiting, working = list(runs), 0
     while working or waiting:
@@ -92,11 +93,11 @@ def carry_out(
 
 def work(planned: PlannedRun, folder: Path) -> int:
     """
-    Carry out one run in this process, from its checkpoint where there is one.
+    Execute one run in this process, from its checkpoint if there is one.
 
     :param planned: The run.
     :param folder: The sweep's.
-    :return: 0 where it is finished, 130 where a signal ended it, else 1; the reason is in its
+    :return: 0 if it is finished, 130 if a signal ended it, else 1; the reason is in its
         ``output.txt``.
     """
     run, config = folder / planned.name, planned.config
@@ -121,17 +122,17 @@ def work(planned: PlannedRun, folder: Path) -> int:
 
 
 def reason(run: Path) -> str:
-    """Say why a run failed: the last line that it wrote."""
+    """Reason why a run failed: the last line of its output."""
     path = run / OUTPUT
     lines = path.read_text(errors='replace').split('\n') if path.exists() else []
-    return next((line for line in reversed(lines) if line.strip()), 'it wrote nothing')
+    return next((line for line in reversed(lines) if line.strip()), 'no output')
 
 
 class LocalProcesses:
     """
-    Plain processes of this machine.
+    Worker processes on this machine.
 
-    One that crashes takes no other with it; all end, with a checkpoint, when this program does.
+    A crash in one does not affect the others; all write a checkpoint and end with this program.
 
     :param folder: The sweep's.
     """
@@ -164,12 +165,12 @@ class LocalProcesses:
 
 class RayTasks:
     """
-    Tasks of Ray, each in a process of its own.
+    Ray tasks, each in a separate process.
 
-    On a cluster of several machines the sweep's folder, the data and this checkout have to be at
-    the same place on all of them.
+    On a cluster of several machines, the sweep's folder, the data and this checkout must have the
+    same path on all of them.
 
-    :param ray: The module.
+    :param ray: The module ``ray``.
     :param folder: The sweep's.
     """
 
@@ -210,11 +211,11 @@ class RayTasks:
 @contextmanager
 def ray_tasks(folder: Path, processors: int, address: str | None) -> Iterator[RayTasks]:
     """
-    Start Ray, or join it.
+    Start a Ray cluster, or connect to one.
 
     :param folder: The sweep's.
-    :param processors: How many a Ray that is started here has to give.
-    :param address: Of a cluster that runs already; None starts one that ends with this program.
+    :param processors: Number of CPUs of a cluster that is started here.
+    :param address: Address of a running cluster; None starts one that ends with this program.
     :raises TrainingError: If Ray is not installed.
     """
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
@@ -235,7 +236,7 @@ def ray_tasks(folder: Path, processors: int, address: str | None) -> Iterator[Ra
 
 
 def _process(run: PlannedRun, folder: Path) -> None:
-    """Be a process of :class:`LocalProcesses`."""
+    """Run the main function of a process of :class:`LocalProcesses`."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -243,20 +244,20 @@ def _process(run: PlannedRun, folder: Path) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Have this process checkpoint and end where its parent was killed."""
+    """End this process, with a checkpoint, if its parent is killed."""
     connection.wait([parent])
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _task(run: PlannedRun, folder: Path, place: Path) -> int:
-    """Be a task of :class:`RayTasks`, in the folder that paths are relative to."""
+    """Run the main function of a task of :class:`RayTasks`; ``place`` is the working directory."""
     os.chdir(place)
     return work(run, folder)
 
 
 @contextmanager
 def _alone(run: Path) -> Iterator[None]:
-    """Wait until no other process works on a run: a killed sweep's may still be ending."""
+    """Lock a run against other processes: one of a killed sweep may still be ending."""
     with (run / '.lock').open('w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

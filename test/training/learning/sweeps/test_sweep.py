@@ -204,7 +204,7 @@ def test_without_ray_it_says_what_to_do(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setitem(sys.modules, 'ray', None)
     assert main(['cpu', '--run-folder', str(tmp_path), '--seeds', '0']) == 2
-    assert 'install it with `make sweep-env`, or run the same plan' in capsys.readouterr().err
+    assert 'install it with `make sweep-env`, or use --local' in capsys.readouterr().err
 
 
 def test_a_failed_run_takes_no_other_with_it_and_is_gone_on_with(
