@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Data: transitions, the files that they come from, their collection and inspection."""
+"""Training data: transitions, file formats, data sets, collection and inspection."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Transitions, their statistics, and the file that they are stored in.
+Transitions, their statistics, and the file formats that store them.
 
 Imports :mod:`training.config`, :mod:`training.files` and :mod:`dfp_ros`.
 """

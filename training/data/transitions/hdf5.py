@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Members of an ``.hdf5``, none of which lies in another file.
+Safe reader of ``.hdf5`` files, without links and external storage.
 
-h5py follows links, and reads data stored elsewhere, without a word; here they are refused.
+h5py silently follows links, and reads data stored in other files; here they are refused.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from training.data.transitions.transitions import DataError
 @contextmanager
 def opened(path: Path) -> Iterator[File]:
     """
-    Open an ``.hdf5``, and say of whatever cannot be read in it what is wrong.
+    Open an ``.hdf5``, and turn every read error into a :class:`DataError`.
 
-    :raises DataError: In the block too, where a part of the file turns out damaged.
+    :raises DataError: Also within the block, if a part of the file is damaged.
     """
     try:
         require_readable(path)
@@ -46,9 +46,9 @@ def opened(path: Path) -> Iterator[File]:
         raise
     except MemoryError as error:
         raise DataError(
-            f'{path}: found more than there is memory for ({error}); choose some of it with a '
-            'filter_key or with observation_keys') from error
-    # h5py raises TypeError and ValueError of types and names that damage has made.
+            f'{path}: found more data than fits into memory ({error}); select a part of it with '
+            'a filter_key or with observation_keys') from error
+    # h5py raises TypeError and ValueError for damaged types and names.
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f'{path}: found a file that is damaged or not HDF5 ({error}); collect or copy it '
@@ -58,10 +58,10 @@ def opened(path: Path) -> Iterator[File]:
 @dataclass(frozen=True)
 class File:
     """
-    An open file whose members are looked at before they are opened.
+    An open file whose members are checked before they are opened.
 
-    :param path: Of the file, for errors.
-    :param file: The same, open.
+    :param path: Path of the file, for errors.
+    :param file: The open file.
     """
 
     path: Path
@@ -86,8 +86,8 @@ class File:
         if too_large(found) or found.size and not found.id.get_storage_size():
             raise DataError(
                 f'{self.path}: {key}: found {found.dtype} of shape {found.shape}, for which the '
-                f'file has {found.id.get_storage_size()} bytes: it was not written, or is made '
-                'to fill the memory; leave the demonstration out with a filter_key, or collect '
+                f'file has {found.id.get_storage_size()} bytes: it was not written, or is meant '
+                'to exhaust the memory; leave the demonstration out with a filter_key, or collect '
                 'or copy the file again')
         return found
 
@@ -101,7 +101,7 @@ class File:
         return [str(name) for name in found.asstr()[()]]
 
     def _data(self, key: str) -> h5py.Dataset:
-        """Open a data set whose content lies in this very file."""
+        """Open a data set that is stored in this file."""
         found = self._open(key)
         if not isinstance(found, h5py.Dataset):
             raise DataError(
@@ -109,12 +109,12 @@ class File:
                 'copy the file again')
         if found.external or found.is_virtual:
             raise DataError(
-                f'{self.path}: {key}: found data that lie in another file, which is not read; '
+                f'{self.path}: {key}: found data stored in another file, which is not read; '
                 'copy them into this one')
         return found
 
     def _open(self, key: str) -> Any:
-        """Go down to a member, never along a link that leaves the file."""
+        """Open a member by its path, without following soft or external links."""
         member: Any = self.file
         for name in key.split('/'):
             link = member.get(name, getlink=True) if isinstance(member, h5py.Group) else None
@@ -122,10 +122,10 @@ class File:
                 there = ', '.join(member) if isinstance(member, h5py.Group) else 'a data set'
                 raise DataError(
                     f'{self.path}: the key {key!r} is missing; found {there or "nothing"}; '
-                    'collect or copy the file again, or name what it has with observation_keys')
+                    'collect or copy the file again, or name existing keys with observation_keys')
             if not isinstance(link, h5py.HardLink):
                 raise DataError(
-                    f'{self.path}: {key}: found a link to elsewhere, which is not followed; copy '
-                    'what it points to into the file')
+                    f'{self.path}: {key}: found a soft or external link, which is not followed; '
+                    'copy its target into the file')
             member = member[name]
         return member

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A look at an ``.hdf5`` in a process that can be ended, before it is read in this one.
+Trial read of an ``.hdf5`` in a child process, which can be killed if the HDF5 library hangs.
 
-A damaged file can keep the HDF5 library busy without end, or crash it; in C, where no signal
-reaches. What the reader of demonstrations will read is read here first, by a copy of this process
-that says how far it has come.
+A damaged file can hang or crash the HDF5 library, in C code that no Python signal handler
+interrupts. So a forked child process first reads the same data as the reader of demonstrations,
+and reports its progress.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ import h5py
 
 from training.data.transitions.transitions import DataError
 
-# Longest time without progress, s. A block takes milliseconds.
+# Timeout without progress, s. A block takes milliseconds.
 PATIENCE = 20.0
-# Bytes read at a time.
+# Bytes per block.
 BLOCK = 16_000_000
-# HDF5's filters make numbers at most some thousand times as small; a share of nothing is no more
-# than this, in bytes.
+# Upper limit of a plausible compression ratio of HDF5's filters, plus a constant in bytes.
 RATIO, SLACK = 2_000, 64_000_000
-# Ends the copy where a writer has the file.
+# Exit status of the child if another program has the file open for writing.
 LOCKED = 75
 READ = ('actions', 'rewards', 'masks')
 PARTS = ('obs', 'next_obs')
@@ -49,16 +48,16 @@ PARTS = ('obs', 'next_obs')
 
 def require_readable(path: Path) -> None:
     """
-    Make sure that reading a file comes to an end.
+    Check that a file can be read without hanging or crashing.
 
-    :raises DataError: If it does not, or crashes.
+    :raises DataError: If it cannot.
     """
     about = path.stat()
     _require(path, about.st_ino, about.st_size, about.st_mtime_ns)
 
 
 def too_large(found: h5py.Dataset) -> bool:
-    """Tell whether a data set claims to hold more than can be in the part of its file."""
+    """Tell whether a data set claims more data than its stored bytes can hold."""
     return bool(found.nbytes > RATIO * found.id.get_storage_size() + SLACK)
 
 
@@ -84,8 +83,8 @@ def _require(path: Path, *state: int) -> None:
         _, status = os.waitpid(child, 0)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) == LOCKED:
         raise DataError(
-            f'{path}: found a file that another program has open for writing; wait until it has '
-            'closed it, and run the same command again')
+            f'{path}: found a file that another program has open for writing; wait until it is '
+            'closed, and run the same command again')
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
         raise DataError(
             f'{path}: found a damaged file that crashes the HDF5 library (signal '
@@ -93,7 +92,7 @@ def _require(path: Path, *state: int) -> None:
 
 
 def _be_the_copy(path: Path, writing: int) -> None:
-    """Read the file, tell each step, and end at once, whatever happens."""
+    """Run the child process: read the file, report progress, and exit immediately after."""
     code = 0
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT):
@@ -102,7 +101,7 @@ def _be_the_copy(path: Path, writing: int) -> None:
         os.dup2(silence, 2)
         _read(path, lambda: os.write(writing, b'.'))
     except OSError as error:
-        # h5py gives the errors of the operating system their classes, in most releases.
+        # Most releases of h5py raise the specific subclass of OSError.
         if isinstance(error, BlockingIOError) or 'unable to lock file' in str(error):
             code = LOCKED
     finally:
@@ -110,7 +109,7 @@ def _be_the_copy(path: Path, writing: int) -> None:
 
 
 def _read(path: Path, tell: Callable[[], object]) -> None:
-    """Read what the reader of demonstrations reads; what fails, it will say itself."""
+    """Read the same data as the reader of demonstrations, which will report the errors itself."""
     with h5py.File(path, 'r') as file:
         for mask in _members(file, 'mask'):
             _data(file, f'mask/{mask}', tell)
@@ -125,7 +124,7 @@ def _read(path: Path, tell: Callable[[], object]) -> None:
 
 
 def _members(file: h5py.File, key: str) -> Iterator[str]:
-    """Go through a group, and read what it says of itself."""
+    """Iterate over the members of a group, and read its attributes."""
     with suppress(Exception):
         group = _member(file, key)
         for name in ('env_args', 'num_samples'):
@@ -135,7 +134,7 @@ def _members(file: h5py.File, key: str) -> Iterator[str]:
 
 
 def _member(file: h5py.File, key: str) -> Any:
-    """Go down hard links alone."""
+    """Open a member by its path, along hard links only."""
     member: Any = file
     for name in key.split('/'):
         if not isinstance(member.get(name, getlink=True), h5py.HardLink):

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Arrays of an ``.npz``, a block of rows at a time.
+Streaming reader and writer of ``.npz`` files, a block of rows at a time.
 
-``numpy.load`` makes a whole array before anything can be left out of it; here rows are taken as
-they are unpacked. Nothing pickled is ever loaded.
+``numpy.load`` loads a whole array even if only some rows are needed; here rows are selected as
+they are decompressed. Pickled objects are never loaded.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from numpy.lib import format as npy
 
 from training.data.transitions.transitions import DataError
 
-# Rows unpacked at a time.
+# Rows per block.
 BLOCK = 16_384
-# What zipfile raises of an archive that is damaged, encrypted, or of no kind that it knows.
+# Exceptions of zipfile for an archive that is damaged, encrypted or unsupported.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeDecodeError)
-# Kinds of numpy's types that are read: truth, whole numbers, floats and text.
+# Kinds of NumPy types that are read: booleans, integers, floats and text.
 PLAIN = 'biufU'
 
 
@@ -45,9 +45,9 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], kind: int = zipfile.ZIP_
     """
     Write arrays as ``numpy.savez_compressed`` does, to the same bytes.
 
-    Numpy leaves its archive open where the disk is full, and that is complained of much later.
+    NumPy itself leaves its archive open if the disk is full, which raises an error much later.
 
-    :param kind: How ``zipfile`` is to store them.
+    :param kind: Compression method of ``zipfile``.
     """
     with zipfile.ZipFile(path, 'w', kind) as archive:
         for key, values in arrays.items():
@@ -58,9 +58,9 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], kind: int = zipfile.ZIP_
 @contextmanager
 def opened(path: Path) -> Iterator[Archive]:
     """
-    Open an ``.npz``, and say of whatever cannot be read in it what is wrong.
+    Open an ``.npz``, and turn every read error into a :class:`DataError`.
 
-    :raises DataError: In the block too, where a part of the file turns out damaged.
+    :raises DataError: Also within the block, if a part of the file is damaged.
     """
     try:
         with path.open('rb') as file:
@@ -72,7 +72,7 @@ def opened(path: Path) -> Iterator[Archive]:
             yield Archive(path, archive)
     except MemoryError as error:
         raise DataError(
-            f'{path}: found more than there is memory for ({error}); spread its episodes over '
+            f'{path}: found more data than fits into memory ({error}); split its episodes into '
             'numbered files, of which one is in memory at a time') from error
     except UNREADABLE as error:
         raise DataError(
@@ -84,8 +84,8 @@ class Archive:
     """
     An open ``.npz``.
 
-    :param path: Of the file, for errors.
-    :param archive: The same, open.
+    :param path: Path of the file, for errors.
+    :param archive: The open archive.
     """
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
@@ -94,12 +94,12 @@ class Archive:
             name.removesuffix('.npy') for name in archive.namelist() if name.endswith('.npy')]
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the keys, in the file's order."""
+        """Iterate over the keys, in the order of the file."""
         return iter(self._keys)
 
     def header(self, key: str) -> tuple[tuple[int, ...], np.dtype]:
         """
-        Read shape and type of an array, and nothing of its contents.
+        Read shape and type of an array, without its contents.
 
         :raises DataError: If it holds pickled objects, or has no header.
         """
@@ -109,7 +109,7 @@ class Archive:
 
     def blocks(self, key: str) -> Iterator[tuple[int, np.ndarray]]:
         """
-        Unpack an array, with the row that each block begins at; the blocks cannot be written to.
+        Decompress an array in read-only blocks, each with the index of its first row.
 
         :raises DataError: As :meth:`header` does.
         """
@@ -117,7 +117,7 @@ class Archive:
             shape, by_columns, kind = self._header(key, stream)
             size = shape[0] if shape else 1
             row = math.prod(shape[1:]) * kind.itemsize
-            # Columns that lie one after the other can be taken apart only as a whole.
+            # An array in Fortran order can be split into rows only as a whole.
             rows = size if by_columns else BLOCK
             for start in range(0, size, max(1, rows)):
                 count = min(rows, size - start)
@@ -132,7 +132,7 @@ class Archive:
 
     def array(self, key: str) -> np.ndarray:
         """
-        Unpack a whole array.
+        Decompress a whole array.
 
         :raises DataError: As :meth:`header` does.
         """

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Mean and deviation of observations: measured once, kept in the policy file.
+Data set statistics: mean, standard deviation and range of each observation dimension.
 
-The networks see observations shifted and scaled by them; what they were, and which dimensions do
-not move, stands in the specification of every policy.
+They normalise the observations for the networks, and are stored in the specification of every
+policy, with the dimensions that are constant.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from typing import Any
 
 import numpy as np
 
-# Below this deviation a dimension counts as constant and is left at its scale; so it does where
-# it moves by no more than float32 rounds numbers of its size.
+# A dimension counts as constant, and is not scaled, if its deviation is below this, or within the
+# rounding error of float32.
 CONSTANT = 1e-4
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
-# Rows that are turned to float64 at a time.
+# Rows per block of the conversion to float64.
 BLOCK = 16_384
 
 
 @dataclass(frozen=True)
 class Statistics:
     """
-    What a normaliser needs to know of each dimension.
+    Statistics of each dimension, for normalisation.
 
-    :param count: How many rows.
+    :param count: Number of rows.
     :param mean: Shape (obs_dim,), float64.
-    :param deviation: Shape (obs_dim,), float64, of the population.
-    :param low: Shape (obs_dim,), the smallest value.
-    :param high: Shape (obs_dim,), the largest one.
+    :param deviation: Shape (obs_dim,), float64, population standard deviation.
+    :param low: Shape (obs_dim,), minimum.
+    :param high: Shape (obs_dim,), maximum.
     """
 
     count: int
@@ -54,21 +54,21 @@ class Statistics:
 
     @property
     def constant(self) -> np.ndarray:
-        """Tell which dimensions do not move, shape (obs_dim,), bool."""
+        """Find the dimensions that are constant, shape (obs_dim,), bool."""
         size = np.maximum(np.abs(self.low), np.abs(self.high))
         return self.deviation < np.maximum(CONSTANT, ROUNDING * size)
 
     @property
     def scale(self) -> np.ndarray:
-        """Deviations to divide by, shape (obs_dim,); 1 where a dimension is constant."""
+        """Deviations to divide by, shape (obs_dim,); 1 for constant dimensions."""
         return np.where(self.constant, 1.0, self.deviation)
 
     def joined(self, other: Statistics) -> Statistics:
         """
-        Take them of both.
+        Combine the statistics of two data sets.
 
-        By Chan, Golub and LeVeque's formula (1983, equation 2.1), which does not cancel where the
-        mean is large.
+        With the parallel algorithm of Chan, Golub and LeVeque (1983, equation 2.1), which has no
+        cancellation error if the mean is large.
         """
         count = self.count + other.count
         share, apart = other.count / count, other.mean - self.mean
@@ -80,7 +80,7 @@ class Statistics:
             np.maximum(self.high, other.high))
 
     def to_json(self) -> dict[str, Any]:
-        """Write them down for a specification."""
+        """Serialise for a policy specification."""
         return {
             'mean': self.mean.tolist(), 'deviation': self.deviation.tolist(),
             'constant': np.flatnonzero(self.constant).tolist()}
@@ -88,7 +88,7 @@ class Statistics:
 
 def measure(values: np.ndarray) -> Statistics:
     """
-    Measure in float64, a block of rows at a time, so that no second copy of the data is made.
+    Compute statistics in float64, block by block, without a second copy of the data.
 
     :param values: Shape (size, obs_dim), at least one row.
     """

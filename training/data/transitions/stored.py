@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Transitions in a file of their own, with everything that other formats leave out.
+Native data file format: transitions with their full description, as ``.npz``.
 
-An ``.npz`` with one array a column of :class:`Transitions`, and their description as JSON text:
-what converters write, and what a trainer reads without knowing where it came from.
+The ``.npz`` has one array per column of :class:`Transitions`, and their description as JSON text.
+Converters write it, and the trainer reads it, whatever the source of the data.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ from training.files import atomic_path, sha256
 
 DESCRIPTION = 'description'
 VERSION = 1
-# Characters of a description: some thousand fields.
+# Maximum number of characters of a description: enough for thousands of fields.
 LONGEST = 4_000_000
 
 
 @dataclass(frozen=True)
 class Description:
     """
-    What a file says of its steps.
+    Description of the transitions in a file.
 
     :param observation_fields: Names, units and ranges of the observation.
     :param action_fields: Names, units and ranges of the action.
     :param period: Control period in s.
-    :param source: Where the data came from.
+    :param source: Provenance of the data.
     """
 
     observation_fields: tuple[ObservationField, ...]
@@ -67,7 +67,7 @@ class Description:
 
 def save(path: Path, transitions: Transitions) -> None:
     """
-    Write transitions.
+    Write transitions to a file.
 
     :param path: Ends in ``.npz``.
     """
@@ -91,9 +91,9 @@ def is_stored(path: Path) -> bool:
 
 def load(path: Path) -> Transitions:
     """
-    Read what :func:`save` wrote.
+    Load a file that :func:`save` wrote.
 
-    :raises DataError: If the file is damaged, or not what it should hold.
+    :raises DataError: If the file is damaged, or has invalid contents.
     """
     with opened(path) as file:
         described = _describe(path, file)
@@ -106,9 +106,9 @@ def load(path: Path) -> Transitions:
 
 def describe(path: Path) -> Description:
     """
-    Read what a file that :func:`save` wrote says of itself, and none of its steps.
+    Read only the description of a file that :func:`save` wrote.
 
-    :raises DataError: If the file is damaged, or its description is not one.
+    :raises DataError: If the file is damaged, or its description is invalid.
     """
     with opened(path) as file:
         return _describe(path, file)
@@ -138,7 +138,7 @@ def _describe(path: Path, file: Archive) -> Description:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         # The error may quote all of a long text.
         raise DataError(
-            f'{path}: {DESCRIPTION}: found other contents than training.convert writes '
+            f'{path}: {DESCRIPTION}: found contents that training.convert does not write '
             f'({repr(error)[:200]}); convert the recording again') from error
     raise DataError(
         f'{path}: {DESCRIPTION}: found version {str(version)[:20]}, expected {VERSION}; convert '
@@ -146,7 +146,7 @@ def _describe(path: Path, file: Archive) -> Description:
 
 
 def _period(path: Path, value: Any) -> float:
-    # Before it is a float: JSON has integers that no float can hold.
+    # Checked before conversion to float: JSON allows integers that overflow a float.
     if isinstance(value, bool) or not isinstance(value, int | float) or not (
             SHORTEST <= value <= LONGEST_PERIOD):
         raise DataError(
@@ -156,7 +156,7 @@ def _period(path: Path, value: Any) -> float:
 
 
 def _source(path: Path, value: Any) -> dict[str, Any]:
-    """Check those of the source's values that are used."""
+    """Validate the values of the source that are used."""
     source = dict(value)
     dropped, args = source.get('dropped', {}), source.get('env_args')
     if not isinstance(dropped, dict) or not all(
@@ -175,13 +175,13 @@ def _source(path: Path, value: Any) -> dict[str, Any]:
 
 def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
     """
-    Make fields of a kind from what JSON kept of them.
+    Build observation or action fields from JSON.
 
-    :param path: Where they are from, for errors.
-    :param kind: The kind.
-    :param given: What was kept.
-    :raises DataError: If a field is not one: its ranges are not of its size, not finite or
-        the wrong way round, or its name or unit is no text.
+    :param path: Path of their file, for errors.
+    :param kind: Class of the fields.
+    :param given: The fields as JSON.
+    :raises DataError: If a field is invalid: its ranges have another size, are not finite or are
+        reversed, or its name or unit is not text.
     """
     made = []
     for field in given:
@@ -191,8 +191,7 @@ def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any
                 not isinstance(values, list) or len(values) != size for values in ranges):
             raise DataError(
                 f'{path}: {DESCRIPTION}: found the field {name!r} of size {size!r} with ranges of '
-                'other sizes, expected one number of each for each of its numbers; convert the '
-                'recording again')
+                'another size, expected the size of the field; convert the recording again')
         if not all(isinstance(text, str) and text.isprintable() for text in (
                 name, field['unit'])) or not name:
             raise DataError(
@@ -219,5 +218,5 @@ def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any
     if not made or len(set(names)) < len(names):
         raise DataError(
             f'{path}: {DESCRIPTION}: found the fields {", ".join(names)[:200] or "none"}, '
-            'expected at least one, each with a name of its own; convert the recording again')
+            'expected at least one, with unique names; convert the recording again')
     return tuple(made)

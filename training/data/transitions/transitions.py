@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a policy learns from: one layout for the data of all sources.
+Transitions: one in-memory layout for the data of all sources.
 
-Every reader in ``training/datasets`` returns :class:`Transitions`, checked; nothing that follows
-asks where they came from.
+Every reader in :mod:`training.data.formats` returns validated :class:`Transitions`; later code
+does not depend on the source.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import numpy as np
 
 from dfp_ros.spec import ActionField, ObservationField
 
-# Rounding may take an action this far beyond its range.
+# Tolerance of the range of actions, for rounding errors.
 TOLERANCE = 1e-5
-# What an action of 1 means, or what actions of -1 and of 1 mean.
+# Physical value of an action of 1, or of actions of -1 and of 1.
 Bound = float | tuple[Any, Any]
 # Control periods in s: 1000 Hz to 1 Hz.
 SHORTEST, LONGEST_PERIOD = 1e-3, 1.0
@@ -44,18 +44,18 @@ class DataError(ValueError):
 @dataclass(frozen=True)
 class Transitions:
     """
-    Steps of many episodes, one after the other.
+    Steps of many episodes, concatenated.
 
     :param observations: Shape (size, obs_dim), float32, raw units.
     :param actions: Shape (size, act_dim), float32, in [-1, 1].
     :param next_observations: Shape (size, obs_dim), float32.
     :param rewards: Shape (size,), float32.
-    :param masks: Shape (size,), float32: 0 where the task was solved, so nothing follows.
+    :param masks: Shape (size,), float32: 0 if the step solved the task (no bootstrapping), else 1.
     :param terminals: Shape (size,), float32: 1 on the last step of an episode.
     :param observation_fields: Names, units and ranges of the observation.
     :param action_fields: Names, units and ranges of the action.
     :param period: Control period in s.
-    :param source: Where the data came from: file, hash, counts; plain JSON.
+    :param source: Provenance of the data: file, hash, counts; plain JSON.
     """
 
     observations: np.ndarray
@@ -75,11 +75,11 @@ class Transitions:
 
     def check(self, where: object) -> Transitions:
         """
-        Make sure that all of this holds.
+        Validate shapes, types and ranges.
 
         :param where: The file, for the error.
         :return: Itself.
-        :raises DataError: Naming file, column and row.
+        :raises DataError: With file, column and row of the first fault.
         """
         if self.actions.ndim != 2:
             raise DataError(
@@ -135,7 +135,7 @@ def observation_fields(
         layout: Iterable[tuple[str, int, str]],
         values: np.ndarray) -> tuple[ObservationField, ...]:
     """
-    Describe observations, with the range of the values.
+    Build the fields of an observation, with the range of the values.
 
     :param layout: Name, size and unit of each part, in order.
     :param values: Shape (size, obs_dim).
@@ -153,10 +153,10 @@ def action_fields(
         layout: Iterable[tuple[str, int, str, Bound]],
         values: np.ndarray) -> tuple[ActionField, ...]:
     """
-    Describe actions, with the range of the values.
+    Build the fields of an action, with the range of the values.
 
-    :param layout: Name, size and unit of each part, and what an action of 1 means in that unit;
-        or what actions of -1 and of 1 mean, each one a number.
+    :param layout: Name, size and unit of each part, and the physical value of an action of 1 in
+        that unit, or those of actions of -1 and of 1, one per number.
     :param values: Shape (size, act_dim), in [-1, 1].
     """
     lows, highs = values.min(axis=0), values.max(axis=0)

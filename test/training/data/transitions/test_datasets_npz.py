@@ -136,7 +136,7 @@ def test_a_directory_that_lies_of_sizes_takes_no_memory(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / 'a.npz', 'w') as archive:
         archive.writestr('values.npy', header.getvalue())
         archive.getinfo('values.npy').file_size = 2**51
-    with pytest.raises(DataError, match=r'a\.npz: found more than there is memory for'), opened(
+    with pytest.raises(DataError, match=r'a\.npz: found more data than fits into memory'), opened(
             tmp_path / 'a.npz') as file:
         file.array('values')
 
