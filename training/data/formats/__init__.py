@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-File formats of OGBench, Robomimic and ROS bags, read and written.
+Readers and writers of file formats: OGBench, Robomimic, ROS bags.
 
 Imports :mod:`training.data.transitions` and what is below it.
 """

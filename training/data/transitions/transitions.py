@@ -121,7 +121,7 @@ class Transitions:
         if not self.terminals[-1]:
             raise DataError(
                 f'{where}: terminals: found no episode that ends on the last of {size} steps; the '
-                'data may be cut off: collect or copy them again')
+                'data may be truncated: collect or copy them again')
         outside = np.abs(self.actions).max(axis=1) > 1 + TOLERANCE
         if outside.any():
             raise DataError(

@@ -80,7 +80,7 @@ def test_missing_key(arrays: dict, tmp_path: Path, key: str) -> None:
     del arrays[key]
     with pytest.raises(DataError, match=(
             rf"a\.npz: the key '{key}' is missing; found .*, expected terminals, observations, "
-            '.*; name the environment that the file is for, or collect or copy it again')):
+            '.*; name the environment of the file, or collect or copy it again')):
         load(written(tmp_path / 'a.npz', arrays), TASK)
 
 
@@ -101,7 +101,7 @@ def test_number_that_is_not_finite(arrays: dict, tmp_path: Path) -> None:
 def test_last_episode_without_an_end(arrays: dict, tmp_path: Path) -> None:
     arrays['terminals'][-1] = False
     with pytest.raises(DataError, match=(
-            r'a\.npz: terminals: found no end of an episode on the last of \d+ rows, expected 1; '
+            r'a\.npz: terminals: found no end of an episode in the last of \d+ rows, expected 1; '
             '.*: collect or copy it again')):
         load(written(tmp_path / 'a.npz', arrays), TASK)
 
@@ -309,7 +309,7 @@ PLAIN = {
     ({'observations': PLAIN['observations'][:, :0]}, r'observations: found shape \(40, 0\)'),
     ({'observations': np.full((ROWS, 4), np.nan, np.float32)},
      'observations holds a number that is not finite, in row 0'),
-    ({'terminals': PLAIN['terminals'][:0]}, 'terminals: found no end of an episode on the last'),
+    ({'terminals': PLAIN['terminals'][:0]}, 'terminals: found no end of an episode in the last'),
     ({'terminals': np.tile(PLAIN['terminals'], 2)}, 'actions: found 40 rows, expected 80'),
     ({'terminals': np.bool_(True)}, 'terminals: found bool of shape'),
     ({'terminals': np.ones(ROWS, bool)}, 'terminals: found an episode of a single row, row 0'),

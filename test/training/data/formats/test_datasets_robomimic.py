@@ -258,7 +258,7 @@ def _none(file: h5py.File) -> None:
     (_replace('data/demo_1/obs/object', np.zeros((4, 9))),
      r'demo_1/obs/object: found shape \(4, 9\), expected \(4, 10\)'),
     (_replace('data/demo_1/rewards', np.zeros(3)), r'found shape \(3,\), expected \(4,\)'),
-    (_replace('data/demo_0/obs/object', np.zeros((4, 84, 84, 3))), 'pictures are not read'),
+    (_replace('data/demo_0/obs/object', np.zeros((4, 84, 84, 3))), 'images are not supported'),
     (_replace('data/demo_0/actions', np.zeros((0, 7))), 'demo_0: found 0 actions, expected 4'),
     (_replace('data/demo_0/actions', np.zeros((3, 7))), 'demo_0: found 3 actions, expected 4'),
     (_none, 'data: found no demonstration'),

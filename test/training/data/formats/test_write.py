@@ -143,7 +143,7 @@ def test_ogbenchs_format_has_no_room_for_a_gap(tmp_path: Path) -> None:
 
 
 def test_state_of_another_length_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match='qpos: found 3 rows, expected 4, one more an episode'):
+    with pytest.raises(DataError, match='qpos: found 3 rows, expected 4, one more per episode'):
         write_ogbench.write(tmp_path / 'a.npz', drawn([1, 1]), {'qpos': np.zeros((3, 2))})
 
 

@@ -91,7 +91,7 @@ def described(**changes: object) -> np.ndarray:
     ({'observations': np.full((3, 3), np.inf, np.float32)},
      'observations: found a number that is not finite, in row 0; leave its episode out'),
     ({'next_observations': np.zeros((3, 9), np.float32)}, r'next_observations: .* \(3, 9\), ex'),
-    ({'terminals': np.zeros(3, np.float32)}, 'terminals: .* cut off: collect or copy them again'),
+    ({'terminals': np.zeros(3, np.float32)}, 'terminals: .* truncated: collect or copy'),
     ({name: getattr(drawn([3]), name)[:0] for name in COLUMNS}, 'actions: found no step'),
     ({'description': np.array('{"version": 2}')}, 'description: found version 2, expected 1'),
     ({'description': np.array('{"version": 1')}, 'description: found contents that'),

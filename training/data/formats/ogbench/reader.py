@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-OGBench's manipulation data, for a single task, as transitions.
+Reader of OGBench's manipulation data: transitions for a single task.
 
-The files are OGBench's own ``.npz``; rewards and masks come from its ``relabel_dataset``.
+The files are OGBench's ``.npz``; rewards and masks are computed by its ``relabel_dataset``.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
     """
     Load a data file for a single-task environment.
 
-    An episode's last row has no successor, so it gives no transition, as in OGBench's loader.
-    Arrays are read one by one, in blocks of rows, and the state that decides the rewards is
-    dropped before the next one: what is held at once is little more than the transitions.
+    The last row of an episode has no successor, so it yields no transition, as in OGBench's
+    loader. Arrays are read one by one, in blocks of rows, and the simulator state, from which the
+    rewards are computed, is freed first: peak memory is little more than the transitions.
 
     :param path: An ``.npz`` in OGBench's format.
     :param environment: For example ``cube-single-singletask-task2-v0``.
-    :param success_timing: ``pre`` where the state before a step decides its reward and mask, as
-        in OGBench from 1.2 on; ``post`` where the state after it does, as in 1.1.
-    :raises DataError: If the file is missing, cut off, lacks a key, has other dimensions
-        than the environment, or holds a number that is not finite.
+    :param success_timing: ``pre`` if reward and mask are those of the state before a step, as in
+        OGBench 1.2 and later; ``post`` if those of the state after it, as in 1.1.
+    :raises DataError: If the file is missing, truncated, lacks a key, does not match the
+        dimensions of the environment, or contains a number that is not finite.
     """
     scene = SCENES[scene_of(environment)]
     with opened(path) as file:
@@ -57,8 +57,8 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
         if missing:
             raise DataError(
                 f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}, '
-                f'expected terminals, {", ".join(scene.widths)}; name the environment that the '
-                'file is for, or collect or copy it again')
+                f'expected terminals, {", ".join(scene.widths)}; name the environment of the '
+                'file, or collect or copy it again')
         ends = _ends(path, file)
         before, everything = ~ends, np.ones_like(ends)
         after = np.concatenate([[False], before[:-1]])
@@ -83,9 +83,9 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
 
 def load_unrewarded(path: Path) -> Transitions:
     """
-    Load a file of a scene that is not known; its rewards are left 0.
+    Load a file of an unknown scene; all rewards are 0.
 
-    :raises DataError: If the file is missing, damaged, or its arrays do not fit each other.
+    :raises DataError: If the file is missing or damaged, or its arrays differ in length.
     """
     with opened(path) as file:
         missing = [key for key in ('terminals', 'observations', 'actions') if key not in file]
@@ -112,7 +112,7 @@ def load_unrewarded(path: Path) -> Transitions:
 
 
 def _width(path: Path, file: Archive, key: str) -> int:
-    """Tell how many numbers a row has."""
+    """Read the number of values per row."""
     shape, _ = file.header(key)
     if len(shape) != 2 or not shape[1]:
         raise DataError(
@@ -122,7 +122,7 @@ def _width(path: Path, file: Archive, key: str) -> int:
 
 
 def _ends(path: Path, file: Archive) -> np.ndarray:
-    """Tell which rows end an episode."""
+    """Find the rows that end an episode."""
     terminals = file.array('terminals')
     numbers = terminals.ndim == 1 and terminals.dtype.kind in 'biuf'
     if not numbers or not np.isin(terminals, (0, 1)).all():
@@ -132,14 +132,14 @@ def _ends(path: Path, file: Archive) -> np.ndarray:
     ends = terminals.astype(bool)
     if not ends[-1:].any():
         raise DataError(
-            f'{path}: terminals: found no end of an episode on the last of {len(ends)} rows, '
-            'expected 1; the file may be cut off: collect or copy it again')
+            f'{path}: terminals: found no end of an episode in the last of {len(ends)} rows, '
+            'expected 1; the file may be truncated: collect or copy it again')
     empty = np.flatnonzero(ends & np.concatenate([[True], ends[:-1]]))
     if len(empty):
         raise DataError(
             f'{path}: terminals: found an episode of a single row, row {empty[0]}, expected at '
-            'least two: an action and where it led; leave it out, or collect or copy the file '
-            'again')
+            'least two: an action and the next observation; leave it out, or collect or copy the '
+            'file again')
     return ends
 
 
@@ -147,11 +147,11 @@ def _rows(
         path: Path, file: Archive, key: str, width: int, count: int,
         *wanted: np.ndarray) -> list[np.ndarray]:
     """
-    Read rows of an array, and make sure that all of it fits.
+    Read selected rows of an array, and validate all of it.
 
-    :param width: Numbers a row.
-    :param count: Rows of the file.
-    :param wanted: Masks of them; an array comes back for each.
+    :param width: Number of values per row.
+    :param count: Number of rows in the file.
+    :param wanted: Boolean masks of rows; one array is returned for each.
     """
     (*shape,), kind = file.header(key)
     expected = [count, width]
@@ -162,7 +162,7 @@ def _rows(
     if shape != expected:
         raise DataError(
             f'{path}: {key} has shape {tuple(shape)}, the environment needs {tuple(expected)}; '
-            'name the environment that the file is for')
+            'name the environment of the file')
     counted = key == 'button_states'
     if not counted:
         if not np.issubdtype(kind, np.floating):
@@ -173,7 +173,7 @@ def _rows(
     taken = [np.empty((np.count_nonzero(mask), shape[1]), kind) for mask in wanted]
     filled = [0] * len(wanted)
     for start, block in file.blocks(key):
-        with np.errstate(over='ignore'):  # what float32 has no room for is found to be infinite
+        with np.errstate(over='ignore'):  # float32 overflow gives inf, which is rejected below
             values = block.astype(kind, copy=False)
         fine = np.isin(values, (0, 1)) if counted else np.isfinite(values)
         if not fine.all():
@@ -190,9 +190,9 @@ def _rows(
 
 
 def _judge(environment: str, state: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Give each row its reward and mask, as the environment's task has them."""
+    """Compute reward and mask of each row, for the task of the environment."""
     env = make_env(environment)
-    # OGBench wants the environment's name to know which state decides the reward.
+    # OGBench derives from the environment's name which state to compute the reward from.
     relabel_dataset(environment, env, state)
     env.close()
     return state['rewards'], state['masks']

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What OGBench's manipulation scenes are made of, and what their files hold."""
+"""OGBench's manipulation scenes: objects, and layout of observations, actions and state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from training.data.transitions.transitions import DataError
 
 PERIOD = 0.05
 # Names, sizes and physical ranges of the relative end-effector action (ManipSpaceEnv): at most
-# 0.05 m, 0.3 rad and one whole gripper opening a step of 0.05 s.
+# 0.05 m, 0.3 rad and one full gripper opening per step of 0.05 s.
 ACTION = (
     ('effector_linear_velocity', 3, 'm/s', 1.0),
     ('effector_yaw_rate', 1, 'rad/s', 6.0),
@@ -40,10 +40,10 @@ Layout = list[tuple[str, int, str]]
 @dataclass(frozen=True)
 class Scene:
     """
-    What stands on the table.
+    Objects of a scene.
 
-    :param cubes: How many cubes.
-    :param buttons: How many buttons; they are the state that ``qpos`` does not hold.
+    :param cubes: Number of cubes.
+    :param buttons: Number of buttons; their state is not part of ``qpos``.
     :param furniture: Whether there are a drawer and a window.
     """
 
@@ -71,7 +71,7 @@ class Scene:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Numbers a row, by key of a data file."""
+        """Number of values per row, by key of a data file."""
         slides = self.buttons + 2 * self.furniture
         widths = {
             'observations': sum(size for _, size, _ in self.observation),

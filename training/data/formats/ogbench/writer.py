@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Transitions in OGBench's format, for its loaders.
+Writer of OGBench's data format, for use with its loaders.
 
-The format keeps one observation a row and no reward. An episode gets one row more than it has
-steps, for the observation after the last one; ``ogbench.utils.load_dataset`` takes the rows apart
-again. What ``relabel_dataset`` computes rewards from, the simulator's state (``qpos``, ``qvel``,
-``button_states``), is written where it is known and left out where not: such a file serves
-learners that need no reward, or that read ``rewards`` and ``masks``, which OGBench ignores.
+The format stores one observation per row and no reward. An episode has one row more than steps,
+for the observation after the last step; ``ogbench.utils.load_dataset`` splits the rows again. The
+simulator state (``qpos``, ``qvel``, ``button_states``), from which ``relabel_dataset`` computes
+rewards, is written if it is known. A file without it serves algorithms that need no reward, or
+that read ``rewards`` and ``masks``, which OGBench ignores.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def write(path: Path, data: Transitions, state: Mapping[str, np.ndarray] | None 
     Write an ``.npz``.
 
     :param path: Ends in ``.npz``.
-    :param data: What to write.
-    :param state: Some of :data:`STATE`, shape (steps + episodes, n), a row for each of the file's.
-    :raises DataError: If a step's successor is not the next step's observation, which the
-        format has no room for; or where the state has another number of rows.
+    :param data: Transitions to write.
+    :param state: Some of :data:`STATE`, shape (steps + episodes, n), one row per row of the file.
+    :raises DataError: If the successor of a step is not the observation of the next step, which
+        the format cannot represent; or if the state has another number of rows.
     """
     ends = np.flatnonzero(data.terminals)
     inner = np.flatnonzero(data.terminals[:-1] == 0)
@@ -51,14 +51,14 @@ def write(path: Path, data: Transitions, state: Mapping[str, np.ndarray] | None 
     if len(broken):
         raise DataError(
             f'{path}: next_observations: found another observation after row {broken[0]} than in '
-            f"row {broken[0] + 1} of the same episode, which OGBench's format cannot tell; end "
-            "the episode there, or write Robomimic's format")
+            f"row {broken[0] + 1} of the same episode, which OGBench's format cannot represent; "
+            "end the episode there, or write Robomimic's format")
     rows = len(data) + len(ends)
     for key, values in (state or {}).items():
         if len(values) != rows:
             raise DataError(
-                f'{path}: {key}: found {len(values)} rows, expected {rows}, one more an episode '
-                'than it has steps')
+                f'{path}: {key}: found {len(values)} rows, expected {rows}, one more per episode '
+                'than steps')
     last = ends + np.arange(1, len(ends) + 1)
     terminals = np.zeros(rows, bool)
     terminals[last] = True

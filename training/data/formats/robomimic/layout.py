@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the numbers of Robomimic's observations and actions are: names, sizes, units, ranges."""
+"""Layout of Robomimic's observations and actions: names, sizes, units, ranges."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from dfp_ros.sim.simulation.robosuite_env import OBJECT_KEY
 from dfp_ros.sim.simulation.robosuite_joints import joint_range
 from training.data.transitions.transitions import Bound
 
-# Units by how a part's name ends; the first that fits.
+# Units by the suffix of a part's name; the first match counts.
 UNITS = (
     ('joint_pos_cos', '1'), ('joint_pos_sin', '1'), ('joint_pos', 'rad'), ('joint_vel', 'rad/s'),
     ('vel_lin', 'm/s'), ('vel_ang', 'rad/s'), ('qvel', 'm/s'), ('quat', '1'), ('pos', 'm'))
-# What the object part is made of, where that is known: names and sizes.
+# Names and sizes of the parts of ``object``, for known environments.
 POSE = (('pos', 3), ('quat', 4))
 FROM_EFFECTOR = (('to_robot0_eef_pos', 3), ('to_robot0_eef_quat', 4))
 OBJECTS = {
@@ -38,9 +38,9 @@ OBJECTS = {
     'NutAssemblySquare': [(f'SquareNut_{key}', size) for key, size in FROM_EFFECTOR + POSE],
 }
 ARM_ACTIONS = 7
-# Robosuite's control rate where nothing says another, Hz.
+# Robosuite's default control rate, Hz.
 RATE = 20
-# Robosuite's grippers go by its sign alone: positive closes.
+# Robosuite's grippers use only the sign: positive closes.
 GRIPPER: tuple[str, int, str, Bound] = ('gripper_direction', 1, '1', 1.0)
 
 
@@ -49,8 +49,8 @@ def observation_layout(
     """
     Name, size and unit of each part of the observation.
 
-    :param env_args: As the file has them.
-    :param widths: How many numbers each part has; parts of the object are told where known.
+    :param env_args: The file's ``env_args``. :param widths: Size of each part; the object part is
+        split if its parts are known.
     """
     name = env_args['env_name']
     objects = OBJECTS.get(name, [])
@@ -68,10 +68,10 @@ def observation_layout(
 
 def reach(env_args: Mapping[str, Any]) -> tuple[float, float] | None:
     """
-    Tell how far an action of 1 moves an arm's goal, m and rad, if it is a relative pose.
+    Displacement of an arm's goal by an action of 1, m and rad, if actions are relative poses.
 
     :param env_args: As the file has them.
-    :return: None where it is something else.
+    :return: None for other kinds of actions.
     """
     config = robosuite_env.convert(env_args)['env_kwargs'].get('controller_configs') or {}
     config = config if isinstance(config, Mapping) else config[0]
@@ -86,10 +86,10 @@ def reach(env_args: Mapping[str, Any]) -> tuple[float, float] | None:
 def action_layout(
         env_args: Mapping[str, Any], act_dim: int) -> list[tuple[str, int, str, Bound]]:
     """
-    Name, size, unit and bound of each part of the action, where the arms' controllers tell them.
+    Name, size, unit and bound of each part of the action, if the arms' controllers define them.
 
     :param env_args: As the file has them.
-    :param act_dim: How many numbers an action has.
+    :param act_dim: Size of an action.
     """
     converted = robosuite_env.convert(env_args)
     joints = joint_range(converted)

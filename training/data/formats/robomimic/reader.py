@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Robomimic's low-dimensional HDF5 files as transitions.
+Reader of Robomimic's low-dimensional HDF5 files.
 
-Each demonstration is an episode, and its end is the episode's end: what the file calls ``dones``
-is 1 on every step that solves the task, and often on no other.
+Each demonstration is an episode. The ends of episodes are those of demonstrations, not ``dones``:
+that is 1 on every step that solves the task, and often on no other.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ def load(
     """
     Load a file of demonstrations.
 
-    Rewards are the file's, 0 or 1 after each step, with -1 added; masks are 0 where they are 0
-    then, or the file's own where it has some.
+    Rewards are the file's, 0 or 1, shifted by -1. Masks are the file's own if it has them, else 0
+    for every step with the reward 0.
 
     :param path: An ``.hdf5`` in Robomimic's format.
-    :param environment: For example ``lift-mh-low_dim``; ``none`` for any.
-    :param filter_key: Name of a list of demonstrations under ``mask``; all of them where empty.
-    :param keys: Parts of the observation, in order; Robomimic's usual ones where empty.
-    :raises DataError: If the file is damaged, lacks something, is of another environment, or
-        holds what is not plain numbers.
+    :param environment: For example ``lift-mh-low_dim``; ``none`` accepts any.
+    :param filter_key: Name of a list of demonstrations under ``mask``; empty for all.
+    :param keys: Parts of the observation, in order; empty for Robomimic's default ones.
+    :raises DataError: If the file is damaged, incomplete, of another environment, or contains
+        values that are not finite numbers.
     """
     if not path.is_file():
         raise DataError(
@@ -70,16 +70,16 @@ def load(
 
 def environment_name(path: Path) -> str:
     """
-    Name robosuite's environment that a file is of, whether it is known or not.
+    Name of the robosuite environment of a file, known or not.
 
-    :raises DataError: If the file cannot be read or does not say it.
+    :raises DataError: If the file cannot be read or does not name it.
     """
     with opened(path) as file:
         return str(_env_args(file, NO_ENVIRONMENT)['env_name'])
 
 
 def task_names() -> set[str]:
-    """Name robosuite's environments that a policy can be evaluated in."""
+    """Names of the robosuite environments for evaluation."""
     return {task.env_name for task in robosuite_env.TASKS.values()}
 
 
@@ -114,9 +114,9 @@ def _load(
         if joints:
             actions[rows] = joints.actions(actions[rows])
         given = _read(file, f'data/{name}/rewards', (length,), np.float64)
-        # In float64, where shifting and shifting back is exact.
+        # In float64, so that shifting and shifting back is exact.
         rewards[rows] = given + REWARD_SHIFT
-        # Of files that training.write made.
+        # Only files of training.write have masks.
         told = 'masks' in list(file.group(f'data/{name}'))
         masks[rows] = _read(file, f'data/{name}/masks', (length,)) if told else given < 1
         start += length
@@ -134,7 +134,7 @@ def _load(
 
 
 def _env_args(file: File, environment: str) -> dict[str, Any]:
-    """Read what the file says of its environment, and see whether it is the one wanted."""
+    """Read the file's ``env_args``, and compare its environment with the requested one."""
     text = file.group('data').attrs.get('env_args')
     try:
         found = read_json(text, infinite=True)
@@ -151,7 +151,7 @@ def _env_args(file: File, environment: str) -> dict[str, Any]:
     if environment != NO_ENVIRONMENT and (task is None or task.env_name != name):
         fitting = [key for key, task in robosuite_env.TASKS.items() if task.env_name == name]
         raise DataError(
-            f'{file.path}: found data of {quoted(name)}, which are not for the environment '
+            f'{file.path}: found data of {quoted(name)}, not of the environment '
             f'{environment!r}; name '
             f'{f"{fitting[0]}-mh-low_dim" if fitting else NO_ENVIRONMENT!r}')
     return dict(found)
@@ -164,20 +164,20 @@ def _no_env_args(file: File, text: object) -> DataError:
 
 
 def _joints(file: File, env_args: Mapping[str, Any], act_dim: int) -> JointRange | None:
-    """Tell the range of the actions where they are targets of joints."""
+    """Range of the actions if they are joint targets, else None."""
     try:
         found = joint_range(robosuite_env.convert(env_args))
     except ValueError as error:
         raise DataError(f'{file.path}: data: {error}') from error
     if found and len(found.low) != act_dim:
         raise DataError(
-            f'{file.path}: data: found {act_dim} actions, expected {len(found.low)} as env_args '
-            'have joints and gripper; collect or copy the file again')
+            f'{file.path}: data: found {act_dim} actions, expected {len(found.low)}, the joints '
+            'and the gripper in env_args; collect or copy the file again')
     return found
 
 
 def _demonstrations(file: File, filter_key: str) -> list[str]:
-    """List the demonstrations wanted, by number: in the text's order 10 comes before 2."""
+    """List the selected demonstrations, in numerical (not alphabetical) order."""
     wanted = there = list(file.group('data'))
     if filter_key:
         masks = list(file.group('mask')) if 'mask' in list(file.file) else []
@@ -190,7 +190,7 @@ def _demonstrations(file: File, filter_key: str) -> list[str]:
         if not re.fullmatch(r'demo_\d+', name) or name not in there:
             raise DataError(
                 f'{file.path}: found the demonstration {name!r}, expected demo_NUMBER, one of '
-                'those under data; choose others with a filter_key')
+                'those under data; select others with a filter_key')
     if not wanted:
         raise DataError(
             f'{file.path}: data: found no demonstration, expected at least one; name another '
@@ -214,20 +214,20 @@ def _width(file: File, key: str) -> int:
     shape = file.numbers(key).shape
     if len(shape) != 2:
         raise DataError(
-            f'{file.path}: {key}: found shape {shape}, expected a row of numbers a step; pictures '
-            'are not read, so name other observation_keys')
+            f'{file.path}: {key}: found shape {shape}, expected a row of numbers per step; images '
+            'are not supported, so name other observation_keys')
     return int(shape[1])
 
 
 def _read(
         file: File, key: str, shape: tuple[int, ...], kind: type = np.float32) -> np.ndarray:
-    """Read numbers of a shape, all of them finite."""
+    """Read numbers, and check their shape and that they are finite."""
     found = file.numbers(key)
     if found.shape != shape:
         raise DataError(
             f'{file.path}: {key}: found shape {found.shape}, expected {shape} as in the other '
             'parts and demonstrations; leave the demonstration out with a filter_key')
-    with np.errstate(over='ignore'):  # what float32 has no room for is found to be infinite
+    with np.errstate(over='ignore'):  # float32 overflow gives inf, which is rejected below
         values: np.ndarray = np.asarray(found[()], kind)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])

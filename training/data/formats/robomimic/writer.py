@@ -12,14 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Transitions in Robomimic's low-dimensional HDF5 format.
+Writer of Robomimic's low-dimensional HDF5 format.
 
-A part of the observation is a field of it. Robomimic's rewards are 1 where a step solves the task
-and 0 before, so 1 is added to ours, in float64, where that is exact. Targets of joints are written
-in rad, as ``env_args`` have them. ``dones`` is 1 where the task is solved and on an episode's last
-step, as Robomimic has it; ``masks``, which it ignores, tells the one from the other. States and
-models of a simulator are not known and not written, so the file can be learned from, but not
-played back.
+Each field of the observation is written as a part. Robomimic's rewards are 1 if a step solves the
+task, else 0, so ours are shifted by 1, in float64, where that is exact. Joint targets are written
+in rad, as in ``env_args``. As in Robomimic, ``dones`` is 1 if the task is solved and on the last
+step of an episode; ``masks``, which Robomimic ignores, distinguishes the two. Simulator states and
+models are not known and not written, so the file is suitable for training, but not for playback.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ from dfp_ros.sim.simulation.robosuite_joints import joint_range
 from training.data.transitions.transitions import Transitions
 from training.files import atomic_path
 
-# Added to our rewards.
+# Shift of our rewards.
 SHIFT = 1.0
-# One demonstration in so many is for validation.
+# One in so many demonstrations is for validation.
 VALID = 10
 
 
@@ -45,7 +44,7 @@ def write(path: Path, data: Transitions) -> None:
     Write an ``.hdf5``.
 
     :param path: Ends in ``.hdf5``.
-    :param data: What to write.
+    :param data: Transitions to write.
     """
     env_args = data.source.get('env_args') or {
         'env_name': 'none', 'env_kwargs': {'control_freq': 1 / data.period}}
@@ -69,7 +68,7 @@ def write(path: Path, data: Transitions) -> None:
 
 
 def _actions(data: Transitions) -> np.ndarray:
-    """Take actions as the environment that they are of takes them."""
+    """Convert actions to the units of the environment."""
     if 'env_args' not in data.source:
         return data.actions
     from dfp_ros.sim.simulation.robosuite_env import convert

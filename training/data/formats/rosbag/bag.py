@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The files of a rosbag2 recording, for training: see :mod:`dfp_ros.tools.bags.reader`."""
+"""Reader of rosbag2 files for training, see :mod:`dfp_ros.tools.bags.reader`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ from training.data.transitions.transitions import DataError
 
 
 class Bag(BagReader):
-    """A recording, open for reading; whatever is wrong is a :class:`DataError`."""
+    """An open recording; every read error is a :class:`DataError`."""
 
     error = DataError

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The clocks of a recording: how far the stamps of each source are from their arrival."""
+"""Clock check of a recording: offset between header stamps and reception times of each source."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from training.data.formats.rosbag.steps import Event
 
 class StampClocks:
     """
-    Compares stamps with arrivals.
+    Compares header stamps with reception times.
 
     :param sources: The robot's sources.
     """
 
     def __init__(self, sources: Iterable[Source]) -> None:
         """Start without a message."""
-        # What is kept until it is replaced may be as old as it likes.
+        # Latched (transient local) messages have no maximum age.
         self._sources = {
             source.name: source for source in sources
             if source.time != RECEIVE and source.qos.durability != 'transient_local'}
@@ -38,7 +38,7 @@ class StampClocks:
         self._stamped: set[str] = set()
 
     def watch(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, and note the stamps of samples."""
+        """Pass events through, and record the stamps of samples."""
         for event in events:
             if event.kind == 'sample' and event.name in self._sources and (
                     event.content.stamp is not None):
@@ -51,7 +51,7 @@ class StampClocks:
             yield event
 
     def notes(self) -> Iterator[str]:
-        """Name each source whose stamps are never within its maximum age of their arrival."""
+        """Note each source whose stamps are never within its maximum age of their reception."""
         for name, passed in self._nearest.items():
             source = self._sources[name]
             if name not in self._stamped:
@@ -59,10 +59,10 @@ class StampClocks:
             elif abs(passed) > source.max_age * 1e9:
                 way = 'behind' if passed > 0 else 'ahead of'
                 what = (
-                    f'its stamps are {abs(passed) * 1e-9:.3f} s {way} their arrival, as when a '
-                    'simulation stamps and the recorder goes by another clock')
+                    f'its stamps are {abs(passed) * 1e-9:.3f} s {way} their reception, as when '
+                    'a simulation stamps and the recorder uses another clock')
             else:
                 continue
             yield (
-                f'source {name!r}: {what}; with `time: receive` its age is judged by its arrival '
-                f'({source.where})')
+                f'source {name!r}: {what}; with `time: receive` its age is measured from its '
+                f'reception ({source.where})')

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Robots' own recordings, rosbag2 as mcap or sqlite3, as transitions.
+Conversion of robot recordings (rosbag2, mcap or sqlite3) to transitions.
 
-Episodes go from mark to mark (:mod:`dfp_ros.core.control.episode_marks`). The reward is -1 a step
-until a success, and 0 for the step that led to it, after which nothing follows. A gap splits an
-episode; it is never filled.
+Episodes are delimited by marks (:mod:`dfp_ros.core.control.episode_marks`). The reward is -1 per
+step, and 0 for the step that led to a success, which has no successor (no bootstrapping). A gap
+splits an episode; it is never filled.
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ ARRAY, STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
 @dataclass(frozen=True)
 class Options:
     """
-    How recordings are read.
+    Options of the conversion.
 
     :param period: Control period in s.
-    :param scale: What the numbers of an action mean.
-    :param action: What was sent, or what the policy answered before any limit.
-    :param ticks: Steps of the node, or of a grid; ``auto`` takes the node's where they are there.
-    :param unended: What happens to episodes without an end mark: they are dropped, or kept as
-        not solved. Where they are kept, a recording without any mark is one such episode.
+    :param scale: Scale between actions and commands.
+    :param action: The command that was sent, or the policy's output before any limit.
+    :param ticks: Control steps of the node, or of a grid; ``auto`` takes the node's if they were
+        recorded.
+    :param unended: Whether episodes without an end mark are dropped, or kept as not solved. If
+        they are kept, a recording without any mark is one such episode.
     :param namespace: Namespace of the recorded topics.
     :param decisions: Topic of the decisions.
     :param marks: Topic of the marks.
@@ -84,13 +85,12 @@ def convert(
     """
     Convert recordings.
 
-    A recording that cannot be used is left out, and the report names it with the reason.
+    An unusable recording is left out, and the report names it with the reason.
 
     :param paths: Bags.
     :param robot: Description of the robot.
-    :param options: How they are read.
-    :raises DataError: If no bag can be used, one is given twice, or nothing in them can be
-        learned from.
+    :param options: Options of the conversion.
+    :raises DataError: If no bag is usable, one is given twice, or they contain no usable step.
     """
     report = Report()
     pieces: list[Piece] = []
@@ -112,10 +112,10 @@ def convert(
         raise DataError('\n'.join(report.refused))
     if not pieces:
         raise DataError(
-            f'{", ".join(source["bag"] for source in sources)}: found nothing to learn from'
+            f'{", ".join(source["bag"] for source in sources)}: found no usable step'
             + ''.join(f'\n  {line}' for line in report.lines())
             + ('' if report.counts['episodes marked'] or options.unended == 'keep' else
-               '\n  no episode is marked; --unended keep takes all of it for one')
+               '\n  no episode is marked; --unended keep takes the whole recording as one')
             + ''.join(f'\nleft out: {reason}' for reason in report.refused))
     return _assemble(pieces, robot, options, sources, report), report
 
@@ -123,7 +123,7 @@ def convert(
 def _read(
         path: Path, robot: RobotDescription, options: Options,
 ) -> tuple[list[Piece], str, Report]:
-    """Read one bag: pieces of its episodes, its hash, and what there is to report."""
+    """Read one bag: pieces of its episodes, its hash, and its report."""
     report, clocks = Report(), StampClocks(robot.sources.values())
     marks = _resolve(options, options.marks)
     with Bag(path) as bag:
@@ -140,7 +140,7 @@ def _read(
 
 
 def _resolve(options: Options, topic: str) -> str:
-    """Name a topic in full."""
+    """Resolve a topic name in the namespace."""
     if topic.startswith('/'):
         return topic
     return '/' + '/'.join(part for part in (options.namespace.strip('/'), topic) if part)
@@ -149,14 +149,14 @@ def _resolve(options: Options, topic: str) -> str:
 def _steps(
         bag: Bag, robot: RobotDescription, options: Options, clocks: StampClocks,
 ) -> Iterator[Step]:
-    """Choose where the steps come from, and go through them."""
+    """Choose the kind of control steps, and iterate over them."""
     decisions = _resolve(options, options.decisions)
     decided = options.ticks == 'decisions' or (options.ticks == 'auto' and bag.count(decisions))
     if decided:
         bag.require(decisions, ARRAY, 'the option --decisions')
     elif options.action == 'raw':
         raise DataError(
-            f'{bag.path}: found no decision on {decisions}, which --action raw is taken from')
+            f'{bag.path}: found no decision on {decisions}, which --action raw needs')
     events = clocks.watch(_events(bag, robot, options, bool(decided)))
     period = round(options.period * 1e9)
     if decided:
@@ -166,9 +166,9 @@ def _steps(
 
 def _events(
         bag: Bag, robot: RobotDescription, options: Options, decided: bool) -> Iterator[Event]:
-    """Go through the messages that matter, decoded as the node decodes them."""
+    """Iterate over the relevant messages, decoded as by the node."""
     types: dict[str, str] = {}
-    # What reads a source is known once a message shows whether it has a header.
+    # The reader of a source is chosen at its first message, which shows whether it has a header.
     sources: dict[str, list[tuple[str, Reader | None]]] = {}
     for source in robot.sources.values():
         topic = _resolve(options, source.topic)
@@ -228,7 +228,7 @@ def _events(
 def _assemble(
         pieces: list[Piece], robot: RobotDescription, options: Options,
         sources: list[dict[str, Any]], report: Report) -> Transitions:
-    """Put pieces into one layout."""
+    """Concatenate the pieces to transitions."""
     lengths = [len(piece.observations) - 1 for piece in pieces]
     ends = np.cumsum(lengths) - 1
     size = sum(lengths)
@@ -259,7 +259,7 @@ def _assemble(
 
 
 def _action_fields(scale: ActionScale, actions: np.ndarray) -> tuple[ActionField, ...]:
-    """Describe the actions."""
+    """Build the fields of the action."""
     fields, start = [], 0
     for name, size, unit in scale.fields:
         run = slice(start, start + size)

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The steps of a policy node, from its recorded decisions.
+Control steps reconstructed from the recorded decisions of a policy node.
 
-Each names the very samples that it was made from, so that neither the jitter of a recorder nor
-the order in which it received things changes what the policy saw.
+Each decision identifies the samples that it was made from, so neither the jitter of the recorder
+nor the order of reception changes the observation.
 """
 
 from __future__ import annotations
@@ -35,21 +35,20 @@ from training.data.formats.rosbag.actions import ActionScale
 from training.data.formats.rosbag.steps import Event, Observer, Step, Tick
 from training.data.transitions.transitions import DataError
 
-# A recorder may get a decision before a sample that it was made from, by a little, in ns; samples
-# that are much older are forgotten.
+# A recorder may receive a decision up to _LATE ns before one of its samples; samples older than
+# _MEMORY ns are discarded.
 _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
-# Node and recorder do not receive a message at the same time, but within this, in ns.
 
 
 def decision_steps(
         events: Iterable[Event], robot: RobotDescription, scale: ActionScale, period: int,
         raw: bool) -> Iterator[Step]:
     """
-    Go through the steps of the policy node.
+    Iterate over the control steps of the policy node.
 
     :param period: Control period in ns.
-    :param raw: Take what the policy answered, instead of what was sent.
-    :raises DataError: At the end, where the node ticked at another rate.
+    :param raw: Take the policy's output instead of the command that was sent.
+    :raises DataError: At the end, if the node ran at another control rate.
     """
     layouts = robot.layouts
     samples = {name: SampleIndex(layouts.get(name)) for name in robot.sources}
@@ -82,15 +81,15 @@ def decision_steps(
     yield from steps(2**63)
     if spacings and abs((usual := float(np.median(spacings))) - period) > period / 4:
         raise DataError(
-            f'decisions: found steps that are {usual * 1e-9:.4g} s apart, expected '
-            f'{period * 1e-9:.4g} s: the node ran at another rate than the one asked for; use '
+            f'decisions: found a control period of {usual * 1e-9:.4g} s, expected '
+            f'{period * 1e-9:.4g} s: the node ran at another rate than the requested one; use '
             '--ticks grid, or that rate')
 
 
 def _follows(
         last: RecordedDecision | None, decision: RecordedDecision, period: int,
 ) -> tuple[bool, str]:
-    """Tell whether a decision is the next one, and if not, why that is a problem."""
+    """Tell whether a decision is one period after the last one, and the problem if not."""
     if last is None or decision.number != last.number + 1:
         return False, ''
     passed = decision.stamp - last.stamp
@@ -98,7 +97,7 @@ def _follows(
         return False, 'clock set back'
     if decision.lockstep:
         return True, ''
-    # A step that came late by more is not what a policy at this rate would see.
+    # A later step is not one that a policy at this control rate would see.
     return abs(passed - period) <= period / 2, ''
 
 
@@ -106,14 +105,14 @@ def _decided(
         decision: RecordedDecision, follows: bool, problem: str,
         samples: Mapping[str, SampleIndex], observer: Observer, scale: ActionScale,
         raw: bool) -> Tick:
-    """Make the step of a decision."""
+    """Build the control step of a decision."""
     where = decision.stamp, follows
     if not follows:
         observer.reset()
     if problem:
         return Tick(*where, problem)
     found, missing = _samples(decision, samples)
-    # Where the node computed an observation, it counts for later ones, whatever came of it.
+    # An observation that the node computed counts for later ones, even without an action.
     observed = decision.observation is not None or decision.reason is Reason.WAITING
     if missing or not observed:
         observer.reset()
@@ -128,8 +127,8 @@ def _decided(
     if observation is not None and decision.observation is not None and (
             observation.shape != decision.observation.shape):
         raise DataError(
-            f'decisions: found observations of {decision.observation.size} numbers, expected the '
-            f'{observation.size} of the robot description, which is not that of the recording; '
+            f'decisions: found observations of size {decision.observation.size}, expected '
+            f'{observation.size}: the robot description is not that of the recording; '
             'give that one, or use --ticks grid')
     parts = decision.action if raw else decision.sent
     if parts is None:

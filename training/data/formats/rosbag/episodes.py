@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Episodes of a recording, cut out of its steps."""
+"""Segmentation of control steps into episodes, by marks and gaps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from training.data.formats.rosbag.steps import Step, Tick
 
 @dataclass(frozen=True)
 class Piece:
-    """Steps without a gap: what was seen and done, and whether the last state is a success."""
+    """Consecutive steps: observations, actions, and whether the last state is a success."""
 
     observations: np.ndarray
     actions: np.ndarray
@@ -37,20 +37,22 @@ class Piece:
 def cut(
         steps: Iterable[Step], marked: bool, unended: str, report: Report) -> Iterator[Piece]:
     """
-    Cut steps into episodes at the marks, and those into pieces at the gaps.
+    Split steps into episodes at the marks, and episodes into pieces at the gaps.
 
-    :param steps: Steps, with the marks between them.
-    :param marked: Whether an episode begins with a mark; else all that comes before one is one.
+    :param steps: Control steps and marks, in order of time.
+    :param marked: Whether an episode needs a start mark; else the steps before the first mark are
+        one.
     :param unended: ``keep`` keeps episodes without an end mark, as not solved.
-    :param report: Counts.
+    :param report: Report, to which counts are added.
     """
-    # Pieces of the episode that goes on, None between episodes.
+    # Pieces of the current episode, None between episodes.
     pieces: list[list[Tick]] | None = None if marked else [[]]
     counts = report.counts
 
     def finish(success: bool) -> Iterator[Piece]:
         counts['episodes kept'] += 1
-        # A gap before the mark, or all but one step of it: nobody knows what led to the success.
+        # With a gap, or a single step, before the mark, the step that led to the success is
+        # unknown.
         reached = success and bool(pieces and len(pieces[-1]) > 1)
         counts['episodes solved'] += reached
         counts['successes lost in a gap'] += success and not reached

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Steps on a grid of the control period, for recordings without decisions, such as teleoperation.
+Control steps on a regular time grid, for recordings without decisions, such as teleoperation.
 
-At each time of the grid a sample of every source is taken, by the policy node's own rules of
-which one that is and how old it may be.
+At each time of the grid, one sample of every source is taken, by the policy node's own rules for
+the choice of the sample and its maximum age.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from training.data.formats.rosbag.actions import ActionScale
 from training.data.formats.rosbag.steps import Event, Observer, Step, Tick
 from training.data.transitions.transitions import DataError
 
-# Where nothing was recorded for longer, in ns, the grid begins anew: a clock that was set, from
-# 1970 for example, would have it go on for ever.
+# The grid restarts after a longer pause of the recording, in ns: after a clock jump, from 1970 for
+# example, it would go on almost forever.
 _PAUSE = 60_000_000_000
-# Steps of a grid at most: 11 days at 20 Hz. What is sparser than any robot's recording, but for a
-# message a minute, would go on for as long.
+# Maximum number of grid steps: 11 days at 20 Hz. A recording with one message a minute, sparser
+# than that of any robot, would otherwise not restart the grid either.
 _MOST_STEPS = 20_000_000
 
 
@@ -46,11 +46,11 @@ def grid_steps(
         events: Iterable[Event], robot: RobotDescription, scale: ActionScale, period: int,
 ) -> Iterator[Step]:
     """
-    Go through a grid of the control period, which begins anew at each mark of a start.
+    Iterate over a grid of the control period, which restarts at each start mark.
 
-    The action of a step is the first command that came within its period; where there is none, the
-    last one before, if that is not older than a period too. A message that says no command,
-    such as a trajectory without a point, is a gap where it counts.
+    The action of a step is the first command within its period; if there is none, the last one
+    before, if that is at most one period old. A message without a command in its place, such as a
+    trajectory without a point, is a gap.
 
     :param period: Control period in ns.
     :raises DataError: If there are more steps than any robot makes.
@@ -99,7 +99,7 @@ def grid_steps(
 def _on_grid(
         now: int, follows: bool, robot: RobotDescription, store: SampleStore,
         observer: Observer) -> Tick:
-    """Make a step of the grid, as yet without an action."""
+    """Build a step of the grid, still without its action."""
     if not follows:
         observer.reset()
     samples = store.at(now)
@@ -126,7 +126,7 @@ def _commanded(
                 tick.time, tick.follows, 'no command',
                 detail=f'commands.{name}: no message within a period of the step')
         counting = within or before[-1:]
-        # One that cancels ends the command of this step early, whether it came first or later.
+        # A cancelling message ends the command of this step early, wherever it is in the period.
         for content in counting:
             if isinstance(content, str):
                 return tick if tick.problem else Tick(

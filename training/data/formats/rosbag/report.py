@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What of a recording was kept, what was dropped, and why."""
+"""Conversion report: steps kept and dropped, with the reasons."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from training.data.formats.rosbag.steps import Tick
 @dataclass
 class Report:
     """
-    What was kept, what was dropped, and why.
+    Counts of kept and dropped steps, with the reasons.
 
-    :param counts: How many of what.
-    :param problems: Steps by what was wrong with them.
-    :param details: An example of each problem.
-    :param difference: Largest difference between an observation computed here and the one that
-        the node logged; None where there was none to compare with.
-    :param notes: What else there is to know, a line each.
+    :param counts: Counts by name.
+    :param problems: Counts of dropped steps, by reason.
+    :param details: An example of each reason.
+    :param difference: Largest difference between a computed observation and the one that the node
+        logged; None if none was logged.
+    :param notes: Further notes, one line each.
     :param refused: Recordings that were left out, each with the reason.
     """
 
@@ -47,7 +47,7 @@ class Report:
     refused: list[str] = field(default_factory=list)
 
     def add(self, other: Report) -> None:
-        """Add what is reported of another recording."""
+        """Add the report of another recording."""
         self.counts += other.counts
         self.problems += other.problems
         self.details = {**other.details, **self.details}
@@ -67,12 +67,12 @@ class Report:
             self.difference = max(self.difference or 0.0, difference)
 
     def lines(self) -> Iterator[str]:
-        """Say it all."""
+        """Lines of the printed report."""
         for name, count in (+self.counts).items():
-            yield f'{name:34}{count:8}'
+            yield f'{name:44}{count:8}'
         for name, count in self.problems.most_common():
             detail = printable(self.details[name], TEXT)
-            yield f'{"dropped, " + name:34}{count:8}' + (f'  e.g. {detail}' if detail else '')
+            yield f'{"dropped, " + name:44}{count:8}' + (f'  e.g. {detail}' if detail else '')
         if self.difference is not None:
-            yield f'{"off the logged observations by":34}{self.difference:8.1g}'
+            yield f'{"largest difference from logged observations":44}{self.difference:8.1g}'
         yield from (f'note: {note}' for note in self.notes)

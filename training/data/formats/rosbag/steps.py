@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Control steps of a recording, with the observation that the policy node computes."""
+"""Control steps of a recording, with observations computed as by the policy node."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Event:
     """
     A message of the recording.
 
-    :param kind: What it is.
+    :param kind: Kind of message.
     :param name: Name of the source, or of the command topic; empty for the others.
-    :param time: When it was received, in ns.
-    :param content: A sample, parts of a command by name or a text that says why it is none, a
+    :param time: Reception time in ns.
+    :param content: A sample, parts of a command by name or the reason why there is none, a
         decision, or a mark.
     """
 
@@ -50,12 +50,12 @@ class Tick:
     One control step.
 
     :param time: In ns.
-    :param follows: Whether it is one control period after the last one.
-    :param problem: Why it cannot be learned from; empty where it can.
-    :param observation: Shape (obs_dim,), float32, or None where there is a problem.
-    :param action: Shape (act_dim,), in [-1, 1] if nothing was beyond its bounds, or None.
+    :param follows: Whether it is one control period after the previous step.
+    :param problem: Reason why it cannot be used; empty if it can.
+    :param observation: Shape (obs_dim,), float32, or None if there is a problem.
+    :param action: Shape (act_dim,), in [-1, 1] if the command was within its bounds, or None.
     :param logged: The observation that the node logged, or None.
-    :param detail: The problem at more length.
+    :param detail: Details of the problem.
     """
 
     time: int
@@ -68,12 +68,12 @@ class Tick:
 
 
 Step: TypeAlias = 'Tick | str'
-"""A tick, or the word of a mark between two ticks."""
+"""A control step, or a mark between two control steps."""
 
 
 class Observer:
     """
-    Computes observations as the node does, and sees to it that no source goes back in time.
+    Computes observations as the node does, and rejects sources whose time goes back.
 
     :param robot: The robot's description.
     """
@@ -84,7 +84,7 @@ class Observer:
         self._times: dict[str, int] = {}
 
     def reset(self) -> None:
-        """Forget what was before: for where steps were left out, or an episode begins."""
+        """Discard the history, because steps were left out or an episode begins."""
         self._builder.reset()
 
     def observe(
@@ -95,9 +95,9 @@ class Observer:
 
         :param now: Time of the step in ns.
         :param samples: One of every source.
-        :return: The observation or None, the problem if any, and that at more length.
+        :return: The observation or None, the problem or an empty string, and its details.
         """
-        # What is latched may be replaced by what was stamped anywhere.
+        # Latched messages may be replaced by ones with any stamp.
         times = {name: sample.time for name, sample in samples.items() if not sample.lasts}
         back = [name for name, time in times.items() if time < self._times.get(name, time)]
         before, self._times = self._times, times
