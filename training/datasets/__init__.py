@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Commands under their published names; the code is in :mod:`training.data.datasets`."""
+"""Published command names; the code is in :mod:`training.data.datasets`."""

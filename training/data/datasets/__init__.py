@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A data file of whatever format, found, downloaded and loaded.
+Finding, downloading and loading data sets of any format.
 
 Imports :mod:`training.data.formats` and what is below it.
 """

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Download a file whole or not at all, over connections that break.
+Resumable, atomic download with checksum verification.
 
-What has come stays in a hidden file beside the final one, and is gone on from, in this run or a
-later one. The final name appears only once the archive's own checksums hold, and the one in the
-``.sha256`` beside it where there is one already. Plain http is for servers on this machine alone.
+Partial data are kept in a hidden file beside the final one, and the download resumes from it, in
+this run or a later one. The final name appears only after the archive's own checksums, and an
+existing ``.sha256`` file, have been verified. Plain http is accepted only from this machine.
 """
 
 from __future__ import annotations
@@ -40,33 +40,33 @@ from urllib3.exceptions import HTTPError
 
 from training.files import atomic_path, sha256
 
-# Attempts in a row that may bring nothing, and whole files that may turn out damaged: the first
-# may have been built upon the rest of another file.
+# Limits of consecutive attempts without any data, and of complete but damaged downloads: the first
+# one may have resumed from a part of another file.
 ATTEMPTS, DAMAGED = 6, 2
-# Longest wait for a connection, and longest silence of one, s.
+# Connect timeout and read timeout, s.
 CONNECT, SILENCE = 10.0, 30.0
 BACK_OFF = wait_exponential(1, max=30)
 BLOCK = 1 << 16
-# An .npz begins like any zip file.
+# First bytes of an .npz, which is a zip file.
 MAGIC = b'PK'
 
 
 class DownloadError(RuntimeError):
-    """A file cannot be had, or is not what it should be."""
+    """A file cannot be downloaded, or has unexpected contents."""
 
 
 class _Broken(Exception):
-    """An attempt failed in a way that another one may not."""
+    """An attempt failed, but a retry may succeed."""
 
 
 class Download:
     """
-    One ``.npz`` to be downloaded.
+    Download of one ``.npz``.
 
-    :param url: Where it is.
-    :param path: Where it goes; ``.sha256`` is written beside it, as ``sha256sum -c`` reads it. One
-        that is there before pins the contents.
-    :param wait: Seconds before another attempt, by tenacity's protocol.
+    :param url: URL of the file.
+    :param path: Final path; a ``.sha256`` file is written beside it, in the format of ``sha256sum
+        -c``. An existing one pins the contents.
+    :param wait: Seconds before a retry, as a wait function of tenacity.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Download:
 
     def run(self) -> None:
         """
-        Download the file, or make sure that the one there is whole.
+        Download the file, or verify the existing one.
 
-        :raises DownloadError: If it cannot be had; what has come of it stays for a later run.
+        :raises DownloadError: If the download fails; partial data are kept for a later run.
         """
         _require_secure(self._url)
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,25 +100,25 @@ class Download:
                 os.replace(self._partial, self._path)
         except _Broken as error:
             raise DownloadError(
-                f'{self._url}: {error}, several times in a row; the same command goes on from '
-                f'what came. Where there is no network, copy the file to {self._path} from '
-                'another machine, or make data of the same kind with `python -m training.collect`'
+                f'{self._url}: {error}, several times in a row; the same command resumes the '
+                f'download. Without a network, copy the file to {self._path} from another '
+                'machine, or make data of the same kind with `python -m training.collect`'
             ) from error
         except OSError as error:
             raise DownloadError(
-                f'{self._partial}: cannot be written ({error.strerror}); make room, the same '
-                'command goes on from what came') from error
+                f'{self._partial}: cannot be written ({error.strerror}); free some space, the '
+                'same command resumes the download') from error
         self._keep_checksum()
         print(f'{self._path}: {self._path.stat().st_size} bytes')
 
     def _attempt(self, file: BinaryIO) -> None:
-        """Ask for what is missing, and judge the whole once it is there."""
+        """Download the missing rest, and verify the complete file."""
         before = file.seek(0, os.SEEK_END)
         self._idle += 1
         try:
             self._fetch(file, before)
         except (requests.RequestException, HTTPError) as error:
-            raise _Broken(f'found no connection that lasts ({_reason(error)})') from error
+            raise _Broken(f'the connection failed ({_reason(error)})') from error
         finally:
             file.flush()
             size = file.seek(0, os.SEEK_END)
@@ -128,28 +128,28 @@ class Download:
         if damage:
             file.truncate(0)
             self._damaged += 1
-            raise _Broken(f'found {size} bytes that are no whole .npz ({damage})')
+            raise _Broken(f'found {size} bytes that are not a complete .npz ({damage})')
 
     def _fetch(self, file: BinaryIO, begin: int) -> None:
-        """Append what the server sends from ``begin`` on; from 0 on where it sends everything."""
+        """Append the data from ``begin`` on; start over if the server ignores the range."""
         headers = {'Accept-Encoding': 'identity'} | (
             {'Range': f'bytes={begin}-'} if begin else {})
         with requests.get(
                 self._url, headers=headers, stream=True, timeout=(CONNECT, SILENCE)) as response:
             _require_secure(response.url)
             if response.status_code == 416:
-                return  # Nothing lies beyond what came: it is the whole, or it is not the file.
+                return  # No data beyond this range: the file is complete, or another one.
             if response.status_code >= 500 or response.status_code == 429:
                 raise _Broken(f'found status {response.status_code} {response.reason}')
             if not response.ok:
                 raise DownloadError(
                     f'{self._url}: found status {response.status_code} {response.reason}; give '
-                    'the name of a data set as OGBench has it, for example cube-double-play-v0')
+                    'the name of an OGBench data set, for example cube-double-play-v0')
             if begin and _start(response) != begin:
                 file.truncate(0)
                 begin = 0
                 if response.status_code == 206:
-                    raise _Broken('found another part of the file than was asked for')
+                    raise _Broken('found another range of the file than the requested one')
             self._store(file, response, begin)
 
     def _store(self, file: BinaryIO, response: requests.Response, begin: int) -> None:
@@ -193,13 +193,13 @@ class Download:
                 self._keep_checksum()
         elif self._pinned() != sha256(self._path):
             raise DownloadError(
-                f'{self._path}: found other contents than {checksum.name} says; remove both, and '
-                'run the same command again')
-        print(f'{self._path}: there already, and whole' + (
-            '' if known else "; whether it is the server's could not be seen"))
+                f'{self._path}: found contents that do not match {checksum.name}; remove both, '
+                'and run the same command again')
+        print(f'{self._path}: exists already, and is intact' + (
+            '' if known else '; its size could not be compared with that on the server'))
 
     def _require_size(self) -> bool:
-        """Compare a file that somebody copied with the server's; False where that is silent."""
+        """Compare the size of a copied file with the server's; False if that is unknown."""
         try:
             answer = requests.head(
                 self._url, headers={'Accept-Encoding': 'identity'}, allow_redirects=True,
@@ -221,19 +221,19 @@ class Download:
         if pinned is not None and pinned != sha256(self._partial):
             file.truncate(0)
             raise DownloadError(
-                f'{self._url}: found other contents than {self._checksum_file()} says; the server '
-                'has another file, or somebody answered in its place. Remove the checksum if the '
-                'file is to be another one')
+                f'{self._url}: found contents that do not match {self._checksum_file()}; the '
+                'server has another file, or the response was forged. Remove the checksum to '
+                'accept another file')
 
     def _pinned(self) -> str | None:
-        """Read the checksum that the contents are to have, where one is known."""
+        """Read the expected checksum, if there is one."""
         try:
             return self._checksum_file().read_text().split()[0].lower()
         except FileNotFoundError:
             return None
         except (OSError, ValueError, IndexError) as error:
             raise DownloadError(
-                f'{self._checksum_file()}: found no checksum, expected what sha256sum writes; '
+                f'{self._checksum_file()}: found no checksum, expected the format of sha256sum; '
                 'remove it, and run the same command again') from error
 
     def _keep_checksum(self) -> None:
@@ -246,9 +246,9 @@ class Download:
 
 def _require_secure(url: str) -> None:
     """
-    Refuse addresses whose answer anybody on the way could have written.
+    Refuse insecure URLs, whose response could be forged on the way.
 
-    :raises DownloadError: For all but https, and http of this very machine.
+    :raises DownloadError: For all URLs except https, and http on this machine.
     """
     parts = urlsplit(url)
     host = parts.hostname or ''
@@ -256,19 +256,18 @@ def _require_secure(url: str) -> None:
         host = 'localhost' if ip_address(host).is_loopback else host
     if parts.scheme != 'https' and (parts.scheme, host) != ('http', 'localhost'):
         raise DownloadError(
-            f'{url}: found {parts.scheme or "no scheme"}, expected https: what comes over a '
-            "connection that is not secured may be anybody's; only a server on this machine may "
-            'use http')
+            f'{url}: found {parts.scheme or "no scheme"}, expected https: data from an insecure '
+            'connection may be forged; only a server on this machine may use http')
 
 
 def _start(response: requests.Response) -> int | None:
-    """Tell where the part begins that a server sends."""
+    """First byte of a partial response, or None."""
     match = re.match(r'bytes (\d+)-', response.headers.get('Content-Range', ''))
     return int(match[1]) if match and response.status_code == 206 else None
 
 
 def _damage(path: Path) -> str:
-    """Say what is wrong with an archive, by the checksums in it; nothing where it is whole."""
+    """Describe the damage of an archive, by its checksums; empty if it is intact."""
     try:
         with zipfile.ZipFile(path) as archive:
             member = archive.testzip()
@@ -278,7 +277,7 @@ def _damage(path: Path) -> str:
 
 
 def _reason(error: Any) -> str:
-    """Find the innermost reason of a connection's failure."""
+    """Find the root cause of a connection error."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__
     return str(error) or type(error).__name__

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a data file's name and kind say of it, before it is read."""
+"""Format and environment of a data file, determined without reading its contents."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from training.data.transitions import stored
 
 
 def is_ogbench(path: Path) -> bool:
-    """Tell whether a file is to be read as OGBench's."""
+    """Tell whether a file is in OGBench's format."""
     return path.is_file() and path.suffix == '.npz' and not stored.is_stored(path)
 
 
 def environment_of(path: Path) -> str:
     """
-    Name the environment that a file is read for where nobody names one.
+    Default environment of a data file, derived from its name.
 
     :param path: For example ``cube-double-play-v0-val.npz``, for cube-double's default task, or
         ``cube-single-demo-task2-v0.npz``.
-    :return: Empty where an OGBench file's name says nothing; ``none`` for other formats, which
-        hold their rewards.
+    :return: Empty if the name of an OGBench file does not tell; ``none`` for other formats, which
+        contain their rewards.
     """
     if not is_ogbench(path):
         return NO_ENVIRONMENT

@@ -12,15 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A run's data in one file, or in numbered files of which one is in memory at a time.
+Training data of a run: one file, or numbered files (shards), one of which is in memory.
 
-OGBench's data of 100 million steps are 100 such files. Which one is in follows from the number of
-updates alone, so that a resumed run goes on with the same one. What the policy says of its data,
-and the normaliser, are of all files: one pass reads each of them once before the first update, and
-what it found is kept beside them for the next run.
+OGBench's data sets of 100 million steps are 100 such files. The file in memory is determined by
+the number of updates alone, so a resumed run continues with the same one. The policy specification
+and the normaliser describe all files: one pass reads them all before the first update, and its
+results are cached beside them for the next run.
 
-At no time are more than two files' transitions in memory: the one that was in is let go before
-the next is read, and a reader takes at most one and a half times what it returns.
+The transitions of at most two files are in memory: a file is freed before the next is read, and a
+reader needs at most one and a half times the size of its result.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ NUMBER = re.compile(r'.+-\d{3,}')
 
 class Data:
     """
-    What a run learns from, one file at a time.
+    The training data of a run, one file at a time.
 
-    :param config: ``data`` names a file, the folder of numbered ones, or their name without the
+    :param config: ``data`` names a file, a folder of numbered files, or their common name without
         number.
-    :raises DataError: If there is none, or one cannot be read or differs in kind.
+    :raises DataError: If there is no file, or one cannot be read or has other fields.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -74,7 +74,7 @@ class Data:
             self._whole = first
 
     def index(self, step: int) -> int:
-        """Tell which file is in memory for the update after ``step`` updates."""
+        """Index of the file for the update after ``step`` updates."""
         if len(self.files) == 1:
             return 0
         # An online phase keeps the file that the offline phase ended with.
@@ -86,7 +86,7 @@ class Data:
         return int(self._orders[turn][place])
 
     def load(self, step: int) -> Transitions:
-        """Read the file for the update after ``step`` updates, described by all of them."""
+        """Load the file for the update after ``step`` updates, as described by all files."""
         read, self._whole = self._whole or self._read(self.index(step)), None
         return replace(read, **self._description)
 
@@ -94,7 +94,7 @@ class Data:
         return load_file(self.files[index], self._config)
 
     def _summarise(self) -> None:
-        """Read all files, one at a time, for what is said of the data as a whole."""
+        """Read all files, one at a time, for their common statistics and description."""
         found = self._description
         hashes = hashlib.sha256(found['source']['sha256'].encode())
         for i in tqdm(range(1, len(self.files)), desc='data', unit='file', disable=None):
@@ -115,7 +115,7 @@ class Data:
 
 def files(path: Path) -> list[Path]:
     """
-    List the files that a run's ``data`` stands for; those for validation are not among them.
+    List the files of a run's ``data``, without validation files.
 
     :raises DataError: If there is none.
     """
@@ -141,12 +141,12 @@ def _description(transitions: Transitions) -> dict[str, Any]:
 
 
 def _joined(path: Path, fields: tuple[Any, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Widen the ranges of fields to those of another file."""
+    """Merge the ranges of fields with those of another file."""
     if [(field.name, field.size) for field in fields] != [
             (field.name, field.size) for field in others]:
         raise DataError(
-            f'{path}: found {", ".join(field.name for field in others)}, expected what the first '
-            f'file holds, {", ".join(field.name for field in fields)}')
+            f'{path}: found {", ".join(field.name for field in others)}, expected the fields of '
+            f'the first file, {", ".join(field.name for field in fields)}')
     low, high = ('low', 'high') if isinstance(fields[0], ObservationField) else (
         'data_low', 'data_high')
     return tuple(replace(field, **{

@@ -12,11 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Find OGBench's official data, or download it.
+Download OGBench's official data sets.
 
     python -m training.datasets.official cube-double-play-v0
 
-Data of ``-100m-`` are 100 numbered files in a folder; ``--files 10`` takes the first ten.
+A data set with ``-100m-`` in its name is a folder of 100 numbered files; ``--files 10`` downloads
+the first ten.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from training.data.datasets.download import Download, DownloadError
 from training.data.transitions.transitions import DataError
 
 VALIDATION = '-val'
-# Files of the large data sets, by the word for their size in the name.
+# Number of files of the large data sets, by the size in their name.
 NUMBERED = {'-100m-': 100, '-1b-': 1000}
 # Scene, kind, task and size in a data set's name.
 NAME = re.compile(r'(.+?)-(play|noisy|demo)(-task[1-5])?(-100m|-1b)?-v0(?:-val)?')
@@ -41,10 +42,10 @@ NAME = re.compile(r'(.+?)-(play|noisy|demo)(-task[1-5])?(-100m|-1b)?-v0(?:-val)?
 
 def find(path: Path) -> Path:
     """
-    Look for a data file or folder under its path, then in OGBench's own folder.
+    Find a data file or folder at its path, or in OGBench's default folder.
 
-    :param path: What a run's ``data`` names.
-    :raises DataError: If it is in neither; the message has the commands that make it.
+    :param path: A run's ``data``.
+    :raises DataError: If it is in neither; the message has the commands to make it.
     """
     shared = Path(DEFAULT_DATASET_DIR).expanduser() / path.name
     for place in (path, shared):
@@ -54,18 +55,18 @@ def find(path: Path) -> Path:
     scene, kind, task, size = match.groups('') if match else ('SCENE', 'KIND', '', '')
     official = f'{scene}-{"play" if kind == "demo" else kind}{size}-v0'
     raise DataError(
-        f'{path}: found no such file there, nor {shared}; make it with `python -m '
+        f'{path}: found no such file, nor {shared}; make it with `python -m '
         f'training.collect --scene {scene} --kind {kind}{task.replace("-task", " --task ")} --out '
         f'{path.parent}`, download data with `python -m training.datasets.official {official} '
-        f'--out {path.parent}`, or make it of recordings with `python -m training.convert`')
+        f'--out {path.parent}`, or convert recordings with `python -m training.convert`')
 
 
 def files(name: str, count: int | None = None) -> Iterator[str]:
     """
-    Name the files of a data set, relative to the server's folder of all of them.
+    List the files of a data set, relative to the server's root folder.
 
     :param name: For example ``scene-play-v0`` or ``cube-quadruple-play-100m-v0``.
-    :param count: How many of numbered files; all where None.
+    :param count: Number of numbered files; None for all.
     """
     sizes = [size for size in NUMBERED if size in name]
     if sizes:
@@ -86,9 +87,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('name', help='data set, for example cube-double-play-v0')
     made.add_argument('--out', type=Path, default=Path('data'),
                       help='folder to write to (default: %(default)s)')
-    made.add_argument('--files', type=int, help='how many of numbered files (default: all)')
+    made.add_argument('--files', type=int, help='number of numbered files (default: all)')
     made.add_argument('--url', default=DATASET_URL,
-                      help="the server's folder (default: %(default)s)")
+                      help='root folder on the server (default: %(default)s)')
     return made
 
 
@@ -105,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     except DownloadError as error:
         made.exit(2, f'{error}\n')
     except KeyboardInterrupt:
-        made.exit(130, 'stopped; what came is kept, the same command goes on from it\n')
+        made.exit(130, 'stopped; partial data are kept, the same command resumes the download\n')
     return 0
 
 

@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What is said of numbered files as a whole, kept beside them so that a run need not read them all.
+Cache of the statistics and description of numbered files, so that a run need not read them all.
 
-It holds for the files' names, sizes and times of change, and for how they are read.
+It is valid for the files' names, sizes and modification times, and for the options of reading.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ VERSION = 1
 @dataclass(frozen=True)
 class Summary:
     """
-    What is said of all files.
+    Common statistics and description of all files.
 
-    :param statistics: Of their observations.
+    :param statistics: Statistics of the observations.
     :param description: ``observation_fields``, ``action_fields`` and ``source`` of transitions.
     """
 
@@ -52,12 +52,12 @@ class Summary:
 
 
 def kept(files: list[Path], config: TrainConfig) -> Summary | None:
-    """Read the summary that was kept; None, and a word of it, where it is of no use any more."""
+    """Read the cached summary; None, with a message, if it is outdated or unreadable."""
     path = _path(files, config)
     try:
         content = read_json(path.read_text())
         if content['of'] != state(files):
-            print(f'{path}: is of other files than are there now; reading them', file=sys.stderr)
+            print(f'{path}: is outdated; reading the data files', file=sys.stderr)
             return None
         count, *columns = content['statistics']
         return Summary(
@@ -75,9 +75,9 @@ def kept(files: list[Path], config: TrainConfig) -> Summary | None:
 
 def keep(files: list[Path], config: TrainConfig, summary: Summary, of: list[Any]) -> None:
     """
-    Keep a summary, where the files' folder can be written to.
+    Cache a summary, if the files' folder is writable.
 
-    :param of: What :func:`state` said of the files before they were read.
+    :param of: Result of :func:`state` before the files were read.
     """
     path, statistics = _path(files, config), summary.statistics
     columns = statistics.mean, statistics.deviation, statistics.low, statistics.high
@@ -89,12 +89,12 @@ def keep(files: list[Path], config: TrainConfig, summary: Summary, of: list[Any]
             'of': of, 'statistics': [statistics.count, *(c.tolist() for c in columns)],
             **fields, 'source': summary.description['source']})
     except OSError as error:
-        print(f'{path}: cannot be kept ({error}); the next start reads all files again',
+        print(f'{path}: cannot be written ({error}); the next start reads all files again',
               file=sys.stderr)
 
 
 def _path(files: list[Path], config: TrainConfig) -> Path:
-    """Name the file: another one for another way of reading, such as for another task."""
+    """Path of the cache; it depends on the options of reading, such as the task."""
     reading = [
         config.environment, config.success_timing, config.filter_key,
         list(config.observation_keys)]
@@ -103,6 +103,6 @@ def _path(files: list[Path], config: TrainConfig) -> Path:
 
 
 def state(files: list[Path]) -> list[Any]:
-    """Tell what changes with the files: names, sizes and times of change."""
+    """Fingerprint of the files: names, sizes and modification times."""
     found = [(file.name, file.stat()) for file in files]
     return [VERSION, *([name, about.st_size, about.st_mtime_ns] for name, about in found)]

@@ -173,7 +173,7 @@ def test_summary_of_other_files_or_damaged_is_not_used(
     assert str(summary) in told
     assert 'reading' in told
     if spoil == 'folder':
-        assert 'cannot be kept' in told
+        assert 'cannot be written' in told
         assert not list(folder.glob('.*'))
         return
     summary.unlink()

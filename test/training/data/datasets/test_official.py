@@ -198,11 +198,11 @@ def test_ends_with_the_right_file(
 
 @pytest.mark.parametrize(('behaviour', 'message', 'requests'), [
     (page, "found text/html that begins with b'<html>Please log in</htm', expected .npz", 1),
-    (missing, 'found status 404 .*; give the name of a data set', 1),
+    (missing, 'found status 404 .*; give the name of an OGBench data set', 1),
     (busy, 'found status 503 .*, several times in a row', 6),
-    (silent, 'no connection that lasts .*the same command goes on from', 6),
-    (too_short, r'found \d+ bytes that are no whole .npz .*File is not a zip', 2),
-    (flipped, r'found \d+ bytes that are no whole .npz .*actions.npy is damaged', 2)])
+    (silent, 'the connection failed .*the same command resumes', 6),
+    (too_short, r'found \d+ bytes that are not a complete .npz .*File is not a zip', 2),
+    (flipped, r'found \d+ bytes that are not a complete .npz .*actions.npy is damaged', 2)])
 def test_ends_with_a_clear_error(
         serve: Callable, tmp_path: Path, behaviour: Callable, message: str,
         requests: int) -> None:
@@ -264,7 +264,7 @@ def test_file_that_is_there_is_checked(serve: Callable, content: bytes, tmp_path
     path.write_bytes(content)
     fetch(server, path)  # no checksum yet: the archive's own are looked at, and one is kept
     path.write_bytes(content[:-1] + b'x')
-    with pytest.raises(DownloadError, match=r'found other contents than .*\.sha256 says'):
+    with pytest.raises(DownloadError, match=r'found contents that do not match .*\.sha256'):
         fetch(server, path)
     (tmp_path / f'{NAME}.sha256').unlink()
     path.write_bytes(content[:1000])
@@ -293,7 +293,7 @@ def test_a_copied_file_is_taken_without_a_network(
         url = f'http://127.0.0.1:{free.getsockname()[1]}/{NAME}'
     (tmp_path / NAME).write_bytes(content)
     Download(url, tmp_path / NAME, wait_none()).run()
-    assert "whether it is the server's could not be seen" in capsys.readouterr().out
+    assert "its size could not be compared with that on the server" in capsys.readouterr().out
     assert not (tmp_path / f'{NAME}.sha256').exists()
 
 
@@ -301,14 +301,14 @@ def test_a_checksum_that_is_there_pins_the_contents(
         serve: Callable, content: bytes, tmp_path: Path) -> None:
     path, pin = tmp_path / NAME, tmp_path / f'{NAME}.sha256'
     pin.write_text(f'{hashlib.sha256(b"other").hexdigest()}  {NAME}\n')
-    with pytest.raises(DownloadError, match=r'found other contents than .*sha256 says; the s'):
+    with pytest.raises(DownloadError, match=r'found contents that do not match .*sha256; the s'):
         fetch(serve(honest), path)
     assert not path.exists()
     pin.write_text(f'{hashlib.sha256(content).hexdigest()}  {NAME}\n')
     fetch(serve(honest), path)
     assert path.read_bytes() == content
     pin.write_bytes(b'\xff')
-    with pytest.raises(DownloadError, match='found no checksum, expected what sha256sum writes'):
+    with pytest.raises(DownloadError, match='found no checksum, expected the format of sha256sum'):
         fetch(serve(honest), path)
 
 
@@ -321,7 +321,7 @@ def leads_away(handler: Handler, content: bytes, begin: int) -> None:
     f'http://example.com/{NAME}', f'http://127.0.0.1.example.com/{NAME}', f'ftp://host/{NAME}',
     f'file:///tmp/{NAME}', f'//host/{NAME}', NAME, f'http://localhost@example.com/{NAME}'])
 def test_plain_http_is_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match='expected https: what comes over a connection'):
+    with pytest.raises(DownloadError, match='expected https: data from an insecure connection'):
         Download(url, tmp_path / NAME, wait_none()).run()
     assert not list(tmp_path.iterdir())
 
@@ -380,7 +380,7 @@ def test_run_finds_data_in_ogbenchs_folder(
 
 def test_missing_data_names_both_commands() -> None:
     with pytest.raises(DataError, match=(
-            r'nowhere/scene-play-v0\.npz: found no such file there.*`python -m training\.collect '
+            r'nowhere/scene-play-v0\.npz: found no such file.*`python -m training\.collect '
             r'--scene scene --kind play --out nowhere`.*`python -m training\.datasets\.official '
             r'scene-play-v0 --out nowhere`')):
         load(TrainConfig(data='nowhere/scene-play-v0.npz'))
