@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Demonstrations collected in simulation, by scripted operators.
+Collection of demonstrations in simulation, by scripted policies.
 
 Imports :mod:`training.learning.trainer` and what is below it.
 """

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Collect episodes with several processes, and go on after a kill.
+Parallel, resumable collection of episodes.
 
-Every finished episode is kept in a folder beside the file that it will be part of. An episode is
-decided by the recipe and its number alone, so that neither the number of processes nor an
-interruption changes the file.
+Every finished episode is saved in a folder beside the output file. An episode is determined by the
+recipe and its number alone, so neither the number of processes nor an interruption changes the
+file.
 """
 
 from __future__ import annotations
@@ -50,49 +50,49 @@ from training.provenance import commit, versions
 
 Episode = Mapping[str, np.ndarray]
 CARD, RECIPE = '.json', 'recipe.json'
-# What decides an episode besides the recipe and its number.
+# Versions that affect an episode, besides the recipe and its number.
 DECIDING = ('machine', 'numpy', 'mujoco', 'gymnasium', 'ogbench')
 
 
 class CollectionError(RuntimeError):
-    """A collection cannot begin or cannot go on."""
+    """A collection cannot begin or cannot continue."""
 
 
 class Recipe(Protocol):
-    """What is to be collected; it can be pickled."""
+    """Recipe of a collection; it must support pickling."""
 
     @property
     def name(self) -> str:
-        """Name the file, from the folder of all data on, without its ending."""
+        """Path of the file in the data folder, without its suffix."""
 
     @property
     def suffix(self) -> str:
-        """Give the file's ending, with the dot."""
+        """Suffix of the file, with the dot."""
 
     @property
     def parted(self) -> bool:
-        """Tell whether the file has a part for validation, so that no other file is needed."""
+        """Whether the file has a validation split, so that no second file is needed."""
 
     def settings(self) -> dict[str, Any]:
-        """All that decides an episode besides its number; plain JSON."""
+        """All settings that determine an episode besides its number; plain JSON."""
 
     def make_env(self) -> Any:
-        """Make the environment to collect from, once a process."""
+        """Create the environment, once per process."""
 
     def collect(self, env: Any, number: int) -> Episode | None:
-        """Collect one episode: arrays of numbers or text by key, or None where it failed."""
+        """Collect one episode: arrays of numbers or text by key, or None if it failed."""
 
     def write(self, path: Path, episodes: list[Episode]) -> int:
-        """Write episodes into a file; returns how many rows they have."""
+        """Write episodes to a file; returns the total number of rows."""
 
 
 @dataclass(frozen=True)
 class Budget:
     """
-    When a collection is complete.
+    Stopping criterion of a collection.
 
-    :param episodes: Episodes to be kept; those that failed do not count.
-    :param hours: Or hours after which no further episode begins, counted from this start.
+    :param episodes: Number of episodes; failed ones do not count.
+    :param hours: Alternatively, hours after which no further episode begins, from this start.
     """
 
     episodes: int | None = None
@@ -101,16 +101,16 @@ class Budget:
 
 def collect(recipe: Recipe, path: Path, budget: Budget, first: int, workers: int) -> int:
     """
-    Collect a file, with a ``.json`` beside it that says how; nothing is done where it is there.
+    Collect a file, with a ``.json`` of its recipe beside it; do nothing if it exists.
 
-    :param recipe: What to collect.
-    :param path: The file.
-    :param budget: How much.
+    :param recipe: Recipe of the collection.
+    :param path: Output file.
+    :param budget: Stopping criterion.
     :param first: Number of the first episode.
-    :param workers: Processes; the result does not depend on it.
-    :return: How many episodes the file has.
-    :raises CollectionError: If another file is there, episodes of another recipe were kept, or
-        a process ended.
+    :param workers: Number of processes; does not affect the result.
+    :return: Number of episodes in the file.
+    :raises CollectionError: If another file exists, saved episodes are of another recipe, or a
+        process died.
     """
     found = versions()
     made = recipe.settings() | {
@@ -123,10 +123,10 @@ def collect(recipe: Recipe, path: Path, budget: Budget, first: int, workers: int
     _begin(folder, made)
     kept = list(_kept(recipe, folder, budget, first, workers))
     if not kept:
-        raise CollectionError(f'{path}: no episode was done in time; give more --hours')
+        raise CollectionError(f'{path}: no episode was finished in time; give more --hours')
     whole = folder / path.name
     rows = recipe.write(whole, [_read(file) for file in kept])
-    # The card comes first: a file without one would be somebody else's.
+    # The .json is written first: a data file without one counts as foreign.
     write_json(path.with_suffix(CARD), made | {
         'name': path.stem, 'budget': vars(budget), 'episodes': len(kept), 'rows': rows,
         'sha256': sha256(whole), 'commit': commit()})
@@ -137,39 +137,39 @@ def collect(recipe: Recipe, path: Path, budget: Budget, first: int, workers: int
 
 
 def _existing(path: Path, wanted: dict[str, Any]) -> int:
-    """Make sure that the file there is the one that is wanted."""
+    """Check that the existing file is of the same recipe."""
     try:
         card = json.loads(path.with_suffix(CARD).read_text())
     except (OSError, ValueError) as error:
         raise CollectionError(
-            f'{path}: found a file of which nothing is known ({error}); remove it, or name '
-            'another --out') from error
+            f'{path}: found a file of unknown origin ({error}); remove it, or name another '
+            '--out') from error
     wanted = wanted | {'sha256': sha256(path)}
     differs = [key for key, value in wanted.items() if card.get(key) != value]
     if differs:
         raise CollectionError(
-            f'{path}: found a file of which {path.stem}{CARD} says {differs[0]} '
-            f'{card.get(differs[0])}, expected {wanted[differs[0]]}; remove both, or name another '
+            f'{path}: found a file with {differs[0]} {card.get(differs[0])} in '
+            f'{path.stem}{CARD}, expected {wanted[differs[0]]}; remove both, or name another '
             '--out')
-    print(f'{path}: there already, {card["episodes"]} episodes')
+    print(f'{path}: exists already, {card["episodes"]} episodes')
     return int(card['episodes'])
 
 
 def _begin(folder: Path, made: dict[str, Any]) -> None:
-    """Open the folder of finished episodes, or go on with the one that is there."""
+    """Create the folder of finished episodes, or resume with the existing one."""
     file = folder / RECIPE
     if not file.exists():
         if any(folder.glob('*.npz')):
             raise CollectionError(
-                f'{folder}: found episodes of which nothing is known, expected {RECIPE} beside '
-                'them; remove the folder, or name another --out')
+                f'{folder}: found episodes of unknown origin, expected {RECIPE} beside them; '
+                'remove the folder, or name another --out')
         write_json(file, made)
     before = json.loads(file.read_text())
     differs = [key for key, value in made.items() if before.get(key) != value]
     if differs:
         raise CollectionError(
             f'{folder}: found episodes collected with {differs[0]} {before.get(differs[0])}, now '
-            f'asked for {made[differs[0]]}; go on with the same settings, or remove the folder')
+            f'asked for {made[differs[0]]}; use the same settings, or remove the folder')
 
 
 def _kept(
@@ -198,7 +198,7 @@ def _kept(
 
 @contextmanager
 def _pool(recipe: Recipe, folder: Path, workers: int) -> Iterator[ProcessPoolExecutor]:
-    # It comes first because its start would let Ctrl-C through again.
+    # Started first, because its start unblocks Ctrl-C again.
     resource_tracker.ensure_running()
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context('spawn'), _start_worker, (recipe, folder))
@@ -206,8 +206,8 @@ def _pool(recipe: Recipe, folder: Path, workers: int) -> Iterator[ProcessPoolExe
         yield pool
     except BrokenProcessPool as error:
         raise CollectionError(
-            f'{folder}: a process ended before its episode; where memory ran out, ask for fewer '
-            '--workers. Finished episodes are kept: the same command goes on from them') from error
+            f'{folder}: a process died during its episode; if memory ran out, use fewer '
+            '--workers. Finished episodes are kept: the same command resumes') from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -215,13 +215,14 @@ def _pool(recipe: Recipe, folder: Path, workers: int) -> Iterator[ProcessPoolExe
 @contextmanager
 def _control_c_waits() -> Iterator[None]:
     """
-    Start processes that never see a Ctrl-C; this one sees it at the end of the block.
+    Block Ctrl-C while worker processes start; this process gets it at the end of the block.
 
-    It is this one's to answer: it lets the episodes end that have begun. A process that ignored it
-    only once its modules are imported would die before, and print where.
+    Only this process handles it, and lets the current episodes finish. A worker that ignored it
+    only after its imports could die before, with a traceback.
     """
     came: list[int] = []
-    # The mask is inherited. Here it does not suffice: any other thread may be given the signal.
+    # Workers inherit the mask. In this process it is not enough: the signal may go to another
+    # thread.
     handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -253,7 +254,7 @@ def _end_with_parent() -> None:
 
 
 def _work(number: int) -> None:
-    """Collect an episode into the folder, unless it is there; a failed one has no arrays."""
+    """Collect an episode into the folder, unless it exists; a failed one has no arrays."""
     global _env
     file = _folder / f'{number:08d}.npz'
     if file.exists():

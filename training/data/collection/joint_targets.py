@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Where the joints are to be for an effector to go where its operator wants it."""
+"""Inverse kinematics: joint targets from the end-effector commands of a scripted operator."""
 
 from __future__ import annotations
 
@@ -19,44 +19,43 @@ from typing import Any
 
 import numpy as np
 
-# What an action of 1 asks of the effector, m and rad. Robosuite's own controller of the effector
-# turns it by up to 0.5 rad, which would jerk the joints.
+# End-effector displacement of an action of 1, m and rad. Robosuite's own controller rotates it by
+# up to 0.5 rad, which would be jerky for the joints.
 STEP = np.array([0.05, 0.05, 0.05, 0.2, 0.2, 0.2])
-# Keeps the joints' steps finite where the arm is stretched out.
+# Damping of the least squares, which bounds joint steps near singularities.
 DAMPING = 0.05
-# Share of the way back to the posture that episodes start in, a step, as far as that leaves the
-# effector where it is.
+# Null-space gain towards the initial posture, per step.
 RETURN = 0.2
-# How far from their posture joints begin, rad, and in how many steps they go there.
+# Initial joint offset from the posture, rad, and number of steps to reach it.
 ASIDE, STEPS_ASIDE = 0.2, 12
 
 
 def wander(env: Any, generator: np.random.Generator) -> None:
     """
-    Let joints go somewhere near, before a demonstration begins.
+    Randomise the initial posture before a demonstration begins.
 
-    A policy that saw only straight ways from one posture would not find back to them: its targets
-    are places, and go on wherever it errs.
+    A policy trained only on direct paths from one posture would not recover from errors: its
+    targets are absolute positions, so errors do not stop it.
 
-    :param env: What :class:`JointTargets` takes.
-    :param generator: Decides where to.
+    :param env: Environment as for :class:`JointTargets`.
+    :param generator: Random generator of the offsets.
     """
     joints = env.parts['robot0_joint_pos']
     target = joints + generator.uniform(-ASIDE, ASIDE, len(joints))
     for _ in range(STEPS_ASIDE):
-        # The fingers stay as they are when episodes start: open, they would tell the two apart.
+        # The gripper stays as at the start of episodes: otherwise it would reveal this phase.
         env.step(env.joints.actions(np.append(target, 0.0)))
 
 
 class JointTargets:
     """
-    Turn what a script wants of the effector into targets of the joints.
+    Damped least-squares inverse kinematics, from end-effector steps to joint targets.
 
-    A target is a step from where the joints are, so it depends on what is measured alone, and a
-    joint that lags behind is not asked for more and more.
+    A target is a step from the measured joint positions, so it depends on measurements alone, and
+    the error of a lagging joint does not accumulate.
 
-    :param env: A :class:`dfp_ros.sim.simulation.robosuite_env.RobosuiteEnv` of one arm, commanded
-        at its joints, that was reset.
+    :param env: A :class:`dfp_ros.sim.simulation.robosuite_env.RobosuiteEnv` with one arm and joint
+        control, after reset.
     """
 
     def __init__(self, env: Any) -> None:
@@ -68,10 +67,10 @@ class JointTargets:
 
     def targets(self, action: np.ndarray) -> np.ndarray:
         """
-        Choose targets.
+        Compute joint targets.
 
-        :param action: Of a script, shape (7,): the effector's step and the gripper's direction.
-        :return: Shape (8,): rad a joint, and the gripper's direction.
+        :param action: Action of a script, shape (7,): end-effector step and gripper direction.
+        :return: Shape (8,): joint positions in rad, and gripper direction.
         """
         data = self._env.suite.sim.data
         joints = self._env.parts['robot0_joint_pos']

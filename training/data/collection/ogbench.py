@@ -12,16 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-OGBench's scripted oracles collect data in OGBench's format.
+Collection with OGBench's scripted oracles, in OGBench's format.
 
 ``play`` and ``noisy`` follow the recipe of the official data sets (OGBench, arXiv 2410.20092,
-section on data collection). ``demo`` is ours: the Markov oracle solves one task, and only solved
-episodes are kept; it is to OGBench what proficient-human data is to Robomimic.
+section on data collection). ``demo`` is our own: the Markov oracle solves one task, and only
+successful episodes are kept, like the proficient-human data of Robomimic.
 
-Every episode draws from a generator of its own, seeded by the seed and the episode's number.
+Every episode has its own random generator, seeded by the seed and the number of the episode.
 """
 
-# The oracles draw from NumPy's global generator, so one seed of that decides a whole episode.
+# The oracles use NumPy's global random generator, so its seed determines a whole episode.
 # ruff: noqa: NPY002
 
 from __future__ import annotations
@@ -63,21 +63,21 @@ PLAN: dict[str, Any] = {
 MARKOV: dict[str, Any] = {
     'cube': CubeMarkovOracle, 'button': ButtonMarkovOracle, 'drawer': DrawerMarkovOracle,
     'window': WindowMarkovOracle}
-# Behind the window, or through the drawer's walls: where only a failing simulation puts the cube.
+# Impossible cube positions, behind the window or in the drawer's walls: a simulation failure.
 HIGHEST_Y, LOWEST_Y, DRAWER_Z = 0.29, -0.3, (0.06, 0.08)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
-    What is to be collected.
+    Recipe of a collection in OGBench's environments.
 
     :param scene: One of :data:`SCENES`, for example ``cube-single``.
     :param kind: ``play``, ``noisy`` or ``demo``.
     :param task: Task number of a demonstration, 1 to 5; unused by play and noisy.
     :param seed: Seed of the whole file.
     :param length: Rows of a play or noisy episode; the official data have 1001.
-    :raises CollectionError: If there is no oracle for it.
+    :raises CollectionError: If there is no oracle for the scene and kind.
     """
 
     scene: str
@@ -89,11 +89,11 @@ class Recipe:
     parted: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuse what no oracle can do."""
+        """Refuse combinations without an oracle."""
         if self.kind == 'demo' and self.scene != 'cube-single':
             raise CollectionError(
                 f'--kind demo: found --scene {self.scene}, expected cube-single: the oracle moves '
-                'one thing, and the tasks of other scenes need more; collect play or noisy')
+                'one object, and tasks of other scenes need more; collect play or noisy')
 
     @property
     def name(self) -> str:
@@ -102,11 +102,11 @@ class Recipe:
         return f'{self.scene}-{self.kind}{task}-v0'
 
     def settings(self) -> dict[str, Any]:
-        """Return all that decides an episode besides its number."""
+        """Return all settings that determine an episode besides its number."""
         return asdict(self)
 
     def make_env(self) -> Any:
-        """Make the environment to collect from."""
+        """Create the environment."""
         if self.kind == 'demo':
             return make_env(f'{self.scene}-singletask-task{self.task}-v0')
         return make_env(
@@ -117,10 +117,10 @@ class Recipe:
         """
         Collect one episode.
 
-        :param env: What :meth:`make_env` made.
-        :param number: Number of the episode; with the recipe it decides everything.
-        :return: Arrays by OGBench key, one row a step, or None where a demonstration failed or
-            the simulation did.
+        :param env: Environment from :meth:`make_env`.
+        :param number: Number of the episode; with the recipe it determines everything.
+        :return: Arrays by OGBench key, one row per step, or None if the demonstration or the
+            simulation failed.
         """
         words = np.random.SeedSequence([self.seed, number]).generate_state(2)
         np.random.seed(words[0])
@@ -131,7 +131,7 @@ class Recipe:
         return episode if self.scene != 'scene' or healthy(episode) else None
 
     def write(self, path: Path, episodes: list[Episode]) -> int:
-        """Write episodes into an ``.npz``, one after the other."""
+        """Write episodes to an ``.npz``, concatenated."""
         arrays = {
             key: np.concatenate([episode[key] for episode in episodes]) for key in episodes[0]}
         with atomic_path(path) as partial:
@@ -140,14 +140,14 @@ class Recipe:
 
 
 def healthy(episode: Episode) -> bool:
-    """Tell whether the cube of ``scene`` stayed where it can be; its position is in ``qpos``."""
+    """Tell whether all positions of the cube of ``scene``, from ``qpos``, are possible."""
     _, y, z = episode['qpos'][:, 14:17].T
     through = (y <= LOWEST_Y) & ((z < DRAWER_Z[0]) | (z > DRAWER_Z[1]))
     return not ((y >= HIGHEST_Y) | through).any()
 
 
 def _oracles(env: Any, recipe: Recipe) -> dict[str, Any]:
-    """Make the oracle of each kind of target."""
+    """Create the oracle for each kind of target."""
     play, puzzle = recipe.kind == 'play', recipe.scene.startswith('puzzle')
     if play:
         settings: dict[str, Any] = {'noise': 0.1, 'noise_smoothing': 0.5}
@@ -197,7 +197,7 @@ def _play(env: Any, recipe: Recipe, observation: np.ndarray, info: dict[str, Any
 def _demonstrate(env: Any, observation: np.ndarray, info: dict[str, Any]) -> Episode | None:
     noise = np.random.uniform(0, 0.1)
     oracle = CubeMarkovOracle(env=env, min_norm=0.4)
-    # What data-collection mode would tell the oracle of the target.
+    # Target information that the environment gives only in data-collection mode.
     target = {
         'privileged/target_block': 0,
         'privileged/target_block_pos': env.unwrapped.data.mocap_pos[0].copy(),
@@ -213,7 +213,8 @@ def _demonstrate(env: Any, observation: np.ndarray, info: dict[str, Any]) -> Epi
         observation, _, terminated, truncated, info = env.step(action)
         done = terminated or truncated
         rows.add(observation_before, action, False, info, 'prev_')
-    # Loaders drop an episode's last row; this one keeps the transition that solved the task.
+    # Loaders drop the last row of an episode; an extra row keeps the transition that solved the
+    # task.
     rows.add(observation, np.zeros(5), True, info)
     return rows.arrays() if info['success'] else None
 

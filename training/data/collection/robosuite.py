@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Make demonstrations of robosuite's Lift or Can, in exactly the format of Robomimic's files.
+Collection of demonstrations of robosuite's Lift and Can, in Robomimic's file format.
 
-Scripted operators of several skills take turns, as in Robomimic's multi-human data. Every
-demonstration draws from a generator of its own, seeded by the seed and its number.
+Scripted operators of several skill levels take turns, as in Robomimic's multi-human data. Every
+demonstration has its own random generator, seeded by the seed and its number.
 
-Of the kind ``joint`` the arm is commanded at its joints, in absolute targets. The file's
-``env_args`` say so, and within which range all of its targets are.
+In the kind ``joint``, actions are absolute joint targets. The file's ``env_args`` contain the
+control mode and the range of the targets.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from training.data.collection.joint_targets import JointTargets, wander
 from training.evaluation.environments import headless
 
 KINDS = ('mh', 'joint')
-# Operators are slow rather than hasty: they may take longer than a policy.
+# Factor on the time limit: slow operators may take longer than a policy.
 PATIENCE = 2
-# Steps that follow success, as people let go a moment later.
+# Steps after success, because human operators stop a moment later.
 LINGER = 5
 VALIDATION_SHARE = 0.1
-# What an episode holds besides the arrays of a demonstration: of whom, and MuJoCo's model as XML.
+# Keys of an episode besides the demonstration's arrays: operator, skill, MuJoCo model as XML.
 ABOUT = ('operator', 'skill', 'model_file')
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
-    What is to be collected.
+    Recipe of a collection in robosuite.
 
     :param task: ``lift`` or ``can``.
     :param seed: Seed of the whole file.
-    :param kind: One of :data:`KINDS`: the effector is commanded, or the joints are.
+    :param kind: One of :data:`KINDS`: end-effector control or joint control.
     """
 
     task: str
@@ -64,15 +64,15 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Return where presets look, without the ending; Robomimic's name for robosuite 1.5."""
+        """Return the path in the presets, without suffix: Robomimic's name for robosuite 1.5."""
         return f'robomimic/{self.task}/{self.kind}/low_dim_v15'
 
     def settings(self) -> dict[str, Any]:
-        """Return all that decides a demonstration besides its number."""
+        """Return all settings that determine a demonstration besides its number."""
         return asdict(self) | {'robosuite': metadata.version('robosuite')}
 
     def make_env(self) -> Any:
-        """Make the environment that the demonstrations come from."""
+        """Create the environment."""
         headless()
         from dfp_ros.sim.simulation.robosuite_env import make_env
         env = make_env(f'{self.task}-{self.kind}-low_dim')
@@ -81,12 +81,12 @@ class Recipe:
 
     def collect(self, env: Any, number: int) -> Episode:
         """
-        Solve one episode; failed attempts are thrown away.
+        Collect one successful episode; failed attempts are discarded.
 
-        :param env: What :meth:`make_env` made.
-        :param number: The demonstration's; with the recipe it decides everything.
+        :param env: Environment from :meth:`make_env`.
+        :param number: Number of the demonstration; with the recipe it determines everything.
         :return: ``actions``, ``rewards``, ``dones``, ``states``, ``obs/KEY``, ``next_obs/KEY``,
-            one row a step, and :data:`ABOUT`.
+            one row per step, and :data:`ABOUT`.
         """
         from training.data.collection.robosuite_operators import at_joints, OPERATORS, Script
         operator = OPERATORS[number % len(OPERATORS)]
@@ -110,8 +110,8 @@ class Recipe:
         """
         Write demonstrations.
 
-        ``mask/train`` and ``mask/valid`` part them; ``mask/better``, ``mask/okay`` and
-        ``mask/worse`` list those of operators of a skill.
+        ``mask/train`` and ``mask/valid`` are the split; ``mask/better``, ``mask/okay`` and
+        ``mask/worse`` list the demonstrations by skill level.
         """
         from dfp_ros.sim.simulation import robosuite_env
         from dfp_ros.sim.simulation.robosuite_joints import with_joint_control
@@ -138,7 +138,7 @@ class Recipe:
 
 
 def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
-    """Record an attempt, and some steps more; None where it failed."""
+    """Record an attempt, with some steps after success; None if it failed."""
     rows: dict[str, list[Any]] = {key: [] for key in ('actions', 'rewards', 'dones', 'states')}
     joints = JointTargets(env) if env.joints else None
     observations = [_observation(env)]
@@ -147,7 +147,7 @@ def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
         action = script.action()
         rows['states'].append(env.suite.sim.get_state().flatten())
         if joints:
-            # The file holds what robosuite takes, rad, which the environment scales.
+            # The file contains robosuite's actions, in rad; the environment takes scaled ones.
             action = joints.targets(action)
         _, reward, success, truncated, _ = env.step(
             env.joints.actions(action) if joints else action)
@@ -155,7 +155,7 @@ def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
         if truncated and left == LINGER:
             return None
         rows['actions'].append(action)
-        # The file holds robosuite's own reward, 0 or 1, which the environment shifts.
+        # The file contains robosuite's own reward, 0 or 1; the environment shifts it.
         rows['rewards'].append(reward + 1)
         rows['dones'].append(int(success or not left))
         observations.append(_observation(env))
@@ -169,20 +169,20 @@ def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
 
 
 def _range(episodes: list[Episode]) -> tuple[np.ndarray, np.ndarray]:
-    """Find the range of all targets of each joint, rad, to full hundredths."""
+    """Find the range of the targets of each joint, rad, rounded outwards to hundredths."""
     targets = np.concatenate([episode['actions'][:, :-1] for episode in episodes])
     return np.floor(targets.min(axis=0) * 100) / 100, np.ceil(targets.max(axis=0) * 100) / 100
 
 
 def _observation(env: Any) -> dict[str, np.ndarray]:
-    """Copy what Robomimic keeps: all that the robot measures, and the object."""
+    """Copy the observations that Robomimic stores: all of the robot, and the object."""
     return {
         key: value.copy() for key, value in env.parts.items()
         if key.startswith('robot') or key == 'object'}
 
 
 def _write(group: h5py.Group, episode: Episode) -> int:
-    """Write a demonstration; tell its steps."""
+    """Write a demonstration; returns its number of steps."""
     steps = len(episode['actions'])
     group.attrs['num_samples'] = steps
     group.attrs['model_file'] = str(episode['model_file'])

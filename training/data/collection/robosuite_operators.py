@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Scripted operators who solve robosuite's Lift and Can, each as well as they can.
+Scripted operators for robosuite's Lift and Can, of different skill levels.
 
-A script is a row of phases, and in each the effector goes straight to a goal with a velocity in
-proportion to the distance. Operators differ in speed, steadiness, pauses and detours, as the six
-operators of Robomimic's multi-human data do.
+A script is a sequence of phases. In each, the end effector moves straight to a goal, with
+proportional velocity control. Operators differ in speed, noise, pauses and detours, like the six
+operators of Robomimic's multi-human data.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 OPEN, CLOSE = -1.0, 1.0
-# Actions a radian: how strongly the gripper is kept upright.
+# Gain of the gripper's orientation control, actions per radian.
 UPRIGHT = 1.0
 Parts = Mapping[str, np.ndarray]
 
@@ -37,15 +37,15 @@ Parts = Mapping[str, np.ndarray]
 @dataclass(frozen=True)
 class Operator:
     """
-    How somebody drives the arm.
+    Skill parameters of a scripted operator.
 
-    :param name: Their name.
+    :param name: Name of the operator.
     :param skill: ``better``, ``okay`` or ``worse``, Robomimic's words.
-    :param gain: Actions a metre of distance to the goal.
+    :param gain: Proportional gain, actions per metre of distance to the goal.
     :param speed: Largest action along an axis, at most 1.
-    :param noise: Standard deviation of a tremor, in actions.
-    :param pause: Probability at each step of a rest of 5 to 15 steps.
-    :param detour: Standard deviation of what the first approach misses, m.
+    :param noise: Standard deviation of the tremor (action noise), in actions.
+    :param pause: Probability per step of a pause of 5 to 15 steps.
+    :param detour: Standard deviation of the error of the first approach, m.
     """
 
     name: str
@@ -69,9 +69,9 @@ OPERATORS = (
 
 def at_joints(operator: Operator) -> Operator:
     """
-    Have somebody drive the joints, which follow what a controller of the effector smooths.
+    Adapt an operator to joint control, which does not smooth its noise.
 
-    :return: Somebody who trembles half as much, and does not rest.
+    :return: An operator with half the noise and without pauses.
     """
     return replace(operator, noise=operator.noise / 2, pause=0.0)
 
@@ -79,12 +79,12 @@ def at_joints(operator: Operator) -> Operator:
 @dataclass(frozen=True)
 class Phase:
     """
-    Part of a script.
+    Phase of a script.
 
-    :param goal: Tells where the effector is to go, m, shape (3,).
+    :param goal: Returns the goal of the end effector, m, shape (3,).
     :param gripper: The gripper's action.
     :param tolerance: The phase ends within this distance of the goal, m; 0 waits for ``steps``.
-    :param steps: It ends after so many steps in any case.
+    :param steps: Maximum number of steps.
     """
 
     goal: Callable[[], np.ndarray]
@@ -98,8 +98,8 @@ class Script:
     One attempt of an operator.
 
     :param env: A :class:`dfp_ros.sim.simulation.robosuite_env.RobosuiteEnv` that was reset.
-    :param operator: Who drives.
-    :param generator: Source of everything random.
+    :param operator: Skill parameters.
+    :param generator: Random generator.
     """
 
     def __init__(self, env: Any, operator: Operator, generator: np.random.Generator) -> None:
@@ -130,19 +130,19 @@ class Script:
         return np.append(np.clip(moves + tremor, -1, 1), phase.gripper)
 
     def effector(self) -> np.ndarray:
-        """Tell where the effector is, m."""
+        """Position of the end effector, m."""
         return self._parts['robot0_eef_pos']
 
     def part(self, key: str) -> np.ndarray:
-        """Read a measurement by robosuite's name."""
+        """Read an observation by robosuite's key."""
         return self._parts[key]
 
     def held(self) -> np.ndarray:
-        """Tell where the effector was when the phase began, m."""
+        """Position of the end effector at the start of the phase, m."""
         return self._held
 
     def bin(self) -> np.ndarray:
-        """Tell where the object belongs, m."""
+        """Target position of the object, m."""
         suite = self._env.suite
         return np.asarray(suite.target_bin_placements[suite.object_id])
 
@@ -152,7 +152,7 @@ class Script:
         return found
 
     def _phase(self) -> Phase:
-        """Find the phase under way; the last one lasts."""
+        """Advance to the current phase; the last one does not end."""
         phase = self._phases[0]
         near = np.linalg.norm(phase.goal() - self.effector()) < phase.tolerance
         if len(self._phases) > 1 and (near or self._begun >= phase.steps):
@@ -162,7 +162,7 @@ class Script:
         return self._phases[0]
 
     def _detour(self, first: Phase) -> Phase:
-        """Miss the first goal at first."""
+        """Make a phase that approaches the first goal with an error."""
         miss = self._operator.detour * self._generator.standard_normal(3)
         miss[2] = abs(miss[2])
         return replace(first, goal=lambda: first.goal() + miss)

@@ -107,7 +107,7 @@ def press_control_c(process: subprocess.Popen) -> None:
 
 
 @pytest.mark.parametrize(('act', 'status', 'messages'), [
-    (kill_worker, 2, ['a process ended before its episode', 'the same command goes on from']),
+    (kill_worker, 2, ['a process died during its episode', 'the same command resumes']),
     (press_control_c, 130, ['stopped; finished episodes are kept, the same command goes on'])])
 def test_end_is_told_and_what_was_done_is_kept(
         tmp_path: Path, act: Callable, status: int, messages: list) -> None:
@@ -182,7 +182,7 @@ def test_file_that_was_put_in_the_place_of_another_stays(
 
 def test_file_of_which_nothing_is_known_stays(tmp_path: Path) -> None:
     (tmp_path / 'a.npz').write_bytes(b"somebody else's")
-    with pytest.raises(CollectionError, match=r'a\.npz: found a file of which nothing is known'):
+    with pytest.raises(CollectionError, match=r'a\.npz: found a file of unknown origin'):
         collect(DEMONSTRATIONS, tmp_path / 'a.npz', Budget(1), 0, workers=1)
     assert (tmp_path / 'a.npz').read_bytes() == b"somebody else's"
 

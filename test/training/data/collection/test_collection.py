@@ -69,12 +69,12 @@ def test_hours_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_hours_without_an_episode_are_told(tmp_path: Path) -> None:
-    with pytest.raises(CollectionError, match=r'numbers\.npy: no episode was done.*more --hours'):
+    with pytest.raises(CollectionError, match=r'numbers\.npy: no episode was finished.*more --hours'):
         collected(tmp_path, Budget(hours=1e-9))
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    ({'seed': 1}, 'collected with seed 0, now asked for 1; go on with the same settings, or remo'),
+    ({'seed': 1}, 'collected with seed 0, now asked for 1; use the same settings, or remo'),
     ({'failing': ()}, r'collected with failing \[0, 1\], now asked for \[\]'),
     ({'first': 5}, 'collected with first_episode 0, now asked for 5')])
 def test_part_of_another_collection_is_not_gone_on_with(
@@ -95,6 +95,6 @@ def test_episodes_of_which_nothing_is_known_are_not_gone_on_with(tmp_path: Path)
     folder = tmp_path / 'numbers.partial'
     folder.mkdir()
     np.savez(folder / '00000000.npz', number=np.array([77]))
-    with pytest.raises(CollectionError, match=r'partial: found episodes of which nothing is know'):
+    with pytest.raises(CollectionError, match=r'partial: found episodes of unknown origin'):
         collected(tmp_path, Budget(1))
     assert [file.name for file in folder.iterdir()] == ['00000000.npz']
