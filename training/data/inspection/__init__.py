@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a data file holds, and whether a preset can learn from it.
+Inspection of data files: contents, statistics, compatibility with presets.
 
 Imports every other room.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is in a data file, in numbers."""
+"""Summary statistics of a data file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ import numpy as np
 from training.data.transitions.statistics import measure
 from training.data.transitions.transitions import Transitions
 
-# Actions this near to the ends of their range count as saturated.
+# Actions within this distance of the ends of their range count as saturated.
 SATURATED = 1e-3
-# From this share of saturated steps on, it is remarked.
+# Share of saturated steps from which a remark is made.
 OFTEN = 0.1
-# Rewards of more values than that are told by their range alone.
+# Rewards with more distinct values are summarised by their range.
 VALUES = 6
 Row = tuple[str, str]
 
@@ -37,16 +37,16 @@ Row = tuple[str, str]
 @dataclass(frozen=True)
 class Dimension:
     """
-    One number of the observation or of the action.
+    Statistics of one dimension of the observation or the action.
 
-    :param name: Its field, and its place there where the field has several numbers.
-    :param unit: Of the observation; actions have 1.
-    :param low: Smallest value.
-    :param mean: Mean value.
-    :param high: Largest value.
+    :param name: Name of its field, with its index if the field has several dimensions.
+    :param unit: Unit of an observation; 1 for actions.
+    :param low: Minimum.
+    :param mean: Mean.
+    :param high: Maximum.
     :param deviation: Standard deviation.
-    :param constant: Whether it does not move, as :mod:`training.data.transitions.statistics` has
-        it.
+    :param constant: Whether it is constant by the criterion of
+        :mod:`training.data.transitions.statistics`.
     :param saturated: Share of steps at either end of the action's range; 0 for observations.
     """
 
@@ -61,7 +61,7 @@ class Dimension:
 
     @property
     def remark(self) -> str:
-        """Say what is odd about it."""
+        """Remark on anything unusual."""
         if self.constant:
             return 'constant'
         often = self.saturated >= OFTEN
@@ -71,21 +71,21 @@ class Dimension:
 @dataclass(frozen=True)
 class Facts:
     """
-    What is in a data file.
+    Contents of a data file.
 
-    :param steps: How many transitions.
+    :param steps: Number of transitions.
     :param period: Control period in s.
-    :param lengths: Shape (episodes,), steps of each.
-    :param returns: Shape (episodes,), the sum of each one's rewards.
-    :param rewards: How often each reward comes, by value.
-    :param solved_at: Shape (solved steps,), how far each is into its episode, in steps.
-    :param solved_episodes: Episodes with a solved step.
-    :param repeated_steps: Steps that equal an earlier one to the last bit.
-    :param repeated_episodes: Episodes that equal an earlier one to the last bit.
-    :param breaks: Steps within an episode whose successor is not the next step's observation: the
-        data has a gap there that no episode's end marks.
-    :param observation: Its numbers, in order.
-    :param action: Its numbers, in order.
+    :param lengths: Shape (episodes,), length of each episode in steps.
+    :param returns: Shape (episodes,), undiscounted return of each episode.
+    :param rewards: Count of each reward, by value.
+    :param solved_at: Shape (solved steps,), index of each in its episode.
+    :param solved_episodes: Number of episodes with a solved step.
+    :param repeated_steps: Number of steps that are bit-identical to an earlier one.
+    :param repeated_episodes: Number of episodes that are bit-identical to an earlier one.
+    :param breaks: Number of steps within an episode whose successor is not the observation of the
+        next step: a gap without an episode end.
+    :param observation: Dimensions of the observation, in order.
+    :param action: Dimensions of the action, in order.
     """
 
     steps: int
@@ -103,7 +103,7 @@ class Facts:
 
 
 def gather(data: Transitions) -> Facts:
-    """Go through the data once."""
+    """Compute the statistics."""
     ends = np.flatnonzero(data.terminals) + 1
     starts = np.concatenate([[0], ends[:-1]])
     lengths = ends - starts
@@ -128,9 +128,9 @@ def gather(data: Transitions) -> Facts:
 
 def summary(facts: Facts, rewarded: bool) -> list[Row]:
     """
-    Tell the facts in words.
+    Summarise the statistics as labels and texts.
 
-    :param facts: Of a file.
+    :param facts: Statistics of a file.
     :param rewarded: Whether its rewards are known.
     """
     lengths = facts.lengths
@@ -148,17 +148,17 @@ def summary(facts: Facts, rewarded: bool) -> list[Row]:
                        f'{facts.solved_episodes} of {_count(len(lengths), "episode")}')]
     return [*rows, ('repeated', f'{_count(facts.repeated_steps, "step")}, '
                                 f'{_count(facts.repeated_episodes, "episode")}'),
-            ('gaps', f'{_count(facts.breaks, "step")} that the next one of the episode does not '
-                     'follow' if facts.breaks else 'none within an episode')]
+            ('gaps', f'{_count(facts.breaks, "step")} whose successor is not the next step of the '
+                 'episode' if facts.breaks else 'none within an episode')]
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Write a share for people."""
+    """Format a share as a percentage."""
     return f'{100 * share:.{digits}f} %'
 
 
 def _fingerprints(data: Transitions) -> np.ndarray:
-    """Give each step a number; equal steps, and next to surely no others, have equal numbers."""
+    """Hash each step; different steps have different hashes with near certainty."""
     generator = np.random.default_rng(0)
     prints = np.zeros(len(data), np.uint64)
     for values in (data.observations, data.actions, data.next_observations):

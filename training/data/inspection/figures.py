@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Figures of what is in a data file."""
+"""Plots of a data file: histograms of episodes and actions, ranges of observations."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ Panels = dict[str, list[tuple[str, Draw]]]
 
 def panels(data: Transitions, facts: Facts, rewarded: bool) -> Panels:
     """
-    Choose what to draw of a file.
+    Panels to draw for a file.
 
-    :param data: Its steps.
-    :param facts: Of them.
+    :param data: Transitions of the file.
+    :param facts: Their statistics.
     :param rewarded: Whether its rewards are known.
-    :return: By section, the title of each panel and what draws it.
+    :return: By section, the title and the drawing function of each panel.
     """
-    episodes = [('Steps of an episode', _histogram(facts.lengths, 'steps', 'episodes'))]
+    episodes = [('Length of an episode', _histogram(facts.lengths, 'steps', 'episodes'))]
     if rewarded:
         episodes += [
-            ('Sum of the rewards of an episode', _histogram(facts.returns, 'sum', 'episodes')),
-            ('Where in an episode the task is solved',
-             _histogram(facts.solved_at, 'steps into the episode', 'steps'))]
+            ('Return of an episode', _histogram(facts.returns, 'return', 'episodes')),
+            ('Time of solved steps in their episode',
+             _histogram(facts.solved_at, 'step of the episode', 'steps'))]
     chosen: Panels = {'Episodes': episodes, 'Actions': [], 'Observations': []}
     start = 0
     for action in data.action_fields:
@@ -65,9 +65,9 @@ def panels(data: Transitions, facts: Facts, rewarded: bool) -> Panels:
 
 def png(chosen: Panels, out: Path) -> None:
     """
-    Draw panels into one picture.
+    Draw panels into one PNG image.
 
-    :param chosen: What :func:`panels` chose.
+    :param chosen: Panels from :func:`panels`.
     :param out: PNG file to write.
     """
     drawn = [panel for section in chosen.values() for panel in section]
@@ -80,7 +80,7 @@ def png(chosen: Panels, out: Path) -> None:
             axis.set_axis_off()
         for axis, (title, draw) in zip(axes.flat, drawn, strict=False):
             draw(axis)
-            # A field's name is no formula.
+            # Field names are not formulas.
             axis.set_title(title, fontsize=10, parse_math=False)
         with atomic_path(out) as partial:
             canvas.savefig(partial, dpi=100)
@@ -90,7 +90,7 @@ def png(chosen: Panels, out: Path) -> None:
 def _histogram(values: np.ndarray, across: str, up: str) -> Draw:
     def draw(axes: Any) -> None:
         if len(values):
-            # A single value would be drawn as wide as the axis.
+            # Padding, as a single value would be drawn as wide as the axis.
             low, high = float(values.min()), float(values.max())
             room = max((high - low) / 20, abs(high) / 50, 0.5)
             axes.hist(

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What an inspection of a data file finds."""
+"""Inspection report of a data file, for the terminal and as an HTML page."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ COLUMNS = ('low', 'mean', 'high', 'deviation')
 @dataclass(frozen=True)
 class Inspected:
     """
-    A data file, and what was found in it.
+    Results of inspecting a data file.
 
-    :param path: Of the file.
-    :param environment: What its rewards are for; empty where nothing says it.
-    :param data: Its steps.
-    :param facts: Of them.
-    :param verdicts: Of the presets.
+    :param path: Path of the file.
+    :param environment: Environment of its rewards; empty if unknown.
+    :param data: Its transitions.
+    :param facts: Their statistics.
+    :param verdicts: Compatibility with each preset.
     """
 
     path: Path
@@ -62,9 +62,9 @@ class Inspected:
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """Say what is in it, a label and some words a row."""
+        """Summary of the contents, a label and a text per row."""
         if self.environment == NO_ENVIRONMENT:
-            known = [('environment', 'none needed, the file holds its rewards')]
+            known = [('environment', 'none needed, the file contains rewards')]
         elif self.rewarded:
             known = [('environment', self.environment)]
         else:
@@ -77,7 +77,7 @@ class Inspected:
 
     @property
     def origin(self) -> list[tuple[str, str]]:
-        """Say where it came from."""
+        """Provenance of the data."""
         return [(key, str(value)) for key, value in self.data.source.items()]
 
 
@@ -85,11 +85,11 @@ def inspect(
         path: Path, environment: str | None = None,
         presets: tuple[str, ...] = tuple(PRESETS)) -> Inspected:
     """
-    Look into a data file.
+    Inspect a data file.
 
     :param path: Of any format that :func:`training.data.datasets.load.load` reads.
-    :param environment: What its rewards are for; where None, the file says it, or its name.
-    :param presets: Names of those to judge.
+    :param environment: Environment of its rewards; None to derive it from the file or its name.
+    :param presets: Names of the presets to check.
     :raises DataError: If it cannot be read.
     """
     known = environment_of(path) if environment is None else environment
@@ -111,7 +111,8 @@ def inspect(
             except ConfigError as error:
                 verdicts.append(Compatibility(preset, 'no', (str(error),)))
                 continue
-        # A reader may refuse an environment, or know other rewards for another task of its scene.
+        # A reader may refuse an environment, or compute other rewards for another task of its
+        # scene.
         if config.environment not in read and not stored.is_stored(path) and not (
                 is_ogbench(path) and any(misfits(config.environment, data))):
             try:
@@ -131,20 +132,20 @@ def _config(path: Path, environment: str) -> TrainConfig:
 
 
 def _unrewarded(path: Path) -> Transitions:
-    """Read an OGBench file of a scene that is not known."""
+    """Read an OGBench file of an unknown scene."""
     from training.data.formats.ogbench import reader as ogbench
     return ogbench.load_unrewarded(path)
 
 
 def numbers(dimension: Dimension) -> list[str]:
-    """Lay out a dimension as cells: name, unit, :data:`COLUMNS`, remark."""
+    """Format a dimension as table cells: name, unit, :data:`COLUMNS`, remark."""
     return [
         dimension.name, dimension.unit,
         *(f'{getattr(dimension, column):.4g}' for column in COLUMNS), dimension.remark]
 
 
 def terminal(found: Inspected) -> str:
-    """Lay out what was found for people at a terminal."""
+    """Format the results for the terminal."""
     lines = [str(found.path), *_aligned([['', *row] for row in found.rows]), '']
     cells = [['', 'number', 'unit', *COLUMNS, '']]
     cells += [
@@ -166,7 +167,7 @@ def _aligned(cells: list[list[str]], right: Any = ()) -> list[str]:
 
 
 def page(all_found: list[Inspected]) -> str:
-    """Write the page."""
+    """Render the HTML page."""
     files = [
         {
             'name': found.path.name, 'rows': found.rows, 'origin': found.origin,

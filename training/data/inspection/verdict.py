@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whether a preset can train on data, and if not, why."""
+"""Compatibility of a preset with data."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from training.data.inspection.facts import Facts, percent
 from training.data.transitions.transitions import Transitions
 from training.evaluation.environment_fit import misfits
 
-# More repeated steps, or chunks across an episode's end, than this share are worth a word.
+# Share of repeated steps, or of chunks across episode ends, above which a warning is given.
 MUCH = 0.5
 
 
 @dataclass(frozen=True)
 class Compatibility:
     """
-    What a preset can do with the data.
+    Whether a preset can train on the data.
 
     :param preset: Its name.
-    :param answer: ``yes``, ``but`` where something is to be known first, or ``no``.
-    :param reasons: Of any answer but ``yes``.
+    :param answer: ``yes``, ``but`` for yes with warnings, or ``no``.
+    :param reasons: Reasons of any answer except ``yes``.
     """
 
     preset: str
@@ -48,12 +48,12 @@ def judge(
         preset: str, config: TrainConfig, data: Transitions, facts: Facts,
         rewarded: bool) -> Compatibility:
     """
-    Look for what keeps a preset from training.
+    Check whether a preset can train on the data.
 
     :param preset: Its name.
     :param config: Its settings.
-    :param data: As it is for the preset's environment, if it fits that at all.
-    :param facts: Of the data.
+    :param data: Transitions, with the rewards of the preset's environment if the data fit it.
+    :param facts: Statistics of the data.
     :param rewarded: Whether its rewards are known.
     """
     doubts, found = [], list(misfits(config.environment, data))
@@ -66,11 +66,11 @@ def judge(
         doubts.append(
             f'{percent(1 - chunks / facts.steps)} of the chunks cross the end of an episode')
     if values and not rewarded:
-        found.append('its critic needs rewards, and they are not known')
+        found.append('its critic needs rewards, which are unknown')
     elif values and not len(facts.solved_at):
         words = 'no step is solved'
         if len(facts.rewards) > 1:
-            doubts.append(f'{words}: the critic learns from the other rewards alone')
+            doubts.append(f'{words}: the critic learns only from the other rewards')
         elif config.online_steps:
             doubts.append(f'{words}: the critic learns nothing before the online phase')
         else:
@@ -78,10 +78,10 @@ def judge(
     if facts.repeated_steps > MUCH * facts.steps:
         doubts.append(f'{percent(facts.repeated_steps / facts.steps)} of the steps repeat others')
     if facts.breaks:
-        doubts.append(f'{facts.breaks:,} steps are not followed by the next one of their episode')
+        doubts.append(f'{facts.breaks:,} steps have a successor that is not the next step')
     still = [dimension.name for dimension in facts.action if dimension.constant]
     if still:
-        doubts.append(f'the action never moves {", ".join(still)}')
+        doubts.append(f'constant action dimensions: {", ".join(still)}')
     if found:
         return Compatibility(preset, 'no', tuple(found))
     return Compatibility(preset, 'but' if doubts else 'yes', tuple(doubts))

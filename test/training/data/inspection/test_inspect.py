@@ -81,7 +81,7 @@ def test_facts_of_what_is_made_by_hand() -> None:
     told = words(data)
     assert told['steps'] == '10 in 3 episodes of 2 to 4 steps, 0 s at 20 Hz'
     assert told['solved'] == '1 step (10.0 %), in 1 of 3 episodes'
-    assert told['gaps'] == '1 step that the next one of the episode does not follow'
+    assert told['gaps'] == '1 step whose successor is not the next step of the episode'
     assert told['action'] == '2 numbers, 1 of them constant'
 
 
@@ -121,9 +121,9 @@ VALUE = replace(CLONE, value_weight=0.5)
     (replace(CLONE, horizon=6), solve, 'no', 'no episode is longer than 5 steps, a chunk has 6'),
     (replace(CLONE, horizon=5), solve, 'but', '88 % of the chunks cross the end of an episode'),
     (VALUE, lambda data: replace(solve(data), actions=data.actions * [[1, 0]]), 'but',
-     r'the action never moves velocity\[1\]'),
+     r'constant action dimensions: velocity\[1\]'),
     (VALUE, lambda data: replace(solve(data), next_observations=data.observations), 'but',
-     '6 steps are not followed'),
+     '6 steps have a successor that is not'),
 ])
 def test_verdicts(config: TrainConfig, change: Callable, answer: str, reason: str) -> None:
     data = change(followed([5, 3]))
@@ -174,7 +174,7 @@ def test_data_of_an_unknown_scene_are_shown_without_rewards(
     assert 'name one with --environment' in dict(found.rows)['rewards']
     assert len(found.facts.observation) == 28
     assert [one.answer for one in found.verdicts] == ['no', 'no']
-    assert 'its critic needs rewards, and they are not known' in found.verdicts[1].reasons
+    assert 'its critic needs rewards, which are unknown' in found.verdicts[1].reasons
     named = inspect(path, 'cube-single-singletask-task2-v0', ('cube-single',))
     assert named.verdicts[0].answer == 'yes'
 
