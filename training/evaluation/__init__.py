@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Success of a policy over simulated episodes, with its interval.
+Policy evaluation in simulation: success rate with confidence interval, return, videos.
 
 Imports :mod:`training.onnx_export` and what is below it.
 """

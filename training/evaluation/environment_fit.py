@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whether data fit a simulated environment, and which one a run has where none is named."""
+"""Compatibility of data with a simulated environment, and the default environment of a run."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from training.data.formats.ogbench.scenes import ACTION, PERIOD, scene_of, SCENE
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
 
-# Control periods that differ by no more than this share are the same.
+# Relative tolerance for equal control periods.
 SAME_PERIOD = 1e-6
 
 
 class Described(Protocol):
-    """What is known of data without their arrays."""
+    """Description of data, without the arrays."""
 
     @property
     def observation_fields(self) -> tuple[ObservationField, ...]:
@@ -49,15 +49,15 @@ class Described(Protocol):
 
     @property
     def source(self) -> Mapping[str, Any]:
-        """Where the data came from."""
+        """Provenance of the data."""
 
 
 def misfits(environment: str, data: Described) -> Iterable[str]:
     """
-    Tell where data and environment differ.
+    List the differences between data and environment.
 
-    :param environment: Of a run or a preset; ``none`` fits everything.
-    :param data: What it would learn from.
+    :param environment: Environment of a run or a preset; ``none`` fits all data.
+    :param data: Training data.
     """
     if environment == NO_ENVIRONMENT:
         return
@@ -91,29 +91,29 @@ def misfits(environment: str, data: Described) -> Iterable[str]:
 
 def require_fit(environment: str, data: Described, where: object) -> None:
     """
-    Make sure that data fit the environment that is to evaluate what learns from them.
+    Check that data fit the environment of the evaluation.
 
-    :param where: The file, for the error.
+    :param where: Path of the data, for the error.
     :raises DataError: If they do not; the message has the first difference.
     """
     for difference in misfits(environment, data):
         raise DataError(
             f'{where}: the data are not of the environment {environment} ({difference}); name '
-            f'the one that they are of with --environment, {NO_ENVIRONMENT!r} for a robot without '
-            'a simulator')
+            f'the environment of the data with --environment, or {NO_ENVIRONMENT!r} for a robot '
+            'without a simulator')
 
 
 def choose_environment(config: TrainConfig) -> tuple[TrainConfig, str]:
     """
-    Choose the environment of a run for which nobody named one.
+    Choose the environment of a run if none is named.
 
-    Data of no simulator, such as what ``training.convert`` makes of a robot's recordings, are
-    learned from without evaluations. All other data keep the preset's environment, and are refused
-    later if they do not fit it.
+    Data without a simulator, such as converted recordings of a robot, are trained on without
+    evaluations. Other data keep the preset's environment, and are refused later if they do not fit
+    it.
 
-    :param config: A preset's settings, with the data that the run is to learn from.
-    :return: The settings with the environment chosen, and what to tell the user; empty where
-        nothing changed.
+    :param config: A preset's settings, with the data of the run.
+    :return: The settings with the chosen environment, and a message to the user; empty if nothing
+        changed.
     :raises ConfigError: If the data have no simulator and the run has an online phase.
     """
     why = '' if config.environment == NO_ENVIRONMENT else _without_simulator(config)
@@ -121,16 +121,15 @@ def choose_environment(config: TrainConfig) -> tuple[TrainConfig, str]:
         return config, ''
     if config.online_steps:
         raise ConfigError(
-            f'online_steps: found {config.online_steps}, expected 0: {config.data} comes from no '
-            f'simulator to take them in ({why}); leave the online phase out with --online-steps '
-            '0, or name the simulator that the data are of with --environment')
+            f'online_steps: found {config.online_steps}, expected 0: {config.data} has no '
+            f'simulator for the online phase ({why}); omit that phase with --online-steps 0, or '
+            'name the environment of the data with --environment')
     return replace(config, environment=NO_ENVIRONMENT), (
-        f'{config.data}: comes from no simulator ({why}); nothing is evaluated while the policy '
-        'learns')
+        f'{config.data}: has no simulator ({why}); training runs without evaluations')
 
 
 def _without_simulator(config: TrainConfig) -> str:
-    """Say why data are of no simulator; nothing where they may be of one or cannot be read."""
+    """Reason why data have no simulator; empty if they may have one, or cannot be read."""
     try:
         path = files(Path(config.data))[0]
         if path.suffix == '.hdf5':
@@ -141,7 +140,7 @@ def _without_simulator(config: TrainConfig) -> str:
             return ''
         described = stored.describe(path)
     except (DataError, OSError):
-        return ''  # Reading the data says it again.
+        return ''  # Loading the data reports the error.
     args = described.source.get('env_args')
     if isinstance(args, Mapping):
         from training.data.formats.robomimic import reader as robomimic

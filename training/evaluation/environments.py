@@ -12,10 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Gymnasium's environments side by side, each in a process of its own.
+Parallel (vectorised) Gymnasium environments in separate processes, with timeouts.
 
-Gymnasium waits for such a process as long as it takes, and the process dies of a Ctrl-C that only
-asked its parent for a checkpoint. :class:`Processes` bounds the first and rules out the second.
+Gymnasium itself waits for such a process without a timeout, and a Ctrl-C that is meant as a
+request for a checkpoint also kills the process. :class:`Processes` has a timeout and blocks the
+signal.
 """
 
 from __future__ import annotations
@@ -39,24 +40,23 @@ import weakref
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-# A step takes milliseconds, a start seconds; what takes so long does not come any more, s.
+# Timeout of a step or a start, s; they take milliseconds and seconds.
 PATIENCE = 120.0
 
 
 class EnvironmentFailed(RuntimeError):
-    """An environment's process died, or does not answer."""
+    """An environment's process died, or does not respond."""
 
 
 def start(
         environment: str, count: int, provenance: Mapping[str, Any] | None = None) -> VectorEnv:
     """
-    Start environments that are reset one by one, each with a seed.
+    Start environments, each of which is reset separately with its seed.
 
-    One runs in this process, several run in processes of their own; ``close`` ends them.
+    A single one runs in this process, several run in separate processes; ``close`` ends them.
 
-    :param environment: Its name, see :func:`dfp_ros.sim.simulation.make_env.make_env`.
-    :param count: How many.
-    :param provenance: A policy's, see there.
+    :param environment: Name, see :func:`dfp_ros.sim.simulation.make_env.make_env`.
+    :param count: Number of environments. :param provenance: Provenance of a policy, see there.
     :raises ValueError: If there is no such environment.
     :raises EnvironmentFailed: If a process ends, or takes longer than :data:`PATIENCE`.
     """
@@ -68,11 +68,10 @@ def start(
 
 class Processes(AsyncVectorEnv):
     """
-    Several environments, each in a process that ends when this one ends or closes them.
+    Environments in separate processes, which end when this one ends or closes them.
 
-    :param environment: Its name.
-    :param count: How many.
-    :param provenance: A policy's.
+    :param environment: Name. :param count: Number of environments. :param provenance: Provenance
+        of a policy.
     """
 
     def __init__(
@@ -80,9 +79,9 @@ class Processes(AsyncVectorEnv):
             provenance: Mapping[str, Any] | None = None) -> None:
         self._environment = environment
         began, limit = time.monotonic(), threading.Timer(PATIENCE, self._kill)
-        # A signal to the whole group (Ctrl-C, a batch system's SIGTERM) is this process's to
-        # answer: the others inherit the mask, and are ended by SIGKILL or by the closed pipe.
-        # The tracker comes first because its start lifts the mask.
+        # Only this process handles a signal to the whole process group (Ctrl-C, a batch system's
+        # SIGTERM): the others inherit the mask, and are ended by SIGKILL or by the closed pipe.
+        # The resource tracker is started first, because its start resets the mask.
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         limit.start()
@@ -91,14 +90,15 @@ class Processes(AsyncVectorEnv):
                 super().__init__(
                     [partial(_make, environment, provenance)] * count, context='spawn',
                     autoreset_mode=AutoresetMode.DISABLED)
-            # Before multiprocessing's own end, which sends the SIGTERM that is blocked, and waits.
+            # Runs before multiprocessing's own exit handler, which sends a blocked SIGTERM and
+            # waits.
             weakref.finalize(self, _kill, self.processes)
         except BaseException as error:
             self._kill()
             if isinstance(error, EnvironmentFailed) and time.monotonic() >= began + PATIENCE:
                 raise EnvironmentFailed(
                     f'{environment}: found environments that did not start within {PATIENCE:g} s; '
-                    f'ask for fewer than {count}') from error
+                    f'use fewer than {count}') from error
             raise
         finally:
             limit.cancel()
@@ -108,7 +108,7 @@ class Processes(AsyncVectorEnv):
             self, *, seed: int | list[int | None] | None = None,
             options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """
-        Reset as gymnasium does.
+        Reset the environments, as Gymnasium does.
 
         :raises EnvironmentFailed: If a process does not answer.
         """
@@ -118,7 +118,7 @@ class Processes(AsyncVectorEnv):
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """
-        Step as gymnasium does.
+        Step the environments, as Gymnasium does.
 
         :raises EnvironmentFailed: If a process does not answer.
         """
@@ -127,7 +127,7 @@ class Processes(AsyncVectorEnv):
             return self.step_wait(PATIENCE)
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
-        """End the processes at once, whatever they are at: they have nothing to save."""
+        """Kill the processes immediately: they have nothing to save."""
         self._kill()
         for process in self.processes:
             process.join()
@@ -140,15 +140,15 @@ class Processes(AsyncVectorEnv):
 
     @contextmanager
     def _judged(self) -> Iterator[None]:
-        """Say of a missing answer what became of the process that owed it."""
+        """Turn a missing response into an error that says what happened to the process."""
         try:
             yield
         except multiprocessing.TimeoutError as error:
             late = [i for i, pipe in enumerate(self.parent_pipes, 1) if not pipe.poll()]
             raise EnvironmentFailed(
-                f'{self._environment}: found no answer of environment {_listed(late)} of '
-                f'{self.num_envs} within {PATIENCE:g} s; where the machine is overloaded, ask '
-                'for fewer environments') from error
+                f'{self._environment}: found no response of environment {_listed(late)} of '
+                f'{self.num_envs} within {PATIENCE:g} s; if the machine is overloaded, use '
+                'fewer environments') from error
         except (EOFError, ConnectionError) as error:
             ended = wait([process.sentinel for process in self.processes], timeout=5)
             codes: dict[int, int | None] = {}
@@ -158,18 +158,18 @@ class Processes(AsyncVectorEnv):
                     codes[i] = process.exitcode
             raise EnvironmentFailed(
                 f'{self._environment}: the process of environment {_listed(codes)} of '
-                f'{self.num_envs} ended with status {_listed(codes.values())}; where memory ran '
-                'out, ask for fewer environments') from error
+                f'{self.num_envs} ended with status {_listed(codes.values())}; if memory ran '
+                'out, use fewer environments') from error
 
 
 def headless() -> None:
     """
-    Prepare a process for environments that it does not draw, before it imports MuJoCo.
+    Prepare a process for environments without rendering, before it imports MuJoCo.
 
-    Where ``MUJOCO_GL`` is set already it stays.
+    An existing ``MUJOCO_GL`` is not changed.
     """
     os.environ.setdefault('MUJOCO_GL', 'disable')
-    # OGBench makes its action space anew, and gymnasium warns anew, whenever it is asked for.
+    # OGBench creates its action space at each access, and Gymnasium warns each time.
     warnings.filterwarnings('ignore', message='.*precision lowered')
 
 
@@ -191,7 +191,7 @@ def _listed(numbers: Iterable[int | None]) -> str:
 
 @contextmanager
 def _main_hidden() -> Iterator[None]:
-    """Keep new processes from importing the program: theirs is gymnasium's, and torch is slow."""
+    """Keep new processes from importing the main module, which imports torch and is slow."""
     main = sys.modules['__main__']
     sys.modules['__main__'] = ModuleType('__main__')
     try:

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Episodes of a policy, in environments that step side by side.
+Policy rollouts: episodes in parallel environments.
 
-An episode's seed resets its environment and starts its noise stream, so its result depends on
-that seed alone: not on the environment that it ran in, nor on what ran beside it.
+The seed of an episode resets its environment and its noise stream, so its result depends on the
+seed alone: not on which environment it ran in, nor on the other episodes.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
 @dataclass(frozen=True)
 class Episode:
     """
-    One episode's outcome.
+    Result of one episode.
 
     :param seed: Seed of the environment and of the noise stream.
     :param success: Whether the task was solved at the last step.
-    :param steps: Actions executed.
-    :param total_reward: Sum of rewards, undiscounted.
-    :param discounted_return: Sum of rewards, that of step t times the discount to the power t.
+    :param steps: Number of actions executed.
+    :param total_reward: Undiscounted return.
+    :param discounted_return: Discounted return: sum over steps t of reward times discount ** t.
     :param actions: Shape (steps, act_dim), float32, in [-1, 1].
     """
 
@@ -57,19 +57,19 @@ def run_episodes(
         environments: VectorEnv[Any, Any, Any], act: Act, seeds: Iterable[int],
         noise: Callable[[int], NoiseStream], discount: float) -> Iterator[Episode]:
     """
-    Run an episode a seed, each as soon as an environment is free; chunks go open loop.
+    Run one episode per seed, each as soon as an environment is free; chunks run open loop.
 
-    :param environments: What :func:`training.evaluation.environments.start` started.
+    :param environments: Environments from :func:`training.evaluation.environments.start`.
     :param act: Maps an observation, shape (obs_dim,), float32, and noise, shape
         (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim).
-    :param seeds: One an episode.
-    :param noise: Starts the stream of a seed.
-    :param discount: Discount a step.
+    :param seeds: One seed per episode.
+    :param noise: Returns the noise stream of a seed.
+    :param discount: Discount factor per step.
     :return: Episodes in the order in which they end.
     """
     waiting = iter(seeds)
     running: list[_Running | None] = [None] * environments.num_envs
-    # Declared for one seed, documented and made for a list.
+    # Typed for a single seed, but documented and implemented for a list.
     reset: Any = environments.reset
     actions = np.zeros(environments.action_space.shape or (), np.float32)
     observations = np.empty(0)
@@ -82,7 +82,8 @@ def run_episodes(
             return
         fresh = np.array([seed is not None for seed in starts])
         if fresh.any():
-            # At first all are reset: those that no episode is left for step idly with the others.
+            # The first reset includes all: environments without an episode step idly with the
+            # others.
             mask = fresh if observations.size else np.ones_like(fresh)
             observations, _ = reset(seed=starts, options={'reset_mask': mask})
         for i, episode in enumerate(running):
@@ -98,7 +99,7 @@ def run_episodes(
 
 
 class _Running:
-    """An episode under way."""
+    """State of an episode in progress."""
 
     def __init__(self, seed: int, noise: NoiseStream, discount: float) -> None:
         self._seed, self._noise, self._discount = seed, noise, discount
@@ -111,9 +112,9 @@ class _Running:
         """
         Choose the next action.
 
-        The policy is asked for this observation alone: in a batch its matrix products would add
-        up in another order, and so in other bits, than in a batch of another size. That costs
-        little, as the physics take most of the time.
+        The policy is evaluated on this observation alone: the summation order of its matrix
+        products, and so the rounding, depends on the batch size. That costs little, as the physics
+        take most of the time.
         """
         if not self._chunk:
             chunk = act(np.asarray(observation, np.float32), self._noise.next())
@@ -122,13 +123,13 @@ class _Running:
         return self._actions[-1]
 
     def gain(self, reward: float) -> None:
-        """Count a step's reward."""
+        """Add a step's reward."""
         self._reward += reward
         self._return += self._weight * reward
         self._weight *= self._discount
 
     def outcome(self, success: bool) -> Episode:
-        """Sum up, at the end."""
+        """Return the result, at the end of the episode."""
         return Episode(
             self._seed, success, len(self._actions), self._reward, self._return,
             np.array(self._actions))

@@ -25,11 +25,11 @@ def interval(success: Sequence[float], episodes: int) -> tuple[float, float]:
     """
     95 % interval of the mean success over seeds.
 
-    What Student's interval over the seeds and Wilson's over all episodes cover together: seeds
-    that agree by chance, or a single one, do not make a result certain.
+    The union of Student's interval over the seeds and Wilson's interval over all episodes, so that
+    a single seed, or seeds that agree by chance, do not give a spuriously narrow interval.
 
-    :param success: One a seed, of equally many episodes.
-    :param episodes: How many, all seeds together.
+    :param success: Success rate of each seed, over equally many episodes.
+    :param episodes: Total number of episodes over all seeds.
     """
     solved = round(float(np.mean(success)) * episodes)
     wilson = stats.binomtest(solved, episodes).proportion_ci(method='wilson')

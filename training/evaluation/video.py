@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Videos of episodes: each is done again, from its seed and its actions, and drawn.
+Videos of episodes, rendered by replaying their actions from their seed.
 
-Episodes repeat bit for bit, so an evaluation need not know which of its episodes will be drawn,
-and its environments draw nothing.
+Episodes are reproducible bit for bit, so the evaluation environments need no rendering, and the
+episodes can be chosen afterwards.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ from training.evaluation.environments import headless
 from training.evaluation.episodes import Episode
 
 SIZE = (320, 240)
-# Of every so many control periods one is drawn, and so long the end of an episode stays, s.
+# Control periods per frame, and time that the last frame of an episode is held, s.
 EVERY = 2
 HOLD = 1.0
 
 
 class Film:
     """
-    Draws an environment's episodes, off screen.
+    Off-screen renderer of episodes into a GIF.
 
-    A first picture is drawn at once: where that does not work, nothing else has been done yet.
+    A first frame is rendered at construction, so that rendering errors appear before any other
+    work.
 
-    :param path: The video, a GIF.
+    :param path: GIF file to write.
     :param environment: One of OGBench's manipulation environments, or ``lift-mh-low_dim``.
-    :raises RenderingError: If no such file can be written, or nothing can be drawn.
-    :raises ValueError: If the environment is another.
+    :raises RenderingError: If the suffix is not .gif, or rendering fails.
+    :raises ValueError: If the environment is not supported.
     """
 
     def __init__(self, path: Path, environment: str) -> None:
@@ -54,7 +55,7 @@ class Film:
         self._path = path
         self._camera = FrameServer(environment, *SIZE)
         try:
-            # The camera, in a process of its own, has read MUJOCO_GL as the user set it.
+            # The camera process has already read MUJOCO_GL as the user set it.
             headless()
             from dfp_ros.sim.simulation.make_simulation import make_simulation
             self._simulation = make_simulation(environment)
@@ -66,9 +67,9 @@ class Film:
 
     def write(self, episodes: Sequence[Episode]) -> None:
         """
-        Draw episodes, one after the other, into one file.
+        Render episodes, one after the other, into one file.
 
-        :raises RenderingError: If the drawing breaks off.
+        :raises RenderingError: If rendering fails.
         """
         rate = 1 / (EVERY * self._simulation.period)
         frames: list[np.ndarray] = []
@@ -77,7 +78,7 @@ class Film:
             unit='picture', disable=None)
         with drawn:
             for episode in episodes:
-                # The last picture of the episode before stays for a while.
+                # Hold the last frame of the previous episode.
                 frames += frames[-1:] * round(HOLD * rate - 1)
                 self._simulation.reset(episode.seed)
                 for step, action in enumerate(episode.actions):
@@ -90,7 +91,7 @@ class Film:
         write_gif(self._path, frames, rate, HOLD)
 
     def close(self) -> None:
-        """End the process that draws."""
+        """End the rendering process."""
         self._camera.close()
 
     def _draw(self) -> np.ndarray:

@@ -181,7 +181,7 @@ def test_environment_that_died(pair: environments.Processes) -> None:
         return act(observation, noise)
 
     with pytest.raises(EnvironmentFailed, match=f'{TASK}: the process of environment 2 of 2 ended '
-                       'with status -9; where memory ran out'):
+                       'with status -9; if memory ran out'):
         evaluate(pair, killing, policy.spec, 2, seed=0)
     pair.close()
     assert not any(process.is_alive() for process in pair.processes)
@@ -203,7 +203,7 @@ def test_environment_that_hangs(
 
     if where == 'reset':
         hang()
-    with pytest.raises(EnvironmentFailed, match='no answer of environment 1 of 2 within 1 s'):
+    with pytest.raises(EnvironmentFailed, match='no response of environment 1 of 2 within 1 s'):
         evaluate(pair, hanging, policy.spec, 2, seed=0)
     pair.close()
     assert not any(process.is_alive() for process in pair.processes)
@@ -220,7 +220,7 @@ def test_environment_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(environments, '_make', hang_elsewhere)
     monkeypatch.setattr(environments, 'PATIENCE', 5.0)
     others = set(multiprocessing.active_children())
-    with pytest.raises(EnvironmentFailed, match='did not start within 5 s; ask for fewer than 2'):
+    with pytest.raises(EnvironmentFailed, match='did not start within 5 s; use fewer than 2'):
         start('CartPole-v1', 2)
     left = set(multiprocessing.active_children()) - others
     for process in left:
