@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-From an agent to a policy file, and proof that both answer alike.
+ONNX export: policy graph, weight precision, and numerical parity with PyTorch.
 
 Imports :mod:`training.learning.agents` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Parity of a policy file with the networks that it was exported from."""
+"""Numerical parity between PyTorch and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ import torch
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from training.learning.agents.agent import Agent
 
-# Rounding alone stays far below these; a weight that is wrong does not.
+# Tolerances far above rounding errors, and far below the effect of a wrong weight.
 TOLERANCES = {'float32': 1e-5, 'fp16': 1e-2, 'int8': 0.3}
 CANDIDATES = (1, 2, 16)
 
 
 class ExportError(RuntimeError):
-    """A policy file does not do what its networks do."""
+    """An exported policy differs from its networks, or cannot be verified."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Parity:
     """
     Largest differences between PyTorch and ONNX Runtime.
 
-    :param action: Of an action, in action units.
-    :param value: Of a value, relative to 1 plus its size.
-    :param spread: Of a spread, in action units.
-    :param compared: How many chunks were compared.
+    :param action: Difference of an action, in action units.
+    :param value: Difference of a value, relative to 1 plus its magnitude.
+    :param spread: Difference of a spread, in action units.
+    :param compared: Number of compared chunks.
     """
 
     action: float
@@ -51,13 +51,13 @@ class Parity:
 
 def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parity:
     """
-    Run PyTorch and ONNX Runtime on the same observations and noise.
+    Compare PyTorch and ONNX Runtime on the same observations and noise.
 
     :param agent: The networks.
-    :param policy: The file made of them.
+    :param policy: The policy file exported from them.
     :param observations: Shape (count, obs_dim), float32, raw units.
-    :raises ExportError: If a difference is above what :data:`TOLERANCES` has for the file's
-        precision; the message says which.
+    :raises ExportError: If a difference exceeds the tolerance in :data:`TOLERANCES` for the file's
+        precision; the message names it.
     """
     generator, tolerance = np.random.default_rng(0), TOLERANCES[policy.spec.precision]
     worst = {'action': 0.0, 'value': 0.0, 'spread': 0.0}
@@ -67,7 +67,7 @@ def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parit
             noise = generator.standard_normal((count, policy.spec.noise_size), dtype=np.float32)
             chunk = policy.act(observation, noise)
             chunks, values = _torch_candidates(agent, observation, noise)
-            # Candidates may have equal values but for rounding: any of the best will do.
+            # Candidates may be tied within rounding: any of the best is accepted.
             margin = tolerance * (1 + abs(values.max()))
             best = np.flatnonzero(values >= values.max() - margin)
             differences = np.abs(chunks[best] - chunk.actions.reshape(-1)).max(axis=1)

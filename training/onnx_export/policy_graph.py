@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A policy's ONNX graph: normaliser, actor, critics and best-of-N' in one pure function.
+ONNX graph of a policy: normaliser, actor, critic ensemble and best-of-N' in one pure function.
 
-The graph is written out node by node, so that the file holds exactly what a robot runs: one
-candidate costs the bare actor, because the critics stand in a branch that is taken only for more.
+The graph is built node by node, so that the file contains exactly the inference of a robot. A
+single candidate costs only the actor, because the critics are in a branch for several candidates.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from training.onnx_export.precision import in_precision
 
 def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
     """
-    Write an agent as an ONNX model with its specification in the metadata.
+    Convert an agent to an ONNX model, with its specification in the metadata.
 
     :param agent: Trained networks; weights are copied.
-    :param spec: What the policy says of itself.
+    :param spec: Specification of the policy.
     :return: A checked model: ``observation`` (1, obs_dim) and ``noise`` (candidates, chunk) to
         ``action_chunk`` (horizon, act_dim), ``value`` (1,) and ``spread`` (1,). With one
         candidate the value is NaN and the spread 0.
@@ -87,7 +87,7 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
 
 
 def _best(graph: Graph, critic: CriticEnsemble) -> None:
-    """From ``state`` and ``chunks`` to the best chunk, its value and the candidates' spread."""
+    """Add the best-of-N branch: the best chunk, its value and the spread of the candidates."""
     members = critic.weights[0].shape[0]
     scores = []
     for member in range(members):
@@ -108,7 +108,7 @@ def _best(graph: Graph, critic: CriticEnsemble) -> None:
 
 
 def _member(graph: Graph, critic: CriticEnsemble, member: int) -> None:
-    """One critic: from ``state`` and ``chunks`` to ``score_MEMBER``, shape (candidates, 1)."""
+    """Add one critic, from ``state`` and ``chunks`` to ``score_MEMBER``, shape (candidates, 1)."""
     name = f'critic_{member}'
     first = critic.weights[0][member]
     seen, proposed = first.split(

@@ -12,12 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Policy files with smaller weights.
+Reduced precision of a policy's weights: fp16 storage and int8 quantisation.
 
-``fp16`` halves the file: weights are stored as half floats and become float32 when the file is
-loaded, so an answer takes as long as before. ``int8`` makes a
-third of it, in memory too: the layers between hidden layers are products of whole numbers, whose
-inputs are scaled at each call.
+``fp16`` halves the file: weights are stored in half precision and converted to float32 on loading,
+so inference takes as long as before. ``int8`` reduces file and memory to a third: the layers
+between hidden layers are integer products with dynamic quantisation of their inputs.
 """
 
 from __future__ import annotations
@@ -39,19 +38,19 @@ from dfp_ros.spec import METADATA_KEY, PolicySpec
 from training.files import atomic_path
 from training.onnx_export.parity import ExportError, TOLERANCES
 
-# Layers with fewer inputs or outputs stay float32: nearly all weights are in the others, and the
-# first meets the observation and the last gives the action.
+# Layers with fewer inputs or outputs stay float32: they hold few weights, and include the first
+# layer (observation) and the last (action).
 _HIDDEN = 64
 
 
 @dataclass(frozen=True)
 class Difference:
     """
-    How far apart the actions of two policies are, in action units.
+    Difference between the actions of two policies, in action units.
 
-    :param largest: Of any number of any action.
-    :param rms: Root of the mean square.
-    :param compared: On how many observations.
+    :param largest: Largest absolute difference.
+    :param rms: Root mean square.
+    :param compared: Number of observations.
     """
 
     largest: float
@@ -62,12 +61,13 @@ class Difference:
 def in_precision(
         model: onnx.ModelProto, precision: str, name: str | None = None) -> onnx.ModelProto:
     """
-    Store a policy's weights in another precision.
+    Convert a policy's weights to another precision.
 
-    :param model: The policy in float32; it is not changed.
+    :param model: The policy in float32; not modified.
     :param precision: One of :data:`dfp_ros.spec.PRECISIONS`.
-    :param name: The policy's name from now on; as before where None.
-    :return: A checked model of the same inputs, outputs and specification but for these.
+    :param name: New name of the policy; None keeps the name.
+    :return: A checked model with the same inputs, outputs and specification, except name and
+        precision.
     :raises SpecError: If there is no such precision.
     :raises ValueError: If the policy is not in float32.
     """
@@ -92,14 +92,14 @@ def in_precision(
 
 def difference(reference: OnnxPolicy, other: OnnxPolicy, count: int = 1000) -> Difference:
     """
-    Compare two policies on observations drawn evenly from the range of the data.
+    Compare two policies on observations drawn uniformly from the range of the data.
 
-    Few of these are ever met, so that this is no prediction of success. One candidate each: of
-    several, two policies that agree but for rounding may choose different ones.
+    Most of these never occur, so this does not predict the success rate. One candidate each: with
+    several, two policies that are equal within rounding may choose different ones.
 
-    :param reference: Its range and noise scale are taken.
-    :param other: A policy of the same fields.
-    :param count: How many observations.
+    :param reference: Policy that gives range and noise scale.
+    :param other: A policy with the same fields.
+    :param count: Number of observations.
     """
     spec, generator = reference.spec, np.random.default_rng(0)
     low, high = (
@@ -118,7 +118,7 @@ def summarised(differences: Sequence[np.ndarray]) -> Difference:
     """
     Summarise differences.
 
-    :param differences: One array an observation, in action units; there is at least one.
+    :param differences: One array per observation, in action units; at least one.
     """
     found = np.abs(np.asarray(differences, np.float64))
     return Difference(
@@ -126,7 +126,7 @@ def summarised(differences: Sequence[np.ndarray]) -> Difference:
 
 
 def _halve(model: onnx.ModelProto) -> None:
-    """Store matrices as half floats; ONNX Runtime casts them once, at load."""
+    """Store matrices in half precision; ONNX Runtime casts them once, on loading."""
     casts = []
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
@@ -140,7 +140,7 @@ def _halve(model: onnx.ModelProto) -> None:
 
 
 def _quantised(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Have ONNX Runtime quantise the layers between hidden layers."""
+    """Quantise the layers between hidden layers with ONNX Runtime."""
     wide = {
         tensor.name for tensor in model.graph.initializer
         if len(tensor.dims) == 2 and min(tensor.dims) >= _HIDDEN}
@@ -149,17 +149,17 @@ def _quantised(model: onnx.ModelProto) -> onnx.ModelProto:
         for node in graph.node:
             node.name = node.output[0]
             if node.op_type in ('Gemm', 'MatMul') and node.input[1] in wide:
-                # The quantiser makes a MatMul of a Gemm first, and calls it so.
+                # The quantiser first converts a Gemm to a MatMul of this name.
                 chosen += [node.name, f'{node.name}_MatMul']
     if not chosen:
         return model
     with TemporaryDirectory() as folder:
         path = Path(folder) / 'int8.onnx'
-        # It would advise steps before it that are for images.
+        # Suppresses its advice on preprocessing, which is meant for image models.
         logging.disable(logging.WARNING)
         try:
-            # Seven bits: processors without VNNI add two products in 16 bits, and would clip
-            # them. A file must give the same commands wherever it runs.
+            # Seven bits: CPUs without VNNI add two products in 16 bits, which would saturate. A
+            # file must give the same commands on every machine.
             quantize_dynamic(
                 model, path, op_types_to_quantize=['MatMul', 'Gemm'], nodes_to_quantize=chosen,
                 per_channel=True, reduce_range=True, weight_type=QuantType.QInt8,
@@ -167,13 +167,13 @@ def _quantised(model: onnx.ModelProto) -> onnx.ModelProto:
         finally:
             logging.disable(logging.NOTSET)
         quantised = onnx_ir.load(path)
-    # The quantiser puts branches before what they take from outside.
+    # The quantiser places branches before the nodes that they depend on.
     quantised.graph.sort()
     return onnx_ir.to_proto(quantised)
 
 
 def _graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
-    """List a graph and those of its branches."""
+    """List a graph and the graphs of its branches."""
     return [graph] + [
         inner for node in graph.node for attribute in node.attribute if attribute.HasField('g')
         for inner in _graphs(attribute.g)]
@@ -181,13 +181,13 @@ def _graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
 
 def store(policy: Path, out: Path, precision: str, name: str) -> Difference:
     """
-    Write a policy file once more, in another precision.
+    Write a copy of a policy file in another precision.
 
     :param policy: A file in float32.
     :param out: The policy file to write.
     :param precision: One of :data:`dfp_ros.spec.PRECISIONS`.
     :param name: The policy's name in the file.
-    :return: How far the actions are from the file's own, over the range of its data.
+    :return: Difference of the actions from the original file's, over the range of its data.
     :raises PolicyError: If the file cannot be run.
     :raises ValueError: If it is not in float32, or actions differ too much.
     """
