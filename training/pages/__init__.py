@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Style and templates of HTML pages.
+HTML pages: templates, styles and plots.
 
 Imports :mod:`training.learning.sweeps` and what is below it.
 """

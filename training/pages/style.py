@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Style and drawing of the figures of HTML pages."""
+"""Plots for HTML pages: style, learning curves, SVG and PNG output."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ from training.files import atomic_path
 @dataclass(frozen=True)
 class Curve:
     """
-    A figure of a group as its runs went on; NaN where it is not known.
+    Learning curve of a group of runs; NaN if unknown.
 
     :param x: Shape (points,), updates or environment steps, ascending.
-    :param mean: Shape (points,), over the seeds that have it there.
+    :param mean: Shape (points,), mean over the seeds with a value there.
     :param low: Shape (points,), lower end of the band.
-    :param high: Shape (points,), upper end.
-    :param seeds: Shape (seeds, points), each run's own.
-    :param switch: Where the online phase begins; None where there is none, or nothing else.
+    :param high: Shape (points,), upper end of the band.
+    :param seeds: Shape (seeds, points), values of each run.
+    :param switch: Update at which the online phase begins; None if there is none, or no other
+        phase.
     """
 
     x: np.ndarray
@@ -55,8 +56,7 @@ class Curve:
 
 STYLES = '-', '--', ':', '-.'
 PNG_COLUMNS = 3
-# Text stays text, and black takes the page's colour, so that the figure is at home on light and
-# on dark.
+# Text stays text, and black becomes the page's text colour, to fit light and dark pages.
 STYLE: Any = {
     'svg.fonttype': 'none', 'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False,
     'axes.grid': True, 'grid.alpha': 0.15, 'grid.color': 'black', 'axes.linewidth': 0.6,
@@ -66,13 +66,13 @@ STYLE: Any = {
 @dataclass(frozen=True)
 class Panel:
     """
-    A quantity of all groups over each other.
+    A plot of one quantity for all groups.
 
-    :param section: Heading that it stands under.
-    :param title: What it shows.
-    :param columns: Columns of the log, a line style each.
+    :param section: Section of the page.
+    :param title: Title of the plot.
+    :param columns: Columns of the log, one line style each.
     :param evaluations: Whether they are columns of ``evaluations.csv``.
-    :param logarithmic: Whether the ordinate is.
+    :param logarithmic: Whether the vertical axis is logarithmic.
     :param share: Whether it is a share, from 0 to 1.
     :param x: ``step``, or ``environment_steps`` for the online phase alone.
     """
@@ -89,10 +89,10 @@ class Panel:
 @dataclass(frozen=True)
 class Figure:
     """
-    A panel and what is drawn in it.
+    A panel with its data.
 
-    :param panel: What it shows.
-    :param curves: For each group, its curves by column; none where its runs have not logged them.
+    :param panel: The panel.
+    :param curves: For each group, its curves by column; empty if its runs have not logged them.
     """
 
     panel: Panel
@@ -104,43 +104,43 @@ FIXED = (
     Panel('Success', 'Success in the online phase', ('success',), evaluations=True, share=True,
           x='environment_steps'),
     Panel('Success', 'Discounted return', ('discounted_return',), evaluations=True),
-    Panel('Success', 'Steps an episode', ('mean_steps',), evaluations=True),
+    Panel('Success', 'Steps per episode', ('mean_steps',), evaluations=True),
     Panel('Drift', 'Cloning force, mean square', ('cloning_force',), logarithmic=True),
     Panel('Drift', 'Ascent force, mean square', ('ascent_force',), logarithmic=True),
-    Panel('Drift', 'Mean distance, the unit of the bandwidths', ('scale',)),
+    Panel('Drift', 'Mean distance (unit of the bandwidths)', ('scale',)),
     Panel('Critic', 'Critic loss', ('critic_loss',), logarithmic=True),
-    Panel('Critic', 'Value of candidates, and of data', ('value_of_candidates', 'value_of_data')),
-    Panel('Critic', 'Value of candidates less that of data', ('value_above_data',)),
-    Panel('Critic', "Value of the anchor's best and of its pool",
+    Panel('Critic', 'Value of candidates and of data', ('value_of_candidates', 'value_of_data')),
+    Panel('Critic', 'Value of candidates minus that of data', ('value_above_data',)),
+    Panel('Critic', "Value of the anchor's top K and of its pool",
           ('value_of_best', 'value_of_pool')),
     Panel('Candidates and time', 'Distance of candidates to the data', ('distance_to_data',)),
     Panel('Candidates and time', "Spread of a state's candidates", ('candidate_spread',)),
-    Panel('Candidates and time', 'Time an update, in ms', ('update_ms',)),
+    Panel('Candidates and time', 'Time per update, ms', ('update_ms',)),
 )
 
 
 def words(column: str) -> str:
-    """Name a column for people."""
+    """Readable name of a column."""
     return column.replace('_', ' ').capitalize()
 
 
 def palette(count: int) -> list[str]:
-    """Choose colours that can be told apart, as hexadecimal digits."""
+    """Choose distinguishable colours, as hexadecimal strings."""
     if count <= 10:
         return [colors.to_hex(colormaps['tab10'](i)) for i in range(count)]
     return [colors.to_hex(colormaps['turbo'](0.05 + 0.9 * i / (count - 1))) for i in range(count)]
 
 
 def svg(figure: Figure) -> str:
-    """Draw a figure as an ``svg`` element, to stand inside a page."""
+    """Draw a figure as an inline ``svg`` element."""
     return drawing(figure.panel.title, partial(draw, figure=figure))
 
 
 def drawing(title: str, draw_into: Callable[[Any], None]) -> str:
     """
-    Draw an ``svg`` element, to stand inside a page.
+    Draw an inline ``svg`` element.
 
-    :param title: What it shows; equal drawings of one title are equal text.
+    :param title: Title; used as a salt, so that equal drawings give equal text.
     :param draw_into: Draws into the axes that it is given.
     """
     with matplotlib.rc_context({**STYLE, 'svg.hashsalt': title}):
@@ -152,17 +152,17 @@ def drawing(title: str, draw_into: Callable[[Any], None]) -> str:
         plt.close(canvas)
     drawn = text.getvalue()
     drawn = drawn[drawn.index('<svg'):]
-    # The names that matplotlib gives to its parts are the same in each figure of a page.
+    # Matplotlib's element ids are not unique among the figures of a page.
     drawn = re.sub(r' id="[\w.]+_\d{1,4}"', '', drawn)
     return drawn.replace('#000000', 'currentColor')
 
 
 def png(shown: Sequence[Figure], names: Sequence[str], out: Path) -> None:
     """
-    Draw figures into one picture.
+    Draw figures into one PNG image.
 
     :param shown: The figures.
-    :param names: Of the groups.
+    :param names: Names of the groups.
     :param out: PNG file to write.
     """
     rows = math.ceil(len(shown) / PNG_COLUMNS)
@@ -179,7 +179,7 @@ def png(shown: Sequence[Figure], names: Sequence[str], out: Path) -> None:
             [plt.Line2D([], [], color=colour) for colour in palette(len(names))],
             ['.'] * len(names), loc='outside upper center', ncols=PNG_COLUMNS)
         for text, name in zip(legend.get_texts(), names, strict=True):
-            # A folder's name is no formula.
+            # Folder names are not formulas.
             text.set_parse_math(False)
             text.set_text(name)
         with atomic_path(out) as partial:
@@ -188,9 +188,9 @@ def png(shown: Sequence[Figure], names: Sequence[str], out: Path) -> None:
 
 
 def draw(axes: Any, figure: Figure) -> None:
-    """Draw a figure: thick lines are means over seeds, thin ones the seeds."""
+    """Draw a figure: thick lines are means over seeds, thin lines the seeds."""
     panel = figure.panel
-    # Bands of many groups would cover each other.
+    # Fainter for many groups, whose bands overlap.
     shade = min(0.15, 0.5 / len(figure.curves))
     for curves, colour in zip(figure.curves, palette(len(figure.curves)), strict=True):
         for column, style in zip(panel.columns, STYLES, strict=False):
@@ -229,13 +229,13 @@ def _line(axes: Any, curve: Curve, panel: Panel, shade: float, **style: str) -> 
 
 
 def _has_lone_point(values: np.ndarray) -> bool:
-    """Tell whether a point has no known neighbour, so that no line shows it."""
+    """Tell whether a point has no known neighbour, so that a line would not show it."""
     known = np.concatenate([[False], np.isfinite(values), [False]])
     return bool((known[1:-1] & ~known[:-2] & ~known[2:]).any())
 
 
 def _logarithmic(axes: Any) -> None:
-    """Scale the ordinate; within two decades, powers of ten would mark next to nothing."""
+    """Set a logarithmic vertical axis; within two decades, powers of ten are too few ticks."""
     axes.set_yscale('log')
     low, high = axes.get_ylim()
     if high < 10 * low:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""HTML templates."""
+"""Loading of HTML templates (Jinja)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ import jinja2
 
 def template(folder: Path, name: str) -> jinja2.Template:
     """
-    Read the template of a page; whatever is put into it is escaped.
+    Load the template of a page; inserted values are escaped.
 
-    :param folder: The folder that it is in; what it includes may be in that of this module.
-    :param name: Its file.
+    :param folder: Folder of the template; included templates may also be in the folder of this
+        module.
+    :param name: File name of the template.
     """
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]), autoescape=True,
