@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Reports of runs: learning curves and tables.
+Training reports: learning curves and tables of runs.
 
 Imports :mod:`training.pages` and what is below it.
 """

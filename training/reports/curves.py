@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Curves of a report: what the runs of a group wrote down, over seeds."""
+"""Learning curves of a report: logged metrics of a group of runs, over seeds."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from training.evaluation.intervals import interval
 from training.pages.style import Curve
 from training.reports.runs import Group
 
-# Points of a curve; where a run has more rows, neighbours are averaged.
+# Maximum number of points of a curve; more rows are averaged in bins.
 POINTS = 150
 
 
 def logged(group: Group, column: str) -> Curve | None:
     """
-    Take a column of ``updates.csv``; the band reaches from the lowest seed to the highest.
+    Curve of a column of ``updates.csv``; the band is the range over seeds.
 
     :return: None where no run of the group has it.
     """
@@ -51,7 +51,7 @@ def logged(group: Group, column: str) -> Curve | None:
 
 def evaluated(group: Group, column: str, x: str = 'step') -> Curve | None:
     """
-    Take a column of ``evaluations.csv``.
+    Curve of a column of ``evaluations.csv``.
 
     The band of ``success`` is the 95 % interval of
     :func:`training.evaluation.intervals.interval`, that of other columns reaches from the lowest
@@ -76,15 +76,15 @@ def evaluated(group: Group, column: str, x: str = 'step') -> Curve | None:
 
 
 def last_evaluations(group: Group) -> list[dict[str, float]]:
-    """Take the last evaluation of each run that has one."""
+    """Collect the last evaluation of each run that has one."""
     return [run.evaluations[-1] for run in group.runs if run.evaluations]
 
 
 def success_interval(rows: Sequence[dict[str, float]]) -> tuple[float, float]:
     """
-    95 % interval of the success over seeds.
+    95 % confidence interval of the success rate over seeds.
 
-    :param rows: An evaluation each; those without a success do not count.
+    :param rows: One evaluation per seed; those without a success rate are ignored.
     """
     rows = [row for row in rows if math.isfinite(row.get('success', math.nan))]
     if not rows:
@@ -93,7 +93,7 @@ def success_interval(rows: Sequence[dict[str, float]]) -> tuple[float, float]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Average what is finite."""
+    """Average the finite values."""
     known = [value for value in values if math.isfinite(value)]
     return sum(known) / len(known) if known else math.nan
 
@@ -104,7 +104,7 @@ def _switch(group: Group) -> int | None:
 
 
 def _curve(series: Sequence[dict[float, float]], switch: int | None) -> Curve | None:
-    """Lay the seeds beside each other, and span them."""
+    """Align the seeds on common points, and compute mean and range."""
     x = sorted(set().union(*series))
     seeds = np.array([[values.get(place, math.nan) for place in x] for values in series])
     known = np.ma.masked_invalid(seeds)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Figures of a report: a panel a quantity, a colour a group."""
+"""Figures of a report: one panel per quantity, one colour per group."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from training.reports.runs import Group
 
 
 def figures(groups: Sequence[Group]) -> list[Figure]:
-    """Collect the panels that there is something to draw in, one for each loss of a policy too."""
+    """Collect the panels that have data, with one for each loss of the other policies."""
     fixed = {column for panel in FIXED for column in panel.columns}
     losses = sorted({
         column for group in groups for run in group.runs for row in run.updates for column in row

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The page of a report: tables and figures in one file, with nothing to fetch and no script."""
+"""HTML page of a report: tables and figures in one self-contained file without scripts."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from training.reports.runs import compare, Group, Run
 
 TEMPLATE = 'report.html.jinja'
 NOTES = {
-    'Success': "The band is the 95 % interval: what Student's over the seeds and Wilson's over "
-               'their episodes cover together.',
+    'Success': "The band is the 95 % confidence interval: the union of Student's interval over "
+               "the seeds and Wilson's over their episodes.",
     'Drift': 'The raw force. The loss of the drifting field is constant by construction, and is '
-             'not drawn.',
-    'Critic': 'Values are those that the critics give.',
-    'Candidates and time': 'Chunks drawn from the policy at states of the data, in units of the '
-                           'action. The time of an update is the mean since the row before, '
-                           'without evaluations, checkpoints and steps in the environment.',
+             'not plotted.',
+    'Critic': 'Values as estimated by the critics.',
+    'Candidates and time': 'Chunks sampled from the policy at states of the data, in action '
+                           'units. The time per update is the mean since the previous row, '
+                           'without evaluations, checkpoints and environment steps.',
 }
 
 
 def render(title: str, groups: Sequence[Group], figures: Sequence[Figure]) -> str:
     """
-    Write the page.
+    Render the page.
 
     :param title: Its heading.
-    :param groups: What to report on, side by side.
-    :param figures: Of these groups.
-    :return: HTML; whatever comes from the runs is escaped.
+    :param groups: Groups to compare.
+    :param figures: Figures of these groups.
+    :return: HTML; all text from the runs is escaped.
     """
     sections: dict[str, list[dict[str, Any]]] = {}
     for figure in figures:
@@ -64,7 +64,7 @@ def render(title: str, groups: Sequence[Group], figures: Sequence[Figure]) -> st
 
 
 def summary(group: Group) -> dict[str, Any]:
-    """Figures of a group's row in the table; None where its runs have not logged them."""
+    """Values of a group's row in the table; None if its runs have not logged them."""
     last = last_evaluations(group)
     success = [row['success'] for row in last if 'success' in row]
     returns = [row['discounted_return'] for row in last if 'discounted_return' in row]
@@ -87,13 +87,13 @@ def summary(group: Group) -> dict[str, Any]:
 
 
 def _minutes(rows: Sequence[dict[str, float]], column: str) -> float | None:
-    """Average a counter of seconds over runs, in minutes."""
+    """Average a counter in seconds over runs; returns minutes."""
     found = [row[column] / 60 for row in rows if column in row]
     return fmean(found) if found else None
 
 
 def _origin(run: Run) -> dict[str, Any]:
-    """Say what a run was made from."""
+    """Provenance of a run: data, commit, versions."""
     data = run.provenance.get('data', {})
     return {
         'name': run.name, 'data': run.config.data, 'sha256': data.get('sha256'),

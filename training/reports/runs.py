@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What runs wrote down, and which of them differ in their seed alone."""
+"""Logs of runs, and groups of runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ Rows = list[dict[str, float]]
 
 
 class ReportError(ValueError):
-    """There is nothing to report on, or it cannot be read."""
+    """There is no run to report on, or it cannot be read."""
 
 
 @dataclass(frozen=True)
 class Run:
     """
-    What one run wrote down.
+    Settings and logs of a run.
 
-    :param name: Its folder, relative to the one that all runs of the report share.
+    :param name: Its folder, relative to the common folder of all runs of the report.
     :param config: Its settings.
-    :param updates: Rows of ``updates.csv``, and ``value_above_data``: candidates less data.
+    :param updates: Rows of ``updates.csv``, with ``value_above_data``: value of candidates minus
+        that of data.
     :param evaluations: Rows of ``evaluations.csv``.
-    :param provenance: What its checkpoint says of its origin; empty where there is none.
+    :param provenance: Provenance from its checkpoint; empty if there is none.
     """
 
     name: str
@@ -55,14 +56,14 @@ class Run:
 
     @property
     def last(self) -> dict[str, float]:
-        """Take the row that it wrote last, for its counters; empty where there is none."""
+        """Last row that it logged, for its counters; empty if there is none."""
         rows = self.updates[-1:] + self.evaluations[-1:]
         return max(
             rows, key=lambda row: (row['step'], row.get('wall_seconds', 0.0)), default={})
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its settings but the seed."""
+        """Its settings without the seed."""
         values = json.loads(self.config.to_json())
         del values['seed']
         return values
@@ -71,10 +72,10 @@ class Run:
 @dataclass(frozen=True)
 class Group:
     """
-    Runs that differ in their seed alone.
+    Runs that differ only in their seed.
 
-    :param name: How the report calls them.
-    :param runs: One a seed.
+    :param name: Name in the report.
+    :param runs: One run per seed.
     """
 
     name: str
@@ -88,9 +89,9 @@ class Group:
 
 def find(folders: Iterable[Path]) -> list[Path]:
     """
-    List the folders of runs, each once.
+    List the folders of runs, without duplicates.
 
-    :param folders: Of runs, or of sweeps, which hold folders of runs.
+    :param folders: Folders of runs, or of sweeps, which contain folders of runs.
     :raises ReportError: If a folder holds neither.
     """
     found: dict[Path, None] = {}
@@ -106,7 +107,7 @@ def find(folders: Iterable[Path]) -> list[Path]:
 
 
 def common_folder(folders: Sequence[Path]) -> Path:
-    """Name the run's folder where there is one run, else the folder that holds them all."""
+    """Folder of the run if there is one run, else the common folder of all."""
     if len(folders) == 1:
         return folders[0]
     return Path(os.path.commonpath([folder.parent for folder in folders]))
@@ -114,9 +115,9 @@ def common_folder(folders: Sequence[Path]) -> Path:
 
 def read(folders: Sequence[Path]) -> list[Run]:
     """
-    Read what runs wrote down.
+    Read settings and logs of runs.
 
-    :param folders: Theirs, as :func:`find` lists them.
+    :param folders: Folders of runs, from :func:`find`.
     :raises ReportError: If a file cannot be read, or none of the runs has logged anything.
     """
     shared = common_folder(folders) if len(folders) > 1 else folders[0].parent
@@ -131,13 +132,13 @@ def read(folders: Sequence[Path]) -> list[Run]:
 
 def group(runs: Sequence[Run], whole: str) -> list[Group]:
     """
-    Put runs together that differ in their seed alone.
+    Group runs that differ only in their seed.
 
-    A second run of the same settings and the same seed is no further evidence, and begins a
-    group of its own.
+    A second run with the same settings and the same seed is no further evidence, and starts a
+    separate group.
 
     :param runs: Any.
-    :param whole: What to call a group whose runs are named after their seeds alone.
+    :param whole: Name of a group whose runs are named only after their seeds.
     """
     members: dict[str, list[Run]] = {}
     for run in runs:
@@ -160,7 +161,7 @@ def compare(groups: Sequence[Group]) -> tuple[dict[str, list[Any]], dict[str, An
     """
     Compare the groups' settings.
 
-    :return: Those that differ, with a value each group, and those that all share.
+    :return: Settings that differ, with one value per group, and common settings.
     """
     each = [found.runs[0].settings for found in groups]
     differing = {
@@ -196,7 +197,7 @@ def _read(folder: Path, name: str) -> Run:
 
 
 def _rows(path: Path) -> Rows:
-    """Read a log; a run that ended early may not have it."""
+    """Read a log; empty if a run that ended early has none."""
     if not path.exists():
         return []
     try:
@@ -216,7 +217,7 @@ def _provenance(path: Path) -> dict[str, Any]:
 
 
 def _name(together: Sequence[Run]) -> str:
-    """Call a run by its folder, several by what is left of their folders without the seed."""
+    """Name a single run after its folder, several after the common part without the seed."""
     if len(together) == 1:
         return together[0].name
     stems = {
