@@ -35,7 +35,7 @@ def wander(env: Any, generator: np.random.Generator) -> None:
     Randomise the initial posture before a demonstration begins.
 
     A policy trained only on direct paths from one posture would not recover from errors: its
-    targets are absolute positions, so errors do not stop it.
+    targets are absolute positions, and continue from wherever an error leads.
 
     :param env: Environment as for :class:`JointTargets`.
     :param generator: Random generator of the offsets.

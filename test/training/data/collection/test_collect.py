@@ -161,7 +161,7 @@ def test_what_is_there_is_not_made_again_nor_overwritten(
         demonstrations: Path, capsys: pytest.CaptureFixture) -> None:
     before = demonstrations.stat().st_mtime_ns
     assert collect(DEMONSTRATIONS, demonstrations, Budget(4), 0, workers=1) == 4
-    assert 'there already, 4 episodes' in capsys.readouterr().out
+    assert 'exists already, 4 episodes' in capsys.readouterr().out
     for recipe, budget, message in (
             (Recipe('cube-single', 'demo', 2, 1), Budget(4), 'says seed 0, expected 1; remove'),
             (DEMONSTRATIONS, Budget(5), r"says budget \{'episodes': 4, .*, expected")):

@@ -293,7 +293,7 @@ def test_a_copied_file_is_taken_without_a_network(
         url = f'http://127.0.0.1:{free.getsockname()[1]}/{NAME}'
     (tmp_path / NAME).write_bytes(content)
     Download(url, tmp_path / NAME, wait_none()).run()
-    assert "its size could not be compared with that on the server" in capsys.readouterr().out
+    assert 'its size could not be compared with that on the server' in capsys.readouterr().out
     assert not (tmp_path / f'{NAME}.sha256').exists()
 
 
