@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Files written whole or not at all, and their hashes."""
+"""Atomic file writing, and file hashes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from training.disk import judged, require_room, write_error, WriteError
 @contextmanager
 def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
     """
-    Give a temporary name beside ``path``, renamed to it only if the block ends well.
+    Yield a temporary path beside ``path``, renamed to it only if the block succeeds.
 
-    :param path: The final name; its folder is made if missing.
-    :param needed: Bytes that the file is to have, where that is known.
-    :raises WriteError: If the file cannot be written, or is a FIFO, a socket or a device; what
-        was there before stays.
+    :param path: The final path; its folder is created if missing.
+    :param needed: Size of the complete file in bytes, if known.
+    :raises WriteError: If the file cannot be written, or is a FIFO, a socket or a device; an
+        existing file is kept.
     """
     if not path.name:
         raise WriteError(
@@ -47,10 +47,10 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
         raise write_error(path, error, None, 0) from error
     except OSError as error:
         raise WriteError(
-            error.errno, f'{path}: cannot be written ({error.strerror}); name another place',
+            error.errno, f'{path}: cannot be written ({error.strerror}); name another path',
             str(path)) from error
     if path.is_dir():
-        # The rename would say so in the end, when the work is done.
+        # Otherwise only the rename would fail, after all the work.
         raise write_error(path, IsADirectoryError(errno.EISDIR, ''), None, 0)
     partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
     try:
@@ -61,18 +61,18 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
             yield partial
             os.replace(partial, path)
     finally:
-        # Where its folder cannot be, it is not.
+        # Fails if the folder does not exist.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one piece."""
+    """Write a JSON file atomically."""
     with atomic_path(path) as partial:
         partial.write_text(json.dumps(value, indent=2) + '\n')
 
 
 def sha256(path: Path) -> str:
-    """Hash a file's bytes, as hexadecimal digits."""
+    """SHA-256 of a file, as hexadecimal digits."""
     with path.open('rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -11,23 +11,23 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Memory that an update frees is what the next one needs."""
+"""Memory allocator settings: malloc keeps freed memory for the next update."""
 
 from __future__ import annotations
 
 import ctypes
 
-# Of glibc's malloc.h; 32 MiB is the most that it takes as the second.
+# From glibc's malloc.h; 32 MiB is the maximum of M_MMAP_THRESHOLD.
 M_TRIM_THRESHOLD, TRIM = -1, 2**30
 M_MMAP_THRESHOLD, MMAP = -3, 2**25
 
 
 def keep() -> None:
     """
-    Have the C library keep what is freed, up to 1 GiB; without glibc, do nothing.
+    Configure glibc's malloc to keep up to 1 GiB of freed memory; without glibc, do nothing.
 
-    Given back to the system and taken again, the networks' values cost an update on the CPU some
-    ten thousand page faults, 5 to 10 % of its time.
+    If activations were returned to the system and allocated again, an update on the CPU would have
+    some ten thousand page faults, 5 to 10 % of its time.
     """
     set_option = getattr(ctypes.CDLL(None), 'mallopt', None)
     if set_option is not None:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Success and return of a policy over simulated episodes."""
+"""Evaluation of a policy over simulated episodes: success rate and return."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from training.evaluation.episodes import Act, Episode, run_episodes
 @dataclass(frozen=True)
 class Evaluation:
     """
-    Outcomes of several episodes.
+    Results of several episodes.
 
     :param episodes: In the order of their seeds.
-    :param discount: Discount a step of their returns.
+    :param discount: Discount factor per step of their returns.
     """
 
     episodes: tuple[Episode, ...]
@@ -43,7 +43,7 @@ class Evaluation:
 
     @property
     def success(self) -> float:
-        """Share of episodes solved."""
+        """Success rate: share of episodes solved."""
         return sum(episode.success for episode in self.episodes) / len(self.episodes)
 
     @property
@@ -64,7 +64,7 @@ class Evaluation:
         return float(np.mean([episode.discounted_return for episode in self.episodes]))
 
     def summary(self) -> dict[str, Any]:
-        """Plain numbers, with one record an episode."""
+        """Results as plain JSON, with one record per episode."""
         records = [asdict(episode) for episode in self.episodes]
         for record in records:
             del record['actions']
@@ -79,15 +79,15 @@ def evaluate(
         candidates: int | None = None, noise_scale: float | None = None,
         discount: float | None = None, bar: str | None = None) -> Evaluation:
     """
-    Run episodes in environments that were started already.
+    Evaluate a policy in environments that are already started.
 
-    :param environments: What :func:`training.evaluation.environments.start` started.
+    :param environments: Environments from :func:`training.evaluation.environments.start`.
     :param act: See :func:`training.evaluation.episodes.run_episodes`.
-    :param spec: Sizes, and candidates, noise scale and discount where these are not given.
-    :param episodes: How many.
+    :param spec: Sizes, and the defaults of candidates, noise scale and discount.
+    :param episodes: Number of episodes.
     :param seed: Seed of the first.
-    :param bar: What a bar of the progress says; there is none where None.
-    :raises EnvironmentFailed: If an environment's process dies, or does not answer.
+    :param bar: Label of the progress bar; None for no bar.
+    :raises EnvironmentFailed: If an environment's process dies, or does not respond.
     """
     candidates = spec.candidates if candidates is None else candidates
     scale = spec.noise_scale if noise_scale is None else noise_scale
@@ -103,7 +103,7 @@ def evaluate(
 
 
 def discount_of(spec: PolicySpec) -> float:
-    """Discount that a policy was trained with; the trainer's default where it does not say."""
+    """Discount factor that a policy was trained with; the trainer's default if unknown."""
     config = spec.provenance.get('config')
     known = config if isinstance(config, dict) else {}
     return float(known.get('discount', TrainConfig.discount))

@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Find the reader for a run's data.
+Loading of training data with the reader for its format.
 
-Readers are imported when they are needed: one wants OGBench, another robosuite.
+Readers are imported on demand: they depend on OGBench and robosuite.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from training.data.transitions.transitions import DataError, Transitions
 
 def load(config: TrainConfig) -> Transitions:
     """
-    Load a run's data, whatever its format.
+    Load the training data of a run, in any format.
 
-    :param config: ``data`` names the file, ``environment`` what it is for.
-    :raises DataError: If the file is missing, damaged, of no known format, or not what the
-        environment needs.
+    :param config: ``data`` names the file, ``environment`` the environment of its rewards.
+    :raises DataError: If the file is missing, damaged, of an unknown format, or does not fit the
+        environment.
     """
     return load_file(locate(Path(config.data)), config)
 
 
 def locate(path: Path) -> Path:
     """
-    Find a run's data, also where OGBench keeps its own.
+    Find the data of a run, also in OGBench's default folder.
 
-    :raises DataError: If it is nowhere; the message says how to make it.
+    :raises DataError: If it is not found; the message says how to make it.
     """
-    # The reader of Robomimic's files says how one is made.
+    # For a missing .hdf5, the Robomimic reader raises the error.
     if path.exists() or path.suffix == '.hdf5':
         return path
     if path.suffix in ('.npz', ''):

@@ -96,12 +96,12 @@ def trajectory(described: CommandTopic) -> Any:
 
 
 def test_what_no_message_says() -> None:
-    """An action that counts from where the robot was, and a field that the type does not have."""
+    """An action that is relative to the position of the robot, and a field that the type does not have."""
     described = TOPICS[0]
     message = trajectory(described)
     relative = replace(described, entries=tuple(
         replace(each, relative=True) for each in described.entries))
-    with pytest.raises(DataError, match='counts from where the robot was'):
+    with pytest.raises(DataError, match='is relative to the position of the robot'):
         read_command(relative, message)
     other = replace(described, entries=(replace(described.entries[0], path='points.places'),))
     with pytest.raises(DataError, match="robot.yaml:9: cannot be read from .*'places'"):

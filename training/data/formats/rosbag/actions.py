@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Commands to actions: the way back from what was sent to numbers in [-1, 1]."""
+"""Conversion of recorded commands back to normalised actions in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from training.data.transitions.transitions import DataError
 
 
 class CommandError(ValueError):
-    """A message says no command that could be an action; the text says why."""
+    """A message contains no command that corresponds to an action; the text says why."""
 
 
 # From a quaternion w x y z.
@@ -47,7 +47,7 @@ _ROTATIONS: Mapping[str, Callable[[tuple[float, float, float, float]], Sequence[
 @dataclass(frozen=True)
 class ActionScale:
     """
-    What the numbers of an action mean.
+    Scale between normalised actions and physical commands.
 
     :param fields: Name, size and unit of each part, in order.
     :param low: Physical value at action -1, shape (act_dim,).
@@ -60,7 +60,7 @@ class ActionScale:
 
     @classmethod
     def of_policy(cls, spec: PolicySpec) -> ActionScale:
-        """Take it from a policy's specification."""
+        """Create it from a policy's specification."""
         return cls(
             tuple((field.name, field.size, field.unit) for field in spec.action),
             np.array([value for field in spec.action for value in field.low]),
@@ -69,12 +69,12 @@ class ActionScale:
     @classmethod
     def of_robot(cls, robot: RobotDescription) -> ActionScale:
         """
-        Take it from a robot's description: ``limit``, or else the limits that are kept anyway.
+        Create it from a robot description: from ``limit``, or else from ``limits``.
 
-        A position has its range then, which need not lie around zero, and a velocity its largest
-        speed.
+        For ``limits``, a position has its range, which need not be symmetric, and a velocity its
+        maximum speed.
 
-        :raises DataError: If nothing of it is there.
+        :raises DataError: If neither is given.
         """
         low: list[float] = []
         high: list[float] = []
@@ -89,11 +89,11 @@ class ActionScale:
 
     def to_action(self, command: np.ndarray) -> np.ndarray:
         """
-        Scale a command back.
+        Normalise a command.
 
         :param command: Shape (act_dim,), SI units.
-        :return: Shape (act_dim,); within [-1, 1] where the command was within its bounds, and 0
-            where these have no width.
+        :return: Shape (act_dim,); within [-1, 1] if the command was within its bounds, and 0 if
+            these have no width.
         """
         has_width = self.high > self.low
         width = np.where(has_width, self.high - self.low, np.inf)
@@ -102,22 +102,22 @@ class ActionScale:
 
     def join(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
         """
-        Put the parts of a command, by name, in order.
+        Concatenate the parts of a command, by name, in the order of the fields.
 
-        :raises DataError: If one is missing, or of another size.
+        :raises DataError: If a part is missing, or has another size.
         """
         for name, size, _ in self.fields:
             if name not in parts or len(parts[name]) != size:
                 found = ', '.join(f'{name} ({len(values)})' for name, values in parts.items())
                 raise DataError(
                     f'actions: found {found or "fields without names"}, expected {name} ({size}): '
-                    'robot description or policy are not those of the recording')
+                    'the robot description or the policy is not that of the recording')
         return np.concatenate([parts[name] for name, _, _ in self.fields])
 
 
 def _bounds(
         topic: CommandTopic, entry: CommandEntry) -> tuple[Sequence[float], Sequence[float]]:
-    """Find what actions of -1 and 1 command."""
+    """Physical values of actions of -1 and 1."""
     position, velocity = entry.limits.position, entry.limits.velocity
     if entry.limit:
         return [-value for value in entry.limit], entry.limit
@@ -129,28 +129,28 @@ def _bounds(
     key = 'limits.velocity' if kind == 'velocity' else 'limits.position, with low and high'
     instead = '' if kind == 'other' or entry.relative else f', or {key} in numbers,'
     raise DataError(
-        f"{entry.where}: the key 'limit' is missing, which says what an action of 1 commands, and "
-        f'-1 the other way; add it{instead} or give --policy')
+        f"{entry.where}: the key 'limit' is missing, the command of an action of 1 (and with the "
+        f'other sign of -1); add it{instead} or give --policy')
 
 
 def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
     """
-    Take the parts of a command out of the message that carries them.
+    Extract the parts of a command from a message.
 
-    Of a trajectory, that is its first point.
+    For a trajectory, from its first point.
 
-    :return: By name of the action field, SI units.
-    :raises DataError: If no message of this type has such a field, or any says what the action
-        was.
+    :return: Values by name of the action field, SI units.
+    :raises DataError: If this message type has no such field, or the action cannot be derived from
+        it.
     :raises CommandError: If this message has no command, such as a trajectory without a point,
-        which cancels the one before, or only a part of it.
+        which cancels the previous one, or only a part of it.
     """
     parts = {}
     for entry in topic.entries:
         if entry.relative:
             raise DataError(
-                f'{entry.where}: {entry.action} counts from where the robot was, which '
-                f'{topic.topic} does not say; record ~/decision (publish_decisions: true)')
+                f'{entry.where}: {entry.action} is relative to the position of the robot, which '
+                f'{topic.topic} does not contain; record ~/decision (publish_decisions: true)')
         try:
             numbers = np.array(_read_numbers(topic, entry, message), np.float64)
         except AttributeError as error:
@@ -168,7 +168,7 @@ def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
 
 
 def _read_numbers(topic: CommandTopic, entry: CommandEntry, message: Any) -> Sequence[float]:
-    """Take the numbers of one field, in the message's units."""
+    """Extract the numbers of one field, in the message's units."""
     if entry.rotation:
         quaternion = attrgetter(entry.path)(message)
         x, y, z, w = (getattr(quaternion, name) for name in 'xyzw')
@@ -180,7 +180,7 @@ def _read_numbers(topic: CommandTopic, entry: CommandEntry, message: Any) -> Seq
 
 
 def _read_elements(topic: CommandTopic, entry: CommandEntry, message: Any) -> Sequence[float]:
-    """Take elements of an array, by joint or by index."""
+    """Extract elements of an array, by joint or by index."""
     holder, path = message, entry.path
     if topic.type == TRAJECTORY:
         if not len(message.points):
