@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Learning of Drifting Field Policies from data; needs PyTorch, and runs from the checkout.
+Training of Drifting Field Policies; needs PyTorch, and runs from the checkout.
 
-Modules at the top are commands, folders are libraries; a library never imports a command.
+Top-level modules are commands, folders are libraries; a library never imports a command.
 """

@@ -12,14 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Make data with scripted robots: a training and a validation file, or one that has parts for both.
+Collect demonstrations with scripted operators, as a training file and a validation file.
 
     python -m training.collect --scene scene --kind play --episodes 1000
     python -m training.collect --scene lift --episodes 200
 
-A second run of the same command goes on where the first one was stopped, or finds the files
-there. The same seed gives the same files, whatever the number of workers. A simulator is imported
-only where its scenes are asked for.
+Robomimic's scenes, lift and can, give one file with both parts. The same command again resumes an
+interrupted collection, or finds it finished. The same seed gives the same files for any number of
+workers. A simulator is imported only if one of its scenes is requested.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from training.disk import WriteError
 def _ogbench(asked: argparse.Namespace) -> Recipe:
     if asked.kind == 'joint':
         raise CollectionError(
-            f'--kind: found joint, expected play, noisy or demo: {asked.scene} is commanded at '
-            'its effector')
+            f'--kind: found joint, expected play, noisy or demo: {asked.scene} has end-effector '
+            'control')
     from training.data.collection import ogbench as collect_ogbench
     return collect_ogbench.Recipe(asked.scene, asked.kind, asked.task, asked.seed)
 
@@ -48,21 +48,21 @@ def _ogbench(asked: argparse.Namespace) -> Recipe:
 def _robosuite(asked: argparse.Namespace) -> Recipe:
     if asked.kind not in ('demo', 'joint'):
         raise CollectionError(
-            f'--kind: found {asked.kind}, expected demo or joint: of {asked.scene} there are only '
+            f'--kind: found {asked.kind}, expected demo or joint: {asked.scene} has only '
             'demonstrations')
     if asked.val_episodes:
         raise CollectionError(
             f'--val-episodes: found {asked.val_episodes}, expected none: the file of '
-            f'{asked.scene} has a part for validation, a tenth of its episodes')
+            f'{asked.scene} contains a validation split, a tenth of its episodes')
     from training.data.collection import robosuite as collect_robosuite
     kind = 'joint' if asked.kind == 'joint' else 'mh'
     return collect_robosuite.Recipe(asked.scene, asked.seed, kind)
 
 
-# What makes the recipe of a scene, by the scene's name; another simulator adds its own.
+# Recipe factory by scene; another simulator adds its own.
 RECIPES = {**dict.fromkeys(SCENES, _ogbench), **dict.fromkeys(('lift', 'can'), _robosuite)}
 KINDS = ('play', 'noisy', 'demo', 'joint')
-# Far from the training episodes' numbers, however many of those failed and were replaced.
+# Beyond the numbers of training episodes, however many of those fail and are replaced.
 FIRST_VALIDATION = 10_000_000
 EPISODES = 400
 
@@ -71,20 +71,22 @@ def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     made = argparse.ArgumentParser(
         prog='python -m training.collect', description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--scene', choices=RECIPES, default='cube-single', help='which environment')
+    made.add_argument('--scene', choices=RECIPES, default='cube-single',
+                      help='environment (default: %(default)s)')
     made.add_argument('--kind', choices=KINDS, default='demo',
-                      help='which recipe; joint are demonstrations of lift or can with joint '
-                      'targets (default: %(default)s)')
+                      help='recipe; joint: demonstrations of lift or can with joint targets '
+                      '(default: %(default)s)')
     made.add_argument('--task', type=int, choices=range(1, 6), default=2,
-                      help="task that a demonstration of OGBench's solves (default: %(default)s)")
+                      help='task number of OGBench demonstrations (default: %(default)s)')
     made.add_argument('--episodes', type=int,
                       help=f'training episodes (default: {EPISODES})')
     made.add_argument('--hours', type=float,
-                      help='collect for that long instead; the file then depends on the machine')
+                      help='collect for this time instead; the file then depends on the machine')
     made.add_argument('--val-episodes', type=int, default=None,
                       help='validation episodes (default: a tenth of the training episodes)')
-    made.add_argument('--seed', type=int, default=0, help='seed (default: %(default)s)')
-    made.add_argument('--workers', type=int, default=2, help='processes (default: %(default)s)')
+    made.add_argument('--seed', type=int, default=0, help='random seed (default: %(default)s)')
+    made.add_argument('--workers', type=int, default=2,
+                      help='number of processes (default: %(default)s)')
     made.add_argument('--out', type=Path, default=Path('data'),
                       help='folder to write to (default: %(default)s)')
     return made
@@ -115,11 +117,11 @@ def main(arguments: list[str] | None = None) -> int:
                 recipe, file.with_stem(f'{file.stem}-val'), validation, FIRST_VALIDATION,
                 asked.workers)
     except WriteError as error:
-        made.exit(2, f'{error}. Finished episodes are kept: the same command goes on from them\n')
+        made.exit(2, f'{error}. Finished episodes are kept: the same command resumes\n')
     except CollectionError as error:
         made.exit(2, f'{error}\n')
     except KeyboardInterrupt:
-        made.exit(130, 'stopped; finished episodes are kept, the same command goes on from them\n')
+        made.exit(130, 'stopped; finished episodes are kept, the same command resumes\n')
     return 0
 
 

@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Every setting of a training run, and presets by name.
+Settings of a training run.
 
-The dataclass is the command line, the file beside a checkpoint and the documentation at once.
+The dataclass defines the command line, the ``config.json`` of a run, and the documentation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import json
 import math
 from typing import Any, Literal
 
-# For data that comes from no simulator: nothing is evaluated.
+# Environment of data without a simulator: no evaluation.
 NO_ENVIRONMENT = 'none'
 
 
@@ -37,114 +37,117 @@ class ConfigError(ValueError):
 class TrainConfig:
     """Settings of one run."""
 
-    # What to learn from, and for what.
+    # Data, environment and algorithm.
     data: str = 'data/cube-single-demo-task2-v0.npz'
-    """Data file: OGBench's, Robomimic's, or what training.convert made of a recording; or the
+    """Data file in OGBench's, Robomimic's or this package's format (training.convert), or a
     folder of OGBench's numbered files."""
     environment: str = 'cube-single-singletask-task2-v0'
-    """Environment that rewards and evaluates; ``none`` for a robot that has no simulator, which is
-    chosen where none is named and the data file is of such a robot."""
+    """Environment of rewards and evaluations; ``none`` for a robot without a simulator, which is
+    the default if the data file is of such a robot."""
     filter_key: str = ''
-    """Which of a Robomimic file's demonstrations: a name under ``mask``; all where empty."""
+    """Subset of the demonstrations in a Robomimic file: a name under ``mask``; empty for all."""
     observation_keys: tuple[str, ...] = ()
-    """Parts of a Robomimic file's observation, in order; its usual ones where empty."""
+    """Observation keys of a Robomimic file, in order; empty for the default ones."""
     policy: Literal['dfp', 'flow', 'fql', 'meanflow'] = 'dfp'
-    """What learns: the drifting field policy, or one of those that it is compared with."""
+    """Policy: the drifting field policy, or one of the policies for comparison."""
     success_timing: Literal['pre', 'post'] = 'pre'
-    """Whether the state before or after a step decides its reward; OGBench 1.1 had ``post``."""
+    """Whether the reward of a step depends on the state before or after it; OGBench 1.1:
+    ``post``."""
     sparse: bool = False
-    """Whether the reward is -1 until the task is solved, whatever the environment says."""
+    """Sparse reward: -1 until the task is solved, instead of the environment's reward."""
     seed: int = 0
-    """Seed of everything random in the run."""
+    """Random seed of the run."""
     device: Literal['cpu', 'cuda'] = 'cpu'
-    """Where the networks live."""
+    """Device of the networks."""
     threads: int = 0
-    """Threads of torch on the CPU; 0 leaves torch's own choice."""
+    """Number of PyTorch threads on the CPU; 0 for PyTorch's default."""
     compile: bool = False
-    """Whether torch.compile makes the networks' passes; needs a C++ compiler on the CPU."""
+    """Whether to compile the networks with torch.compile; needs a C++ compiler on the CPU."""
 
-    # How long, and how fast.
+    # Length of the run, and optimisation.
     steps: int = 1_000_000
-    """Updates on the data file: all of an offline run, or its offline phase."""
+    """Gradient updates on the data file: of an offline run, or of the offline phase."""
     online_steps: int = 0
-    """Environment steps of the online phase that follows; 0 ends the run before it."""
+    """Environment steps of the online phase; 0 for an offline run."""
     online_start: int = 5_000
-    """Environment steps of the online phase before its first update."""
+    """Environment steps of the online phase before its first update (warm-up)."""
     updates_per_step: int = 1
-    """Updates an environment step of the online phase."""
+    """Updates per environment step in the online phase."""
     replay: int = 0
-    """Most transitions kept, the oldest go first; 0 keeps the data file and all that follows."""
+    """Capacity of the replay buffer in transitions; 0 for the data and the whole online phase."""
     swap_every: int = 1_000
-    """Updates before another one of numbered files is taken; one is in memory at a time."""
+    """Updates between numbered data files, of which one is in memory at a time."""
     batch_size: int = 256
-    """States an update."""
+    """Batch size of an update."""
     learning_rate: float = 3e-4
-    """Adam's rate for actor and critics."""
+    """Learning rate of Adam, for actor and critics."""
     schedule: Literal['constant', 'cosine'] = 'constant'
-    """Whether the rate stays or falls to zero along a half cosine over the run."""
+    """Learning-rate schedule: constant, or cosine decay to zero over the run."""
 
-    # Networks.
+    # Neural networks.
     hidden: tuple[int, ...] = (512, 512, 512, 512)
     """Widths of the hidden layers of actor and critics."""
     critics: int = 2
-    """Members of the critic ensemble."""
+    """Size of the critic ensemble."""
     normalise: bool = False
-    """Whether observations are shifted and scaled to unit deviation inside the policy."""
+    """Whether the policy normalises observations to zero mean and unit standard deviation."""
 
-    # Actions and value.
+    # Action chunks and value function.
     horizon: int = 1
-    """H: actions in a chunk."""
+    """H: number of actions in a chunk."""
     best_of: int = 1
-    """N': candidates of which the critic picks the best, in targets and in execution."""
+    """N' of best-of-N: candidates per action chunk, in critic targets and in execution."""
     discount: float = 0.99
-    """Discount a step."""
+    """Discount factor per step."""
     target_rate: float = 5e-3
-    """Rate at which the target critics follow."""
+    """Rate of Polyak averaging of the target critics."""
 
     # The drifting field.
     bandwidths: tuple[float, ...] = (0.05,)
-    """Kernel widths, in units of the mean distance."""
+    """Kernel bandwidths, in units of the mean distance."""
     generated: int = 8
-    """G: chunks generated a state."""
+    """G: chunks generated per state."""
     clip_generated: bool = True
-    """Whether these are clipped first, as in the release; what leaves [-1, 1] stays there then."""
+    """Whether generated chunks are clipped to [-1, 1] first, as in the release; this stops the
+    gradient outside."""
     value_weight: float = 0.45
-    """lambda: weight of the top-K drift; 0 clones behaviour only."""
+    """lambda: weight of the top-K drift; 0 for behaviour cloning only."""
     pool: int = 16
-    """N: candidates drawn from the anchor policy a state."""
+    """N: candidates sampled from the anchor policy per state."""
     top: int = 8
-    """K: best candidates of the pool that serve as positives."""
+    """K: number of best candidates of the pool that serve as positives."""
     anchor_rate: float = 1e-4
-    """Rate at which the anchor policy follows the actor."""
+    """Rate of Polyak averaging of the anchor policy."""
     improve_after: int = 0
-    """Updates of cloning before the top-K drift of an offline run; the anchor is copied then."""
+    """Updates of behaviour cloning before the top-K drift starts in an offline run, with the
+    anchor policy as a copy of the actor."""
 
-    # The policies it is compared with.
+    # Other policies, for comparison.
     flow_steps: int = 10
     """Euler steps of the flow policies: ``flow``, and the teacher of ``fql``."""
     distillation: float = 100.0
-    """alpha: weight of the student's distance to its teacher, in ``fql``."""
+    """alpha: weight of the distillation loss in ``fql``."""
     normalise_value: bool = False
-    """Whether the student of ``fql`` climbs the value divided by its mean size."""
+    """Whether ``fql`` divides the value in its loss by the mean absolute value."""
     instantaneous: float = 0.75
-    """Share of time pairs with r = t, the instantaneous velocity, in ``meanflow``."""
+    """Share of time pairs with r = t (instantaneous velocity) in ``meanflow``."""
 
     # Execution, evaluation, logging.
     noise_scale: float = 1.0
-    """Factor on the noise wherever the policy acts: critic targets, top-K pool, execution."""
+    """Scale of the policy's noise in critic targets, top-K pool and execution."""
     evaluate_every: int = 50_000
-    """Updates between evaluations; one more follows the last update."""
+    """Updates between evaluations; there is one more after the last update."""
     episodes: int = 50
-    """Episodes an evaluation."""
+    """Episodes per evaluation."""
     environments: int = 1
-    """Environments that an evaluation steps side by side."""
+    """Number of parallel environments in an evaluation."""
     log_every: int = 100
     """Updates between log rows."""
     checkpoint_every: int = 5_000
     """Updates between checkpoints."""
 
     def __post_init__(self) -> None:
-        """Check ranges once."""
+        """Check the ranges of all settings."""
         for name in (
                 'steps', 'batch_size', 'critics', 'horizon', 'best_of', 'generated', 'pool', 'top',
                 'evaluate_every', 'episodes', 'environments', 'log_every', 'checkpoint_every',
@@ -188,7 +191,7 @@ class TrainConfig:
         """
         Read settings that :meth:`to_json` wrote.
 
-        :raises ConfigError: If a key is unknown; the message has the nearest known one.
+        :raises ConfigError: If a key is unknown; the message suggests the nearest known one.
         """
         values: dict[str, Any] = json.loads(text)
         known = [member.name for member in fields(cls)]

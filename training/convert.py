@@ -12,16 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Make a data file of recordings that ``record.launch.py``, or anybody's ``ros2 bag record``, wrote.
+Convert rosbag2 recordings of a robot to a data file for training.
 
     python -m training.convert bags/monday --robot config/ur5e_cube.yaml --rate 20 --out data/x.npz
     python -m training.train small-clone --data data/x.npz --run runs/x
 
-Observations are computed as the policy node computes them, at its steps where its decisions were
-recorded, on a grid of the control period otherwise. ROS is not needed.
+The recordings come from ``record.launch.py`` or ``ros2 bag record``. Observations are computed as
+by the policy node: at its control steps if its decisions were recorded, otherwise on a regular
+grid of the control period. ROS is not needed.
 
-Exit status 0 means that all recordings are in the file; 1 that some could not be used and were
-left out, each with its reason; 2 that nothing was written.
+Exit status: 0 if all recordings were converted; 1 if some were unusable and left out, each with
+its reason; 2 if nothing was written.
 """
 
 from __future__ import annotations
@@ -46,26 +47,26 @@ from training.files import sha256
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        prog='python -m training.convert', description='Make a data file of recordings.',
+        prog='python -m training.convert', description='Convert recordings to a data file.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add('bags', nargs='+', type=Path, help='rosbag2 folders, or their files')
     add('--robot', type=Path, required=True, help='robot description (.yaml)')
     rate = parser.add_mutually_exclusive_group(required=True)
     rate.add_argument(
-        '--policy', type=Path, help='policy file that gives the rate and the bounds of actions')
+        '--policy', type=Path, help='policy file, for control rate and bounds of actions')
     rate.add_argument('--rate', type=float, help='control rate in Hz; the bounds of actions '
                       'are the `limit` of each command in the robot description, or else its '
                       '`limits`')
     add('--out', type=Path, required=True, help='data file to write (.npz)')
     add('--action', choices=('sent', 'raw'), default='sent',
-        help='what was sent, or what the policy answered before any limit')
+        help='the command that was sent, or the output of the policy before any limit')
     add('--ticks', choices=('auto', 'decisions', 'grid'), default='auto',
-        help="steps of the node or of a grid; auto takes the node's where they were recorded")
+        help="control steps of the node or of a grid; auto takes the node's if recorded")
     add('--unended', choices=('drop', 'keep'), default='drop',
-        help='what happens to episodes without an end mark: dropped, or kept as not solved')
+        help='drop episodes without an end mark, or keep them as not solved')
     add('--namespace', default='', help='namespace of the recorded topics')
     add('--decisions', default='dfp_policy/decision', help='topic of the decisions')
     add('--marks', default=TOPIC, help='topic of the episode marks')
@@ -78,7 +79,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Convert as the command line says."""
+    """Run the command."""
     asked = parse(arguments)
     try:
         robot = load_robot_description(asked.robot)

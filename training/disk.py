@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A disk that is full, or cannot be written to: what was needed, what is free, what to do."""
+"""Disk errors: free space checks, and messages with size, free space and remedy."""
 
 from __future__ import annotations
 
@@ -24,74 +24,73 @@ import re
 import shutil
 from tempfile import TemporaryFile
 
-# What the system says of a disk rather than of a program.
+# Error numbers that concern the disk rather than the program.
 DISK = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENXIO, errno.ESTALE)
-# Libraries that write themselves tell the system's error in their text alone.
+# Libraries that write files themselves give the system error only in their message.
 IN_WORDS = re.compile(r'errno = (\d+)')
 
 
 class WriteError(OSError):
-    """A file cannot be written; the text is whole, with path and remedy."""
+    """A file cannot be written; the message is complete, with path and remedy."""
 
     def __str__(self) -> str:
-        """Give the text alone."""
+        """Return the message without the error number."""
         return str(self.strerror)
 
 
 def write_error(path: Path, error: BaseException, needed: int | None, came: int) -> WriteError:
     """
-    Say why a file could not be written.
+    Build the error for a file that could not be written.
 
     :param path: The file.
-    :param error: What was raised.
-    :param needed: Bytes that it has when it is whole, where that is known.
-    :param came: Bytes of it that were written.
+    :param error: The original exception.
+    :param needed: Size of the complete file in bytes, if known. :param came: Number of bytes that
+        were written.
     """
     number = number_of(error) or errno.EIO
     if number in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
-        # The path is wrong, whatever the disk has room for.
+        # The path is wrong, independent of the free space.
         remedy = 'it is a folder; name a file in it' if path.is_dir() else (
-            f'{_file_in(path)} is a file, not a folder; name another place')
+            f'{_file_in(path)} is a file, not a folder; name another path')
         return WriteError(number, f'{path}: cannot be written ({remedy})', str(path))
     free = free_bytes(path)
     size = f'{megabytes(needed)} are needed' if needed is not None else (
         f'more than {megabytes(came)} are needed')
     room = '' if free is None else f', {megabytes(free)} are free there'
-    kept = '; what was there before is unchanged' if path.is_file() else ''
-    remedy = 'make room there or name another place' if number in DISK else (
-        'see to its permissions or name another place')
+    kept = '; the existing file is unchanged' if path.is_file() else ''
+    remedy = 'free some space there or name another path' if number in DISK else (
+        'check its permissions or name another path')
     return WriteError(
         number, f'{path}: cannot be written ({os.strerror(number)}; {size}{room}){kept}; {remedy}',
         str(path))
 
 
 def _file_in(path: Path) -> Path:
-    """Find what of a path is a file where a folder is needed."""
+    """Find the parent of a path that is a file instead of a folder."""
     return next((part for part in path.parents if part.is_file()), path)
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:
     """
-    Make sure that a folder has room for what is to come.
+    Check that a folder has enough free space.
 
     :param folder: It may not exist yet.
-    :param needed: Bytes.
-    :param what: Needs them, for the error.
-    :raises WriteError: If there is less.
+    :param needed: Number of bytes. :param what: What needs them, for the error.
+    :raises WriteError: If there is less free space.
     """
     free = free_bytes(folder)
     if free is not None and free < needed:
         raise WriteError(
             errno.ENOSPC, f'{folder}: found {megabytes(free)} free there, expected '
-            f'{megabytes(needed)} for {what}; make room there or name another place', str(folder))
+            f'{megabytes(needed)} for {what}; free some space or name another path', str(folder))
 
 
 def make_folder(folder: Path) -> None:
     """
-    Make a folder where there is none, and make sure that files can be written into it.
+    Create a folder if missing, and check that it is writable.
 
-    :raises WriteError: If that cannot be.
+    :raises WriteError: If it cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,12 +103,12 @@ def make_folder(folder: Path) -> None:
 @contextmanager
 def judged(path: Path, partial: Path, needed: int | None = None) -> Iterator[None]:
     """
-    Turn what the system says of a file that is being written into a :class:`WriteError`.
+    Turn system errors while writing a file into a :class:`WriteError`.
 
     :param path: Its final name.
-    :param partial: The name that it is written under.
-    :param needed: Bytes that it has when it is whole, where that is known.
-    :raises WriteError: If the block failed to write it; other errors pass.
+    :param partial: Temporary name while it is written.
+    :param needed: Size of the complete file in bytes, if known. :raises WriteError: If the block
+        failed to write it; other errors pass.
     """
     try:
         yield
@@ -128,19 +127,19 @@ def judged(path: Path, partial: Path, needed: int | None = None) -> Iterator[Non
 
 
 def number_of(error: BaseException) -> int | None:
-    """Find the system's number of an error, where there is one."""
+    """Find the system error number of an exception, if there is one."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     match = IN_WORDS.search(str(error))
     if match:
         return int(match[1])
-    # Torch's writer raises an error of its own after that of the system.
+    # PyTorch's writer raises its own exception after the system error.
     before = error.__cause__ or error.__context__
     return number_of(before) if before is not None else None
 
 
 def free_bytes(path: Path) -> int | None:
-    """Tell what is free where a file or a folder is, or is to be."""
+    """Free space in bytes for a file or folder, which need not exist; None if unknown."""
     for place in (path, *path.absolute().parents):
         if place.exists():
             try:
@@ -151,5 +150,5 @@ def free_bytes(path: Path) -> int | None:
 
 
 def megabytes(size: int) -> str:
-    """Write a size for people."""
+    """Format a size."""
     return f'{size / 1e6:.1f} MB' if size >= 50_000 else f'{size / 1e3:.1f} kB'

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Run a policy's episodes in the simulator and count how many it solves.
+Evaluate a policy in simulation: success rate, return and episode length.
 
-Episode ``i`` has the seed ``seed + i``, which decides all of it: the result is the same whatever
-the number of environments.
+Episode ``i`` has the seed ``seed + i``, which determines it completely: the result does not depend
+on the number of environments.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ def evaluate_file(
         environment: str | None = None, candidates: int | None = None,
         noise_scale: float | None = None, discount: float | None = None) -> Evaluation:
     """
-    Run a policy file's episodes.
+    Evaluate a policy file.
 
     :param path: The ONNX file.
-    :param episodes: How many.
+    :param episodes: Number of episodes.
     :param seed: Seed of the first.
-    :param environments: Environments that step side by side; the result does not depend on it.
+    :param environments: Number of parallel environments; does not affect the result.
     :param environment: Another environment than the file's own.
     :param candidates: Another number of candidates than the file's own.
     :param noise_scale: Another noise scale than the file's own.
     :param discount: Another discount than the file's own.
     :raises PolicyError: If the file cannot be run.
     :raises ValueError: If no such environment is registered.
-    :raises EnvironmentFailed: If an environment's process dies, or does not answer.
+    :raises EnvironmentFailed: If an environment's process dies, or does not respond.
     """
     policy = OnnxPolicy(path)
     started = start(
@@ -71,19 +71,20 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog='python -m training.evaluate', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('policy', type=Path, help='policy file')
-    made.add_argument('--episodes', type=int, default=100, help='how many (default: %(default)s)')
+    made.add_argument('--episodes', type=int, default=100,
+                      help='number of episodes (default: %(default)s)')
     made.add_argument('--seed', type=int, default=100_000,
                       help='seed of the first episode (default: %(default)s)')
-    made.add_argument('--environment', help="another environment than the file's own")
+    made.add_argument('--environment', help="environment (default: the file's own)")
     made.add_argument('--environments', type=int, default=2, metavar='COUNT',
-                      help='how many step side by side (default: %(default)s)')
-    made.add_argument('--candidates', type=int, help="another number than the file's own")
-    made.add_argument('--noise-scale', type=float, help="another scale than the file's own")
-    made.add_argument('--discount', type=float, help="another discount than the file's own")
-    made.add_argument('--json', type=Path, help='write the result there')
-    made.add_argument('--video', type=Path, help='draw the first episodes into this GIF')
+                      help='number of parallel environments (default: %(default)s)')
+    made.add_argument('--candidates', type=int, help="N' of best-of-N (default: the file's own)")
+    made.add_argument('--noise-scale', type=float, help="noise scale (default: the file's own)")
+    made.add_argument('--discount', type=float, help="discount factor (default: the file's own)")
+    made.add_argument('--json', type=Path, help='JSON file for the result')
+    made.add_argument('--video', type=Path, help='GIF file for a video of the first episodes')
     made.add_argument('--video-episodes', type=int, default=1, metavar='COUNT',
-                      help='how many of them (default: %(default)s)')
+                      help='number of episodes in the video (default: %(default)s)')
     return made
 
 
@@ -106,9 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
             if (asked.environment or spec.environment) == NO_ENVIRONMENT:
                 raise ConfigError(
                     f'{asked.policy}: found environment {NO_ENVIRONMENT!r}, the policy of a robot '
-                    'that has no simulator; evaluate it there, beside the policy node, with '
-                    '`ros2 run dfp_ros evaluate_on_robot --out FILE`, or name a simulator with '
-                    '--environment')
+                    'without a simulator; evaluate it on the robot, beside the policy node, with '
+                    '`ros2 run dfp_ros evaluate_on_robot --out FILE`, or name a simulated '
+                    'environment with --environment')
             if asked.video:
                 film = stack.enter_context(
                     closing(Film(asked.video, asked.environment or spec.environment)))
@@ -121,12 +122,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, EnvironmentFailed, RenderingError, WriteError) as error:
         made.exit(2, f'{error}\n')
     except KeyboardInterrupt:
-        made.exit(130, 'interrupted; everything has been stopped\n')
+        made.exit(130, 'interrupted; all processes have been stopped\n')
     return 0
 
 
 def report(asked: argparse.Namespace, found: Evaluation) -> None:
-    """Print the result, and write it where that was asked for."""
+    """Print the result, and write it to a file if requested."""
     low, high = found.interval
     print(f'{asked.policy.name}: {found.success:.1%} of {asked.episodes} episodes solved '
           f'(95 % interval {low:.1%} to {high:.1%}), {found.mean_steps:.1f} steps and a return '

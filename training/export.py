@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Turn a run's checkpoint into a policy file that a robot can run.
+Export a run's checkpoint to an ONNX policy file.
 
-The file is compared with PyTorch before it is given its name: where actions, value or spread
-differ by more than its precision allows, nothing is written. A policy file in the place of a run
-is stored in another precision, and compared with itself.
+The file is compared with PyTorch before it gets its final name: if actions, value or spread differ
+by more than its precision allows, nothing is written. Given a policy file instead of a run, the
+command converts it to another precision, and compares the two files.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
 
     :param run: The run's folder.
     :param out: The policy file to write.
-    :param data: Data file for the self-check; the run's own where None.
+    :param data: Data file for the self-check; None for the run's own.
     :param changes: Fields of the specification to replace: name, candidates, noise_scale,
         precision.
-    :return: What the self-check found.
-    :raises CheckpointError: If the run has no checkpoint that can be read.
-    :raises ExportError: If the self-check fails or has no data to work on.
+    :return: Result of the self-check.
+    :raises CheckpointError: If the run has no readable checkpoint.
+    :raises ExportError: If the self-check fails or has no data.
     """
     agent, config, spec, progress = load_agent(run / 'checkpoint.pt')
     spec = replace(
@@ -77,17 +77,17 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
 
 
 def _sample(config: TrainConfig, spec: PolicySpec) -> np.ndarray:
-    """Observations of the data, and as many drawn evenly from its range."""
+    """Sample observations of the data, and as many drawn uniformly from its range."""
     path = Path(config.data)
     try:
         transitions = Data(config).load(0)
     except DataError as error:
         raise ExportError(
-            f'{path}: found no data file for the self-check; name the one that the run learned '
-            f'from with --data ({error})') from error
+            f'{path}: found no data file for the self-check; name the training data of the run '
+            f'with --data ({error})') from error
     if transitions.source['sha256'] != spec.provenance['data']['sha256']:
         raise ExportError(
-            f'{path}: is not the file that the run learned from; name that with --data')
+            f'{path}: is not the training data of the run; name that with --data')
     rows = transitions.observations
     generator = np.random.default_rng(0)
     seen = rows[generator.integers(len(rows), size=OBSERVATIONS)]
@@ -103,21 +103,22 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog='python -m training.export', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument(
-        'run', type=Path, help='folder of a run, or a policy file to store in another precision')
+        'run', type=Path, help='folder of a run, or a policy file to convert to another precision')
     made.add_argument('--out', type=Path, required=True, help='policy file to write')
-    made.add_argument('--name', help="the policy's name (default: the file's)")
+    made.add_argument('--name', help="name of the policy (default: the file's)")
     made.add_argument(
-        '--candidates', type=int, help="best-of-N' to recommend (default: the run's)")
-    made.add_argument('--noise-scale', type=float, help="noise to recommend (default: the run's)")
+        '--candidates', type=int, help="recommended N' of best-of-N (default: the run's)")
+    made.add_argument(
+        '--noise-scale', type=float, help="recommended noise scale (default: the run's)")
     made.add_argument(
         '--precision', choices=PRECISIONS, default='float32',
-        help='what the weights are stored in (default: %(default)s)')
+        help='precision of the weights (default: %(default)s)')
     made.add_argument('--data', type=Path, help='data file for the self-check')
     return made
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Export as the command line says."""
+    """Run the command."""
     asked = parser().parse_args(arguments)
     name = asked.name or asked.out.stem
     try:
@@ -143,11 +144,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _store(asked: argparse.Namespace, name: str) -> int:
-    """Store a policy file in another precision, as the command line says."""
+    """Convert a policy file to another precision."""
     for other in ('candidates', 'noise_scale', 'data'):
         if getattr(asked, other) is not None:
-            print(f'--{other.replace("_", "-")}: {asked.run} is a policy file, which says this '
-                  'itself; give the folder of a run to export it anew', file=sys.stderr)
+            print(f'--{other.replace("_", "-")}: {asked.run} is a policy file, which fixes this '
+                  'already; give the folder of a run to export it again', file=sys.stderr)
             return 2
     try:
         found = store(asked.run, asked.out, asked.precision, name)

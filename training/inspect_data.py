@@ -12,15 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Say what is in data files, and which presets can train on them.
+Inspect data files: contents, statistics, and the presets that can train on them.
 
     python -m training.inspect_data data/cube-single-play-v0.npz
     python -m training.inspect_data recorded.npz --html recorded.html
 
-Whatever ``training.train`` reads is read, and refused with the same words. OGBench's files say by
-their name which environment they are for; ``--environment`` says it for other names, and for
-another task. Of a folder of numbered files each is told. The page needs no other file and no
-network.
+All formats of ``training.train`` are supported, with the same error messages. The environment of
+OGBench's files is derived from their name; ``--environment`` is for other names, and for another
+task. For a folder of numbered files, each file is reported. The page is self-contained.
 """
 
 from __future__ import annotations
@@ -39,17 +38,18 @@ from training.presets import PRESETS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Inspect as the command line says; 2 where a file cannot be read."""
+    """Run the command; returns 2 if a file cannot be read."""
     made = argparse.ArgumentParser(
         prog='python -m training.inspect_data',
         description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('files', type=Path, nargs='+', metavar='FILE')
     made.add_argument(
-        '--environment', help="what the rewards are for (default: what the file's name says)")
+        '--environment', help="environment of the rewards (default: by the file's name)")
     made.add_argument(
-        '--preset', action='append', choices=PRESETS, help='judge this one alone; may come again')
-    made.add_argument('--html', type=Path, metavar='FILE', help='write a page of plots there')
-    made.add_argument('--png', type=Path, metavar='FILE', help="draw the first file's plots there")
+        '--preset', action='append', choices=PRESETS, help='check only this preset; repeatable')
+    made.add_argument('--html', type=Path, metavar='FILE', help='HTML file for a page of plots')
+    made.add_argument(
+        '--png', type=Path, metavar='FILE', help="PNG file for the first file's plots")
     asked = made.parse_args(arguments)
     environments.headless()
     found: list[Inspected] = []

@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What storing a policy's weights in less space does to it: its file, its actions, its success.
+Effect of weight precision on a policy: file size, actions, success rate.
 
     python -m training.precision_effect models/cube_single.onnx --episodes 100
 
-Prints a row a precision, for the policy's card. Actions are compared with the float32 file's, one
-candidate each: on observations drawn evenly from the range of the training data, most of which
-are never met, and on those that the float32 file meets in its episodes.
+Prints one row per precision, for the policy's card. Actions are compared with those of the float32
+file, one candidate each: on observations drawn uniformly from the range of the training data, most
+of which never occur, and on those in the episodes of the float32 file.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ from training.onnx_export.precision import Difference, store, summarised
 def measure(
         file: Path, episodes: int, seed: int, environments: int = 1) -> list[dict[str, Any]]:
     """
-    Store a policy in each precision, and run each file's episodes.
+    Convert a policy to each precision, and evaluate each file.
 
     :param file: A policy file in float32.
-    :param episodes: How many each; the seeds are the same.
+    :param episodes: Number of episodes per file; the seeds are the same.
     :param seed: Seed of the first.
-    :param environments: Environments that step side by side; the result does not depend on it.
+    :param environments: Number of parallel environments; does not affect the result.
     :return: A row a precision: ``precision``, ``bytes``, ``range`` and ``met`` (see
         :class:`training.onnx_export.precision.Difference`), ``success``, ``interval``,
             ``mean_steps``.
     :raises PolicyError: If the file cannot be run.
     :raises ValueError: If it is not in float32, or no such environment is registered.
-    :raises ExportError: If actions in a precision have nothing to do with the file's.
-    :raises EnvironmentFailed: If an environment's process dies, or does not answer.
+    :raises ExportError: If actions in a precision differ by more than its tolerance.
+    :raises EnvironmentFailed: If an environment's process dies, or does not respond.
     """
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
@@ -82,9 +82,9 @@ def measure(
 
 class _Met:
     """
-    Answers as the float32 file does, and keeps how far the other files' actions are from that.
+    Acts like the float32 file, and records the differences of the other files' actions.
 
-    :param policies: By precision.
+    :param policies: Policies by precision.
     """
 
     def __init__(self, policies: dict[str, OnnxPolicy]) -> None:
@@ -92,7 +92,7 @@ class _Met:
         self._differences: dict[str, list[np.ndarray]] = {name: [] for name in policies}
 
     def act(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Answer; see :meth:`OnnxPolicy.act`."""
+        """Compute an action chunk; see :meth:`OnnxPolicy.act`."""
         first = self._policies['float32'].act(observation, noise[:1]).actions
         for name, policy in self._policies.items():
             self._differences[name].append(policy.act(observation, noise[:1]).actions - first)
@@ -106,7 +106,7 @@ class _Met:
 def _run(
         policy: OnnxPolicy, met: _Met | None, episodes: int, seed: int,
         environments: int) -> Evaluation:
-    """Run the episodes of one file; ``met`` stands for it where given."""
+    """Run the episodes of one file; ``met``, if given, acts in its place."""
     spec = policy.spec
     started = start(spec.environment, min(environments, episodes), spec.provenance)
     with closing(started):
@@ -116,7 +116,7 @@ def _run(
 
 
 def table(rows: list[dict[str, Any]], episodes: int) -> str:
-    """Write the rows as a Markdown table."""
+    """Format the rows as a Markdown table."""
     lines = [
         '| precision | file | actions over the range of the data: largest, rms difference | '
         f'on observations met | solved of {episodes} | 95 % interval | steps |',
@@ -133,17 +133,18 @@ def table(rows: list[dict[str, Any]], episodes: int) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table, and write the same as JSON where asked."""
+    """Print the table, and write it as JSON if requested."""
     made = argparse.ArgumentParser(
         prog='python -m training.precision_effect',
         description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('policy', type=Path, help='policy file in float32')
-    made.add_argument('--episodes', type=int, default=100, help='how many (default: %(default)s)')
+    made.add_argument('--episodes', type=int, default=100,
+                      help='number of episodes (default: %(default)s)')
     made.add_argument('--seed', type=int, default=100_000,
                       help='seed of the first episode (default: %(default)s)')
     made.add_argument('--environments', type=int, default=2, metavar='COUNT',
-                      help='how many step side by side (default: %(default)s)')
-    made.add_argument('--json', type=Path, help='write the result there')
+                      help='number of parallel environments (default: %(default)s)')
+    made.add_argument('--json', type=Path, help='JSON file for the result')
     asked = made.parse_args(arguments)
     for name, least in (('episodes', 1), ('environments', 1), ('seed', 0)):
         if getattr(asked, name) < least:

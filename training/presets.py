@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Named settings of training runs."""
+"""Presets: named settings of training runs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from typing import Any
 
 from training.config import TrainConfig
 
-# Small networks on a CPU: a decayed rate and a wide bandwidth learn in minutes what a constant
-# rate does not in hours, because the normalised force does not shrink near equilibrium.
+# Small networks on a CPU: learning-rate decay and a wide bandwidth learn in minutes what a
+# constant rate does not learn in hours, because the normalised force does not shrink near
+# equilibrium.
 _SMALL = TrainConfig(
     hidden=(256, 256, 256), normalise=True, schedule='cosine', learning_rate=1e-3,
     bandwidths=(0.2,), clip_generated=False)
-# In chunks, with top-K improvement; docs/results.md has the measurements that chose these.
+# Action chunks with top-K improvement; chosen by the measurements in docs/results.md.
 _SMALL_CHUNKS = replace(
     _SMALL, data='data/cube-single-play-v0.npz', horizon=5, best_of=4, value_weight=0.2, pool=8,
     top=2, anchor_rate=1e-3, noise_scale=0.5)
-# Table 5: chunks of 5, best of 16, a million updates on data and a million steps after them.
+# Table 5: chunks of 5, best of 16, a million offline updates, then a million online steps.
 _ONLINE = TrainConfig(
     horizon=5, best_of=16, top=4, value_weight=0.5, online_steps=1_000_000)
 # Robomimic's tasks, low-dimensional, multi-human.
@@ -37,7 +38,7 @@ _ROBOMIMIC = replace(_ONLINE, top=2, best_of=4, bandwidths=(0.005, 0.05))
 
 
 def _task(name: str, config: TrainConfig, **changes: Any) -> TrainConfig:
-    """Name data and environment of a task of OGBench's."""
+    """Set data and environment of an OGBench task."""
     kind, task = name.rsplit('-', 1)
     return replace(
         config, data=f'data/{kind}-play-v0.npz', environment=f'{kind}-singletask-{task}-v0',
@@ -90,7 +91,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             environment='lift-mh-low_dim', value_weight=0.0, noise_scale=0.5, steps=6_000,
             evaluate_every=6_000)),
     'lift-joint-cpu': (
-        'The same of its arm commanded at its joints',
+        'The same with joint control',
         replace(
             _SMALL, data='data/robomimic/lift/joint/low_dim_v15.hdf5',
             environment='lift-joint-low_dim', value_weight=0.0, noise_scale=0.5, steps=6_000,

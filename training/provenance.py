@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Files and folders written whole or not at all, and where they came from."""
+"""Provenance: the checkout's commit and the versions of packages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = (
 
 def commit() -> str:
     """
-    Name the checkout's commit, with ``+`` appended where tracked files differ from it.
+    Commit of the checkout, with ``+`` appended if tracked files differ from it.
 
     :return: ``unknown`` outside a git checkout.
     """
@@ -40,7 +40,7 @@ def commit() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a result."""
+    """Versions of Python and of the packages that affect results."""
     found = {'python': sys.version.split()[0], 'machine': platform.machine()}
     for package in PACKAGES:
         try:

@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Lay runs side by side on a page: success, forces, losses, values, time, settings.
+Compare runs in an HTML report: success, forces, losses, values, time, settings.
 
     python -m training.report runs/compare
     python -m training.report runs/clone runs/offline --out clone_or_improve.html
 
-A run is the folder that ``training.train`` wrote, a sweep's folder stands for all of its runs.
-Runs that differ in their seed alone share a curve. The page needs no other file and no network.
+A run is a folder written by ``training.train``; the folder of a sweep includes all of its runs.
+Runs that differ only in their seed share a curve. The page is self-contained.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def report(folders: list[Path], out: Path | None = None, picture: Path | None = 
     """
     Write a report.
 
-    :param folders: Of runs and of sweeps.
-    :param out: HTML file to write; ``report.html`` in the folder that the runs share where None.
+    :param folders: Folders of runs and of sweeps.
+    :param out: HTML file to write; None for ``report.html`` in the common folder of the runs.
     :param picture: PNG file to write the figures to.
     :return: The HTML file.
-    :raises ReportError: If there is nothing to report on, or it cannot be read.
+    :raises ReportError: If there is no run, or it cannot be read.
     :raises OSError: If a file cannot be written.
     """
     found = find(folders)
@@ -60,14 +60,14 @@ def report(folders: list[Path], out: Path | None = None, picture: Path | None = 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Report as the command line says."""
+    """Run the command."""
     made = argparse.ArgumentParser(
         prog='python -m training.report', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument(
         'runs', type=Path, nargs='+', metavar='RUN', help='folder of a run, or of a sweep')
     made.add_argument('--out', type=Path, metavar='FILE', help='HTML file to write (default: '
-                      'report.html in the folder that the runs share)')
-    made.add_argument('--png', type=Path, metavar='FILE', help='draw the figures there too')
+                      'report.html in the common folder of the runs)')
+    made.add_argument('--png', type=Path, metavar='FILE', help='PNG file for the figures')
     asked = made.parse_args(arguments)
     try:
         print(report(asked.runs, asked.out, asked.png))

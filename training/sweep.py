@@ -12,14 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Train the same preset with several seeds, policies, environments or values of any setting.
+Hyperparameter sweep: train a preset with several seeds, policies, environments or settings.
 
     python -m training.sweep cpu --run-folder runs/compare --policies dfp fql --seeds 0 1 2
     python -m training.sweep cpu --run-folder runs/widths --vary bandwidths 0.05 0.2 0.05,0.2
 
-Each run is a run of ``training.train`` in a process of its own. The same command again goes on:
-finished runs are skipped, the others go on from their checkpoints. Runs are tasks of Ray
-(``make sweep-env`` installs it); ``--local`` takes plain processes instead.
+Each run is a run of ``training.train`` in a separate process. The same command again resumes the
+sweep: finished runs are skipped, others continue from their checkpoints. Runs are Ray tasks
+(``make sweep-env`` installs Ray); ``--local`` uses local processes instead.
 """
 
 from __future__ import annotations
@@ -54,32 +54,32 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('preset', choices=PRESETS, metavar='PRESET',
                       help=f'settings that all runs share: {", ".join(PRESETS)}')
     made.add_argument('--run-folder', type=Path, required=True,
-                      help="the sweep's folder: one folder a run, and the table")
+                      help="the sweep's folder: one folder per run, and the table")
     made.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], metavar='SEED',
-                      help='a run each (default: 0 1 2)')
+                      help='random seeds, one run each (default: 0 1 2)')
     made.add_argument('--policies', nargs='+', metavar='POLICY', help='dfp flow fql meanflow')
     made.add_argument('--environments', nargs='+', metavar='ENVIRONMENT[=DATA]',
-                      help="with a data file where it is not the preset's")
+                      help="environments, each with a data file if it is not the preset's")
     made.add_argument('--vary', nargs='+', action='append', default=[], metavar='WORD',
                       help='a setting and its values: --vary bandwidths 0.05 0.05,0.5; repeat it '
                            'for several settings')
     made.add_argument('--set', nargs='+', default=[], metavar='NAME=VALUE',
                       help='settings that all runs share: --set steps=3000 episodes=20')
     made.add_argument('--parallel', type=int, default=1, metavar='RUNS',
-                      help='runs at a time (default: %(default)s)')
+                      help='number of concurrent runs (default: %(default)s)')
     where = made.add_mutually_exclusive_group()
     where.add_argument('--local', action='store_true',
-                       help='plain processes of this machine instead of Ray')
-    where.add_argument('--address', help='of a Ray cluster that runs already, or auto')
-    made.add_argument('--list', action='store_true', help='print the runs, and do nothing')
+                       help='processes on this machine instead of Ray')
+    where.add_argument('--address', help='address of a running Ray cluster, or auto')
+    made.add_argument('--list', action='store_true', help='only print the runs')
     return made
 
 
 def planned(asked: argparse.Namespace) -> list[PlannedRun]:
     """
-    Turn the command line into runs.
+    Plan the runs of the command line.
 
-    :raises ConfigError: If it does not make sense.
+    :raises ConfigError: If the command line is invalid.
     """
     base = PRESETS[asked.preset][1]
     shared: dict[str, Sequence[str]] = {}
@@ -95,14 +95,14 @@ def planned(asked: argparse.Namespace) -> list[PlannedRun]:
         if note:
             print(note, file=sys.stderr)
     if not base.threads:
-        # Runs at a time share the processors evenly; torch alone would take all for each.
+        # Concurrent runs share the CPUs evenly; by default PyTorch would use all for each.
         threads = max(1, (os.cpu_count() or 1) // asked.parallel)
         base = changed(base, {'threads': [str(threads)]})
     return plan(base, axes(asked, base), asked.seeds)
 
 
 def axes(asked: argparse.Namespace, base: TrainConfig) -> dict[str, Sequence[Choice]]:
-    """List the values of each setting that varies."""
+    """List the values of each varied setting."""
     found: dict[str, Sequence[Choice]] = {}
     if asked.policies:
         found['policy'] = choices(base, 'policy', asked.policies)
@@ -124,11 +124,11 @@ def _name(word: str) -> str:
 
 def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
     """
-    Carry out what is not finished, and write the table.
+    Execute the unfinished runs, and write the table.
 
     :param runs: The plan.
     :param asked: The command line.
-    :return: 0 where all are finished, 130 where a signal ended the sweep, else 1.
+    :return: 0 if all are finished, 130 if a signal ended the sweep, else 1.
     """
     folder: Path = asked.run_folder
     left = [run for run in runs if not run.finished(folder)]
@@ -157,12 +157,12 @@ def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
         print(f'{folder / name}: failed: {why}', file=sys.stderr)
     if all(run.finished(folder) for run in runs):
         return 0
-    print('unfinished; the same command goes on', file=sys.stderr)
+    print('unfinished; the same command resumes the sweep', file=sys.stderr)
     return STOPPED if ended else 1
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Sweep as the command line says."""
+    """Run the command."""
     made = parser()
     asked = made.parse_args(arguments)
     if asked.parallel < 1:

@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Learn a Drifting Field Policy from a data file.
+Train a Drifting Field Policy from a data file.
 
     python -m training.train small-clone --run runs/clone
 
-Every setting of the preset can be replaced on the command line; ``--help`` after the preset's
-name lists them. Ctrl-C or SIGTERM writes a checkpoint and ends; ``--resume`` goes on from there.
-Several processes share the batches where torchrun starts them:
+Every setting of the preset can be overridden on the command line; ``--help`` after the preset's
+name lists them. Ctrl-C or SIGTERM writes a checkpoint and ends; ``--resume`` continues from it.
+Several processes share the batches if started by torchrun:
 
     torchrun --standalone --nproc-per-node 2 -m -- training.train small-clone --run runs/shared
 """
@@ -31,8 +31,7 @@ import sys
 
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 if __package__ in (None, ''):
-    # Run as a file: the checkout, not training/, is where imports start. First of all, because
-    # Python's own dataclasses would import training/inspect_data.py for Python's inspect.
+    # Run as a file: imports start from the checkout, not from training/.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from dataclasses import dataclass
@@ -51,19 +50,19 @@ from training.presets import PRESETS
 
 @dataclass(frozen=True)
 class Command:
-    """What the command line asks for."""
+    """Command-line arguments."""
 
     run: Path
     """Folder of the run: settings, logs, checkpoint, evaluations."""
     config: tyro.conf.OmitArgPrefixes[TrainConfig]
     resume: bool = False
-    """Go on from the run's checkpoint; with more --steps, further than was asked for before."""
+    """Resume from the run's checkpoint; with more --steps, extend the run."""
     init_from: Path | None = None
-    """Begin with the networks of another run: its folder, or its checkpoint."""
+    """Initialise the networks from another run: its folder, or its checkpoint."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train as the command line says."""
+    """Run the command."""
     presets = {
         name: (f'{text}.', Command(tyro.MISSING, config))
         for name, (text, config) in PRESETS.items()}
@@ -86,12 +85,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not first:
         return 0 if done else 130
     print(f'{asked.run}: {progress.step} of {config.updates} updates'
-          + ('' if done else '; stopped, go on with --resume'))
+          + ('' if done else '; stopped, continue with --resume'))
     return 0 if done else 130
 
 
 def _names_environment(arguments: list[str]) -> bool:
-    """Tell whether a command line names the environment itself."""
+    """Tell whether a command line names the environment."""
     return any(word.partition('=')[0] == '--environment' for word in arguments)
 
 

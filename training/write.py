@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Write a data file in another library's format.
+Convert a data file to another format: OGBench, Robomimic or this package's own.
 
     python -m training.write recorded.npz --format robomimic --out recorded.hdf5
     python -m training.write data/lift/low_dim_v15.hdf5 --format ogbench --out lift.npz
 
-Whatever ``training.train`` reads can be written. ``--format own`` is this package's own, which
-keeps everything.
+All formats of ``training.train`` can be converted. ``--format own``, this package's own format, is
+lossless.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ FORMATS = {'ogbench': '.npz', 'robomimic': '.hdf5', 'own': '.npz'}
 
 def write(path: Path, out: Path, form: str, environment: str | None = None) -> int:
     """
-    Read a data file and write it.
+    Convert a data file.
 
     :param path: The file to read.
     :param out: The file to write.
     :param form: One of :data:`FORMATS`.
-    :param environment: What the rewards are for; where None, the file or its name says it.
-    :return: How many steps were written.
-    :raises DataError: If the file cannot be read, or the format has no room for it.
+    :param environment: Environment of the rewards; None to derive it from the file or its name.
+    :return: Number of steps written.
+    :raises DataError: If the file cannot be read, or the format cannot represent it.
     """
     if out.suffix != FORMATS[form]:
         raise DataError(f'{out}: found {out.suffix!r}, expected {FORMATS[form]} for {form}')
@@ -60,7 +60,7 @@ def write(path: Path, out: Path, form: str, environment: str | None = None) -> i
     known = environment_of(path) if environment is None else environment
     if not known:
         raise DataError(
-            f'{path}: found a name that says no environment; name one with --environment')
+            f'{path}: found a name without an environment; name one with --environment')
     data = load(TrainConfig(data=str(path), environment=known))
     if form == 'ogbench':
         write_ogbench.write(out, data, _state(path) if is_ogbench(path) else None)
@@ -72,20 +72,20 @@ def write(path: Path, out: Path, form: str, environment: str | None = None) -> i
 
 
 def _state(path: Path) -> dict[str, np.ndarray]:
-    """Take the simulator's state over from a file that was read without complaint."""
+    """Copy the simulator state from a file that has been validated."""
     with np.load(path, allow_pickle=False) as file:
         return {key: file[key] for key in write_ogbench.STATE if key in file}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write as the command line says."""
+    """Run the command."""
     made = argparse.ArgumentParser(
         prog='python -m training.write', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('file', type=Path, metavar='FILE')
     made.add_argument('--format', required=True, choices=FORMATS)
     made.add_argument('--out', required=True, type=Path, metavar='FILE')
     made.add_argument(
-        '--environment', help="what the rewards are for (default: what the file's name says)")
+        '--environment', help="environment of the rewards (default: by the file's name)")
     asked = made.parse_args(arguments)
     environments.headless()
     try:

@@ -118,8 +118,8 @@ def test_a_full_disk_is_said_and_what_was_there_stays(
     assert said.startswith(f'{out}: {WORDS}'), said
     assert 'needed' in said
     assert 'free there' in said
-    assert 'make room there or name another place' in said
-    assert ('what was there before is unchanged' in said) == bool(before)
+    assert 'free some space there or name another path' in said
+    assert ('the existing file is unchanged' in said) == bool(before)
     assert {file: file.read_bytes() for file in out.parent.iterdir()} == before
 
 

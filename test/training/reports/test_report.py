@@ -298,7 +298,7 @@ def test_page_of_real_runs(demonstrations: Path, tmp_path: Path) -> None:
     for words in (
             'policy=dfp dfp 0 1', 'policy=dfp,seed=1', 'fql fql 0', 'online meanflow 0',
             'Cloning force', 'Ascent force', 'Flow loss', 'Distillation loss', 'Meanflow loss',
-            'Critic loss', 'Value of candidates, and of data', 'Time per update', 'online steps'):
+            'Critic loss', 'Value of candidates and of data', 'Time per update', 'online steps'):
         assert words in found.text
     # Of the four runs, one has no checkpoint to say where it is from.
     spec = torch.load(tmp_path / 'online' / 'checkpoint.pt', weights_only=True)['spec']

@@ -108,7 +108,7 @@ def press_control_c(process: subprocess.Popen) -> None:
 
 @pytest.mark.parametrize(('act', 'status', 'messages'), [
     (kill_worker, 2, ['a process died during its episode', 'the same command resumes']),
-    (press_control_c, 130, ['stopped; finished episodes are kept, the same command goes on'])])
+    (press_control_c, 130, ['stopped; finished episodes are kept, the same command resumes'])])
 def test_end_is_told_and_what_was_done_is_kept(
         tmp_path: Path, act: Callable, status: int, messages: list) -> None:
     process = subprocess.Popen(
@@ -143,7 +143,7 @@ def test_control_c_while_a_worker_starts_prints_no_traceback(tmp_path: Path) -> 
         process.kill()
     assert process.returncode == 130
     assert errors == (
-        'stopped; finished episodes are kept, the same command goes on from them\n')
+        'stopped; finished episodes are kept, the same command resumes\n')
 
 
 def test_hours_give_the_beginning_of_the_same_data(demonstrations: Path, tmp_path: Path) -> None:

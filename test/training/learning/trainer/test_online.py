@@ -277,5 +277,5 @@ def test_sigterm_ends_a_run_with_a_checkpoint(
     monkeypatch.setattr(Agent, 'update', terminating)
     asked = ['small-clone', '--run', str(tmp_path), '--data', str(demonstrations)]
     assert main([*asked, '--hidden', '16', '--threads', '1']) == 130
-    assert '1 of 6000 updates; stopped, go on with --resume' in capsys.readouterr().out
+    assert '1 of 6000 updates; stopped, continue with --resume' in capsys.readouterr().out
     assert read(tmp_path / 'checkpoint.pt')['progress']['step'] == 1
