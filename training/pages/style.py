@@ -74,7 +74,7 @@ class Panel:
     :param evaluations: Whether they are columns of ``evaluations.csv``.
     :param logarithmic: Whether the vertical axis is logarithmic.
     :param share: Whether it is a share, from 0 to 1.
-    :param x: ``step``, or ``environment_steps`` for the online phase alone.
+    :param x: ``step``, or ``environment_steps`` for the online phase only.
     """
 
     section: str

@@ -33,7 +33,7 @@ def logged(group: Group, column: str) -> Curve | None:
     """
     Curve of a column of ``updates.csv``; the band is the range over seeds.
 
-    :return: None where no run of the group has it.
+    :return: None if no run of the group has it.
     """
     end = max((run.updates[-1]['step'] for run in group.runs if run.updates), default=0.0)
     crowded = max(len(run.updates) for run in group.runs) > POINTS
@@ -54,11 +54,10 @@ def evaluated(group: Group, column: str, x: str = 'step') -> Curve | None:
     Curve of a column of ``evaluations.csv``.
 
     The band of ``success`` is the 95 % interval of
-    :func:`training.evaluation.intervals.interval`, that of other columns reaches from the lowest
-        seed to the highest.
+    :func:`training.evaluation.intervals.interval`, that of other columns the range over seeds.
 
-    :param x: ``step``, or ``environment_steps`` for the online phase alone.
-    :return: None where no run of the group has it.
+    :param x: ``step``, or ``environment_steps`` for the online phase only.
+    :return: None if no run of the group has it.
     """
     kept = [
         {row[x]: row for row in run.evaluations

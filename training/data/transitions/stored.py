@@ -15,7 +15,7 @@
 Native data file format: transitions with their full description, as ``.npz``.
 
 The ``.npz`` has one array per column of :class:`Transitions`, and their description as JSON text.
-Converters write it, and the trainer reads it, whatever the source of the data.
+Converters write it, and the trainer reads it, for any source of the data.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def trajectory(described: CommandTopic) -> Any:
 
 
 def test_what_no_message_says() -> None:
-    """An action that is relative to the position of the robot, and a field that the type does not have."""
+    """An action relative to the position of the robot, and a field that the type lacks."""
     described = TOPICS[0]
     message = trajectory(described)
     relative = replace(described, entries=tuple(

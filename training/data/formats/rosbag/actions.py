@@ -129,8 +129,8 @@ def _bounds(
     key = 'limits.velocity' if kind == 'velocity' else 'limits.position, with low and high'
     instead = '' if kind == 'other' or entry.relative else f', or {key} in numbers,'
     raise DataError(
-        f"{entry.where}: the key 'limit' is missing, the command of an action of 1 (and with the "
-        f'other sign of -1); add it{instead} or give --policy')
+        f"{entry.where}: the key 'limit' is missing, the physical value of an action of 1 (and, "
+        f'negated, of -1); add it{instead} or give --policy')
 
 
 def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
