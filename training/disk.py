@@ -45,8 +45,8 @@ def write_error(path: Path, error: BaseException, needed: int | None, came: int)
 
     :param path: The file.
     :param error: The original exception.
-    :param needed: Size of the complete file in bytes, if known. :param came: Number of bytes that
-        were written.
+    :param needed: Size of the complete file in bytes, if known.
+    :param came: Number of bytes that were written.
     """
     number = number_of(error) or errno.EIO
     if number in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
@@ -76,7 +76,8 @@ def require_room(folder: Path, needed: int, what: str) -> None:
     Check that a folder has enough free space.
 
     :param folder: It may not exist yet.
-    :param needed: Number of bytes. :param what: What needs them, for the error.
+    :param needed: Number of bytes.
+    :param what: What needs them, for the error.
     :raises WriteError: If there is less free space.
     """
     free = free_bytes(folder)
@@ -107,8 +108,8 @@ def judged(path: Path, partial: Path, needed: int | None = None) -> Iterator[Non
 
     :param path: Its final name.
     :param partial: Temporary name while it is written.
-    :param needed: Size of the complete file in bytes, if known. :raises WriteError: If the block
-        failed to write it; other errors pass.
+    :param needed: Size of the complete file in bytes, if known.
+    :raises WriteError: If the block failed to write it; other errors pass.
     """
     try:
         yield

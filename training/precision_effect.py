@@ -106,7 +106,7 @@ class _Met:
 def _run(
         policy: OnnxPolicy, met: _Met | None, episodes: int, seed: int,
         environments: int) -> Evaluation:
-    """Run the episodes of one file; ``met``, if given, acts in its place."""
+    """Run the episodes of one file; ``met``, if given, acts instead of it."""
     spec = policy.spec
     started = start(spec.environment, min(environments, episodes), spec.provenance)
     with closing(started):

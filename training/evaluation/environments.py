@@ -56,7 +56,8 @@ def start(
     A single one runs in this process, several run in separate processes; ``close`` ends them.
 
     :param environment: Name, see :func:`dfp_ros.sim.simulation.make_env.make_env`.
-    :param count: Number of environments. :param provenance: Provenance of a policy, see there.
+    :param count: Number of environments.
+    :param provenance: Provenance of a policy, see there.
     :raises ValueError: If there is no such environment.
     :raises EnvironmentFailed: If a process ends, or takes longer than :data:`PATIENCE`.
     """
@@ -70,8 +71,9 @@ class Processes(AsyncVectorEnv):
     """
     Environments in separate processes, which end when this one ends or closes them.
 
-    :param environment: Name. :param count: Number of environments. :param provenance: Provenance
-        of a policy.
+    :param environment: Name.
+    :param count: Number of environments.
+    :param provenance: Provenance of a policy.
     """
 
     def __init__(

@@ -181,7 +181,7 @@ def _lift(script: Script) -> list[Phase]:
 
 
 def _can(script: Script) -> list[Phase]:
-    """Go above the can, down, close, up, over to its place in the other bin, down, open, up."""
+    """Go above the can, down, close, up, over to its target in the other bin, down, open, up."""
     def can() -> np.ndarray:
         return script.part('Can_pos')
 

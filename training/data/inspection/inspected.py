@@ -147,7 +147,7 @@ def numbers(dimension: Dimension) -> list[str]:
 def terminal(found: Inspected) -> str:
     """Format the results for the terminal."""
     lines = [str(found.path), *_aligned([['', *row] for row in found.rows]), '']
-    cells = [['', 'number', 'unit', *COLUMNS, '']]
+    cells = [['', 'dimension', 'unit', *COLUMNS, '']]
     cells += [
         ['', *numbers(one)] for one in (*found.facts.observation, *found.facts.action)]
     lines += [*_aligned(cells, right=range(3, 7)), '']

@@ -38,7 +38,7 @@ COLUMNS = ('observations', 'actions', 'next_observations', 'rewards', 'masks', '
 
 
 class DataError(ValueError):
-    """Data is missing, damaged, or not what the environment needs."""
+    """Data are missing, damaged, or do not fit the environment."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Transitions:
         """
         Validate shapes, types and ranges.
 
-        :param where: The file, for the error.
+        :param where: Path of the file, for the error.
         :return: Itself.
         :raises DataError: With file, column and row of the first fault.
         """

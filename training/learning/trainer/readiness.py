@@ -57,7 +57,7 @@ def require_export(agent: Agent, spec: PolicySpec, folder: Path) -> None:
     Export the networks to a policy file, and compare the two.
 
     :param agent: The agent before the first update; not modified.
-    :param spec: What the policy is to say of itself.
+    :param spec: Specification of the policy.
     :param folder: Existing folder for a temporary file.
     :raises NotReady: If a later export would fail.
     """
@@ -93,7 +93,7 @@ def require_evaluation(
 
     :param environments: The environments, already started.
     :param act: See :func:`training.evaluation.episodes.run_episodes`.
-    :param spec: What the policy is to say of itself.
+    :param spec: Specification of the policy.
     :param environment: Name of the environment.
     :raises NotReady: If sizes or ranges differ, or a step fails.
     """

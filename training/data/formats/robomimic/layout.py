@@ -49,8 +49,8 @@ def observation_layout(
     """
     Name, size and unit of each part of the observation.
 
-    :param env_args: The file's ``env_args``. :param widths: Size of each part; the object part is
-        split if its parts are known.
+    :param env_args: The file's ``env_args``.
+    :param widths: Size of each part; the object part is split if its parts are known.
     """
     name = env_args['env_name']
     objects = OBJECTS.get(name, [])

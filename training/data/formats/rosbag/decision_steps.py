@@ -143,7 +143,7 @@ def _decided(
 def _samples(
         decision: RecordedDecision, samples: Mapping[str, SampleIndex],
 ) -> tuple[dict[str, Sample], str]:
-    """Find the samples that a decision was made from; name a source whose sample is missing."""
+    """Find the samples of a decision, and the name of a source whose sample is missing."""
     found: dict[str, Sample] = {}
     for name, seen in samples.items():
         times = decision.times(name)
