@@ -128,8 +128,8 @@ def _ends(path: Path, file: Archive) -> np.ndarray:
     if not numbers or not np.isin(terminals, (0, 1)).all():
         raise DataError(
             f'{path}: terminals: found {terminals.dtype} of shape {terminals.shape}, expected one '
-            'column of 0 and 1; write 1 in the last row of an episode, or collect or copy the file '
-            'again')
+            'column of 0 and 1; write 1 in the last row of an episode, or collect or copy the '
+            'file again')
     ends = terminals.astype(bool)
     if not ends[-1:].any():
         raise DataError(
