@@ -25,23 +25,23 @@ from dfp_ros.core.observation.sample import Sample
 _STATES = tuple(State)
 #: Label and meaning of the parts that every row begins with; each is one number.
 HEAD = (
-    ('ticks', 'since the timer was started'),
-    ('missed_ticks', 'likewise'),
-    ('period_ms', 'longest since the last row'),
-    ('inference_ms', 'likewise'),
-    ('observation_age_ms', 'oldest since the last row'),
+    ('ticks', 'ticks since the timer was started'),
+    ('missed_ticks', 'missed ticks since then'),
+    ('period_ms', 'longest period since the last row'),
+    ('inference_ms', 'longest inference since the last row'),
+    ('observation_age_ms', 'age of the oldest observation since the last row'),
     ('state', ', '.join(f'{i} {state.value}' for i, state in enumerate(State))),
     ('reason', 'sum of the reasons (`dfp_ros.core.safety.reasons.Reason`)'),
-    ('response', 'what is done about them (`dfp_ros.core.safety.reasons.Response`)'),
+    ('response', 'response to these reasons (`dfp_ros.core.safety.reasons.Response`)'),
     ('chunk_index', 'index of the action in its chunk'),
     ('value', "value of the chunk by the policy's critics"),
-    ('spread', 'how far the candidates disagreed, in action units'),
+    ('spread', 'disagreement of the candidates, in action units'),
 )
 #: The parts that follow, which depend on robot and policy.
 REST = (
     ('age_ms/SOURCE', 'age of the newest sample'),
-    ('command/FIELD', 'what is asked for in SI units, before any limit'),
-    ('sent/FIELD', 'what was sent, in SI units'),
+    ('command/FIELD', 'requested command in SI units, before any limit'),
+    ('sent/FIELD', 'command sent, in SI units'),
 )
 
 
