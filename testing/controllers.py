@@ -40,7 +40,7 @@ def controller(
     times = iter(range(0, 10**12, 1_000_000))
     spec = policy.spec
     noise = NoiseStream(seed, candidates, spec.noise_size)
-    scale = ActionScale(spec)
+    scale = ActionScale.of_policy(spec)
     return Controller(
         robot or shipped_robot(), spec,
         Planner(policy, noise, TICK, lambda: next(times), planning),

@@ -38,7 +38,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import SpecMismatch
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
@@ -86,11 +86,11 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.policy:
             spec = OnnxPolicy(asked.policy).spec
             require_fit(spec, robot)
-            period, scale = spec.period, ActionScale.of_policy(spec)
+            period, layout = spec.period, ActionLayout.of_policy(spec)
         else:
-            period, scale = 1 / asked.rate, ActionScale.of_robot(robot)
+            period, layout = 1 / asked.rate, ActionLayout.of_robot(robot)
         transitions, report = convert(asked.bags, robot, Options(
-            period, scale, asked.action, asked.ticks, asked.unended, asked.namespace,
+            period, layout, asked.action, asked.ticks, asked.unended, asked.namespace,
             asked.decisions, asked.marks))
     except (DataError, DescriptionError, PolicyError, SpecMismatch) as error:
         print(error, file=sys.stderr)

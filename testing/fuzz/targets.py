@@ -286,10 +286,10 @@ def make_bag(kind: str) -> Callable[[Path], Path]:
 def convert_bag(path: Path) -> object:
     """Convert it as training's command does."""
     from dfp_ros.core.description.robot import load_robot_description
-    from training.data.formats.rosbag.actions import ActionScale
+    from training.data.formats.rosbag.actions import ActionLayout
     from training.data.formats.rosbag.convert import convert, Options
     robot = load_robot_description(ROOT / 'config' / 'ur5e_cube.yaml')
-    return convert([path], robot, Options(0.05, ActionScale.of_robot(robot)))
+    return convert([path], robot, Options(0.05, ActionLayout.of_robot(robot)))
 
 
 def read_bag(path: Path) -> object:

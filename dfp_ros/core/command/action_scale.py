@@ -24,18 +24,25 @@ from dfp_ros.spec import PolicySpec
 
 class ActionScale:
     """
-    From actions in [-1, 1] to physical commands, as the policy file states them.
+    From actions in [-1, 1] to physical commands, and back.
 
-    :param spec: The policy's specification.
+    :param low: Command at action -1, shape (act_dim,), SI units.
+    :param high: Command at action +1, shape (act_dim,), SI units.
     """
 
-    def __init__(self, spec: PolicySpec) -> None:
-        """Put the ranges of all fields in a row."""
-        self.low = np.array([value for member in spec.action for value in member.low])
-        self.high = np.array([value for member in spec.action for value in member.high])
+    def __init__(self, low: Vector, high: Vector) -> None:
+        """Compute the range once."""
+        self.low, self.high = low, high
         self._range = self.high - self.low
         # As they are added to and multiplied with: each call of numpy costs a tick microseconds.
         self._one, self._half_range = np.ones_like(self.low), self._range / 2
+
+    @classmethod
+    def of_policy(cls, spec: PolicySpec) -> ActionScale:
+        """Take the ranges of all fields from a policy's specification, one after the other."""
+        return cls(
+            np.array([value for member in spec.action for value in member.low]),
+            np.array([value for member in spec.action for value in member.high]))
 
     def command(self, action: NDArray[np.float32]) -> Vector:
         """
@@ -47,14 +54,14 @@ class ActionScale:
         scaled: Vector = self.low + (action + self._one) * self._half_range
         return scaled
 
-    def action(self, command: Vector) -> NDArray[np.float32]:
+    def action(self, command: Vector) -> Vector:
         """
-        Find the action of a command; 0 where the range has no width.
+        Find the action of a command; 0 if the range has no width.
 
         :param command: Shape (act_dim,), SI units.
-        :return: Shape (act_dim,), float32.
+        :return: Shape (act_dim,), float64; within [-1, 1] if the command was within its range.
         """
-        width = np.where(self._range > 0, self._range, np.inf)
-        action: NDArray[np.float32] = (
-            2 * (command - self.low) / width - (self._range > 0)).astype(np.float32)
+        has_width = self._range > 0
+        width = np.where(has_width, self._range, np.inf)
+        action: Vector = 2 * (command - self.low) / width - has_width
         return action

@@ -60,7 +60,7 @@ def make_limits(
         is left of a range, or if limits of a URDF are wanted and there is none.
     :raises UrdfError: If a joint is not in the URDF, or has no limits there.
     """
-    scale = ActionScale(spec)
+    scale = ActionScale.of_policy(spec)
     ranges: list[_Range] = [('policy', scale.low, scale.high)]
     if data_envelope:
         data_low, data_high = (scale.command(np.array([

@@ -84,7 +84,7 @@ class Controller:
         self._measure = measure
         self._period = round(spec.period * 1e9)
         self._wants_ahead = ahead
-        self._scale = ActionScale(spec)
+        self._scale = ActionScale.of_policy(spec)
         self._builder = ObservationBuilder(robot.observation)
         self._watch = FreshnessMonitor(
             robot.sources.values(), settings.clock_skew, tick or self._period)
@@ -164,7 +164,8 @@ class Controller:
         self.limiter.transfer_from(other.limiter)
         self.planner.drop()
         if other.planner.last is not None:
-            self.planner.join(self._scale.action(other._scale.command(other.planner.last)))
+            self.planner.join(self._scale.action(
+                other._scale.command(other.planner.last)).astype(np.float32))
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """

@@ -67,9 +67,9 @@ class Shadow:
         require_same_fields(spec, running)
         self.asked = self.skipped = self.failed = 0
         self._planner = planner
-        self._scale = ActionScale(spec)
+        self._scale = ActionScale.of_policy(spec)
         self._latency = latency
-        scale = ActionScale(running)
+        scale = ActionScale.of_policy(running)
         self._half_range = (scale.high - scale.low) / 2
         self._fields = tuple(running.action_slices.values())
         self._squares = 0.0

@@ -35,7 +35,7 @@ from testing.policies import cube_spec
 
 def limiter(spec: PolicySpec) -> tuple[ActionScale, CommandLimiter]:
     """Make what scales and what limits by the ranges of the policy file."""
-    scale = ActionScale(spec)
+    scale = ActionScale.of_policy(spec)
     return scale, CommandLimiter(Limits(scale.low, scale.high), 50_000_000)
 
 

@@ -52,7 +52,7 @@ PERIOD = 50 * MS
 START = 1000 * 1000 * MS
 MAX_AGE = 0.2
 SPEC = cube_spec()
-SCALE = ActionScale(SPEC)
+SCALE = ActionScale.of_policy(SPEC)
 # One output of each kind: a velocity cut off, two that are slowed down, a position, a gripper.
 STOPS = (Stop.ZERO, Stop.RAMP, Stop.RAMP, Stop.HOLD, Stop.KEEP)
 POSITIONS = np.array([stop is Stop.HOLD for stop in STOPS])

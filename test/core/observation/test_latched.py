@@ -59,7 +59,7 @@ from testing.policies import cube_spec, write_policy
 from testing.preflights import source
 from testing.robot_samples import rest_samples, shipped_robot
 from testing.transforms import READINGS
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 
 S = 1_000_000_000
@@ -284,7 +284,7 @@ class Recording:
     def converted(self, ticks: Any) -> Any:
         """Convert it."""
         return convert([self.bag], self.robot, Options(
-            0.05, ActionScale.of_robot(self.robot), ticks=ticks))
+            0.05, ActionLayout.of_robot(self.robot), ticks=ticks))
 
 
 def place(time: int, value: float) -> Message:

@@ -55,7 +55,7 @@ from testing.bags import (
 from testing.controllers import controller
 from testing.policies import cube_spec, write_policy
 from testing.robot_samples import ARM, rest_samples, shipped_robot
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 
 S = 1_000_000_000
@@ -407,7 +407,7 @@ def test_a_recording_of_split_messages_is_converted(
     """No step is dropped; those of the node are what it saw."""
     path, seen = recording
     data, report = convert(
-        [path], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT), ticks=ticks))
+        [path], ROBOT, Options(0.05, ActionLayout.of_robot(ROBOT), ticks=ticks))
     assert not report.problems
     if ticks == 'decisions':
         assert report.difference == 0

@@ -42,7 +42,7 @@ from testing.bags import (
     write_bag,
 )
 from testing.transforms import READINGS
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 
 S = 1_000_000_000
@@ -168,7 +168,7 @@ def test_transforms_out_of_a_recording(tmp_path: Path) -> None:
     robot = robot_with_frames(tmp_path)
     data, _ = convert(
         [write_bag(tmp_path / 'bag', messages, types=types)], robot,
-        Options(0.05, ActionScale.of_robot(robot), unended='keep'))
+        Options(0.05, ActionLayout.of_robot(robot), unended='keep'))
     place = sum(entry.size for entry in robot.observation[:6])
     expected = np.stack([np.full(9, -0.25), np.arange(9) / 10, np.zeros(9)], axis=1)
     np.testing.assert_allclose(data.observations[:, place:place + 3], expected, atol=1e-6)

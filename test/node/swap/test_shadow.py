@@ -95,7 +95,7 @@ def test_its_own_scale() -> None:
     policy = Steady(wide, np.full(5, 0.25, np.float32))
     planner = Planner(policy, NoiseStream(0, 1, wide.noise_size), 50_000_000, lambda: 0)
     found = Shadow(wide, planner, SPEC, 0.0).compare(
-        0, SEEN, ActionScale(SPEC).command(np.full(5, 0.5, np.float32)), 1.0)
+        0, SEEN, ActionScale.of_policy(SPEC).command(np.full(5, 0.5, np.float32)), 1.0)
     assert found is not None
     assert found.rms == pytest.approx(0)
 

@@ -27,7 +27,7 @@ from testing import ROOT
 from testing.bags import decision, demonstration, write_bag
 from testing.robot_samples import shipped_robot
 from training.convert import main
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions import stored
 
@@ -179,7 +179,7 @@ def test_observations_are_those_that_the_node_logged(tmp_path: Path) -> None:
         assert brain.stop() == 0, brain.output
     description = shipped_robot()
     data, report = convert(
-        [bag], description, Options(0.05, ActionScale.of_robot(description), ticks='decisions'))
+        [bag], description, Options(0.05, ActionLayout.of_robot(description), ticks='decisions'))
     given = [load(tmp_path / 'robot' / f'episode_{seed}.npz').actions for seed in (700, 701)]
     assert report.counts['steps of episodes'] == sum(len(actions) for actions in given)
     assert not report.problems, report.details

@@ -50,19 +50,19 @@ from testing.bags import (
     write_bag,
 )
 from testing.robot_samples import ARM, shipped_robot
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.convert import convert, Options
 from training.data.formats.rosbag.report import Report
 from training.data.transitions.transitions import DataError, Transitions
 
 ROBOT = shipped_robot()
-SCALE = ActionScale.of_robot(ROBOT)
+LAYOUT = ActionLayout.of_robot(ROBOT)
 
 
 def read(path: Path, **options: Any) -> tuple[Transitions, Report]:
     """Convert one bag at 20 Hz."""
-    return convert([path], ROBOT, Options(0.05, SCALE, **options))
+    return convert([path], ROBOT, Options(0.05, LAYOUT, **options))
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
@@ -136,11 +136,11 @@ def test_messages_in_another_frame_are_no_steps(tmp_path: Path) -> None:
         sources['cube_0'] = replace(sources['cube_0'], frame_id=frame)
         return replace(ROBOT, sources=sources)
 
-    data, report = convert([bag], described('world'), Options(0.05, SCALE))
+    data, report = convert([bag], described('world'), Options(0.05, LAYOUT))
     assert len(data) == 9
     assert not report.problems
     with pytest.raises(DataError, match='source unreadable.*cube_0.*world.*table'):
-        convert([bag], described('table'), Options(0.05, SCALE))
+        convert([bag], described('table'), Options(0.05, LAYOUT))
 
 
 def test_stamps_that_go_back(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_samples_of_after_the_step(tmp_path: Path, sampling: str) -> None:
         messages += state(at - 2 * MS, i / 100 + 0.005, at + 10 * MS)
     data, _ = convert(
         [write_bag(tmp_path / 'bag', messages)], replace(ROBOT, sources=sources),
-        Options(0.05, SCALE))
+        Options(0.05, LAYOUT))
     expected = np.arange(9) / 100 + (0.005 if sampling == 'newest' else 0)
     np.testing.assert_allclose(data.observations[:, 0], expected, atol=1e-6)
 
@@ -183,7 +183,7 @@ def test_steps_that_need_earlier_ones(tmp_path: Path) -> None:
     """A history goes over no gap, and no episode's beginning; a derivative goes by stamps."""
     messages = silent(demonstration(20), '/cube_0_pose', 10, 15)
     data, report = convert(
-        [write_bag(tmp_path / 'bag', messages)], with_history(), Options(0.05, SCALE))
+        [write_bag(tmp_path / 'bag', messages)], with_history(), Options(0.05, LAYOUT))
     assert report.problems['earlier steps missing'] == 2
     assert report.problems['source stale'] > 0
     before, now, speed = (data.observations[:, run] for run in np.split(np.arange(18), 3))
@@ -217,7 +217,7 @@ def test_steps_of_a_node_that_needs_earlier_ones(tmp_path: Path) -> None:
         messages += [(at, '/dfp_policy/decision', array(
             row.write(i + 1, at, False, found, samples), row.parts))]
     messages += mark(START + 14 * PERIOD, 'success')
-    _, report = convert([write_bag(tmp_path / 'bag', messages)], robot, Options(0.05, SCALE))
+    _, report = convert([write_bag(tmp_path / 'bag', messages)], robot, Options(0.05, LAYOUT))
     assert report.problems == {
         'node hold: waiting': 2, 'node hold: inference_failed': 1, 'node hold: stale': 1}
     assert report.difference is not None
@@ -337,15 +337,15 @@ def test_steps_of_another_robot(tmp_path: Path) -> None:
     other = replace(ROBOT, commands=ROBOT.commands[::-1])
     for action, number in (('sent', 0.25), ('raw', 0.5)):
         data, _ = convert(
-            [path], other, Options(0.05, ActionScale.of_robot(other), action=action))
+            [path], other, Options(0.05, ActionLayout.of_robot(other), action=action))
         assert [field.name for field in data.action_fields][0] == 'gripper_rate'
         np.testing.assert_allclose(data.actions, number, atol=1e-6)
-    with pytest.raises(DataError, match='found observations of size 28, expected 26'):
-        convert([path], replace(ROBOT, observation=ROBOT.observation[:-1]), Options(0.05, SCALE))
+    with pytest.raises(DataError, match='found observations of 28 numbers, expected the 26'):
+        convert([path], replace(ROBOT, observation=ROBOT.observation[:-1]), Options(0.05, LAYOUT))
     entry = replace(ROBOT.commands[1].entries[0], action='finger_rate')
     other = replace(ROBOT, commands=(replace(ROBOT.commands[1], entries=(entry,)),))
     with pytest.raises(DataError, match=r'gripper_rate \(1\), expected finger_rate \(1\)'):
-        convert([path], other, Options(0.05, ActionScale.of_robot(other)))
+        convert([path], other, Options(0.05, ActionLayout.of_robot(other)))
 
 
 def test_lockstep_goes_by_steps_and_not_by_the_clock(tmp_path: Path) -> None:
@@ -397,9 +397,9 @@ def test_commands_beyond_the_limit_are_clipped_and_counted(tmp_path: Path) -> No
 @given(strategies.lists(strategies.floats(-1, 1, width=32), min_size=5, max_size=5))
 def test_an_action_that_was_sent_comes_back(numbers: list[float]) -> None:
     """Scaled to SI units and back, it is the same number in float32."""
-    action = np.array(numbers, np.float32)
-    sent = SCALE.low + (action.astype(np.float64) + 1) / 2 * (SCALE.high - SCALE.low)
-    np.testing.assert_allclose(SCALE.to_action(sent).astype(np.float32), action, atol=1e-6)
+    action, scale = np.array(numbers, np.float32), LAYOUT.scale
+    sent = scale.low + (action.astype(np.float64) + 1) / 2 * (scale.high - scale.low)
+    np.testing.assert_allclose(scale.action(sent).astype(np.float32), action, atol=1e-6)
 
 
 def test_a_robot_without_limits() -> None:
@@ -408,7 +408,7 @@ def test_a_robot_without_limits() -> None:
     bare = replace(ROBOT, commands=(replace(
         topic, entries=(replace(topic.entries[0], limit=()),)),))
     with pytest.raises(DataError, match=r"ur5e_cube\.yaml:\d+.*'limit' is missing"):
-        ActionScale.of_robot(bare)
+        ActionLayout.of_robot(bare)
 
 
 def test_a_recording_that_was_cut_short(tmp_path: Path) -> None:
@@ -550,7 +550,7 @@ def test_a_recording_that_is_given_twice(tmp_path: Path) -> None:
     path = write_bag(tmp_path / 'bag', demonstration(10))
     copy = shutil.copytree(path, tmp_path / 'copy')
     with pytest.raises(DataError, match='copy: found the same recording as bag; give it once'):
-        convert([path, copy], ROBOT, Options(0.05, SCALE))
+        convert([path, copy], ROBOT, Options(0.05, LAYOUT))
 
 
 def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
@@ -569,4 +569,4 @@ def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
     cube = replace(ROBOT.sources['cube_0'], type='my_msgs/msg/Pose')
     sources = {**ROBOT.sources, 'cube_0': cube}
     with pytest.raises(DataError, match='type my_msgs/msg/Pose, which is unknown'):
-        convert([path], replace(ROBOT, sources=sources), Options(0.05, SCALE))
+        convert([path], replace(ROBOT, sources=sources), Options(0.05, LAYOUT))

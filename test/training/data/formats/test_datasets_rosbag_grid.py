@@ -31,7 +31,7 @@ from testing.bags import array, command, demonstration, mark, MS, PERIOD, START,
 from testing.controllers import controller
 from testing.policies import write_policy
 from testing.robot_samples import shipped_robot
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions.transitions import DataError
 
@@ -58,7 +58,7 @@ def test_a_step_is_kept_where_the_node_would_have_run(tmp_path: Path, seed: int)
     path = write_bag(
         tmp_path / 'bag',
         messages + mark(START, 'start') + mark(START + 200 * PERIOD - MS, 'failure'))
-    data, report = convert([path], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))
+    data, report = convert([path], ROBOT, Options(0.05, ActionLayout.of_robot(ROBOT)))
 
     node = controller(OnnxPolicy(write_policy(tmp_path / 'policy.onnx')))
     readers = {
@@ -97,7 +97,8 @@ def test_a_message_that_says_no_command_is_a_gap(
     time = START + at * PERIOD + (8 if 'after' in change else 5) * MS
     messages.append((time, '/gripper_command', array([np.nan] if change == 'nan' else [])))
     data, report = convert(
-        [write_bag(tmp_path / 'bag', messages)], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))
+        [write_bag(tmp_path / 'bag', messages)], ROBOT,
+        Options(0.05, ActionLayout.of_robot(ROBOT)))
     assert report.problems == ({'command unusable': 1} if text else {})
     assert text in report.details.get('command unusable', '')
     assert report.counts['splits at gaps'] == splits
@@ -120,7 +121,7 @@ def test_stamps_of_another_clock(
     for i in range(12):
         messages += state(START + i * PERIOD - 2 * MS, i / 100, stamp(START + i * PERIOD - 2 * MS))
     path = write_bag(tmp_path / 'bag', messages)
-    options = Options(0.05, ActionScale.of_robot(ROBOT))
+    options = Options(0.05, ActionLayout.of_robot(ROBOT))
     with pytest.raises(DataError, match=f"note: source 'arm': .*{what}.*`time: receive`") as found:
         convert([path], ROBOT, options)
     assert problem in str(found.value)
@@ -137,4 +138,4 @@ def test_a_grid_that_goes_on_for_ever(
     messages = [message for i in range(3) for message in state(START + i * 50_000 * MS, 0.0)]
     path = write_bag(tmp_path / 'bag', messages + mark(START, 'start'))
     with pytest.raises(DataError, match=r'more than 1000 control steps of 0\.05 s'):
-        convert([path], ROBOT, Options(0.05, ActionScale.of_robot(ROBOT)))
+        convert([path], ROBOT, Options(0.05, ActionLayout.of_robot(ROBOT)))

@@ -29,7 +29,7 @@ from dfp_ros.core.description.limits import FieldLimits
 from dfp_ros.core.rotations import ROTATIONS
 from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.spec import ActionField
-from training.data.formats.rosbag.actions import ActionScale, CommandError, read_command
+from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
 from training.data.transitions.transitions import DataError
 
 
@@ -62,8 +62,9 @@ def test_an_action_of_a_range_without_width_is_nothing() -> None:
     """As the policy node has it: a number that is always the same says nothing."""
     spec = cube_spec()
     fixed = replace(spec.action[1], low=(2.0,), high=(2.0,), data_low=(2.0,), data_high=(2.0,))
-    scale = ActionScale.of_policy(replace(spec, action=(spec.action[0], fixed, *spec.action[2:])))
-    action = scale.to_action(np.array([0.5, -1.0, 1.0, 2.0, 0.0]))
+    layout = ActionLayout.of_policy(
+        replace(spec, action=(spec.action[0], fixed, *spec.action[2:])))
+    action = layout.scale.action(np.array([0.5, -1.0, 1.0, 2.0, 0.0]))
     np.testing.assert_array_equal(action, [0.5, -1, 1, 0, 0])
 
 
@@ -156,7 +157,7 @@ def test_bounds_of_actions_without_a_limit() -> None:
     def bounds(stop: Stop, **changes: Any) -> list[list[float]]:
         described = topic(
             'std_msgs/msg/Float64MultiArray', replace(ranged, **changes), stop=stop)
-        scale = ActionScale.of_robot(replace(robot, commands=(described,)))
+        scale = ActionLayout.of_robot(replace(robot, commands=(described,))).scale
         return [scale.low.tolist(), scale.high.tolist()]
 
     assert bounds(Stop.HOLD) == [[0, -1], [3, 2]]

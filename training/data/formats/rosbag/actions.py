@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from dfp_ros.core.command.action_scale import ActionScale
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic, JOINT_NAMES, TRAJECTORY
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.rotations import AXIS_ANGLE, SIX_D, WXYZ, XYZW
@@ -45,29 +46,26 @@ _ROTATIONS: Mapping[str, Callable[[tuple[float, float, float, float]], Sequence[
 
 
 @dataclass(frozen=True)
-class ActionScale:
+class ActionLayout:
     """
     Scale between normalised actions and physical commands.
 
     :param fields: Name, size and unit of each part, in order.
-    :param low: Physical value at action -1, shape (act_dim,).
-    :param high: Physical value at action +1, shape (act_dim,).
+    :param scale: From actions to commands.
     """
 
     fields: tuple[tuple[str, int, str], ...]
-    low: np.ndarray
-    high: np.ndarray
+    scale: ActionScale
 
     @classmethod
-    def of_policy(cls, spec: PolicySpec) -> ActionScale:
-        """Create it from a policy's specification."""
+    def of_policy(cls, spec: PolicySpec) -> ActionLayout:
+        """Take it from a policy's specification."""
         return cls(
             tuple((field.name, field.size, field.unit) for field in spec.action),
-            np.array([value for field in spec.action for value in field.low]),
-            np.array([value for field in spec.action for value in field.high]))
+            ActionScale.of_policy(spec))
 
     @classmethod
-    def of_robot(cls, robot: RobotDescription) -> ActionScale:
+    def of_robot(cls, robot: RobotDescription) -> ActionLayout:
         """
         Create it from a robot description: from ``limit``, or else from ``limits``.
 
@@ -85,20 +83,7 @@ class ActionScale:
             high += highest
         return cls(
             tuple((entry.action, entry.size, entry.unit) for _, entry in entries),
-            np.array(low), np.array(high))
-
-    def to_action(self, command: np.ndarray) -> np.ndarray:
-        """
-        Normalise a command.
-
-        :param command: Shape (act_dim,), SI units.
-        :return: Shape (act_dim,); within [-1, 1] if the command was within its bounds, and 0 if
-            these have no width.
-        """
-        has_width = self.high > self.low
-        width = np.where(has_width, self.high - self.low, np.inf)
-        scaled: np.ndarray = (command - self.low) / width * 2 - has_width
-        return scaled
+            ActionScale(np.array(low), np.array(high)))
 
     def join(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
         """

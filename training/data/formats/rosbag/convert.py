@@ -38,7 +38,7 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.spec import ActionField
-from training.data.formats.rosbag.actions import ActionScale, CommandError, read_command
+from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.clocks import StampClocks
 from training.data.formats.rosbag.decision_steps import decision_steps
@@ -58,19 +58,18 @@ class Options:
     Options of the conversion.
 
     :param period: Control period in s.
-    :param scale: Scale between actions and commands.
-    :param action: The command that was sent, or the policy's output before any limit.
-    :param ticks: Control steps of the node, or of a grid; ``auto`` takes the node's if they were
-        recorded.
-    :param unended: Whether episodes without an end mark are dropped, or kept as not solved. If
-        they are kept, a recording without any mark is one such episode.
+    :param layout: What the numbers of an action mean.
+    :param action: What was sent, or what the policy answered before any limit.
+    :param ticks: Steps of the node, or of a grid; ``auto`` takes the node's where they are there.
+    :param unended: What happens to episodes without an end mark: they are dropped, or kept as
+        not solved. Where they are kept, a recording without any mark is one such episode.
     :param namespace: Namespace of the recorded topics.
     :param decisions: Topic of the decisions.
     :param marks: Topic of the marks.
     """
 
     period: float
-    scale: ActionScale
+    layout: ActionLayout
     action: Literal['sent', 'raw'] = 'sent'
     ticks: Literal['auto', 'decisions', 'grid'] = 'auto'
     unended: Literal['drop', 'keep'] = 'drop'
@@ -160,8 +159,8 @@ def _steps(
     events = clocks.watch(_events(bag, robot, options, bool(decided)))
     period = round(options.period * 1e9)
     if decided:
-        return decision_steps(events, robot, options.scale, period, options.action == 'raw')
-    return grid_steps(events, robot, options.scale, period)
+        return decision_steps(events, robot, options.layout, period, options.action == 'raw')
+    return grid_steps(events, robot, options.layout, period)
 
 
 def _events(
@@ -249,7 +248,7 @@ def _assemble(
         next_observations=np.concatenate([piece.observations[1:] for piece in pieces]),
         rewards=rewards, masks=masks, terminals=terminals,
         observation_fields=observation_fields(layout, observations),
-        action_fields=_action_fields(options.scale, actions), period=options.period,
+        action_fields=_action_fields(options.layout, actions), period=options.period,
         source={
             'bags': sources, 'robot': robot.name, 'action': options.action,
             'unended': options.unended, 'steps': size, 'episodes': len(pieces),
@@ -258,14 +257,14 @@ def _assemble(
     ).check(', '.join(source['bag'] for source in sources))
 
 
-def _action_fields(scale: ActionScale, actions: np.ndarray) -> tuple[ActionField, ...]:
-    """Build the fields of the action."""
+def _action_fields(layout: ActionLayout, actions: np.ndarray) -> tuple[ActionField, ...]:
+    """Describe the actions."""
     fields, start = [], 0
-    for name, size, unit in scale.fields:
+    for name, size, unit in layout.fields:
         run = slice(start, start + size)
         fields.append(ActionField(name, size, unit, *(
             tuple(float(value) for value in values) for values in (
-                scale.low[run], scale.high[run], actions[:, run].min(axis=0),
+                layout.scale.low[run], layout.scale.high[run], actions[:, run].min(axis=0),
                 actions[:, run].max(axis=0)))))
         start += size
     return tuple(fields)

@@ -31,7 +31,7 @@ from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_index import SampleIndex
 from dfp_ros.core.safety.reasons import Reason
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.steps import Event, Observer, Step, Tick
 from training.data.transitions.transitions import DataError
 
@@ -41,7 +41,7 @@ _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
 
 
 def decision_steps(
-        events: Iterable[Event], robot: RobotDescription, scale: ActionScale, period: int,
+        events: Iterable[Event], robot: RobotDescription, layout: ActionLayout, period: int,
         raw: bool) -> Iterator[Step]:
     """
     Iterate over the control steps of the policy node.
@@ -69,7 +69,7 @@ def decision_steps(
             if last is not None and decision.number == last.number + 1 and not decision.lockstep:
                 spacings.append(decision.stamp - last.stamp)
             last = decision
-            yield _decided(decision, follows, problem, samples, observer, scale, raw)
+            yield _decided(decision, follows, problem, samples, observer, layout, raw)
 
     for event in events:
         yield from steps(event.time)
@@ -103,7 +103,7 @@ def _follows(
 
 def _decided(
         decision: RecordedDecision, follows: bool, problem: str,
-        samples: Mapping[str, SampleIndex], observer: Observer, scale: ActionScale,
+        samples: Mapping[str, SampleIndex], observer: Observer, layout: ActionLayout,
         raw: bool) -> Tick:
     """Build the control step of a decision."""
     where = decision.stamp, follows
@@ -133,7 +133,9 @@ def _decided(
     parts = decision.action if raw else decision.sent
     if parts is None:
         return Tick(*where, problem or 'no action', detail=detail)
-    action = scale.join(parts) if raw else scale.to_action(scale.join(parts))
+    action = layout.join(parts)
+    if not raw:
+        action = layout.scale.action(action)
     if not problem and not np.isfinite(action).all():
         name = next(name for name, values in parts.items() if not np.isfinite(values).all())
         problem, detail = 'number not finite', f'{"action" if raw else "sent"}/{name}'

@@ -30,7 +30,7 @@ from dfp_ros.core.control.episode_marks import START
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.freshness import check_sources
 from dfp_ros.core.observation.sample_store import SampleStore
-from training.data.formats.rosbag.actions import ActionScale
+from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.steps import Event, Observer, Step, Tick
 from training.data.transitions.transitions import DataError
 
@@ -43,7 +43,7 @@ _MOST_STEPS = 20_000_000
 
 
 def grid_steps(
-        events: Iterable[Event], robot: RobotDescription, scale: ActionScale, period: int,
+        events: Iterable[Event], robot: RobotDescription, layout: ActionLayout, period: int,
 ) -> Iterator[Step]:
     """
     Iterate over a grid of the control period, which restarts at each start mark.
@@ -67,7 +67,7 @@ def grid_steps(
     def steps(now: int) -> Iterator[Step]:
         while waiting and waiting[0][0] + period <= now:
             _, step = waiting.popleft()
-            yield _commanded(step, commands, scale, period) if isinstance(step, Tick) else step
+            yield _commanded(step, commands, layout, period) if isinstance(step, Tick) else step
 
     for event in events:
         due = event.time if due is None else due
@@ -112,7 +112,7 @@ def _on_grid(
 
 
 def _commanded(
-        tick: Tick, commands: dict[str, deque[tuple[int, Any]]], scale: ActionScale, period: int,
+        tick: Tick, commands: dict[str, deque[tuple[int, Any]]], layout: ActionLayout, period: int,
 ) -> Tick:
     """Add the action of a step."""
     parts: dict[str, np.ndarray] = {}
@@ -135,4 +135,4 @@ def _commanded(
         parts.update(counting[0])
     return Tick(
         tick.time, tick.follows, tick.problem, tick.observation,
-        scale.to_action(scale.join(parts)), detail=tick.detail)
+        layout.scale.action(layout.join(parts)), detail=tick.detail)
