@@ -11,60 +11,64 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Rotations as policies command them, as the quaternions that messages carry."""
+"""
+Encodings of rotations: the numbers that policies see and command, and the quaternions of messages.
+
+Quaternions are w x y z here, w the scalar, as in the observations of MuJoCo.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 import math
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 
 from dfp_ros.core.arrays import Vector
 from dfp_ros.core.text.numbers import all_shown
 
-XYZW, WXYZ, AXIS_ANGLE, SIX_D = 'quaternion_xyzw', 'quaternion_wxyz', 'axis_angle', 'rotation_6d'
-#: What the numbers of a rotation may be, and what they are where nothing is turned.
-NO_TURN = MappingProxyType({
-    XYZW: (0.0, 0.0, 0.0, 1.0), WXYZ: (1.0, 0.0, 0.0, 0.0), AXIS_ANGLE: (0.0, 0.0, 0.0),
-    SIX_D: (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)})
-#: How many numbers a rotation has, by what they are.
-ROTATIONS = MappingProxyType({name: len(numbers) for name, numbers in NO_TURN.items()})
+Quaternion: TypeAlias = tuple[float, float, float, float]
 
-Quaternion = tuple[float, float, float, float]
+XYZW, WXYZ, AXIS_ANGLE, SIX_D = 'quaternion_xyzw', 'quaternion_wxyz', 'axis_angle', 'rotation_6d'
 # Below this length, there is no direction.
 _NOTHING = 1e-6
 
 
-def to_quaternion(rotation: str, numbers: Sequence[float]) -> Quaternion:
+@dataclass(frozen=True)
+class Encoding:
     """
-    Turn a rotation into a quaternion.
+    Numbers that stand for a rotation.
 
-    :param rotation: One of :data:`ROTATIONS`. A quaternion may have any length; the vector of
-        axis and angle is as long as its angle in rad; the six numbers are the first two columns
-        of a rotation matrix, which need not be perpendicular (Zhou et al., On the Continuity of
-        Rotation Representations in Neural Networks, 2019).
-    :param numbers: Its numbers, finite.
-    :return: x, y, z, w, of length 1.
-    :raises ValueError: Where the numbers have no direction, such as four zeros.
+    :param size: How many numbers.
+    :param encode: Computes them from a quaternion of length near 1, whichever its sign.
+    :param is_angle: Whether it is an angle that jumps by a turn.
+    :param jumps: Whether near rotations may have numbers that are far apart in another way.
     """
-    if rotation in (XYZW, WXYZ):
-        x, y, z, w = _direction(numbers if rotation == XYZW else [*numbers[1:], numbers[0]])
-        return x, y, z, w
-    if rotation == AXIS_ANGLE:
-        angle = math.hypot(*numbers)
-        # sin(angle / 2) / angle, which is 1/2 at zero.
-        factor = math.sin(angle / 2) / angle if angle > _NOTHING else 0.5
-        x, y, z = (factor * number for number in numbers)
-        return x, y, z, math.cos(angle / 2)
-    first = _direction(numbers[:3])
-    along = sum(a * b for a, b in zip(first, numbers[3:], strict=True))
-    second = _direction([b - along * a for a, b in zip(first, numbers[3:], strict=True)])
-    third = [
-        first[1] * second[2] - first[2] * second[1], first[2] * second[0] - first[0] * second[2],
-        first[0] * second[1] - first[1] * second[0]]
-    return _from_columns(first, second, third)
+
+    size: int
+    encode: Callable[[Quaternion], tuple[float, ...]]
+    is_angle: bool = False
+    jumps: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoWayEncoding(Encoding):
+    """
+    Numbers from which the rotation can be computed again.
+
+    :param decode: Computes a quaternion of length 1 from finite numbers. A quaternion may have
+        any length; the vector of axis and angle is as long as its angle in rad; the six numbers
+        are the first two columns of a rotation matrix, which need not be perpendicular (Zhou et
+        al., On the Continuity of Rotation Representations in Neural Networks, 2019).
+        It raises a ValueError if the numbers have no direction, such as four zeros.
+    :param identity: The numbers of no rotation.
+    """
+
+    decode: Callable[[Sequence[float]], Quaternion]
+    identity: tuple[float, ...]
 
 
 def nearest_form(rotation: str, numbers: Vector, reference: Vector) -> Vector:
@@ -74,7 +78,7 @@ def nearest_form(rotation: str, numbers: Vector, reference: Vector) -> Vector:
     A quaternion is the same with the other sign; axis and angle are the same with the angle the
     other way round.
 
-    :param rotation: One of :data:`ROTATIONS`.
+    :param rotation: A name of :data:`COMMAND_ENCODINGS`.
     :param numbers: The rotation.
     :param reference: The other one.
     :return: The rotation, of the same shape.
@@ -90,12 +94,84 @@ def nearest_form(rotation: str, numbers: Vector, reference: Vector) -> Vector:
     return other if is_nearer else numbers
 
 
+def unit(quaternion: Quaternion) -> Quaternion:
+    """Scale to length 1; what drivers publish as float32 is off by a little."""
+    w, x, y, z = quaternion
+    length = math.sqrt(w * w + x * x + y * y + z * z)
+    return w / length, x / length, y / length, z / length
+
+
 def _direction(numbers: Sequence[float]) -> list[float]:
     """Scale numbers to length 1."""
     length = math.hypot(*numbers)
     if length < _NOTHING:
         raise ValueError(f'found the rotation {all_shown(numbers)}, which has no direction')
     return [number / length for number in numbers]
+
+
+def _decode_xyzw(numbers: Sequence[float]) -> Quaternion:
+    """Scale a quaternion x y z w to length 1."""
+    x, y, z, w = _direction(numbers)
+    return w, x, y, z
+
+
+def _decode_wxyz(numbers: Sequence[float]) -> Quaternion:
+    """Scale a quaternion w x y z to length 1, to the same bits as one in the other order."""
+    return _decode_xyzw([*numbers[1:], numbers[0]])
+
+
+def _encode_xyzw(quaternion: Quaternion) -> Quaternion:
+    """Put the scalar last."""
+    w, x, y, z = quaternion
+    return x, y, z, w
+
+
+def _yaw(quaternion: Quaternion) -> float:
+    """Rotation about the vertical axis (Z-Y-X angles, REP-103), in (-pi, pi]."""
+    w, x, y, z = quaternion
+    return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
+
+
+def _yaw_cosine_sine(quaternion: Quaternion) -> tuple[float, float]:
+    """Yaw as a point on the unit circle."""
+    yaw = _yaw(quaternion)
+    return math.cos(yaw), math.sin(yaw)
+
+
+def _encode_six_d(quaternion: Quaternion) -> tuple[float, ...]:
+    """First two columns of the rotation matrix, one after the other (Zhou et al. 2019)."""
+    w, x, y, z = unit(quaternion)
+    return (
+        1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y),
+        2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
+
+
+def _encode_axis_angle(quaternion: Quaternion) -> tuple[float, float, float]:
+    """Axis times angle in rad; the angle is in [0, pi]."""
+    w, x, y, z = quaternion if quaternion[0] >= 0 else [-value for value in quaternion]
+    sine = math.hypot(x, y, z)
+    factor = 2 * math.atan2(sine, w) / sine if sine else 2.0
+    return factor * x, factor * y, factor * z
+
+
+def _decode_axis_angle(numbers: Sequence[float]) -> Quaternion:
+    """Turn about a vector by its length in rad."""
+    angle = math.hypot(*numbers)
+    # sin(angle / 2) / angle, which is 1/2 at zero.
+    factor = math.sin(angle / 2) / angle if angle > _NOTHING else 0.5
+    x, y, z = (factor * number for number in numbers)
+    return math.cos(angle / 2), x, y, z
+
+
+def _decode_six_d(numbers: Sequence[float]) -> Quaternion:
+    """Make two columns of a rotation matrix perpendicular, and add the third."""
+    first = _direction(numbers[:3])
+    along = sum(a * b for a, b in zip(first, numbers[3:], strict=True))
+    second = _direction([b - along * a for a, b in zip(first, numbers[3:], strict=True)])
+    third = [
+        first[1] * second[2] - first[2] * second[1], first[2] * second[0] - first[0] * second[2],
+        first[0] * second[1] - first[1] * second[0]]
+    return _from_columns(first, second, third)
 
 
 def _from_columns(a: Sequence[float], b: Sequence[float], c: Sequence[float]) -> Quaternion:
@@ -110,5 +186,23 @@ def _from_columns(a: Sequence[float], b: Sequence[float], c: Sequence[float]) ->
         (squares[0], xy, xz, wx), (xy, squares[1], yz, wy), (xz, yz, squares[2], wz),
         (wx, wy, wz, squares[3])]
     largest = max(range(4), key=squares.__getitem__)
-    x, y, z, w = _direction(rows[largest])
-    return x, y, z, w
+    return _decode_xyzw(rows[largest])
+
+
+#: Encodings that a policy may command, by the name in a robot description.
+COMMAND_ENCODINGS: Mapping[str, TwoWayEncoding] = MappingProxyType({
+    XYZW: TwoWayEncoding(
+        4, _encode_xyzw, jumps=True, decode=_decode_xyzw, identity=(0.0, 0.0, 0.0, 1.0)),
+    WXYZ: TwoWayEncoding(
+        4, lambda quaternion: quaternion, jumps=True, decode=_decode_wxyz,
+        identity=(1.0, 0.0, 0.0, 0.0)),
+    AXIS_ANGLE: TwoWayEncoding(
+        3, _encode_axis_angle, jumps=True, decode=_decode_axis_angle, identity=(0.0, 0.0, 0.0)),
+    SIX_D: TwoWayEncoding(
+        6, _encode_six_d, decode=_decode_six_d, identity=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0))})
+#: Encodings that a policy may observe, by the name in a robot description.
+OBSERVATION_ENCODINGS: Mapping[str, Encoding] = MappingProxyType({
+    'yaw': Encoding(1, lambda quaternion: (_yaw(quaternion),), is_angle=True),
+    'yaw_cosine_sine': Encoding(2, _yaw_cosine_sine),
+    SIX_D: COMMAND_ENCODINGS[SIX_D],
+    AXIS_ANGLE: COMMAND_ENCODINGS[AXIS_ANGLE]})

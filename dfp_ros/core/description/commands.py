@@ -26,7 +26,7 @@ from dfp_ros.core.description.limits import FieldLimits, read_field_limits
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
 from dfp_ros.core.description.topic_name import read_topic
 from dfp_ros.core.description.yaml_section import Section
-from dfp_ros.core.rotations import ROTATIONS
+from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.core.units import ANGLE, LENGTH, read_unit
 
@@ -71,8 +71,8 @@ class CommandEntry:
     :param limit: What an action of 1 commands, one a number; empty where the description leaves
         that to the policy. Recordings without a policy need it.
     :param joints: Joints that its numbers are for, or empty.
-    :param rotation: What the numbers of a rotation are, one of
-        :data:`dfp_ros.core.rotations.ROTATIONS`, or empty.
+    :param rotation: What the numbers of a rotation are, a name of
+        :data:`dfp_ros.core.rotations.COMMAND_ENCODINGS`, or empty.
     :param scale: From the action's unit to the message's, one a number, or empty for 1.
     :param offset: In the message's unit, one a number, or empty for 0.
     :param limits: What it is kept within.
@@ -100,8 +100,9 @@ class CommandEntry:
     @property
     def size(self) -> int:
         """How many numbers of the action it takes."""
-        return ROTATIONS.get(
-            self.rotation, max(1, len(self.components), len(self.indices), len(self.joints)))
+        if self.rotation:
+            return COMMAND_ENCODINGS[self.rotation].size
+        return max(1, len(self.components), len(self.indices), len(self.joints))
 
     @property
     def urdf_joints(self) -> tuple[str, ...]:
@@ -245,8 +246,9 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
     components = keys['components'].texts() if 'components' in keys else ()
     indices = keys['indices'].indices() if 'indices' in keys else ()
     joints = keys['joints'].texts() if 'joints' in keys else ()
-    rotation = keys['rotation'].choice(ROTATIONS) if 'rotation' in keys else ''
-    size = ROTATIONS.get(rotation, max(1, len(components), len(indices), len(joints)))
+    rotation = keys['rotation'].choice(COMMAND_ENCODINGS) if 'rotation' in keys else ''
+    size = COMMAND_ENCODINGS[rotation].size if rotation else max(
+        1, len(components), len(indices), len(joints))
     limit: tuple[float, ...] = ()
     if 'limit' in keys:
         limit = keys['limit'].numbers(size)

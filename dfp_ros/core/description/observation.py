@@ -27,7 +27,7 @@ from dfp_ros.core.description.field_selector import (
     read_reading,
 )
 from dfp_ros.core.description.yaml_section import Section
-from dfp_ros.core.transforms import TRANSFORMS
+from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 
 WAIT, FILL = 'wait', 'fill'
 _POINT = ('x', 'y', 'z')
@@ -63,7 +63,8 @@ class ObservationEntry:
     :param scale: One a number.
     :param reading: What is read; None for a constant.
     :param order: Order in which numbers are taken of what was computed; empty for all as they are.
-    :param transform: Empty, or one of :data:`dfp_ros.core.transforms.TRANSFORMS`.
+    :param transform: Empty, or a name of
+        :data:`dfp_ros.core.rotations.OBSERVATION_ENCODINGS`.
     :param minus: What is subtracted, or None.
     :param frame: What it is seen from, or None.
     :param derivative: Whether its change a second is meant.
@@ -147,9 +148,9 @@ def read_observation(
     transform = ''
     order: tuple[int, ...] = ()
     if 'transform' in keys:
-        transform = keys['transform'].choice(TRANSFORMS)
+        transform = keys['transform'].choice(OBSERVATION_ENCODINGS)
         reading = replace(reading, components=QUATERNION)
-    size = TRANSFORMS[transform].size if transform else reading.size
+    size = OBSERVATION_ENCODINGS[transform].size if transform else reading.size
     minus = _read_minus(keys['minus'], sources, reading) if 'minus' in keys else None
     frame = None
     if 'relative_to' in keys:
@@ -157,8 +158,9 @@ def read_observation(
         frame = _read_frame(keys['relative_to'], sources, reading)
     derivative = 'derivative' in keys and keys['derivative'].truth()
     if derivative and reading.is_quaternion and (
-            not transform or TRANSFORMS[transform].jumps):
-        smooth = ' or '.join(name for name, each in TRANSFORMS.items() if not each.jumps)
+            not transform or OBSERVATION_ENCODINGS[transform].jumps):
+        smooth = ' or '.join(
+            name for name, each in OBSERVATION_ENCODINGS.items() if not each.jumps)
         raise keys['derivative'].error(
             f'found the derivative of numbers that jump between near rotations; use {smooth}, or '
             'a message with angular velocity')

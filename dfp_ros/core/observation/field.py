@@ -22,11 +22,12 @@ from typing import Any
 from dfp_ros.core.arrays import bounded
 from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.description.observation import FILL, ObservationEntry
+from dfp_ros.core.frames import point_in_frame, rotation_in_frame
 from dfp_ros.core.observation.field_extractor import FieldExtractor
 from dfp_ros.core.observation.history import Derivative, History
 from dfp_ros.core.observation.sample import NotFiniteError, ObservationError, Sample
+from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 from dfp_ros.core.text.numbers import all_shown
-from dfp_ros.core.transforms import point_in_frame, rotation_in_frame, TRANSFORMS
 
 # How far a rotation may be from length 1. Drivers that publish float32 are within 1e-6; a message
 # that nobody filled in is at 0.
@@ -46,7 +47,8 @@ class ObservationField:
     def __init__(self, entry: ObservationEntry) -> None:
         """Look up everything that does not change."""
         self.entry = entry
-        self._compute = TRANSFORMS[entry.transform].compute if entry.transform else None
+        self._encode = (
+            OBSERVATION_ENCODINGS[entry.transform].encode if entry.transform else None)
         frame = entry.frame
         self._reading = self._reader(entry.reading)
         self._minus = self._reader(entry.minus)
@@ -55,7 +57,8 @@ class ObservationField:
         fill = entry.at_start == FILL
         self.history = History(entry.history, fill) if entry.history > 1 else None
         self._derivative = Derivative(
-            entry.width, bool(entry.transform) and TRANSFORMS[entry.transform].is_angle,
+            entry.width,
+            bool(entry.transform) and OBSERVATION_ENCODINGS[entry.transform].is_angle,
             fill) if entry.derivative else None
 
     def reset(self) -> None:
@@ -91,8 +94,8 @@ class ObservationField:
         numbers = self._numbers(self._reading, samples)
         if self._orientation is not None:
             numbers = self._seen_from(self._orientation, samples, numbers)
-        if self._compute is not None:
-            numbers = self._compute(numbers)
+        if self._encode is not None:
+            numbers = self._encode(numbers)
         elif self.entry.order:
             numbers = [numbers[i] for i in self.entry.order]
         if self._minus is not None:

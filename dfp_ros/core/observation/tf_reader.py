@@ -22,9 +22,10 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from dfp_ros.core.description.field_selector import FieldSelector
+from dfp_ros.core.frames import Point, point_in_frame, rotation_in_frame
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
-from dfp_ros.core.transforms import point_in_frame, Quaternion, rotation_in_frame, Vector
+from dfp_ros.core.rotations import Quaternion
 
 # As tf2 has it: transforms whose rotation is none are left out.
 _LENGTH_TOLERANCE = 1e-2
@@ -37,7 +38,7 @@ class _Link(NamedTuple):
     """Where a frame is in the one above it, and since when; no time for one that never moves."""
 
     above: str
-    position: Vector
+    position: Point
     rotation: Quaternion
     time: Any
 
@@ -114,9 +115,9 @@ class TfReader:
                 frame = self._links[frame].above
         return way
 
-    def _pose(self, way: Iterable[str]) -> tuple[Vector, Quaternion]:
+    def _pose(self, way: Iterable[str]) -> tuple[Point, Quaternion]:
         """Compute the pose of a frame in the one above the last of its way up."""
-        position: Vector = _ORIGIN
+        position: Point = _ORIGIN
         rotation: Quaternion = _UPRIGHT
         for frame in way:
             link = self._links[frame]

@@ -23,7 +23,7 @@ from rclpy.serialization import serialize_message
 
 from dfp_ros.core.description.commands import CHUNK, CommandTopic, JOINT_NAMES, TRAJECTORY
 from dfp_ros.core.description.yaml_section import DescriptionError
-from dfp_ros.core.rotations import NO_TURN
+from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.node.messages.field_setters import by_index, joint_names, make_setters, parent
 from dfp_ros.node.messages.introspection import field_type, find_message_type, FLOATS, WHOLE
 from dfp_ros.node.messages.preserialized import find_offsets, PreserializedNumbers
@@ -65,7 +65,7 @@ class CommandWriter:
                 self._offset[place] = entry.offset
             if entry.rotation:
                 # Four or six zeros are no rotation.
-                harmless[place] = NO_TURN[entry.rotation]
+                harmless[place] = COMMAND_ENCODINGS[entry.rotation].identity
         self._fix(topic)
         names = joint_names(topic)
         if names:

@@ -22,7 +22,7 @@ from typing import Any
 
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic, JOINT_NAMES
 from dfp_ros.core.description.yaml_section import DescriptionError
-from dfp_ros.core.rotations import to_quaternion
+from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.node.messages.introspection import field_type, FLOATS, is_array, WHOLE
 
 #: Sets something from all numbers of a command, in the message's units.
@@ -157,8 +157,9 @@ def _rotation_setter(message: Any, entry: CommandEntry, place: range) -> Setter:
     """Set one quaternion."""
     holder, name = parent(message, entry.path)
     quaternion = getattr(holder, name)
+    decode = COMMAND_ENCODINGS[entry.rotation].decode
 
     def set_rotation(numbers: list[float]) -> None:
-        quaternion.x, quaternion.y, quaternion.z, quaternion.w = to_quaternion(
-            entry.rotation, numbers[place.start:place.stop])
+        quaternion.w, quaternion.x, quaternion.y, quaternion.z = decode(
+            numbers[place.start:place.stop])
     return set_rotation

@@ -27,7 +27,7 @@ from dfp_ros.core.command.action_scale import ActionScale
 from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.command.limits import Limits
 from dfp_ros.core.description.commands import Stop
-from dfp_ros.core.rotations import to_quaternion
+from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.spec import PolicySpec
 from testing.policies import cube_spec
@@ -267,13 +267,18 @@ def test_a_rotation_goes_the_short_way(
     limiter = CommandLimiter(Limits(
         np.full(size, -np.pi), np.full(size, np.pi), Stop.HOLD, velocity=1.0,
         rotations=((slice(0, size), rotation),)), ROBOT_TICK)
-    last = Rotation.from_quat(to_quaternion(rotation, here))
-    goal = Rotation.from_quat(to_quaternion(rotation, asked))
+
+    def rotation_of(numbers: list[float]) -> Rotation:
+        w, x, y, z = COMMAND_ENCODINGS[rotation].decode(numbers)
+        return Rotation.from_quat((x, y, z, w))
+
+    last = rotation_of(here)
+    goal = rotation_of(asked)
     far = (goal * last.inv()).magnitude()
     for _ in range(10):
         sent, _ = limiter.limit(np.array(asked), np.array(here))
         assert sent is not None
-        turn = Rotation.from_quat(to_quaternion(rotation, sent.tolist()))
+        turn = rotation_of(sent.tolist())
         left = (goal * turn.inv()).magnitude()
         assert left <= far
         far = left

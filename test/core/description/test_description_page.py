@@ -22,7 +22,7 @@ from dfp_ros.core.description.observation import EARLIER, OPTIONAL
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.sources import OPTIONAL as SOURCE_KEYS
 from dfp_ros.core.observation.builder import ObservationBuilder
-from dfp_ros.core.transforms import TRANSFORMS
+from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 from testing import ROOT
 
 PAGE = (ROOT / 'docs' / 'robot-description.md').read_text()
@@ -67,9 +67,9 @@ def test_every_key_has_an_example_and_a_line() -> None:
     for key in (*SOURCE_KEYS, *OPTIONAL, *EARLIER, 'constant', 'parent', 'child'):
         assert key in used, key
         assert re.search(rf'^\| [^|]*`{key}`', PAGE, re.MULTILINE), key
-    for name in TRANSFORMS:
+    for name, encoding in OBSERVATION_ENCODINGS.items():
         assert f'transform: {name}' in ''.join(BLOCKS)
-        assert re.search(rf'^\| `{name}` \| {TRANSFORMS[name].size}:', PAGE, re.MULTILINE)
+        assert re.search(rf'^\| `{name}` \| {encoding.size}:', PAGE, re.MULTILINE)
 
 
 def test_blocks_are_yaml() -> None:

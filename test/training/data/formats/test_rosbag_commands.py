@@ -26,7 +26,7 @@ pytest.importorskip('rclpy')
 
 from dfp_ros.core.description.commands import CHUNK, CommandEntry, CommandTopic, Stop, TRAJECTORY
 from dfp_ros.core.description.limits import FieldLimits
-from dfp_ros.core.rotations import ROTATIONS
+from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.spec import ActionField
 from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
@@ -55,7 +55,7 @@ TOPICS = [
     topic('geometry_msgs/msg/TwistStamped', entry('one', 'twist.angular.z'),
           entry('three', 'twist.linear', components=('z', 'x', 'y'))),
     *(topic('geometry_msgs/msg/PoseStamped', entry('turn', 'pose.orientation', rotation=rotation))
-      for rotation in ROTATIONS)]
+      for rotation in COMMAND_ENCODINGS)]
 
 
 def test_an_action_of_a_range_without_width_is_nothing() -> None:

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -25,24 +25,15 @@ import numpy as np
 from dfp_ros.core.command.action_scale import ActionScale
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic, JOINT_NAMES, TRAJECTORY
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.rotations import AXIS_ANGLE, SIX_D, WXYZ, XYZW
+from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.core.text.printable import listed
-from dfp_ros.core.transforms import TRANSFORMS
 from dfp_ros.spec import PolicySpec
 from training.data.transitions.transitions import DataError
 
 
 class CommandError(ValueError):
     """A message contains no command that corresponds to an action; the text says why."""
-
-
-# From a quaternion w x y z.
-_ROTATIONS: Mapping[str, Callable[[tuple[float, float, float, float]], Sequence[float]]] = {
-    WXYZ: lambda quaternion: quaternion,
-    XYZW: lambda quaternion: (*quaternion[1:], quaternion[0]),
-    AXIS_ANGLE: TRANSFORMS['axis_angle'].compute,
-    SIX_D: TRANSFORMS['rotation_6d'].compute}
 
 
 @dataclass(frozen=True)
@@ -156,8 +147,8 @@ def _read_numbers(topic: CommandTopic, entry: CommandEntry, message: Any) -> Seq
     """Extract the numbers of one field, in the message's units."""
     if entry.rotation:
         quaternion = attrgetter(entry.path)(message)
-        x, y, z, w = (getattr(quaternion, name) for name in 'xyzw')
-        return _ROTATIONS[entry.rotation]((w, x, y, z))
+        w, x, y, z = (getattr(quaternion, name) for name in 'wxyz')
+        return COMMAND_ENCODINGS[entry.rotation].encode((w, x, y, z))
     if entry.joints or entry.indices:
         return _read_elements(topic, entry, message)
     leaves = [f'{entry.path}.{name}' for name in entry.components] or [entry.path]
