@@ -16,14 +16,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 import errno
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from dfp_ros.core.files import atomic
 from dfp_ros.core.files.replaceable import require_replaceable
 from training.disk import judged, require_room, write_error, WriteError
 
@@ -52,18 +52,14 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
     if path.is_dir():
         # Otherwise only the rename would fail, after all the work.
         raise write_error(path, IsADirectoryError(errno.EISDIR, ''), None, 0)
-    partial = path.with_name(f'.{path.stem}.{os.getpid()}.partial{path.suffix}')
-    try:
-        with judged(path, partial, needed):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if needed is not None:
-                require_room(path, needed, 'the file')
-            yield partial
-            os.replace(partial, path)
-    finally:
-        # Fails if the folder does not exist.
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    partial = atomic.partial_path(path)
+    # The inner judge measures what came before it is removed, the outer one is for the rename.
+    with (judged(path, partial, needed), atomic.atomic_path(path),
+          judged(path, partial, needed)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if needed is not None:
+            require_room(path, needed, 'the file')
+        yield partial
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -21,6 +21,8 @@ from pathlib import Path
 import platform
 from typing import Any
 
+from dfp_ros.core.files.atomic import atomic_path
+
 
 def machine() -> dict[str, str | int]:
     """Describe the machine."""
@@ -51,6 +53,5 @@ def finish(rows: list[dict[str, Any]], file: Path | None, **others: Any) -> None
         parts = [f'{json.dumps(key)}: {json.dumps(value)}'
                  for key, value in {'machine': described, **others}.items()]
         lines = ',\n'.join(json.dumps(row) for row in rows)
-        partial = file.with_name(f'.{file.name}.partial')
-        partial.write_text('{' + ',\n'.join([*parts, f'"rows": [\n{lines}\n]']) + '}\n')
-        partial.replace(file)
+        with atomic_path(file) as partial:
+            partial.write_text('{' + ',\n'.join([*parts, f'"rows": [\n{lines}\n]']) + '}\n')

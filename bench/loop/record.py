@@ -16,11 +16,12 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dfp_ros.core.files.atomic import atomic_path
 
 #: What every measured process writes of a tick, times in ns of CLOCK_MONOTONIC: when it began,
 #: when its command had been handed to DDS, the deadline of the tick after it (NaN where it was not
@@ -44,11 +45,10 @@ class Record:
 
     def __init__(self, path: Path, columns: int, capacity: int) -> None:
         """Make it; it has its name when it is complete."""
-        partial = path.with_suffix('.part')
-        file = np.lib.format.open_memmap(
-            partial, mode='w+', dtype=np.float64, shape=(capacity, columns))
-        file[:] = 0
-        os.replace(partial, path)
+        with atomic_path(path) as partial:
+            file = np.lib.format.open_memmap(
+                partial, mode='w+', dtype=np.float64, shape=(capacity, columns))
+            file[:] = 0
         self._rows = np.asarray(file)
         self._count = 0
 

@@ -20,7 +20,6 @@ The demo's launch, as a process that remembers how its processes ended.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 import sys
 from typing import Any
@@ -30,6 +29,8 @@ from launch import LaunchDescription, LaunchService  # type: ignore[attr-defined
 from launch.actions import IncludeLaunchDescription, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+from dfp_ros.core.files.atomic import atomic_path
 
 
 def find_launch_file() -> Path:
@@ -66,9 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
         RegisterEventHandler(OnProcessExit(on_exit=remember)),
     ]))
     status = int(service.run())
-    temporary = Path(f'{exits_file}.tmp')
-    temporary.write_text(json.dumps(exits), encoding='utf-8')
-    os.replace(temporary, exits_file)
+    with atomic_path(Path(exits_file)) as partial:
+        partial.write_text(json.dumps(exits), encoding='utf-8')
     return status
 
 

@@ -19,11 +19,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
-from dfp_ros.core.files.replaceable import require_replaceable
+from dfp_ros.core.files.atomic import atomic_path
 
 SOLVED_SHARE = 0.8
 
@@ -122,11 +121,9 @@ class Report:
         content = {
             'passed': self.passed, 'solved': self.solved,
             'success': self.solved / self.asked, **asdict(self)}
-        require_replaceable(path)
-        temporary = path.with_name(f'{path.name}.tmp')
-        temporary.write_text(
-            json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')
-        os.replace(temporary, path)
+        with atomic_path(path) as partial:
+            partial.write_text(
+                json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')
 
     def _show(self, key: str) -> str:
         """Write one of the policy's times over the whole run."""

@@ -16,13 +16,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import os
 from pathlib import Path
-import tempfile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.sim.simulation.cell_state import EpisodeResult
 
 FloatArray = NDArray[np.float64]
@@ -82,14 +81,12 @@ class Recorder:
     def save(self, result: EpisodeResult) -> Path:
         """Write ``episode_<seed>.npz``, whole or not at all."""
         path = self._folder / f'episode_{result.seed}.npz'
-        handle, name = tempfile.mkstemp(dir=self._folder, suffix='.tmp')
-        with os.fdopen(handle, 'wb') as file:
+        with atomic_path(path) as partial, partial.open('wb') as file:
             np.savez_compressed(
                 file, environment=self._environment, period=self._period,
                 pictures=np.array(self._pictures), actions=self._actions,
                 seed=result.seed, success=result.success, steps=result.steps,
                 total_reward=result.total_reward, duration=result.duration)
-        os.replace(name, path)
         return path
 
 

@@ -35,7 +35,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.files.replaceable import require_replaceable
+from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.sim.simulation.make_env import ROBOMIMIC
 
 FIRST_FRAME_TIMEOUT = 60.0
@@ -174,12 +174,10 @@ def write_gif(
               for frame in frames]
     durations = [round(1000 / rate)] * (len(images) - 1) + [round(1000 * hold)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    require_replaceable(path)
-    temporary = path.with_name(f'{path.name}.tmp')
-    images[0].save(
-        temporary, format='GIF', save_all=True, append_images=images[1:], duration=durations,
-        loop=0, optimize=True)
-    os.replace(temporary, path)
+    with atomic_path(path) as partial:
+        images[0].save(
+            partial, format='GIF', save_all=True, append_images=images[1:], duration=durations,
+            loop=0, optimize=True)
 
 
 def serve(environment: str, width: int, height: int, states: BinaryIO, frames: BinaryIO) -> None:

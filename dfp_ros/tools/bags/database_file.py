@@ -33,6 +33,7 @@ from typing import Any
 
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 
+from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.bags.mcap_records import Channel, LARGEST
 
@@ -142,10 +143,8 @@ class DatabaseFile:
 
 def write_sum(path: Path) -> None:
     """Write the checksum of a file beside it."""
-    target = path.parent / SUMS
-    temporary = target.with_suffix('.tmp')
-    temporary.write_text(f'{_hash(path)}  {path.name}\n', encoding='utf-8')
-    os.replace(temporary, target)
+    with atomic_path(path.parent / SUMS) as partial:
+        partial.write_text(f'{_hash(path)}  {path.name}\n', encoding='utf-8')
 
 
 def _check_sum(path: Path) -> bool:

@@ -29,10 +29,9 @@ import os
 from pathlib import Path
 import re
 import sys
-import tempfile
 
 from dfp_ros.core.description.unfilled import MARK
-from dfp_ros.core.files.replaceable import require_replaceable
+from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.text.printable import printable
@@ -147,25 +146,11 @@ def write_out(path: Path, text: str, force: bool) -> None:
     :param force: Whether a file that is there may be replaced.
     :raises OutputError: Where it cannot be written.
     """
-    partial = ''
     try:
-        require_replaceable(path)
-        with tempfile.NamedTemporaryFile(
-                'w', encoding='utf-8', dir=path.absolute().parent, prefix=f'.{path.name[:80]}.',
-                delete=False) as file:
-            partial = file.name
-            file.write(text)
-        os.chmod(partial, 0o666 & ~_umask())
-        if force:
-            os.replace(partial, path)
-        else:
-            # A file that somebody else made meanwhile stays.
-            os.link(partial, path)
+        with atomic_path(path, overwrite=force) as partial:
+            partial.write_text(text, encoding='utf-8')
     except OSError as error:
         raise OutputError(f'--out: {path} cannot be written: {error.strerror}') from error
-    finally:
-        if partial:
-            Path(partial).unlink(missing_ok=True)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -206,13 +191,6 @@ def main(args: list[str] | None = None) -> int:
         # Whoever read has seen enough; Python's own flush at the end would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _umask() -> int:
-    """Read the process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 if __name__ == '__main__':

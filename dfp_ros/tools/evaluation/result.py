@@ -20,10 +20,9 @@ from dataclasses import asdict, dataclass, field
 import json
 import os
 from pathlib import Path
-import tempfile
 from typing import Any
 
-from dfp_ros.core.files.replaceable import require_replaceable
+from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.core.intervals import wilson_interval
 from dfp_ros.core.text.printable import printable
 
@@ -138,23 +137,14 @@ class RobotEvaluation:
                 'rate': self.solved / len(self.episodes) if self.episodes else None,
                 'low': low, 'high': high, 'interval': "Wilson's, 95 %"},
             **asdict(self)}
-        partial = ''
         try:
-            require_replaceable(path)
-            with tempfile.NamedTemporaryFile(
-                    'w', encoding='utf-8', dir=path.absolute().parent,
-                    prefix=f'.{path.name[:80]}.', delete=False) as file:
-                partial = file.name
+            with atomic_path(path) as partial, partial.open('w', encoding='utf-8') as file:
                 json.dump(content, file, indent=1, allow_nan=False)
                 file.write('\n')
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(partial, path)
         except OSError as error:
             raise EvaluationError(f'--out: {path} cannot be written: {error.strerror}') from error
-        finally:
-            if partial:
-                Path(partial).unlink(missing_ok=True)
 
 
 def read_evaluation(path: Path) -> RobotEvaluation:

@@ -25,9 +25,9 @@ from pathlib import Path
 import platform
 from typing import Any
 
+from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.core.files.bounded_json import read_json
-from dfp_ros.core.files.replaceable import require_replaceable
 from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.tools.preflight.measurements import Figures, PARTS, Percentiles
 from dfp_ros.tools.preflight.verdict import Verdict
@@ -91,13 +91,8 @@ def write_report(path: Path, subject: Subject, figures: Figures, verdict: Verdic
             {'level': remark.level.value, 'about': remark.about, 'text': remark.text}
             for remark in verdict.remarks],
         'figures': asdict(figures)})
-    require_replaceable(path)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
+    with atomic_path(path) as partial:
         partial.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def remedy(path: Path) -> str:
