@@ -29,12 +29,12 @@ import sys
 
 import numpy as np
 
-from training.config import TrainConfig
 from training.data.datasets.file_kind import environment_of, is_ogbench
 from training.data.datasets.load import load
 from training.data.formats.ogbench import writer as write_ogbench
 from training.data.formats.robomimic import writer as write_robomimic
 from training.data.transitions import stored
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
 from training.evaluation import environments
@@ -60,8 +60,8 @@ def write(path: Path, out: Path, form: str, environment: str | None = None) -> i
     known = environment_of(path) if environment is None else environment
     if not known:
         raise DataError(
-            f'{path}: found a name without an environment; name one with --environment')
-    data = load(TrainConfig(data=str(path), environment=known))
+            f'{path}: found a name that says no environment; name one with --environment')
+    data = load(DataSource(path, known))
     if form == 'ogbench':
         write_ogbench.write(out, data, _state(path) if is_ogbench(path) else None)
     elif form == 'robomimic':

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 from pathlib import Path
 
@@ -27,9 +28,9 @@ from dfp_ros.sim.simulation.make_env import make_env
 from dfp_ros.sim.simulation.make_simulation import make_simulation
 from dfp_ros.sim.simulation.robosuite_env import default_env_args, RobosuiteEnv, TASKS
 from dfp_ros.sim.simulation.robosuite_joints import joint_range, JointRange, with_joint_control
-from training.config import TrainConfig
 from training.data.datasets.load import load
 from training.data.formats.robomimic import writer as write_robomimic
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
 from training.presets import PRESETS
 
@@ -52,11 +53,9 @@ def data(demonstrations: Path) -> Transitions:
     return load(preset(demonstrations))
 
 
-def preset(path: Path) -> TrainConfig:
-    """Give the preset's settings, for another file."""
-    config = PRESETS['lift-joint-cpu'][1]
-    return TrainConfig(
-        data=str(path), environment=config.environment, observation_keys=config.observation_keys)
+def preset(path: Path) -> DataSource:
+    """Read another file as the preset reads its own."""
+    return replace(DataSource.of_run(PRESETS['lift-joint-cpu'][1]), path=path)
 
 
 def test_actions_are_scaled_by_the_range_that_the_file_states(
@@ -102,7 +101,7 @@ def test_data_written_in_robomimics_format_keep_their_targets(
     path = tmp_path / 'again.hdf5'
     write_robomimic.write(path, data)
     keys = tuple(field.name for field in data.observation_fields)
-    again = load(TrainConfig(data=str(path), environment=LIFT, observation_keys=keys))
+    again = load(DataSource(path, LIFT, observation_keys=keys))
     np.testing.assert_allclose(again.actions, data.actions, rtol=0, atol=2e-6)
     assert again.action_fields[0].low == data.action_fields[0].low
 

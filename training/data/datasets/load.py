@@ -12,33 +12,34 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Loading of training data with the reader for its format.
+Find a data file and the reader of its format.
 
 Readers are imported on demand: they depend on OGBench and robosuite.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from training.config import TrainConfig
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
 
 
-def load(config: TrainConfig) -> Transitions:
+def load(source: DataSource) -> Transitions:
     """
-    Load the training data of a run, in any format.
+    Load a data file, whatever its format, also from where OGBench keeps its own.
 
-    :param config: ``data`` names the file, ``environment`` the environment of its rewards.
-    :raises DataError: If the file is missing, damaged, of an unknown format, or does not fit the
-        environment.
+    :param source: The file, and how it is read.
+    :raises DataError: Where the file is missing, damaged, of no known format, or not what the
+        environment needs.
     """
-    return load_file(locate(Path(config.data)), config)
+    return load_file(replace(source, path=locate(source.path)))
 
 
 def locate(path: Path) -> Path:
     """
-    Find the data of a run, also in OGBench's default folder.
+    Find a data file, also where OGBench keeps its own.
 
     :raises DataError: If it is not found; the message says how to make it.
     """
@@ -53,18 +54,19 @@ def locate(path: Path) -> Path:
         '`python -m training.convert`, or copy one there')
 
 
-def load_file(path: Path, config: TrainConfig) -> Transitions:
-    """Load one file of a run's data; see :func:`load`."""
+def load_file(source: DataSource) -> Transitions:
+    """Load a file from its very path; see :func:`load`."""
+    path = source.path
     if path.suffix == '.npz':
         from training.data.formats.ogbench import reader as ogbench
         from training.data.transitions import stored
         if stored.is_stored(path):
             return stored.load(path)
-        return ogbench.load(path, config.environment, config.success_timing)
+        return ogbench.load(path, source.environment, source.success_timing)
     if path.suffix == '.hdf5':
         from training.data.formats.robomimic import reader as robomimic
         return robomimic.load(
-            path, config.environment, config.filter_key, config.observation_keys)
+            path, source.environment, source.filter_key, source.observation_keys)
     raise DataError(
         f'{path}: found {path.suffix or "no ending"}, expected .npz or .hdf5; convert recordings '
         'with `python -m training.convert`')

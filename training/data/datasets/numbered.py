@@ -38,6 +38,7 @@ from dfp_ros.spec import ObservationField
 from training.config import TrainConfig
 from training.data.datasets.load import load_file, locate
 from training.data.datasets.summary import keep, kept, state, Summary
+from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import measure
 from training.data.transitions.transitions import DataError, Transitions
 
@@ -54,12 +55,12 @@ class Data:
     """
 
     def __init__(self, config: TrainConfig) -> None:
-        self._config = config
-        self.files = files(Path(config.data))
+        self._config, self._source = config, DataSource.of_run(config)
+        self.files = files(self._source.path)
         self._orders: dict[int, np.ndarray] = {}
         self._whole: Transitions | None = None
         several = len(self.files) > 1
-        summary = kept(self.files, config) if several else None
+        summary = kept(self.files, self._source) if several else None
         if summary:
             self.statistics, self._description = summary.statistics, summary.description
             return
@@ -69,7 +70,8 @@ class Data:
         if several:
             del first
             self._summarise()
-            keep(self.files, config, Summary(self.statistics, self._description), before)
+            keep(
+                self.files, self._source, Summary(self.statistics, self._description), before)
         else:
             self._whole = first
 
@@ -91,7 +93,7 @@ class Data:
         return replace(read, **self._description)
 
     def _read(self, index: int) -> Transitions:
-        return load_file(self.files[index], self._config)
+        return load_file(replace(self._source, path=self.files[index]))
 
     def _summarise(self) -> None:
         """Read all files, one at a time, for their common statistics and description."""

@@ -30,7 +30,7 @@ import numpy as np
 
 from dfp_ros.core.files.bounded_json import read_json
 from dfp_ros.spec import ActionField, ObservationField
-from training.config import TrainConfig
+from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import read_fields
 from training.files import write_json
@@ -51,9 +51,9 @@ class Summary:
     description: dict[str, Any]
 
 
-def kept(files: list[Path], config: TrainConfig) -> Summary | None:
-    """Read the cached summary; None, with a message, if it is outdated or unreadable."""
-    path = _path(files, config)
+def kept(files: list[Path], source: DataSource) -> Summary | None:
+    """Read the summary that was kept; None, and a word of it, where it is of no use any more."""
+    path = _path(files, source)
     try:
         content = read_json(path.read_text())
         if content['of'] != state(files):
@@ -73,13 +73,13 @@ def kept(files: list[Path], config: TrainConfig) -> Summary | None:
         return None
 
 
-def keep(files: list[Path], config: TrainConfig, summary: Summary, of: list[Any]) -> None:
+def keep(files: list[Path], source: DataSource, summary: Summary, of: list[Any]) -> None:
     """
     Cache a summary, if the files' folder is writable.
 
     :param of: Result of :func:`state` before the files were read.
     """
-    path, statistics = _path(files, config), summary.statistics
+    path, statistics = _path(files, source), summary.statistics
     columns = statistics.mean, statistics.deviation, statistics.low, statistics.high
     fields = {
         name: [asdict(field) for field in summary.description[name]]
@@ -93,11 +93,11 @@ def keep(files: list[Path], config: TrainConfig, summary: Summary, of: list[Any]
               file=sys.stderr)
 
 
-def _path(files: list[Path], config: TrainConfig) -> Path:
-    """Path of the cache; it depends on the options of reading, such as the task."""
+def _path(files: list[Path], source: DataSource) -> Path:
+    """Name the file: another one for another way of reading, such as for another task."""
     reading = [
-        config.environment, config.success_timing, config.filter_key,
-        list(config.observation_keys)]
+        source.environment, source.success_timing, source.filter_key,
+        list(source.observation_keys)]
     digest = hashlib.sha256(json.dumps(reading).encode()).hexdigest()[:12]
     return files[0].with_name(f'{files[0].stem.rpartition("-")[0]}.summary-{digest}.json')
 

@@ -19,13 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
+from training.config import ConfigError, NO_ENVIRONMENT
 from training.data.datasets.file_kind import environment_of, is_ogbench
 from training.data.datasets.load import load
 from training.data.inspection.facts import Dimension, Facts, gather, summary
 from training.data.inspection.figures import panels
 from training.data.inspection.verdict import Compatibility, judge
 from training.data.transitions import stored
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
 from training.evaluation.environment_fit import choose_environment, misfits
 from training.pages.style import drawing
@@ -93,7 +94,7 @@ def inspect(
     :raises DataError: If it cannot be read.
     """
     known = environment_of(path) if environment is None else environment
-    data = load(_config(path, known)) if known else _unrewarded(path)
+    data = load(DataSource(path, known)) if known else _unrewarded(path)
     facts = gather(data)
     read = {known: (data, facts)}
     verdicts = []
@@ -116,7 +117,7 @@ def inspect(
         if config.environment not in read and not stored.is_stored(path) and not (
                 is_ogbench(path) and any(misfits(config.environment, data))):
             try:
-                other = load(_config(path, config.environment))
+                other = load(DataSource(path, config.environment))
             except DataError as error:
                 reason = str(error).removeprefix(f'{path}: ')
                 verdicts.append(Compatibility(preset, 'no', (reason,)))
@@ -125,10 +126,6 @@ def inspect(
         its = config.environment if config.environment in read else known
         verdicts.append(judge(preset, config, *read[its], bool(its)))
     return Inspected(path, known, data, facts, tuple(verdicts))
-
-
-def _config(path: Path, environment: str) -> TrainConfig:
-    return TrainConfig(data=str(path), environment=environment)
 
 
 def _unrewarded(path: Path) -> Transitions:

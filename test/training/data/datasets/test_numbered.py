@@ -24,6 +24,7 @@ import pytest
 from training.config import NO_ENVIRONMENT, TrainConfig
 from training.data.datasets import numbered
 from training.data.datasets.numbered import Data, files
+from training.data.transitions.source import DataSource
 from training.data.transitions.stored import save
 from training.data.transitions.transitions import (
     action_fields,
@@ -118,9 +119,9 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     reads = []
     original = numbered.load_file
 
-    def counting(path: Path, config: TrainConfig) -> Transitions:
-        reads.append(path.name)
-        return original(path, config)
+    def counting(source: DataSource) -> Transitions:
+        reads.append(source.path.name)
+        return original(source)
 
     monkeypatch.setattr(numbered, 'load_file', counting)
     return reads

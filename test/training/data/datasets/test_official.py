@@ -27,10 +27,10 @@ import numpy as np
 import pytest
 from tenacity import wait_none
 
-from training.config import TrainConfig
 from training.data.datasets import official
 from training.data.datasets.download import Download, DownloadError
 from training.data.datasets.load import load
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError
 
 NAME = 'cube-single-play-v0.npz'
@@ -367,15 +367,16 @@ def test_names_of_numbered_files() -> None:
 def test_run_finds_data_in_ogbenchs_folder(
         demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('HOME', str(tmp_path))
-    config = TrainConfig(data=f'elsewhere/{demonstrations.name}')
+    source = DataSource(
+        Path('elsewhere') / demonstrations.name, 'cube-single-singletask-task2-v0')
     with pytest.raises(DataError) as error:
-        load(config)
+        load(source)
     assert 'collect --scene cube-single --kind demo --task 2 --out elsewhere`' in str(error.value)
     assert '`python -m training.datasets.official cube-single-play-v0' in str(error.value)
     folder = tmp_path / '.ogbench' / 'data'
     folder.mkdir(parents=True)
     shutil.copy(demonstrations, folder)
-    assert load(config).source['file'] == demonstrations.name
+    assert load(source).source['file'] == demonstrations.name
 
 
 def test_missing_data_names_both_commands() -> None:
@@ -383,4 +384,4 @@ def test_missing_data_names_both_commands() -> None:
             r'nowhere/scene-play-v0\.npz: found no such file.*`python -m training\.collect '
             r'--scene scene --kind play --out nowhere`.*`python -m training\.datasets\.official '
             r'scene-play-v0 --out nowhere`')):
-        load(TrainConfig(data='nowhere/scene-play-v0.npz'))
+        load(DataSource(Path('nowhere/scene-play-v0.npz'), 'cube-single-singletask-task2-v0'))

@@ -28,10 +28,10 @@ import pytest
 from testing import ROOT
 from testing.robomimic_files import OLD_ARGS, WIDTHS, written
 from testing.robosuite_samples import OLD_CONTROLLER
-from training.config import TrainConfig
 from training.data.datasets.load import load as load_any
 from training.data.formats.robomimic.reader import load
 from training.data.transitions import hdf5_probe
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError
 from training.presets import PRESETS
 
@@ -60,8 +60,8 @@ def test_what_was_collected_is_read(lift_demonstrations: Path) -> None:
 
 def test_a_run_finds_the_reader(lift_demonstrations: Path) -> None:
     config = PRESETS['lift-cpu'][1]
-    assert len(load_any(TrainConfig(
-        data=str(lift_demonstrations), environment=config.environment, filter_key='better',
+    assert len(load_any(DataSource(
+        lift_demonstrations, config.environment, filter_key='better',
         observation_keys=('object',)))) > 0
 
 

@@ -28,12 +28,12 @@ from ogbench.utils import load_dataset
 import pytest
 
 from testing.transitions import drawn
-from training.config import TrainConfig
 from training.data.datasets.load import load
 from training.data.formats.ogbench import reader as ogbench
 from training.data.formats.ogbench import writer as write_ogbench
 from training.data.formats.robomimic import writer as write_robomimic
 from training.data.transitions import stored
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import (
     action_fields,
     COLUMNS,
@@ -126,7 +126,7 @@ def test_what_was_written_for_robomimic_is_read_here_too(data: Transitions) -> N
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'written.hdf5'
         write_robomimic.write(path, data)
-        found = load(TrainConfig(data=str(path), environment='none', observation_keys=names))
+        found = load(DataSource(path, 'none', observation_keys=names))
     for name in COLUMNS:
         np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
     assert found.period == data.period
@@ -159,7 +159,7 @@ def test_commands_convert_from_format_to_format(demonstrations: Path, tmp_path: 
     own, hdf5 = tmp_path / 'own.npz', tmp_path / 'sub' / 'robomimic.hdf5'
     assert main([str(demonstrations), '--format', 'own', '--out', str(own)]) == 0
     assert main([str(own), '--format', 'robomimic', '--out', str(hdf5)]) == 0
-    data = load(TrainConfig(data=str(own), environment='none'))
+    data = load(DataSource(own, 'none'))
     with h5py.File(hdf5) as file:
         assert len(file['data']) == 4
         np.testing.assert_array_equal(

@@ -28,11 +28,11 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from training.config import TrainConfig
 from training.data.datasets.load import load
 from training.data.formats.ogbench import reader as ogbench
 from training.data.formats.ogbench.scenes import SCENES
 from training.data.transitions.npz import BLOCK, opened
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import COLUMNS, DataError
 
 SHAPES = st.one_of(
@@ -153,7 +153,7 @@ def test_archives_of_a_kind_that_is_not_read_are_refused(
     path = tmp_path / demonstrations.name
     path.write_bytes(content)
     with pytest.raises(DataError, match=rf'v0\.npz: found a file that is damaged .*{message}'):
-        load(TrainConfig(data=str(path)))
+        load(DataSource(path, 'cube-single-singletask-task2-v0'))
 
 
 def test_one_byte_changed_in_an_unpacked_array_is_found(tmp_path: Path) -> None:

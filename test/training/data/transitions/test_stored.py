@@ -26,9 +26,9 @@ import numpy as np
 import pytest
 
 from testing.transitions import drawn
-from training.config import TrainConfig
 from training.data.datasets.load import load
 from training.data.transitions import stored
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import (
     COLUMNS,
     DataError,
@@ -42,7 +42,7 @@ def test_what_is_stored_is_read_again(lengths: list[int], observation: int, acti
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'recorded.npz'
         stored.save(path, given_data)
-        found = load(TrainConfig(data=str(path), environment='none'))
+        found = load(DataSource(path, 'none'))
     for name in COLUMNS:
         assert np.array_equal(getattr(found, name), getattr(given_data, name))
     assert found.observation_fields == given_data.observation_fields
@@ -124,7 +124,7 @@ def test_a_bad_file_is_refused_by_name_key_and_remedy(
         description = file['description']
     np.savez(path, **columns(**{'description': description, **changes}))
     with pytest.raises(DataError, match=rf'recorded\.npz: {message}'):
-        load(TrainConfig(data=str(path)))
+        load(DataSource(path, 'none'))
 
 
 @pytest.mark.parametrize('share', [0.2, 0.6, 0.9, 0.999])
@@ -134,7 +134,7 @@ def test_a_file_that_is_cut_off_is_refused(share: float, tmp_path: Path) -> None
     content = path.read_bytes()
     path.write_bytes(content[:int(len(content) * share)])
     with pytest.raises(DataError, match=r'recorded\.npz: found a file that is damaged .* again'):
-        load(TrainConfig(data=str(path)))
+        load(DataSource(path, 'none'))
 
 
 def test_a_file_of_which_bytes_have_changed_is_refused(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_file_of_which_bytes_have_changed_is_refused(tmp_path: Path) -> None:
     content[len(content) // 4] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(DataError, match=r'recorded\.npz: found a file that is damaged'):
-        load(TrainConfig(data=str(path)))
+        load(DataSource(path, 'none'))
 
 
 @pytest.mark.parametrize('name', ['recorded.mcap', 'recorded'])
@@ -152,4 +152,4 @@ def test_a_file_of_another_kind_is_refused_with_a_remedy(name: str, tmp_path: Pa
     (tmp_path / name).touch()
     with pytest.raises(DataError, match=(
             rf'{name}: found .*, expected \.npz or \.hdf5; convert recordings with `python -m')):
-        load(TrainConfig(data=str(tmp_path / name)))
+        load(DataSource(tmp_path / name, 'none'))
