@@ -20,9 +20,9 @@ from typing import Any
 
 from gymnasium.vector import VectorEnv
 import numpy as np
-from scipy.stats import binomtest
 from tqdm import tqdm
 
+from dfp_ros.core.intervals import wilson_interval
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.spec import PolicySpec
 from training.config import TrainConfig
@@ -50,8 +50,7 @@ class Evaluation:
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the success rate."""
         solved = sum(episode.success for episode in self.episodes)
-        low, high = binomtest(solved, len(self.episodes)).proportion_ci(method='wilson')
-        return float(low), float(high)
+        return wilson_interval(solved, len(self.episodes))
 
     @property
     def mean_steps(self) -> float:

@@ -20,6 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from dfp_ros.core.intervals import wilson_interval
+
 
 def interval(success: Sequence[float], episodes: int) -> tuple[float, float]:
     """
@@ -32,8 +34,7 @@ def interval(success: Sequence[float], episodes: int) -> tuple[float, float]:
     :param episodes: Total number of episodes over all seeds.
     """
     solved = round(float(np.mean(success)) * episodes)
-    wilson = stats.binomtest(solved, episodes).proportion_ci(method='wilson')
-    low, high = float(wilson.low), float(wilson.high)
+    low, high = wilson_interval(solved, episodes)
     if len(success) > 1:
         half = stats.t.ppf(0.975, len(success) - 1) * stats.sem(success)
         low = min(low, float(np.mean(success) - half))
