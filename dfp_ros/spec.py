@@ -23,17 +23,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-import difflib
 from itertools import accumulate
 import json
 from typing import Any, TypeVar
 
 from dfp_ros.core.files.bounded_json import JsonError, read_json
+from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import printable
 from dfp_ros.spec_bounds import (
     LARGEST_ACTION,
     LARGEST_OBSERVATION,
-    LONGEST_NAME,
     LONGEST_SPEC,
     MOST_ACTIONS,
     MOST_CANDIDATES,
@@ -267,9 +266,8 @@ def _build(kind: type[_T], raw: Any, where: str) -> _T:
     known = {member.name: member for member in fields(kind)}  # type: ignore[arg-type]
     for key in raw:
         if key not in known:
-            near = difflib.get_close_matches(key[:LONGEST_NAME], known, n=1)
-            hint = f'; did you mean {near[0]!r}?' if near else ''
-            raise SpecError(f'{where}: found the unknown key {printable(key)!r}{hint}')
+            raise SpecError(
+                f'{where}: found the unknown key {printable(key)!r}; {nearest(key, known)}')
     values = {}
     for key, member in known.items():
         if key not in raw:

@@ -20,12 +20,13 @@ The dataclass defines the command line, the ``config.json`` of a run, and the do
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-import difflib
 import json
 import math
 from typing import Any, Literal
 
-# Environment of data without a simulator: no evaluation.
+from dfp_ros.core.text.errors import nearest
+
+# For data that comes from no simulator: nothing is evaluated.
 NO_ENVIRONMENT = 'none'
 
 
@@ -197,9 +198,8 @@ class TrainConfig:
         known = [member.name for member in fields(cls)]
         for key in values:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f'; did you mean {near[0]!r}?' if near else ''
-                raise ConfigError(f'configuration: found the unknown key {key!r}{hint}')
+                raise ConfigError(
+                    f'configuration: found the unknown key {key!r}; {nearest(key, known)}')
         for key in ('hidden', 'bandwidths', 'observation_keys'):
             if key in values:
                 values[key] = tuple(values[key])

@@ -33,14 +33,27 @@ def nearest(word: str, known: Iterable[str] | Mapping[str, Any]) -> str:
     :param word: What was found.
     :param known: What there is.
     """
-    # Both may come from outside: neither number nor length may cost more than a moment.
     known = list(islice(known, _MANY))
-    near = difflib.get_close_matches(
-        word[:NAME], [name for name in known if len(name) <= NAME], n=1, cutoff=0.5)
+    near = near_names(word, known)
     if near:
         return f'did you mean {quoted(near[0])}?'
     return f'known: {", ".join(map(printable, known[:20]))}' + (
         ', ...' if len(known) > 20 else '')
+
+
+def near_names(
+        word: str, known: Iterable[str], count: int = 1, likeness: float = 0.5) -> list[str]:
+    """
+    Find the names that are most like another, the nearest first.
+
+    :param word: What was found.
+    :param known: What there is.
+    :param count: Most names.
+    :param likeness: Least likeness, from 0 to 1 for the same.
+    """
+    # Both may come from outside: neither number nor length may cost more than a moment.
+    names = [name for name in islice(known, _MANY) if len(name) <= NAME]
+    return difflib.get_close_matches(word[:NAME], names, n=count, cutoff=likeness)
 
 
 def explain(error: Exception) -> str:

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-import difflib
 from pathlib import Path
 import re
 from typing import Any
@@ -30,7 +29,7 @@ from typing import Any
 import yaml
 
 from dfp_ros.core.files.bounded_yaml import compose_yaml
-from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.errors import explain, near_names
 from dfp_ros.core.text.printable import printable
 
 # What people write instead of the name of the node.
@@ -256,7 +255,7 @@ def require_meant(given: Sequence[Given], node: str, others: Iterable[str] = ())
                     warnings.append(
                         f'{what}: {each.pattern!r} is not this node, {node}; what is set there '
                         'is not used')
-            elif base in _EXECUTABLES or difflib.get_close_matches(base, own, cutoff=0.75):
+            elif base in _EXECUTABLES or near_names(base, own, likeness=0.75):
                 raise ParameterFileError(
                     f'{what}: {each.pattern!r} is not the name of this node, {node}, and what is '
                     f'set there would not be used; {remedy}')

@@ -21,7 +21,6 @@ one seed agree at first and part in contact. :class:`DeterministicReset` removes
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 import warnings
 
@@ -29,6 +28,8 @@ import gymnasium
 import mujoco
 import numpy as np
 import ogbench  # noqa: F401, registers the environments
+
+from dfp_ros.core.text.errors import near_names
 
 
 class DeterministicReset(gymnasium.Wrapper):
@@ -74,6 +75,6 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
 
 def _unknown(environment: str) -> str:
     """Say what was asked for and what there is."""
-    near = difflib.get_close_matches(environment, list(gymnasium.registry), n=3)
+    near = near_names(environment, gymnasium.registry, count=3, likeness=0.6)
     hint = f'; near names: {", ".join(near)}' if near else ''
     return f'environment: found {environment!r}, which is not registered with Gymnasium{hint}'
