@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-import ctypes
+from dfp_ros.node.realtime.malloc import set_malloc_option
 
 # From glibc's malloc.h; 32 MiB is the maximum of M_MMAP_THRESHOLD.
 M_TRIM_THRESHOLD, TRIM = -1, 2**30
@@ -29,7 +29,5 @@ def keep() -> None:
     If activations were returned to the system and allocated again, an update on the CPU would have
     some ten thousand page faults, 5 to 10 % of its time.
     """
-    set_option = getattr(ctypes.CDLL(None), 'mallopt', None)
-    if set_option is not None:
-        set_option(M_TRIM_THRESHOLD, TRIM)
-        set_option(M_MMAP_THRESHOLD, MMAP)
+    set_malloc_option(M_TRIM_THRESHOLD, TRIM)
+    set_malloc_option(M_MMAP_THRESHOLD, MMAP)

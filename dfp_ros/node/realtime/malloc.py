@@ -35,6 +35,16 @@ def limit_arenas() -> None:
     """
     if 'MALLOC_ARENA_MAX' in os.environ or 'arena_max' in os.environ.get('GLIBC_TUNABLES', ''):
         return
+    set_malloc_option(_M_ARENA_MAX, ARENAS)
+
+
+def set_malloc_option(option: int, value: int) -> None:
+    """
+    Set an option of the C library's allocator; without glibc, do nothing.
+
+    :param option: ``M_...`` of malloc.h.
+    :param value: Its value.
+    """
     set_option = getattr(load_libc(), 'mallopt', None)
     if set_option is not None:
-        set_option(_M_ARENA_MAX, ARENAS)
+        set_option(option, value)
