@@ -67,7 +67,7 @@ import torch
 
 from bench.common.distribution import distribution
 from bench.common.machine import finish
-from bench.common.turns import in_turns, paced, sleep_until, tight
+from bench.common.turns import in_turns, paced, tight, wait_until
 from bench.inference.cold import remedies
 from bench.inference.floor import bare_products, find_products, Floor, measure_floor
 from bench.inference.paper_policy import HIDDEN, MODELS, PaperPolicy, write_policy
@@ -127,7 +127,7 @@ class Condition:
     labels: dict[str, Any]
     call: Callable[[int], object]
     rate: float | None = None
-    wait: Callable[[float], None] = sleep_until
+    wait: Callable[[float], None] = wait_until
 
 
 @dataclass
@@ -224,7 +224,7 @@ class Bench:
             for each in remedies(self.paper):
                 made = self._condition(
                     'cold', 'paper', 1, each.runtime, each.answer, rate)
-                if rate is not None or each.wait is sleep_until:
+                if rate is not None or each.wait is wait_until:
                     made.labels['remedy'] = each.name
                     yield replace(made, wait=each.wait)
 

@@ -39,7 +39,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-import ctypes
 from dataclasses import asdict, dataclass, replace
 import itertools
 import math
@@ -60,6 +59,7 @@ from sensor_msgs.msg import JointState
 
 from bench.common.distribution import distribution
 from bench.common.machine import finish
+from bench.common.sleep import sleep_until
 from dfp_ros.node.realtime.timer_slack import set_timer_slack
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.node_main import keep_spinning, make_executor
@@ -89,21 +89,6 @@ class Condition:
     busy: int
     fifo: bool
     slack: int = 1
-
-
-class Timespec(ctypes.Structure):
-    """A time as the C library has it."""
-
-    _fields_ = [('seconds', ctypes.c_long), ('nanoseconds', ctypes.c_long)]
-
-
-_CLOCK_NANOSLEEP = ctypes.CDLL(None).clock_nanosleep
-
-
-def sleep_until(deadline: int) -> None:
-    """Sleep until a time of the monotonic clock, in ns; the interpreter is free meanwhile."""
-    _CLOCK_NANOSLEEP(
-        time.CLOCK_MONOTONIC, 1, ctypes.byref(Timespec(*divmod(deadline, 1_000_000_000))), None)
 
 
 class Loop:

@@ -22,14 +22,16 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.common.sleep import sleep_until
+
 Call = Callable[[int], object]
 # Calls before those that are timed, after another one has had the caches.
 _WARM_UP = 20
 
 
-def sleep_until(due: float) -> None:
-    """Sleep until a time of ``perf_counter``, in s."""
-    time.sleep(max(0.0, due - time.perf_counter()))
+def wait_until(due: float) -> None:
+    """Sleep until a time of ``perf_counter``, in s; on Linux, that is CLOCK_MONOTONIC."""
+    sleep_until(round(due * 1e9))
 
 
 def tight(call: Call, calls: int) -> NDArray[np.float64]:
@@ -53,7 +55,7 @@ def tight(call: Call, calls: int) -> NDArray[np.float64]:
 
 def paced(
         call: Call, calls: int, rate: float,
-        wait: Callable[[float], None] = sleep_until) -> NDArray[np.float64]:
+        wait: Callable[[float], None] = wait_until) -> NDArray[np.float64]:
     """
     Call at a rate, as a control loop does: in between, others have caches and processor.
 

@@ -55,7 +55,7 @@ import onnx
 from onnx import numpy_helper
 import onnxruntime
 
-from bench.common.turns import sleep_until
+from bench.common.turns import wait_until
 from bench.inference.paper_policy import PaperPolicy, write_policy
 from bench.inference.runtimes import Answer, INPUTS, Inputs, onnx_answer, quantise
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
@@ -77,7 +77,7 @@ class Remedy:
     name: str
     runtime: str
     answer: Answer
-    wait: Wait = sleep_until
+    wait: Wait = wait_until
 
 
 def remedies(paper: PaperPolicy) -> Iterator[Remedy]:
@@ -105,12 +105,12 @@ def remedies(paper: PaperPolicy) -> Iterator[Remedy]:
     tiny = OnnxPolicy(
         write_policy(paper.path.parent / 'tiny', hidden=(8, 8, 8, 8)).path, candidates=1)
     yield Remedy('code rehearsed', node, answer, _early(
-        0.6e-3, _rehearse(onnx_answer(tiny, inputs)), sleep_until))
+        0.6e-3, _rehearse(onnx_answer(tiny, inputs)), wait_until))
     for lead in (0.8e-3, 1.5e-3, 3e-3):
         yield Remedy(f'rehearsed {lead * 1e3:g} ms before', node, answer, _early(
-            lead, _rehearse(answer), sleep_until))
+            lead, _rehearse(answer), wait_until))
     yield Remedy('int8, rehearsed 0.8 ms before', 'onnxruntime, int8', small, _early(
-        0.8e-3, _rehearse(small), sleep_until))
+        0.8e-3, _rehearse(small), wait_until))
 
 
 def _spin_until(due: float) -> None:
@@ -126,7 +126,7 @@ def _nothing() -> None:
 def _early(lead: float, act: Callable[[], object], wait: Wait) -> Wait:
     """Sleep until a while before the deadline, do something, and wait for the rest."""
     def waits(due: float) -> None:
-        sleep_until(due - lead)
+        wait_until(due - lead)
         act()
         wait(due)
     return waits
@@ -136,7 +136,7 @@ def _after(act: Callable[[], object]) -> Wait:
     """Do something right after the last answer, then sleep."""
     def waits(due: float) -> None:
         act()
-        sleep_until(due)
+        wait_until(due)
     return waits
 
 
