@@ -35,6 +35,7 @@ import sys
 from dfp_ros.core.control.episode_marks import TOPIC
 from dfp_ros.core.description.robot import load_robot_description, require_fit
 from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import SpecMismatch
@@ -43,7 +44,6 @@ from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
-from training.files import sha256
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

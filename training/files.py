@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import errno
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -66,9 +65,3 @@ def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically."""
     with atomic_path(path) as partial:
         partial.write_text(json.dumps(value, indent=2) + '\n')
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()

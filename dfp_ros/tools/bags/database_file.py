@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 import fcntl
-import hashlib
 import os
 from pathlib import Path
 import shutil
@@ -34,6 +33,7 @@ from typing import Any
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 
 from dfp_ros.core.files.atomic import atomic_path
+from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.bags.mcap_records import Channel, LARGEST
 
@@ -144,7 +144,7 @@ class DatabaseFile:
 def write_sum(path: Path) -> None:
     """Write the checksum of a file beside it."""
     with atomic_path(path.parent / SUMS) as partial:
-        partial.write_text(f'{_hash(path)}  {path.name}\n', encoding='utf-8')
+        partial.write_text(f'{sha256(path)}  {path.name}\n', encoding='utf-8')
 
 
 def _check_sum(path: Path) -> bool:
@@ -155,18 +155,12 @@ def _check_sum(path: Path) -> bool:
     for line in sums.read_text(encoding='utf-8', errors='replace').splitlines():
         expected, _, name = line.partition('  ')
         if name == path.name:
-            if (found := _hash(path)) != expected:
+            if (found := sha256(path)) != expected:
                 raise DatabaseError(
                     f'it has the SHA-256 {found[:12]}, expected {printable(expected[:12])} as '
                     f'{SUMS} says: it is not what was written')
             return True
     return False
-
-
-def _hash(path: Path) -> str:
-    """Hash a file: SHA-256, 64 hexadecimal digits."""
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _encoding(connection: Any) -> str:

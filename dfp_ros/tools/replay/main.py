@@ -29,7 +29,6 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-import hashlib
 from pathlib import Path
 import sys
 
@@ -39,7 +38,6 @@ from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import count_slots, RobotDescription
 from dfp_ros.core.description.urdf import read_recorded_joints
-from dfp_ros.core.files.bounded_file import LARGEST_POLICY, read_regular
 from dfp_ros.core.hung_calls import leave
 from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Chunk, LateError
@@ -54,6 +52,7 @@ from dfp_ros.tools.replay.policy_comparison import PolicyDifference
 from dfp_ros.tools.replay.recorded_bag import RecordedBag, Recording
 from dfp_ros.tools.replay.recorded_loop import (
     find_policy,
+    hash_policy,
     LoopError,
     MOST_LOOPS,
     recorded_identity,
@@ -226,7 +225,7 @@ def _given_policy(
     if name is None:
         return {}, None
     path = find_shared(name, 'models', '.onnx')
-    sha256 = hashlib.sha256(read_regular(path, LARGEST_POLICY)).hexdigest()
+    sha256 = hash_policy(path)
     if any(sha256 == each['sha256'] for each in recording.loops.values()):
         # It is loaded as it was, with what was allowed it then.
         return {sha256: str(path)}, None

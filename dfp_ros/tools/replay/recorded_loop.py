@@ -25,6 +25,7 @@ from dataclasses import replace
 import hashlib
 import math
 import os
+from pathlib import Path
 import re
 from typing import Any
 
@@ -47,6 +48,15 @@ _PATH = 4096
 
 class LoopError(ValueError):
     """What a recording says of a loop cannot be; the message says what."""
+
+
+def hash_policy(path: Path) -> str:
+    """
+    Hash a policy file, as ``~/policy`` has it.
+
+    :raises OSError: As :func:`dfp_ros.core.files.bounded_file.read_regular`.
+    """
+    return hashlib.sha256(read_regular(path, LARGEST_POLICY)).hexdigest()
 
 
 def check_loop(content: Mapping[str, Any]) -> None:
@@ -109,7 +119,7 @@ def find_policy(known: Mapping[str, Any], given: Mapping[str, str]) -> OnnxPolic
             path = find_shared(name, 'models', '.onnx')
             if path.suffix != '.onnx':
                 raise ValueError('expected a name that ends in .onnx')
-            found = hashlib.sha256(read_regular(path, LARGEST_POLICY)).hexdigest()
+            found = hash_policy(path)
         except (OSError, ValueError) as error:
             reason = 'not there' if isinstance(error, FileNotFoundError) else (
                 getattr(error, 'strerror', None) or f'{error}')

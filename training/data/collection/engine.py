@@ -43,9 +43,10 @@ from zipfile import ZIP_STORED
 import numpy as np
 from tqdm import tqdm
 
+from dfp_ros.core.files.digest import sha256
 from training.data.transitions import npz
 from training.evaluation.environments import headless
-from training.files import atomic_path, sha256, write_json
+from training.files import atomic_path, write_json
 from training.provenance import commit, versions
 
 Episode = Mapping[str, np.ndarray]

@@ -38,7 +38,8 @@ from tenacity import retry_if_exception_type, RetryCallState, Retrying, wait_exp
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
-from training.files import atomic_path, sha256
+from dfp_ros.core.files.digest import sha256
+from training.files import atomic_path
 
 # Limits of consecutive attempts without any data, and of complete but damaged downloads: the first
 # one may have resumed from a part of another file.

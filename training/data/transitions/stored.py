@@ -30,6 +30,7 @@ import zipfile
 
 import numpy as np
 
+from dfp_ros.core.files.digest import sha256
 from dfp_ros.spec import ActionField, ObservationField
 from training.data.transitions import npz
 from training.data.transitions.npz import Archive, opened, UNREADABLE
@@ -40,7 +41,7 @@ from training.data.transitions.transitions import (
     SHORTEST,
     Transitions,
 )
-from training.files import atomic_path, sha256
+from training.files import atomic_path
 
 DESCRIPTION = 'description'
 VERSION = 1

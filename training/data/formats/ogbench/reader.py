@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from ogbench.relabel_utils import relabel_dataset
 
+from dfp_ros.core.files.digest import sha256
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from training.data.formats.ogbench.scenes import ACTION, PERIOD, scene_of, SCENES
 from training.data.transitions.npz import Archive, opened
@@ -33,7 +34,6 @@ from training.data.transitions.transitions import (
     observation_fields,
     Transitions,
 )
-from training.files import sha256
 
 
 def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitions:

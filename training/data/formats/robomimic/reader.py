@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from dfp_ros.core.files.bounded_json import read_json
+from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.text.printable import quoted
 from dfp_ros.sim.simulation import robosuite_env
 from dfp_ros.sim.simulation.robosuite_env import REWARD_SHIFT
@@ -41,7 +42,6 @@ from training.data.transitions.transitions import (
     observation_fields,
     Transitions,
 )
-from training.files import sha256
 
 
 def load(

@@ -24,7 +24,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-import hashlib
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -34,6 +33,7 @@ from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.control.episode_marks import TOPIC
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import RECEIVE
+from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
@@ -135,7 +135,7 @@ def _read(
         report.notes += bag.notes
         if any(problem.startswith('source ') for problem in report.problems):
             report.notes += clocks.notes()
-        return pieces, _hash(bag.files), report
+        return pieces, sha256(*bag.files), report
 
 
 def _resolve(options: Options, topic: str) -> str:
@@ -268,13 +268,3 @@ def _action_fields(layout: ActionLayout, actions: np.ndarray) -> tuple[ActionFie
                 actions[:, run].max(axis=0)))))
         start += size
     return tuple(fields)
-
-
-def _hash(files: Iterable[Path]) -> str:
-    """Hash the files of a bag as one."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open('rb') as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
