@@ -19,17 +19,20 @@ from pathlib import Path
 
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 
-TEXT = """
-robot: test
-sources:
-  it: {topic: it, type: %s, max_age: 1.0%s}
+#: The shortest commands that a description can have.
+GRIP = """\
 commands:
   grip:
     topic: grip
     type: std_msgs/msg/Float64MultiArray
     stop: keep
     fields: [{action: grip, unit: '1', path: data, indices: [0]}]
-observation:
+"""
+TEXT = """
+robot: test
+sources:
+  it: {topic: it, type: %s, max_age: 1.0%s}
+""" + GRIP + """observation:
   - {name: field, unit: '1', source: it, %s}
 """
 

@@ -41,3 +41,13 @@ def launch(file: str, domain: int, *arguments: str) -> subprocess.Popen[str]:
         [sys.executable, '-c', PROGRAM, str(FOLDER / file), *arguments], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=in_domain(domain))
+
+
+def output_of(file: str, domain: int, *arguments: str) -> tuple[str, int]:
+    """Run a file of ``launch/`` that ends by itself; return its output and its status."""
+    process = launch(file, domain, *arguments)
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return output, process.returncode

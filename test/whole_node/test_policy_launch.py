@@ -25,7 +25,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters
 
 from dfp_ros.node.ros.domain import free_domain
-from testing.launch_process import FOLDER, launch
+from testing.launch_process import FOLDER, launch, output_of
 from testing.ros_processes import Peer
 
 FILE = 'policy.launch.py'
@@ -71,13 +71,9 @@ def test_forwards_its_arguments() -> None:
     (['robot:=ur5e_cube'], "argument 'policy'")])
 def test_says_what_is_wrong(arguments: list[str], message: str) -> None:
     """A launch that cannot work ends by itself, with the reason and an exit status."""
-    process = launch(FILE, free_domain(), *arguments)
-    try:
-        output, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    output, status = output_of(FILE, free_domain(), *arguments)
     assert message.lower() in output.lower(), output
-    assert process.returncode == 1
+    assert status == 1
 
 
 def test_two_robots() -> None:
@@ -107,13 +103,10 @@ def test_no_launch_file_passes_over_arguments(file: str) -> None:
     """Whoever mistypes one is told."""
     given = ['policy:=cube_single', 'robot:=ur5e_cube', 'out:=none']
     given = given[1:] if file == 'record' else given[:2]
-    process = launch(f'{file}.launch.py', free_domain(), *given, 'namespac:=left')
-    try:
-        output, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    output, status = output_of(
+        f'{file}.launch.py', free_domain(), *given, 'namespac:=left')
     assert f"argument 'namespac': {file}.launch.py has none of that name" in output
-    assert process.returncode == 1
+    assert status == 1
 
 
 def test_arguments_of_who_includes_it_are_theirs(tmp_path: Path) -> None:
@@ -135,9 +128,5 @@ def generate_launch_description():
             ("[('safety.envelop', 'hold')]", "did you mean 'safety.envelope'?"),
             ("[('rat', '3.0')]", "did you mean 'rate'?")):
         outer.write_text(text.replace('EXTRA', extra), encoding='utf-8')
-        process = launch(str(outer), free_domain(), 'cell:=3')
-        try:
-            output, _ = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        output, _ = output_of(str(outer), free_domain(), 'cell:=3')
         assert message in output, output

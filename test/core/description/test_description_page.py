@@ -24,26 +24,20 @@ from dfp_ros.core.description.sources import OPTIONAL as SOURCE_KEYS
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 from testing import ROOT
+from testing.descriptions import GRIP
 
 PAGE = (ROOT / 'docs' / 'robot-description.md').read_text()
 BLOCKS = re.findall(r'^```yaml\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)
 PARTS = {
     key: [block.partition('\n')[2] for block in BLOCKS if block.startswith(f'{key}:\n')]
     for key in ('sources', 'observation')}
-COMMANDS = """commands:
-  grip:
-    topic: grip
-    type: std_msgs/msg/Float64MultiArray
-    stop: keep
-    fields: [{action: grip, unit: '1', path: data, indices: [0]}]
-"""
 
 
 @pytest.fixture(name='robot', scope='module')
 def described_robot(tmp_path_factory: pytest.TempPathFactory) -> RobotDescription:
     """Put all examples of sources and fields into one description."""
     path = tmp_path_factory.mktemp('page') / 'robot.yaml'
-    path.write_text('robot: page\n' + COMMANDS + ''.join(
+    path.write_text('robot: page\n' + GRIP + ''.join(
         f'{key}:\n' + ''.join(parts) for key, parts in PARTS.items()))
     return load_robot_description(path)
 

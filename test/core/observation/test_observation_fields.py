@@ -24,6 +24,7 @@ from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
+from testing.descriptions import GRIP
 
 S = 1_000_000_000
 TEXT = """
@@ -32,13 +33,7 @@ sources:
   tool: {topic: tool, type: geometry_msgs/msg/PoseStamped, max_age: 1.0}
   cube: {topic: cube, type: geometry_msgs/msg/PoseStamped, max_age: 1.0}
   arm: {topic: arm, type: sensor_msgs/msg/JointState, max_age: 1.0}
-commands:
-  grip:
-    topic: grip
-    type: std_msgs/msg/Float64MultiArray
-    stop: keep
-    fields: [{action: grip, unit: '1', path: data, indices: [0]}]
-observation:
+""" + GRIP + """observation:
   - {name: field, unit: '1', %s}
 """
 POINT = 'source: cube, path: pose.position, components: [x, y, z]'

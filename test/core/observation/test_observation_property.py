@@ -27,6 +27,7 @@ from dfp_ros.core.description.robot import load_robot_description, RobotDescript
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import NotReadyError, ObservationError, Sample
 from dfp_ros.core.observation.sample_store import SampleStore
+from testing.descriptions import GRIP
 
 TEXT = """
 robot: test
@@ -48,13 +49,7 @@ observation:
   - {name: gap, unit: m, source: poses, path: 'poses[1].position.x', minus: {source: arm,
      path: position, indices: [0]}}
   - {name: number, unit: m, constant: [1, 2]}
-commands:
-  grip:
-    topic: grip
-    type: std_msgs/msg/Float64MultiArray
-    stop: keep
-    fields: [{action: grip, unit: '1', path: data, indices: [0]}]
-"""
+""" + GRIP
 SIZE = 2 + 1 + 2 + 18 + 4 + 3 + 2 + 1 + 2
 
 # Mostly numbers that a robot sends, and everything else that a message can carry.

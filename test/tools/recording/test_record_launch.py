@@ -25,7 +25,7 @@ pytest.importorskip('launch_ros')
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.ros.domain import free_domain
-from testing.launch_process import launch
+from testing.launch_process import launch, output_of
 from testing.ros_processes import Peer
 from training.data.formats.rosbag.bag import Bag
 
@@ -58,9 +58,5 @@ def test_records_until_ctrl_c(tmp_path: Path) -> None:
     (['robot:=ur5e_cube'], "argument 'out'")])
 def test_says_what_is_wrong(tmp_path: Path, arguments: list[str], message: str) -> None:
     """A launch that cannot work ends by itself, with the reason."""
-    process = launch(FILE, free_domain(), *(each.format(tmp_path) for each in arguments))
-    try:
-        output, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    output, _ = output_of(FILE, free_domain(), *(each.format(tmp_path) for each in arguments))
     assert message in output, output
