@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Programs that people run beside the node.
+Command-line programs beside the policy node.
 
 Imports :mod:`dfp_ros.node` and :mod:`dfp_ros.core`.
 """

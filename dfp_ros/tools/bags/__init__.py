@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Recordings read and written without ROS: mcap and sqlite3, with checksums.
+Rosbag2 readers and writers without ROS: mcap and sqlite3, with checksums.
 
 Imports :mod:`dfp_ros.core`.
 """

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Writers of recordings whose every bit is checked when they are read.
+Bag writers with checksums, for mcap and sqlite3.
 
-rosbags writes mcap files without checksums. Here each chunk, the data as a whole and the summary
-have theirs; and a disk that is full leaves whole records behind.
+rosbags writes mcap files without checksums. These writers add checksums of each chunk, of the data
+section and of the summary; and if the disk fills up, the file ends with a whole record.
 """
 
 from __future__ import annotations
@@ -36,40 +36,40 @@ from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 from dfp_ros.tools.bags.database_file import write_sum
 from dfp_ros.tools.bags.mcap_records import DATA_END, HEAD, MAGIC
 
-# Where in a chunk its checksum is, after the head, two times and a length.
+# Offset of the checksum in a chunk, after the record header, two times and a length.
 _CHUNK_CHECKSUM = HEAD + 24
 
 
 class _Held(BytesIO):
-    """What would go to a file, held back so that checksums can be put in."""
+    """Write buffer of an mcap file, held back so that checksums can be patched in."""
 
-    def __init__(self, place: int) -> None:
-        """Begin where the file ends."""
+    def __init__(self, offset: int) -> None:
+        """Start at the end of the file."""
         super().__init__()
-        self._start = place
+        self._start = offset
 
     def tell(self) -> int:
-        """Return the place in the file."""
+        """Return the offset in the file."""
         return self._start + super().tell()
 
     def close(self) -> None:
-        """Keep what there is."""
+        """Keep the buffered bytes."""
 
 
 class CheckedMcapWriter(McapWriter):
     """
-    Writes an mcap file with checksums.
+    Mcap writer with checksums.
 
-    :ivar stored: Messages that the file has, all of them in whole records.
+    :ivar stored: Messages in the file, all of them in whole records.
     """
 
     bio: Any
 
     def __init__(self, path: Path, compression: CompressionMode) -> None:
-        """Begin the file."""
+        """Create the file."""
         super().__init__(path, compression)
         self.bio.close()
-        # Unbuffered, so that what a full disk does not take is not tried again.
+        # Unbuffered, so that bytes which a full disk rejected are not written again on close.
         self._file: BinaryIO = self.path.open('r+b', buffering=0)
         begin = self._file.read()
         self._checksum = crc32(begin)
@@ -77,7 +77,7 @@ class CheckedMcapWriter(McapWriter):
         self.stored = self._pending = 0
 
     def write(self, connection: Any, timestamp: int, data: bytes | memoryview) -> None:
-        """Write a message."""
+        """Write one message."""
         self._pending += 1
         super().write(connection, timestamp, data)
 
@@ -93,13 +93,13 @@ class CheckedMcapWriter(McapWriter):
         self.stored += pending
 
     def flush(self) -> None:
-        """Have all that was written reach the disk."""
+        """Flush everything written so far to the disk."""
         if self.chunk.msgs:
             self.close_chunk()
         os.fsync(self._file.fileno())
 
     def close(self, version: int, metadata: str) -> None:
-        """Write the summary, with the checksums of all of it."""
+        """Write the summary, and the checksums of data and summary."""
         if self.chunk.bio.tell():
             self.close_chunk()
         self.bio = held = _Held(self._size)
@@ -118,15 +118,15 @@ class CheckedMcapWriter(McapWriter):
         self._file.close()
 
     def abort(self) -> None:
-        """Leave what there is, which ends with a whole record."""
+        """Close the file without a summary; it ends with a whole record."""
         self._file.close()
 
     def _put(self, records: memoryview) -> None:
-        """Append records to the file, all of them or none."""
-        place = 0
+        """Append records to the file, all or none."""
+        offset = 0
         try:
-            while place < len(records):
-                place += self._file.write(records[place:])
+            while offset < len(records):
+                offset += self._file.write(records[offset:])
         except OSError:
             self._file.truncate(self._size)
             self._file.seek(self._size)
@@ -137,43 +137,43 @@ class CheckedMcapWriter(McapWriter):
 
 class CheckedDatabaseWriter(Sqlite3Writer):
     """
-    Writes a database, and its checksum beside it.
+    SQLite bag writer that writes a checksum file beside the database.
 
-    :ivar stored: Messages that the database has, all of them finished.
+    :ivar stored: Messages in the database, all of them committed.
     """
 
     def __init__(self, path: Path, compression: CompressionMode) -> None:
-        """Begin the database."""
+        """Create the database."""
         super().__init__(path, compression)
         self.stored = self._pending = 0
 
     def write(self, connection: Any, timestamp: int, data: bytes | memoryview) -> None:
-        """Write a message."""
+        """Write one message."""
         super().write(connection, timestamp, data)
         self._pending += 1
 
     def flush(self) -> None:
-        """Have all that was written reach the disk."""
+        """Flush everything written so far to the disk."""
         self.conn.commit()
         self.stored, self._pending = self.stored + self._pending, 0
 
     def close(self, version: int, metadata: str) -> None:
-        """Close the database, and write its checksum."""
+        """Close the database and write its checksum."""
         self.flush()
         super().close(version, metadata)
         write_sum(self.path)
 
     def abort(self) -> None:
-        """Undo what is not finished."""
+        """Roll back the open transaction."""
         try:
             super().abort()
         except sqlite3.Error:
-            # What cannot be undone now, whoever opens it next undoes.
+            # If rolling back fails now, the next process to open the database does it.
             pass
 
 
 class CheckedWriter(Writer):
-    """Writes a bag; see :mod:`dfp_ros.tools.bags.checked_writer`."""
+    """Bag writer with checksums; see :mod:`dfp_ros.tools.bags.checked_writer`."""
 
     STORAGE_PLUGINS: Mapping[StoragePlugin, Any] = {
         StoragePlugin.MCAP: CheckedMcapWriter, StoragePlugin.SQLITE3: CheckedDatabaseWriter}

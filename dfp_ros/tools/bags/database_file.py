@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The database of a recording with sqlite3 storage, whole or as a recorder left it.
+Reader of a recording's SQLite database, also if the recorder was interrupted.
 
-SQLite has no checksums of what is stored: it notices what no longer fits together, and not another
+SQLite has no checksums of the stored values: it detects a broken structure, but not a changed
 number. So the recorder writes the file's SHA-256 beside it, as ``sha256sum`` does.
 """
 
@@ -38,48 +38,48 @@ from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.bags.mcap_records import Channel, LARGEST
 
 SUMS = 'SHA256SUMS'
-# What SQLite leaves beside a database that was not closed.
+# Files that SQLite leaves beside a database that was not closed.
 _LEFT_BEHIND = ('-journal', '-wal')
-# First byte and length of what SQLite locks: of the database while it writes; with a write-ahead
-# log, of the memory that is shared, as long as the database is open.
+# First byte and length of SQLite's locks: in the database while it writes; with a write-ahead
+# log, in the shared-memory file, as long as the database is open.
 _LOCKS, _SHARED_LOCKS = (0x40000000, 512), (120, 9)
 _LANGUAGES = {'MSG': 'ros2msg', 'IDL': 'ros2idl', 'NONE': ''}
 
 
 class DatabaseError(ValueError):
-    """A database is damaged; the message says how."""
+    """A database is damaged; the message describes the damage."""
 
 
 class BeingWrittenError(ValueError):
-    """A database is still being written; the message says by whom."""
+    """A database is still being written; the message names the process."""
 
 
 class DatabaseFile:
     """
-    A database.
+    SQLite database of a recording, opened for reading.
 
     :param path: The file.
-    :param folder: For a copy of one that was not closed, which has to be put in order first.
-    :raises DatabaseError: Where it is damaged.
-    :raises BeingWrittenError: Where its recorder goes on.
-    :raises OSError: Where it cannot be read, or copied.
+    :param folder: Folder for a copy; a database that was not closed is copied and recovered first.
+    :raises DatabaseError: If it is damaged.
+    :raises BeingWrittenError: If a recorder still writes to it.
+    :raises OSError: If it cannot be read, or copied.
 
-    :ivar channels: What there is, by number.
-    :ivar counts: Messages of each.
-    :ivar set_back: By how much the clock was set back at most, in ns.
-    :ivar earliest: When the first message was received, in ns.
-    :ivar latest: Likewise, the last.
-    :ivar has_checksums: Whether a checksum says that all messages are what was written.
+    :ivar channels: Topics and their types, by channel number.
+    :ivar counts: Number of messages of each channel.
+    :ivar set_back: Largest backward step of the clock, in ns.
+    :ivar earliest: Reception time of the first message, in ns.
+    :ivar latest: Reception time of the last message, in ns.
+    :ivar has_checksums: Whether a checksum covers all messages.
     """
 
     lost = 0
 
     def __init__(self, path: Path, folder: Path) -> None:
-        """Open it, and see that it is whole."""
+        """Open the database and verify it."""
         self.path = path
         with path.open('rb') as file:
             if file.read(16) != b'SQLite format 3\0':
-                raise DatabaseError('it does not begin as a database of SQLite')
+                raise DatabaseError('it has no SQLite header')
             _require_no_writer(file.fileno(), fcntl.F_RDLCK, _LOCKS)
         if (shared := Path(f'{path}-shm')).is_file():
             with shared.open('rb') as file:
@@ -90,31 +90,32 @@ class DatabaseFile:
         self._reader = Sqlite3Reader(path)
         self._reader.open()
         try:
-            self._look()
+            self._index()
         except BaseException:
             self._reader.close()
             raise
 
     def close(self) -> None:
-        """Close it."""
+        """Close the database."""
         self._reader.close()
 
     def messages(self, channels: Collection[int]) -> Iterator[tuple[int, int, bytes]]:
         """
         Read messages in the order in which they were received.
 
-        :param channels: Numbers of the channels that count.
-        :return: Number of its channel, time of reception in ns, and content of each.
+        :param channels: Numbers of the channels to read.
+        :return: Channel number, reception time in ns, and content of each message.
         """
         wanted = [each for each in self._reader.connections if each.id in channels]
         for connection, received, content in self._reader.messages(wanted):
             if not isinstance(content, bytes):
                 raise DatabaseError(
-                    f'message of {received} ns is {type(content).__name__}, expected bytes')
+                    f'message received at {received} ns is {type(content).__name__}, '
+                    'expected bytes')
             yield connection.id, received, content
 
-    def _look(self) -> None:
-        """Find out what there is."""
+    def _index(self) -> None:
+        """Index the topics and messages."""
         database = self._reader.dbconn
         assert database is not None
         if not self.has_checksums:
@@ -148,7 +149,7 @@ def write_sum(path: Path) -> None:
 
 
 def _check_sum(path: Path) -> bool:
-    """Compare a file with its checksum; tell whether there is one."""
+    """Verify a file against its checksum; return whether there is one."""
     sums = path.parent / SUMS
     if not sums.is_file() or sums.stat().st_size > 1 << 16:
         return False
@@ -157,8 +158,8 @@ def _check_sum(path: Path) -> bool:
         if name == path.name:
             if (found := sha256(path)) != expected:
                 raise DatabaseError(
-                    f'it has the SHA-256 {found[:12]}, expected {printable(expected[:12])} as '
-                    f'{SUMS} says: it is not what was written')
+                    f'found the SHA-256 {found[:12]}, expected {printable(expected[:12])} '
+                    f'from {SUMS}: the file was changed after recording')
             return True
     return False
 
@@ -170,7 +171,7 @@ def _encoding(connection: Any) -> str:
 
 
 def _require_no_writer(file: int, lock: int, where: tuple[int, int]) -> None:
-    """See that no other process keeps us from taking a lock, as one that writes does."""
+    """Check that no other process holds the lock that a writer would hold."""
     asked = struct.pack('hhqqi', lock, os.SEEK_SET, *where, 0)
     kind, _, _, _, process = struct.unpack('hhqqi', fcntl.fcntl(file, fcntl.F_GETLK, asked))
     if kind != fcntl.F_UNLCK:
@@ -179,7 +180,7 @@ def _require_no_writer(file: int, lock: int, where: tuple[int, int]) -> None:
 
 
 def _roll_back(path: Path, folder: Path) -> Path:
-    """Copy a database with its journal; undo what was not finished, and add what was."""
+    """Copy a database with its journal, and let SQLite recover the copy."""
     copy = folder / path.name
     shutil.copyfile(path, copy)
     for ending in _LEFT_BEHIND:

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Definitions of message types as a recording carries them, made safe to use.
+Message definitions carried by a recording, validated before use.
 
-rosbags writes Python code from a definition and runs it, so names have to be names; and it reads
-as many elements as a definition says, so these have to be there.
+rosbags generates Python code from a definition and runs it, so every name must be an identifier;
+and it reads as many elements as an array declares, so every element must take at least a byte.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rosbags.typesys.store import Typestore
 from dfp_ros.core.text.printable import printable, quoted
 from dfp_ros.tools.bags.mcap_records import LARGEST
 
-# Bytes of a definition; the largest in use have some 40,000.
+# Largest size of a definition in bytes; the largest in use have some 40,000.
 _LONGEST = 1 << 17
 _LINE = '=' * 80 + '\n'
 _TYPE = re.compile(r'[A-Za-z]\w*(/[A-Za-z]\w*){1,2}', re.ASCII)
@@ -43,25 +43,25 @@ _SIZES = {
 
 
 class DefinitionError(ValueError):
-    """A definition cannot be used; the message says why, in a relative clause."""
+    """A definition cannot be used; the message continues "found the type ...,"."""
 
 
 @cache
 def known_types() -> Typestore:
-    """Return the types of ROS 2 itself, for recordings without definitions."""
+    """Return the message types of ROS 2 itself, for recordings without definitions."""
     return get_typestore(Stores.ROS2_JAZZY)
 
 
 def add_definition(store: Typestore, kind: str, language: str, text: str) -> None:
     """
-    Add a message type to those that can be read.
+    Add a message type to a type store.
 
-    :param store: Where it is added to.
-    :param kind: Its name, such as ``sensor_msgs/msg/JointState``.
-    :param language: ``ros2msg``, or ``ros2idl``; without a definition, the type is looked up among
-        those of ROS 2.
-    :param text: Its definition, with those of the types that it is made of.
-    :raises DefinitionError: Where that cannot be.
+    :param store: The type store.
+    :param kind: Name of the type, such as ``sensor_msgs/msg/JointState``.
+    :param language: ``ros2msg`` or ``ros2idl``; if there is no definition, the type is looked up
+        among those of ROS 2.
+    :param text: Its definition, including the nested types.
+    :raises DefinitionError: If the definition is missing or invalid.
     """
     if not _TYPE.fullmatch(kind):
         raise DefinitionError('which is not the name of a type')
@@ -71,14 +71,14 @@ def add_definition(store: Typestore, kind: str, language: str, text: str) -> Non
             'bag convert` on a machine that has the type, to storage mcap')
     try:
         store.register(_read(kind, language, text))
-    except (Exception, RecursionError) as error:  # a parser fails as a text may be wrong
+    except (Exception, RecursionError) as error:  # malformed text raises any kind of error
         raise DefinitionError(
             f'whose definition cannot be used: {printable(error, 300)}') from error
 
 
 @lru_cache(maxsize=100)
 def _read(kind: str, language: str, text: str) -> dict[str, Any]:
-    """Read a definition; the parser takes its time, and bags have the same ones."""
+    """Parse a definition; cached, because parsing is slow and bags repeat definitions."""
     if len(text) > _LONGEST:
         raise DefinitionError(f'found {len(text)} characters, expected at most {_LONGEST}')
     found = _parse(kind, language, text) if text else _needed(kind)
@@ -87,18 +87,18 @@ def _read(kind: str, language: str, text: str) -> dict[str, Any]:
 
 
 def is_usual(store: Typestore, kind: str) -> bool:
-    """Tell whether a type is as ROS 2 has it, or one that ROS 2 itself does not have."""
+    """Tell whether a type equals that of ROS 2, or is not part of ROS 2 at all."""
     ours, theirs = known_types().fielddefs.get(kind), store.fielddefs.get(kind)
     return ours is None or theirs is None or list(ours[1]) == list(theirs[1])
 
 
 def _parse(kind: str, language: str, text: str) -> dict[str, Any]:
-    """Parse a definition; constants do not matter for reading."""
+    """Parse a definition; constants are dropped, because reading does not need them."""
     found: dict[str, Any] = {}
     if language == 'ros2msg':
         found.update(get_types_from_msg(text, kind))
     elif language in ('ros2idl', 'omgidl'):
-        # rosbag2 puts the IDL together from several files.
+        # rosbag2 concatenates the IDL of several files.
         parts = [part.split('\n', 1)[1] for part in text.split(_LINE)[1:]] if text.startswith(
             f'{_LINE}IDL: ') else [text]
         for part in parts:
@@ -110,7 +110,7 @@ def _parse(kind: str, language: str, text: str) -> dict[str, Any]:
 
 
 def _needed(kind: str) -> dict[str, Any]:
-    """Collect a type of ROS 2 and those that it is made of."""
+    """Collect a ROS 2 type and its nested types."""
     found: dict[str, Any] = {}
     wanted = [kind]
     while wanted:
@@ -122,7 +122,7 @@ def _needed(kind: str) -> dict[str, Any]:
 
 
 def _inner(field: Any) -> list[str]:
-    """Name the type of a field where that is a message too."""
+    """Return the nested message type of a field, if it has one."""
     node, content = field
     if node == Nodetype.NAME:
         return [content]
@@ -130,7 +130,7 @@ def _inner(field: Any) -> list[str]:
 
 
 def _check(kind: str, found: dict[str, Any]) -> None:
-    """See that names are names, and that no number of elements takes no bytes."""
+    """Check that names are identifiers, and that array elements are not of zero size."""
     if kind not in found:
         raise DefinitionError(f'it does not define {kind}')
     for name, (_, fields) in found.items():
@@ -147,13 +147,13 @@ def _check(kind: str, found: dict[str, Any]) -> None:
 
 def _least(
         name: str, found: dict[str, Any], sizes: dict[str, int], within: tuple[str, ...]) -> int:
-    """Count the bytes that a message of a type has at least."""
+    """Return the smallest size in bytes of a serialised message of a type."""
     if name in sizes:
         return sizes[name]
     if name in within or len(within) > 50:
-        raise DefinitionError(f'{quoted(name)} is made of itself')
+        raise DefinitionError(f'{quoted(name)} contains itself')
     if name not in found:
-        raise DefinitionError(f'{within[-1]} is made of {quoted(name)}, which is not defined')
+        raise DefinitionError(f'{within[-1]} contains {quoted(name)}, which is not defined')
 
     def least(field: Any) -> int:
         node, content = field
@@ -161,7 +161,7 @@ def _least(
             return _least(content, found, sizes, (*within, name))
         if node == Nodetype.BASE:
             if content[0] not in _SIZES:
-                raise DefinitionError(f'{name}: found {quoted(content[0])}, which is no type')
+                raise DefinitionError(f'{name}: found {quoted(content[0])}, which is not a type')
             return _SIZES[content[0]]
         inner, count = content
         size = least(inner)

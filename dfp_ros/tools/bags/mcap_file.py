@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-An mcap file, whole or cut short, read by going through all of it.
+Sequential reader of an mcap file, complete or truncated.
 
-Nothing is believed that can be checked: checksums of chunks, of the data and of the summary, what
-the index says of each chunk, and the statistics at the end.
+It verifies all redundant data: checksums of chunks, of the data section and of the summary, the
+index of each chunk, and the final statistics.
 """
 
 from __future__ import annotations
@@ -53,44 +53,44 @@ from dfp_ros.tools.bags.mcap_records import (
 )
 
 _BLOCK = 1 << 20
-# Length of the footer, with head and the magic bytes that follow.
+# Length of the footer, with record header and the magic bytes that follow.
 _END = HEAD + 20 + len(MAGIC)
 
 
 @dataclass(frozen=True)
 class _Part:
     """
-    Records that are read at once: a chunk, or messages that are in none.
+    Records that are read together: a chunk, or messages outside any chunk.
 
-    :param place: First byte.
-    :param length: Bytes.
-    :param first: Time of reception in ns of the earliest message.
+    :param offset: Offset of the first byte.
+    :param length: Size in bytes.
+    :param first: Earliest reception time of a message, in ns.
     """
 
-    place: int
+    offset: int
     length: int
     first: int
 
 
 class McapFile:
     """
-    An mcap file, gone through once.
+    Mcap file, indexed in one pass.
 
     :param path: The file.
-    :raises McapError: Where it is damaged, other than at its end.
-    :raises OSError: Where it cannot be read.
+    :raises McapError: If it is damaged, other than truncated at its end.
+    :raises OSError: If it cannot be read.
 
-    :ivar channels: What there is, by number.
-    :ivar counts: Messages of each.
-    :ivar lost: Bytes at the end that are no whole record.
-    :ivar set_back: By how much the clock was set back at most, in ns.
-    :ivar earliest: When the first message was received, in ns.
-    :ivar latest: Likewise, the last.
-    :ivar has_checksums: Whether checksums say that all messages are what was written.
+    :ivar channels: Topics and their types, by channel number.
+    :ivar counts: Number of messages of each channel.
+    :ivar lost: Bytes at the end that are not a whole record.
+    :ivar set_back: Largest backward step of the clock, in ns.
+    :ivar earliest: Reception time of the first message, in ns.
+    :ivar latest: Reception time of the last message, in ns.
+    :ivar has_checksums: Whether checksums cover all messages.
     """
 
     def __init__(self, path: Path) -> None:
-        """Go through it."""
+        """Index the file."""
         self.path = path
         self.counts: Counter[int] = Counter()
         self.lost = 0
@@ -100,13 +100,13 @@ class McapFile:
         self.has_checksums = True
         self._channels = Channels()
         self._parts: list[_Part] = []
-        # Of the chunk that came last: times and places of its messages, by channel.
+        # Times and offsets of the messages of the latest chunk, by channel.
         self._index: dict[int, list[tuple[int, int]]] = {}
         self._checksum = 0
         with path.open('rb') as file:
             self._size = path.stat().st_size
             if file.read(len(MAGIC)) != MAGIC:
-                raise McapError('it does not begin as an mcap file')
+                raise McapError('it has no mcap header')
             self._checksum = crc32(MAGIC)
             self._read_data(file)
 
@@ -119,45 +119,45 @@ class McapFile:
         """
         Read messages in the order in which they were received.
 
-        :param channels: Numbers of the channels that count.
-        :return: Number of its channel, time of reception in ns, and content of each.
+        :param channels: Numbers of the channels to read.
+        :return: Channel number, reception time in ns, and content of each message.
         """
         waiting: list[tuple[int, int, int, int, bytes]] = []
         with closing(self.path.open('rb')) as file:
             for part in sorted(self._parts, key=lambda each: each.first):
-                while waiting and waiting[0][:2] < (part.first, part.place):
+                while waiting and waiting[0][:2] < (part.first, part.offset):
                     received, _, _, channel, content = heapq.heappop(waiting)
                     yield channel, received, content
-                file.seek(part.place)
+                file.seek(part.offset)
                 body = file.read(part.length)
-                where = f'what is at byte {part.place}'
+                where = f'the record at byte {part.offset}'
                 if body[:1] == bytes([CHUNK]):
                     body = read_chunk(body[HEAD:], where).content
-                for place, code, record in walk(body, where):
+                for offset, code, record in walk(body, where):
                     if code == MESSAGE:
                         channel, received = read_message(record, where)
                         if channel in channels:
                             heapq.heappush(
-                                waiting, (received, part.place, place, channel, record[22:]))
+                                waiting, (received, part.offset, offset, channel, record[22:]))
             while waiting:
                 received, _, _, channel, content = heapq.heappop(waiting)
                 yield channel, received, content
 
     def _read_data(self, file: BinaryIO) -> None:
-        """Go through the records until the data ends, or the file."""
-        place = len(MAGIC)
-        while place < self._size:
+        """Index the records until the data section, or the file, ends."""
+        offset = len(MAGIC)
+        while offset < self._size:
             head = file.read(HEAD)
             code, length = struct.unpack('<BQ', head) if len(head) == HEAD else (0, 0)
-            where = f'the record at byte {place}'
-            if len(head) < HEAD or place + HEAD + length > self._size or not code:
-                self._end_early(file, place, head)
+            where = f'the record at byte {offset}'
+            if len(head) < HEAD or offset + HEAD + length > self._size or not code:
+                self._end_early(file, offset, head)
                 break
             if code == DATA_END:
-                self._read_end(file, place, length)
+                self._read_end(file, offset, length)
                 break
             if code > DATA_END or code == FOOTER:
-                raise McapError(f'{where} is of the unknown kind {code:#04x}')
+                raise McapError(f'{where} has the unknown opcode {code:#04x}')
             self._checksum = crc32(head, self._checksum)
             if code in (HEADER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX):
                 if length > LARGEST:
@@ -165,17 +165,17 @@ class McapFile:
                         f'{where} has {length} bytes, expected at most {LARGEST}')
                 body = file.read(length)
                 self._checksum = crc32(body, self._checksum)
-                self._read_record(code, body, place, where)
+                self._read_record(code, body, offset, where)
             else:
                 self._pass_over(file, length)
-            place += HEAD + length
+            offset += HEAD + length
 
-    def _read_record(self, code: int, body: bytes, place: int, where: str) -> None:
-        """Take one record."""
+    def _read_record(self, code: int, body: bytes, offset: int, where: str) -> None:
+        """Process one record."""
         if code in (SCHEMA, CHANNEL):
             self._channels.read(code, body, where)
         elif code == CHUNK:
-            self._read_chunk(body, place, where)
+            self._read_chunk(body, offset, where)
         elif code == MESSAGE_INDEX:
             self._check_index(body, where)
         elif code == MESSAGE:
@@ -185,14 +185,14 @@ class McapFile:
             _, received = self._count(body, where)
             last = self._parts[-1] if self._parts else None
             length = HEAD + len(body)
-            if last is not None and last.place + last.length == place and last.length < _BLOCK:
+            if last is not None and last.offset + last.length == offset and last.length < _BLOCK:
                 self._parts[-1] = _Part(
-                    last.place, last.length + length, min(last.first, received))
+                    last.offset, last.length + length, min(last.first, received))
             else:
-                self._parts.append(_Part(place, length, received))
+                self._parts.append(_Part(offset, length, received))
 
-    def _read_chunk(self, body: bytes, place: int, where: str) -> None:
-        """Go through a chunk, and see that it is what it says."""
+    def _read_chunk(self, body: bytes, offset: int, where: str) -> None:
+        """Index a chunk, and verify it against its header."""
         chunk = read_chunk(body, where)
         self.has_checksums &= chunk.has_checksum
         index: dict[int, list[tuple[int, int]]] = {}
@@ -206,14 +206,14 @@ class McapFile:
             elif code in (SCHEMA, CHANNEL):
                 self._channels.read(code, record, where)
             else:
-                raise McapError(f'{where} is a chunk with a record of kind {code:#04x} in it')
+                raise McapError(f'{where} is a chunk that contains opcode {code:#04x}')
         if times:
             if (min(times), max(times)) != (chunk.first, chunk.last):
-                raise McapError(f'{where} is a chunk of other times than those of its messages')
-            self._parts.append(_Part(place, HEAD + len(body), chunk.first))
+                raise McapError(f'{where} is a chunk with another time range than its messages')
+            self._parts.append(_Part(offset, HEAD + len(body), chunk.first))
 
     def _count(self, body: bytes, where: str) -> tuple[int, int]:
-        """Count a message; give the number of its channel and its time."""
+        """Count a message; return its channel and time."""
         channel, received = read_message(body, where)
         if channel not in self._channels.found:
             raise McapError(f'{where} has a message of channel {channel}, which is not defined')
@@ -224,7 +224,7 @@ class McapFile:
         return channel, received
 
     def _check_index(self, body: bytes, where: str) -> None:
-        """See that an index fits the chunk before it."""
+        """Check that a message index fits the chunk before it."""
         fields = Fields(body, where)
         channel = fields.number(2)
         entries = fields.take(fields.number(4))
@@ -234,7 +234,7 @@ class McapFile:
             raise McapError(f'{where} is an index that does not fit the chunk before it')
 
     def _pass_over(self, file: BinaryIO, length: int) -> None:
-        """Read what does not matter here, for the checksum."""
+        """Read bytes only for the checksum."""
         while length:
             block = file.read(min(length, _BLOCK))
             if not block:
@@ -242,46 +242,46 @@ class McapFile:
             self._checksum = crc32(block, self._checksum)
             length -= len(block)
 
-    def _end_early(self, file: BinaryIO, place: int, head: bytes) -> None:
-        """See that where the records end, only the end of the file is missing."""
-        file.seek(max(place, self._size - len(MAGIC)))
+    def _end_early(self, file: BinaryIO, offset: int, head: bytes) -> None:
+        """Check that the file is merely truncated where the records end."""
+        file.seek(max(offset, self._size - len(MAGIC)))
         if file.read() == MAGIC:
-            raise McapError(f'the record at byte {place} does not fit what follows')
-        # What a file system had made room for when the power went has no bytes in it yet.
+            raise McapError(f'the record at byte {offset} does not fit what follows')
+        # After a power cut, file systems may leave preallocated blocks filled with zeros.
         if head[:1] == b'\0':
-            file.seek(place)
+            file.seek(offset)
             while block := file.read(_BLOCK):
                 if block.count(0) != len(block):
-                    raise McapError(f'the record at byte {place} is of the unknown kind 0x00')
-        self.lost = self._size - place
+                    raise McapError(f'the record at byte {offset} has the unknown opcode 0x00')
+        self.lost = self._size - offset
 
-    def _read_end(self, file: BinaryIO, place: int, length: int) -> None:
-        """Check what follows the data: its checksum, the summary, and that."""
+    def _read_end(self, file: BinaryIO, offset: int, length: int) -> None:
+        """Verify everything after the data section: its checksum, the summary and the footer."""
         rest = file.read(LARGEST)
         if length != 4:
-            raise McapError(f'the end of the data at byte {place} has {length} bytes, expected 4')
+            raise McapError(f'the end of the data at byte {offset} has {length} bytes, expected 4')
         checksum = int.from_bytes(rest[:4], 'little') if len(rest) >= 4 else 0
         if checksum and checksum != self._checksum:
             raise McapError(
-                f'its data has the checksum {self._checksum:08x}, expected {checksum:08x}: it is '
-                'not what was written')
+                f'its data section has the checksum {self._checksum:08x}, expected '
+                f'{checksum:08x}: the file was changed after recording')
         self.has_checksums |= bool(checksum)
         if len(rest) < 4 + _END or not rest.endswith(MAGIC):
-            # The data is whole; what is missing says it again.
+            # The data section is whole; the missing summary only repeats it.
             return
         summary, footer = rest[4:-_END], rest[-_END:-len(MAGIC)]
         code, size, start, _, checksum = struct.unpack('<BQQQI', footer)
-        if (code, size) != (FOOTER, 20) or start not in (0, place + HEAD + 4):
-            raise McapError('it does not end as an mcap file')
+        if (code, size) != (FOOTER, 20) or start not in (0, offset + HEAD + 4):
+            raise McapError('it has no mcap footer')
         found = crc32(footer[:-4], crc32(summary))
         if checksum and checksum != found:
             raise McapError(
-                f'its summary has the checksum {found:08x}, expected {checksum:08x}: it is not '
-                'what was written')
+                f'its summary has the checksum {found:08x}, expected {checksum:08x}: the file '
+                'was changed after recording')
         for _, code, body in walk(summary, 'the summary'):
             if code == STATISTICS:
                 expected = Fields(body, 'the statistics').number(8)
                 if expected != self.counts.total():
                     raise McapError(
-                        f'it has {self.counts.total()} messages, expected the {expected} of its '
+                        f'it has {self.counts.total()} messages, expected {expected} from its '
                         'statistics')

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Records of an mcap file: what is in them, checked as far as they can be.
+Parser and validation of mcap records.
 
-The format is that of https://mcap.dev/spec. rosbags reads it too, but refuses a whole file for a
-channel that is not ROS's, believes the index, and passes over the checksums of the file.
+The format is https://mcap.dev/spec. rosbags reads it too, but it rejects a whole file for one
+channel that is not from ROS, trusts the index, and ignores the checksums of the file.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ else:
 MAGIC = b'\x89MCAP0\r\n'
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = range(1, 8)
 STATISTICS, DATA_END = 0x0b, 0x0f
-#: Length of the part of a record that says what it is and how long.
+#: Length of a record's header: opcode and length.
 HEAD = 9
-#: Bytes of a chunk or message that are read at most, packed and unpacked.
+#: Largest chunk or message that is read, in bytes, compressed and decompressed.
 LARGEST = 1 << 29
-# How many times larger a file may be when it is decompressed, beyond 1 GB.
+# Largest factor by which a file may grow when it is decompressed, beyond 1 GB.
 _MOST = 1000
-# Bytes of the definition of a type; the largest in use have some 40,000.
+# Largest definition of a type in bytes; the largest in use have some 40,000.
 _LARGEST_SCHEMA = 1 << 18
-# Beyond it, times in ns do not fit 63 bits: in the year 2262.
+# After the year 2262, times in ns do not fit 63 bits.
 _END_OF_TIME = 2**63
 
 
 class McapError(ValueError):
-    """A file is not what the format says; the message says where."""
+    """A file violates the mcap format; the message says where."""
 
 
 @dataclass(frozen=True)
 class Channel:
     """
-    What messages of a topic are.
+    Topic of a file and the format of its messages.
 
-    :param topic: Its name.
+    :param topic: Name of the topic.
     :param type: Message type.
-    :param encoding: Encoding of the messages: ``cdr`` is that of ROS 2.
-    :param language: What the definition is written in, or empty.
+    :param encoding: Encoding of the messages; ``cdr`` is that of ROS 2.
+    :param language: Language of the definition, or empty.
     :param definition: Definition of the type, or empty.
     """
 
@@ -74,60 +74,60 @@ class Channel:
 
 class Fields:
     """
-    Reads the fields of a record one after the other.
+    Sequential reader of a record's fields.
 
-    :param body: The record, without its head.
-    :param where: What it is, for messages.
+    :param body: The record without its header.
+    :param where: Name of the record for error messages.
     """
 
     def __init__(self, body: bytes, where: str) -> None:
-        """Begin at the first field."""
+        """Start at the first field."""
         self._body = body
         self._where = where
         self._place = 0
 
     def number(self, size: int) -> int:
-        """Read a number of so many bytes."""
+        """Read an unsigned integer of ``size`` bytes."""
         return int.from_bytes(self.take(size), 'little')
 
     def take(self, size: int) -> bytes:
-        """Read so many bytes."""
+        """Read ``size`` bytes."""
         found = self._body[self._place:self._place + size]
         if len(found) != size:
-            raise McapError(f'{self._where} is shorter than what it says is in it')
+            raise McapError(f'{self._where} is shorter than its fields require')
         self._place += size
         return found
 
     def text(self) -> str:
-        """Read a text, after its length."""
+        """Read a length-prefixed string."""
         try:
             return self.take(self.number(4)).decode()
         except UnicodeDecodeError as error:
             raise McapError(f'{self._where} has a text that is not UTF-8') from error
 
     def end(self) -> None:
-        """See that nothing is left."""
+        """Check that no bytes are left."""
         if self._place != len(self._body):
-            raise McapError(f'{self._where} is longer than what it says is in it')
+            raise McapError(f'{self._where} is longer than its fields require')
 
 
 class Channels:
     """
-    The channels of a file, as its records define them.
+    Schemas and channels of a file, as its records define them.
 
-    :ivar found: Channels by their number.
+    :ivar found: Channels by number.
     """
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start empty."""
         self.found: dict[int, Channel] = {}
         self._schemas: dict[int, tuple[str, str, str]] = {0: ('', '', '')}
 
     def read(self, code: int, body: bytes, where: str) -> None:
         """
-        Take a record that defines a type or a channel.
+        Process a record that defines a schema or a channel.
 
-        :raises McapError: Where it cannot be read, or defines what is defined otherwise.
+        :raises McapError: If it is malformed, or contradicts an earlier definition.
         """
         fields = Fields(body, where)
         number = fields.number(2)
@@ -139,7 +139,7 @@ class Channels:
             schema = fields.text(), fields.text(), fields.text()
             fields.end()
             if number == 0 or self._schemas.setdefault(number, schema) != schema:
-                raise McapError(f'{where} defines type {number}, which is another already')
+                raise McapError(f'{where} redefines type {number} differently')
             return
         schema_number = fields.number(2)
         if schema_number not in self._schemas:
@@ -149,52 +149,52 @@ class Channels:
         fields.take(fields.number(4))
         fields.end()
         if self.found.setdefault(number, channel) != channel:
-            raise McapError(f'{where} defines channel {number}, which is another already')
+            raise McapError(f'{where} redefines channel {number} differently')
 
 
 def walk(content: bytes, where: str) -> Iterator[tuple[int, int, bytes]]:
     """
-    Go through records.
+    Iterate over records.
 
     :param content: Whole records.
-    :param where: What they are in, for messages.
-    :return: Place, code and body of each.
+    :param where: Their container, for error messages.
+    :return: Offset, opcode and body of each record.
     """
-    place = 0
-    while place < len(content):
-        if place + HEAD > len(content):
+    offset = 0
+    while offset < len(content):
+        if offset + HEAD > len(content):
             raise McapError(f'{where} ends within a record')
-        code, length = struct.unpack_from('<BQ', content, place)
-        end = place + HEAD + length
+        code, length = struct.unpack_from('<BQ', content, offset)
+        end = offset + HEAD + length
         if end > len(content):
             raise McapError(f'{where} ends within a record')
-        yield place, code, content[place + HEAD:end]
-        place = end
+        yield offset, code, content[offset + HEAD:end]
+        offset = end
 
 
 def read_message(body: bytes, where: str) -> tuple[int, int]:
     """
-    Read the head of a message, 22 bytes: the content follows.
+    Read the header of a message, 22 bytes; the content follows.
 
-    :return: Number of its channel, and when it was received, in ns.
+    :return: Channel number, and reception time in ns.
     """
     if len(body) < 22:
         raise McapError(f'{where} has a message of {len(body)} bytes, expected 22 or more')
     channel, _, received, _ = struct.unpack_from('<HIQQ', body)
     if received >= _END_OF_TIME:
-        raise McapError(f'{where} has a message of after the year 2262')
+        raise McapError(f'{where} has a message with a time after the year 2262')
     return channel, received
 
 
 @dataclass(frozen=True)
 class Chunk:
     """
-    Records that were written at once.
+    Decompressed records of a chunk.
 
-    :param first: Time of reception in ns of its first message, as it says.
-    :param last: Likewise, of the last.
+    :param first: Reception time in ns of its first message, from its header.
+    :param last: Reception time in ns of its last message, from its header.
     :param content: The records.
-    :param has_checksum: Whether a checksum said that they are what was written.
+    :param has_checksum: Whether the chunk had a checksum, which matched.
     """
 
     first: int
@@ -205,9 +205,9 @@ class Chunk:
 
 def read_chunk(body: bytes, where: str) -> Chunk:
     """
-    Unpack a chunk, and check its checksum.
+    Decompress a chunk and verify its checksum.
 
-    :raises McapError: Where it is damaged.
+    :raises McapError: If it is damaged.
     """
     fields = Fields(body, where)
     first, last, size, checksum = (fields.number(length) for length in (8, 8, 8, 4))
@@ -217,21 +217,21 @@ def read_chunk(body: bytes, where: str) -> Chunk:
     content = unpack(packed, compression, size, where)
     if checksum and crc32(content) != checksum:
         raise McapError(
-            f'{where} has the checksum {crc32(content):08x}, expected {checksum:08x}: it is not '
-            'what was written')
+            f'{where} has the checksum {crc32(content):08x}, expected {checksum:08x}: the file '
+            'was changed after recording')
     return Chunk(first, last, content, bool(checksum))
 
 
 def unpack(packed: bytes, compression: str, size: int, where: str) -> bytes:
     """
-    Decompress bytes, no more than they should be.
+    Decompress bytes, up to their declared size.
 
-    :param compression: ``zstd``, ``lz4`` or empty for none.
-    :param size: How many they should be.
+    :param compression: ``zstd``, ``lz4``, or empty for uncompressed data.
+    :param size: Declared size in bytes.
     """
     if size > LARGEST:
         raise McapError(
-            f'{where} says that it has {size} bytes, expected at most {LARGEST}')
+            f'{where} declares {size} bytes, expected at most {LARGEST}')
     try:
         if not compression:
             content = packed
@@ -246,12 +246,12 @@ def unpack(packed: bytes, compression: str, size: int, where: str) -> bytes:
     except (zstd.ZstdError, RuntimeError, EOFError, MemoryError) as error:
         raise McapError(f'{where} cannot be decompressed: {error}') from error
     if len(content) != size:
-        raise McapError(f'{where} has {len(content)} bytes, expected the {size} that it says')
+        raise McapError(f'{where} has {len(content)} bytes, expected the declared {size}')
     return content
 
 
 def unpack_message(packed: bytes) -> bytes:
-    """Decompress one message of a recording that is compressed message by message."""
+    """Decompress one message of a recording with compression per message."""
     content = zstd.ZstdDecompressor().decompress(packed, max_length=LARGEST + 1)
     if len(content) > LARGEST:
         raise McapError(f'a message has more than {LARGEST} bytes')
@@ -260,11 +260,11 @@ def unpack_message(packed: bytes) -> bytes:
 
 def unpack_file(path: Path, folder: Path) -> Path:
     """
-    Decompress a file.
+    Decompress a ``.zstd`` file.
 
-    :param path: A file that ends in ``.zstd``.
-    :param folder: Where what comes out goes to.
-    :raises McapError: Where it cannot be, or is much larger than any recording.
+    :param path: The file.
+    :param folder: Folder for the decompressed file.
+    :raises McapError: If decompression fails, or its result is larger than any recording.
     """
     target = folder / path.stem
     most = max(1 << 30, _MOST * path.stat().st_size)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The file ``metadata.yaml`` of a rosbag2 folder, as far as it is needed to read the recording."""
+"""Parser of a rosbag2 folder's ``metadata.yaml``, limited to what reading the bag needs."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ import yaml
 from dfp_ros.core.text.printable import printable, quoted
 
 NAME = 'metadata.yaml'
-# Bytes that are read at most; a thousand topics have some 600,000.
+# Largest size that is read, in bytes; a thousand topics take some 600,000.
 _LARGEST = 1 << 20
 _NEWEST = 9
 
 
 class MetadataError(ValueError):
-    """The file is missing, or says what cannot be; the message says what."""
+    """The file is missing or invalid; the message describes the fault."""
 
 
 @dataclass(frozen=True)
 class BagMetadata:
     """
-    What a folder says of its files.
+    Files of a bag and their compression.
 
-    :param names: Names of the files, in order.
-    :param compression: ``file``, ``message`` or empty for none.
-    :param messages: How many messages there are; None where nothing says so.
+    :param names: File names, in order.
+    :param compression: ``file``, ``message``, or empty for none.
+    :param messages: Number of messages; None if unknown.
     """
 
     names: tuple[str, ...] = ()
@@ -50,9 +50,9 @@ class BagMetadata:
 
 def read_metadata(folder: Path) -> BagMetadata:
     """
-    Read what a folder says of its files.
+    Read ``metadata.yaml`` of a folder.
 
-    :raises MetadataError: Where it says nothing that can be used.
+    :raises MetadataError: If it is missing or invalid.
     """
     path = folder / NAME
     if not path.is_file():
@@ -60,7 +60,7 @@ def read_metadata(folder: Path) -> BagMetadata:
     if path.stat().st_size > _LARGEST:
         raise MetadataError(f'{NAME} has more than {_LARGEST} bytes')
     try:
-        # Not in C, where nesting that is too deep ends the process.
+        # The pure-Python loader: in C, deeply nested YAML crashes the process.
         found: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
         found = found['rosbag2_bagfile_information']
         version, names = found['version'], found['relative_file_paths']

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A rosbag2 recording, mcap or sqlite3, read without ROS; also one that was not ended."""
+"""Rosbag2 reader without ROS, for mcap and sqlite3, including interrupted recordings."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ from dfp_ros.tools.bags.mcap_records import Channel, McapError, unpack_file, unp
 from dfp_ros.tools.bags.metadata import BagMetadata, MetadataError, read_metadata
 
 ENDINGS = ('.mcap', '.db3')
-# A clock that is set back by less, in ns, was only adjusted; the recorder agrees.
+# A smaller backward step of the clock, in ns, is an adjustment; the recorder uses the same limit.
 _ADJUSTMENT = 1_000_000_000
 
 
 class RecordingError(ValueError):
-    """A recording cannot be read, or lacks what is needed; the message says what."""
+    """A recording cannot be read, or lacks required data; the message describes the fault."""
 
 
 class BagReader:
     """
-    A recording, open for reading; a context manager.
+    Recording opened for reading; a context manager.
 
     :param path: A rosbag2 folder, or one of its files.
-    :raises RecordingError: Where it is no bag, empty, damaged, or of a clock that was set back.
+    :raises RecordingError: If it is not a bag, empty or damaged, or its clock was set back.
 
-    :ivar files: The files that it consists of.
-    :ivar lost: Bytes at the end of a file cut short that could not be read.
-    :ivar notes: What else there is to know of it.
+    :ivar files: Files of the recording.
+    :ivar lost: Bytes at the end of a truncated file that could not be read.
+    :ivar notes: Warnings about the recording.
     """
 
-    #: What is raised; the message says what was found, and what to do.
+    #: Exception to raise; its message says what was found, and what to do.
     error: type[ValueError] = RecordingError
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +71,7 @@ class BagReader:
                 raise self.error(
                     f'{error.filename or path}: cannot be read: {error.strerror or error}; '
                     f'{_remedy(error)}') from error
-            self._look()
+            self._check()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Any:
@@ -89,22 +89,22 @@ class BagReader:
         return found
 
     def count(self, topic: str) -> int:
-        """Count the messages of a topic; 0 where it is not in the bag."""
+        """Return the number of messages of a topic; 0 if the bag does not have it."""
         return sum(
             storage.counts[number] for storage, number, channel in self._channels()
             if channel.topic == topic)
 
     def require(self, topic: str, kind: str, where: str) -> None:
         """
-        See that a topic is there, with its type.
+        Check that a topic is present with the expected type.
 
-        :param where: File, line and key that ask for it.
-        :raises RecordingError: Where it is missing or of another type.
+        :param where: File, line and key that require it.
+        :raises RecordingError: If it is missing or has another type.
         """
         types = self.types
         if topic not in types:
             raise self.error(
-                f'{self.path}: the topic {topic} is missing, which {where} asks for; '
+                f'{self.path}: the topic {topic} is missing, required by {where}; '
                 f'{nearest(topic, types)}; --namespace names a namespace')
         if kind not in types[topic]:
             raise self.error(
@@ -112,16 +112,16 @@ class BagReader:
                 f'{where} says')
         if others := types[topic] - {kind}:
             self.notes.append(
-                f'{self.path}: {topic}: messages of type {listed(sorted(others))} are passed '
-                f'over, expected {kind}, as {where} says')
+                f'{self.path}: {topic}: messages of type {listed(sorted(others))} are '
+                f'skipped, expected {kind}, as {where} says')
 
     def messages(self, topics: Mapping[str, str]) -> Iterator[tuple[str, int, Any]]:
         """
         Read messages in the order in which they were received.
 
         :param topics: Message types by topic.
-        :return: Topic, time of reception in ns, message.
-        :raises RecordingError: Where a type is unknown, or the file is damaged.
+        :return: Topic, reception time in ns, and message.
+        :raises RecordingError: If a type is unknown, or the file is damaged.
         """
         store = get_typestore(Stores.EMPTY)
         wanted = [
@@ -138,8 +138,8 @@ class BagReader:
                     f'{printable(channel.type)}, {error}') from error
             if not is_usual(store, channel.type):
                 self.notes.append(
-                    f'{self.path}: its definition of {channel.type} is not that of ROS 2 Jazzy; '
-                    'messages are read as it says')
+                    f'{self.path}: its definition of {channel.type} differs from that of ROS 2 '
+                    'Jazzy; messages are read with the recorded one')
         is_packed = self._metadata.compression == 'message'
         try:
             for channel, received, raw in heapq.merge(*(
@@ -152,7 +152,7 @@ class BagReader:
             raise
         except OSError as error:
             raise self.error(f'{self.path}: cannot be read: {error}') from error
-        except Exception as error:  # rosbags fails in as many ways as bytes can be damaged
+        except Exception as error:  # damaged bytes make rosbags raise any kind of error
             raise self.error(
                 f'{self.path}: found damaged messages: {printable(error, 300)}; copy it again'
             ) from error
@@ -166,20 +166,20 @@ class BagReader:
                 yield wanted[number], received, raw
 
     def _channels(self) -> Iterator[tuple[McapFile | DatabaseFile, int, Channel]]:
-        """Go through the channels of all files."""
+        """Iterate over the channels of all files."""
         for storage in self._storages:
             for number, channel in storage.channels.items():
                 yield storage, number, channel
 
     def _require_cdr(self, channel: Channel) -> None:
-        """See that the messages of a topic are ROS 2's."""
+        """Check that the messages of a topic have the encoding of ROS 2."""
         if channel.encoding != 'cdr':
             raise self.error(
                 f'{self.path}: {printable(channel.topic)}: found messages in '
-                f'{quoted(channel.encoding)}, expected cdr, as ROS 2 has them')
+                f'{quoted(channel.encoding)}, expected cdr, the encoding of ROS 2')
 
     def _find(self) -> tuple[list[Path], BagMetadata]:
-        """Find the files of the bag, and what the folder says of them."""
+        """Find the files of the bag, and read the folder's metadata."""
         if not self.path.exists():
             raise self.error(f'{self.path}: found no such file or folder')
         if not self.path.is_dir():
@@ -201,7 +201,7 @@ class BagReader:
             if not reason and there[0].suffix not in ENDINGS:
                 raise self.error(
                     f'{there[0]}: found a compressed file that cannot be read as part of its '
-                    f'folder ({error}); decompress it with `zstd -d`, and give what comes out'
+                    f'folder ({error}); decompress it with `zstd -d`, and pass the result'
                 ) from error
         for names, what in (
                 ([file.name for file in files if file not in there], 'names'),
@@ -211,12 +211,12 @@ class BagReader:
                 reason += ', which is missing' if what == 'names' else ', which is there'
         if reason:
             raise self.error(
-                f'{self.path}: cannot be read as a whole ({reason}); give its files one by one: '
+                f'{self.path}: cannot be read as a whole ({reason}); pass its files one by one: '
                 f'{listed(file.name for file in there)}')
         return [self._require_file(file) for file in files], metadata
 
     def _require_file(self, path: Path) -> Path:
-        """See that a file can be one of a bag's."""
+        """Check that a file can belong to a bag."""
         suffixes = [*path.suffixes[-2:]] if path.suffix == '.zstd' else [path.suffix]
         if suffixes[0] not in ENDINGS or (len(suffixes) > 1 and path == self.path):
             raise self.error(
@@ -242,53 +242,53 @@ class BagReader:
             raise self.error(f'{file}: {error}') from error
         except McapError as error:
             raise self._damaged(
-                file, error, ', or take what is whole of it with `mcap recover`') from error
+                file, error, ', or recover its intact part with `mcap recover`') from error
         except Exception as error:  # rosbags, as above
             remedy = f', or try `sqlite3 {file.name} .recover`' if '.db3' in file.name else ''
             raise self._damaged(file, error, remedy) from error
 
     def _damaged(self, file: Path, error: Exception, remedy: str) -> ValueError:
-        """Say that a file is damaged."""
+        """Make the error for a damaged file."""
         return self.error(
             f'{file}: found a file that is damaged: {printable(error, 300)}; copy it again'
             f'{remedy}')
 
-    def _look(self) -> None:
-        """See that all files together are a recording."""
+    def _check(self) -> None:
+        """Check that all files together are a recording."""
         self.lost = sum(storage.lost for storage in self._storages)
         total: Counter[str] = Counter()
         for storage, number, channel in self._channels():
             total[channel.topic] += storage.counts[number]
         if not total.total():
             raise self.error(
-                f'{self.path}: found a file that was cut short, and nothing of it can be read'
+                f'{self.path}: found a truncated file, of which nothing can be read'
                 if self.lost else
-                f'{self.path}: found a bag without a message, expected a recording')
+                f'{self.path}: found a bag without messages, expected a recording')
         latest = 0
         for storage in self._storages:
             back = max(storage.set_back, latest - storage.earliest)
             if back > _ADJUSTMENT:
                 raise self.error(
                     f'{self.path}: found a clock that was set back by {back * 1e-9:.3f} s while '
-                    'it was recorded, so that messages of two times are mixed; record again, or '
-                    'write what is before and after into two bags')
+                    'it was recorded, so that messages from different times are mixed; record '
+                    'again, or split the recording into two bags at that time')
             latest = max(latest, storage.latest)
         expected = self._metadata.messages
         if expected is not None and expected != total.total() and not self.lost:
             self.notes.append(
-                f'{self.path}: found {total.total()} messages, expected the {expected} of '
+                f'{self.path}: found {total.total()} messages, expected {expected} from '
                 'metadata.yaml')
         if not all(storage.has_checksums for storage in self._storages):
             self.notes.append(
-                f'{self.path}: has no checksums, so that a changed number would not be noticed '
+                f'{self.path}: has no checksums, so a changed value would go unnoticed '
                 f'(in an mcap file, CRCs; beside a database, {SUMS})')
 
 
 def _remedy(error: OSError) -> str:
-    """Say what to do about a file that cannot be read or copied."""
+    """Return the remedy for a file that cannot be read or copied."""
     if error.errno in (28, 122):  # ENOSPC, EDQUOT
         return (
-            f'a recording that was not ended, or is compressed, is unpacked in '
+            f'an interrupted or compressed recording is unpacked in '
             f'{tempfile.gettempdir()}, which is full; make room there, or set TMPDIR to a folder '
-            'with more')
-    return 'the file need not be damaged'
+            'with more space')
+    return 'the file itself may be intact'

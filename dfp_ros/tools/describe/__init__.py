@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A policy file for people, and a robot description scaffolded from topics.
+Policy file summaries, and robot descriptions scaffolded from topics.
 
 Imports :mod:`dfp_ros.tools.preflight` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Looks at a robot's topics for some seconds, and commands nothing."""
+"""Survey of a robot's topics by listening, without publishing anything."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ from dfp_ros.node.ros.urdf_topic import TOPIC as URDF_TOPIC
 from dfp_ros.tools.describe.survey import PublishedTopic, Survey, TakenTopic
 from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
 
-# Topics that are listened to at most; a robot with more has its own reasons.
+# Largest number of topics to subscribe to.
 MOST_TOPICS = 200
 _MOST_BYTES = 1 << 20
-# JointStates of a topic that are looked into, for the joints of every node that publishes there.
+# Largest number of JointStates decoded on a topic, to find the joints of every publisher.
 _MOST_READ, _MOST_JOINTS = 500, 200
-_LOOK_AGAIN = 0.25  # s
+_DISCOVERY_PERIOD = 0.25  # s
 _ANSWER = 2.0  # s
-# How ros2_control's controllers say what they take.
+# Parameters of ros2_control's controllers that state their joints and interface.
 _PARAMETERS = ('joints', 'interface_name', 'command_interfaces')
 _UNKNOWN = '_NODE_NAME_UNKNOWN_'
 
 
 class RobotListener:
     """
-    Listens to everything that a description could read.
+    Subscriber to every topic that a description could use.
 
-    :param node: Listens; its namespace is the robot's.
+    :param node: Node for the subscriptions; its namespace is the robot's.
     """
 
     def __init__(self, node: Node) -> None:
-        """Listen to the URDF; the rest is found in :meth:`listen`."""
+        """Subscribe to the URDF; :meth:`listen` finds the other topics."""
         self._node = node
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
@@ -66,29 +66,29 @@ class RobotListener:
 
     def listen(self, seconds: float) -> Survey:
         """
-        Listen.
+        Survey the topics.
 
-        :param seconds: How long.
-        :return: What was found.
+        :param seconds: Duration.
+        :return: The survey.
         :raises ExternalShutdownException: If a signal ends it.
         """
         begin = time.monotonic()
-        look = begin
+        next_discovery = begin
         while (now := time.monotonic()) < begin + seconds and rclpy.ok(context=self._node.context):
-            if now >= look:
-                self._look_around()
-                look = now + _LOOK_AGAIN
-            self._executor.spin_once(min(_LOOK_AGAIN, begin + seconds - now))
+            if now >= next_discovery:
+                self._discover()
+                next_discovery = now + _DISCOVERY_PERIOD
+            self._executor.spin_once(min(_DISCOVERY_PERIOD, begin + seconds - now))
         if not rclpy.ok(context=self._node.context):
             raise ExternalShutdownException
         return self._sum_up(seconds)
 
     def close(self) -> None:
-        """Let the node go."""
+        """Destroy the subscriptions."""
         self._executor.shutdown()
 
-    def _look_around(self) -> None:
-        """Subscribe to what has come since the last time."""
+    def _discover(self) -> None:
+        """Subscribe to topics that appeared since the last call."""
         for topic, kinds in self._node.get_topic_names_and_types():
             if topic in self._heard or len(self._heard) >= MOST_TOPICS:
                 continue
@@ -101,7 +101,7 @@ class RobotListener:
             except DescriptionError:
                 continue
             heard = self._heard[topic] = _Heard(message_type)
-            # What is kept for who comes later is asked for; anything else comes anyhow.
+            # Latched messages must be requested; any others arrive anyway.
             is_latched = all(
                 end.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
                 for end in publishers)
@@ -112,7 +112,7 @@ class RobotListener:
                 else DurabilityPolicy.VOLATILE), raw=True)
 
     def _ends(self, topic: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """List who publishes a topic, and who listens to it, without this node."""
+        """List publishers and subscribers of a topic, without this node."""
         own = self._node.get_fully_qualified_name()
         found = []
         for infos in (
@@ -123,7 +123,7 @@ class RobotListener:
         return found[0], found[1]
 
     def _sum_up(self, seconds: float) -> Survey:
-        """Put together what was heard and seen."""
+        """Summarise what was received."""
         published, taken, left_out = [], [], {}
         for topic, kinds in sorted(self._node.get_topic_names_and_types()):
             publishers, subscribers = self._ends(topic)
@@ -147,7 +147,7 @@ class RobotListener:
 
     def _published(
             self, topic: str, kind: str, publishers: tuple[str, ...]) -> PublishedTopic:
-        """Say what is known of a topic that was listened to."""
+        """Summarise a topic that was subscribed to."""
         heard = self._heard[topic]
         offered = [
             end.qos_profile for end in self._node.get_publishers_info_by_topic(topic)]
@@ -159,7 +159,7 @@ class RobotListener:
             heard.count, heard.rate, heard.message())
 
     def _ask(self, taken: TakenTopic) -> TakenTopic:
-        """Ask the controller that listens to a topic which joints it takes."""
+        """Ask the controller that subscribes to a topic which joints it takes."""
         for name in taken.subscribers[:4]:
             if _UNKNOWN in name:
                 continue
@@ -176,13 +176,13 @@ class RobotListener:
         return taken
 
     def _call(self, client: Any) -> dict[str, tuple[str, ...]] | None:
-        """Get the parameters of one node, as far as it has them; None where it does not answer."""
+        """Get the parameters of one node that it has; None if it does not answer."""
         deadline = time.monotonic() + _ANSWER
         while not client.service_is_ready():
             if time.monotonic() > deadline:
                 return None
             self._executor.spin_once(0.05)
-        # One that is not declared can make all of an answer empty, so each is asked for alone.
+        # An undeclared parameter can make a whole answer empty, so each is requested separately.
         found: dict[str, tuple[str, ...]] = {}
         for name in _PARAMETERS:
             future = client.call_async(GetParameters.Request(names=[name]))
@@ -197,24 +197,24 @@ class RobotListener:
         return found
 
     def _take_urdf(self, message: String) -> None:
-        """Keep the URDF."""
+        """Store the URDF."""
         self._urdf = message.data
 
     def _relative(self, topic: str) -> str:
-        """Write a topic's name as a description has it."""
+        """Return a topic's name as a description writes it."""
         prefix = self._node.get_namespace().rstrip('/') + '/'
         return topic[len(prefix):] if topic.startswith(prefix) else topic
 
 
 class _Heard:
     """
-    What came on one topic.
+    Messages received on one topic.
 
-    :param message_type: Class of its messages.
+    :param message_type: Message class.
     """
 
     def __init__(self, message_type: Any) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._message_type = message_type
         self._newest = b''
         self._first = self._last = 0.0
@@ -222,7 +222,7 @@ class _Heard:
         self.count = 0
 
     def receive(self, message: bytes) -> None:
-        """Count a message, and keep it as it is."""
+        """Count a message, and store it serialised."""
         now = time.monotonic()
         self._first = self._first or now
         self._last = now
@@ -233,16 +233,16 @@ class _Heard:
 
     @property
     def rate(self) -> float | None:
-        """Messages a second; None for fewer than two."""
+        """Messages per second; None for fewer than two."""
         took = self._last - self._first
         return (self.count - 1) / took if self.count > 1 and took > 0 else None
 
     def message(self) -> Any:
         """
-        Read the newest message; None where none came, or it cannot be read.
+        Deserialise the newest message; None if there is none, or it is malformed.
 
-        A JointState has the joints of all that came: an arm and its gripper may publish on one
-        topic, each its own.
+        A JointState has the joints of all messages received: an arm and its gripper may publish
+        their joints separately on one topic.
         """
         message = self._read()
         if message is not None and self._joints:
@@ -250,7 +250,7 @@ class _Heard:
         return message
 
     def _note_joints(self, message: Any) -> None:
-        """Note the joints of a message that has a position for each."""
+        """Collect the joints of a message that has a position for each."""
         if message is None or len(message.name) != len(message.position):
             return
         for name, position in zip(message.name, message.position, strict=True):
@@ -258,17 +258,17 @@ class _Heard:
                 self._joints[name] = position
 
     def _read(self) -> Any:
-        """Read the newest message as it is."""
+        """Deserialise the newest message."""
         if not self._newest:
             return None
         try:
             return deserialize_message(self._newest, self._message_type)
-        except Exception:  # somebody else wrote it; that it is no such message is all there is
+        except Exception:  # any fault of deserialisation: the message is malformed
             return None
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    """Read a parameter that is text, or a list of texts."""
+    """Return a parameter that is a string or a list of strings."""
     if value.type == ParameterType.PARAMETER_STRING_ARRAY:
         return tuple(value.string_array_value)
     return (value.string_value,) if value.type == ParameterType.PARAMETER_STRING and (

@@ -12,14 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Print a policy file for people, or write a robot description from the topics that are there.
+Summary of a policy file, or a robot description scaffolded from the topics found.
 
-``ros2 run dfp_ros describe cube_single``: what the policy sees, what its actions mean, its period
-and bounds, and where it came from.
+``ros2 run dfp_ros describe cube_single``: observation, action, control period, bounds and
+provenance of a policy.
 
 ``ros2 run dfp_ros describe --out my_robot.yaml``: listens for some seconds, commands nothing, and
-writes a robot description; what topics cannot say is marked FILL_IN, and nothing takes the file
-while a mark is left.
+writes a robot description; what topics do not tell is marked FILL_IN, and no command accepts the
+file while a mark is left.
 """
 
 from __future__ import annotations
@@ -42,31 +42,31 @@ from dfp_ros.tools.describe.policy_table import describe_policy_file
 
 
 class OutputError(ValueError):
-    """The description cannot be written there; the message says why."""
+    """The description cannot be written; the message says why."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line, without ROS's part of it."""
+    """Parse the command line, without ROS arguments."""
     parser = argparse.ArgumentParser(
         prog='describe', description=(__doc__ or '').strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='Names, namespace and domain are those of ROS: --ros-args -r __ns:=/left')
+        epilog='ROS arguments set the namespace and remap names: --ros-args -r __ns:=/left')
     parser.add_argument(
-        'policy', nargs='?', help='a policy file, or the bare name of one in models: print it')
+        'policy', nargs='?', help='policy file to print, or the bare name of one in models')
     parser.add_argument(
         '--out', type=Path, help='robot description to write (default: standard output)')
     parser.add_argument(
-        '--force', action='store_true', help='write --out though there is such a file')
-    parser.add_argument('--name', help="the robot's name; that of the file, by default")
+        '--force', action='store_true', help='overwrite an existing --out')
+    parser.add_argument('--name', help="the robot's name (default: that of the file)")
     parser.add_argument(
-        '--seconds', type=float, default=5.0, help='how long to listen (default: 5)')
+        '--seconds', type=float, default=5.0, help='seconds to listen (default: 5)')
     words = sys.argv if arguments is None else ['describe', *arguments]
     asked = parser.parse_args(own_words(words)[1:])
     if not 0.5 <= asked.seconds <= 600:
         parser.error(f'--seconds: found {asked.seconds:g}, expected 0.5 to 600')
     if asked.policy and (asked.out or asked.name):
         parser.error(
-            'found a policy with --out or --name; a policy is printed, a robot is written down')
+            'found a policy with --out or --name, which apply to robot descriptions only')
     if asked.name is not None and not re.fullmatch(r'[\w .-]{1,100}', asked.name):
         parser.error('--name: expected 1 to 100 letters, digits, "_", "-", "." or spaces')
     return asked
@@ -74,10 +74,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def describe_policy(name: str) -> str:
     """
-    Describe a policy file.
+    Summarise a policy file.
 
     :param name: Its path, or a bare name.
-    :raises ValueError: Where it cannot be found or read.
+    :raises ValueError: If it cannot be found or read.
     """
     path = find_shared(name, 'models', '.onnx')
     if path.suffix in ('.yaml', '.yml'):
@@ -89,12 +89,12 @@ def describe_policy(name: str) -> str:
 
 def describe_robot(seconds: float, name: str, arguments: list[str] | None = None) -> str:
     """
-    Write a description of the robot whose topics are there.
+    Write a description of the robot from its topics.
 
-    :param seconds: How long to listen.
+    :param seconds: Seconds to listen.
     :param name: The robot's name.
-    :param arguments: Command line, None for the process's own; ROS takes its part of it.
-    :raises dfp_ros.tools.describe.scaffold.ScaffoldError: Where there is nothing to describe.
+    :param arguments: Command line with ROS arguments; None for that of the process.
+    :raises dfp_ros.tools.describe.scaffold.ScaffoldError: If there is nothing to describe.
     """
     import rclpy
     from rclpy.executors import ExternalShutdownException
@@ -120,9 +120,9 @@ def describe_robot(seconds: float, name: str, arguments: list[str] | None = None
 
 def check_out(path: Path, force: bool) -> None:
     """
-    See before anybody listens whether the result can be written.
+    Check before the survey that the result can be written.
 
-    :raises OutputError: Where it cannot.
+    :raises OutputError: If it cannot.
     """
     folder = path.absolute().parent
     if path.is_dir():
@@ -130,7 +130,7 @@ def check_out(path: Path, force: bool) -> None:
     if path.exists() and not force:
         raise OutputError(
             f'--out: found the file {path}, which may have been edited; name another one, or add '
-            '--force to write over it')
+            '--force to overwrite it')
     if not folder.is_dir():
         raise OutputError(f'--out: there is no folder {folder}')
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -139,12 +139,12 @@ def check_out(path: Path, force: bool) -> None:
 
 def write_out(path: Path, text: str, force: bool) -> None:
     """
-    Write the result, whole or not at all.
+    Write the result atomically.
 
     :param path: The file.
-    :param text: What is in it.
-    :param force: Whether a file that is there may be replaced.
-    :raises OutputError: Where it cannot be written.
+    :param text: Its content.
+    :param force: Whether an existing file may be replaced.
+    :raises OutputError: If it cannot be written.
     """
     try:
         with atomic_path(path, overwrite=force) as partial:
@@ -155,9 +155,9 @@ def write_out(path: Path, text: str, force: bool) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """
-    Print or write.
+    Print a policy file or write a description.
 
-    :return: The exit status: 1 where there was nothing to describe, 2 where it could not be
+    :return: Exit status: 1 if there was nothing to describe, 2 if it could not be
         written or read.
     """
     asked = parse(args)
@@ -174,21 +174,21 @@ def main(args: list[str] | None = None) -> int:
         text = describe_robot(asked.seconds, asked.name or asked.out.stem, args)
         write_out(asked.out, text, asked.force)
         print(
-            f'{asked.out}: {text.count(MARK) - 1} places to fill in, each marked {MARK}; nothing '
-            'takes the file before')
+            f'{asked.out}: {text.count(MARK) - 1} values to fill in, each marked {MARK}; the '
+            'file is rejected until then')
         return 0
     except (PolicyError, SharedFileError, OutputError) as error:
         print(f'describe: {printable(error, 2000)}', file=sys.stderr)
         return 2
     except (ValueError, RuntimeError) as error:
-        # RuntimeError is rclpy's, where ROS cannot be joined.
+        # rclpy raises RuntimeError if it cannot start.
         print(f'describe: {printable(error, 2000)}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('describe: interrupted; nothing was written', file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever read has seen enough; Python's own flush at the end would complain.
+        # The reader closed the pipe; Python's own flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 

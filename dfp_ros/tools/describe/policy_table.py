@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy file for people: what it sees, what its actions mean, and where it came from."""
+"""Summary of a policy file: observation, action and provenance."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from dfp_ros.core.policy.policy_file import PolicyFile
 from dfp_ros.core.text.printable import printable
 from dfp_ros.spec import PolicySpec
 
-# More than this is counted, not printed.
+# Longer lists are abbreviated.
 MOST_NUMBERS = 400
 MOST_FACTS = 120
 
 
 def describe_policy_file(file: PolicyFile) -> str:
     """
-    Write a policy file down in tables.
+    Format a policy file as tables.
 
     :param file: The file.
-    :return: Lines of text; whatever the file holds, they are printable, and not too many.
+    :return: Printable lines of bounded number, also for malicious files.
     """
     spec = file.spec
     observed = [
@@ -42,15 +42,15 @@ def describe_policy_file(file: PolicyFile) -> str:
     return '\n'.join([
         f'Policy {printable(spec.name)}', *_columns(_facts(file)), '',
         f'Observation: {len(observed)} numbers, float32, in the units given; a robot description '
-        'has these fields',
-        'in this order',
+        'must have these',
+        'fields in this order',
         *_columns([
             ('number', 'field', 'unit', 'lowest in data', 'highest in data'), *(
                 (str(number), _member(member, i), printable(member.unit, 20),
                  _number(member.low[i]), _number(member.high[i]))
                 for number, (member, i) in enumerate(observed[:MOST_NUMBERS]))], 3),
         *_left_out(len(observed)), '',
-        f'Action: {len(commanded)} numbers, from -1 to 1; the node commands what they stand for',
+        f'Action: {len(commanded)} numbers, from -1 to 1; the node scales them to these commands',
         *_columns([
             ('number', 'field', 'unit', 'at -1', 'at 1', 'lowest in data', 'highest in data'), *(
                 (str(number), _member(member, i), printable(member.unit, 20),
@@ -65,7 +65,7 @@ def describe_policy_file(file: PolicyFile) -> str:
 
 
 def _facts(file: PolicyFile) -> list[tuple[str, str]]:
-    """List what is said of the policy as a whole."""
+    """List the properties of the policy."""
     spec = file.spec
     return [
         ('file', f'{file.path}, {len(file.content) / 1000:,.0f} kB'),
@@ -74,43 +74,43 @@ def _facts(file: PolicyFile) -> list[tuple[str, str]]:
         ('control period', f'{spec.period * 1e3:.6g} ms ({1 / spec.period:.6g} Hz)'),
         ('horizon', _horizon(spec)),
         ('candidates', f'{spec.candidates} a chunk'
-         + (', of which the critics pick the best' if spec.candidates > 1 else '')),
+         + (', of which the critics choose the best' if spec.candidates > 1 else '')),
         ('noise scale', _number(spec.noise_scale)),
         ('weights', spec.precision)]
 
 
 def _horizon(spec: PolicySpec) -> str:
-    """Say how many actions a chunk has, and how long they last."""
+    """Format the horizon in actions and in seconds."""
     if spec.horizon == 1:
         return '1 action a chunk'
     return f'{spec.horizon} actions a chunk, {spec.horizon * spec.period:.4g} s'
 
 
 def _member(member: Any, index: int) -> str:
-    """Name one number of a field."""
+    """Name one element of a field."""
     name = printable(member.name, 40)
     return f'{name}[{index}]' if member.size > 1 else name
 
 
 def _command(member: Any, index: int, action: float) -> float:
-    """Turn an action into what it commands, in the field's unit."""
+    """Convert an action to its command, in the field's unit."""
     low, high = member.low[index], member.high[index]
     return float(low + (action + 1) / 2 * (high - low))
 
 
 def _number(value: float) -> str:
-    """Write a number with four digits that count."""
+    """Format a number with four significant digits."""
     return f'{value:.4g}' if math.isfinite(value) else str(value)
 
 
 def _left_out(size: int) -> list[str]:
-    """Say how many numbers were not printed."""
+    """Return a line with the number of rows left out."""
     return [f'  ... and {size - MOST_NUMBERS} more'] if size > MOST_NUMBERS else []
 
 
 def _flat(value: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, str]]:
-    """Write nested facts as dotted keys; of what is nested deeper only the size is told."""
-    # What is nested comes after what is not.
+    """Flatten nested facts into dotted keys; deeper levels only give their size."""
+    # Plain values come first.
     for key, item in sorted(value.items(), key=lambda entry: isinstance(entry[1], Mapping)):
         name = f'{prefix}{printable(key, 40)}'
         if isinstance(item, Mapping) and not prefix:
@@ -124,14 +124,14 @@ def _flat(value: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, str
 
 
 def _cut(facts: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Leave out what is too much to read."""
+    """Truncate a long list of facts."""
     if len(facts) <= MOST_FACTS:
-        return facts or [('nothing', 'the file does not say where it came from')]
+        return facts or [('nothing', 'the file has no provenance')]
     return [*facts[:MOST_FACTS], ('...', f'and {len(facts) - MOST_FACTS} more')]
 
 
 def _columns(rows: Sequence[Sequence[str]], texts: int = 9) -> list[str]:
-    """Set rows in columns; after the first ones, which are texts, come numbers."""
+    """Align rows in columns: first text columns, then numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         '  ' + '  '.join(

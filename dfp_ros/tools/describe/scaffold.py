@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A robot description to begin with, written from what a robot's topics say.
+Scaffold of a robot description, written from a survey of the robot's topics.
 
-What they do not say is left open with :data:`dfp_ros.core.description.unfilled.MARK`, and a file
-in which a mark is left is refused by whatever reads it.
+What the topics do not tell is left open with :data:`dfp_ros.core.description.unfilled.MARK`, and
+every reader rejects a file that still contains a mark.
 """
 
 from __future__ import annotations
@@ -37,59 +37,59 @@ _MOST_LEFT_OUT = 50
 
 
 class ScaffoldError(ValueError):
-    """There is nothing to write a description of; the message says what to do."""
+    """There is nothing to describe; the message says what to do."""
 
 
 def write_scaffold(survey: Survey, name: str) -> str:
     """
     Write a description.
 
-    :param survey: What was found.
+    :param survey: The survey.
     :param name: The robot's name.
-    :return: YAML, with comments.
-    :raises ScaffoldError: Where nobody publishes anything that can be read, or nobody listens.
+    :return: YAML with comments.
+    :raises ScaffoldError: If no readable topic has a publisher, or no command topic a subscriber.
     """
     sources = name_sources(survey.published)
     if not sources or not survey.taken:
         missing = ' and '.join(
             words for words, there in (
-                ('no topic that an observation could be read from', sources),
-                ('no topic that somebody takes commands from', survey.taken)) if not there)
+                ('no topic with observations', sources),
+                ('no command topic with a subscriber', survey.taken)) if not there)
         raise ScaffoldError(
             f'found {missing} within {survey.seconds:g} s; start the driver and its controllers, '
-            'and see that `ros2 topic list` shows their topics in this shell (ROS_DOMAIN_ID, '
+            'and check that `ros2 topic list` shows their topics in this shell (ROS_DOMAIN_ID, '
             'ROS_AUTOMATIC_DISCOVERY_RANGE, namespace)')
-    joints, wrong = read_joints(survey.urdf)
+    joints, fault = read_joints(survey.urdf)
     lines = [
-        '# Written by `ros2 run dfp_ros describe` from the topics that were there.',
+        '# Written by `ros2 run dfp_ros describe` from a survey of topics.',
         '#',
-        '# 1. Delete every source and field that the policy is not to see, and every command that',
-        '#    it is not to send. Rename fields as you like, before there is data.',
-        f'# 2. Fill in what the topics do not say: each {MARK}. Nothing takes this file before.',
-        '# 3. Read the limits as though the robot would run into them; begin with low speeds.',
+        '# 1. Delete every source and field that the policy must not see, and every command that',
+        '#    it must not send. Rename fields as you like, before you record data.',
+        f'# 2. Fill in each {MARK}, which topics do not tell. The file is rejected until then.',
+        '# 3. Check the limits as if the robot would reach them; begin with low speeds.',
         '#',
-        '# docs/robot-description.md and docs/robot-commands.md say what the keys mean.',
+        '# docs/robot-description.md and docs/robot-commands.md explain the keys.',
         *pair(0, 'robot', name), '', *line(0, 'sources:')]
     for source, topic in sources.items():
         lines += write_source(source, topic)
-    lines += ['', '# What the policy sees, in this order.', *line(0, 'observation:')]
+    lines += ['', '# Observation of the policy, in this order.', *line(0, 'observation:')]
     for source, topic in sources.items():
         lines += write_fields(source, topic, joints)
-    lines += ['', '# What the policy commands.', *line(0, 'commands:')]
+    lines += ['', '# Commands of the policy.', *line(0, 'commands:')]
     for command, taken in name_commands(survey.taken).items():
         lines += write_command(command, taken, sources, joints)
-    lines += _remarks(survey, wrong)
+    lines += _remarks(survey, fault)
     return '\n'.join(lines) + '\n'
 
 
-def _remarks(survey: Survey, wrong: str) -> list[str]:
-    """Say what is not in the description."""
+def _remarks(survey: Survey, fault: str) -> list[str]:
+    """List what the description leaves out, as comments."""
     remarks = {**survey.left_out, **{
         topic.topic: f'no field is known here for {topic.type}; docs/robot-description.md says '
         'how to write one' for topic in survey.published if not can_be_read(topic)}}
     lines = []
-    if wrong:
-        lines += line(0, f'# Of the robot_description nothing is used: {printable(wrong, 300)}')
+    if fault:
+        lines += line(0, f'# robot_description is not used: {printable(fault, 300)}')
     if remarks:
         lines += ['# Left out:']
         for topic, why in sorted(remarks.items())[:_MOST_LEFT_OUT]:

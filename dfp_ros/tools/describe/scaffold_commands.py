@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Command topics of a description, for what listens on a robot."""
+"""Command topics of a scaffolded description, from the subscribers on a robot."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ TRAJECTORY, TWIST = 'trajectory_msgs/msg/JointTrajectory', 'geometry_msgs/msg/Tw
 _ARRAY = 'std_msgs/msg/Float64MultiArray'
 _STOPS = {'position': 'hold', 'velocity': 'ramp'}
 _UNITS = {'position': {'rad': 'rad', 'm': 'm'}, 'velocity': {'rad': 'rad/s', 'm': 'm/s'}}
-_ACCELERATION = 'how fast its speed may change, a second'
+_ACCELERATION = 'maximum change of speed per second'
 
 
 def name_commands(taken: tuple[TakenTopic, ...]) -> dict[str, TakenTopic]:
-    """Give each topic a name of its own: that of the controller, where one is in the topic's."""
+    """Name each topic: after the controller, if the topic's name contains it."""
     names: dict[str, TakenTopic] = {}
     for topic in taken:
         first, _, rest = topic.topic.strip('/').partition('/')
@@ -46,10 +46,10 @@ def write_command(
     """
     Write one command topic.
 
-    :param name: What the description calls it.
+    :param name: Its name in the description.
     :param topic: The topic.
-    :param sources: Sources by name: where the robot is, is read from one.
-    :param joints: What the URDF says of joints.
+    :param sources: Sources by name, one of which measures the position.
+    :param joints: Joints of the URDF.
     """
     lines = line(2, f'{name}:', f'{listing(topic.subscribers)} listens')
     if topic.publishers:
@@ -66,19 +66,19 @@ def write_command(
     return [
         *lines, *_unknown_kind(), *line(4, 'fields:'), *line(6, f'- action: {action}'),
         *pair(8, 'unit', MARK), *pair(8, 'path', 'data'),
-        *pair(8, 'limit', MARK, 'what an action of 1 commands')]
+        *pair(8, 'limit', MARK, 'command for an action of 1')]
 
 
 def _unknown_kind() -> list[str]:
-    """Ask what the numbers are, on which it depends what stops the robot."""
+    """Leave the kind open, because the stop command depends on it."""
     return [
-        *pair(4, 'kind', MARK, 'position, velocity or other: what the numbers are'),
+        *pair(4, 'kind', MARK, 'meaning of the numbers: position, velocity or other'),
         *pair(4, 'stop', MARK, 'position: hold; velocity: ramp or zero; other: keep')]
 
 
 def _twist(name: str, path: str, kind: str) -> list[str]:
-    """Write the two velocities of a base or a servo."""
-    lines = pair(4, 'frame_id', MARK, 'frame that it is in') if kind != TWIST else []
+    """Write the linear and angular velocity of a base or a servo."""
+    lines = pair(4, 'frame_id', MARK, 'frame of the velocities') if kind != TWIST else []
     lines += [*pair(4, 'kind', 'velocity'), *pair(4, 'stop', 'ramp'), *line(4, 'fields:')]
     for word, unit, member, wheels in (
             ('velocity', 'm/s', 'linear', '[x]'), ('turn_rate', 'rad/s', 'angular', '[z]')):
@@ -86,15 +86,15 @@ def _twist(name: str, path: str, kind: str) -> list[str]:
             *line(6, f'- action: {name}_{word}'), *pair(8, 'unit', unit),
             *pair(8, 'path', f'{path}{member}'), *pair(
                 8, 'components', MARK,
-                f'which of [x, y, z] it takes; {wheels} for two driven wheels'),
+                f'components of [x, y, z] that it takes; {wheels} for two driven wheels'),
             *_limits(None, None, MARK, f'largest speed, in {unit}')]
     return lines
 
 
 def _pose(name: str) -> list[str]:
-    """Write a pose that a servo goes to."""
+    """Write the target pose of a servo."""
     lines = [
-        *pair(4, 'frame_id', MARK, 'frame that the pose is in'), *pair(4, 'kind', 'position'),
+        *pair(4, 'frame_id', MARK, 'frame of the pose'), *pair(4, 'kind', 'position'),
         *pair(4, 'stop', 'hold'), *line(4, 'fields:')]
     for word, unit, path, picks, measured in (
             ('position', 'm', 'pose.position', {'components': ['x', 'y', 'z']},
@@ -105,18 +105,18 @@ def _pose(name: str) -> list[str]:
             *line(6, f'- action: {name}_{word}'), *pair(8, 'unit', unit), *pair(8, 'path', path),
             *(text for key, value in picks.items() for text in pair(8, key, value)),
             *pair(8, 'measured', {'source': MARK, 'path': path, **measured},
-                  'source: where it is now, in the same frame'),
-            *pair(8, 'limit', MARK, 'what an action of 1 commands'), *line(8, 'limits:')]
+                  'source: measured pose in the same frame'),
+            *pair(8, 'limit', MARK, 'command for an action of 1'), *line(8, 'limits:')]
         if word == 'position':
             lines += pair(10, 'position', {'low': MARK, 'high': MARK})
-        lines += pair(10, 'velocity', MARK, 'largest change a second')
+        lines += pair(10, 'velocity', MARK, 'maximum change per second')
     return lines
 
 
 def _joints(
         name: str, topic: TakenTopic, sources: Mapping[str, PublishedTopic],
         joints: dict[str, Joint]) -> list[str]:
-    """Write what a joint controller takes."""
+    """Write the fields of a joint controller."""
     is_array = topic.type == _ARRAY
     interface = topic.interface or ('position' if topic.type == TRAJECTORY else '')
     path = {TRAJECTORY: 'points.positions', JOINT_STATE: 'position', _ARRAY: 'data'}[topic.type]
@@ -127,31 +127,31 @@ def _joints(
     names = topic.joints if len(topic.joints) <= MOST_JOINTS else ()
     is_known = interface in _UNITS
     groups = by_unit(names, joints) if names else [('', ())]
-    for unit, places in groups:
-        members = [names[i] for i in places]
+    for unit, indices in groups:
+        members = [names[i] for i in indices]
         word = {'rad': '_angles', 'm': '_travels'}[unit] if len(groups) > 1 else ''
         said = _UNITS[interface].get(unit) if is_known else None
         lines += [
             *line(6, f'- action: {name}{word or "_targets"}'),
-            *pair(8, 'unit', said or MARK, '' if said else 'rad or m; of velocities rad/s or m/s'),
+            *pair(8, 'unit', said or MARK, '' if said else 'rad or m; velocities: rad/s or m/s'),
             *pair(8, 'path', path)]
         if is_array:
-            lines += pair(8, 'indices', list(places) if names else MARK,
-                          '' if names else 'which elements, such as [0, 1, 2]')
+            lines += pair(8, 'indices', list(indices) if names else MARK,
+                          '' if names else 'indices of the elements, such as [0, 1, 2]')
         else:
-            lines += pair(8, 'joints', members or MARK, '' if names else 'which joints it takes')
+            lines += pair(8, 'joints', members or MARK, '' if names else 'joints that it takes')
         if interface != 'velocity':
             lines += pair(
                 8, 'measured', {
                     'source': _source_of(members, sources), 'path': 'position',
                     'joints': members or MARK},
-                '' if is_known else 'where they are; delete it for velocities')
+                '' if is_known else 'measured position; delete it for velocities')
         known = [joints.get(member, Joint()) for member in members]
         lines += _limits(
             _all([joint.low for joint in known]) if interface != 'velocity' else None,
             _all([joint.high for joint in known]) if interface != 'velocity' else None,
             _all([joint.velocity for joint in known]) or MARK,
-            'of the URDF' if _all([joint.velocity for joint in known]) else 'largest speed',
+            'from the URDF' if _all([joint.velocity for joint in known]) else 'largest speed',
             is_velocity=interface == 'velocity')
     return lines
 
@@ -159,21 +159,21 @@ def _joints(
 def _limits(
         low: list[float] | None, high: list[float] | None, velocity: Any, comment: str,
         is_velocity: bool = True) -> list[str]:
-    """Write the limits of a field; what an action of 1 commands follows from them."""
+    """Write the limits of a field, which also define the command of an action of 1."""
     lines = line(8, 'limits:')
     if not is_velocity:
         is_given = low is not None and high is not None
         lines += pair(
             10, 'position', {
                 'low': low if is_given else MARK, 'high': high if is_given else MARK},
-            'of the URDF' if is_given else 'what it is kept within; delete it for velocities')
+            'from the URDF' if is_given else 'position bounds; delete them for velocities')
     return [
         *lines, *pair(10, 'velocity', velocity, comment),
         *pair(10, 'acceleration', MARK, _ACCELERATION)]
 
 
 def _source_of(members: Sequence[str], sources: Mapping[str, PublishedTopic]) -> str:
-    """Find the source that has all of some joints."""
+    """Find the source that has all of the joints."""
     states = {
         name: read_names(topic) for name, topic in sources.items() if topic.type == JOINT_STATE}
     if members:
@@ -184,6 +184,6 @@ def _source_of(members: Sequence[str], sources: Mapping[str, PublishedTopic]) ->
 
 
 def _all(values: Sequence[float | None]) -> list[float] | None:
-    """Take numbers where there is one of each."""
+    """Return the numbers if none is missing."""
     found = [value for value in values if value is not None]
     return found if found and len(found) == len(values) else None

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a URDF says of joints, as far as it can be believed, for a description to begin with."""
+"""Joint limits of a URDF, as far as plausible, for a scaffolded description."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _UNITS = {'revolute': 'rad', 'continuous': 'rad', 'prismatic': 'm'}
 @dataclass(frozen=True)
 class Joint:
     """
-    A joint; what is not said, or cannot be meant, is None.
+    Joint of a URDF; missing and implausible values are None.
 
-    :param unit: ``rad`` or ``m``; empty for a joint that nobody described.
+    :param unit: ``rad`` or ``m``; empty for a joint that the URDF lacks.
     :param low: Lowest position.
     :param high: Highest position.
     :param velocity: Largest speed.
@@ -46,7 +46,7 @@ def read_joints(urdf: str) -> tuple[dict[str, Joint], str]:
     Read the joints of a URDF.
 
     :param urdf: Its text; empty for none.
-    :return: Joints by name, and what is wrong with the text, empty where nothing is.
+    :return: Joints by name, and the fault of the text; empty if it has none.
     """
     if not urdf:
         return {}, ''
@@ -58,7 +58,7 @@ def read_joints(urdf: str) -> tuple[dict[str, Joint], str]:
 
 
 def _joint(limits: JointLimits) -> Joint:
-    """Take of a joint what can be believed."""
+    """Keep the plausible values of a joint."""
     low, high, velocity = limits.low, limits.high, limits.velocity
     has_range = not limits.position_fault and math.isfinite(low) and math.isfinite(high) and (
         low < high)
@@ -71,12 +71,12 @@ def _joint(limits: JointLimits) -> Joint:
 def by_unit(
         names: Sequence[str], joints: dict[str, Joint]) -> list[tuple[str, tuple[int, ...]]]:
     """
-    Put joints of one unit together.
+    Group joints by unit.
 
     :param names: The joints.
-    :param joints: What is known of joints.
-    :return: Units in order of appearance, each with the places of its joints in ``names``; one
-        empty unit for all of them where one of them is not known.
+    :param joints: Known joints.
+    :return: Units in order of appearance, each with the indices of its joints in ``names``; one
+        empty unit for all of them if one of them is unknown.
     """
     units = [joints.get(name, Joint()).unit for name in names]
     if not all(units):

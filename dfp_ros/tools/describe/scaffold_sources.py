@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Sources and fields of the observation for the topics that a robot publishes."""
+"""Sources and observation fields of a scaffolded description, from the published topics."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _POINT, _PLANE = ['x', 'y', 'z'], ['x', 'y']
 
 
 def _pose(path: str) -> tuple[tuple[str, str, str, dict[str, Any]], ...]:
-    """Position and rotation of a pose."""
+    """Return the fields of a pose: position and rotation."""
     return (
         ('position', 'm', f'{path}position', {'components': _POINT}),
         ('rotation', '1', f'{path}orientation', {'transform': 'rotation_6d'}))
 
 
 def _twist(path: str) -> tuple[tuple[str, str, str, dict[str, Any]], ...]:
-    """Both velocities of a twist."""
+    """Return the fields of a twist: linear and angular velocity."""
     return (
         ('velocity', 'm/s', f'{path}linear', {'components': _POINT}),
         ('turn_rate', 'rad/s', f'{path}angular', {'components': _POINT}))
 
 
-# What is read of a message type: end of the field's name, unit, path, and which numbers.
+# Fields read from a message type: suffix of the field's name, unit, path, and selection.
 _FIELDS: Mapping[str, tuple[tuple[str, str, str, dict[str, Any]], ...]] = {
     'geometry_msgs/msg/Pose': _pose(''),
     'geometry_msgs/msg/PoseStamped': _pose('pose.'),
@@ -75,7 +75,7 @@ _ARRAYS = ('std_msgs/msg/Float64MultiArray', 'std_msgs/msg/Float32MultiArray')
 
 
 def name_sources(published: tuple[PublishedTopic, ...]) -> dict[str, PublishedTopic]:
-    """Give each topic that can be read a name of its own."""
+    """Name each readable topic uniquely."""
     names: dict[str, PublishedTopic] = {}
     for topic in published:
         if can_be_read(topic):
@@ -85,7 +85,7 @@ def name_sources(published: tuple[PublishedTopic, ...]) -> dict[str, PublishedTo
 
 
 def can_be_read(topic: PublishedTopic) -> bool:
-    """Tell whether it is known which numbers a message of this type has."""
+    """Tell whether fields are known for a message type."""
     return topic.type in _FIELDS or topic.type in (*_ARRAYS, JOINT_STATE)
 
 
@@ -94,16 +94,16 @@ def write_source(name: str, topic: PublishedTopic) -> list[str]:
     lines = line(2, f'{name}:', f'published by {listing(topic.publishers)}')
     frame = getattr(getattr(topic.message, 'header', None), 'frame_id', '')
     lines += [*pair(4, 'topic', topic.topic), *pair(4, 'type', topic.type)]
-    # Positions of joints are in no frame, and several drivers may name several.
+    # Joint positions have no frame, and several drivers may set different ones.
     if frame and topic.type != JOINT_STATE:
         lines += pair(4, 'frame_id', frame, 'messages in another frame stop the robot')
     if topic.is_latched and topic.rate is None:
         return [
-            *lines, *line(4, '# Published once, and kept for who comes later: of any age.'),
+            *lines, *line(4, '# Latched (transient local): valid at any age.'),
             *pair(4, 'qos', {
                 'reliability': 'reliable', 'durability': 'transient_local', 'depth': 1})]
     if topic.rate is None:
-        came = 'one message came' if topic.count else 'no message came'
+        came = 'received one message' if topic.count else 'received no message'
         return [*lines, *pair(
             4, 'max_age', MARK, f's: {came}; above this age the robot is stopped')]
     age = max(_LEAST_AGE, float(f'{_PERIODS / topic.rate:.2g}'))
@@ -113,7 +113,7 @@ def write_source(name: str, topic: PublishedTopic) -> list[str]:
 
 def write_fields(
         name: str, topic: PublishedTopic, joints: dict[str, Joint]) -> list[str]:
-    """Write the fields of the observation that one source has."""
+    """Write the observation fields of one source."""
     base = name.removesuffix('_states').removesuffix('_state').removesuffix('_pose')
     if topic.type == JOINT_STATE:
         return _joint_fields(base, name, topic, joints)
@@ -124,7 +124,7 @@ def write_fields(
             'unit of its numbers')
     lines = []
     for end, unit, path, picks in _FIELDS[topic.type]:
-        # A bare Point has no field that is the point; its members are read one by one.
+        # A bare Point has no field for the whole point, so its members are read one by one.
         parts = [(f'{end}_{part}', part, {}) for part in _POINT] if not path else [
             (end, path, picks)]
         for word, where, pick in parts:
@@ -135,7 +135,7 @@ def write_fields(
 
 
 def read_names(topic: PublishedTopic) -> tuple[str, ...]:
-    """Give the joints of a JointState, where its message says them, each with a position."""
+    """Return the joints of a JointState, if it names them, with a position for each."""
     names = tuple(getattr(topic.message, 'name', ()))
     positions = getattr(topic.message, 'position', ())
     if len(names) != len(positions) or len(set(names)) < len(names) or '' in names:
@@ -145,7 +145,7 @@ def read_names(topic: PublishedTopic) -> tuple[str, ...]:
 
 def _joint_fields(
         base: str, source: str, topic: PublishedTopic, joints: dict[str, Joint]) -> list[str]:
-    """Write the joints' positions, those in rad and those in m in fields of their own."""
+    """Write the joint positions, with separate fields for rad and m."""
     names = read_names(topic)
     if not names:
         return _field(
@@ -158,14 +158,14 @@ def _joint_fields(
         lines += _field(
             f'{base}_{word}', unit or MARK, source, 'position',
             {'joints': [names[i] for i in places]},
-            '' if unit else 'rad if they turn, m if they slide; two fields where some do each')
+            '' if unit else 'rad for revolute, m for prismatic joints; two fields if mixed')
     return lines
 
 
 def _field(
         name: str, unit: str, source: str, path: str, picks: Mapping[str, Any],
         comment: str = '') -> list[str]:
-    """Write one field of the observation."""
+    """Write one observation field."""
     return [
         *line(2, f'- name: {flow(name)}'), *pair(4, 'unit', unit, comment),
         *pair(4, 'source', source), *pair(4, 'path', path),

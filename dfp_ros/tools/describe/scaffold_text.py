@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How the parts of a scaffolded description are written: flow YAML, marks and comments."""
+"""YAML text of a scaffolded description: flow style, marks and comments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FLOW_WIDTH = 90
 
 
 def flow(value: Any) -> str:
-    """Write a value as YAML in one line; :data:`MARK` is written plainly."""
+    """Format a value as flow YAML; :data:`MARK` is written without quotes."""
     text: str = yaml.safe_dump(
         value, default_flow_style=True, width=10**9, allow_unicode=False, sort_keys=False)
     return text.removesuffix('...\n').strip()
@@ -38,11 +38,11 @@ def flow(value: Any) -> str:
 
 def line(indent: int, text: str, comment: str = '') -> list[str]:
     """
-    Write a line, with a comment beside it or, where that gets long, above it.
+    Format a line with a comment beside it or, if that gets too long, above it.
 
-    :param indent: Spaces before it.
+    :param indent: Number of spaces before it.
     :param text: YAML.
-    :param comment: Words for people; what they quote is made printable.
+    :param comment: Comment; quoted names are made printable.
     """
     text = ' ' * indent + text
     if not comment:
@@ -53,12 +53,12 @@ def line(indent: int, text: str, comment: str = '') -> list[str]:
 
 
 def pair(indent: int, key: str, value: Any, comment: str = '') -> list[str]:
-    """Write a key with its value; see :func:`line`."""
+    """Format a key and its value; see :func:`line`."""
     return line(indent, f'{key}: {flow(value)}', comment)
 
 
 def unique(wanted: str, taken: Iterable[str]) -> str:
-    """Make a name out of the parts of a topic's, which is not taken yet."""
+    """Make a unique name from the parts of a topic's name."""
     name = re.sub(r'\W+', '_', wanted).strip('_')[:_LONGEST_NAME] or 'topic'
     names, number = set(taken), 2
     found = name
@@ -68,7 +68,7 @@ def unique(wanted: str, taken: Iterable[str]) -> str:
 
 
 def listing(names: Sequence[str], most: int = 6) -> str:
-    """Write names for a comment, the first of them."""
+    """List the first names for a comment."""
     shown = ', '.join(printable(name, 60) for name in names[:most])
     return shown + (f' and {len(names) - most} more' if len(names) > most else '')
 

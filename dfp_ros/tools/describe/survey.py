@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is there of a robot: its topics, who publishes and takes them, and a message of each."""
+"""Survey of a robot: its topics, their publishers and subscribers, and a message of each."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from typing import Any
 @dataclass(frozen=True)
 class PublishedTopic:
     """
-    A topic that somebody publishes.
+    Published topic.
 
-    :param topic: Its name, relative to the namespace where it is in it.
+    :param topic: Its name, relative to the namespace if it is inside it.
     :param type: Message type.
     :param publishers: Full names of the nodes that publish it.
-    :param is_reliable: Whether all of them offer to repeat what gets lost.
-    :param is_latched: Whether all of them keep what they published for who comes later.
-    :param count: Messages that came.
-    :param rate: Messages a second; None for fewer than two.
-    :param message: The newest message; None where none came or could be read.
+    :param is_reliable: Whether all of them offer reliable delivery.
+    :param is_latched: Whether all of them are transient local (latched).
+    :param count: Number of messages received.
+    :param rate: Messages per second; None for fewer than two.
+    :param message: Newest message; None if none was received and readable.
     """
 
     topic: str
@@ -48,14 +48,14 @@ class PublishedTopic:
 @dataclass(frozen=True)
 class TakenTopic:
     """
-    A topic that somebody takes commands from.
+    Topic with a subscriber that takes commands.
 
-    :param topic: Its name, relative to the namespace where it is in it.
+    :param topic: Its name, relative to the namespace if it is inside it.
     :param type: Message type.
-    :param subscribers: Full names of the nodes that listen.
+    :param subscribers: Full names of the nodes that subscribe.
     :param publishers: Full names of the nodes that publish it now.
-    :param joints: Joints that a controller says it takes, in order; empty where it says none.
-    :param interface: What it says they are, for example ``position``; empty where it does not.
+    :param joints: Joints of the controller, in order; empty if it does not state any.
+    :param interface: Command interface, for example ``position``; empty if it is not stated.
     """
 
     topic: str
@@ -69,13 +69,13 @@ class TakenTopic:
 @dataclass(frozen=True)
 class Survey:
     """
-    Everything that was found.
+    Everything found.
 
-    :param published: Topics that observations may come from.
-    :param taken: Topics that commands may go to.
-    :param left_out: Other topics, and why they are left out.
-    :param urdf: The robot's URDF; empty where nobody publishes it.
-    :param seconds: How long was listened.
+    :param published: Candidates for sources.
+    :param taken: Candidates for command topics.
+    :param left_out: Other topics, with the reason for leaving them out.
+    :param urdf: The robot's URDF; empty if it is not published.
+    :param seconds: Duration of the survey.
     """
 
     published: tuple[PublishedTopic, ...] = ()

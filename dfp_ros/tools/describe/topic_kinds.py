@@ -11,25 +11,25 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which topics a robot description could have as a source, and which as a command."""
+"""Classification of topics: source, command, or neither."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Nodes of this package, which listen and decide, but are no part of the robot.
+# Nodes of this package, which are not part of the robot.
 _OURS = ('dfp_policy', 'dfp_recorder', 'dfp_preflight', 'dfp_describe', 'mark_episodes')
 _PLUMBING = (
     'rosout', 'parameter_events', 'clock', 'robot_description', 'diagnostics',
     'diagnostics_agg', 'diagnostics_toplevel_state', 'tf', 'tf_static', 'episode_marks')
-# What a controller, a base or a servo takes.
+# Message types that a controller, a base or a servo takes.
 COMMANDS = (
     'trajectory_msgs/msg/JointTrajectory', 'std_msgs/msg/Float64MultiArray',
     'geometry_msgs/msg/Twist', 'geometry_msgs/msg/TwistStamped',
     'geometry_msgs/msg/PoseStamped', 'sensor_msgs/msg/JointState',
     *(f'std_msgs/msg/{kind}' for kind in (
         'Float64', 'Float32', 'Bool', 'Int8', 'Int16', 'Int32', 'UInt8', 'UInt16', 'UInt32')))
-# Of these, what somebody listens to is a command though somebody publishes it, such as an
+# A topic of these types with a subscriber is a command even if it has a publisher, such as an
 # operator's controls.
 _COMMANDS_ALWAYS = COMMANDS[:4]
 _LEFT_OUT = {
@@ -43,7 +43,7 @@ SOURCE, COMMAND = 'source', 'command'
 
 
 def is_ours(node: str) -> bool:
-    """Tell whether a node is one of this package's, by its full name."""
+    """Tell whether a node, given by its full name, is one of this package's."""
     return node.rpartition('/')[2] in _OURS
 
 
@@ -51,14 +51,14 @@ def classify(
         topic: str, kind: str, publishers: Sequence[str], subscribers: Sequence[str],
 ) -> tuple[str, str]:
     """
-    Tell what a topic can be in a description.
+    Classify a topic for a description.
 
     :param topic: Its full name.
     :param kind: Message type.
     :param publishers: Full names of the nodes that publish it.
-    :param subscribers: Full names of the nodes that listen to it.
-    :return: :data:`SOURCE` or :data:`COMMAND`, or nothing, and then why it is neither; both are
-        empty for what nobody wants to hear of.
+    :param subscribers: Full names of the nodes that subscribe to it.
+    :return: :data:`SOURCE` or :data:`COMMAND`; or nothing and the reason, which is empty if the
+        topic is not worth mentioning.
     """
     name = topic.rpartition('/')[2]
     publishers = [node for node in publishers if not is_ours(node)]
@@ -73,7 +73,7 @@ def classify(
     if publishers:
         return SOURCE, ''
     if name == 'joint_states':
-        return '', 'somebody listens, but nobody publishes it: start what does'
+        return '', 'it has subscribers but no publisher: start the publisher'
     if kind in COMMANDS:
         return COMMAND, ''
-    return '', 'somebody listens to it; no command that is written down here is of this type'
+    return '', 'it has subscribers, but its type is no known command type'

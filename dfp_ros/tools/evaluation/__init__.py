@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Success of a policy counted on a robot.
+Success rate of a policy, counted on a robot.
 
 Imports :mod:`dfp_ros.tools.describe` and what is below it.
 """

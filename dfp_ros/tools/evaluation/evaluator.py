@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Runs episodes on a robot whose policy node is active, and counts the successes."""
+"""Episodes on a robot with an active policy node, and the count of successes."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ _KEYS = {'y': SUCCESS, 'n': FAILURE}
 
 
 class Ended(Exception):
-    """The operator, or a signal, ends the evaluation."""
+    """The operator or a signal ended the evaluation."""
 
 
 class _Abandoned(Exception):
-    """The episode does not count."""
+    """The current episode does not count."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """
-    How episodes are run.
+    Settings of the episodes.
 
-    :param episodes: How many are to count.
-    :param seconds: After how long one is a failure; 0 for never.
+    :param episodes: Number of episodes that count.
+    :param seconds: Time limit of an episode, after which it is a failure; 0 for none.
     :param scene: A service (std_srvs/Trigger) that prepares the next episode; empty for none.
-    :param settle: Seconds from then to the start.
-    :param release: Whether the policy node is inactive in between, so that others may command.
+    :param settle: Seconds from the answer of ``scene`` to the start.
+    :param release: Whether to deactivate the policy node between episodes, for others to command.
     :param policy_node: The policy node's name.
     """
 
@@ -77,24 +77,24 @@ class Plan:
 
 class RobotEvaluator:
     """
-    Runs episodes.
+    Runner of the episodes.
 
     The robot is stopped, with the policy node's ``~/stop``, before the first episode, between
     two, and at the end. An episode begins with ``~/reset`` and ``~/resume``.
 
-    :param node: Talks to the policy node, and listens to marks.
-    :param plan: How episodes are run.
-    :param keys: Returns the next key that was pressed, or nothing.
-    :param is_ending: Whether a signal came.
+    :param node: Node for the services of the policy node and for the marks.
+    :param plan: Settings of the episodes.
+    :param keys: Returns the next key pressed, or nothing.
+    :param is_ending: Whether a signal arrived.
     :param say: Prints a line.
 
-    :ivar is_released: Whether the policy node is inactive at the moment.
+    :ivar is_released: Whether the policy node is inactive at present.
     """
 
     def __init__(
             self, node: Node, plan: Plan, keys: Callable[[], str], is_ending: Callable[[], bool],
             say: Callable[[str], None]) -> None:
-        """Make clients and subscriptions."""
+        """Create clients and subscriptions."""
         self._node, self._plan, self._say = node, plan, say
         self._keys, self._is_ending = keys, is_ending
         name = plan.policy_node
@@ -121,14 +121,14 @@ class RobotEvaluator:
         """
         Find the policy node, and stop the robot.
 
-        :raises EvaluationError: Where it is not there.
+        :raises EvaluationError: If it is not there.
         """
         stop = self._triggers['stop']
         deadline = time.monotonic() + _ANSWER
         while self._status is None or not stop.service_is_ready():
             if time.monotonic() > deadline:
                 raise EvaluationError(
-                    f'policy node {self._plan.policy_node!r}: it is not there; start it, or name '
+                    f'policy node {self._plan.policy_node!r}: not found; start it, or name '
                     'another one with --policy-node')
             self._spin()
             if self._is_ending():
@@ -141,12 +141,12 @@ class RobotEvaluator:
 
     def run(self, evaluation: RobotEvaluation, path: Path) -> None:
         """
-        Run episodes until as many count as are asked for; each is kept when it ends.
+        Run episodes until enough of them count; each is written to the file when it ends.
 
-        :param evaluation: Gets them.
+        :param evaluation: Collects the episodes.
         :param path: Its file.
-        :raises Ended: Where the operator or a signal ends it.
-        :raises EvaluationError: Where it cannot go on.
+        :raises Ended: If the operator or a signal ends it.
+        :raises EvaluationError: If it cannot continue.
         """
         evaluation.write(path)
         while not evaluation.is_complete:
@@ -171,7 +171,7 @@ class RobotEvaluator:
                 f'{evaluation.solved} solved so far')
 
     def stop(self) -> bool:
-        """Stop the robot at the end; False where the policy node does not answer."""
+        """Stop the robot at the end; False if the policy node does not answer."""
         try:
             if not self.is_released:
                 self._call('stop')
@@ -180,11 +180,11 @@ class RobotEvaluator:
         return True
 
     def close(self) -> None:
-        """Let the node go."""
+        """Destroy the node."""
         self._executor.shutdown()
 
     def _prepare(self, evaluation: RobotEvaluation) -> None:
-        """Have the scene set, and wait for the start; the robot is stopped."""
+        """Have the scene prepared, and wait for the start while the robot is stopped."""
         if self._plan.release:
             self._transition(Transition.TRANSITION_DEACTIVATE)
             self.is_released = True
@@ -204,7 +204,7 @@ class RobotEvaluator:
             self.is_released = False
 
     def _wait_for_start(self, evaluation: RobotEvaluation) -> None:
-        """Wait for the operator's key, or for somebody else's mark."""
+        """Wait for the operator's key, or for a mark from another node."""
         while True:
             pressed = self._poll(evaluation)
             while self._marks:
@@ -228,21 +228,21 @@ class RobotEvaluator:
             pressed = self._poll(evaluation)
             seconds = time.monotonic() - begin
             if pressed == 'a':
-                raise _Abandoned('given up by the operator')
+                raise _Abandoned('abandoned by the operator')
             ended = ''
             if pressed in _KEYS:
                 mark, ended = _KEYS[pressed], 'operator'
             while self._marks and not ended:
                 mark = self._marks.popleft()
                 if mark == START:
-                    # Whoever sets the scene has begun anew; so do we.
+                    # The scene's operator restarted the episode, so it starts again here.
                     self._marks.appendleft(START)
-                    raise _Abandoned('it was begun anew')
+                    raise _Abandoned('it was restarted')
                 ended = 'mark'
             if not ended and self._plan.seconds and seconds >= self._plan.seconds:
                 mark, ended = FAILURE, 'time'
             if ended:
-                # The robot first; who records is told then.
+                # Stop the robot first; then publish the mark.
                 self._call('stop')
                 if ended != 'mark':
                     self._mark(mark)
@@ -252,11 +252,11 @@ class RobotEvaluator:
 
     def _poll(self, evaluation: RobotEvaluation) -> str:
         """
-        Take what comes for a moment.
+        Process messages and keys for a moment.
 
-        :return: The key that was pressed, or nothing.
-        :raises Ended: Where somebody wants it to end.
-        :raises EvaluationError: Where the policy node is gone, or another policy runs.
+        :return: The key pressed, or nothing.
+        :raises Ended: If the operator or a signal ends the evaluation.
+        :raises EvaluationError: If the policy node is gone, or runs another policy.
         """
         self._spin()
         if self._is_ending():
@@ -269,8 +269,8 @@ class RobotEvaluator:
             self._seen = now
         elif now > self._seen + _GONE:
             raise EvaluationError(
-                f'policy node {self._plan.policy_node!r}: it is gone; look at the robot, which '
-                'nobody commands')
+                f'policy node {self._plan.policy_node!r}: it is gone; check the robot, which '
+                'receives no commands')
         status = self._status or {}
         evaluation.require_same(policy_of(status), status['robot'])
         changed = sorted(
@@ -278,11 +278,11 @@ class RobotEvaluator:
             if key != 'noise_seed' and evaluation.settings.get(key) != value)
         if changed:
             evaluation.remark(
-                f'parameters changed on the way: {printable(", ".join(changed), 300)}')
+                f'parameters changed during the evaluation: {printable(", ".join(changed), 300)}')
         return pressed
 
     def _mark(self, mark: str) -> None:
-        """Publish a mark, and take it for our own when it comes back."""
+        """Publish a mark, and recognise it when it comes back."""
         self._publisher.publish(String(data=mark))
         deadline = time.monotonic() + _ECHO
         while mark not in self._marks and time.monotonic() < deadline:
@@ -295,13 +295,13 @@ class RobotEvaluator:
         self._trigger(self._triggers[word], f'{self._plan.policy_node}/{word}')
 
     def _trigger(self, client: Any, name: str) -> None:
-        """Call a service, which has to succeed."""
+        """Call a service that must succeed."""
         answer = self._answer(client, Trigger.Request(), name)
         if not answer.success:
             raise EvaluationError(f'service {name}: refused: {printable(answer.message, 500)}')
 
     def _transition(self, number: int) -> None:
-        """Take the policy node from one of its states to another."""
+        """Request a lifecycle transition of the policy node."""
         name = f'{self._plan.policy_node}/change_state'
         answer = self._answer(
             self._change, ChangeState.Request(transition=Transition(id=number)), name)
@@ -309,11 +309,11 @@ class RobotEvaluator:
             raise EvaluationError(f'service {name}: refused; the log of that node says why')
 
     def _answer(self, client: Any, request: Any, name: str) -> Any:
-        """Call a service, and wait for its answer for a while."""
+        """Call a service, and wait for its answer up to a timeout."""
         deadline = time.monotonic() + _ANSWER
         while not client.service_is_ready():
             if time.monotonic() > deadline:
-                raise EvaluationError(f'service {name}: it is not there')
+                raise EvaluationError(f'service {name}: not found')
             self._spin()
         future = client.call_async(request)
         while not future.done():
@@ -324,26 +324,26 @@ class RobotEvaluator:
         return future.result()
 
     def _spin(self) -> None:
-        """Let messages in."""
+        """Process messages."""
         self._executor.spin_once(_POLL)
 
     def _take_mark(self, message: String) -> None:
-        """Keep a mark."""
+        """Store a mark."""
         if message.data in MARKS:
             self._marks.append(message.data)
 
     def _take_status(self, message: String) -> None:
-        """Keep what the policy node says of itself."""
+        """Store the policy node's status."""
         try:
             status = json.loads(message.data)
             policy_of(status), dict(status['robot']), dict(status['settings'])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self._say('a status of the policy node cannot be read; it is not counted')
+            self._say('a status of the policy node cannot be read; it is ignored')
             return
         self._status = status
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
-        """Count the reports that say that the robot is held."""
+        """Count diagnostics that report a held robot."""
         for status in message.status:
             if status.name == f'{self._diagnosed}control loop' and any(
                     value.key == 'state' and value.value in ('hold', 'waiting')
@@ -353,7 +353,7 @@ class RobotEvaluator:
 
 
 def policy_of(status: dict[str, Any]) -> dict[str, Any]:
-    """Pick what tells a policy from another out of a status of its node."""
+    """Return the part of a status that identifies a policy."""
     spec = status['spec']
     return {
         'name': status['name'], 'path': status['path'], 'sha256': status['sha256'],

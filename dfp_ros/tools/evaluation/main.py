@@ -12,14 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Count a policy's successes on a robot: episodes, marks, and success with its interval.
+Success rate of a policy on a robot, with a confidence interval, from marked episodes.
 
 ``ros2 run dfp_ros evaluate_on_robot --episodes 20 --out results/monday.json``
 
-The policy node runs already. Between episodes it holds the robot. An episode begins with the key
-s, or with a mark ``start`` on ``episode_marks``, and ends with y (success), n (failure), a mark of
-somebody else, or after --seconds, which is a failure. Ctrl-C or q ends it; what was counted is
-kept.
+The policy node must be running. Between episodes it holds the robot. An episode begins with the
+key s, or with a mark ``start`` on ``episode_marks``, and ends with y (success), n (failure), a
+mark from another node, or after --seconds, which is a failure. Ctrl-C or q ends the evaluation;
+the episodes counted so far are kept.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ from dfp_ros.tools.recording.operator_keys import OperatorKeys
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog='evaluate_on_robot', description=(__doc__ or '').strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('--episodes', type=int, default=20, help='episodes that count (default: 20)')
-    add('--out', type=Path, required=True, help='result, as JSON; kept after each episode')
+    add('--episodes', type=int, default=20, help='number of episodes to count (default: 20)')
+    add('--out', type=Path, required=True, help='result file (JSON), updated after each episode')
     add('--seconds', type=float, default=0.0,
-        help='after so many seconds an episode is a failure; 0 (the default) for never')
+        help='time limit of an episode in seconds, after which it is a failure (default: 0, none)')
     add('--scene', default='', metavar='SERVICE',
-        help='a service (std_srvs/Trigger) that prepares an episode; without it, the operator '
-             'does, and presses s')
+        help='service (std_srvs/Trigger) that prepares an episode; without it, the operator '
+             'prepares it and presses s')
     add('--settle', type=float, default=1.0,
         help='seconds from the answer of --scene to the start (default: 1)')
     add('--release', action='store_true',
@@ -64,9 +64,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument(
         '--continue', dest='go_on', action='store_true',
-        help='go on with the evaluation in --out, of the same policy and robot')
+        help='continue the evaluation in --out with the same policy and robot')
     kept.add_argument(
-        '--force', action='store_true', help='write --out though there is such a file')
+        '--force', action='store_true', help='overwrite an existing --out')
     words = sys.argv if arguments is None else ['evaluate_on_robot', *arguments]
     asked = parser.parse_args(own_words(words)[1:])
     for name, least, most in (
@@ -85,18 +85,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def find_earlier(asked: argparse.Namespace) -> RobotEvaluation | None:
     """
-    Look at what is in the place of the result.
+    Check for an earlier result.
 
-    :return: What to go on with, or None.
-    :raises EvaluationError: Where something is there that nobody spoke of, or nothing can be.
+    :return: Evaluation to continue, or None.
+    :raises EvaluationError: If an unexpected file exists, or the result cannot be written.
     """
     path: Path = asked.out
     if asked.go_on:
         return read_evaluation(path)
     if path.exists() and not asked.force or path.is_dir():
         raise EvaluationError(
-            f'--out: found something at {path}; name another file, go on with it (--continue), or '
-            'write over it (--force)')
+            f'--out: {path} already exists; name another file, continue it (--continue), or '
+            'overwrite it (--force)')
     if not path.absolute().parent.is_dir():
         raise EvaluationError(f'--out: there is no folder {path.absolute().parent}')
     return None
@@ -106,8 +106,8 @@ def main(args: list[str] | None = None) -> int:
     """
     Run the episodes.
 
-    :return: The exit status: 0 where all were run, 1 where it ended before, 2 where it could not
-        begin.
+    :return: Exit status: 0 if all were run, 1 if it ended early, 2 if it could not
+        start.
     """
     asked = parse(args)
     with _kept_signals() as signals:
@@ -116,7 +116,7 @@ def main(args: list[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _kept_signals() -> Iterator[list[int]]:
-    """Keep the signals that would end the process in a list, which is given, until the end."""
+    """Collect the signals that would end the process in the list that is returned."""
     signals: list[int] = []
     before = {number: signal.getsignal(number) for number in heard_signals()
               if number != signal.SIGTSTP}
@@ -130,7 +130,7 @@ def _kept_signals() -> Iterator[list[int]]:
 
 
 def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[int]) -> int:
-    """Run the episodes; a signal ends it."""
+    """Run the episodes until a signal."""
     evaluation: RobotEvaluation | None = None
     try:
         earlier = find_earlier(asked)
@@ -172,33 +172,33 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
 def _report(
         evaluation: RobotEvaluation, asked: argparse.Namespace, is_stopped: bool,
         is_released: bool) -> int:
-    """Keep the result, and say it."""
+    """Write and print the result."""
     _say(evaluation.sentence())
     try:
         evaluation.write(asked.out)
-        _say(f'kept in {asked.out}')
+        _say(f'written to {asked.out}')
     except EvaluationError as error:
         _complain(error)
         return 1
     if is_released:
-        _say('the policy node is inactive, and commands nothing until it is activated')
+        _say('the policy node is inactive, and sends no commands until it is activated')
     elif is_stopped:
         _say(
             f'the robot is stopped; `ros2 service call {asked.policy_node}/resume '
-            'std_srvs/srv/Trigger` lets the policy go on')
+            'std_srvs/srv/Trigger` lets the policy continue')
     else:
-        _complain('the policy node did not answer: look at the robot')
+        _complain('the policy node did not answer: check the robot')
     return 0 if evaluation.is_complete and is_stopped else 1
 
 
 def _say(text: str) -> None:
-    """Print a line at once; a terminal that is gone ends nothing."""
+    """Print a line at once; a closed terminal is no error."""
     with contextlib.suppress(OSError):
         print(text, flush=True)
 
 
 def _complain(what: object) -> None:
-    """Print a line about an error."""
+    """Print an error."""
     with contextlib.suppress(OSError):
         print(f'evaluate_on_robot: {printable(what, 2000)}', file=sys.stderr, flush=True)
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The result of an evaluation on a robot: a file with every episode, and what it was made with."""
+"""Result of an evaluation on a robot: a file with every episode and its provenance."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_BYTES = 16 << 20
 
 
 class EvaluationError(ValueError):
-    """An evaluation cannot begin, go on, or be kept; the message says why."""
+    """An evaluation cannot start, continue or be written; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class RobotEpisode:
     """
     One episode that counts.
 
-    :param success: Whether it was one.
-    :param seconds: How long it took.
-    :param started: When it began, UTC, ISO 8601.
-    :param ended_by: ``operator`` (a key), ``mark`` (somebody else's mark) or ``time``.
-    :param held: Reports of the policy node, one a second, that said it held the robot meanwhile.
-    :param held_because: What the last of them said.
+    :param success: Whether it succeeded.
+    :param seconds: Duration in s.
+    :param started: Start time, UTC, ISO 8601.
+    :param ended_by: ``operator`` (a key), ``mark`` (a mark from another node) or ``time``.
+    :param held: Number of diagnostics, one per second, that reported a held robot.
+    :param held_because: Reason in the last of them.
     """
 
     success: bool
@@ -59,18 +59,18 @@ class RobotEpisode:
 @dataclass
 class RobotEvaluation:
     """
-    All that an evaluation found out.
+    Evaluation with all its episodes.
 
-    :param asked: Episodes that were asked for.
-    :param policy: The policy: name, file, SHA-256, and where it came from.
+    :param asked: Number of episodes requested.
+    :param policy: The policy: name, file, SHA-256 and provenance.
     :param robot: Name and SHA-256 of the robot description.
     :param settings: Parameters of the policy node.
     :param software: Versions and commit.
-    :param host: Name of the machine.
-    :param started: When it began, UTC.
-    :param episodes: Those that ended, in order.
-    :param dropped: Episodes that were begun and do not count: begun anew, given up, interrupted.
-    :param remarks: What a reader has to know, such as parameters that changed on the way.
+    :param host: Host name of the machine.
+    :param started: Start time, UTC.
+    :param episodes: Completed episodes, in order.
+    :param dropped: Episodes started that do not count: restarted, abandoned or interrupted.
+    :param remarks: Notes for the reader, such as parameters that changed during the evaluation.
     """
 
     asked: int
@@ -86,48 +86,48 @@ class RobotEvaluation:
 
     @property
     def solved(self) -> int:
-        """Episodes that were a success."""
+        """Number of successful episodes."""
         return sum(episode.success for episode in self.episodes)
 
     @property
     def is_complete(self) -> bool:
-        """Whether as many episodes ended as were asked for."""
+        """Whether all requested episodes ended."""
         return len(self.episodes) >= self.asked
 
     def sentence(self) -> str:
-        """Say the result in one line."""
+        """Return the result in one line."""
         ended = len(self.episodes)
         if not ended:
-            return f'no episode ended, of {self.asked} asked for'
+            return f'no episode ended, of {self.asked} requested'
         low, high = wilson_interval(self.solved, ended)
-        short = '' if self.is_complete else f'; {self.asked} were asked for'
+        short = '' if self.is_complete else f'; {self.asked} were requested'
         return (
             f'{self.solved} of {ended} episodes solved: {self.solved / ended:.1%} '
             f"(Wilson's 95 % interval {low:.1%} to {high:.1%}){short}")
 
     def remark(self, text: str) -> None:
-        """Note something, once."""
+        """Add a note, once."""
         if text not in self.remarks:
             self.remarks.append(text)
 
     def require_same(self, policy: Mapping[str, Any], robot: Mapping[str, Any]) -> None:
         """
-        See that what runs is still what was evaluated so far.
+        Check that policy and robot are those of the earlier episodes.
 
-        :raises EvaluationError: Where policy or robot description are others.
+        :raises EvaluationError: If the policy or the robot description differs.
         """
         for what, mine, other in (('policy', self.policy, policy), ('robot', self.robot, robot)):
             if mine.get('sha256') != other.get('sha256'):
                 raise EvaluationError(
-                    f'{what}: found {_whose(other)}, expected {_whose(mine)}, whose episodes are '
-                    'counted here; the success of two is no rate of either. Begin another '
+                    f'{what}: found {_whose(other)}, expected {_whose(mine)}: a success '
+                    'rate belongs to one policy and one robot. Start another '
                     'evaluation with another --out')
 
     def write(self, path: Path) -> None:
         """
-        Write everything, whole or not at all.
+        Write the result atomically.
 
-        :raises EvaluationError: Where it cannot be written.
+        :raises EvaluationError: If it cannot be written.
         """
         low, high = wilson_interval(self.solved, len(self.episodes))
         content = {
@@ -149,13 +149,13 @@ class RobotEvaluation:
 
 def read_evaluation(path: Path) -> RobotEvaluation:
     """
-    Read a file that :meth:`RobotEvaluation.write` wrote.
+    Read a file written by :meth:`RobotEvaluation.write`.
 
-    :raises EvaluationError: Where it is none.
+    :raises EvaluationError: If it is not such a file.
     """
     try:
         if not path.is_file():
-            raise EvaluationError(f'--out: {path} is no file')
+            raise EvaluationError(f'--out: {path} is not a file')
         if path.stat().st_size > _MOST_BYTES:
             raise EvaluationError(f'--out: {path} is larger than any evaluation')
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -172,12 +172,12 @@ def read_evaluation(path: Path) -> RobotEvaluation:
         if isinstance(error, EvaluationError):
             raise
         raise EvaluationError(
-            f'--out: {path} is no evaluation on a robot ({type(error).__name__}: '
+            f'--out: {path} is not an evaluation on a robot ({type(error).__name__}: '
             f'{printable(error)}); name another file') from error
 
 
 def _episode(item: Mapping[str, Any]) -> RobotEpisode:
-    """Read one episode."""
+    """Parse one episode."""
     if not isinstance(item['success'], bool):
         raise ValueError('an episode without a success that is true or false')
     return RobotEpisode(
@@ -186,5 +186,5 @@ def _episode(item: Mapping[str, Any]) -> RobotEpisode:
 
 
 def _whose(what: Mapping[str, Any]) -> str:
-    """Name a policy or a robot with the beginning of its hash."""
+    """Name a policy or a robot with the start of its hash."""
     return f'{printable(what.get("name"))} (sha256 {printable(what.get("sha256"))[:12]})'

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which software a result was made with."""
+"""Software versions that a result was made with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PACKAGES = ('numpy', 'onnxruntime')
 
 
 def software() -> dict[str, str]:
-    """Name versions, the ROS distribution and the commit of the checkout, where there is one."""
+    """Return versions, the ROS distribution and the commit of the checkout, if there is one."""
     found = {
         'python': platform.python_version(), 'machine': platform.machine(),
         'ros_distro': os.environ.get('ROS_DISTRO', 'unknown'), 'dfp_ros_commit': _commit()}
@@ -38,7 +38,7 @@ def software() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """Name the checkout's commit, with ``+`` where files differ; unknown outside a checkout."""
+    """Return the checkout's commit, with ``+`` if files differ; unknown outside a checkout."""
     root = Path(__file__).resolve().parents[3]
     if not (root / '.git').exists():
         return 'unknown'

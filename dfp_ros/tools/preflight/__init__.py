@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The preflight: a robot measured before a policy may move it.
+Preflight check: measurement of robot, policy and machine before the policy commands.
 
 Imports :mod:`dfp_ros.tools.replay` and what is below it.
 """

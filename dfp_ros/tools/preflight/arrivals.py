@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What comes of each source while a preflight measures."""
+"""Arrival statistics of a source during a preflight."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ import numpy as np
 
 from dfp_ros.core.observation.sample import Sample
 
-# Names in messages that are kept, to find the nearest one.
+# Largest number of names kept from messages, to find the nearest one.
 _NAMES = 1000
 
 
 class Arrivals:
     """
-    The messages of a source as they come.
+    Arrivals of a source's messages.
 
-    Where an arm and its gripper publish on one topic, each joint has arrivals of its own.
+    If an arm and its gripper publish on one topic, each joint has its own arrivals.
 
-    :param start: When counting starts, in ns.
-    :param before: What a latched source had before that; None for nothing.
+    :param start: Start of the measurement, in ns.
+    :param before: Last value of a latched source before that; None if there is none.
     """
 
     def __init__(self, start: int, before: Sample | None = None) -> None:
-        """Start without a message, or with what was there and is valid."""
+        """Start empty, or with the value that is already valid."""
         self._start = start
         self._received: list[int] = []
-        # By the joints that are read and that a message has; None for all that is read.
+        # Keyed by the joints that are read and that a message has; None for all joints read.
         self._kinds: dict[tuple[str, ...] | None, list[int]] = {}
         self._offsets: list[int] = []
         self._empty = 0
@@ -53,7 +53,7 @@ class Arrivals:
             self._last = before.values
 
     def add(self, sample: Sample) -> None:
-        """Note a message."""
+        """Count a message."""
         kind = None
         if sample.joints is None:
             self._last = sample.values
@@ -74,10 +74,10 @@ class Arrivals:
 
     def figures(self, end: int, wanted: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """
-        Sum up.
+        Summarise the arrivals.
 
-        :param end: When counting ends, in ns.
-        :param wanted: Joints that are read, each with the message field that has the names.
+        :param end: End of the measurement, in ns.
+        :param wanted: Joints that are read, each with the message field that names them.
         :return: Fields of :class:`SourceFigures`.
         """
         wanted = tuple(wanted)
@@ -89,14 +89,14 @@ class Arrivals:
                 if (joint in self._last.get(names, ()) if kind is None else joint in kind))
             for joint, names in joints.items()}
         there = {joint: times for joint, times in by_joint.items() if times}
-        # The slowest joint says how often the source comes, and the longest gap is that of any.
+        # The slowest joint gives the source's rate, and the longest gap is that of any joint.
         slowest = min(there.values(), key=len, default=self._received)
         between = np.diff(slowest) * 1e-9
         gaps = {
             joint: float(np.diff([self._start, *times, end]).max()) * 1e-9
             for joint, times in (there or {'': self._received}).items()}
         last = max(gaps, key=lambda joint: gaps[joint])
-        # Messages that name none of the joints take nothing away from those that do.
+        # Messages without any of the joints do not affect the statistics.
         naming = [kind for kind in kinds if kind != ()]
         is_shared = len(naming) > 1
         each = [joint for kind in naming for joint in kind or joints]

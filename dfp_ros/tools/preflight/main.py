@@ -12,17 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-See whether this machine, this policy and this robot are ready, without commanding anything.
+Preflight check of machine, policy and robot, without sending commands.
 
 ``ros2 run dfp_ros preflight --ros-args -p policy:=cube_single -p robot:=ur5e_cube``
 
-The parameters are those of the policy node. The exit status is 0 where nothing failed.
+The parameters are those of the policy node. The exit status is 0 if nothing failed.
 """
 
 from __future__ import annotations
 
 if __name__ == '__main__':
-    # Before all else, for what follows takes half a second.
+    # First, because the following imports take half a second.
     from dfp_ros.node.process.start import begin
     begin()
 
@@ -46,14 +46,14 @@ from dfp_ros.tools.preflight.verdict import judge
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog='preflight', description=(__doc__ or '').strip().splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--seconds', type=float, default=10.0, help='how long to measure')
+    parser.add_argument('--seconds', type=float, default=10.0, help='seconds to measure')
     parser.add_argument(
         '--wait', type=float, default=10.0, help='seconds to wait for the robot at the start')
-    parser.add_argument('--json', type=Path, help='write the report there too')
+    parser.add_argument('--json', type=Path, help='also write the report to this JSON file')
     words = own_words(sys.argv if arguments is None else ['preflight', *arguments])
     asked = parser.parse_args(words[1:])
     for name in ('seconds', 'wait'):
@@ -66,9 +66,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _take_overrides(arguments: list[str]) -> list[Parameter]:
     """
-    Take what is given to the policy node by name; what is given to any node comes by itself.
+    Select the policy node's parameters from the command line; global ones apply anyway.
 
-    :raises ValueError: Where nothing of a file is for either.
+    :raises ValueError: If a parameter file has no parameters for the node.
     """
     own, other = (name_from(arguments, name) for name in ('dfp_preflight', 'dfp_policy'))
     given = read_given(arguments)
@@ -85,7 +85,7 @@ def main(args: list[str] | None = None) -> int:
     """
     Measure, judge, report.
 
-    :return: The exit status: 0 where nothing failed.
+    :return: Exit status: 0 if nothing failed.
     """
     asked = parse(args)
     raise_interrupts()

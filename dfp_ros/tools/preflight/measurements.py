@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a preflight measures, as plain data: the ticks, the sources and the command topics."""
+"""Measurements of a preflight as plain data: ticks, sources and command topics."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ import numpy as np
 
 from dfp_ros.node.ros.endpoints import Endpoint
 
-#: What a tick is made of, in order.
+#: Parts of a tick, in order.
 PARTS = ('wake_up', 'deciding', 'inference', 'publishing')
 
 
 @dataclass(frozen=True)
 class Percentiles:
     """
-    How large some numbers were, in ms; NaN where there were none.
+    Percentiles of a sample in ms; NaN if it is empty.
 
-    :param count: How many there were.
-    :param p50: Half of them were smaller.
-    :param p99: 99 of a hundred were smaller.
-    :param p999: 999 of a thousand were smaller; of fewer numbers, almost the largest.
-    :param largest: The largest.
+    :param count: Sample size.
+    :param p50: Median.
+    :param p99: 99th percentile.
+    :param p999: 99.9th percentile; of small samples, almost the maximum.
+    :param largest: Maximum.
     """
 
     count: int
@@ -47,7 +47,7 @@ class Percentiles:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Percentiles:
-        """Sum up numbers that are in s."""
+        """Summarise times that are in s."""
         if not len(seconds):
             return cls(0)
         values = np.asarray(seconds) * 1e3
@@ -57,10 +57,10 @@ class Percentiles:
 
 class WakeUps:
     """
-    How much later than its deadline each tick begins, and which deadlines pass without one.
+    Wake-up latency of each tick, and deadlines that pass without one.
 
-    :param first: The first deadline in ns.
-    :param period: Time between two deadlines in ns.
+    :param first: First deadline in ns.
+    :param period: Time between deadlines in ns.
 
     :ivar missed: Deadlines that passed without a tick.
     """
@@ -73,12 +73,12 @@ class WakeUps:
 
     def add(self, time: int) -> int:
         """
-        Note that a tick began.
+        Record the start of a tick.
 
-        A timer keeps to its deadlines: it drops those that have passed, and makes up for none.
+        A timer keeps its deadlines: it skips those that have passed, without making up for them.
 
-        :param time: When, in ns, on the clock of the deadlines.
-        :return: How late it is in ns; 0 where it is early by rounding.
+        :param time: Start in ns, on the clock of the deadlines.
+        :return: Latency in ns; 0 if it is early by rounding.
         """
         late = time - self._due
         skipped = max(0, late // self._period)
@@ -90,27 +90,27 @@ class WakeUps:
 @dataclass(frozen=True)
 class SourceFigures:
     """
-    What came of a source.
+    Measurements of a source.
 
-    :param name: What the description calls it.
-    :param topic: Its topic's full name.
-    :param type: Its message type.
+    :param name: Name in the description.
+    :param topic: Full name of the topic.
+    :param type: Message type.
     :param max_age: Age in s above which the robot is stopped.
-    :param count: Messages that came.
-    :param rate: Messages a second, NaN for fewer than two.
-    :param jitter: Standard deviation of the time between two, in s.
-    :param longest_gap: Longest time without a message in s, to the end included.
-    :param offset: Median time from stamp to arrival in s, NaN where there are no stamps.
-    :param smallest_offset: The smallest of these times in s.
-    :param empty_stamps: Messages whose stamp was empty.
-    :param publishers: Who publishes on the topic.
-    :param missing_joints: Joints that are read and in none of its messages.
-    :param joints: Names of joints in its messages.
-    :param similar: Other topics of the same type on which somebody publishes.
-    :param gap_joint: Joint that had the longest gap, where joints come in several messages.
-    :param shares: Kinds of messages that share the joints, no two of which have the same one.
+    :param count: Messages received.
+    :param rate: Messages per second; NaN for fewer than two.
+    :param jitter: Standard deviation of the time between messages, in s.
+    :param longest_gap: Longest time without a message in s, including the end.
+    :param offset: Median time from stamp to arrival in s; NaN if there are no stamps.
+    :param smallest_offset: Smallest time from stamp to arrival, in s.
+    :param empty_stamps: Messages with an empty stamp.
+    :param publishers: Publishers of the topic.
+    :param missing_joints: Joints that are read but missing from all messages.
+    :param joints: Names of the joints in the messages.
+    :param similar: Other topics of the same type that have a publisher.
+    :param gap_joint: Joint with the longest gap, if joints come in several messages.
+    :param shares: Groups of joints that come in one message, without overlap.
     :param is_latched: Whether it is published once, and valid until it is replaced.
-    :param has_value: Whether there is such a value.
+    :param has_value: Whether a latched value exists.
     """
 
     name: str
@@ -137,14 +137,14 @@ class SourceFigures:
 @dataclass(frozen=True)
 class CommandFigures:
     """
-    Who listens to a command topic.
+    Measurements of a command topic.
 
-    :param name: What the description calls it.
-    :param topic: Its topic's full name.
-    :param type: Its message type.
-    :param subscribers: Who listens.
-    :param others: Nodes that publish there too.
-    :param unlimited: What has no limit, for example ``the velocity of arm_position``.
+    :param name: Name in the description.
+    :param topic: Full name of the topic.
+    :param type: Message type.
+    :param subscribers: Subscribers of the topic.
+    :param others: Nodes that also publish on it.
+    :param unlimited: Quantities without a limit, for example ``the velocity of arm_position``.
     """
 
     name: str
@@ -158,32 +158,32 @@ class CommandFigures:
 @dataclass(frozen=True)
 class Figures:
     """
-    Everything that was measured.
+    All measurements.
 
-    :param period: Time between two ticks in s.
+    :param period: Control period in s.
     :param share: Share of the period that the p99 of a tick may take.
     :param clock_skew: Seconds by which stamps may be ahead of their arrival; 0 for any.
-    :param seconds: How long was measured.
-    :param is_lockstep: Whether ticks follow the samples, so that sources wait for commands.
-    :param has_clock: Whether there is a clock to go by; False where simulated time is wanted and
-        nobody publishes it.
-    :param clock_step: By how much simulated time goes on at once in s; NaN where time is not
-        simulated, or that is not known.
-    :param ticks: Ticks that there were.
-    :param missed: Ticks that there were not.
-    :param parts: What a tick took, by :data:`PARTS`.
-    :param together: From the deadline until everything was published.
+    :param seconds: Duration of the measurement.
+    :param is_lockstep: Whether samples trigger the ticks, so that sources wait for commands.
+    :param has_clock: Whether a clock exists; False if simulated time is configured and not
+        published.
+    :param clock_step: Step of simulated time in s; NaN if time is not simulated, or the step is
+        unknown.
+    :param ticks: Number of ticks.
+    :param missed: Number of missed ticks.
+    :param parts: Durations of the parts of a tick, by :data:`PARTS`.
+    :param together: Time from the deadline until everything was published.
     :param observation_age: Age of the oldest source at the tick.
     :param running: Ticks in which the policy would have commanded.
-    :param stops: Ticks in which the robot would have been stopped, by what was the matter; the
-        text is that of the last such tick.
-    :param outside: Numbers of the observation that were outside the training data's, and in how
-        many ticks.
-    :param left_out: Execution providers that were asked for and are not there.
+    :param stops: Ticks in which the robot would have been stopped, by reason, with the text of the
+        last one.
+    :param outside: Elements of the observation outside the range of the training data, with their
+        number of ticks.
+    :param left_out: Execution providers that were requested but are not available.
     :param sources: The sources.
     :param commands: The command topics.
-    :param refused: What the system refused of ``realtime.*``, and what it takes.
-    :param is_realtime_required: Whether the node would not activate without it.
+    :param refused: Settings of ``realtime.*`` that the system refused, with the remedy.
+    :param is_realtime_required: Whether the node would not activate without them.
     """
 
     period: float
@@ -209,5 +209,5 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Ticks a second that are wanted."""
+        """Control rate in Hz."""
         return 1 / self.period

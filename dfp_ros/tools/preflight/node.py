@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Node ``dfp_preflight``: ticks as the policy node would, and sends nothing to the robot."""
+"""Node ``dfp_preflight``: the policy node's ticks, without commands to the robot."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ _POLL = 0.05  # s
 
 class PreflightNode(Node):
     """
-    Measures for some seconds.
+    Preflight measurement.
 
-    It listens to the sources with the subscriptions of the policy node, and decides with its
-    controller. What is decided goes to topics of this node alone, where another participant
-    listens, so that publishing costs what it costs.
+    It subscribes to the sources as the policy node does, and decides with the same controller. The
+    decisions go to private topics, on which a second participant subscribes so that publishing has
+    its real cost.
 
-    :param seconds: How long to measure.
-    :param wait: How long to wait at first for sources and listeners, in s.
-    :raises rclpy.exceptions.ParameterException: Where a parameter's value is out of range.
-    :raises ValueError: Where parameters, robot and policy do not fit.
+    :param seconds: Duration of the measurement.
+    :param wait: Time limit for sources and subscribers to appear, in s.
+    :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
+    :raises ValueError: If parameters, robot and policy do not fit.
 
-    :ivar subject: What this is about.
-    :ivar ended: Done when the time is up.
+    :ivar subject: Identity of policy, robot and machine.
+    :ivar ended: Future that completes at the end of the measurement.
     """
 
     def __init__(self, seconds: float, wait: float, **kwargs: Any) -> None:
-        """Load everything, listen, and wait for the robot."""
+        """Load policy and robot, subscribe, and wait for the robot."""
         super().__init__('dfp_preflight', **kwargs)
         declare_parameters(self)
         self.declare_parameter(*LIFETIME[:2])
@@ -102,7 +102,7 @@ class PreflightNode(Node):
         self._stops: dict[str, tuple[int, str]] = {}
         self._running = 0
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        # Ticks are on the clock that those of the policy node will be on.
+        # The ticks use the clock of the policy node's ticks.
         is_simulated = bool(self.get_parameter('use_sim_time').value)
         self._tick_clock = self.get_clock() if is_simulated else self._steady
         self._clock_monitor = ClockMonitor(self, lambda: self._loop.tick * 1e-9)
@@ -110,11 +110,11 @@ class PreflightNode(Node):
         self._wake_ups: WakeUps | None = None
         self._begin = self._end = self._stop_at = 0
         self._timer = self.create_timer(_POLL, self._wait_for_robot, clock=self._steady)
-        # Where time is simulated, it may stand still.
+        # Simulated time may stand still.
         self._end_timer = self.create_timer(_POLL, self._end_in_time, clock=self._steady)
 
     def figures(self) -> Figures:
-        """Sum up what was measured, with who is there now."""
+        """Summarise the measurements, with the current endpoints."""
         settings, controller = self._loop.settings, self._loop.controller
         has_clock = not self.get_parameter('use_sim_time').value or bool(
             self.get_publishers_info_by_topic(self.resolve_topic_name('/clock')))
@@ -142,13 +142,13 @@ class PreflightNode(Node):
         self.destroy_node()
 
     def _receive(self, name: str, sample: Sample) -> None:
-        """Take a sample of a source."""
+        """Process a sample of a source."""
         self._store.add(name, sample)
         if name in self._arrivals:
             self._arrivals[name].add(sample)
 
     def _wait_for_robot(self) -> None:
-        """Start to measure when all is there, or when it is time to."""
+        """Start the measurement when everything is there, or at the time limit."""
         is_there = not self._store.missing and all(
             self.get_subscriptions_info_by_topic(self.resolve_topic_name(topic.topic))
             for topic in self._loop.robot.commands)
@@ -168,7 +168,7 @@ class PreflightNode(Node):
             self._loop.tick)
 
     def _end_in_time(self) -> None:
-        """End the measuring when the time is up."""
+        """End the measurement when its time is up."""
         if self._wake_ups is None or self._steady.now().nanoseconds < self._stop_at:
             return
         self._end = self.get_clock().now().nanoseconds
@@ -177,12 +177,12 @@ class PreflightNode(Node):
         self.ended.set_result(None)
 
     def _lasting(self, name: str) -> Sample | None:
-        """Find what a latched source has said by now, which is valid until it is replaced."""
+        """Return the last value of a latched source, which stays valid until it is replaced."""
         sample = self._store.samples.get(name)
         return sample if sample is not None and sample.lasts else None
 
     def _tick(self) -> None:
-        """Do what a tick of the policy node does, and look at the clock in between."""
+        """Run a tick of the policy node, and time its parts."""
         if self.ended.done() or self._wake_ups is None:
             return
         late = self._wake_ups.add(self._tick_clock.now().nanoseconds) * 1e-9
@@ -201,7 +201,7 @@ class PreflightNode(Node):
         sending = time.perf_counter()
         self._commands.try_to_send(self._private, self._sent(decision), now)
         publishing = time.perf_counter() - sending
-        # Every tick is counted as one that asks the policy, which is the longest there is.
+        # Every tick is timed as one that asks the policy, the longest kind.
         took = late, deciding, inference, publishing
         for name, seconds in zip(PARTS, took, strict=True):
             self._took[name].append(seconds)
@@ -210,7 +210,7 @@ class PreflightNode(Node):
         GARBAGE.after_tick(lambda: float(self._timer.time_until_next_call() * 1e-9))
 
     def _ask_policy(self, decision: Decision) -> float:
-        """Ask the policy though no answer is due; return the seconds that it takes."""
+        """Ask the policy although no answer is due; return the inference time in s."""
         observation = self._typical if decision.observation is None else decision.observation
         noise = self._noise.next()
         start = time.perf_counter()
@@ -218,13 +218,13 @@ class PreflightNode(Node):
         return time.perf_counter() - start
 
     def _sent(self, decision: Decision) -> Decision:
-        """Make a decision that is sent, if only to ourselves."""
+        """Return a decision that is sent to the private topics."""
         if decision.sent is not None:
             return decision
         return replace(decision, sent=np.zeros(self._loop.policy.spec.action_size))
 
     def _note(self, decision: Decision) -> None:
-        """Note what the policy node would have done."""
+        """Record what the policy node would have done."""
         if decision.observation_age is not None:
             self._ages.append(decision.observation_age)
         if decision.state is State.RUNNING:
@@ -236,14 +236,14 @@ class PreflightNode(Node):
 
 class _Listener:
     """
-    Another participant that gets what is published, and takes none of our time for it.
+    Second participant that subscribes to the private topics, so that publishing has its real cost.
 
-    :param node: Publishes.
-    :param loop: Has the robot's description and the types of its messages.
+    :param node: Node that publishes.
+    :param loop: Control loop with the robot description and message types.
     """
 
     def __init__(self, node: Node, loop: ControlLoop) -> None:
-        """Join the domain."""
+        """Create the participant and its subscriptions."""
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=node.context.get_domain_id())
         self._node = Node(

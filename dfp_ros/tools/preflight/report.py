@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The report of a preflight: for people, as a file, and as what an activation may ask for."""
+"""Report of a preflight: printed, written as a file, and required by an activation."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from dfp_ros.tools.preflight.measurements import Figures, PARTS, Percentiles
 from dfp_ros.tools.preflight.verdict import Verdict
 
 VERSION = 1
-# Rates are equal when they differ by no more than how they are written.
+# Rates are equal if they differ only by rounding in their text.
 _RATE_TOLERANCE = 1e-6
 _LARGEST = 1e6
 
 
 class PreflightError(ValueError):
-    """There is no preflight report that an activation could go by; the message says why."""
+    """No preflight report permits the activation; the message says why."""
 
 
 @dataclass(frozen=True)
 class Subject:
     """
-    What a preflight is about; another one needs a preflight of its own.
+    Identity of policy, robot and machine; any other combination needs its own preflight.
 
     :param policy: The policy's name.
     :param policy_sha256: Hash of the policy file.
@@ -66,7 +66,7 @@ class Subject:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Describe the machine and how busy it is."""
+    """Describe the machine and its load."""
     return {
         'processor': platform.processor() or platform.machine(), 'cores': os.cpu_count(),
         'system': platform.platform(), 'load': [round(load, 2) for load in os.getloadavg()]}
@@ -74,13 +74,13 @@ def describe_machine() -> dict[str, Any]:
 
 def write_report(path: Path, subject: Subject, figures: Figures, verdict: Verdict) -> None:
     """
-    Write a report as JSON, in one piece.
+    Write a report as JSON, atomically.
 
-    :param path: The file; its folder has to exist.
-    :param subject: What it is about.
-    :param figures: What was measured.
-    :param verdict: What follows.
-    :raises OSError: Where it cannot be written.
+    :param path: The file; its folder must exist.
+    :param subject: Identity of policy, robot and machine.
+    :param figures: Measurements.
+    :param verdict: Verdict on them.
+    :raises OSError: If it cannot be written.
     """
     content = _plain({
         'version': VERSION, 'passed': verdict.passed,
@@ -96,7 +96,7 @@ def write_report(path: Path, subject: Subject, figures: Figures, verdict: Verdic
 
 
 def remedy(path: Path) -> str:
-    """Say what makes a report that an activation can go by."""
+    """Return the command that makes a report which permits the activation."""
     return f'run `ros2 run dfp_ros preflight --json {path}` with the parameters of this node'
 
 
@@ -104,14 +104,14 @@ def require_passed(
         path: Path, subject: Subject, hours: float, now: datetime.datetime,
         content: bytes | None = None) -> None:
     """
-    See that a report is there, fits, is fresh, and says that all is well.
+    Check that a report exists, matches, is recent enough, and has passed.
 
     :param path: The file.
-    :param subject: What is to fly.
-    :param hours: How old it may be.
-    :param now: The time, with a time zone.
-    :param content: What is in it, where that was read before.
-    :raises PreflightError: Where it is not.
+    :param subject: Identity of policy, robot and machine at activation.
+    :param hours: Maximum age in hours.
+    :param now: Current time, with a time zone.
+    :param content: Content of the file if it has already been read.
+    :raises PreflightError: If it is not.
     """
     what_to_do = remedy(path)
     try:
@@ -127,15 +127,15 @@ def require_passed(
             f'preflight report {path}: cannot be read: {error.strerror}; {what_to_do}') from error
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise PreflightError(
-            f'preflight report {path}: is not one ({type(error).__name__}: {error}); '
-            f'{what_to_do}') from error
+            f'preflight report {path}: is not a preflight report ({type(error).__name__}: '
+            f'{error}); {what_to_do}') from error
     if version != VERSION:
         raise PreflightError(
             f'preflight report {path}: found version {printable(version)}, expected {VERSION}; '
             f'{what_to_do}')
     for key, value in asdict(subject).items():
         other = getattr(found, key)
-        # JSON may have whole numbers of which no float can be made.
+        # JSON may contain integers too large for a float.
         if isinstance(value, float) and isinstance(other, int | float) and (
                 -_LARGEST < other < _LARGEST) and math.isclose(
                     value, other, rel_tol=_RATE_TOLERANCE):
@@ -150,12 +150,12 @@ def require_passed(
             f'expected at most {hours:g} h; {what_to_do}')
     if passed is not True:
         raise PreflightError(
-            f'preflight report {path}: {printable(sentence, 200)}; mend what it names, then '
-            f'{what_to_do}')
+            f'preflight report {path}: {printable(sentence, 200)}; correct the faults it names, '
+            f'then {what_to_do}')
 
 
 def format_report(subject: Subject, figures: Figures, verdict: Verdict) -> str:
-    """Write a report for a terminal."""
+    """Format a report for a terminal."""
     lines = [
         f'Preflight of policy {subject.policy} (sha256 {subject.policy_sha256[:12]}) on robot '
         f'{subject.robot} (sha256 {subject.robot_sha256[:12]})',
@@ -184,20 +184,20 @@ def format_report(subject: Subject, figures: Figures, verdict: Verdict) -> str:
 
 
 def _tick_row(name: str, figures: Percentiles) -> tuple[str, ...]:
-    """Write one line of the first table."""
+    """Format one row of the first table."""
     numbers = figures.p50, figures.p99, figures.p999, figures.largest
     return name.replace('_', ' '), *map(_number, numbers), str(figures.count)
 
 
 def _number(value: float) -> str:
-    """Write a number of a table, a dash for none."""
+    """Format a number of a table; a dash for none."""
     if not math.isfinite(value):
         return '-'
     return f'{value:.3f}' if abs(value) < 10 else f'{value:.1f}'
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> list[str]:
-    """Set a table in columns; after the first ones, which are texts, come numbers."""
+    """Align a table: first text columns, then numbers."""
     every = [head, *rows]
     widths = [max(len(row[i]) for row in every) for i in range(len(head))]
     return [
@@ -208,7 +208,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> li
 
 
 def _plain(value: Any) -> Any:
-    """Make JSON of it: what is not a number becomes null."""
+    """Convert to JSON values; NaN and infinity become null."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

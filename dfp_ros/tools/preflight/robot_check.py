@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a preflight looks at of a robot: its topics as they are described, and as they are."""
+"""Robot's topics and their endpoints, compared with the robot description."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dfp_ros.tools.preflight.measurements import CommandFigures, SourceFigures
 
 
 def private_topics(robot: RobotDescription) -> RobotDescription:
-    """Give each command topic a name under the node's own, where no robot listens."""
+    """Rename each command topic into the node's namespace, where no robot subscribes."""
     return replace(robot, commands=tuple(
         replace(topic, topic=f'~/command_{i}') for i, topic in enumerate(robot.commands)))
 
@@ -38,23 +38,23 @@ def find_sources(
         node: Node, robot: RobotDescription, subscriptions: Iterable[Subscription],
         arrivals: Mapping[str, Arrivals], end: int) -> tuple[SourceFigures, ...]:
     """
-    Look at the sources.
+    Measure the sources.
 
-    :param node: Looks around.
-    :param robot: The robot's description.
-    :param subscriptions: Those to its sources.
-    :param arrivals: What came of each source.
-    :param end: When the measuring ended, in ns.
+    :param node: Node that queries the ROS graph.
+    :param robot: The robot description.
+    :param subscriptions: Subscriptions to its sources.
+    :param arrivals: Arrival statistics of each source.
+    :param end: End of the measurement, in ns.
     """
     found = []
     for source in robot.sources.values():
         figures = arrivals[source.name].figures(end, [
             (joint, reading.names) for reading in robot.readings(source.name)
             for joint in reading.joints])
-        # Frames none of which moves are latched too, on a topic of their own.
+        # Static transforms are latched too, on a topic of their own.
         is_static = bool(source.child) and figures['has_value']
         topic = node.resolve_topic_name(source.static_topic if is_static else source.topic)
-        # Several sources may come on one topic, as transforms do.
+        # Several sources may share a topic, as transforms do.
         publishers = tuple(dict.fromkeys(
             end for made in subscriptions if made.topic_name == topic
             for end in publishers_of(node, topic, source.type, made.qos_profile)))
@@ -67,10 +67,10 @@ def find_sources(
 
 def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, ...]:
     """
-    Look at the command topics, on which this node does not publish.
+    Measure the command topics, on which this node does not publish.
 
-    :param node: Looks around, and publishes on :func:`private_topics` as the policy node would.
-    :param robot: The robot's description.
+    :param node: Node that queries the ROS graph, and publishes on :func:`private_topics`.
+    :param robot: The robot description.
     """
     found = []
     for command, private in zip(
@@ -88,7 +88,7 @@ def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, 
 
 
 def unlimited(command: CommandTopic, entry: CommandEntry) -> Iterable[str]:
-    """List what a robot description does not limit, of what a field can have limits of."""
+    """List the limits that a field could have but the description lacks."""
     kind, limits = command.stop_of(entry).kind, entry.limits
     if kind == 'position' and limits.velocity is None:
         yield f'the velocity of {entry.action}'
@@ -97,7 +97,7 @@ def unlimited(command: CommandTopic, entry: CommandEntry) -> Iterable[str]:
 
 
 def _similar(node: Node, topic: str, type_name: str) -> tuple[str, ...]:
-    """List other topics of a type on which somebody publishes."""
+    """List other topics of a type that have a publisher."""
     return tuple(
         name for name, types in node.get_topic_names_and_types()
         if type_name in types and name != topic and node.count_publishers(name))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a preflight of a control loop is about, and whether the loop has had one."""
+"""Identity of a control loop for its preflight, and the check that it passed one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dfp_ros.tools.preflight.report import PreflightError, remedy, require_passe
 
 
 def subject(loop: ControlLoop) -> Subject:
-    """Say what a preflight of a control loop is about."""
+    """Return the identity of a control loop for its preflight."""
     policy, settings = loop.policy, loop.settings
     return Subject(
         policy.spec.name, policy.sha256, loop.robot.name, loop.robot.sha256,
@@ -35,11 +35,11 @@ def subject(loop: ControlLoop) -> Subject:
 def require_preflight(
         loop: ControlLoop, read: Callable[[Path], bytes] | None = None) -> None:
     """
-    See that a control loop has passed a preflight, where its settings ask for that.
+    Check that a control loop has passed a preflight, if its settings require one.
 
     :param loop: The control loop.
-    :param read: Reads the report; None for how files are read in general.
-    :raises PreflightError: Where it has not.
+    :param read: Reads the report; None for the default.
+    :raises PreflightError: If it has not.
     """
     settings = loop.settings
     if settings.require_preflight:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From what a preflight measured to what is wrong, and whether the policy may fly."""
+"""Verdict of a preflight: faults and warnings derived from its measurements."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.node.ros.endpoints import Endpoint
 from dfp_ros.tools.preflight.measurements import CommandFigures, Figures, PARTS, SourceFigures
 
-# A source this much slower than the ticks is slower; less is how exactly it was measured.
+# A source is slower than the ticks below this ratio; a smaller difference is measurement error.
 _SLOWER = 0.95
-# Ticks that a tick may be outside the training data's range before that is worth a word.
+# Share of ticks outside the training data's range above which a warning is given.
 _OFTEN = 0.05
 _FASTEST = 1000.0
 
 
 class Level(enum.Enum):
-    """How bad a remark is."""
+    """Severity of a remark."""
 
     FAIL = 'FAIL'
     WARN = 'WARN'
@@ -43,10 +43,10 @@ class Level(enum.Enum):
 @dataclass(frozen=True)
 class Remark:
     """
-    Something that is not as it should be.
+    Fault or warning.
 
-    :param level: How bad it is; one that is :attr:`Level.FAIL` fails the preflight.
-    :param about: What it is about.
+    :param level: Severity; :attr:`Level.FAIL` fails the preflight.
+    :param about: Its subject.
     :param text: What was found, what was expected, what to do.
     """
 
@@ -58,12 +58,12 @@ class Remark:
 @dataclass(frozen=True)
 class Verdict:
     """
-    What follows from the figures.
+    Verdict on the measurements.
 
     :param passed: Whether nothing failed.
-    :param remarks: What is not as it should be, the worst first.
-    :param fastest: The fastest rate in Hz at which the ticks would fit, NaN where it is unknown.
-    :param sentence: The verdict for people.
+    :param remarks: Faults and warnings, the worst first.
+    :param fastest: Highest rate in Hz at which the ticks would fit; NaN if it is unknown.
+    :param sentence: The verdict in one line.
     """
 
     passed: bool
@@ -73,7 +73,7 @@ class Verdict:
 
 
 def judge(figures: Figures) -> Verdict:
-    """Judge what was measured."""
+    """Judge the measurements."""
     remarks = [*_judge_ticks(figures)]
     for source in figures.sources:
         remarks += _judge_source(source, figures)
@@ -85,7 +85,7 @@ def judge(figures: Figures) -> Verdict:
     fastest = fastest_rate(figures)
     known = f'; ticks fit up to {fastest:g} Hz' if math.isfinite(fastest) else ''
     if failed:
-        sentence = f'FAILED at {figures.rate:g} Hz: {failed} thing(s) to mend{known}'
+        sentence = f'FAILED at {figures.rate:g} Hz: {failed} fault(s){known}'
     else:
         sentence = f'PASSED at {figures.rate:g} Hz{known}'
     return Verdict(not failed, tuple(remarks), fastest, sentence)
@@ -93,9 +93,9 @@ def judge(figures: Figures) -> Verdict:
 
 def fastest_rate(figures: Figures) -> float:
     """
-    Find the fastest rate at which the ticks as measured fit, in Hz, two digits of it.
+    Return the highest rate at which the measured ticks fit, in Hz, with two significant digits.
 
-    It takes for granted that wake-ups are no later at another rate.
+    It assumes the same wake-up latency at any rate.
     """
     together = figures.together
     needed = max(together.p99 / figures.share, together.p999) * 1e-3
@@ -107,12 +107,12 @@ def fastest_rate(figures: Figures) -> float:
 
 
 def _judge_ticks(figures: Figures) -> Iterator[Remark]:
-    """See whether the work fits the period."""
+    """Check that the ticks fit the period."""
     about = f'rate {figures.rate:g} Hz'
     if not figures.has_clock:
         yield Remark(Level.FAIL, 'clock', (
-            'use_sim_time is set, and nobody publishes /clock; start the simulation with its '
-            'clock, or leave use_sim_time false'))
+            'use_sim_time is set, but /clock has no publisher; start the simulation with its '
+            'clock, or set use_sim_time to false'))
     slow_clock = '' if figures.is_lockstep else describe_slow_clock(
         figures.clock_step, figures.period)
     if slow_clock:
@@ -133,7 +133,7 @@ def _judge_ticks(figures: Figures) -> Iterator[Remark]:
     if too_long:
         part = max(PARTS, key=lambda name: figures.parts[name].p99)
         fastest = fastest_rate(figures)
-        # What wakes up late for the clock has no other remedy than the clock.
+        # If a coarse clock delays the wake-up, only the clock can be improved.
         if not (slow_clock and part == 'wake_up'):
             yield Remark(Level.FAIL, about, (
                 f'a tick takes {too_long}; most of it is {part.replace("_", " ")}, '
@@ -145,7 +145,7 @@ def _judge_ticks(figures: Figures) -> Iterator[Remark]:
     if figures.left_out:
         yield Remark(Level.WARN, 'execution', (
             f'this ONNX Runtime or this machine has no {", ".join(figures.left_out)}; the policy '
-            'runs on what is left'))
+            'runs on the others'))
 
 
 _REMEDIES = {
@@ -153,11 +153,11 @@ _REMEDIES = {
                'core of its own (realtime.cpus), or lower the rate',
     'deciding': 'Lower the rate',
     'inference': 'Take fewer candidates, a smaller policy or a faster provider, or lower the rate',
-    'publishing': 'Look at the middleware, or lower the rate'}
+    'publishing': 'Check the middleware, or lower the rate'}
 
 
 def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
-    """See whether what a source gives is what the policy needs."""
+    """Check that a source gives what the policy needs."""
     about = f'source {source.name} ({source.topic})'
 
     def fail(text: str) -> Remark:
@@ -177,24 +177,23 @@ def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
                 'none; keep the publisher of a latched topic running')
         else:
             yield fail(
-                f'nobody publishes it; start what does, or remap the topic{near}')
+                f'it has no publisher; start one, or remap the topic{near}')
     for end in deaf:
         text = f'nothing comes from {end.node}: {end.problem}'
         yield warn(text) if heard else fail(text)
     if source.is_latched:
         if heard and not source.has_value:
             yield fail(
-                f'{_names(heard)} publishes it, but no value of it came; it is latched, so see '
-                'whether its publisher offers durability transient_local, and has published')
+                f'{_names(heard)} publishes it, but no value arrived; it is latched, so check '
+                'that its publisher has durability transient_local, and has published')
         return
     if heard and not source.count:
         yield fail(
-            f'{_names(heard)} publishes it, but no message came in {figures.seconds:g} s; see '
-            'whether it is active, and whether its own sources are there')
+            f'{_names(heard)} publishes it, but no message arrived in {figures.seconds:g} s; '
+            'check that it is active, and that its own sources are there')
     if len(heard) > source.shares:
         yield warn(
-            f'{len(heard)} publish it: {_names(heard)}; samples of one would be mixed with those '
-            'of the other')
+            f'{len(heard)} publish it: {_names(heard)}; their samples would be mixed')
     if not source.count:
         return
     if source.missing_joints:
@@ -204,22 +203,22 @@ def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
     if source.empty_stamps:
         yield fail(
             f'{source.empty_stamps} of {source.count} messages have an empty header.stamp, so '
-            'their age is unknown; have them stamped')
+            'their age is unknown; set the stamp in the publisher')
     if figures.is_lockstep:
         return
     of_joint = f' of joint {printable(source.gap_joint)}' if source.gap_joint else ''
     if source.longest_gap > source.max_age:
         yield fail(
-            f'nothing came{of_joint} for {source.longest_gap:.3g} s, which is over its max_age of '
-            f'{source.max_age:g} s: the robot would be stopped; see what holds it up, or raise '
-            'max_age')
+            f'no message arrived{of_joint} for {source.longest_gap:.3g} s, which is over its '
+            f'max_age of {source.max_age:g} s: the robot would be stopped; find the cause of the '
+            'gap, or raise max_age')
     if abs(source.offset) > source.max_age:
         way = 'before' if source.offset > 0 else 'after'
         yield fail(
             f'its stamps are {abs(source.offset):.3g} s {way} their arrival (median), and max_age '
             f'is {source.max_age:g} s; synchronise the clocks (chrony, PTP)')
     elif figures.clock_skew and source.smallest_offset < -(
-            # Arrivals are known to a step of the clock.
+            # Arrival times are quantised to the clock's step.
             figures.clock_skew + (0 if math.isnan(figures.clock_step) else figures.clock_step)):
         yield warn(
             f'its stamps are up to {-source.smallest_offset:.3g} s after their arrival: the '
@@ -227,24 +226,24 @@ def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
     if source.rate < _SLOWER * figures.rate:
         yield warn(
             f'it comes at {source.rate:.3g} Hz, slower than the ticks at {figures.rate:g} Hz: '
-            'some of them see again what the last one saw')
+            'some of them use the same sample again')
 
 
 def _judge_command(command: CommandFigures) -> Iterator[Remark]:
-    """See whether somebody listens, and whether anybody else commands."""
+    """Check that a command topic has a subscriber, and no other publisher."""
     about = f'command {command.name} ({command.topic})'
     taken = [end for end in command.subscribers if not end.problem]
     if not command.subscribers:
         yield Remark(Level.FAIL, about, (
-            'nobody listens to it; start the controller, or remap the topic'))
+            'it has no subscriber; start the controller, or remap the topic'))
     for end in command.subscribers:
         if end.problem:
             yield Remark(Level.WARN if taken else Level.FAIL, about, (
                 f'nothing gets to {end.node}: {end.problem}'))
     if command.others:
         yield Remark(Level.WARN, about, (
-            f'{", ".join(command.others)} publishes there too; the robot would be told two '
-            'things at once'))
+            f'{", ".join(command.others)} publishes there too; the robot would receive '
+            'conflicting commands'))
     if command.unlimited:
         yield Remark(Level.WARN, about, (
             f'nothing limits {", ".join(command.unlimited)}; give limits in the robot '
@@ -252,7 +251,7 @@ def _judge_command(command: CommandFigures) -> Iterator[Remark]:
 
 
 def _judge_decisions(figures: Figures) -> Iterator[Remark]:
-    """See what the policy node would have done."""
+    """Check the decisions that the policy node would have made."""
     if not figures.is_lockstep:
         for what, (count, text) in figures.stops.items():
             yield Remark(Level.FAIL, what, (
@@ -264,10 +263,10 @@ def _judge_decisions(figures: Figures) -> Iterator[Remark]:
         shown = ', '.join(f'{name} ({count})' for name, count in [*often.items()][:5])
         more = f' and {len(often) - 5} more' if len(often) > 5 else ''
         yield Remark(Level.WARN, 'observation', (
-            f'outside the range of the training data, in so many of {figures.ticks} ticks: '
-            f'{shown}{more}; are units, frames and the order of joints those of the data?'))
+            f'outside the range of the training data, in these of {figures.ticks} ticks: '
+            f'{shown}{more}; check that units, frames and the order of joints match the data'))
 
 
 def _names(ends: Iterable[Endpoint]) -> str:
-    """List nodes."""
+    """List the nodes."""
     return ', '.join(end.node for end in ends)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The recorder, and marks of episodes.
+Bag recorder and episode marks.
 
 Imports :mod:`dfp_ros.tools.bags` and what is below it.
 """

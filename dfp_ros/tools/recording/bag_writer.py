@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A bag that is written by a thread of its own, so that no callback waits for a disk."""
+"""Bag writer with a thread of its own, so that no callback waits for the disk."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ from dfp_ros.tools.bags.checked_writer import CheckedWriter
 
 STORAGES = {plugin.name.lower(): plugin for plugin in StoragePlugin}
 VERSION: Literal[9] = 9  # of rosbag2's metadata, in Jazzy and later
-# What is written reaches the disk at least so often, in s: more than that no power cut can cost.
+# Interval of flushing to the disk, in s: a power cut loses at most this much.
 FLUSH_EVERY = 2.0
 
 
 class BagError(ValueError):
-    """A bag cannot be begun, or nothing can be written to it any more."""
+    """A bag cannot be created, or can no longer be written."""
 
 
 class BagWriter:
     """
-    Writes messages to a new bag.
+    Writer of messages to a new bag.
 
     :param path: Folder of the bag; it must not exist.
-    :param storage: One of :data:`STORAGES`.
+    :param storage: Storage format, one of :data:`STORAGES`.
     :param topics: Name and message type of each topic.
     :param types: Definitions of these types.
-    :param queue_size: Messages that may wait for the disk; more are dropped.
-    :param reserve: Bytes that are left free on the disk, so that there is room to end the bag.
-    :raises BagError: Where the folder exists or cannot be written.
+    :param queue_size: Capacity of the write queue, in messages; further ones are dropped.
+    :param reserve: Bytes to leave free on the disk, enough to finish the bag.
+    :raises BagError: If the folder exists or cannot be written.
 
-    :ivar written: Messages that are in the bag for certain; once it is closed, all that are in it.
-    :ivar dropped: Messages that came while the queue was full.
-    :ivar received: Messages that came, all of them.
-    :ivar failure: Why nothing is written any more; empty while all is well.
+    :ivar written: Messages that are safely in the bag; once it is closed, all that are in it.
+    :ivar dropped: Messages dropped because the queue was full.
+    :ivar received: All messages received.
+    :ivar failure: Why writing has ended; empty while there is no fault.
     """
 
     def __init__(
             self, path: Path, storage: str, topics: Sequence[tuple[str, str]], types: Typestore,
             queue_size: int, reserve: int) -> None:
-        """Begin the bag."""
+        """Create the bag."""
         self.path = path
         self._storage = storage
         self._topics = topics
@@ -72,7 +72,7 @@ class BagWriter:
         self.received = 0
         self.failure = ''
         self._open = threading.Event()
-        # One thread does it all, the opening too: SQLite wants that.
+        # One thread opens, writes and closes: SQLite requires that.
         self._thread = threading.Thread(target=self._run, name='bag')
         self._thread.start()
         self._open.wait()
@@ -82,16 +82,16 @@ class BagWriter:
 
     @property
     def lost(self) -> int:
-        """Messages that came and are not in the bag, once it is closed."""
+        """Messages received that are not in the bag, once it is closed."""
         return self.received - self.written - self.dropped
 
     def add(self, topic: int, received: int, message: bytes) -> None:
         """
-        Have a message written, or dropped where the disk is too slow; never wait.
+        Queue a message for writing, or drop it if the queue is full; never block.
 
         :param topic: Index of its topic.
-        :param received: When it arrived, in ns.
-        :param message: The message as it came over the wire.
+        :param received: Reception time in ns.
+        :param message: The serialised message.
         """
         self.received += 1
         try:
@@ -100,10 +100,10 @@ class BagWriter:
             self.dropped += 1
 
     def close(self) -> None:
-        """Write what waits, and end the bag; once is enough."""
+        """Write the queued messages and finish the bag; further calls do nothing."""
         while self._thread.is_alive():
             try:
-                # Not for ever: a thread that fails no longer empties the queue.
+                # With a timeout: a failing thread no longer empties the queue.
                 self._queue.put(None, timeout=0.1)
                 break
             except Full:
@@ -111,10 +111,10 @@ class BagWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        """Write until told to end, or until nothing can be written any more."""
+        """Write until closed, or until writing fails."""
         try:
             if self.path.exists():
-                raise BagError(f'{self.path}: found something there; name another folder')
+                raise BagError(f'{self.path}: already exists; name another folder')
             writer = CheckedWriter(
                 self.path, version=VERSION, storage_plugin=STORAGES[self._storage])
             try:
@@ -124,21 +124,21 @@ class BagWriter:
                 self._end(writer)
                 raise
             except BaseException:
-                # A disk that is full takes no end either; what is on it stays there.
+                # A full disk has no room to finish the bag either; what is on it stays there.
                 self._leave(writer)
                 raise
             self._end(writer)
         except BagError as error:
             self.failure = str(error)
-        except Exception as error:  # whatever it is: a thread that ends unnoticed loses all
+        except Exception as error:  # any fault: a thread that died silently would lose all
             self.failure = (
-                f'{self.path}: cannot be written: {type(error).__name__}: {error}; what was '
-                'written before can be converted and replayed')
+                f'{self.path}: cannot be written: {type(error).__name__}: {error}; messages '
+                'written before that can be converted and replayed')
         finally:
             self._open.set()
 
     def _end(self, writer: CheckedWriter) -> None:
-        """End the bag, with all that is in it."""
+        """Finish the bag."""
         storage = writer.storage
         if storage is None:
             return
@@ -151,7 +151,7 @@ class BagWriter:
             self.written = storage.stored
 
     def _leave(self, writer: CheckedWriter) -> None:
-        """Leave the bag without an end, and with what is finished of it."""
+        """Close the bag unfinished, keeping the messages committed so far."""
         storage = writer.storage
         if storage is not None:
             with suppress(OSError):
@@ -159,7 +159,7 @@ class BagWriter:
             self.written = storage.stored
 
     def _begin(self, writer: CheckedWriter) -> None:
-        """Open the files and name the topics."""
+        """Create the files and declare the topics."""
         writer.open()
         self._connections = [
             writer.add_connection(topic, kind, typestore=self._types)
@@ -167,7 +167,7 @@ class BagWriter:
         self._check_room()
 
     def _write(self, writer: CheckedWriter) -> None:
-        """Write what comes."""
+        """Write queued messages until closed."""
         self._open.set()
         flush_at = time.monotonic() + FLUSH_EVERY
         while True:
@@ -188,7 +188,7 @@ class BagWriter:
                 flush_at = time.monotonic() + FLUSH_EVERY
 
     def _check_room(self) -> None:
-        """See that the disk has room to end the bag."""
+        """Check that the disk has room to finish the bag."""
         free = shutil.disk_usage(self.path).free
         if free < self._reserve:
             raise BagError(

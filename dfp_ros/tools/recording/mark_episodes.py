@@ -12,16 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Node ``mark_episodes``: marks episodes by key.
+Node ``mark_episodes``: episode marks from the keyboard.
 
 ``ros2 run dfp_ros mark_episodes``: s starts an episode, y ends it as a success, n as a failure,
-q quits. Where the input is no terminal, each line counts by its first letter.
+q quits. If the input is not a terminal, the first letter of each line is the key.
 """
 
 from __future__ import annotations
 
 if __name__ == '__main__':
-    # Before all else, for what follows takes half a second.
+    # First, because the following imports take half a second.
     from dfp_ros.node.process.start import begin
     begin()
 
@@ -46,7 +46,7 @@ QUIT = 'q'
 
 
 def keys() -> Iterator[str]:
-    """Read key by key from a terminal, line by line from anything else."""
+    """Yield keys from a terminal, or the first letter of each line of any other input."""
     if not sys.stdin.isatty():
         yield from (line.strip()[:1] for line in sys.stdin)
         return
@@ -63,12 +63,12 @@ def main(args: list[str] | None = None) -> int:
     """
     Publish a mark for each key until q, Ctrl-C, or the input's end.
 
-    :return: The exit status: 1 where the command line is wrong, else 0.
+    :return: Exit status: 1 if the command line is invalid, else 0.
     """
     read_words(
         'mark_episodes', 'Mark episodes by key.', (), args,
         'keys: s starts an episode, y ends it as a success, n as a failure, q quits. If the input '
-        'is no\nterminal, each line counts by its first letter. The marks go to the topic '
+        'is not a\nterminal, the first letter of each line is the key. The marks are published on '
         f'{TOPIC}.')
     raise_interrupts()
     try:
@@ -89,7 +89,7 @@ def main(args: list[str] | None = None) -> int:
             if key in KEYS:
                 publisher.publish(String(data=KEYS[key]))
                 listeners = publisher.get_subscription_count()
-                print(KEYS[key] + ('' if listeners else ' (nobody listens)'), flush=True)
+                print(KEYS[key] + ('' if listeners else ' (no subscriber)'), flush=True)
         publisher.wait_for_all_acked(Duration(seconds=2))
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Definitions of message types, from the packages that are installed, for a recording to carry."""
+"""Message definitions from the installed packages, to be stored in a recording."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from rosbags.typesys.store import Typestore
 
 def find_definitions(types: Iterable[str]) -> Typestore:
     """
-    Read the definitions of message types, and of the types that they are made of.
+    Read the definitions of message types and of their nested types.
 
-    :param types: For example ``sensor_msgs/msg/JointState``; they are installed.
+    :param types: Names of installed types, for example ``sensor_msgs/msg/JointState``.
     """
     found: dict[str, Any] = {}
     wanted = list(types)
@@ -44,7 +44,7 @@ def find_definitions(types: Iterable[str]) -> Typestore:
 
 
 def _parse(name: str) -> Any:
-    """Parse the definition file of one type."""
+    """Parse the definition file of one message type."""
     package, _, member = name.split('/')
     path = Path(get_package_share_directory(package), 'msg', f'{member}.msg')
     if path.is_file():
@@ -53,7 +53,7 @@ def _parse(name: str) -> Any:
 
 
 def _inner(field: Any) -> list[str]:
-    """Name the type of a field where that is a message too."""
+    """Return the nested message type of a field, if it has one."""
     kind, content = field
     if kind == Nodetype.NAME:
         return [content]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Keys that an operator presses, read without waiting for them."""
+"""Non-blocking keyboard input of an operator."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _MOST = 4096
 
 class OperatorKeys:
     """
-    Keys of a terminal as they are pressed; of anything else, the first letter of each line.
+    Keys pressed in a terminal; of any other input, the first letter of each line.
 
-    A context: the terminal is as it was before when it is left.
+    A context manager, which restores the terminal's settings on exit.
     """
 
     def __init__(self) -> None:
-        """Look at the standard input, which may not be there."""
+        """Inspect the standard input, which may be absent."""
         try:
             self._descriptor = sys.stdin.fileno()
         except (AttributeError, OSError, ValueError):
@@ -44,7 +44,7 @@ class OperatorKeys:
         self._waiting = ''
 
     def __enter__(self) -> OperatorKeys:
-        """Have a terminal hand over each key, unless others are to read it."""
+        """Switch a terminal to unbuffered input, unless other processes are to read it."""
         if self.is_terminal:
             self._before = termios.tcgetattr(self._descriptor)
             tty.setcbreak(self._descriptor)
@@ -55,17 +55,17 @@ class OperatorKeys:
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
 
     def pressed(self) -> str:
-        """Return the next key that was pressed; empty for none."""
+        """Return the next key pressed; empty for none."""
         self._waiting = (self._waiting + self._read())[:_MOST]
         key, self._waiting = self._waiting[:1], self._waiting[1:]
         return key
 
     def _read(self) -> str:
-        """Read what was pressed since the last time, in order."""
+        """Read the keys pressed since the last call, in order."""
         if self._descriptor < 0:
             return ''
         try:
-            # A process in the background would be stopped for reading its terminal.
+            # A background process that reads its terminal would be stopped.
             if self.is_terminal and os.tcgetpgrp(self._descriptor) != os.getpgrp():
                 return ''
             if not select.select([self._descriptor], [], [], 0)[0]:
@@ -74,12 +74,12 @@ class OperatorKeys:
         except OSError:
             text = ''
         if not text:
-            # The input has ended; marks still come.
+            # End of input; marks may still arrive from elsewhere.
             self._descriptor = -1
         return text if self.is_terminal else self._first_letters(text)
 
     def _first_letters(self, text: str) -> str:
-        """Take the first letter of each line."""
+        """Return the first letter of each line."""
         found = ''
         for letter in text:
             if self._is_line_new and not letter.isspace():

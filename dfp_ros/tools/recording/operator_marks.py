@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Episode marks from an operator: services, and buttons of a joystick."""
+"""Episode marks from an operator, through services and joystick buttons."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ SERVICES = {'~/start_episode': START, '~/end_success': SUCCESS, '~/end_failure':
 
 class OperatorMarks:
     """
-    Publishes a mark when an operator asks for it.
+    Publisher of episode marks on an operator's request.
 
-    :param node: Has the services.
+    :param node: Node that offers the services.
     :param joystick: Topic of sensor_msgs/Joy; empty for none.
     :param buttons: Index of the button of each mark; -1 for none.
     """
 
     def __init__(self, node: Node, joystick: str, buttons: Mapping[str, int]) -> None:
-        """Open the services and listen to the joystick."""
+        """Create the services and subscribe to the joystick."""
         self._node = node
         self._publisher = node.create_publisher(String, TOPIC, 10)
         for name, mark in SERVICES.items():
@@ -67,22 +67,22 @@ class OperatorMarks:
 
 class Presses:
     """
-    Tells when a button goes down; held down, it says nothing more.
+    Detector of button presses; a button held down counts once.
 
     :param buttons: Index of the button of each mark; -1 for none.
     """
 
     def __init__(self, buttons: Mapping[str, int]) -> None:
-        """Start with every button down, so that one that is held at the start says nothing."""
+        """Start with every button down, so that a button held at the start is no press."""
         self._buttons = {mark: index for mark, index in buttons.items() if index >= 0}
         self._down = set(self._buttons)
 
     def update(self, states: Sequence[int]) -> list[str]:
         """
-        Take the state of all buttons.
+        Update the button states.
 
-        :param states: 1 where a button is down.
-        :return: The marks whose buttons went down.
+        :param states: 1 if a button is down.
+        :return: Marks whose buttons were pressed.
         """
         down = {
             mark for mark, index in self._buttons.items() if index < len(states) and states[index]}

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Node ``dfp_recorder``: writes what a robot publishes and is told into a bag.
+Node ``dfp_recorder``: bag recorder of a robot's observations and commands.
 
 ``ros2 run dfp_ros recorder --ros-args -p robot:=ur5e_cube -p out:=bags/monday``
 """
@@ -20,7 +20,7 @@ Node ``dfp_recorder``: writes what a robot publishes and is told into a bag.
 from __future__ import annotations
 
 if __name__ == '__main__':
-    # Before all else, for what follows takes half a second.
+    # First, because the following imports take half a second.
     from dfp_ros.node.process.start import begin
     begin()
 
@@ -51,36 +51,36 @@ from dfp_ros.tools.recording.bag_writer import BagWriter, STORAGES
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import OperatorMarks
 
-# Nothing that waits to be written is dropped by the middleware first.
+# Large enough for the middleware to drop nothing that waits to be written.
 DEPTH = 1000
-# A clock that is set back by less, in ns, was only adjusted.
+# A smaller backward step of the clock, in ns, is an adjustment.
 _ADJUSTMENT = 1_000_000_000
 
-# Name, default, sentence, range.
+# Name, default, description, range.
 _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('robot', '', 'Robot description (.yaml), or the bare name of one in config: its sources and '
      'its command topics are recorded.', None),
     ('out', '', 'Folder of the bag; it must not exist.', None),
-    ('storage', 'mcap', 'How the bag is stored: mcap or sqlite3.', None),
+    ('storage', 'mcap', 'Storage format of the bag: mcap or sqlite3.', None),
     ('policy_node', 'dfp_policy', 'Name of the policy node whose decisions are recorded; it '
      'publishes them with publish_decisions:=true.', None),
-    ('episodes', 0, 'End after so many episodes; 0 goes on until Ctrl-C.', (0, 1_000_000)),
+    ('episodes', 0, 'Episodes after which to stop; 0 records until Ctrl-C.', (0, 1_000_000)),
     ('joystick', '', 'Topic of sensor_msgs/Joy whose buttons mark episodes; empty for none.',
      None),
     ('button_start', -1, 'Index of the button that starts an episode; -1 for none.', (-1, 100)),
     ('button_success', -1, 'Index of the button that ends one as a success.', (-1, 100)),
     ('button_failure', -1, 'Index of the button that ends one as a failure.', (-1, 100)),
-    ('queue', 20_000, 'Messages that may wait for the disk; more are dropped, and counted.',
+    ('queue', 20_000, 'Capacity of the write queue, in messages; further ones are dropped.',
      (1, 10_000_000)),
     ('keep_free', 200, 'Megabytes to leave free on the disk; with less, the recording ends.',
      (0, 1_000_000_000)))
 
 
 class RecorderNode(Node):
-    """The recorder; see the parameters' descriptions."""
+    """Recorder node; see the descriptions of its parameters."""
 
     def __init__(self, **kwargs: Any) -> None:
-        """Declare the parameters; :meth:`autostart` begins the bag."""
+        """Declare the parameters; :meth:`autostart` creates the bag."""
         super().__init__('dfp_recorder', **kwargs)
         self._settings = {
             name: declare_parameter(self, name, default, sentence, bounds)
@@ -99,13 +99,13 @@ class RecorderNode(Node):
 
     def autostart(self) -> bool:
         """
-        Begin the bag, and listen.
+        Create the bag and subscribe.
 
-        :return: False where that failed; the reason has been logged.
+        :return: False if that failed; the reason has been logged.
         """
         try:
             self._open()
-        except Exception as error:  # whatever it is, the operator is told
+        except Exception as error:  # any fault is reported to the operator
             self.get_logger().fatal(f'cannot record: {error}')
             self.failed = True
             return False
@@ -114,31 +114,31 @@ class RecorderNode(Node):
         return True
 
     def stop(self) -> None:
-        """Nothing moves by it."""
+        """Do nothing: the recorder moves no robot."""
 
     def close(self) -> None:
-        """End the bag, say what is in it, and destroy the node."""
+        """Finish the bag, log a summary, and destroy the node."""
         for subscription in self._subscriptions_made:
-            # What has arrived counts, though no callback took it before the signal.
+            # Messages that arrived before the signal count, though no callback took them.
             while (taken := subscription.handle.take_message(subscription.msg_type, True)):
                 subscription.callback(taken[0])
             self.destroy_subscription(subscription)
         if self._bag is not None:
             self._bag.close()
-            self._report_trouble()
+            self._report_faults()
             marks = ', '.join(f'{count} {mark}' for mark, count in self._marked.items())
             self.get_logger().info(
                 f'{self._bag.path}: {self._bag.written} messages, {self._bag.dropped} dropped'
-                + (f', {self._bag.lost} lost as they could not be written'
+                + (f', {self._bag.lost} lost because they could not be written'
                    if self._bag.lost else '') + f'; marks: {marks}')
         self.destroy_node()
 
     def _open(self) -> None:
-        """Find the topics, begin the bag, subscribe."""
+        """Find the topics, create the bag, and subscribe."""
         settings = self._settings
         for name in ('robot', 'out'):
             if not settings[name]:
-                raise ValueError(f'parameter {name}: found nothing; say which')
+                raise ValueError(f'parameter {name}: found nothing; set it')
         if settings['storage'] not in STORAGES:
             raise ValueError(
                 f'parameter storage: found {settings["storage"]!r}; '
@@ -172,15 +172,15 @@ class RecorderNode(Node):
             self._subscriptions_made.append(self._subscribe(index))
         OperatorMarks(self, settings['joystick'], {
             mark: settings[f'button_{mark}'] for mark in (START, SUCCESS, FAILURE)})
-        self.create_timer(0.5, self._look_after)
+        self.create_timer(0.5, self._monitor)
 
     def _subscribe(self, index: int) -> Any:
-        """Subscribe to a topic, reliably unless its publisher is not, from before where asked."""
+        """Subscribe to a topic: reliable if its publisher is, transient local if requested."""
         name, kind = self._topics[index]
         reliability = (
             ReliabilityPolicy.BEST_EFFORT if index in self._best_effort
             else ReliabilityPolicy.RELIABLE)
-        # What runs was published before the recording began.
+        # The running policy was published before the recording began.
         is_status = name == self.resolve_topic_name(f'{self._settings["policy_node"]}/policy')
         durability = (
             DurabilityPolicy.TRANSIENT_LOCAL if is_status or index in self._latched
@@ -190,7 +190,7 @@ class RecorderNode(Node):
             QoSProfile(depth=DEPTH, reliability=reliability, durability=durability), raw=True)
 
     def _receiver(self, index: int) -> Callable[[bytes], None]:
-        """Make the callback of one topic: nothing is decoded but marks."""
+        """Make the callback of one topic; only marks are decoded."""
         bag = self._bag
         assert bag is not None
         is_mark = index == len(self._topics) - 1
@@ -200,7 +200,7 @@ class RecorderNode(Node):
             if now < self._last - _ADJUSTMENT:
                 self._fail(
                     f'the clock was set back by {(self._last - now) * 1e-9:.3f} s, and a bag in '
-                    'which time goes back cannot be read in order; start another recording')
+                    'which time jumps back cannot be read in order; start another recording')
             if self.failed:
                 return
             self._last = max(now, self._last)
@@ -210,14 +210,14 @@ class RecorderNode(Node):
         return receive
 
     def _count(self, mark: str) -> None:
-        """Count a mark; after the last episode, a moment is left for what is still on its way."""
+        """Count a mark; after the last episode, wait briefly for messages in flight."""
         if mark not in self._marked:
             self.get_logger().warning(
-                f'found the mark {quoted(mark)}, which ends up ignored; '
+                f'found the mark {quoted(mark)}, which is ignored; '
                 f'{nearest(mark, self._marked)}')
             return
         self._marked[mark] += 1
-        # An end that comes twice ends nothing.
+        # A repeated end ends nothing.
         ended = mark != START and self._has_begun
         self._has_begun = mark == START
         self._ended += ended
@@ -225,8 +225,8 @@ class RecorderNode(Node):
         if ended and self._ended == self._settings['episodes']:
             self.create_timer(1.0, self._end)
 
-    def _look_after(self) -> None:
-        """Twice a second: match publishers that are not reliable, and report trouble."""
+    def _monitor(self) -> None:
+        """Twice a second: match best-effort publishers, and report faults."""
         for index, (name, _) in enumerate(self._topics):
             if index not in self._best_effort and any(
                     publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
@@ -234,11 +234,11 @@ class RecorderNode(Node):
                 self._best_effort.add(index)
                 self.destroy_subscription(self._subscriptions_made[index])
                 self._subscriptions_made[index] = self._subscribe(index)
-                self.get_logger().info(f'{name} is published without repetition of what gets lost')
-        self._report_trouble()
+                self.get_logger().info(f'{name} is published best effort, so messages may be lost')
+        self._report_faults()
 
-    def _report_trouble(self) -> None:
-        """Log what was dropped since the last time, and what ended the bag."""
+    def _report_faults(self) -> None:
+        """Log newly dropped messages, and the fault that ended the bag."""
         assert self._bag is not None
         if self._bag.dropped > self._reported:
             self.get_logger().warning(
@@ -249,26 +249,26 @@ class RecorderNode(Node):
             self._fail(self._bag.failure)
 
     def _fail(self, reason: str) -> None:
-        """End with an error."""
+        """Shut down with an error."""
         if not self.failed:
             self.failed = True
             self.get_logger().fatal(reason)
             self._end()
 
     def _end(self) -> None:
-        """End as Ctrl-C would."""
+        """Shut down as after Ctrl-C."""
         os.kill(os.getpid(), signal.SIGINT)
 
 
 def main(args: list[str] | None = None) -> int:
     """
-    Record until asked to end; then the bag is written whole, however long that takes.
+    Record until asked to end; then finish the bag, however long that takes.
 
-    :return: The exit status: 1 where something was wrong, else 0.
+    :return: Exit status: 1 after a fault, else 0.
     """
     parameters = [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
     read_words(
-        'recorder', 'Write what a robot publishes and is told into a bag.',
+        'recorder', 'Record the observations and commands of a robot into a bag.',
         [*parameters, LIFETIME], args)
     made: list[RecorderNode] = []
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Recorded decisions made once more, and compared bit for bit.
+Deterministic replay of recorded decisions, compared bit for bit.
 
 Imports :mod:`dfp_ros.tools.recording` and what is below it.
 """

@@ -12,14 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Makes the decisions of a recording once more, and reports the first that comes out differently.
+Deterministic replay: recorded decisions computed again, and the first that differs reported.
 
 ``ros2 run dfp_ros replay bags/monday``
 ``ros2 run dfp_ros replay bags/monday --policy another.onnx``
 
-Exit status 0 means that all decisions are equal, bit for bit; 1 that one is not, or that none
-could be made again; 2 that the recording, the policy or the robot's description cannot be used.
-With another policy than the recorded one, a table says how its decisions differ, and the status
+Exit status 0 means that all decisions are equal, bit for bit; 1 that one differs, or that none
+could be replayed; 2 that the recording, the policy or the robot description cannot be used.
+With another policy than the recorded one, a table shows how its decisions differ, and the status
 is 0.
 """
 
@@ -61,61 +61,61 @@ from dfp_ros.tools.replay.recorded_loop import (
 from dfp_ros.tools.replay.replayed_policy import Conditions, ReplayedPolicy
 from dfp_ros.tools.replay.replayer import Difference, RecordedStep, Replayer
 
-# How long an answer of a policy is waited for, in s.
+# Timeout of a policy's answer, in s.
 LONGEST_ANSWER = 60.0
 
 
 class NoAnswerError(BaseException):
     """
-    A policy gives no answer.
+    A policy did not answer in time.
 
-    It ends the replay, so it is no Exception: the controller takes those for answers of a kind.
+    Not an Exception, because the controller would handle that as a failure of the policy.
     """
 
 
 class AnsweringPolicy:
     """
-    Asks a policy, and gives up the replay if no answer comes.
+    Policy wrapper with a timeout that ends the replay.
 
     :param policy: The policy.
     """
 
     def __init__(self, policy: OnnxPolicy) -> None:
-        """Ask nothing yet."""
+        """Start without a request."""
         self.spec = policy.spec
         self._path = policy.path
         self._policy = DeadlinePolicy(policy, LONGEST_ANSWER)
 
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
         """
-        Answer as the policy does.
+        Ask the policy.
 
-        :raises NoAnswerError: If no answer comes in :data:`LONGEST_ANSWER`.
+        :raises NoAnswerError: If there is no answer within :data:`LONGEST_ANSWER`.
         """
         try:
             return self._policy.act(observation, noise)
         except LateError as error:
             raise NoAnswerError(
                 f'{self._path}: gave no answer within {LONGEST_ANSWER:g} s to a recorded '
-                'observation; does its graph end?') from error
+                'observation; its graph may not terminate') from error
 
 
 class RecordedLoops:
     """
-    Makes the controllers that decided, from what the recording says of them.
+    Factory of the recorded controllers, from the settings and policies in the recording.
 
     :param recording: The recording.
-    :param robot: The robot's description.
-    :param policies: Policy files to look among, before those that the recording names.
-    :param other: A policy to ask in place of all others; None for those recorded.
+    :param robot: The robot description.
+    :param policies: Policy files to search before those that the recording names.
+    :param other: Policy to use in place of all recorded ones; None for the recorded ones.
 
-    :ivar conditions: The conditions that the policies are asked under.
+    :ivar conditions: Recorded conditions of inference.
     """
 
     def __init__(
             self, recording: Recording, robot: RobotDescription, policies: Mapping[str, str],
             other: OnnxPolicy | None) -> None:
-        """Load nothing yet."""
+        """Start without a loaded policy."""
         self.conditions = Conditions()
         self._recording = recording
         self._robot = robot
@@ -125,14 +125,14 @@ class RecordedLoops:
         self._made = 0
 
     def make(self, loop: int) -> Controller | None:
-        """Make the controller of a loop, None where what it was is not recorded."""
+        """Make the controller of a loop; None if its settings are not recorded."""
         known = self._recording.loops.get(loop)
         if known is None:
             return None
         self._made += 1
         if self._made > 2 * MOST_LOOPS:
             raise RecordingError(
-                f'found decisions that change their loop more than {2 * MOST_LOOPS} times')
+                f'found more than {2 * MOST_LOOPS} changes of the loop between decisions')
         settings = recorded_settings(known)
         policy = self._other or self.find_policy(known['sha256'])
         joints = known['joints']
@@ -143,41 +143,41 @@ class RecordedLoops:
             self.conditions.clock)
 
     def between(self, before: int, until: int) -> list[int]:
-        """List the loops that took over after one and until another, that one included."""
+        """List the loops that took over after ``before``, up to and including ``until``."""
         loops = sorted({*self._recording.loops, until})
         return [loop for loop in loops if before < loop <= until]
 
     def identity(self, loop: int) -> tuple[int, int] | None:
-        """Return what rows of a loop say of it, None where what it was is not recorded."""
+        """Return policy number and seed in the rows of a loop; None if they are not recorded."""
         known = self._recording.loops.get(loop)
         return None if known is None else recorded_identity(known)
 
     def _find_policy(self, sha256: str) -> OnnxPolicy:
-        """Find the policy file of a hash, and load it as it was."""
+        """Find a policy file by its hash, and load it as recorded."""
         known = next(each for each in self._recording.loops.values() if each['sha256'] == sha256)
         return find_policy(known, self._policies)
 
 
 def replay(arguments: argparse.Namespace) -> int:
     """
-    Replay a recording, and print what comes of it.
+    Replay a recording and print the result.
 
-    :return: The exit status.
-    :raises ValueError: Where it cannot be replayed.
+    :return: Exit status.
+    :raises ValueError: If it cannot be replayed.
     """
     with RecordedBag(arguments.bag) as bag:
         recording = bag.read(arguments.node)
         if not recording.loops:
             raise RecordingError(
-                f'{arguments.bag}: found nothing on {recording.node}/policy, which says what ran; '
-                'record that topic too')
+                f'{arguments.bag}: found no message on {recording.node}/policy, which names the '
+                'policy; record that topic too')
         some = next(iter(recording.loops.values()))
         robot_file = arguments.robot or some['settings']['robot']
         if not arguments.robot and Path(robot_file).name != robot_file and (
                 Path(robot_file).suffix not in ('.yaml', '.yml')):
             raise RecordingError(
                 f'{arguments.bag}: found the robot description {quoted(robot_file)}, expected a '
-                'bare name or one that ends in .yaml; say where it is with --robot')
+                'bare name or one that ends in .yaml; name the file with --robot')
         robot = load_robot(robot_file)
         if hash_robot(robot_file) != some['robot']['sha256']:
             print(
@@ -188,7 +188,7 @@ def replay(arguments: argparse.Namespace) -> int:
             print(f'note: {note}', file=sys.stderr)
         if bag.lost:
             print(
-                f'note: {arguments.bag}: was cut short; {bag.lost} bytes at its end are lost',
+                f'note: {arguments.bag}: is truncated; {bag.lost} bytes at its end are lost',
                 file=sys.stderr)
     policies, other = _given_policy(arguments.policy, recording)
     loops = RecordedLoops(recording, robot, policies, other)
@@ -196,14 +196,14 @@ def replay(arguments: argparse.Namespace) -> int:
     row = DecisionRow(
         robot.sources, spec.observation_size,
         [(member.name, member.size) for member in spec.action],
-        # Recordings of earlier versions do not have them.
+        # Older recordings do not have them.
         count_slots(robot) if recording.has_joints else None)
     if row.parts != recording.parts:
         raise RecordingError(
             f'{arguments.bag}: found decisions with the parts '
             f'{listed((label for label, _ in recording.parts), 50)}, expected '
-            f'{listed((label for label, _ in row.parts), 50)}; robot and version of this package '
-            'have to be those of the recording')
+            f'{listed((label for label, _ in row.parts), 50)}; replay with the robot and the '
+            'package version of the recording')
     replayer = Replayer(
         row, loops.make, loops.between, loops.conditions, other is None,
         loops.identity)
@@ -221,26 +221,26 @@ def replay(arguments: argparse.Namespace) -> int:
 
 def _given_policy(
         name: str | None, recording: Recording) -> tuple[dict[str, str], OnnxPolicy | None]:
-    """Tell whether a policy file is one of the recording, or another."""
+    """Return a given policy file as one of the recording, or as another policy."""
     if name is None:
         return {}, None
     path = find_shared(name, 'models', '.onnx')
     sha256 = hash_policy(path)
     if any(sha256 == each['sha256'] for each in recording.loops.values()):
-        # It is loaded as it was, with what was allowed it then.
+        # Loaded as recorded, with the recorded permissions.
         return {sha256: str(path)}, None
     return {}, load_policy(str(path))
 
 
 def _report(
         steps: Sequence[RecordedStep], recording: Recording, replayer: Replayer) -> list[str]:
-    """Say how it went."""
+    """Format the result."""
     span = (steps[-1].decision.stamp - steps[0].decision.stamp) * 1e-9
     lines = [f'{recording.node}: {len(steps)} decisions in {span:.1f} s']
-    # Loops that differ in their settings only are the same policy.
+    # Loops that differ only in their settings have the same policy.
     lines += dict.fromkeys(
         f'  {printable(known["name"])} (sha256 {known["sha256"][:12]}) from '
-        f'{printable(known["since"])} on'
+        f'{printable(known["since"])} onwards'
         for known in recording.loops.values())
     lines += [
         f'not replayed: {count}, {reason}' for reason, count in replayer.left_out.most_common()]
@@ -256,13 +256,13 @@ def _report(
 
 
 def _show(difference: Difference) -> list[str]:
-    """Show a difference to the last digit."""
+    """Format a difference to the last digit."""
     lines = [
         f'  {difference.part}', f'    recorded {difference.recorded.tolist()}',
         f'    computed {difference.computed.tolist()}']
     if not difference.is_certain:
-        lines.append('  not all is recorded since the last reset: what limits, a ramp-in or '
-                     'histories remember of it may explain the difference')
+        lines.append('  the recording has a gap since the last reset: the earlier state of '
+                     'limits, a ramp-in or histories may explain the difference')
     return lines
 
 
@@ -270,29 +270,29 @@ def main(arguments: list[str] | None = None) -> int:
     """
     Run the command.
 
-    :return: The exit status, as the module says.
+    :return: Exit status; see the module's docstring.
     """
     parser = argparse.ArgumentParser(
-        prog='replay', description='Make the decisions of a recording once more, and compare.')
+        prog='replay', description='Replay recorded decisions, and compare them bit for bit.')
     add = parser.add_argument
     add('bag', type=Path, help='rosbag2 folder, or one of its files')
-    add('--policy', help='where the recorded policy file is; or another, to see what it would '
-                         'have done')
-    add('--robot', help="robot description; the recorded name's without it")
-    add('--node', default='', help='whose decisions, where there are those of several nodes')
+    add('--policy', help='the recorded policy file, or another one, to see how its '
+                         'decisions differ')
+    add('--robot', help='robot description (default: the recorded name)')
+    add('--node', default='', help='policy node to replay, if several were recorded')
     asked = parser.parse_args(arguments)
     try:
         return replay(asked)
     except (LoopError, SettingsError) as error:
         text = explain(error)
-        print(f'{asked.bag}: what it says of what ran cannot be: {text}', file=sys.stderr)
+        print(f'{asked.bag}: its recorded settings are invalid: {text}', file=sys.stderr)
         return 2
     except (ValueError, OSError, MemoryError) as error:
         print(explain(error), file=sys.stderr)
         return 2
     except NoAnswerError as error:
         print(error, file=sys.stderr, flush=True)
-        # Its thread never ends, and Python would wait for it.
+        # The hanging thread never ends, and Python would wait for it.
         return leave(2)
 
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What another policy would have done: how its decisions differ from those recorded."""
+"""Differences between recorded decisions and those of another policy."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from dfp_ros.spec import PolicySpec
 
 class PolicyDifference:
     """
-    Collects differences.
+    Accumulator of differences.
 
     :param spec: The specification of either policy; the fields of their actions are the same.
     """
 
     def __init__(self, spec: PolicySpec) -> None:
-        """Start without a decision."""
+        """Start empty."""
         self._spec = spec
         self._states: Counter[tuple[str, str]] = Counter()
         self._differences: dict[str, list[NDArray[np.float64]]] = {'command': [], 'sent': []}
@@ -50,7 +50,7 @@ class PolicyDifference:
                 differences.append(after - whole)
 
     def lines(self) -> list[str]:
-        """Write the table."""
+        """Format the table."""
         lines = [f'{"state recorded":16}{"state now":16}{"decisions":>10}']
         lines += [
             f'{before:16}{after:16}{count:>10}'

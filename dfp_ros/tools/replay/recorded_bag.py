@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a recording has of a policy node: its decisions, their samples, and what ran."""
+"""Recorded decisions of a policy node, with their samples and settings."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ from dfp_ros.tools.replay.replayer import RecordedStep
 
 _ARRAY, _STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
 _DECISION = '/decision'
-# Commands between decisions that are made again at most, in a recording.
+# Largest number of stop commands between decisions in a recording.
 _MOST_STOPS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Recording:
     """
-    What a policy node published.
+    Recorded output of a policy node.
 
-    :param node: The node's name in full.
-    :param parts: Label and size of each part of a decision's row.
-    :param steps: The decisions in order, without their samples.
-    :param loops: What each loop was, by its number: the JSON of ``~/policy``.
+    :param node: Full name of the node.
+    :param parts: Label and size of each part of a decision row.
+    :param steps: Decisions in order, without their samples.
+    :param loops: ``~/policy`` messages, decoded from JSON, by the number of their loop.
     """
 
     node: str
@@ -62,7 +62,7 @@ class Recording:
 
     @property
     def has_joints(self) -> bool:
-        """Whether it says which message each joint was taken from."""
+        """Whether it records the message that each joint was taken from."""
         return any(label.startswith('joint_sample/') for label, _ in self.parts)
 
     @property
@@ -73,17 +73,17 @@ class Recording:
 
 class RecordedBag:
     """
-    A recording, open for reading; a context manager.
+    Recording opened for replay; a context manager.
 
     :param path: A rosbag2 folder, or one of its files.
-    :raises RecordingError: Where it cannot be opened.
+    :raises RecordingError: If it cannot be opened.
 
-    :ivar lost: Bytes at the end of a file cut short that could not be read.
-    :ivar notes: What else there is to know of it.
+    :ivar lost: Bytes at the end of a truncated file that could not be read.
+    :ivar notes: Warnings about the recording.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open it."""
+        """Open the recording."""
         self._path = path
         self._reader = BagReader(path)
         self.notes = self._reader.notes
@@ -98,10 +98,10 @@ class RecordedBag:
 
     def read(self, node: str = '') -> Recording:
         """
-        Read what a node published.
+        Read the output of a node.
 
-        :param node: Its name; may be empty where there is only one.
-        :raises RecordingError: Where it is not in the recording.
+        :param node: Name of the node; may be empty if only one was recorded.
+        :raises RecordingError: If it is not in the recording.
         """
         topic = self._find_decisions(node)
         steps: list[RecordedStep] = []
@@ -122,8 +122,8 @@ class RecordedBag:
             parts = parts or found
             if found != parts:
                 raise RecordingError(
-                    f'{self._path}: {topic}: found two layouts of decisions: the node was started '
-                    'with another robot; record into another bag then')
+                    f'{self._path}: {topic}: found two layouts of decisions: the node was '
+                    'restarted with another robot; record each robot into its own bag')
             row = np.asarray(message.data, np.float64)
             try:
                 steps.append(RecordedStep(read_decision(parts, row), row, {}))
@@ -142,9 +142,9 @@ class RecordedBag:
         return Recording(topic[:-len(_DECISION)], parts, tuple(steps), loops)
 
     def _read_status(self, topic: str, text: str) -> Mapping[str, Any]:
-        """Read what ``~/policy`` said of a loop."""
+        """Parse a ``~/policy`` message."""
         try:
-            # The joints of a URDF may turn without end.
+            # Continuous joints of a URDF have infinite limits.
             content = read_json(text, infinite=True)
         except JsonError as error:
             raise RecordingError(f'{self._path}: {topic}: {error}') from error
@@ -162,9 +162,9 @@ class RecordedBag:
     def with_samples(
             self, recording: Recording, robot: RobotDescription) -> tuple[RecordedStep, ...]:
         """
-        Find the samples that each decision was made from.
+        Attach to each decision the samples that it was made from.
 
-        :raises RecordingError: Where a source's topic is missing or of another type.
+        :raises RecordingError: If a source's topic is missing or has another type.
         """
         found = {
             source.name: self._find_samples(recording, source, robot)
@@ -184,7 +184,7 @@ class RecordedBag:
         return tuple(steps)
 
     def _find_decisions(self, node: str) -> str:
-        """Find the topic of the decisions."""
+        """Find the decision topic."""
         there = sorted(
             topic for topic, kind in self._types.items()
             if topic.endswith(_DECISION) and _ARRAY in kind)
@@ -197,15 +197,15 @@ class RecordedBag:
         if len(there) != 1:
             raise RecordingError(
                 f'{self._path}: found {", ".join(there) or "no topic that ends in " + _DECISION}'
-                ', expected the decisions of one node; '
-                + ('say whose with --node' if there else
+                ', expected exactly one such topic; '
+                + ('name the node with --node' if there else
                    'run the node with publish_decisions:=true'))
         return there[0]
 
     def _find_samples(
             self, recording: Recording, source: Source,
             robot: RobotDescription) -> SampleIndex:
-        """Find the samples of one source that decisions were made from."""
+        """Find the samples of one source that decisions used."""
         topic = source.topic if source.topic.startswith('/') else (
             recording.namespace + source.topic)
         kinds = self._types.get(topic, set())
@@ -225,7 +225,7 @@ class RecordedBag:
         for each, received, message in self._reader.messages(
                 {topic: source.type, static: source.type}):
             if read is None:
-                # Whether it has a header, a message shows.
+                # Only a message shows whether the type has a header.
                 read = SampleReader(
                     robot.readings(source.name),
                     hasattr(message, 'header') and source.time != RECEIVE,
@@ -239,7 +239,7 @@ class RecordedBag:
 
 
 def _is_wanted(wanted: list[int], sample: Sample) -> bool:
-    """Tell whether one of the times is a sample's: its stamp, or about when it was received."""
-    place = bisect_left(wanted, sample.time)
+    """Tell whether a sample was used: by its stamp, or approximately by its reception time."""
+    index = bisect_left(wanted, sample.time)
     off = JITTER if sample.stamp is None else 0
-    return any(abs(time - sample.time) <= off for time in wanted[max(0, place - 1):place + 1])
+    return any(abs(time - sample.time) <= off for time in wanted[max(0, index - 1):index + 1])

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a recording says of the loops that decided, checked before anything follows it.
+Recorded settings of a control loop, validated before use.
 
-A recording may come from anybody: it names files that are opened, threads that are started, and
-numbers that memory and time are taken for.
+A recording is untrusted input: it names files to open, threads to start, and sizes that cost
+memory and time.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from dfp_ros.node.loop.pending_policy import load_policy
 from dfp_ros.resources import find_shared
 
 _HASH = re.compile('[0-9a-f]{64}')
-# Loops of one recording; hundreds of parameters make hundreds.
+# Largest number of loops in a recording; hundreds of parameter changes make hundreds.
 MOST_LOOPS = 10_000
 _PATH = 4096
 
 
 class LoopError(ValueError):
-    """What a recording says of a loop cannot be; the message says what."""
+    """Recorded settings of a loop are invalid; the message describes the fault."""
 
 
 def hash_policy(path: Path) -> str:
@@ -61,9 +61,9 @@ def hash_policy(path: Path) -> str:
 
 def check_loop(content: Mapping[str, Any]) -> None:
     """
-    See that what ``~/policy`` said of a loop has all that a replay needs, of the right types.
+    Check that a ``~/policy`` message has everything that a replay needs, with the right types.
 
-    :raises LoopError: Where it does not.
+    :raises LoopError: If it has not.
     """
     for key in ('name', 'parameter', 'path', 'since'):
         if not isinstance(content.get(key), str) or len(content[key]) > _PATH:
@@ -88,7 +88,7 @@ def recorded_settings(known: Mapping[str, Any]) -> Settings:
     Read the settings of a loop.
 
     :param known: What ``~/policy`` said of it.
-    :raises SettingsError: Where a value cannot be.
+    :raises SettingsError: If a value is invalid.
     """
     values: dict[str, Any] = {}
     flat = dict(_flatten(known['settings']))
@@ -99,17 +99,17 @@ def recorded_settings(known: Mapping[str, Any]) -> Settings:
 
 
 def recorded_identity(known: Mapping[str, Any]) -> tuple[int, int]:
-    """Return what each row of a loop has to say of it: its policy's number, and the seed."""
+    """Return policy number and seed that each row of a loop must state."""
     return policy_number(known['sha256']), recorded_settings(known).noise_seed
 
 
 def find_policy(known: Mapping[str, Any], given: Mapping[str, str]) -> OnnxPolicy:
     """
-    Find the policy file of a loop by its hash, and load it as it was.
+    Find the policy file of a loop by its hash, and load it as recorded.
 
-    :param known: What ``~/policy`` said of the loop.
-    :param given: Files by hash that whoever asks has named.
-    :raises LoopError: Where it is not found.
+    :param known: The ``~/policy`` message of the loop.
+    :param given: Files named by the user, by hash.
+    :raises LoopError: If it is not found.
     """
     sha256 = known['sha256']
     tried = []
@@ -130,19 +130,19 @@ def find_policy(known: Mapping[str, Any], given: Mapping[str, str]) -> OnnxPolic
         tried.append(f'{printable(name)}: sha256 {found[:12]}')
     raise LoopError(
         f'found no policy file {quoted(known["name"])} with sha256 {sha256[:12]} (tried '
-        f'{"; ".join(tried)}); say where it is with --policy')
+        f'{"; ".join(tried)}); name the file with --policy')
 
 
 def _execution(known: Mapping[str, Any], is_given: bool) -> ExecutionSettings:
-    """Say what a recorded policy runs on: no more threads than there are processors."""
+    """Return the execution settings of a recorded policy, with at most one thread a processor."""
     found = recorded_settings(known).execution
     found = replace(found, threads=min(found.threads, os.cpu_count() or 1))
-    # What can run without end is for whoever runs this to allow, by naming the file.
+    # A graph that may not terminate runs only if the user named the file.
     return found if is_given else replace(found, unbounded_operators='')
 
 
 def _check_value(name: str, value: Any, default: Any, meaning: Meaning) -> None:
-    """See that a setting is of its type and within its range."""
+    """Check the type and range of a setting."""
     is_number = isinstance(default, int | float) and not isinstance(default, bool)
     kinds = (int, float) if isinstance(default, float) else (type(default),)
     if not isinstance(value, kinds) or isinstance(value, bool) and is_number:
@@ -158,7 +158,7 @@ def _check_value(name: str, value: Any, default: Any, meaning: Meaning) -> None:
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = '') -> Sequence[tuple[str, Any]]:
-    """Name settings as parameters are named."""
+    """Flatten nested settings into parameter names."""
     found: list[tuple[str, Any]] = []
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -169,5 +169,5 @@ def _flatten(values: Mapping[str, Any], prefix: str = '') -> Sequence[tuple[str,
 
 
 def _shown(value: Any) -> str:
-    """Show what was found."""
+    """Format a found value."""
     return shown(value) if isinstance(value, float) else printable(repr(value))

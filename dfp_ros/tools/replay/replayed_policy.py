@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy that takes as long to answer as it did when it was recorded, and fails when it did."""
+"""Policy wrapper that repeats the recorded inference time and failures."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from dfp_ros.core.policy.interface import Chunk, LateError, Policy, PolicyError
 @dataclass
 class Conditions:
     """
-    How it went when it was recorded; set before each step.
+    Recorded conditions of inference; set before each step.
 
-    :param inference: Seconds that the policy takes.
-    :param fails: Whether it fails.
-    :param is_late: Whether its answer is not waited for.
-    :param now: The clock in ns, which stands still but for the policy.
+    :param inference: Inference time in s.
+    :param fails: Whether the policy fails.
+    :param is_late: Whether the answer misses the deadline.
+    :param now: Simulated clock in ns, which only inference advances.
     """
 
     inference: float | None = None
@@ -44,20 +44,20 @@ class Conditions:
 
 class ReplayedPolicy:
     """
-    Asks a policy under recorded conditions.
+    Policy under recorded conditions.
 
     :param policy: The policy.
     :param conditions: The conditions.
     """
 
     def __init__(self, policy: Policy, conditions: Conditions) -> None:
-        """Keep both."""
+        """Store policy and conditions."""
         self.spec = policy.spec
         self._policy = policy
         self._conditions = conditions
 
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
-        """Answer as the policy does, or fail as it did."""
+        """Return the policy's answer, or fail as recorded."""
         self._conditions.now += round((self._conditions.inference or 0.0) * 1e9)
         if self._conditions.is_late:
             raise LateError('the policy was late when it was recorded')

@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Makes recorded decisions once more, from the same samples, and compares them bit for bit.
+Deterministic replay of recorded decisions from the same samples, compared bit for bit.
 
-A controller begins as new at a reset, so from there on all of its past is recorded. Where the
-recording begins later, or has a gap, decisions are compared again once a new chunk begins and the
-whole decision is as it was recorded. What limits, a ramp-in or histories remember of the time
-before may still differ then, so a difference before the next reset is marked as uncertain.
+A reset clears the controller's state, so its whole past is recorded from there on. If the
+recording starts later, or has a gap, comparison resumes once a new chunk starts and the whole
+decision equals the recorded one. The earlier state of limits, a ramp-in or histories may still
+differ then, so a difference before the next reset is marked as uncertain.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from dfp_ros.core.safety.reasons import FROM_GRAPH, Reason
 from dfp_ros.tools.replay.replayed_policy import Conditions
 
 Row = NDArray[np.float64]
-# Draws of noise that are made again at most, for decisions whose past is not recorded.
+# Largest number of noise draws repeated for decisions whose past is not recorded.
 _MOST_DRAWS = 1_000_000
 
 
 @dataclass(frozen=True)
 class RecordedStep:
     """
-    A control step as it was recorded.
+    Recorded control step.
 
-    :param decision: What was decided.
-    :param row: The same as numbers.
+    :param decision: The decision.
+    :param row: The decision as numbers.
     :param samples: The samples that it was made from, by source.
     :param missing: Sources whose sample is not in the recording.
     """
@@ -62,14 +62,14 @@ class RecordedStep:
 @dataclass(frozen=True)
 class Difference:
     """
-    A decision that comes out differently.
+    First difference between a recorded and a replayed decision.
 
-    :param number: Its number.
-    :param stamp: Its time in ns.
-    :param part: The first part of its row that differs.
-    :param recorded: That part as it was recorded.
-    :param computed: That part as it comes out now.
-    :param is_certain: Whether all of the past since the last reset is recorded.
+    :param number: Number of the decision.
+    :param stamp: Time of the decision in ns.
+    :param part: First part of the row that differs.
+    :param recorded: Recorded value of that part.
+    :param computed: Replayed value of that part.
+    :param is_certain: Whether the whole past since the last reset is recorded.
     """
 
     number: int
@@ -82,20 +82,20 @@ class Difference:
 
 class Replayer:
     """
-    Replays the decisions of one node.
+    Replay of the decisions of one node.
 
     :param row: Writes decisions as the node did.
-    :param make: Makes the controller of a loop, None where what it was is not recorded.
-    :param between: Lists the loops that took over after one and until another, that one included.
-    :param conditions: The conditions that the controllers' policies are asked under.
-    :param compares: Whether the decisions should come out as they were recorded.
-    :param identity: Gives what rows of a loop have to say of it: policy and seed; None where that
-        is not recorded.
+    :param make: Makes the controller of a loop; None if its settings are not recorded.
+    :param between: Lists the loops that took over after one loop, up to and including another.
+    :param conditions: Recorded conditions of inference.
+    :param compares: Whether to compare the decisions with the recorded ones.
+    :param identity: Returns policy number and seed in the rows of a loop; None if they are not
+        recorded.
 
-    :ivar replayed: How many decisions were made again.
-    :ivar different: How many of them came out differently.
+    :ivar replayed: Number of replayed decisions.
+    :ivar different: Number of replayed decisions that differ.
     :ivar first: The first of these.
-    :ivar left_out: How many were not, by reason.
+    :ivar left_out: Number of decisions not replayed, by reason.
     """
 
     def __init__(
@@ -118,20 +118,20 @@ class Replayer:
         self._controller: Controller | None = None
         self._loop = -1
         self._number = -1
-        # Whether the controller is as it was, as far as can be told, and for certain.
+        # Whether the controller's state equals the recorded one, probably and certainly.
         self._is_known = self._is_certain = False
 
     def step(self, step: RecordedStep, following: RecordedStep | None) -> Decision | None:
         """
-        Make one decision again.
+        Replay one decision.
 
-        :param step: As it was recorded.
-        :param following: The next one, None after the last.
-        :return: The decision; None where it cannot be made, or its past is not known.
+        :param step: The recorded step.
+        :param following: The next step; None after the last.
+        :return: The decision; None if it cannot be replayed, or its past is unknown.
         """
         recorded, entry = step.decision, step.decision.entry
         if entry is None:
-            self.left_out['recorded without what a replay needs'] += 1
+            self.left_out['the recording lacks data for a replay'] += 1
             return None
         self._go_on(recorded, entry)
         if step.missing:
@@ -139,7 +139,7 @@ class Replayer:
             self.left_out['a sample is not in the recording'] += 1
             return None
         if entry.failed is Failed.OVERDUE:
-            # What the watchdog sent, and when, is not recorded.
+            # Commands of the watchdog, and their times, are not recorded.
             self._controller = None
             self.left_out['the watchdog had stopped the robot'] += 1
             return None
@@ -165,8 +165,8 @@ class Replayer:
         return decision
 
     def _go_on(self, recorded: RecordedDecision, entry: Entry) -> None:
-        """See to it that the controller is the one that made this decision."""
-        # Loops take over one after the other, so one that comes back was never the next.
+        """Switch to the controller that made this decision."""
+        # Loops take over in order, so a loop that comes back was never the next one.
         follows = recorded.number == self._number + 1 and entry.loop >= self._loop
         self._number = recorded.number
         self._step = self._step + 1 if follows and entry.step != 1 and self._step else entry.step
@@ -174,7 +174,7 @@ class Replayer:
             self._controller = self._make(entry.loop)
             if self._controller is not None:
                 self._controller.reset(entry.seed)
-            # One that waits has done nothing since the reset that a new one would not.
+            # A waiting loop has changed nothing since the reset, so a new one is the same.
             self._is_known = self._is_certain = (
                 entry.step == 1 or recorded.state is State.WAITING)
         elif entry.loop != self._loop:
@@ -187,7 +187,7 @@ class Replayer:
 
     def _decide(
             self, controller: Controller, step: RecordedStep, entry: Entry) -> Decision:
-        """Tell the controller all that it was told, and have it decide."""
+        """Pass all recorded inputs to the controller, and run its step."""
         recorded = step.decision
         for _ in range(entry.stop_commands):
             controller.halt()
@@ -201,13 +201,13 @@ class Replayer:
             draws = max(0, (recorded.draw or 0) - 1)
             self._drawn += draws
             if self._drawn > _MOST_DRAWS:
-                # Whatever comes of it, it is not known.
+                # Its effect is not recorded.
                 draws = 0
             controller.planner.seek(entry.seed, draws)
         self._set_conditions(recorded)
         try:
             decision = controller.step(recorded.stamp, step.samples)
-        except Exception as error:  # whatever it was, the node stopped for it too
+        except Exception as error:  # any fault stopped the robot in the node too
             return controller.fail(error)
         if entry.failed is Failed.SENDING:
             return controller.fail(RuntimeError('could not be sent'))
@@ -216,13 +216,13 @@ class Replayer:
     def _prepare(
             self, controller: Controller, recorded: RecordedDecision,
             following: RecordedStep | None) -> None:
-        """Think ahead, as the node did; what came of it, the following decision has."""
+        """Run the planner ahead, as the node did; the next decision records the result."""
         if following is not None and following.decision.number == recorded.number + 1:
             self._set_conditions(following.decision)
         controller.planner.prepare()
 
     def _set_conditions(self, recorded: RecordedDecision) -> None:
-        """Set the conditions of a decision."""
+        """Set the recorded conditions of a decision."""
         self._conditions.inference = recorded.inference
         self._conditions.fails = Reason.INFERENCE_FAILED in recorded.reason
         self._conditions.is_late = (
@@ -230,7 +230,7 @@ class Replayer:
 
     def _compare(
             self, step: RecordedStep, entry: Entry, decision: Decision) -> Difference | None:
-        """Find the first part that differs in a bit."""
+        """Return the first part that differs in any bit."""
         recorded = step.decision
         identity = self._identity(entry.loop)
         policy, seed = (entry.policy, entry.seed) if identity is None else identity

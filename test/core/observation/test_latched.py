@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Latched sources: a value that was published once is valid until another one replaces it."""
+"""Latched sources: a value stays valid until another one replaces it."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_its_age_is_none_unless_one_is_given(
     assert reasons == ([Reason.STALE] if is_old else [])
 
 
-def test_one_that_never_came_says_what_to_look_at() -> None:
+def test_a_missing_latched_value_is_reported_with_a_remedy() -> None:
     """It is asked for otherwise than others."""
     (found,) = FreshnessMonitor([sources()['goal']]).check(0, {})
     assert found.reason is Reason.WAITING
@@ -145,7 +145,7 @@ def test_one_that_never_came_says_what_to_look_at() -> None:
 
 
 def test_the_description_needs_no_maximum_age(tmp_path: Path) -> None:
-    """For what is latched; for all else one has to be given."""
+    """A latched source needs no maximum age; any other one does."""
     text = (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
     lines = text.split('\n')
     at = next(i for i, line in enumerate(lines) if line.strip() == 'topic: cube_0_pose')
@@ -221,11 +221,11 @@ def test_frames_without_end_cost_no_more_than_a_moment() -> None:
 
 class Recording:
     """
-    A node and a recorder hear of a cube whose place is published once, each when it starts.
+    Recording of a node and a recorder that each receive a latched cube pose when they start.
 
-    :param heard: When the node hears of each place, in ms after it started; the recorder starts at
-        0 as well.
-    :param recorded: When the recorder does.
+    :param heard: Times at which the node receives each pose, in ms after its start; the recorder
+        starts at 0 as well.
+    :param recorded: Times at which the recorder receives each pose.
     """
 
     def __init__(
@@ -299,7 +299,7 @@ def place(time: int, value: float) -> Message:
     # The recorder was there first, or the node was, or the place changes meanwhile.
     ({-1: 0.1}, {-3_600_000: 0.1}), ({-3_600_000: 0.1}, {-1: 0.1}),
     ({-3_600_000: 0.1, 2000: 0.2, 3333: 0.3}, {-3: 0.1, 2001: 0.2, 3330: 0.3})])
-def test_whoever_started_first_a_recording_has_it(
+def test_a_latched_value_is_recorded_in_either_start_order(
         tmp_path: Path, heard: dict[int, float], recorded: dict[int, float]) -> None:
     """Replay and conversion find the place that the node knew, at every decision."""
     made = Recording(tmp_path, heard, recorded)
@@ -314,7 +314,7 @@ def test_whoever_started_first_a_recording_has_it(
 
 
 def test_a_place_that_was_replaced_before_the_recorder_heard_of_it(tmp_path: Path) -> None:
-    """What the node knew then is not in the recording, and nothing else stands for it."""
+    """The node's earlier value is not in the recording, and no other value replaces it."""
     made = Recording(tmp_path, {-3_600_000: 0.1, 1990: 0.2}, {1991: 0.2})
     found = made.replayed()
     assert not any(found[:39])
@@ -324,8 +324,8 @@ def test_a_place_that_was_replaced_before_the_recorder_heard_of_it(tmp_path: Pat
     assert report.difference == 0
 
 
-def test_preflight_counts_what_came_before() -> None:
-    """No rate, no gap, no age: a value, and somebody who would say it again to another node."""
+def test_preflight_counts_earlier_latched_values() -> None:
+    """There is no rate, gap or age: only a value, and a publisher that would send it again."""
     arrivals = Arrivals(100 * S, goal(None, 5))
     found = arrivals.figures(110 * S, [])
     assert found['has_value']
@@ -341,6 +341,6 @@ def test_preflight_counts_what_came_before() -> None:
     assert not remarks(has_value=True)
     assert 'has published' in remarks(has_value=False)
     assert 'publisher that is gone' in remarks(has_value=True, publishers=())
-    assert 'nobody publishes it' in remarks(has_value=False, publishers=())
+    assert 'it has no publisher' in remarks(has_value=False, publishers=())
     assert 'nothing comes from /goal' in remarks(
         has_value=False, publishers=(Endpoint('/goal', 'volatile'),))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Recordings that are damaged, unfinished, foreign or made to harm: read right, or refused."""
+"""Bag reader: damaged, unfinished, foreign and malicious recordings are read or rejected."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def whole(tmp_path: Path) -> Path:
 
 
 def test_channels_that_are_not_of_ros(tmp_path: Path, whole: Path) -> None:
-    """JSON, protobuf and an empty profile beside ROS's: what is ROS's is read all the same."""
+    """JSON, protobuf and an empty profile beside ROS's channels, which are read nevertheless."""
     expected = read(whole)
     content, = chunks(whole / 'bag.mcap')
     others = b''.join(
@@ -115,13 +115,13 @@ def with_message(time: int = START, channel: int = 1) -> Callable[[bytes], bytes
 @pytest.mark.parametrize(('change', 'message'), [
     (with_message(2**63), 'after the year 2262'),
     (with_message(channel=99), 'channel 99, which is not defined'),
-    (lambda content: chunk(content, 0, 1), 'other times than those of its messages'),
-    (lambda content: chunk(content, START, START, size=1 << 40), 'says that it has 1099511627776'),
-    (lambda content: chunk(content, 0, 1, 'lz4', 1000), 'has 1001 bytes, expected the 1000'),
-    (lambda content: record(0x33), 'unknown kind 0x33'),
-    (lambda content: record(CHUNK, bytes(10)), 'shorter than what it says'),
+    (lambda content: chunk(content, 0, 1), 'another time range than its messages'),
+    (lambda content: chunk(content, START, START, size=1 << 40), 'declares 1099511627776'),
+    (lambda content: chunk(content, 0, 1, 'lz4', 1000), '1001 bytes, expected the declared 1000'),
+    (lambda content: record(0x33), 'unknown opcode 0x33'),
+    (lambda content: record(CHUNK, bytes(10)), 'shorter than its fields'),
     (lambda content: content + record(CHANNEL, struct.pack('<HH', 1, 1), text('/a'), text('cdr'),
-                                      text('')), 'channel 1, which is another already'),
+                                      text('')), 'redefines channel 1 differently'),
     (lambda content: record(CHUNK, struct.pack('<QQQI', 0, 0, 9, 0), text('gzip'), bytes(8)),
      "compressed by 'gzip'"),
     (lambda content: record(SCHEMA, struct.pack('<H', 9), bytes(1 << 19)), 'defines a type'),
@@ -150,7 +150,7 @@ def test_an_end_without_bytes(tmp_path: Path, whole: Path) -> None:
 
 
 def test_any_damage(tmp_path: Path) -> None:
-    """Of bags without checksums: what is read is right or is not, but nothing else is raised."""
+    """Damage of a bag without checksums may change values, but raises no other exception."""
     random = np.random.default_rng(0)
     for storage in ('mcap', 'sqlite3'):
         path = write_bag(tmp_path / storage, demonstration(5), storage)
@@ -186,12 +186,12 @@ def split(tmp_path: Path) -> Path:
     return path
 
 
-def test_files_and_what_metadata_says_of_them(tmp_path: Path) -> None:
-    """All that it names are read, one that is missing or not named is told, and counts too."""
+def test_files_compared_with_the_metadata(tmp_path: Path) -> None:
+    """Files named by the metadata are read; missing and unnamed ones are reported and counted."""
     path = split(tmp_path)
     assert len(read(path)) == 40
     with BagReader(path) as bag:
-        assert any('messages, expected the' in note for note in bag.notes)
+        assert any('messages, expected ' in note for note in bag.notes)
     metadata = (path / 'metadata.yaml').read_text()
     (path / 'metadata.yaml').write_text(metadata.replace('  - second.mcap\n', ''))
     with pytest.raises(RecordingError, match='does not name second.mcap, which is there.*one by'):
@@ -269,7 +269,7 @@ def test_a_database_with_other_contents(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('kind', 'definition', 'message'), [
     ('a/msg/B:\n x = 1\nclass C', 'int8 a', 'not the name of a type'),
     ('a/msg/B', 'int8 a\n' * 50_000, 'expected at most'),
-    ('a/msg/B', 'B[2] b', 'made of itself'),
+    ('a/msg/B', 'B[2] b', 'contains itself'),
     ('a/msg/B', 'C c', 'not defined'),
     ('a/msg/B', 'float64[1000000000] a', 'which no message can have'),
     ('a/msg/B', f'C[] c\n{"=" * 80}\nMSG: a/C\nint8 X=1', 'which no message can have'),
@@ -297,4 +297,4 @@ def test_a_definition_that_contradicts_another(tmp_path: Path, whole: Path) -> N
     with BagReader(file) as bag:
         message = next(iter(bag.messages({'/joint_states': JOINTS})))[2]
         assert len(message.places) == 6
-        assert any('is not that of ROS 2 Jazzy' in note for note in bag.notes)
+        assert any('differs from that of ROS 2 Jazzy' in note for note in bag.notes)

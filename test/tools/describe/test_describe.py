@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Policy files printed for people, and descriptions scaffolded from what a robot publishes."""
+"""Summaries of policy files, and descriptions scaffolded from a robot's topics."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ URDF = """
 
 
 def joint_state(names: tuple[str, ...] = NAMES) -> Any:
-    """Make what a JointState has in it."""
+    """Make the content of a JointState."""
     return SimpleNamespace(
         header=SimpleNamespace(frame_id=''), name=list(names), position=[0.0] * len(names))
 
@@ -71,7 +71,7 @@ def load(text: str, tmp_path: Path) -> Any:
 
 
 def test_scaffold_is_taken_once_it_is_filled_in(tmp_path: Path) -> None:
-    """What controller and URDF say is there; what they do not say is asked for by name."""
+    """Facts of controller and URDF are filled in; the others are marked by name."""
     text = write_scaffold(survey(), 'my_arm')
     with pytest.raises(DescriptionError, match=r'scaffold.yaml:\d+: commands.arm_controller.fie'
                        r'lds\[0\].limits.acceleration: found FILL_IN.*fields\[1\]'):
@@ -110,7 +110,7 @@ def test_nothing_is_guessed(urdf: str) -> None:
     'geometry_msgs/msg/Twist', 'geometry_msgs/msg/TwistStamped', 'geometry_msgs/msg/PoseStamped',
     'sensor_msgs/msg/JointState', 'std_msgs/msg/UInt8'])
 def test_every_kind_of_command_leaves_something_open(kind: str, tmp_path: Path) -> None:
-    """A topic of which nothing is known but its type is written down, and refused unfilled."""
+    """A topic of which only the type is known is described, and rejected until filled in."""
     text = write_scaffold(
         survey(taken=(TakenTopic('a/b', kind, ('/x',), ('/joystick',)),), urdf=''), 'robot')
     assert yaml.safe_load(text)['commands']['a']['type'] == kind
@@ -120,7 +120,7 @@ def test_every_kind_of_command_leaves_something_open(kind: str, tmp_path: Path) 
 
 
 def test_names_from_outside_are_no_yaml() -> None:
-    """Frames, joints and reasons with line breaks and YAML in them stay what they are."""
+    """Frames, joints and reasons with line breaks and YAML syntax are escaped."""
     evil = 'a\n  evil: {b: 1}\n# '
     joints = PublishedTopic(
         'joint_states', 'sensor_msgs/msg/JointState', (evil,), rate=1e-7,
@@ -142,10 +142,10 @@ def test_names_from_outside_are_no_yaml() -> None:
 
 
 def test_a_robot_that_is_not_there_is_no_description() -> None:
-    """Nobody publishes, or nobody listens."""
-    with pytest.raises(ScaffoldError, match='no topic that somebody takes commands from within'):
+    """There is no publisher, or no subscriber."""
+    with pytest.raises(ScaffoldError, match='no command topic with a subscriber within'):
         write_scaffold(survey(taken=()), 'robot')
-    with pytest.raises(ScaffoldError, match='no topic that an observation'):
+    with pytest.raises(ScaffoldError, match='no topic with observations'):
         write_scaffold(survey(published=()), 'robot')
 
 
@@ -159,9 +159,9 @@ def test_a_robot_that_is_not_there_is_no_description() -> None:
     ('/rosout', 'rcl_interfaces/msg/Log', ['/driver'], [], ''),
     ('/camera/image', 'sensor_msgs/msg/Image', ['/camera'], [], ''),
     ('/joy', 'sensor_msgs/msg/Joy', ['/joy_node'], ['/teleop'], '')])
-def test_what_a_topic_can_be(
+def test_classification_of_topics(
         topic: str, kind: str, publishers: list[str], subscribers: list[str], what: str) -> None:
-    """By its type, by who publishes it and by who listens."""
+    """Topics are classified by type, publishers and subscribers."""
     assert classify(topic, kind, publishers, subscribers)[0] == what
 
 
@@ -203,7 +203,7 @@ def test_a_policy_that_lies_forges_no_line() -> None:
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What cannot be printed or written is said before anybody listens."""
+    """Faults of arguments are reported before the survey starts."""
     pytest.importorskip('rclpy')
     from dfp_ros.tools.describe.main import main
     assert main(['cube_single']) == 0

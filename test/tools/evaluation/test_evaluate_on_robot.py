@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Successes counted on a robot: the record, the keys, and the shipped simulated robot."""
+"""Evaluation on a robot: result file, keys, and the shipped simulated robot."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_interval_is_wilsons(solved: int, episodes: int) -> None:
 
 
 def test_result_is_kept_and_read_again(tmp_path: Path) -> None:
-    """Everything that says what was measured is in the file."""
+    """The file has everything that identifies the measurement."""
     path = tmp_path / 'monday.json'
     found = evaluation(True, False, True)
     found.write(path)
@@ -61,7 +61,7 @@ def test_result_is_kept_and_read_again(tmp_path: Path) -> None:
     assert not content['complete']
     assert robot_evaluation.read_evaluation(path) == found
     assert '2 of 3 episodes solved: 66.7%' in found.sentence()
-    assert '5 were asked for' in found.sentence()
+    assert '5 were requested' in found.sentence()
     assert os.listdir(tmp_path) == ['monday.json']
 
 
@@ -75,14 +75,14 @@ def test_no_episode_is_no_rate(tmp_path: Path) -> None:
 @pytest.mark.parametrize('text', [
     '', '[]', '{}', 'null', '{"kind": "dfp_ros evaluation on a robot", "version": 1}', '[' * 10**5,
     '{"kind": 1, "kind": "dfp_ros evaluation on a robot", "version": 2}'])
-def test_what_is_no_result_is_not_gone_on_with(tmp_path: Path, text: str) -> None:
+def test_an_invalid_result_is_not_continued(tmp_path: Path, text: str) -> None:
     """It is refused with its name, and stays as it is."""
     path = tmp_path / 'other.json'
     path.write_text(text)
     with pytest.raises(EvaluationError, match=r'other\.json'):
         robot_evaluation.read_evaluation(path)
     os.mkfifo(tmp_path / 'pipe')
-    with pytest.raises(EvaluationError, match='is no file'):
+    with pytest.raises(EvaluationError, match='is not a file'):
         robot_evaluation.read_evaluation(tmp_path / 'pipe')
 
 
@@ -122,14 +122,14 @@ def test_keys_of_lines_and_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_older_result_is_not_written_over(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nor is another policy's gone on with; said before the robot moves."""
+    """Nor is another policy's evaluation continued; both are reported before the robot moves."""
     pytest.importorskip('rclpy')
     from dfp_ros.tools.evaluation.main import main
     evaluation(True).write(tmp_path / 'old.json')
     for arguments, message in (
             [['--out', str(tmp_path / 'old.json')], '--continue'],
             [['--out', str(tmp_path / 'no' / 'x.json')], 'there is no folder'],
-            [['--out', str(tmp_path / 'new.json'), '--continue'], 'new.json is no file']):
+            [['--out', str(tmp_path / 'new.json'), '--continue'], 'new.json is not a file']):
         before = [signal.getsignal(number) for number in signal.valid_signals()]
         assert main(arguments) == 2
         assert [signal.getsignal(number) for number in signal.valid_signals()] == before
@@ -138,7 +138,7 @@ def test_an_older_result_is_not_written_over(
         main(['--out', 'x.json', '--episodes', '0'])
 
 
-def test_counts_on_the_simulated_robot_and_keeps_what_ctrl_c_ends(tmp_path: Path) -> None:
+def test_counts_on_the_simulated_robot_and_keeps_results_at_ctrl_c(tmp_path: Path) -> None:
     """
     Marks of the robot begin and end episodes, and the policy is stopped in between.
 

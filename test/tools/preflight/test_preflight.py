@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Preflights of real robots: one that is ready, and one of which nothing is right."""
+"""Preflights of real nodes: a robot that is ready, and one with every fault."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def test_a_robot_that_is_ready(policy: Path, domain: int, tmp_path: Path) -> Non
     assert {remark['level'] for remark in found['remarks']} == {'WARN'}
 
 
-def test_a_robot_of_which_nothing_is_right(policy: Path, domain: int, tmp_path: Path) -> None:
-    """Each topic is named, with what is wrong, both sides, and what to do."""
+def test_a_robot_with_every_fault(policy: Path, domain: int, tmp_path: Path) -> None:
+    """Each topic is reported with its fault, both ends, and the remedy."""
     report = tmp_path / 'preflight.json'
     with Peer(domain) as peer:
         now = peer.node.get_clock().now().to_msg()
@@ -153,9 +153,9 @@ def test_a_robot_of_which_nothing_is_right(policy: Path, domain: int, tmp_path: 
     assert failed['source cube_0'].startswith(
         'nothing comes from /peer: its type is sensor_msgs/msg/JointState, the robot description '
         'says geometry_msgs/msg/PoseStamped')
-    assert failed['source effector'].startswith('nobody publishes it')
+    assert failed['source effector'].startswith('it has no publisher')
     assert "did you mean '/arm/effector_pose'?" in failed['source effector']
-    assert failed['command effector'].startswith('nobody listens to it')
+    assert failed['command effector'].startswith('it has no subscriber')
     assert failed['command gripper'].startswith(
         'nothing gets to /peer: requested reliable, transient_local, offered reliable, volatile')
 
@@ -182,7 +182,8 @@ def test_an_activation_can_require_it(
         assert 'is about rate 20.0, here it is 50.0' in capfd.readouterr().err
         report.write_text('[' * 100_000)
         assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
-        assert f'cannot activate: preflight report {report}: is not one' in capfd.readouterr().err
+        assert (f'cannot activate: preflight report {report}: is not a preflight report'
+                in capfd.readouterr().err)
         write_report(report, mine, good(), judge(good()))
         assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
         assert node._ticker.is_active
@@ -198,8 +199,8 @@ def test_an_activation_can_require_it(
     (['--ros-args', '-p', 'rate:=-3.0'], 'rate'),
     (['--seconds', '0'], '--seconds: found 0.0'),
     (['--json', 'no/such/folder/report.json'], '--json: there is no folder')])
-def test_what_cannot_start_says_why(domain: int, words: list[str], message: str) -> None:
-    """The exit status says so too, and there is no traceback."""
+def test_a_failed_start_reports_the_reason(domain: int, words: list[str], message: str) -> None:
+    """The exit status is an error, and there is no traceback."""
     with NodeProcess(MODULE, domain, *words) as process:
         assert process.wait() != 0
         assert message in process.output

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a preflight measures: wake-ups, percentiles, arrivals."""
+"""Measurements of a preflight: wake-ups, percentiles, arrivals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_percentiles() -> None:
 
 
 def test_a_late_tick_costs_the_deadlines_that_it_passes_and_no_more() -> None:
-    """Lateness counts from the tick's own deadline; the grid stays where it is."""
+    """Latency counts from the tick's own deadline; the grid does not move."""
     wake_ups = WakeUps(100 * MS, 10 * MS)
     assert wake_ups.add(101 * MS) == 1 * MS
     assert wake_ups.add(109 * MS) == 0
@@ -51,7 +51,7 @@ def test_a_late_tick_costs_the_deadlines_that_it_passes_and_no_more() -> None:
 
 @given(strategies.lists(strategies.integers(0, 50 * MS), min_size=1, max_size=50))
 def test_every_deadline_is_met_or_missed(lates: list[int]) -> None:
-    """Whatever the ticks, deadlines are counted once, and the next is after the last tick."""
+    """Each deadline is met or missed exactly once, and the next one is after the last tick."""
     wake_ups, due = WakeUps(0, 10 * MS), 0
     for ticks, late in enumerate(lates, 1):
         time = due + late

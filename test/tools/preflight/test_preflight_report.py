@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Preflight reports: written, read, and asked for by an activation."""
+"""Preflight reports: writing, reading, and the requirement of an activation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from testing.preflights import source
 
 
 def test_a_passed_report_is_enough(tmp_path: Path) -> None:
-    """It is one file of plain JSON, and nothing is left beside it."""
+    """It is one file of plain JSON, without temporary files left beside it."""
     path = written(tmp_path)
     require_passed(path, SUBJECT, 24, now())
     require_passed(path, SUBJECT, 24, now(23.9))
@@ -43,7 +43,7 @@ def test_a_passed_report_is_enough(tmp_path: Path) -> None:
     assert report['figures']['sources'][0]['rate'] == 100
 
 
-def test_what_is_not_a_number_is_null(tmp_path: Path) -> None:
+def test_nan_is_written_as_null(tmp_path: Path) -> None:
     """JSON knows no NaN and no infinity."""
     path = written(tmp_path, source(count=0, rate=float('nan'), longest_gap=float('inf')))
     assert json.loads(path.read_text())['figures']['sources'][0]['rate'] is None
@@ -72,7 +72,7 @@ def test_a_rate_need_not_be_the_same_to_the_last_digit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('hours', 'message'), [
     (24.1, '24.1 h ago, expected at most 24 h'), (-0.1, '-0.1 h ago, expected at most 24 h')])
 def test_old_reports_and_those_of_tomorrow(tmp_path: Path, hours: float, message: str) -> None:
-    """What is too old, or from a clock that was wrong, does not count."""
+    """A report that is too old, or from the future, is rejected."""
     with pytest.raises(PreflightError) as caught:
         require_passed(written(tmp_path), SUBJECT, 24, now(hours))
     assert message in str(caught.value)
@@ -83,15 +83,16 @@ def test_a_failed_one(tmp_path: Path) -> None:
     path = written(tmp_path, source(count=0))
     with pytest.raises(PreflightError) as caught:
         require_passed(path, SUBJECT, 24, now())
-    assert 'FAILED at 50 Hz: 1 thing(s) to mend' in str(caught.value)
+    assert 'FAILED at 50 Hz: 1 fault(s)' in str(caught.value)
 
 
 @pytest.mark.parametrize(('content', 'message'), [
-    (None, 'cannot be read: No such file'), ('', 'is not one'), ('[]', 'is not one'),
-    ('{}', 'is not one'), ('{"subject": {"policy": 1}}', 'is not one'),
-    ('[' * 100_000, 'is not one')])
-def test_what_is_no_report(tmp_path: Path, content: str | None, message: str) -> None:
-    """It is named, with what is wrong."""
+    (None, 'cannot be read: No such file'), ('', 'is not a preflight report'),
+    ('[]', 'is not a preflight report'), ('{}', 'is not a preflight report'),
+    ('{"subject": {"policy": 1}}', 'is not a preflight report'),
+    ('[' * 100_000, 'is not a preflight report')])
+def test_invalid_files_are_rejected(tmp_path: Path, content: str | None, message: str) -> None:
+    """The error names the file and its fault."""
     path = tmp_path / 'preflight.json'
     if content is not None:
         path.write_text(content)
@@ -101,14 +102,17 @@ def test_what_is_no_report(tmp_path: Path, content: str | None, message: str) ->
 
 
 @pytest.mark.parametrize(('key', 'value', 'message'), [
-    ('version', 0, 'found version 0, expected 1'), ('made', 'yesterday', 'is not one'),
-    ('made', '2026-01-01T00:00:00', 'is not one'), ('passed', 'yes', 'PASSED at 50 Hz'),
+    ('version', 0, 'found version 0, expected 1'),
+    ('made', 'yesterday', 'is not a preflight report'),
+    ('made', '2026-01-01T00:00:00', 'is not a preflight report'),
+    ('passed', 'yes', 'PASSED at 50 Hz'),
     ('version', [0] * 9999, 'found version [0, 0'),
     ('subject', {**asdict(SUBJECT), 'rate': 10**400}, 'a number of 401 digits'),
     ('subject', {**asdict(SUBJECT), 'rate': 10**39}, 'is about rate 1000'),
     ('subject', {**asdict(SUBJECT), 'host': 'x' * 9999}, "is about host 'xxx")])
-def test_what_somebody_changed(tmp_path: Path, key: str, value: Any, message: str) -> None:
-    """Only what is exactly right passes."""
+def test_manipulated_reports_are_rejected(
+        tmp_path: Path, key: str, value: Any, message: str) -> None:
+    """Only a valid value passes."""
     path = written(tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(PreflightError) as caught:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a preflight makes of its figures: every remark, and the verdict."""
+"""Verdict of a preflight: every fault and warning."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def command(**changes: Any) -> Figures:
 
 
 def slow(part: str, p99: float, p999: float) -> Figures:
-    """Make figures of which one part of the tick takes long."""
+    """Make measurements with one slow part of the tick."""
     figures = good()
     return replace(
         figures, parts={**figures.parts, part: Percentiles(100, 1.0, p99, p999, p999)},
@@ -54,7 +54,7 @@ def only(figures: Figures) -> Remark:
 
 
 def test_nothing_wrong() -> None:
-    """Nothing is said of what is as it should be."""
+    """Without a fault there is no remark."""
     verdict = judge(good())
     assert verdict.passed
     assert verdict.remarks == ()
@@ -62,27 +62,27 @@ def test_nothing_wrong() -> None:
 
 
 @pytest.mark.parametrize(('figures', 'about', 'text'), [
-    (source(publishers=()), 'source arm (/joint_states)', 'nobody publishes it'),
+    (source(publishers=()), 'source arm (/joint_states)', 'it has no publisher'),
     (source(publishers=(), similar=('/arm/joint_states', '/x')), 'source arm (/joint_states)',
      "did you mean '/arm/joint_states'?"),
     (source(publishers=(DEAF,), count=0), 'source arm (/joint_states)',
      'nothing comes from /other: requested reliable, offered best_effort'),
     (source(count=0), 'source arm (/joint_states)',
-     '/driver publishes it, but no message came in 5 s'),
+     '/driver publishes it, but no message arrived in 5 s'),
     (source(missing_joints=('elbw',)), 'source arm (/joint_states)',
      "description; did you mean 'elbow'?"),
     (source(empty_stamps=3, offset=math.nan, smallest_offset=math.nan),
      'source arm (/joint_states)', '3 of 500 messages have an empty header.stamp'),
-    (source(longest_gap=0.3), 'source arm (/joint_states)', 'nothing came for 0.3 s'),
+    (source(longest_gap=0.3), 'source arm (/joint_states)', 'no message arrived for 0.3 s'),
     (source(offset=0.5, smallest_offset=0.4), 'source arm (/joint_states)',
      'its stamps are 0.5 s before their arrival'),
     (source(offset=-0.5, smallest_offset=-0.6), 'source arm (/joint_states)',
      'its stamps are 0.5 s after their arrival'),
-    (command(subscribers=()), 'command effector (/twist_command)', 'nobody listens to it'),
+    (command(subscribers=()), 'command effector (/twist_command)', 'it has no subscriber'),
     (command(subscribers=(DEAF,)), 'command effector (/twist_command)',
      'nothing gets to /other: requested reliable, offered best_effort'),
     (good(ticks=0), 'rate 50 Hz', 'there was no tick in 5 s'),
-    (good(has_clock=False), 'clock', 'nobody publishes /clock'),
+    (good(has_clock=False), 'clock', '/clock has no publisher'),
     (good(clock_step=0.1), 'clock', '80% of them are missed'),
     # What wakes up late for the clock has the clock as its remedy.
     (replace(slow('wake_up', 80.0, 80.0), clock_step=0.1), 'clock', 'have the simulator publish'),
@@ -97,13 +97,13 @@ def test_nothing_wrong() -> None:
     (slow('deciding', 17.0, 17.0), 'rate 50 Hz', 'up to 40 Hz would fit'),
     (slow('wake_up', 17.0, 17.0), 'rate 50 Hz', 'most of it is wake up, 17 ms (p99). Give the'),
 ])
-def test_what_fails(figures: Figures, about: str, text: str) -> None:
-    """Each by itself fails the preflight, and says what, where, and what to do."""
+def test_faults_fail_the_preflight(figures: Figures, about: str, text: str) -> None:
+    """Each fault alone fails the preflight, with finding, subject and remedy."""
     verdict, remark = judge(figures), only(figures)
     assert (remark.level, remark.about) == (Level.FAIL, about)
     assert text in remark.text
     assert not verdict.passed
-    assert verdict.sentence.startswith('FAILED at 50 Hz: 1 thing(s) to mend')
+    assert verdict.sentence.startswith('FAILED at 50 Hz: 1 fault(s)')
 
 
 @pytest.mark.parametrize(('figures', 'text'), [
@@ -118,8 +118,8 @@ def test_what_fails(figures: Figures, about: str, text: str) -> None:
     (good(left_out=('cuda',)), 'has no cuda'),
     (good(outside={'joint_positions[2]': 250}), 'joint_positions[2] (250)'),
 ])
-def test_what_is_worth_a_word(figures: Figures, text: str) -> None:
-    """Each by itself is said, and does not fail the preflight."""
+def test_warnings_do_not_fail_the_preflight(figures: Figures, text: str) -> None:
+    """Each warning alone is reported, without failing the preflight."""
     remark = only(figures)
     assert remark.level is Level.WARN
     assert text in remark.text
@@ -138,19 +138,19 @@ def test_what_is_worth_a_word(figures: Figures, text: str) -> None:
     replace(source(longest_gap=5.0, rate=2.0, offset=3.0), is_lockstep=True),
     good(is_lockstep=True, stops={'stale': (200, 'old')}),
 ])
-def test_what_is_still_right(figures: Figures) -> None:
-    """Up to a limit nothing is said."""
+def test_values_up_to_their_limit_pass(figures: Figures) -> None:
+    """Values up to their limit are not reported."""
     assert judge(figures).remarks == ()
 
 
 def test_a_silent_source_is_one_thing_to_mend() -> None:
     """What cannot be known of it is not complained of."""
     silent = SourceFigures('arm', '/joint_states', 'a/msg/B', 0.2)
-    assert 'nobody publishes it' in only(good(sources=(silent,))).text
+    assert 'it has no publisher' in only(good(sources=(silent,))).text
 
 
 def test_the_worst_comes_first() -> None:
-    """Failures stand before warnings, whatever they are about."""
+    """Failures are listed before warnings of any subject."""
     figures = replace(source(rate=40.0), commands=(replace(COMMAND, subscribers=()),))
     assert [remark.level for remark in judge(figures).remarks] == [Level.FAIL, Level.WARN]
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Decisions as rows of numbers: what is written is what is read."""
+"""Decisions as rows of numbers: round trip."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_says_what_is_wrong() -> None:
     strategies.text('0123456789abcdef', min_size=64, max_size=64),
     strategies.integers(0, 2**63 - 1), strategies.integers(1, 2**40), strategies.booleans(),
     strategies.integers(0, 100), strategies.sampled_from(Failed))
-def test_what_entered_comes_back(
+def test_rows_are_read_as_written(
         loop: int, sha256: str, seed: int, step: int, is_stopped: bool, stops: int,
         failed: Failed) -> None:
     """All that a replay needs, every bit of a seed and of the hash's beginning."""

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The launch file of the recorder, run as `ros2 launch` runs it."""
+"""Launch file of the recorder, run as `ros2 launch` runs it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_records_until_ctrl_c(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['robot:=ur5e_cube', 'out:={}/bag', 'episodes:=many'],
      "argument episodes: found 'many', expected int"),
-    (['robot:=ur5e_cube', 'out:={}'], 'found something there'),
+    (['robot:=ur5e_cube', 'out:={}'], 'already exists'),
     (['robot:=ur5e_cube'], "argument 'out'")])
 def test_says_what_is_wrong(tmp_path: Path, arguments: list[str], message: str) -> None:
     """A launch that cannot work ends by itself, with the reason."""

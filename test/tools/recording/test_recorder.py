@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The recorder: everything arrives in the bag as it was sent, and whatever happens it is a bag."""
+"""Recorder: all messages arrive in the bag unchanged, and every fault leaves a valid bag."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def recording(out: Path, **parameters: Any) -> Iterator[tuple[NodeProcess, Peer]
 
 
 def contents(path: Path) -> dict[str, list[bytes]]:
-    """Read a bag as anybody would: raw messages by topic, types checked by their hashes."""
+    """Read a bag with rosbags: raw messages by topic, types checked by their hashes."""
     found: dict[str, list[bytes]] = {}
     with AnyReader([path]) as reader:
         for connection, _, raw in reader.messages():
@@ -78,7 +78,7 @@ def contents(path: Path) -> dict[str, list[bytes]]:
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_records_what_was_sent(tmp_path: Path, storage: str) -> None:
+def test_records_all_messages_unchanged(tmp_path: Path, storage: str) -> None:
     """
     Sources, commands, and marks by service and by joystick, until SIGTERM.
 
@@ -96,7 +96,7 @@ def test_records_what_was_sent(tmp_path: Path, storage: str) -> None:
             for topic, message in messages.items()}
         joystick = peer.node.create_publisher(Joy, 'joy', 5)
         marks = peer.collect(String, 'episode_marks')
-        peer.wait_for(lambda: 'cube_0_pose is published without' in process.output)
+        peer.wait_for(lambda: 'cube_0_pose is published best effort' in process.output)
         peer.wait_for(lambda: all(
             each.get_subscription_count() for each in (*publishers.values(), joystick)))
         for topic, publisher in publishers.items():
@@ -125,12 +125,12 @@ def test_records_what_was_sent(tmp_path: Path, storage: str) -> None:
 
 
 @pytest.mark.parametrize(('parameters', 'message'), [
-    ({}, 'found something there; name another folder'),
+    ({}, 'already exists; name another folder'),
     ({'robot': 'none_such'}, "found 'none_such', which is neither a file"),
     ({'storage': 'tape'}, "parameter storage: found 'tape'"),
     ({'out': '{}/new', 'keep_free': 1_000_000_000}, 'MB are kept free')])
 def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:
-    """What is there is never overwritten; what cannot be is said before anything is recorded."""
+    """Existing files are never overwritten; faults are reported before the recording starts."""
     (tmp_path / 'kept').write_text('kept')
     given = {name: str(value).format(tmp_path) for name, value in parameters.items()}
     with recording(**{'out': tmp_path, **given}) as (process, _):
@@ -141,7 +141,7 @@ def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> No
 
 
 def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
-    """Of which one is a failure. An end without a start, or called twice, is no episode."""
+    """One of them is a failure. An end without a start, or repeated, is no episode."""
     with recording(tmp_path / 'bag', episodes=2) as (process, peer):
         for name in ('end_success', 'start_episode', 'end_success', 'end_success',
                      'start_episode', 'end_failure'):
@@ -151,8 +151,8 @@ def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
     assert len(contents(tmp_path / 'bag')['/episode_marks']) == 6
 
 
-def test_what_arrived_before_the_end_is_recorded(tmp_path: Path) -> None:
-    """Also what no callback has taken yet, such as a mark right before Ctrl-C."""
+def test_messages_before_the_end_are_recorded(tmp_path: Path) -> None:
+    """Messages that no callback has taken yet count too, such as a mark right before Ctrl-C."""
     with Peer(free_domain()) as peer:
         recorder = RecorderNode(context=peer.node.context, parameter_overrides=[
             Parameter('robot', value='ur5e_cube'),
@@ -169,7 +169,7 @@ def test_what_arrived_before_the_end_is_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_a_recorder_that_is_killed(tmp_path: Path, storage: str) -> None:
-    """As by a power cut: what was written until a moment before can be read."""
+    """As after a power cut: messages written until a moment before can be read."""
     out = tmp_path / 'bag'
     with recording(out, storage=storage) as (process, peer):
         publisher = peer.node.create_publisher(JointState, 'joint_states', 5)
@@ -194,7 +194,7 @@ def test_a_recorder_that_is_killed(tmp_path: Path, storage: str) -> None:
 
 
 def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
-    """The bag ends there, whole, with the reason: nobody could read it in order."""
+    """The bag ends there, valid, with the reason, because it could not be read in order."""
     with recording(tmp_path / 'bag', use_sim_time='true') as (process, peer):
         clock = peer.node.create_publisher(Clock, '/clock', 5)
         marks = peer.node.create_publisher(String, 'episode_marks', 5)
@@ -231,7 +231,7 @@ def write(bag: BagWriter, episodes: int) -> None:
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_a_disk_that_is_full(tmp_path: Path, storage: str) -> None:
-    """The reason is told, nothing hangs, and what was written before can be read."""
+    """The reason is logged, nothing hangs, and the messages written before can be read."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     bag = writer(tmp_path / 'bag', storage=storage)
     try:
@@ -255,9 +255,9 @@ def test_a_disk_that_is_full(tmp_path: Path, storage: str) -> None:
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_a_bit_that_is_changed(tmp_path: Path, storage: str) -> None:
     """
-    Wherever it is in the file, the recording is refused; unchanged it is whole, for anybody.
+    A changed bit anywhere in the file is detected; the unchanged file is valid for any reader.
 
-    But for the last 8 bytes, which say only that it ended.
+    The last 8 bytes are an exception: they only mark the end.
     """
     bag = writer(tmp_path / 'bag', storage=storage)
     write(bag, 3)
@@ -280,7 +280,7 @@ def test_a_bit_that_is_changed(tmp_path: Path, storage: str) -> None:
 
 
 def test_a_disk_that_is_too_slow(tmp_path: Path) -> None:
-    """What did not fit into the queue is counted, and the rest is there."""
+    """Messages that did not fit into the queue are counted, and all others are in the bag."""
     bag = writer(tmp_path / 'bag', queue_size=1)
     write(bag, 50)
     bag.close()
@@ -292,7 +292,7 @@ def test_a_disk_that_is_too_slow(tmp_path: Path) -> None:
 
 
 def test_a_message_that_cannot_be_written(tmp_path: Path) -> None:
-    """Whatever ends the writing is told, not only what a disk may do."""
+    """Any error of the writer is reported, not only disk errors."""
     bag = writer(tmp_path / 'bag')
     bag.add(0, -1, b'before 1970')
     bag.close()
@@ -301,7 +301,7 @@ def test_a_message_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_there(tmp_path: Path) -> None:
     """An empty one too."""
-    with pytest.raises(BagError, match='found something there'):
+    with pytest.raises(BagError, match='already exists'):
         writer(tmp_path)
 
 
@@ -316,7 +316,7 @@ def test_definitions_are_those_of_ros() -> None:
 
 
 def test_buttons_count_when_they_go_down() -> None:
-    """Not while they are held, not at the start, and not where the joystick has fewer."""
+    """A button that is held, held at the start, or missing from the joystick does not count."""
     presses = Presses({'start': 0, 'success': 3, 'failure': -1})
     assert presses.update([1, 0, 0, 0]) == [], 'held before anybody looked'
     assert presses.update([0, 0, 0, 0]) == []

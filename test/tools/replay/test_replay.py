@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The replay of a recording that a real node, a real robot and a real recorder made over ROS."""
+"""Replay of a recording made over ROS by a real node, robot and recorder."""
 
 from __future__ import annotations
 
@@ -126,9 +126,9 @@ def flipped(numbers: np.ndarray, place: int, bit: int) -> np.ndarray:
 def test_lockstep(
         bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Every decision of two episodes comes out again.
+    Every decision of two episodes is reproduced.
 
-    From the folder, from its file, and from what a recorder leaves that is killed.
+    The recording is a folder, its file, or that of a killed recorder.
     """
     killed = tmp_path / 'killed'
     killed.mkdir()
@@ -145,7 +145,7 @@ def test_lockstep(
 
 def test_finds_the_bit(
         bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One bit of what was sent, and one of what a sensor said, each at its decision."""
+    """One changed bit of a command, and one of a sensor, are each found at their decision."""
     def sent(topic: str, count: int, message: Any) -> bool:
         if topic == f'{NODE}/decision' and count == 20:
             object.__setattr__(message, 'data', flipped(message.data, -1, 0))
@@ -175,7 +175,7 @@ def test_finds_the_bit(
 
 def test_gaps_and_missing_samples(
         bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever is not there is counted; all else is replayed, and equal."""
+    """Missing samples and decisions are counted; all others are replayed, and equal."""
     def without(topic: str, count: int, message: Any) -> bool:
         return not (
             topic == f'{NODE}/decision' and (count < 4 or 20 <= count < 23)
@@ -191,7 +191,7 @@ def test_gaps_and_missing_samples(
 
 def test_another_policy(
         bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What it would have done, as a table; where the recorded one is, once its name is gone."""
+    """Its differences are a table; the recorded policy is found by its hash if it was renamed."""
     assert main([str(bag), '--policy', str(write_policy(tmp_path / 'other.onnx'))]) == 0
     output = capsys.readouterr().out
     assert f"policy 'test' ({tmp_path / 'other.onnx'}) instead:" in output
@@ -206,7 +206,7 @@ def test_another_policy(
     (['none'], 'none: found no such file or folder'),
     (['BAG', '--node', 'x'], 'the topic /x/decision is miss'),
     (['BAG', '--robot', 'none'], "found 'none'"), (['NO DECISIONS'], 'publish_decisions:=true'),
-    (['NO POLICY'], 'found nothing on /dfp_policy/policy'),
+    (['NO POLICY'], 'found no message on /dfp_policy/policy'),
     (['NO CUBE'], '/cube_0_pose: found no such topic')])
 def test_says_what_is_wrong(
         bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],

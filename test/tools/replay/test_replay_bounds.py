@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Replays of recordings that say what cannot be, or that were changed."""
+"""Replay of invalid and manipulated recordings."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def record(
 
 
 def test_all_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is not changed comes out again, also of a recorder that was killed."""
+    """Unchanged recordings are reproduced, also that of a killed recorder."""
     bag = record(tmp_path)
     assert main([str(bag)]) == 0
     assert f'{STEPS} decisions, all equal' in capsys.readouterr().out
@@ -116,7 +116,7 @@ def set_part(label: str, value: float, only: int = 0) -> Callable[[int, dict[str
     ({'status': lambda content: content['settings'].update(noise_seed=4)}, 'seed')])
 def test_another_policy_or_seed_is_a_difference(
         tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: Any, part: str) -> None:
-    """In rows or in what was recorded of the loop: they have to agree."""
+    """Rows and the recorded settings of the loop must agree."""
     assert main([str(record(tmp_path, **changes))]) == 1
     output = capsys.readouterr().out
     assert 'decisions differ; the first is' in output
@@ -140,7 +140,7 @@ def test_another_policy_or_seed_is_a_difference(
     (lambda c: [c], 'expected an object'),
     (lambda c: c.update(path='/dev/zero', parameter='FIFO', name='none'),
      '/dev/zero: expected a name that ends in .onnx; FIFO: Is a FIFO')])
-def test_what_no_node_says(
+def test_impossible_records_are_rejected(
         tmp_path: Path, capsys: pytest.CaptureFixture[str], status: Callable[[Any], Any],
         message: str) -> None:
     """Refused by name, before a file is opened, or memory or threads are taken for it."""
@@ -179,7 +179,7 @@ def test_numbers_that_no_node_writes(
 
 
 def test_reading_a_row_again(tmp_path: Path) -> None:
-    """Whatever numbers are in a row, it is read or refused, and nothing else is raised."""
+    """A row with arbitrary numbers is read or rejected, without another exception."""
     random = np.random.default_rng(0)
     robot = shipped_robot()
     written = DecisionRow(robot.sources, 28, [('a', 3)])

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Decisions come out bit for bit as they were, whatever entered the controller meanwhile."""
+"""Replayer: decisions are equal bit for bit, with every kind of controller input."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def make(
 
 
 class Node:
-    """Ticks as the node does, and writes down what it would publish."""
+    """Ticks like the node, and records its output."""
 
     def __init__(
             self, policy: OnnxPolicy, planning: PlanningSettings | None = None,
@@ -97,7 +97,7 @@ class Node:
         self.input_log.reset(seed)
 
     def swap(self) -> None:
-        """Go on with another loop."""
+        """Switch to another loop."""
         old, self.controller = self.controller, self._make()
         self.controller.transfer_from(old)
         loop = self.input_log.loop
@@ -177,7 +177,7 @@ EVENTS: Mapping[str, Callable[[Node], None]] = {
     strategies.lists(strategies.sampled_from(sorted(EVENTS)), max_size=30))
 def test_all_comes_out_again(
         policy: OnnxPolicy, planning: PlanningSettings, events: list[str]) -> None:
-    """Whatever happened, in whatever order: every decision, every bit."""
+    """Every decision is reproduced bit for bit after any sequence of events."""
     node = Node(policy, planning)
     for name in ('tick', *events, 'tick', 'tick', 'tick'):
         EVENTS[name](node)
@@ -213,7 +213,7 @@ def test_a_bit_is_found(policy: OnnxPolicy) -> None:
 @pytest.mark.parametrize(('label', 'every'), [
     ('policy', False), ('policy', True), ('seed', False), ('seed', True), ('step', False)])
 def test_rows_of_another_policy_or_seed(policy: OnnxPolicy, label: str, every: bool) -> None:
-    """What rows say of policy and seed is compared with what was recorded of the loop."""
+    """Policy and seed in the rows are compared with the recorded settings of the loop."""
     node = Node(policy)
     for _ in range(10):
         node.tick()
@@ -250,7 +250,7 @@ def test_loops_that_come_back(policy: OnnxPolicy) -> None:
 
 
 def test_goes_on_after_a_gap(policy: OnnxPolicy) -> None:
-    """From the next chunk on, and at once after a reset; what is left out is counted."""
+    """Comparison resumes at the next chunk, or at a reset; skipped decisions are counted."""
     node = Node(policy, ramp_in=0.0)
     for i in range(40):
         if i == 30:
@@ -273,8 +273,8 @@ def test_begins_while_the_node_waits(policy: OnnxPolicy) -> None:
     assert (replayer.replayed, replayer.different) == (16, 0)
 
 
-def test_what_is_not_certain_is_marked(policy: OnnxPolicy) -> None:
-    """A ramp-in that began before the recording did: compared, but not held against anybody."""
+def test_uncertain_differences_are_marked(policy: OnnxPolicy) -> None:
+    """A ramp-in that began before the recording is compared, but its difference is uncertain."""
     node = Node(policy, ramp_in=2.0)
     for _ in range(30):
         node.tick()
@@ -286,7 +286,7 @@ def test_what_is_not_certain_is_marked(policy: OnnxPolicy) -> None:
     assert not replay(node.steps, policy, ramp_in=2.0).different
 
 
-def test_says_what_it_cannot(policy: OnnxPolicy) -> None:
+def test_unreplayable_decisions_are_counted_by_reason(policy: OnnxPolicy) -> None:
     """A sample that was not recorded, settings that were not, and a row of the first layout."""
     node = Node(policy, ramp_in=0.0)
     for _ in range(15):
@@ -297,7 +297,7 @@ def test_says_what_it_cannot(policy: OnnxPolicy) -> None:
     replayer = replay(steps, policy, ramp_in=0.0)
     assert not replayer.different
     assert replayer.left_out['a sample is not in the recording'] == 1
-    assert replayer.left_out['recorded without what a replay needs'] == 1
+    assert replayer.left_out['the recording lacks data for a replay'] == 1
     assert replayer.replayed >= 2 + (15 - 2 * SPEC.horizon)
     node.swap()
     node.tick()
@@ -307,7 +307,7 @@ def test_says_what_it_cannot(policy: OnnxPolicy) -> None:
 
 
 def test_conditions(policy: OnnxPolicy) -> None:
-    """A replayed policy takes its time on the clock, and fails when told to."""
+    """A replayed policy advances the clock by its inference time, and fails as recorded."""
     conditions = Conditions(inference=0.0123456789)
     replayed = ReplayedPolicy(policy, conditions)
     observation = np.zeros(SPEC.observation_size, np.float32)
@@ -321,7 +321,7 @@ def test_conditions(policy: OnnxPolicy) -> None:
         replayed.act(observation, noise)
 
 
-def test_the_node_of_this_test_does_what_it_says(policy: OnnxPolicy) -> None:
+def test_the_node_of_this_test_behaves_as_described(policy: OnnxPolicy) -> None:
     """Each event shows in the decisions, so that replaying them means something."""
     node = Node(policy)
     for name in ('tick', 'late', 'stale', 'failure', 'not sent', 'given up', 'stop', 'tick'):

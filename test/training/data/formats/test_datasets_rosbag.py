@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Recordings as transitions: episodes, gaps, rewards, and bags that cannot be read."""
+"""Recordings as transitions: episodes, gaps, rewards, and unreadable bags."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_gaps_split_and_are_never_filled(tmp_path: Path) -> None:
 
 def test_a_success_after_a_gap_is_not_taken_for_the_end_of_what_was_before(
         tmp_path: Path) -> None:
-    """Nobody saw what led to it."""
+    """The steps that led to it are not recorded."""
     messages = silent(demonstration(20), '/cube_0_pose', 10, 20)
     data, report = read(write_bag(tmp_path / 'bag', messages))
     assert report.counts['successes lost in a gap'] == 1
@@ -128,7 +128,7 @@ def test_a_success_after_a_gap_is_not_taken_for_the_end_of_what_was_before(
 
 
 def test_messages_in_another_frame_are_no_steps(tmp_path: Path) -> None:
-    """The node refuses them, so they are no data of what it could have decided."""
+    """The node rejects them, so they are not part of the data."""
     bag = write_bag(tmp_path / 'bag', demonstration(10))
 
     def described(frame: str) -> RobotDescription:
@@ -144,7 +144,7 @@ def test_messages_in_another_frame_are_no_steps(tmp_path: Path) -> None:
 
 
 def test_stamps_that_go_back(tmp_path: Path) -> None:
-    """A message that was overtaken splits the episode where it counts as the newest."""
+    """An overtaken message splits the episode if it counts as the newest."""
     messages = demonstration(12)
     messages += [each for each in state(
         START + 6 * PERIOD - MS, 0.5, START + 5 * PERIOD - 60 * MS) if each[1] == '/effector_pose']
@@ -193,10 +193,10 @@ def test_steps_that_need_earlier_ones(tmp_path: Path) -> None:
 
 def test_steps_of_a_node_that_needs_earlier_ones(tmp_path: Path) -> None:
     """
-    What the node remembered is what is remembered here, step by step.
+    Memory of the node, such as histories, is reconstructed step by step.
 
-    It waits at first, fails to answer once and remembers that step all the same, and loses all
-    that it remembers to a source that is stale.
+    It waits at first, fails to answer once but remembers that step, and loses its memory when
+    a source is stale.
     """
     robot = with_history()
     row = DecisionRow(robot.sources, 34, [
@@ -225,7 +225,7 @@ def test_steps_of_a_node_that_needs_earlier_ones(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_pauses(tmp_path: Path) -> None:
-    """Half a minute in which nothing was recorded is a gap, whatever the marks say."""
+    """Half a minute without messages is a gap, despite the marks."""
     messages = demonstration(10) + demonstration(10, START + 600 * PERIOD)
     data, report = read(write_bag(
         tmp_path / 'bag', [each for each in messages if each[2].__msgtype__ != STRING]
@@ -236,7 +236,7 @@ def test_a_recording_that_pauses(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_is_set_forward(tmp_path: Path) -> None:
-    """From 1970 to now is no million of steps; and who is solved after it, nobody saw."""
+    """A jump from 1970 to now is not a million steps, and a success after it has no episode."""
     messages = demonstration(10)
     path = write_bag(tmp_path / 'bag', [
         *[each for each in demonstration(10, 10**9) if each[0] < 10**9 + 9 * PERIOD],
@@ -292,7 +292,7 @@ def test_marks(tmp_path: Path) -> None:
 
 
 def test_a_recording_without_marks(tmp_path: Path) -> None:
-    """It says so, and is one episode where that is asked for."""
+    """Without marks there is a note, and, on request, a single episode."""
     messages = [each for each in demonstration(10) if each[2].__msgtype__ != STRING]
     path = write_bag(tmp_path / 'bag', messages)
     with pytest.raises(DataError, match='--unended keep takes the whole recording as one'):
@@ -319,7 +319,7 @@ def decided(
 
 
 def test_steps_of_the_node(tmp_path: Path) -> None:
-    """The samples that the node saw, what it sent, and on request what the policy answered."""
+    """Steps have the node's samples and commands and, on request, the policy's answers."""
     path = write_bag(tmp_path / 'bag', decided())
     data, report = read(path)
     assert len(data) == 9
@@ -332,7 +332,7 @@ def test_steps_of_the_node(tmp_path: Path) -> None:
 
 
 def test_steps_of_another_robot(tmp_path: Path) -> None:
-    """Fields of an action are told by name, whatever their order; other sizes are refused."""
+    """Fields of an action are identified by name, in any order; other sizes are rejected."""
     path = write_bag(tmp_path / 'bag', decided())
     other = replace(ROBOT, commands=ROBOT.commands[::-1])
     for action, number in (('sent', 0.25), ('raw', 0.5)):
@@ -412,7 +412,7 @@ def test_a_robot_without_limits() -> None:
 
 
 def test_a_recording_that_was_cut_short(tmp_path: Path) -> None:
-    """What was written whole is read; how much is lost is said."""
+    """Whole messages are read; the number of lost bytes is reported."""
     path = write_bag(tmp_path / 'bag', [
         each for i in range(120) for each in demonstration(10, START + 20 * i * PERIOD)])
     file = path / 'bag.mcap'
@@ -429,7 +429,7 @@ def test_a_recording_that_was_cut_short(tmp_path: Path) -> None:
     assert 0.4 * whole < len(data) < whole
     assert report.counts['bytes lost at a cut end'] > 0
     file.write_bytes(file.read_bytes()[:40])
-    with pytest.raises(DataError, match='nothing of it can be read'):
+    with pytest.raises(DataError, match='of which nothing can be read'):
         read(path)
 
 
@@ -447,7 +447,7 @@ def test_disorder_in_a_recording_that_was_cut_short(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('mode', ['DELETE', 'WAL'])
 def test_a_database_that_was_not_closed(tmp_path: Path, mode: str) -> None:
-    """What was finished counts, what was not does not, by whatever journal, folder or file."""
+    """Committed messages count, others do not, with any journal mode, as folder or file."""
     import shutil
     import sqlite3
     path = write_bag(tmp_path / 'bag', demonstration(10), 'sqlite3')
@@ -499,9 +499,9 @@ def test_what_is_no_bag(tmp_path: Path) -> None:
     for name, message in (
             ('none', 'found no such file or folder'), ('empty', r'found no \.mcap or \.db3 file'),
             ('notes.txt', "found '.txt', expected a rosbag2 folder"),
-            ('noise.mcap', 'damaged: it does not begin as an mcap file'),
-            ('noise.db3', 'damaged: it does not begin as a database'),
-            ('silent', 'found a bag without a message')):
+            ('noise.mcap', 'damaged: it has no mcap header'),
+            ('noise.db3', 'damaged: it has no SQLite header'),
+            ('silent', 'found a bag without messages')):
         with pytest.raises(DataError, match=message) as caught:
             read(tmp_path / name)
         assert str(tmp_path / name) in str(caught.value)
@@ -512,7 +512,7 @@ def test_topics_and_types_that_are_not_there(tmp_path: Path) -> None:
     without = {topic: kind for topic, kind in TYPES.items() if topic != '/cube_0_pose'}
     messages = [each for each in demonstration(10) if each[1] != '/cube_0_pose']
     with pytest.raises(
-            DataError, match=r'topic /cube_0_pose is missing, which .*ur5e_cube.yaml:\d+'):
+            DataError, match=r'topic /cube_0_pose is missing, required by .*ur5e_cube.yaml:\d+'):
         read(write_bag(tmp_path / 'missing', messages, types=without))
     with pytest.raises(DataError, match='expected geometry_msgs/msg/PoseStamped'):
         read(write_bag(
@@ -545,7 +545,7 @@ def test_two_robots_in_one_recording(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_is_given_twice(tmp_path: Path) -> None:
-    """Under whatever name: its episodes would count twice."""
+    """A recording given twice is rejected, because its episodes would count twice."""
     import shutil
     path = write_bag(tmp_path / 'bag', demonstration(10))
     copy = shutil.copytree(path, tmp_path / 'copy')
