@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Robots in simulation.
+Simulated robots.
 
 Imports :mod:`dfp_ros.tools` and what is below it; :mod:`training` imports ``simulation``.
 """

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The demo: a shipped policy on its simulated robot.
+Demo: a shipped policy on its simulated robot.
 
 Imports :mod:`dfp_ros.sim.sim_robot` and what is below it.
 """

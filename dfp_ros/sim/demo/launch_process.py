@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The demo's launch, as a process that remembers how its processes ended.
+Launch of the demo as a process, which records the exit status of its nodes.
 
 ``python -m dfp_ros.sim.demo.launch_process exits.json episodes:=10``
 """
@@ -46,9 +46,9 @@ def find_launch_file() -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """
-    Run the launch until it ends or SIGINT comes.
+    Run the launch until it ends or receives SIGINT.
 
-    :param arguments: The file to write the exits to, then launch arguments, ``name:=value``.
+    :param arguments: File for the exit statuses, then launch arguments, ``name:=value``.
     """
     exits_file, *settings = sys.argv[1:] if arguments is None else arguments
     exits: list[dict[str, Any]] = []
@@ -56,14 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
     def remember(event: Any, context: Any) -> None:
         exits.append({'process': event.process_name, 'status': event.returncode})
 
-    # Not interactive: SIGINT reaches this process alone, which passes it on.
+    # Not interactive: SIGINT reaches only this process, which forwards it.
     service = LaunchService(noninteractive=True)
     service.include_launch_description(LaunchDescription([
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(find_launch_file())),
             launch_arguments=[setting.split(':=', 1) for setting in settings]),
-        # Handlers are called from the last to the first, and the launch file's own raises an
-        # error where a process failed, after which no other is called.
+        # Handlers are called from the last to the first, and the launch file's own handler raises
+        # an error if a process failed, after which no other handler is called.
         RegisterEventHandler(OnProcessExit(on_exit=remember)),
     ]))
     status = int(service.run())

@@ -12,15 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The demo: a policy drives a simulated arm over ROS 2, and what happened is reported.
+Demo: a policy drives a simulated arm over ROS 2, and the result is reported.
 
 ``python -m dfp_ros.sim.demo.main --episodes 10``
 ``python -m dfp_ros.sim.demo.main --robot lift``
 
-It starts launch/demo.launch.py, listens to the robot's ``episode`` topic and to the policy's
-diagnostics, prints a line an episode and a table, writes the same as JSON, and draws one episode
-as a GIF. Exit status 0 means that at least 80 % of the episodes were solved and that nothing
-crashed; 1 that not; 2 that the command line is wrong; 130 that it was interrupted.
+It starts launch/demo.launch.py, subscribes to the robot's ``episode`` topic and to the policy's
+diagnostics, prints a line per episode and a table, writes them as JSON, and renders one episode
+as a GIF. Exit status 0 means that at least 80 % of the episodes were solved without a crash; 1
+means that they were not; 2 an invalid command line; 130 an interrupt.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dfp_ros.sim.demo.report import Report
 from dfp_ros.sim.demo.run import Interrupted, Options, run, Signals
 
 GIF_SIZE = (320, 240)
-# Of each robot the shipped policy, the description and the environment.
+# Shipped policy, description and environment of each robot.
 ROBOTS = {
     'cube': ('cube_single', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
     'lift': ('lift', 'panda_lift', 'lift-mh-low_dim'),
@@ -46,11 +46,11 @@ ROBOTS = {
 
 def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
     """
-    Draw the first solved episode.
+    Render the first solved episode.
 
-    :param folder: Where the robot recorded its episodes.
-    :return: What to tell: where the GIF is, or why there is none.
-    :raises Interrupted: Where a signal came.
+    :param folder: Folder with the recorded episodes.
+    :return: Message: the path of the GIF, or the reason for its absence.
+    :raises Interrupted: If a signal arrived.
     """
     from dfp_ros.sim.simulation.episode_file import load
     from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError, write_gif
@@ -75,23 +75,23 @@ def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog='demo', description='A policy drives a simulated arm over ROS 2.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('--episodes', type=int, default=10, help='episodes to run')
-    add('--seed', type=int, default=0, help='seed of the first; each following has the next one')
+    add('--episodes', type=int, default=10, help='number of episodes')
+    add('--seed', type=int, default=0, help='seed of the first episode; each further one adds 1')
     add('--robot', choices=ROBOTS, default='cube',
-        help="which: OGBench's arm that moves a cube, robosuite's that lifts one, or the same "
-             'commanded at its joints')
-    add('--policy', help="policy file, or the name of one in models; the robot's own without it")
+        help="simulated robot: OGBench's arm that moves a cube, robosuite's that lifts one, or "
+             'the latter with joint commands')
+    add('--policy', help='policy file, or the name of one in models; by default that of the robot')
     add('--real-time-factor', type=float, default=1.0,
-        help='simulated seconds in a second of wall time')
-    add('--json', type=Path, default=Path('results/demo.json'), help='where the figures go')
-    add('--gif', type=Path, default=Path('results/demo.gif'), help='where the animation goes')
-    add('--no-gif', action='store_true', help='draw nothing')
-    add('--timeout', type=float, default=0.0, help='give up after so many seconds; 0 chooses')
+        help='ratio of simulated time to wall time')
+    add('--json', type=Path, default=Path('results/demo.json'), help='file for the measurements')
+    add('--gif', type=Path, default=Path('results/demo.gif'), help='file for the animation')
+    add('--no-gif', action='store_true', help='make no animation')
+    add('--timeout', type=float, default=0.0, help='time limit in seconds; 0 chooses one')
     add('--verbose', action='store_true', help='show the output of the nodes')
     options = parser.parse_args(arguments)
     options.policy = options.policy or ROBOTS[options.robot][0]
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     Run the demo.
 
-    :return: The exit status, as the module says.
+    :return: Exit status; see the module's docstring.
     """
     options = parse(arguments)
     signals = Signals()
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     choose_transport()
     print(f'{options.episodes} episodes of policy {options.policy}, '
-          f'ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}; the nodes are starting', flush=True)
+          f'ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}; starting the nodes', flush=True)
     with tempfile.TemporaryDirectory(prefix='dfp_demo_') as name:
         folder = Path(name)
         try:
@@ -129,16 +129,16 @@ def main(arguments: list[str] | None = None) -> int:
                 options.real_time_factor, options.timeout, options.verbose), signals, report,
                 folder)
             report.write(options.json)
-            print(f'\n{report.table()}\n\nfigures: {options.json}', flush=True)
+            print(f'\n{report.table()}\n\nmeasurements: {options.json}', flush=True)
             if not options.no_gif:
                 print(draw(folder / 'episodes', options.gif, signals, report), flush=True)
         except Interrupted:
-            print('interrupted; everything has been stopped', file=sys.stderr)
+            print('interrupted; all processes have been stopped', file=sys.stderr)
             return 128 + signals.received
     for problem in report.problems:
         print(problem, file=sys.stderr)
     print('passed' if report.passed else
-          f'FAILED: {report.solved} of {report.asked} episodes solved, 80 % are needed'
+          f'FAILED: {report.solved} of {report.asked} episodes solved, 80 % are required'
           if not report.problems else 'FAILED', flush=True)
     return 0 if report.passed else 1
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the demo measured: as a table, and as JSON."""
+"""Report of the demo, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOLVED_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode, as the robot reported it."""
+    """Result of one episode, from the robot's ``episode`` message."""
 
     number: int
     seed: int
@@ -41,7 +41,7 @@ class Episode:
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Episode:
-        """Read the key-value pairs of the robot's ``episode`` message."""
+        """Parse the key-value pairs of the robot's ``episode`` message."""
         return cls(
             number=int(values['episode']), seed=int(values['seed']),
             success=values['success'] == 'true', steps=int(values['steps']),
@@ -50,9 +50,9 @@ class Episode:
 
     def line(self, total: int) -> str:
         """
-        Say it in one line.
+        Format the result in one line.
 
-        :param total: Episodes in all.
+        :param total: Number of episodes.
         """
         verdict = 'solved' if self.success else 'NOT solved'
         return (f'episode {self.number + 1:2d}/{total}  seed {self.seed}  {verdict:10}  '
@@ -62,13 +62,13 @@ class Episode:
 @dataclass
 class Report:
     """
-    All that a demo found out.
+    Results of a demo.
 
-    :param asked: Episodes that were asked for.
-    :param episodes: Those that ended.
-    :param policy: The policy node's last diagnostics, by key; what is not a number is None.
-    :param exits: How the processes ended, the first to end first.
-    :param problems: What went wrong apart from episodes that were not solved.
+    :param asked: Number of episodes requested.
+    :param episodes: Completed episodes.
+    :param policy: Last diagnostics of the policy node, by key; non-numeric values are None.
+    :param exits: Exit statuses of the processes, in order of their end.
+    :param problems: Faults other than unsolved episodes.
     """
 
     asked: int
@@ -79,20 +79,20 @@ class Report:
 
     @property
     def solved(self) -> int:
-        """Episodes solved."""
+        """Number of episodes solved."""
         return sum(episode.success for episode in self.episodes)
 
     @property
     def passed(self) -> bool:
-        """Whether the loop closed: nothing went wrong and 8 of 10 episodes or more were solved."""
+        """Whether there was no fault and at least 8 of 10 episodes were solved."""
         return not self.problems and self.solved >= SOLVED_SHARE * self.asked
 
     def take_diagnostics(self, values: Mapping[str, str]) -> None:
-        """Keep the policy node's newest figures."""
+        """Store the latest diagnostics of the policy node."""
         self.policy = {key: _number(value) for key, value in values.items()}
 
     def table(self) -> str:
-        """Write the figures for people."""
+        """Format the results as a table."""
         episodes = self.episodes
         lengths = [episode.duration for episode in episodes] or [math.nan]
         steps = [float(episode.steps) for episode in episodes] or [math.nan]
@@ -116,7 +116,7 @@ class Report:
         return '\n'.join(f'  {name:{width}}   {value}' for name, value in rows)
 
     def write(self, path: Path) -> None:
-        """Write the figures as JSON, whole or not at all."""
+        """Write the results as JSON, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {
             'passed': self.passed, 'solved': self.solved,
@@ -126,7 +126,7 @@ class Report:
                 json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')
 
     def _show(self, key: str) -> str:
-        """Write one of the policy's times over the whole run."""
+        """Format a time of the policy node over the whole run."""
         value = self.policy.get(f'run_{key}_ms')
         return f'{value:.2f} ms' if isinstance(value, float) else '? ms'
 
@@ -137,7 +137,7 @@ def _mean(values: list[Any]) -> float:
 
 
 def _number(text: str) -> Any:
-    """Turn text into what it stands for; not-a-number becomes None, which JSON has."""
+    """Parse a value; NaN and infinity become None, because JSON lacks them."""
     for kind in (int, float):
         try:
             value = kind(text)

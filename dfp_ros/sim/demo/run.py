@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One run of the demo: launch, listen, stop, judge."""
+"""Run of the demo: launch, subscriptions, shutdown and verdict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STOP_TIMEOUT = 20.0
 
 @dataclass(frozen=True)
 class Options:
-    """What to run; the command line's help says what each is."""
+    """Settings of a run; the command line's help describes them."""
 
     episodes: int
     seed: int
@@ -48,14 +48,14 @@ class Options:
 
 
 class Interrupted(Exception):
-    """A signal asked the demo to end."""
+    """A signal interrupted the demo."""
 
 
 class Signals:
-    """Remember a signal that asks for the end until someone asks."""
+    """Handlers that record termination signals, to be checked between steps."""
 
     def __init__(self) -> None:
-        """Take over each that would end this process and leave what it launched behind."""
+        """Replace the default handlers, which would leave launched processes behind."""
         self.received = 0
         for number in heard_signals():
             if number != signal.SIGTSTP:
@@ -63,27 +63,27 @@ class Signals:
 
     def check(self) -> None:
         """
-        Stop here where a signal has come.
+        Raise if a signal arrived.
 
-        :raises Interrupted: Where one has.
+        :raises Interrupted: If one did.
         """
         if self.received:
             raise Interrupted
 
     def _remember(self, number: int, frame: Any) -> None:
-        """Keep the first."""
+        """Record the first signal."""
         self.received = self.received or number
 
 
 class Listener:
     """
-    Hear what the robot and the policy say.
+    Subscriber to the episodes and diagnostics.
 
-    :param report: Where it goes.
+    :param report: Collects the results.
     """
 
     def __init__(self, report: Report) -> None:
-        """Join the domain."""
+        """Create the participant."""
         from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
@@ -102,23 +102,23 @@ class Listener:
         self._executor.add_node(self._node)
 
     def listen(self, timeout: float) -> None:
-        """Wait for one message, at most so long, in s."""
+        """Wait up to ``timeout`` s for one message."""
         self._executor.spin_once(timeout)
 
     def close(self) -> None:
-        """Leave the domain."""
+        """Destroy the participant."""
         self._executor.shutdown()
         self._node.destroy_node()
         self._rclpy.try_shutdown()
 
     def _on_episode(self, message: Any) -> None:
-        """Print and keep an episode."""
+        """Print and store an episode."""
         episode = Episode.from_values({pair.key: pair.value for pair in message.values})
         self._report.episodes.append(episode)
         print(episode.line(self._report.asked), flush=True)
 
     def _on_diagnostics(self, message: Any) -> None:
-        """Keep the policy's figures, but not those of the time after the last episode."""
+        """Store the policy's diagnostics, except those after the last episode."""
         if len(self._report.episodes) >= self._report.asked:
             return
         values = {
@@ -130,15 +130,15 @@ class Listener:
 
 class Launched:
     """
-    The launch, in a session of its own, so that whatever happens nothing of it stays behind.
+    Launch process in its own session, so that no process of it can be left behind.
 
     :param settings: Launch arguments.
-    :param folder: Where its log and its list of exits go.
-    :param verbose: Show its output instead of keeping it in the log.
+    :param folder: Folder for the log and the exit statuses.
+    :param verbose: Print its output instead of logging it to the file.
     """
 
     def __init__(self, settings: dict[str, Any], folder: Path, verbose: bool) -> None:
-        """Start it."""
+        """Start the launch."""
         self._exits = folder / 'exits.json'
         self._log = folder / 'launch.log'
         with self._log.open('wb') as log:
@@ -149,11 +149,11 @@ class Launched:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
 
     def running(self) -> bool:
-        """Whether it still runs."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End it as Ctrl-C would; whoever does not obey is killed."""
+        """Stop it as Ctrl-C would; kill processes that do not stop."""
         if self.running():
             self._process.send_signal(signal.SIGINT)
             try:
@@ -167,23 +167,23 @@ class Launched:
         self._process.wait()
 
     def exits(self) -> list[dict[str, Any]]:
-        """How the processes ended; empty where the launch did not come to tell."""
+        """Exit statuses of the processes; empty if the launch could not write them."""
         if not self._exits.exists():
             return []
         found: list[dict[str, Any]] = json.loads(self._exits.read_text(encoding='utf-8'))
         return found
 
     def last_words(self, process: str) -> list[str]:
-        """Give the last lines that a process wrote, or that the launch wrote of it."""
+        """Return the last log lines of a process."""
         lines = self._log.read_text(encoding='utf-8', errors='replace').splitlines()
         return [line for line in lines if f'[{process}]' in line][-12:]
 
 
 def run(options: Options, signals: Signals, report: Report, folder: Path) -> None:
     """
-    Run the launch to its end, and fill the report.
+    Run the launch to its end, and collect the results.
 
-    :raises Interrupted: Where a signal came.
+    :raises Interrupted: If a signal arrived.
     """
     settings = {
         'policy': options.policy, 'robot': options.robot, 'environment': options.environment,
@@ -199,12 +199,12 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
             signals.check()
             if time.monotonic() > deadline:
                 report.problems.append(
-                    f'the demo was not done after {options.timeout or longest:g} s')
+                    f'the demo did not finish within {options.timeout or longest:g} s')
                 break
             listener.listen(0.1)
         while launched.running() is False and len(report.episodes) < options.episodes:
             before = len(report.episodes)
-            listener.listen(0.5)  # What was sent before the end may still be on its way.
+            listener.listen(0.5)  # Messages sent before the end may still be in flight.
             if len(report.episodes) == before:
                 break
     finally:
@@ -216,7 +216,7 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
 
 
 def _judge(report: Report, launched: Launched) -> None:
-    """Say who ended that should not have, and what it said."""
+    """Report each process that failed, with its last output."""
     crashed = [end for end in report.exits if end['status'] != 0]
     early = report.exits[:1] if len(report.episodes) < report.asked else []
     for end in crashed or early:
@@ -225,4 +225,4 @@ def _judge(report: Report, launched: Launched) -> None:
             f'{len(report.episodes)} of {report.asked} episodes')
         report.problems += [f'  {line}' for line in launched.last_words(end['process'])]
     if not report.exits:
-        report.problems.append('the launch ended before its processes did')
+        report.problems.append('the launch ended before its processes')

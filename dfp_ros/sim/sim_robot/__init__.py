@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A simulated robot as a ROS node, in real time.
+Simulated robot as a ROS node, in real time.
 
 Imports :mod:`dfp_ros.sim.simulation` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The simulated robot's camera: the newest state, drawn as often as drawing allows."""
+"""Camera of the simulated robot, which renders the newest state in the background."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError
 
 class Camera:
     """
-    Draw and publish in the background; the physics never wait for it.
+    Background renderer and publisher, which never delays the physics.
 
-    :param server: Draws.
-    :param publisher: Of sensor_msgs/Image.
-    :param rate: Images a second, at most.
-    :param logger: Where it says that drawing failed.
+    :param server: Renders the images.
+    :param publisher: Publisher of sensor_msgs/Image.
+    :param rate: Largest image rate in Hz.
+    :param logger: Logger for rendering errors.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Camera:
         self._thread.start()
 
     def offer(self, stamp: Time, picture: NDArray[np.float64]) -> None:
-        """Hand over the newest state; one that was not drawn yet is dropped."""
+        """Pass the newest state; an older one that was not rendered yet is dropped."""
         with self._changed:
             self._newest = stamp, picture
             self._changed.notify()
 
     def close(self) -> None:
-        """Stop drawing, and end the process that draws."""
+        """Stop rendering, and end the render process."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -67,7 +67,7 @@ class Camera:
         self._server.close()
 
     def _run(self) -> None:
-        """Draw until closed or until drawing fails."""
+        """Render until closed, or until rendering fails."""
         due = time.monotonic()
         while True:
             with self._changed:
@@ -83,7 +83,7 @@ class Camera:
                 frame = self._server.draw(picture)
             except RenderingError as error:
                 if not self._closing:
-                    self._logger.error(f'camera: {error}; there are no more images')
+                    self._logger.error(f'camera: {error}; no more images are published')
                 return
             if not self._closing:
                 self._publisher.publish(image(stamp, frame))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What simulated robots take: topics, and their messages as numbers in SI units."""
+"""Command topics of the simulated robots, and the conversion of their messages to SI units."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from dfp_ros.sim.simulation.cell_state import JointTargetInput, TwistInput
 @dataclass(frozen=True)
 class CommandInput:
     """
-    A topic that a robot is commanded on.
+    Command topic of a robot.
 
-    :param topic: Its name.
-    :param type: Its messages' class.
-    :param read: Takes a message apart, or raises ValueError.
+    :param topic: Name of the topic.
+    :param type: Message class.
+    :param read: Converts a message to numbers, or raises ValueError.
     """
 
     topic: str
@@ -47,7 +47,7 @@ class CommandInput:
 
 
 def arm_input(arm: TwistInput | JointTargetInput) -> CommandInput:
-    """Tell where an arm is commanded."""
+    """Return the command topic of an arm."""
     if isinstance(arm, JointTargetInput):
         return CommandInput(
             'panda_arm_controller/joint_trajectory', JointTrajectory,
@@ -56,7 +56,7 @@ def arm_input(arm: TwistInput | JointTargetInput) -> CommandInput:
 
 
 def gripper_input(arm: TwistInput | JointTargetInput) -> CommandInput:
-    """Tell where the gripper of an arm is commanded."""
+    """Return the command topic of an arm's gripper."""
     topic = (
         'panda_hand_controller/commands' if isinstance(arm, JointTargetInput)
         else 'gripper_command')
@@ -66,14 +66,14 @@ def gripper_input(arm: TwistInput | JointTargetInput) -> CommandInput:
 def trajectory_positions(
         message: JointTrajectory, joints: tuple[str, ...]) -> NDArray[np.float64]:
     """
-    Read where the joints are to be, by name: the message may have them in any order.
+    Read target positions by joint name, in any order.
 
-    Only the first point counts. When it is to be reached is not looked at: the simulated joints
-    go there as fast as their springs take them.
+    Only the first point counts. Its time is ignored: the simulated joints move there as fast as
+    their springs pull them.
 
     :param joints: The robot's joints.
     :return: Shape (joints,), rad, in the robot's order.
-    :raises ValueError: Where the joints are others, or a number is missing or not finite.
+    :raises ValueError: If the joints differ, or a number is missing or not finite.
     """
     names = list(message.joint_names)
     if sorted(names) != sorted(joints):
@@ -95,11 +95,11 @@ def trajectory_positions(
 
 def twist_rates(message: TwistStamped, which: tuple[int, ...]) -> NDArray[np.float64]:
     """
-    Read the rates that the effector can follow.
+    Read the velocities that the effector can follow.
 
-    :param which: Their places among x, y, z in m/s and the rates about them in rad/s.
-    :return: As many.
-    :raises ValueError: Where the frame is another or a number is not finite.
+    :param which: Their indices among x, y, z in m/s and the rates about them in rad/s.
+    :return: As many numbers.
+    :raises ValueError: If the frame differs, or a number is not finite.
     """
     frame = message.header.frame_id
     if frame not in ('', WORLD):
@@ -111,11 +111,11 @@ def twist_rates(message: TwistStamped, which: tuple[int, ...]) -> NDArray[np.flo
 
 def gripper_rate(message: Float64MultiArray, topic: str) -> NDArray[np.float64]:
     """
-    Read the rate of closing, in closures a second.
+    Read the gripper's closing rate, in closures per second.
 
-    :param topic: The topic's name, for messages.
+    :param topic: Name of the topic for error messages.
     :return: Shape (1,).
-    :raises ValueError: Where there is not one number, or it is not finite.
+    :raises ValueError: If there is not exactly one number, or it is not finite.
     """
     if len(message.data) != 1:
         raise ValueError(f'{topic}: found {len(message.data)} numbers, expected one')
@@ -123,7 +123,7 @@ def gripper_rate(message: Float64MultiArray, topic: str) -> NDArray[np.float64]:
 
 
 def _finite(topic: str, values: list[float]) -> NDArray[np.float64]:
-    """Make an array, if it is one of finite numbers."""
+    """Convert to an array, and check that all numbers are finite."""
     if not np.all(np.isfinite(values)):
         raise ValueError(f'{topic}: found {all_shown(values)}, expected finite numbers')
     return np.array(values)

@@ -11,25 +11,25 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Absolute deadlines: a loop that is late once is not late for ever, and says how often it was."""
+"""Absolute deadlines of a loop, which catches up after a late step and counts overruns."""
 
 from __future__ import annotations
 
 
 class Deadlines:
     """
-    Deadlines one period apart, kept on the average, with the lateness counted.
+    Absolute deadlines one period apart, with overruns counted.
 
-    A step that comes late is followed by steps without a pause until the deadlines are met again.
-    A loop that was stopped for longer than ``patience`` (a suspended machine, a debugger) does not
-    make up for it in a burst: its deadlines move.
+    After a late step, the following steps run without a pause until the deadlines are met again.
+    If the loop was stopped for longer than ``patience`` (a suspended machine, a debugger), it does
+    not catch up in a burst; the deadlines are moved instead.
 
-    :param period: s.
-    :param patience: How far behind the deadlines may fall before they move, s.
+    :param period: Period in s.
+    :param patience: Largest lateness in s before the deadlines are moved.
     """
 
     def __init__(self, period: float, patience: float = 0.25) -> None:
-        """Have no deadline yet; :meth:`start` sets the first."""
+        """Start without a deadline; :meth:`start` sets the first."""
         self.period = period
         self.patience = patience
         self.overruns = 0
@@ -38,18 +38,18 @@ class Deadlines:
         self._due = 0.0
 
     def start(self, now: float) -> None:
-        """Let the first step be due now, and count from nothing."""
+        """Make the first step due now, and reset the counts."""
         self.overruns = 0
         self.steps = 0
         self._started = now
         self._due = now
 
     def remaining(self, now: float) -> float:
-        """Time until the next step is due, s; 0 where it is."""
+        """Return the time until the next step is due, s; 0 if it is due."""
         return max(0.0, self._due - now)
 
     def finish(self, now: float) -> None:
-        """Count a step as done; it overran where the next one is due already."""
+        """Count a finished step; it overran if the next one is already due."""
         self.steps += 1
         self._due += self.period
         if now > self._due:
@@ -58,6 +58,6 @@ class Deadlines:
             self._due = now
 
     def rate(self, now: float) -> float:
-        """Give the steps a second since the start, as a share of what the period asks for."""
+        """Return the rate of steps since the start as a fraction of the nominal rate."""
         elapsed = now - self._started
         return self.steps * self.period / elapsed if elapsed > 0 else 1.0

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Episodes of the simulated robot, in real time or in lockstep with its controller."""
+"""Episode loop of the simulated robot, in real time or in lockstep with its controller."""
 
 from __future__ import annotations
 
@@ -36,34 +36,34 @@ from dfp_ros.sim.simulation.cell_state import EpisodeResult
 from dfp_ros.sim.simulation.episode_file import Recorder
 from dfp_ros.sim.simulation.sliced_simulation import SlicedSimulation
 
-# In lockstep an observation that nobody answers is published again: whoever answers may have
+# In lockstep an unanswered observation is published again, because the controller may have
 # joined after it was sent. It keeps its stamp, so it is not taken for a new one.
 REPEAT_AFTER = 0.5
 
 
 class _Stopped(Exception):
-    """The node is to end."""
+    """The node is asked to shut down."""
 
 
 class _Abandoned(Exception):
-    """The episode is given up for the next one."""
+    """The episode is abandoned for the next one."""
 
 
 class EpisodeLoop:
     """
-    Run episode after episode in the calling thread, which owns the simulation.
+    Episode loop in the calling thread, which owns the simulation.
 
-    :param robot: Publishes.
-    :param simulation: Moves.
+    :param robot: Publishes states and results.
+    :param simulation: The simulation.
     :param settings: The parameters.
     :param inbox: Messages, RESET, WAKE and STOP, from the executor's thread and signal handlers.
-    :param camera: Takes pictures, where there is one.
+    :param camera: Renders images, if enabled.
     """
 
     def __init__(
             self, robot: SimRobot, simulation: SlicedSimulation, settings: Settings,
             inbox: SimpleQueue[Any], camera: Camera | None) -> None:
-        """Make the parts that only the loop needs."""
+        """Create the parts that only the loop needs."""
         self._robot = robot
         self._simulation = simulation
         self._settings = settings
@@ -87,7 +87,7 @@ class EpisodeLoop:
         self._forget_commands(0)
 
     def run(self) -> None:
-        """Run until the last episode has ended, or STOP comes."""
+        """Run until the last episode has ended, or STOP arrives."""
         settings = self._settings
         seed, finished = settings.seed, 0
         try:
@@ -106,18 +106,18 @@ class EpisodeLoop:
 
     @property
     def summary(self) -> str:
-        """Say how the pace was held, over all episodes."""
+        """Return the number of overruns over all episodes."""
         return f'{self._overruns} slices were computed later than their deadline'
 
     def _episode(self, seed: int) -> EpisodeResult:
-        """Play one episode."""
+        """Run one episode."""
         self._simulation.reset(seed)
         self._forget_commands(0)
         if self._recorder:
             self._recorder.start()
         if self._realtime:
-            # The policy sees the new scene before it is told to start over, so that its first
-            # chunk is not made from the old one.
+            # The policy receives the new scene before its reset, so that its first chunk is not
+            # computed from the old one.
             shown = time.monotonic() + self._simulation.period
             self._wait(lambda: time.monotonic() >= shown)
         if self._policy:
@@ -132,7 +132,7 @@ class EpisodeLoop:
         return result
 
     def _play_realtime(self) -> EpisodeResult:
-        """Follow the wall clock from the first command on, and hold the last command."""
+        """Follow the wall clock from the first command on, holding the last command."""
         simulation, deadlines = self._simulation, self._deadlines
         self._wait(lambda: self._arm is not None)
         deadlines.start(time.monotonic())
@@ -152,7 +152,7 @@ class EpisodeLoop:
         return result
 
     def _play_lockstep(self) -> EpisodeResult:
-        """Compute a control period for each command that answers the newest observation."""
+        """Advance one control period for each command that answers the newest observation."""
         result = None
         while result is None:
             if self._recorder:
@@ -170,7 +170,7 @@ class EpisodeLoop:
         return result
 
     def _wait(self, ready: Callable[[], bool]) -> None:
-        """Keep the physics still until ready; in real time the state is published meanwhile."""
+        """Pause the physics until ``ready``; in real time the state is published meanwhile."""
         deadlines = Deadlines(self._slice)
         deadlines.start(time.monotonic())
         while not ready():
@@ -183,7 +183,7 @@ class EpisodeLoop:
                 self._receive(REPEAT_AFTER / 5)
 
     def _receive_until_deadline(self, deadlines: Deadlines) -> None:
-        """Take what comes until the next slice is due."""
+        """Process incoming messages until the next slice is due."""
         while (remaining := deadlines.remaining(time.monotonic())) > 0:
             self._receive(remaining)
         while not self._inbox.empty():
@@ -191,9 +191,9 @@ class EpisodeLoop:
 
     def _receive(self, timeout: float) -> bool:
         """
-        Take one item from the inbox.
+        Process one item of the inbox.
 
-        :return: False where none came in time.
+        :return: False if none arrived in time.
         :raises _Stopped: At STOP.
         :raises _Abandoned: At RESET.
         """
@@ -217,13 +217,13 @@ class EpisodeLoop:
 
     def _take_arm(self, message: Any) -> None:
         """
-        Keep a command of the arm.
+        Store an arm command.
 
-        It has to belong to this episode and, in lockstep, to this observation.
+        It must belong to this episode and, in lockstep, to this observation.
         """
         stamp = _nanoseconds(message.header.stamp)
         values = self._arm_input.read(message)
-        # Publishers by hand leave the stamp at zero.
+        # Manual publishers leave the stamp at zero.
         in_time = stamp >= self._since or stamp == 0
         if (in_time if self._realtime else stamp == self._since):
             self._arm = values
@@ -231,10 +231,10 @@ class EpisodeLoop:
 
     def _take_grip(self, message: Any) -> None:
         """
-        Keep a gripper command; in lockstep only one that follows the arm's.
+        Store a gripper command; in lockstep only one that follows the arm's command.
 
-        It has no stamp. One that comes before the arm's may answer an earlier observation, which
-        was published twice; if it was not, both come again with the next repetition.
+        It has no stamp. One that arrives before the arm's may answer an earlier observation, which
+        was published twice; if it does not, both arrive again with the next repetition.
         """
         rate = self._gripper_input.read(message)
         if self._realtime or self._arm is not None:
@@ -243,7 +243,7 @@ class EpisodeLoop:
 
     def _forget_commands(self, since: int) -> None:
         """
-        Start over with no command.
+        Discard all commands.
 
         :param since: Oldest stamp of a command that counts (real time), or the only one
             (lockstep), ns.
@@ -254,7 +254,7 @@ class EpisodeLoop:
         self._news = False
 
     def _command(self) -> None:
-        """Give the simulation the newest command."""
+        """Pass the newest command to the simulation."""
         assert self._arm is not None
         grip = np.zeros(1) if self._grip is None else self._grip
         action = np.concatenate([self._arm, grip]) * self._simulation.action_scale
@@ -264,13 +264,13 @@ class EpisodeLoop:
             self._recorder.action(action)
 
     def _publish_state(self, stamp: Stamp) -> None:
-        """Publish the state as it is, and show it to the camera."""
+        """Publish the current state, and pass it to the camera."""
         self._robot.publish_state(sim_messages.messages(self._simulation.state(), stamp))
         if self._camera:
             self._camera.offer(stamp, self._simulation.picture())
 
     def _publish_result(self, number: int, result: EpisodeResult) -> None:
-        """Publish how the episode ended."""
+        """Publish the result of the episode."""
         status = sim_messages.episode(
             number, result, self._simulation.environment, self._factor, self._deadlines.overruns)
         self._robot.publish_mark(SUCCESS if result.success else FAILURE)
@@ -280,5 +280,5 @@ class EpisodeLoop:
 
 
 def _nanoseconds(stamp: Stamp) -> int:
-    """Turn a stamp into one number."""
+    """Convert a stamp to ns."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)

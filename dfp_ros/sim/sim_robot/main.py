@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Node ``sim_robot``: an arm in simulation, of OGBench or robosuite, that looks like a robot cell.
+Node ``sim_robot``: a simulated arm of OGBench or robosuite with the interface of a robot cell.
 
 ``ros2 run dfp_ros sim_node --ros-args -p mode:=realtime -p seed:=0``
 """
@@ -20,7 +20,7 @@ Node ``sim_robot``: an arm in simulation, of OGBench or robosuite, that looks li
 from __future__ import annotations
 
 if __name__ == '__main__':
-    # Before all else, for what follows takes half a second.
+    # First, because the following imports take half a second.
     from dfp_ros.node.process.start import begin
     begin()
 
@@ -41,22 +41,22 @@ from dfp_ros.node.process.end_requests import Requests
 from dfp_ros.node.ros.node_main import check_parameters, declare_end_with_parent, keep_spinning
 from dfp_ros.node.ros.start import join, read_words
 
-# After so many seconds of ending, the process is ended whatever hangs.
+# Time limit of the shutdown in s, after which the process is ended.
 _LONGEST_END = 8.0
 
 
 def main(args: list[str] | None = None) -> int:
     """
-    Run the node until its last episode has ended, or until it is asked to end.
+    Run the node until its last episode has ended, or until it is asked to shut down.
 
-    :return: The exit status: 1 where a parameter is wrong, else 0.
+    :return: Exit status: 1 if a parameter is invalid, else 0.
     """
     from dfp_ros.sim.sim_robot.settings import list_parameters
 
     read_words(
-        'sim_node', 'An arm in simulation that looks like a robot cell.',
+        'sim_node', 'Simulated arm with the interface of a robot cell.',
         [*list_parameters(), LIFETIME], args)
-    # Both complain at import, about the display that nobody needs and about float32.
+    # Both warn at import, about a display that is not needed and about float32.
     warnings.filterwarnings('ignore', module='glfw|gymnasium')
     from dfp_ros.sim.sim_robot.node import SimRobot, STOP
 
@@ -76,14 +76,14 @@ def main(args: list[str] | None = None) -> int:
         if robot is not None:
             robot.destroy_node()
         rclpy.try_shutdown()
-        # What follows is the end anyway. Python gives its handlers up while it ends, and a signal
-        # that comes then would turn a success into a death.
+        # Python removes its signal handlers while it exits, and a signal at that moment would turn
+        # a success into a failure.
         requests.close()
 
 
 def _run(
         robot: Any, inbox: SimpleQueue[Any], requests: Requests, args: list[str] | None) -> int:
-    """Put the parts together and run them."""
+    """Create the parts and run them."""
     from builtin_interfaces.msg import Time
 
     from dfp_ros.sim.sim_robot import messages as sim_messages
@@ -118,15 +118,15 @@ def _run(
     camera = Camera(
         server, robot.camera, settings.render_rate, robot.get_logger()) if server else None
     loop = EpisodeLoop(robot, simulation, settings, inbox, camera)
-    # Commands come at 20 Hz: the events executor would gain nothing, and it cannot be shut down
-    # from another thread than the one that spins it.
+    # Commands arrive at 20 Hz: the events executor would gain nothing, and it cannot be shut down
+    # from another thread than its own.
     executor = SingleThreadedExecutor()
     executor.add_node(robot)
     ended = Future()
     spinning = threading.Thread(
         target=keep_spinning, args=(executor, robot, ended), name='executor', daemon=True)
     spinning.start()
-    # The collector would stop the loop to walk through MuJoCo's and dm_control's objects.
+    # Garbage collection would stall the loop while it traverses MuJoCo's and dm_control's objects.
     gc.collect()
     gc.freeze()
     robot.get_logger().info(
@@ -141,7 +141,7 @@ def _run(
         executor.shutdown(2.0)
         if camera:
             camera.close()
-    robot.get_logger().info(f'ended; {loop.summary}')
+    robot.get_logger().info(f'finished; {loop.summary}')
     return 0
 
 

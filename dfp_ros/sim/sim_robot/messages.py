@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The simulated robot's messages: from its state, and to its actions."""
+"""Conversion of simulated states and results to messages."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ WORLD = 'world'
 @singledispatch
 def messages(state: Any, stamp: Time) -> dict[str, Any]:
     """
-    Write what a cell measures at one instant, under one stamp.
+    Convert the measurements of a cell at one instant to messages with one stamp.
 
-    :param state: Of a class that :mod:`dfp_ros.sim.simulation.cell_state` has.
+    :param state: State of a class in :mod:`dfp_ros.sim.simulation.cell_state`.
     :return: Messages by topic.
     """
     raise TypeError(f'state: found {type(state).__name__}, which has no messages')
@@ -81,7 +81,7 @@ def _(state: LiftState, stamp: Time) -> dict[str, Any]:
 def joint_state(
         stamp: Time, names: tuple[str, ...], positions: NDArray[np.float64],
         velocities: NDArray[np.float64]) -> JointState:
-    """Write positions and velocities of joints."""
+    """Make a message with positions and velocities of joints."""
     message = JointState(name=names)
     message.header.stamp = stamp
     message.position = array.array('d', positions.tobytes())
@@ -90,7 +90,7 @@ def joint_state(
 
 
 def vector(stamp: Time, values: NDArray[np.float64]) -> Vector3Stamped:
-    """Write a vector in the world frame."""
+    """Make a vector in the world frame."""
     message = Vector3Stamped()
     message.header.stamp = stamp
     message.header.frame_id = WORLD
@@ -99,7 +99,7 @@ def vector(stamp: Time, values: NDArray[np.float64]) -> Vector3Stamped:
 
 
 def gripper_state(stamp: Time, state: RobotState) -> JointState:
-    """Write the gripper as a joint: opening, its rate, and the contact in place of the effort."""
+    """Make the gripper a joint: opening, its rate, and the contact in place of the effort."""
     message = JointState(
         name=[GRIPPER_NAME], position=[state.gripper_opening], velocity=[state.gripper_velocity],
         effort=[state.gripper_contact])
@@ -108,7 +108,7 @@ def gripper_state(stamp: Time, state: RobotState) -> JointState:
 
 
 def pose(stamp: Time, of: ObjectPose) -> PoseStamped:
-    """Write a pose in the world frame."""
+    """Make a pose in the world frame."""
     message = PoseStamped()
     message.header.stamp = stamp
     message.header.frame_id = WORLD
@@ -120,7 +120,7 @@ def pose(stamp: Time, of: ObjectPose) -> PoseStamped:
 
 def image(stamp: Time, frame: NDArray[np.uint8]) -> Image:
     """
-    Write a camera image.
+    Make a camera image.
 
     :param frame: Shape (height, width, 3), red green blue.
     """
@@ -137,11 +137,11 @@ def episode(
         number: int, result: EpisodeResult, environment: str, real_time_factor: float,
         overruns: int) -> DiagnosticStatus:
     """
-    Write how an episode ended.
+    Make the result of an episode.
 
-    :param number: Episodes that ended before this one.
-    :param real_time_factor: Simulated time over wall time, as it came out; 0 in lockstep.
-    :param overruns: Slices that were computed later than their deadline.
+    :param number: Number of earlier episodes.
+    :param real_time_factor: Achieved ratio of simulated time to wall time; 0 in lockstep.
+    :param overruns: Number of slices computed later than their deadline.
     """
     verdict = 'solved' if result.success else 'not solved'
     values = {

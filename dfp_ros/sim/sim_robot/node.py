@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The simulated robot's face to ROS: its publishers, its subscriptions, its service."""
+"""ROS interface of the simulated robot: publishers, subscriptions and service."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ WAKE = 'wake'
 
 class SimRobot(Node):
     """
-    Publish states and results; put what comes in into one inbox, for one loop to read.
+    Publisher of states and results, and receiver of commands for one loop.
 
-    :param inbox: Takes messages that command, and RESET.
+    :param inbox: Queue for command messages and RESET.
     """
 
     def __init__(self, inbox: SimpleQueue[Any], **options: Any) -> None:
-        """Make the node; :meth:`open` makes its topics once what there is to publish is known."""
+        """Create the node; :meth:`open` creates its topics once they are known."""
         super().__init__('sim_robot', **options)
         self._inbox = inbox
         self._last_stamp = 0
@@ -55,12 +55,12 @@ class SimRobot(Node):
             self, state: Mapping[str, Any], inputs: Iterable[CommandInput], render: bool,
             clock: bool) -> None:
         """
-        Make publishers, subscriptions and the service.
+        Create publishers, subscriptions and the service.
 
-        :param state: Messages by topic, of which more will be published.
-        :param inputs: Topics that the robot is commanded on.
-        :param render: Whether there are camera images.
-        :param clock: Whether simulated time is published on ``/clock``, and used in the stamps.
+        :param state: Messages by topic, as later published.
+        :param inputs: Command topics.
+        :param render: Whether to publish camera images.
+        :param clock: Whether to publish simulated time on ``/clock``, and use it in the stamps.
         """
         self._state = {
             topic: self.create_publisher(type(message), topic, STATE_QOS)
@@ -77,7 +77,7 @@ class SimRobot(Node):
         self.create_service(Trigger, '~/reset', self._on_reset)
 
     def now(self) -> Time:
-        """Read the time, in steps of at least 1 ns: no two instants share a stamp."""
+        """Return the time, in steps of at least 1 ns, so that stamps are unique."""
         if self._clock_publisher:
             time = self._simulated_time
         else:
@@ -86,38 +86,38 @@ class SimRobot(Node):
         return _stamp(self._last_stamp)
 
     def pass_time(self, seconds: float) -> None:
-        """Let simulated time go on, for those who go by it."""
+        """Advance simulated time."""
         if self._clock_publisher:
             self._simulated_time += round(seconds * 1e9)
             self._clock_publisher.publish(Clock(clock=_stamp(self._simulated_time)))
 
     def publish_state(self, state: Mapping[str, Any]) -> None:
-        """Publish what the cell measures at one instant: messages by topic."""
+        """Publish the measurements at one instant: messages by topic."""
         for topic, message in state.items():
             self._state[topic].publish(message)
 
     def publish_episode(self, status: DiagnosticStatus) -> None:
-        """Publish how an episode ended."""
+        """Publish the result of an episode."""
         self._episode.publish(status)
 
     def publish_mark(self, mark: str) -> None:
-        """Tell a recorder that an episode starts, or how it ended."""
+        """Publish the start or the result of an episode to a recorder."""
         self._marks.publish(String(data=mark))
 
     def flush(self, timeout: float) -> None:
-        """Wait until those who listen have the results."""
+        """Wait until the subscribers have received the results."""
         for publisher in (self._episode, self._marks):
             publisher.wait_for_all_acked(Duration(seconds=timeout))
 
     def _on_reset(
             self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Ask the loop for a new episode."""
+        """Request a new episode from the loop."""
         self._inbox.put(RESET)
         response.success = True
-        response.message = 'the episode is given up and the next one starts'
+        response.message = 'the episode is abandoned and the next one starts'
         return response
 
 
 def _stamp(nanoseconds: int) -> Time:
-    """Write a time as a message."""
+    """Convert ns to a stamp."""
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Preparing a policy node for an episode."""
+"""Client that resets a policy node before an episode."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ COMPLAIN_EVERY = 5.0
 
 class PolicyReset:
     """
-    Have a policy node start over: its noise at the episode's seed, its chunk thrown away.
+    Reset of a policy node: its noise seed is that of the episode, its chunk is discarded.
 
-    The node may not be there yet, or not be active yet. So this asks again until it succeeds,
-    never blocks, and says every five seconds what it is waiting for.
+    The node may not exist or be active yet. So this retries until it succeeds, never blocks, and
+    logs every five seconds what it is waiting for.
 
-    :param node: Node to ask from.
-    :param name: Name of the policy node, as a relative or an absolute name.
-    :param wake: Called from the executor's thread when there is something to poll for.
+    :param node: Node for the service clients.
+    :param name: Relative or absolute name of the policy node.
+    :param wake: Called from the executor's thread when :meth:`poll` has work to do.
     """
 
     def __init__(self, node: Node, name: str, wake: Callable[[], None]) -> None:
-        """Make the two clients."""
+        """Create the clients."""
         self._node = node
         self._name = name
         self._wake = wake
@@ -54,9 +54,9 @@ class PolicyReset:
 
     def start(self, seed: int, now: float) -> None:
         """
-        Begin to ask.
+        Start the reset.
 
-        :param seed: The episode's seed, which becomes the policy's ``noise_seed``.
+        :param seed: Seed of the episode, which becomes the policy's ``noise_seed``.
         :param now: Monotonic time, s.
         """
         value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
@@ -68,7 +68,7 @@ class PolicyReset:
 
     def poll(self, now: float) -> bool:
         """
-        Go on asking.
+        Continue the reset.
 
         :param now: Monotonic time, s.
         :return: True once the policy node is ready for the episode.
@@ -90,9 +90,9 @@ class PolicyReset:
         return False
 
     def _ask(self, now: float) -> None:
-        """Send the request that is due, if somebody listens."""
+        """Send the pending request, if its service exists."""
         if not self._client.service_is_ready():
-            self._retry(now, f'the service {self._client.srv_name} is not there')
+            self._retry(now, f'the service {self._client.srv_name} does not exist')
             return
         seeding = self._client is self._seeding
         self._deadline = now + ANSWER_TIMEOUT
@@ -100,7 +100,7 @@ class PolicyReset:
         self._future.add_done_callback(lambda _: self._wake())
 
     def _failure(self, response: Any) -> str | None:
-        """Say why an answer is a refusal; None where it is not."""
+        """Return the reason of a refusal; None if the request succeeded."""
         if response is None:
             return 'the request failed'
         if self._client is self._reset:
@@ -109,7 +109,7 @@ class PolicyReset:
         return None if result.successful else f'noise_seed refused: {result.reason}'
 
     def _retry(self, now: float, reason: str) -> None:
-        """Try again a little later, and complain where that has gone on for long."""
+        """Retry a little later, and log a warning after a while."""
         self._client = self._seeding
         self._next_try = now + RETRY_AFTER
         if now >= self._next_complaint:
@@ -118,7 +118,7 @@ class PolicyReset:
                 f'waiting for the policy node {self._name!r} before the episode starts: {reason}')
 
     def _drop(self) -> None:
-        """Forget a request that is under way."""
+        """Cancel the pending request."""
         if self._future is not None:
             self._client.remove_pending_request(self._future)
             self._future = None

@@ -25,34 +25,34 @@ from dfp_ros.node.parameters.declare import declare_parameter
 
 MODES = ('realtime', 'lockstep')
 
-# Name, default, sentence, range. All of them are read once, at the start.
+# Name, default, description, range. All are read once, at startup.
 _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('environment', 'cube-single-singletask-task2-v0',
-     "The environment that the robot is made of: one of OGBench's manipulation, "
+     "Simulated environment: one of OGBench's manipulation environments, "
      'lift-mh-low_dim, or lift-joint-low_dim, whose arm takes a JointTrajectory.', None),
-    ('seed', 0, 'Seed of the first episode; each following episode has the next one.',
+    ('seed', 0, 'Seed of the first episode, which increases by one with each episode.',
      (0, 2**31 - 1)),
     ('mode', 'realtime',
      'realtime: physics follow the wall clock and hold the last command. lockstep: physics wait '
      'for the command that answers each observation.', None),
-    ('real_time_factor', 1.0, 'Simulated seconds in a second of wall time (realtime).',
+    ('real_time_factor', 1.0, 'Ratio of simulated time to wall time (realtime).',
      (0.01, 10.0)),
     ('publish_clock', False,
      'Publish simulated time on /clock, for nodes with use_sim_time: with a real_time_factor '
-     'other than 1, a controller has to go by it to keep its rate.', None),
+     'other than 1, a controller must use it to keep its rate.', None),
     ('state_rate', 100.0,
-     'State messages in a second of simulated time (realtime); has to cut the control period '
+     'Rate of state messages in simulated time (realtime); must divide the control period '
      'into whole physics steps: 20, 100 or 500 Hz.', (1.0, 1000.0)),
-    ('episodes', 0, 'End the node after so many episodes; 0 goes on for ever.', (0, 1_000_000)),
+    ('episodes', 0, 'Episodes after which the node ends; 0 for no limit.', (0, 1_000_000)),
     ('auto_reset', True,
-     'Start the next episode when one has ended; false waits for ~/reset.', None),
+     'Start the next episode when one has ended; if false, wait for ~/reset.', None),
     ('policy_node', '',
      'Name of a policy node to prepare before each episode: its noise_seed is set to the '
      "episode's seed and its ~/reset is called. Empty prepares none.", None),
-    ('record', '', 'Folder in which each episode becomes a file. Empty records nothing.', None),
-    ('render', False, 'Publish camera/image_raw; drawn in a process of its own.', None),
+    ('record', '', 'Folder for a file of each episode. Empty records nothing.', None),
+    ('render', False, 'Publish camera/image_raw; rendered in a separate process.', None),
     ('render_rate', 10.0,
-     'Camera images a second, at most: a slow renderer gives fewer.', (0.1, 60.0)),
+     'Largest image rate in Hz; a slow renderer gives a lower one.', (0.1, 60.0)),
     ('image_width', 320, 'Width of the camera image in pixels.', (16, 1920)),
     ('image_height', 240, 'Height of the camera image in pixels.', (16, 1080)),
 )
@@ -60,7 +60,7 @@ _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
 
 @dataclass(frozen=True)
 class Settings:
-    """The parameters' values; what they mean stands in the parameters' descriptions."""
+    """Values of the parameters, whose descriptions explain them."""
 
     environment: str
     seed: int
@@ -79,7 +79,7 @@ class Settings:
 
 
 def list_parameters() -> list[tuple[str, Any, str]]:
-    """List name, default and meaning of each."""
+    """Return name, default and description of each parameter."""
     return [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
 
 
@@ -87,8 +87,8 @@ def declare(node: Node) -> Settings:
     """
     Declare the parameters on a node and read them.
 
-    :raises ValueError: Where the mode is unknown.
-    :raises rclpy.exceptions.ParameterException: Where a value is of another type or out of range.
+    :raises ValueError: If the mode is unknown.
+    :raises rclpy.exceptions.ParameterException: If a value has another type or is out of range.
     """
     values = {
         name: declare_parameter(node, name, default, sentence, bounds)

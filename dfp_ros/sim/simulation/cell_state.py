@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a robot cell measures and takes, and how an episode in it ended; needs only numpy."""
+"""Measurements, command interface and episode result of a robot cell; needs only numpy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PANDA_JOINT_NAMES = tuple(f'panda_joint{i}' for i in range(1, 8))
 @dataclass(frozen=True)
 class ObjectPose:
     """
-    Where an object is.
+    Pose of an object.
 
     :param position: Shape (3,), m, in the world frame.
     :param quaternion: Shape (4,), w x y z.
@@ -41,11 +41,11 @@ class ObjectPose:
 @dataclass(frozen=True)
 class RobotState:
     """
-    What a robot cell measures at one instant.
+    Measurements of a robot cell at one instant.
 
     :param joint_positions: Shape (6,), rad.
     :param joint_velocities: Shape (6,), rad/s.
-    :param gripper_opening: OGBench's word for how far the gripper has closed: 0 open, 1 closed.
+    :param gripper_opening: How far the gripper has closed, in OGBench's term: 0 open, 1 closed.
     :param gripper_velocity: Rate of ``gripper_opening``, 1/s.
     :param gripper_contact: Force on a finger pad, 0 (none) to 1 (50 N or more).
     :param effector: Pose of the point between the finger tips.
@@ -64,7 +64,7 @@ class RobotState:
 @dataclass(frozen=True)
 class LiftState:
     """
-    What a cell with robosuite's Panda and the cube of its Lift measures at one instant.
+    Measurements of a cell with robosuite's Panda and the cube of its Lift at one instant.
 
     :param joint_positions: Shape (7,), rad.
     :param joint_velocities: Shape (7,), rad/s.
@@ -72,8 +72,8 @@ class LiftState:
     :param finger_velocities: Shape (2,), m/s.
     :param effector: Position of the point between the finger tips, and rotation of the hand.
     :param cube: Pose of the cube.
-    :param gripper_to_cube: Shape (3,), m: where the cube is, seen from the effector, as robosuite
-        measures it.
+    :param gripper_to_cube: Shape (3,), m: position of the cube relative to the effector, as
+        robosuite measures it.
     """
 
     joint_positions: FloatArray
@@ -88,9 +88,9 @@ class LiftState:
 @dataclass(frozen=True)
 class TwistInput:
     """
-    An arm whose effector goes at a rate.
+    Arm with velocity commands for its effector.
 
-    :param rates: Which of a twist's six rates it follows, x y z and then about them.
+    :param rates: Indices of a twist's six rates that it follows: x y z, then the rates about them.
     """
 
     rates: tuple[int, ...]
@@ -99,9 +99,9 @@ class TwistInput:
 @dataclass(frozen=True)
 class JointTargetInput:
     """
-    An arm whose joints go where they are told to be, rad.
+    Arm with position commands for its joints, rad.
 
-    :param joints: Their names.
+    :param joints: Names of the joints.
     """
 
     joints: tuple[str, ...]
@@ -110,11 +110,11 @@ class JointTargetInput:
 @dataclass(frozen=True)
 class EpisodeResult:
     """
-    How an episode ended.
+    Result of an episode.
 
-    :param seed: Seed that it was reset with.
-    :param success: The task was solved.
-    :param steps: Control periods that it took, as ``env.step`` counts them.
+    :param seed: Seed of its reset.
+    :param success: Whether the task was solved.
+    :param steps: Number of control periods, as ``env.step`` counts them.
     :param total_reward: Sum of the environment's rewards.
     :param duration: Simulated time, s.
     """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What happened in an episode, in one file: enough to draw it again and to check its commands."""
+"""Recording of an episode in one file, to render it and to check its commands."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ FloatArray = NDArray[np.float64]
 @dataclass(frozen=True)
 class Recording:
     """
-    One episode, read back.
+    Recorded episode.
 
     :param environment: Gymnasium id.
-    :param period: Time between two pictures, s.
+    :param period: Time between two states, s.
     :param pictures: Shape (steps + 1, n):
         :meth:`~dfp_ros.sim.simulation.ogbench_simulation.Simulation.picture`.
     :param actions: Shape (commands, act_dim), as :meth:`SlicedSimulation.command` takes them, in
-        the order in which they came.
-    :param result: How it ended.
+        the order of arrival.
+    :param result: Result of the episode.
     """
 
     environment: str
@@ -50,15 +50,15 @@ class Recording:
 
 class Recorder:
     """
-    Collect an episode as it goes, and write it when it has ended.
+    Writer of an episode's recording.
 
-    :param folder: Where the files go; it is made where it is missing.
+    :param folder: Folder for the files; it is created if it is missing.
     :param environment: Gymnasium id.
-    :param period: Time between two pictures, s.
+    :param period: Time between two states, s.
     """
 
     def __init__(self, folder: Path, environment: str, period: float) -> None:
-        """Make the folder."""
+        """Create the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._environment = environment
@@ -66,20 +66,20 @@ class Recorder:
         self.start()
 
     def start(self) -> None:
-        """Forget what was collected."""
+        """Discard the collected data."""
         self._pictures: list[FloatArray] = []
         self._actions: list[FloatArray] = []
 
     def picture(self, picture: FloatArray) -> None:
-        """Add the state at the start of a control period, or at the episode's end."""
+        """Add the state at the start of a control period, or at the end of the episode."""
         self._pictures.append(picture)
 
     def action(self, action: FloatArray) -> None:
-        """Add a command as it came."""
+        """Add a command."""
         self._actions.append(action)
 
     def save(self, result: EpisodeResult) -> Path:
-        """Write ``episode_<seed>.npz``, whole or not at all."""
+        """Write ``episode_<seed>.npz`` atomically."""
         path = self._folder / f'episode_{result.seed}.npz'
         with atomic_path(path) as partial, partial.open('wb') as file:
             np.savez_compressed(
@@ -91,7 +91,7 @@ class Recorder:
 
 
 def load(path: Path) -> Recording:
-    """Read a file that :meth:`Recorder.save` wrote."""
+    """Read a file written by :meth:`Recorder.save`."""
     with np.load(path) as file:
         return Recording(
             environment=str(file['environment']), period=float(file['period']),

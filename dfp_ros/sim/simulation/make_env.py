@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Find the maker of a simulated environment by its name."""
+"""Factory of simulated environments by name."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ ROBOMIMIC = re.compile(r'\w+-(ph|mh|mg|joint)-low_dim')
 
 def make_env(environment: str, provenance: Mapping[str, Any] | None = None) -> gymnasium.Env:
     """
-    Make an environment whose episodes repeat: equal seeds, equal episodes.
+    Make a deterministic environment: equal seeds give equal episodes.
 
-    The makers are imported when they are needed: one wants OGBench, the other robosuite.
+    OGBench and robosuite are imported only if needed.
 
     :param environment: For example ``cube-single-singletask-task2-v0`` or ``lift-mh-low_dim``.
-    :param provenance: What a policy says of its origin. Of its data's ``env_args`` and
-        ``observation_keys`` robosuite's environments are made, and its configuration's
-        ``success_timing`` is OGBench's.
-    :raises ValueError: Where there is no such environment.
+    :param provenance: Provenance of a policy. Robosuite's environments are made from its data's
+        ``env_args`` and ``observation_keys``, OGBench's with its configuration's
+        ``success_timing``.
+    :raises ValueError: If there is no such environment.
     """
     provenance = provenance or {}
     if ROBOMIMIC.fullmatch(environment):

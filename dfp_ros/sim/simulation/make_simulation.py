@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Find the maker of a simulated robot by its environment's name."""
+"""Factory of sliced simulations by the name of their environment."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from dfp_ros.sim.simulation.sliced_simulation import SlicedSimulation
 
 def make_simulation(environment: str, state_rate: float = 100.0) -> SlicedSimulation:
     """
-    Make a robot whose physics advance in slices.
+    Make a simulation whose physics advance in slices.
 
     :param environment: For example ``cube-single-singletask-task2-v0`` or ``lift-mh-low_dim``.
-    :param state_rate: Slices in a second of simulated time, Hz.
-    :raises ValueError: Where there is no such robot, or it cannot be cut so.
+    :param state_rate: Slices per second of simulated time, Hz.
+    :raises ValueError: If there is no such robot, or the rate does not fit.
     """
     if ROBOMIMIC.fullmatch(environment):
         from dfp_ros.sim.simulation.robosuite_simulation import RobosuiteSimulation

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-OGBench's manipulation environments, made to repeat themselves.
+Deterministic manipulation environments of OGBench.
 
 OGBench settles the goal scene with unseeded random actions at every reset. Their control signal,
-constraint warm start and simulation time stay behind in MuJoCo's data, so that two episodes with
-one seed agree at first and part in contact. :class:`DeterministicReset` removes the residue.
+constraint warm start and simulation time remain in MuJoCo's data, so that two episodes with one
+seed agree at first and diverge in contact. :class:`DeterministicReset` removes the residue.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dfp_ros.core.text.errors import near_names
 
 
 class DeterministicReset(gymnasium.Wrapper):
-    """Start every episode from MuJoCo's own defaults plus the positions that the reset drew."""
+    """Wrapper that starts every episode from MuJoCo's defaults and the positions of the reset."""
 
     def reset(
             self, *, seed: int | None = None,
@@ -43,7 +43,7 @@ class DeterministicReset(gymnasium.Wrapper):
 
         :param seed: Seed of the environment's own random generator.
         :param options: Passed on to the environment.
-        :returns: Observation, shape (obs_dim,), float64, and the info dictionary.
+        :return: Observation, shape (obs_dim,), float64, and the info dictionary.
         """
         _, info = self.env.reset(seed=seed, options=options)
         env: Any = self.unwrapped
@@ -59,16 +59,16 @@ class DeterministicReset(gymnasium.Wrapper):
 
 def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
     """
-    Make an OGBench environment whose episodes repeat.
+    Make a deterministic OGBench environment.
 
     :param environment: Gymnasium id, for example ``cube-single-singletask-task2-v0``.
     :param kwargs: Passed to ``gymnasium.make``.
-    :raises ValueError: Where no such environment is registered; the message names near ones.
+    :raises ValueError: If no such environment is registered; the message names similar ones.
     """
     if environment not in gymnasium.registry:
         raise ValueError(_unknown(environment))
     with warnings.catch_warnings():
-        # OGBench's action space is given in float64 and kept in float32, which changes nothing.
+        # OGBench declares a float64 action space and stores it in float32, without effect here.
         warnings.filterwarnings('ignore', message='.*precision lowered')
         return DeterministicReset(gymnasium.make(environment, **kwargs))
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""An OGBench arm whose physics advance in slices, with no ROS and no clock."""
+"""Sliced simulation of an OGBench arm, without ROS or a clock."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from dfp_ros.sim.simulation.cell_state import EpisodeResult, ObjectPose, RobotSt
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from dfp_ros.sim.simulation.sliced_simulation import FloatArray, SlicedSimulation
 
-# Angle of the gripper's driver joint at which OGBench calls the gripper closed, rad.
+# Angle of the gripper's driver joint at which OGBench considers it closed, rad.
 CLOSED_JOINT = 0.8
 
 
 class Simulation(SlicedSimulation):
     """
-    One OGBench manipulation environment, advanced a slice at a time.
+    OGBench manipulation environment, advanced in slices.
 
     :param environment: Gymnasium id, for example ``cube-single-singletask-task2-v0``.
-    :param state_rate: Slices in a second of simulated time, Hz.
-    :raises ValueError: Where the environment is not registered or no manipulation environment, or
-        where the slices do not divide the control period into whole physics steps.
+    :param state_rate: Slices per second of simulated time, Hz.
+    :raises ValueError: If the environment is not registered or not a manipulation environment, or
+        if the slices do not divide the control period into whole physics steps.
     """
 
     def __init__(self, environment: str, state_rate: float = 100.0) -> None:
-        """Make the environment and cut its control period."""
+        """Create the environment and divide its control period."""
         self._wrapped = make_env(environment)
         env: Any = self._wrapped.unwrapped
         if not isinstance(env, ManipSpaceEnv):
@@ -49,7 +49,7 @@ class Simulation(SlicedSimulation):
                 'manipulation environments, for example cube-single-singletask-task2-v0')
         self._env: Any = env
         period = float(env.control_timestep())
-        # An action is a share of the largest step a period; its fourth number is a yaw.
+        # An action is a fraction of the largest step per period; its fourth element is a yaw.
         super().__init__(
             environment, period, float(env.physics_timestep()), state_rate,
             period / np.array(env.action_high, dtype=np.float64), TwistInput((0, 1, 2, 5)),
@@ -62,17 +62,17 @@ class Simulation(SlicedSimulation):
 
     def advance(self) -> EpisodeResult | None:
         """
-        Compute one slice.
+        Advance one slice.
 
-        :return: The result where this slice ended the episode, else None.
+        :return: The result if this slice ended the episode, else None.
         """
         env = self._env
         if self._phase == 0:
-            # success_timing='pre' judges the state that the period starts from.
+            # success_timing='pre' evaluates the state that the period starts from.
             verdict = self._judge()
         self._take_command()
         if self._held == 0:
-            # OGBench's target is relative to where the effector is now, so a held command has to
+            # OGBench's target is relative to the current effector pose, so a held command must
             # be renewed each period, as env.step renews it.
             env.set_control(self._action)
         if self._phase == 0:
@@ -86,7 +86,7 @@ class Simulation(SlicedSimulation):
         return self._end_period() if self._phase == 0 else None
 
     def state(self) -> RobotState:
-        """Read the state as it is now."""
+        """Return the current state."""
         info = self._env.compute_ob_info()
         data = self._env.data
         site = self._env._pinch_site_id
@@ -106,21 +106,21 @@ class Simulation(SlicedSimulation):
             cubes=tuple(cubes))
 
     def picture(self) -> FloatArray:
-        """Give all that a renderer needs: positions of joints, then poses of mocap bodies."""
+        """Return the renderer's state: positions of joints, then poses of mocap bodies."""
         data = self._env.data
         return np.concatenate([data.qpos, data.mocap_pos.ravel(), data.mocap_quat.ravel()])
 
     def observation(self) -> FloatArray:
-        """Give the environment's own observation vector, which state() takes apart."""
+        """Return the environment's observation vector."""
         return np.asarray(self._env.compute_observation())
 
     def _judge(self) -> tuple[bool, bool, float]:
-        """Success, end of the episode and reward of the state as it is now."""
+        """Return success, end of the episode and reward of the current state."""
         env = self._env
         return bool(env._success), bool(env.terminate_episode()), float(env.compute_reward())
 
     def _end_period(self) -> EpisodeResult | None:
-        """Count a finished control period, and see whether it was the last."""
+        """Count a finished control period, and check whether it was the last."""
         if self._env._success_timing == 'post':
             self._verdict = self._judge()
         success, ended, reward = self._verdict

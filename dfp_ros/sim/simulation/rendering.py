@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Pictures of a simulation, drawn in a process of their own.
+Renderer of simulated states in a separate process.
 
-Drawing in software takes 0.4 s a picture, and an OpenGL that does not work may take its process
-down. So the one who wants pictures sends states to a child process and gets pictures back.
+Software rendering takes 0.4 s per image, and a broken OpenGL can crash its process. So states are
+sent to a child process, which returns images.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ FRAME_TIMEOUT = 20.0
 
 
 class RenderingError(RuntimeError):
-    """No picture can be drawn here; the message says why."""
+    """No image can be rendered; the message says why."""
 
 
 def choose_backend(environment: Mapping[str, str] = os.environ) -> str:
     """
-    Find MuJoCo's way to draw without a window.
+    Find a MuJoCo backend for rendering without a window.
 
-    :param environment: Environment variables; ``MUJOCO_GL`` there decides where it is set.
+    :param environment: Environment variables; ``MUJOCO_GL`` decides if it is set.
     :return: A value for ``MUJOCO_GL``.
-    :raises RenderingError: Where there is none.
+    :raises RenderingError: If there is none.
     """
     wanted = environment.get('MUJOCO_GL', '').strip().lower()
     if wanted in ('disable', 'disabled', 'off', 'false', '0'):
-        raise RenderingError(f'MUJOCO_GL={wanted} switches it off')
+        raise RenderingError(f'MUJOCO_GL={wanted} disables rendering')
     if wanted:
         return wanted
     devices = glob.glob('/dev/nvidia[0-9]*') + glob.glob('/dev/dri/renderD*')
@@ -71,20 +71,20 @@ def choose_backend(environment: Mapping[str, str] = os.environ) -> str:
 
 class FrameServer:
     """
-    A child process that turns states into pictures.
+    Child process that renders states.
 
     :param environment: Gymnasium id.
-    :param width: Of a picture, in pixels.
-    :param height: Of a picture, in pixels.
-    :raises RenderingError: Where there is no way to draw.
+    :param width: Width of an image, in pixels.
+    :param height: Height of an image, in pixels.
+    :raises RenderingError: If there is no rendering backend.
     """
 
     def __init__(self, environment: str, width: int, height: int) -> None:
-        """Start the child; it loads while the caller goes on."""
+        """Start the child, which loads in the background."""
         self._shape = (height, width, 3)
         self._timeout = FIRST_FRAME_TIMEOUT
         backend = choose_backend()
-        # The child's own session keeps a Ctrl-C from it: the parent ends it by closing its input.
+        # Its own session shields the child from Ctrl-C: the parent ends it by closing its input.
         self._log = tempfile.TemporaryFile()
         self._child = subprocess.Popen(
             [sys.executable, '-m', 'dfp_ros.sim.simulation.rendering', environment, str(width),
@@ -95,12 +95,12 @@ class FrameServer:
 
     def draw(self, picture: NDArray[np.float64]) -> NDArray[np.uint8]:
         """
-        Draw one state.
+        Render one state.
 
-        :param picture: What :meth:`dfp_ros.sim.simulation.ogbench_simulation.Simulation.picture`
-            gave.
+        :param picture: State from
+            :meth:`dfp_ros.sim.simulation.ogbench_simulation.Simulation.picture`.
         :return: Shape (height, width, 3), red green blue.
-        :raises RenderingError: Where the child died or took too long; with its last words.
+        :raises RenderingError: If the child died or timed out; with its last output.
         """
         assert self._child.stdin
         data = picture.astype(np.float64).tobytes()
@@ -130,13 +130,13 @@ class FrameServer:
         self._log.close()
 
     def _read(self, size: int) -> bytes:
-        """Read exactly so many bytes, within the time limit."""
+        """Read exactly ``size`` bytes, within the time limit."""
         assert self._child.stdout
         descriptor = self._child.stdout.fileno()
         found = b''
         while len(found) < size:
             if not select.select([descriptor], [], [], self._timeout)[0]:
-                raise RenderingError(f'no picture came within {self._timeout:g} s')
+                raise RenderingError(f'no image arrived within {self._timeout:g} s')
             part = os.read(descriptor, size - len(found))
             if not part:
                 raise RenderingError(self._last_words())
@@ -144,30 +144,30 @@ class FrameServer:
         return found
 
     def _last_words(self) -> str:
-        """Give the last line that a dead child wrote."""
+        """Return the last output line of a dead child."""
         self._child.wait(5)
         self._log.seek(0)
         lines = self._log.read().decode(errors='replace').strip().splitlines()
-        said = lines[-1] if lines else 'it said nothing'
-        return f'the drawing process ended with status {self._child.returncode}: {said}'
+        said = lines[-1] if lines else 'it had no output'
+        return f'the render process ended with status {self._child.returncode}: {said}'
 
 
 def write_gif(
         path: Path, frames: list[NDArray[np.uint8]], rate: float, hold: float = 1.0) -> None:
     """
-    Write an animation that repeats, whole or not at all.
+    Write a repeating animation, atomically.
 
-    :param path: Where to.
-    :param frames: Pictures of one size.
-    :param rate: Pictures a second.
-    :param hold: How long the last picture stays, s.
-    :raises RenderingError: Where Pillow is missing.
+    :param path: The file.
+    :param frames: Images of one size.
+    :param rate: Images per second.
+    :param hold: Duration of the last image, s.
+    :raises RenderingError: If Pillow is missing.
     """
     try:
         from PIL import Image
     except ImportError as error:
         raise RenderingError(f'Pillow is missing ({error}); pip install pillow') from error
-    # One palette for all pictures keeps the background from flickering and the file small.
+    # One palette for all images keeps the background from flickering and the file small.
     sample = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]])
     palette = Image.fromarray(sample).quantize(128)
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
@@ -181,7 +181,7 @@ def write_gif(
 
 
 def serve(environment: str, width: int, height: int, states: BinaryIO, frames: BinaryIO) -> None:
-    """Draw what comes until nothing comes."""
+    """Render states until the input ends."""
     if ROBOMIMIC.fullmatch(environment):
         return _serve_robosuite(environment, width, height, states, frames)
     import mujoco
@@ -206,7 +206,7 @@ def serve(environment: str, width: int, height: int, states: BinaryIO, frames: B
 
 def _serve_robosuite(
         environment: str, width: int, height: int, states: BinaryIO, frames: BinaryIO) -> None:
-    """Draw states of a robosuite environment, as its camera ``agentview`` sees them."""
+    """Render states of a robosuite environment with its camera ``agentview``."""
     import mujoco
 
     from dfp_ros.sim.simulation.robosuite_env import make_env
@@ -215,7 +215,7 @@ def _serve_robosuite(
     env.reset(seed=0)
     model, data = env.suite.sim.model._model, env.suite.sim.data._data
     renderer = mujoco.Renderer(model, height, width)
-    # Robosuite's group of shapes for collisions.
+    # Robosuite's group of collision geometries.
     options = mujoco.MjvOption()
     options.geomgroup[0] = 0
     while header := states.read(4):
@@ -228,12 +228,12 @@ def _serve_robosuite(
 
 def main() -> None:
     """Serve on standard input and output."""
-    parser = argparse.ArgumentParser(description='Draw states from stdin as pictures to stdout.')
+    parser = argparse.ArgumentParser(description='Render states from stdin as images to stdout.')
     parser.add_argument('environment')
     parser.add_argument('width', type=int)
     parser.add_argument('height', type=int)
     arguments = parser.parse_args()
-    # What libraries print must not get in among the pictures.
+    # Keep the output of libraries out of the image stream.
     frames = os.fdopen(os.dup(1), 'wb')
     os.dup2(2, 1)
     serve(arguments.environment, arguments.width, arguments.height, sys.stdin.buffer, frames)

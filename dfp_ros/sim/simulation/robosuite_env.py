@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Robosuite's environments under Robomimic's names, as Gymnasium has environments.
+Robosuite environments under Robomimic's names, with Gymnasium's interface.
 
-What an environment is made of is the ``env_args`` of Robomimic's files: the class of robosuite and
-its keyword arguments. Robomimic's own wrapper, ``robomimic.envs.env_robosuite``, is not used: up
-to its release 0.3.0 it imports mujoco_py, which is no longer made.
+An environment is defined by the ``env_args`` of Robomimic's files: the class of robosuite and its
+keyword arguments. Robomimic's own wrapper, ``robomimic.envs.env_robosuite``, is not used: up to
+its release 0.3.0 it imports mujoco_py, which is no longer maintained.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ import numpy as np
 
 from dfp_ros.sim.simulation.robosuite_joints import joint_range, with_joint_control
 
-# Nothing is drawn here, and robosuite would ask for EGL; who draws decides that for themselves.
+# Nothing is rendered here, and robosuite would set EGL; a renderer chooses its own backend.
 unset = 'MUJOCO_GL' not in os.environ
 os.environ.setdefault('MUJOCO_GL', 'disable')
-# Robosuite's notes on optional parts and on files that it loads are none of its user's business.
+# Robosuite logs missing optional parts and loaded files, which do not concern its user.
 logging.getLogger('robosuite_logs').addFilter(lambda record: record.levelno >= logging.ERROR)
-import robosuite  # noqa: E402, its import says most of that
+import robosuite  # noqa: E402, its import logs most of that
 import robosuite.controllers.composite.composite_controller_factory as controllers  # noqa: E402
 
 if unset:
@@ -50,11 +50,11 @@ if unset:
 @dataclass(frozen=True)
 class Task:
     """
-    One of Robomimic's tasks.
+    Robomimic task.
 
     :param env_name: Robosuite's class.
-    :param limit: Most steps of an episode, as in the paper.
-    :param robots: How many arms work on it.
+    :param limit: Largest number of steps of an episode, as in the paper.
+    :param robots: Number of arms.
     """
 
     env_name: str
@@ -69,7 +69,7 @@ TASKS = {
     'transport': Task('TwoArmTransport', 800, robots=2),
     'tool_hang': Task('ToolHang', 1000),
 }
-# What stands where data are from in the names of environments whose arm is commanded at its joints
+# Data kind in the names of environments with joint commands
 # unless a data file says otherwise.
 JOINT_KIND = 'joint'
 # Robomimic's low-dimensional observation: of each arm, and then of everything else.
@@ -81,7 +81,7 @@ OLD_OBJECTS = {
     name: tuple(f'{part}_{key}' for key in ('pos', 'quat', 'to_robot0_eef_pos',
                                             'to_robot0_eef_quat'))
     for name, part in (('PickPlaceCan', 'Can'), ('NutAssemblySquare', 'SquareNut'))}
-# Robosuite gives a reward of 1 on success, and this makes it 0 then and -1 before.
+# Robosuite's reward is 1 on success; this shifts it to 0 then and -1 before.
 REWARD_SHIFT = -1.0
 # Robomimic's number for robosuite, robomimic.envs.env_base.EnvType.
 ROBOSUITE_TYPE = 1
@@ -89,24 +89,24 @@ ROBOSUITE_TYPE = 1
 
 def find_task(environment: str) -> Task | None:
     """
-    Tell which of Robomimic's tasks an environment's name means.
+    Return the Robomimic task of an environment's name.
 
     :param environment: For example ``lift-mh-low_dim``.
-    :returns: None where it is not a name of Robomimic's.
+    :return: None if it is not a name of Robomimic's.
     """
     match = re.fullmatch(rf'({"|".join(TASKS)})-(ph|mh|mg|{JOINT_KIND})-low_dim', environment)
     task = TASKS[match[1]] if match else None
-    # Two arms' joints are not told apart here.
+    # The joints of two arms cannot be distinguished here.
     return None if task and match and match[2] == JOINT_KIND and task.robots > 1 else task
 
 
 def default_env_args(task: Task, joints: bool = False) -> dict[str, Any]:
     """
-    Describe a task's environment where no data file does.
+    Return the default description of a task's environment.
 
     :param task: The task.
-    :param joints: Whether its arm is commanded at its joints, within all of their range.
-    :returns: What Robomimic writes of Panda arms under robosuite 1.5's own controller, at 20 Hz.
+    :param joints: Whether the arm takes joint commands, over the joints' full range.
+    :return: Robomimic's description of Panda arms under robosuite 1.5's own controller, at 20 Hz.
     """
     made = {
         'env_name': task.env_name, 'env_version': robosuite.__version__, 'type': ROBOSUITE_TYPE,
@@ -119,19 +119,19 @@ def default_env_args(task: Task, joints: bool = False) -> dict[str, Any]:
 
 
 def default_keys(robots: int) -> tuple[str, ...]:
-    """Name the parts of Robomimic's low-dimensional observation, in its order."""
+    """Return the parts of Robomimic's low-dimensional observation, in its order."""
     arms = [f'robot{i}_{key}' for i in range(robots) for key in ROBOT_KEYS]
     return (*arms, OBJECT_KEY)
 
 
 def robot_names(env_args: Mapping[str, Any]) -> list[str]:
-    """List the robots that an environment's description names; one may stand without a list."""
+    """Return the robots of an environment's description, which may be a name or a list."""
     robots = env_args['env_kwargs'].get('robots', ['Panda'])
     return [robots] if isinstance(robots, str) else list(robots)
 
 
 def is_old(env_args: Mapping[str, Any]) -> bool:
-    """Tell whether a description is of robosuite 1.4 or before."""
+    """Tell whether a description is for robosuite 1.4 or older."""
     version = re.match(r'(\d+)\.(\d+)', str(env_args.get('env_version', '')))
     if version:
         return (int(version[1]), int(version[2])) < (1, 5)
@@ -141,13 +141,13 @@ def is_old(env_args: Mapping[str, Any]) -> bool:
 
 def convert(env_args: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Bring an environment's description to robosuite 1.5.
+    Convert an environment's description to robosuite 1.5.
 
-    Up to 1.4 the controller of an arm was all there was to configure: relative commands were
+    Up to 1.4 only the controller of an arm was configurable: relative commands were
     ``control_delta``, and held in the frame of the world. The physics of a step were computed in
     full each time, which 1.5 calls ``lite_physics=False``.
 
-    :param env_args: As Robomimic writes them; left as they are.
+    :param env_args: Robomimic's description; not modified.
     """
     made = deepcopy(dict(env_args))
     settings = made['env_kwargs']
@@ -166,12 +166,12 @@ def convert(env_args: Mapping[str, Any]) -> dict[str, Any]:
 
 class RobosuiteEnv(gymnasium.Env):
     """
-    One of robosuite's environments, low-dimensional, which ends on success.
+    Low-dimensional robosuite environment that ends on success.
 
-    :param env_args: As Robomimic writes them, of robosuite 1.4 or 1.5.
+    :param env_args: Robomimic's description, for robosuite 1.4 or 1.5.
     :param keys: Parts of the observation, in order.
-    :param limit: Most steps of an episode.
-    :raises ValueError: Where robosuite does not know the environment or a part of the
+    :param limit: Largest number of steps of an episode.
+    :raises ValueError: If robosuite does not know the environment or a part of the
         observation.
     """
 
@@ -185,7 +185,7 @@ class RobosuiteEnv(gymnasium.Env):
         settings = converted['env_kwargs'] | {
             'has_renderer': False, 'has_offscreen_renderer': False, 'use_camera_obs': False,
             'use_object_obs': True, 'ignore_done': True, 'renderer': 'mujoco'}
-        # Of robosuite 1.4 and before; rendering is off.
+        # For robosuite 1.4 and older; rendering is off.
         settings.pop('camera_depth', None)
         self.suite: Any = robosuite.make(env_args['env_name'], **settings)
         self.keys, self.limit = tuple(keys), limit
@@ -212,14 +212,14 @@ class RobosuiteEnv(gymnasium.Env):
         """
         Start an episode; equal seeds give equal episodes, bit for bit.
 
-        :param seed: Decides where everything stands; without one, the next of a series does.
-        :param options: None are known.
-        :returns: Observation, shape (obs_dim,), float32, and the info dictionary.
+        :param seed: Seed of the initial state; without it, the generator continues.
+        :param options: Not used.
+        :return: Observation, shape (obs_dim,), float32, and the info dictionary.
         """
         super().reset(seed=seed)
         drawn = np.random.default_rng(self.np_random.integers(2**63))
-        # Robosuite's placement samplers keep the generator that they were made with, so that one
-        # starts anew instead of giving way to another.
+        # Robosuite's placement samplers keep a reference to their generator, so it is reseeded
+        # instead of replaced.
         self.suite.rng.bit_generator.state = drawn.bit_generator.state
         self.parts = self._read(self.suite.reset())
         self._steps = 0
@@ -228,7 +228,7 @@ class RobosuiteEnv(gymnasium.Env):
     def step(
             self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """
-        Take a step of one control period.
+        Advance one control period.
 
         :param action: Shape (act_dim,), in [-1, 1].
         """
@@ -242,11 +242,11 @@ class RobosuiteEnv(gymnasium.Env):
             {'success': success})
 
     def measure(self) -> dict[str, np.ndarray]:
-        """Measure everything as it is now, under Robomimic's names."""
+        """Return all measurements under Robomimic's names."""
         return self._read(self.suite._get_observations(force_update=True))
 
     def solved(self) -> bool:
-        """Tell whether the task is solved as things stand."""
+        """Tell whether the task is solved in the current state."""
         return bool(self.suite._check_success())
 
     def close(self) -> None:
@@ -272,9 +272,9 @@ def make_env(
     Make the environment of a Robomimic task.
 
     :param environment: For example ``lift-mh-low_dim``.
-    :param env_args: What the data file says of it; a task's default where None.
-    :param keys: Parts of the observation; Robomimic's own where there are none.
-    :raises ValueError: Where there is no such task, or the description is of another.
+    :param env_args: Description in the data file; None for the task's default.
+    :param keys: Parts of the observation; if empty, Robomimic's own.
+    :raises ValueError: If there is no such task, or the description is for another one.
     """
     task = find_task(environment)
     if task is None:
@@ -285,5 +285,5 @@ def make_env(
     if env_args['env_name'] != task.env_name:
         raise ValueError(
             f'env_args: env_name: found {env_args["env_name"]!r}, expected {task.env_name!r} for '
-            f'the environment {environment}; name the environment that the data are of')
+            f'the environment {environment}; name the environment of the data')
     return RobosuiteEnv(env_args, keys or default_keys(task.robots), task.limit)

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Robosuite's arms commanded at their joints: an action says where each joint is to be, in rad.
+Joint position control of robosuite's arms, with absolute targets in rad.
 
-Robosuite's ``JOINT_POSITION`` controller takes absolute targets as they are. So the actions in a
+Robosuite's ``JOINT_POSITION`` controller takes absolute targets unscaled. So the actions in a
 file of such data are in rad, and ``input_min`` and ``input_max`` of the controller in the file's
-``env_args`` say their range; policies are trained on [-1, 1] of it.
+``env_args`` give their range; policies are trained on [-1, 1] of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-# How stiff a joint is held, 1/s^2: it comes two thirds closer to its target in 0.1 s.
+# Joint stiffness, 1/s^2: a joint covers two thirds of the distance to its target in 0.1 s.
 STIFFNESS = 400.0
 # Limits of the Panda's joints, rad, as in robosuite's model of it.
 PANDA_LOW = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
@@ -38,10 +38,10 @@ PANDA_HIGH = (2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973)
 @dataclass(frozen=True)
 class JointRange:
     """
-    What actions of -1 and 1 command of an arm and its gripper.
+    Range of the joint and gripper commands for actions of -1 to 1.
 
-    :param low: Shape (act_dim,): rad a joint, and then the gripper's -1.
-    :param high: The same at the other end.
+    :param low: Shape (act_dim,): rad per joint, then the gripper, at -1.
+    :param high: The same at 1.
     """
 
     low: np.ndarray
@@ -49,7 +49,7 @@ class JointRange:
 
     def targets(self, action: np.ndarray) -> np.ndarray:
         """
-        Scale an action to what robosuite takes, as precise as policies answer.
+        Scale an action to robosuite's command, in the precision of the policies.
 
         :param action: Shape (act_dim,), in [-1, 1].
         """
@@ -58,10 +58,10 @@ class JointRange:
 
     def actions(self, targets: np.ndarray) -> np.ndarray:
         """
-        Scale what robosuite takes to actions in [-1, 1].
+        Scale robosuite's commands to actions in [-1, 1].
 
-        :param targets: Shape (..., act_dim), rad and the gripper's.
-        :returns: The same shape, float64.
+        :param targets: Shape (..., act_dim), rad, then the gripper.
+        :return: The same shape, float64.
         """
         return (targets - self.low) / (self.high - self.low) * 2 - 1
 
@@ -70,9 +70,9 @@ def with_joint_control(
         env_args: Mapping[str, Any], low: np.ndarray | tuple[float, ...] = PANDA_LOW,
         high: np.ndarray | tuple[float, ...] = PANDA_HIGH) -> dict[str, Any]:
     """
-    Have an environment's arm commanded at its joints.
+    Return the description of an environment with joint position control.
 
-    :param env_args: As Robomimic writes them, of robosuite 1.5; left as they are.
+    :param env_args: Robomimic's description, for robosuite 1.5; not modified.
     :param low: Target of each joint at an action of -1, rad.
     :param high: The same at 1.
     """
@@ -89,14 +89,14 @@ def with_joint_control(
 
 def joint_range(env_args: Mapping[str, Any]) -> JointRange | None:
     """
-    Tell the range of an environment's actions where they are targets of one arm's joints.
+    Return the range of an environment's joint targets, if its one arm takes them.
 
-    :param env_args: As Robomimic writes them, of robosuite 1.5.
-    :returns: None where its arm is commanded otherwise.
-    :raises ValueError: Where the range is none: of another size than the arm, or empty.
+    :param env_args: Robomimic's description, for robosuite 1.5.
+    :return: None if its arm is commanded otherwise.
+    :raises ValueError: If the range is invalid: of another size than the arm, or empty.
     """
     config = env_args['env_kwargs'].get('controller_configs') or {}
-    # Two arms may have a configuration each, in a list.
+    # Two arms may have a list of configurations.
     arm = config.get('body_parts', {}).get('right', {}) if isinstance(config, Mapping) else {}
     if (arm.get('type'), arm.get('input_type')) != ('JOINT_POSITION', 'absolute'):
         return None

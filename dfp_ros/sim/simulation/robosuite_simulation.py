@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Robosuite's Panda at Lift, whose physics advance in slices, with no ROS and no clock."""
+"""Sliced simulation of robosuite's Panda at Lift, without ROS or a clock."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ from dfp_ros.sim.simulation.sliced_simulation import FloatArray, SlicedSimulatio
 
 class RobosuiteSimulation(SlicedSimulation):
     """
-    Robomimic's Lift under robosuite 1.5's own controllers, advanced a slice at a time.
+    Robomimic's Lift under robosuite 1.5's own controllers, advanced in slices.
 
-    Where its arm is commanded at its joints, actions are the joints' targets in rad.
+    If its arm takes joint commands, actions are the joints' targets in rad.
 
     :param environment: For example ``lift-mh-low_dim``, or ``lift-joint-low_dim``.
-    :param state_rate: Slices in a second of simulated time, Hz.
-    :raises ValueError: Where the environment is another, or where the slices do not divide the
-        control period into whole physics steps.
+    :param state_rate: Slices per second of simulated time, Hz.
+    :raises ValueError: If the environment is another, or the slices do not divide the control
+        period into whole physics steps.
     """
 
     def __init__(self, environment: str, state_rate: float = 100.0) -> None:
-        """Make the environment, and have its first step, which compiles, behind it."""
+        """Create the environment, and make its first step, which compiles code."""
         self._env = make_env(environment)
         suite = self._suite = self._env.suite
         if type(suite).__name__ != 'Lift':
             raise ValueError(
                 f'environment: found {environment!r}, expected lift-KIND-low_dim: of '
-                "Robomimic's tasks, only Lift has a description of its robot cell")
+                "Robomimic's tasks, only Lift has a robot cell")
         joints = self._env.joints
         if joints:
             scale, bounds = np.ones(len(joints.low)), (joints.low, joints.high)
         else:
             controller = suite.robots[0].part_controllers['right']
-            # An action of 1 moves the goal of a period so far; the gripper's is a direction.
+            # An action of 1 moves the goal by this much per period; the gripper's is a direction.
             scale = self._env.period / np.append(
                 np.asarray(controller.output_max, np.float64), self._env.period)
             bounds = -np.ones(len(scale)), np.ones(len(scale))
@@ -72,20 +72,20 @@ class RobosuiteSimulation(SlicedSimulation):
         self._since_goal = self._period_substeps
         self._grip_before: list[FloatArray] = []
         if self._env.joints:
-            # Joints that nobody commands stay where they are; zero would be a place.
+            # Joints without a command hold their position, which zero would not.
             self._action[:-1] = self._env.parts['robot0_joint_pos']
 
     def advance(self) -> EpisodeResult | None:
         """
-        Compute one slice.
+        Advance one slice.
 
-        :return: The result where this slice ended the episode, else None.
+        :return: The result if this slice ended the episode, else None.
         """
         suite = self._suite
         self._take_command()
         action = self._action.astype(np.float64)
         for _ in range(self._slice_substeps):
-            # As robosuite's own step does; the goal is set anew each period.
+            # As in robosuite's own step; the goal is set anew each period.
             suite.sim.step1()
             if self._held == 0:
                 self._begin_goal()
@@ -101,11 +101,11 @@ class RobosuiteSimulation(SlicedSimulation):
 
     def _begin_goal(self) -> None:
         """
-        See to it that the gripper goes one step in a control period, however many goals there are.
+        Limit the gripper to one step per control period, regardless of the number of goals.
 
-        Each goal moves robosuite's gripper on by a step. Where commands come when they come, arm
-        and gripper each with a message, two goals may be one slice apart; the later one then
-        stands for the earlier, and does not come on top of it.
+        Each goal advances robosuite's gripper by a step. If arm and gripper are commanded by
+        separate messages, two goals may be one slice apart; the later one then replaces the
+        earlier one instead of adding to it.
         """
         grippers = self._suite.robots[0].composite_controller.grippers.values()
         if 2 * self._since_goal < self._period_substeps:
@@ -116,7 +116,7 @@ class RobosuiteSimulation(SlicedSimulation):
             self._since_goal = 0
 
     def state(self) -> LiftState:
-        """Read the state as it is now."""
+        """Return the current state."""
         parts = self._env.measure()
         return LiftState(
             joint_positions=parts['robot0_joint_pos'],
@@ -128,15 +128,15 @@ class RobosuiteSimulation(SlicedSimulation):
             gripper_to_cube=parts['gripper_to_cube_pos'])
 
     def picture(self) -> FloatArray:
-        """Give all that a renderer needs: positions of joints."""
+        """Return the renderer's state: positions of joints."""
         return np.array(self._suite.sim.data.qpos, np.float64)
 
     def observation(self) -> FloatArray:
-        """Give the environment's own observation vector, which state() takes apart."""
+        """Return the environment's observation vector."""
         parts = self._env.measure()
         return np.concatenate([parts[key] for key in self._env.keys])
 
 
 def _pose(position: FloatArray, quaternion: FloatArray) -> ObjectPose:
-    """Make a pose of robosuite's numbers, whose quaternions are x y z w."""
+    """Convert a pose of robosuite, whose quaternions are x y z w."""
     return ObjectPose(position, np.roll(quaternion, 1))

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What simulated robots have in common whose physics advance in slices, with no ROS and no clock.
+Base class of simulations whose physics advance in slices, without ROS or a clock.
 
-``env.step`` computes one whole control period at once. A robot does not wait for its controller:
-its state is read more often than it is commanded, and commands arrive when they arrive. So a
-:class:`SlicedSimulation` cuts the control period into slices and takes a command between any two
+``env.step`` computes a whole control period at once. A real robot does not wait for its
+controller: its state is read more often than it is commanded, at arbitrary times. So a
+:class:`SlicedSimulation` divides the control period into slices and accepts a command between any
 of them. Commands given exactly at the period's start reproduce ``env.step`` bit for bit.
 """
 
@@ -36,17 +36,17 @@ FloatArray = NDArray[np.float64]
 
 class SlicedSimulation(ABC):
     """
-    One environment, advanced a slice at a time.
+    Environment advanced in slices.
 
     :param environment: Its name.
     :param period: Control period, s.
-    :param physics_step: Time that one step of the physics computes, s.
-    :param state_rate: Slices in a second of simulated time, Hz.
-    :param action_scale: Shape (act_dim,): what of an action one SI unit of its command is.
-    :param arm: What the arm takes; the gripper's number follows.
-    :param limit: Most control periods of an episode; None for no limit.
+    :param physics_step: Duration of a physics step, s.
+    :param state_rate: Slices per second of simulated time, Hz.
+    :param action_scale: Shape (act_dim,): action per SI unit of its command.
+    :param arm: Command interface of the arm; the gripper's number follows.
+    :param limit: Largest number of control periods of an episode; None for no limit.
     :param bounds: Lowest and highest action, each a number or of shape (act_dim,).
-    :raises ValueError: Where the slices do not divide the control period into whole physics
+    :raises ValueError: If the slices do not divide the control period into whole physics
         steps.
     """
 
@@ -54,7 +54,7 @@ class SlicedSimulation(ABC):
             self, environment: str, period: float, physics_step: float, state_rate: float,
             action_scale: FloatArray, arm: TwistInput | JointTargetInput, limit: int | None,
             bounds: tuple[Any, Any] = (-1, 1)) -> None:
-        """Cut the control period."""
+        """Divide the control period."""
         self.environment = environment
         self.period = period
         self.action_scale = action_scale
@@ -68,7 +68,7 @@ class SlicedSimulation(ABC):
 
     @property
     def slices(self) -> int:
-        """Slices in a control period."""
+        """Number of slices in a control period."""
         return self._period_substeps // self._slice_substeps
 
     @abstractmethod
@@ -78,32 +78,32 @@ class SlicedSimulation(ABC):
     @abstractmethod
     def advance(self) -> EpisodeResult | None:
         """
-        Compute one slice.
+        Advance one slice.
 
-        :return: The result where this slice ended the episode, else None.
+        :return: The result if this slice ended the episode, else None.
         """
 
     @abstractmethod
     def state(self) -> Any:
-        """Read the state as it is now, a dataclass of :mod:`dfp_ros.sim.simulation.cell_state`."""
+        """Return the current state, of a class in :mod:`dfp_ros.sim.simulation.cell_state`."""
 
     @abstractmethod
     def picture(self) -> FloatArray:
-        """Give all that a renderer needs."""
+        """Return the renderer's state."""
 
     @abstractmethod
     def observation(self) -> FloatArray:
-        """Give the environment's own observation vector, which state() takes apart."""
+        """Return the environment's observation vector."""
 
     def command(self, action: FloatArray | NDArray[np.float32]) -> None:
         """
-        Give a command; it takes effect at the next slice and holds until another comes.
+        Set the command; it takes effect at the next slice and holds until the next one.
 
-        The action is cut to float32, the precision that policies answer in: what went out as SI
-        units and came back is then the very number that the policy chose.
+        The action is rounded to float32, the precision of policies: after conversion to SI units
+        and back, it is exactly the number that the policy chose.
 
-        :param action: Shape (act_dim,); what lies outside the bounds is clipped.
-        :raises ValueError: Where the action has another shape or a number that is not finite.
+        :param action: Shape (act_dim,); values outside the bounds are clipped.
+        :raises ValueError: If the action has another shape or a number that is not finite.
         """
         values = np.asarray(action, np.float64)
         size = len(self.action_scale)
@@ -112,14 +112,14 @@ class SlicedSimulation(ABC):
         self._pending = np.clip(values, *self._bounds).astype(np.float32)
 
     def step(self, action: FloatArray | NDArray[np.float32]) -> EpisodeResult | None:
-        """Command and compute one whole control period, as ``env.step`` does."""
+        """Command and advance one whole control period, as ``env.step`` does."""
         self.command(action)
         for _ in range(self.slices - 1):
             self.advance()
         return self.advance()
 
     def _start(self, seed: int) -> None:
-        """Begin an episode's counts."""
+        """Reset an episode's counts."""
         self._seed = seed
         self._action: NDArray[np.float32] = np.zeros(len(self.action_scale), np.float32)
         self._pending = None
@@ -129,12 +129,12 @@ class SlicedSimulation(ABC):
         self._total_reward = 0.0
 
     def _take_command(self) -> None:
-        """Let a command that has come take effect."""
+        """Apply a pending command."""
         if self._pending is not None:
             self._action, self._pending, self._held = self._pending, None, 0
 
     def _count(self, success: bool, ended: bool, reward: float) -> EpisodeResult | None:
-        """Count a finished control period, and see whether it was the last."""
+        """Count a finished control period, and check whether it was the last."""
         self._steps += 1
         self._total_reward += reward
         if not ended and (self._limit is None or self._steps < self._limit):
@@ -143,7 +143,7 @@ class SlicedSimulation(ABC):
             self._seed, success, self._steps, self._total_reward, self._steps * self.period)
 
     def _cut(self, state_rate: float, physics_step: float) -> int:
-        """Turn a rate into physics steps a slice."""
+        """Convert a rate to physics steps per slice."""
         substeps = self._period_substeps
         rates = {1 / (n * physics_step): n
                  for n in range(1, substeps + 1) if substeps % n == 0}
@@ -152,5 +152,5 @@ class SlicedSimulation(ABC):
                 return count
         choices = ', '.join(f'{rate:g}' for rate in sorted(rates))
         raise ValueError(
-            f'state_rate: found {state_rate:g} Hz, expected one of {choices} Hz, which cut the '
+            f'state_rate: found {state_rate:g} Hz, expected one of {choices} Hz, which divide the '
             f'control period of {self.period:g} s into whole physics steps')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The demo's report, its command line, and its behaviour when something goes wrong."""
+"""Demo: report, command line, and behaviour after a fault."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MODULE = 'dfp_ros.sim.demo.main'
 
 
 def report(solved: int, asked: int = 10) -> Report:
-    """Make a report of so many episodes solved."""
+    """Make a report with a number of solved episodes."""
     made = Report(asked)
     made.episodes = [
         Episode(i, i, i < solved, 40 + i, 2.0 + i / 20, 1.0, 1) for i in range(asked)]
@@ -56,7 +56,7 @@ def test_eight_of_ten_pass() -> None:
 
 
 def test_table_and_json_say_the_same(tmp_path: Path) -> None:
-    """What is unknown is a question mark in the table and null in the file."""
+    """Unknown values are a question mark in the table and null in the file."""
     made = report(9)
     table = made.table()
     for part in ('9 of 10', '51.20 ms p99', '? ms p50', '2 of 400', '10 physics slices late'):
@@ -109,7 +109,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int, status: int) -> N
         children = psutil.Process(demo.process.pid).children(recursive=True)
         assert len(children) >= 3
         assert demo.stop(number) == status
-        assert 'interrupted; everything has been stopped' in demo.output
+        assert 'interrupted; all processes have been stopped' in demo.output
         assert 'Traceback' not in demo.output
         # At once: left alone, they would come to their end a little later.
         assert not [child for child in children if _lives(child)]

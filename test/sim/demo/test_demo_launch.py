@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The demo launch file, run by launch_testing: two episodes with the shipped policy."""
+"""Launch file of the demo, run by launch_testing: two episodes with the shipped policy."""
 
 from __future__ import annotations
 

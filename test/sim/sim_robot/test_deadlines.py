@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Deadlines, with the time told by the test."""
+"""Deadlines on a simulated clock."""
 
 import pytest
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What simulated robots read of command messages, and what they refuse."""
+"""Command messages of the simulated robots, and rejection of invalid ones."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The simulated Panda over ROS, commanded at its joints as a real one's controllers are."""
+"""Simulated Panda over ROS, with joint commands as a real one's controllers take them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FINGERS = ('panda_finger_joint1', 'panda_finger_joint2')
 
 
 def test_it_goes_where_a_trajectory_says_and_refuses_other_joints() -> None:
-    """In real time: names in any order; what is refused is logged and moves nothing."""
+    """In real time: names in any order; rejected commands are logged and move nothing."""
     domain = free_domain()
     with NodeProcess(
             'dfp_ros.sim.sim_robot.main', domain, '--ros-args', '-p',

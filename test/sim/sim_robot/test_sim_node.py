@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The simulated robot as a process, met over ROS only."""
+"""Simulated robot as a process, accessed only over ROS."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STATE_TOPICS = {
 
 
 class Cell:
-    """A running robot, a peer, and what the peer has heard."""
+    """Running robot, and a peer with a record of its messages."""
 
     def __init__(self, process: NodeProcess, peer: Peer) -> None:
         """Subscribe to all that the robot publishes, and be ready to command it."""
@@ -79,7 +79,7 @@ class Cell:
         self._gripper.publish(Float64MultiArray(data=[gripper]))
 
     def set_off(self) -> None:
-        """Command until the physics run: what comes before an episode's start is ignored."""
+        """Send commands until the physics run; those before an episode's start are ignored."""
         def runs() -> bool:
             self.command([0.0, 0.0, 0.0], 0.0)
             return any(self.heard['joint_states'][-1].velocity)
@@ -96,7 +96,7 @@ class Cell:
         return {topic: messages[-1] for topic, messages in self.heard.items()}
 
     def forget(self) -> None:
-        """Drop what was heard."""
+        """Clear the record."""
         for messages in self.heard.values():
             messages.clear()
 
@@ -252,7 +252,7 @@ class FailingRobot(SimRobot):
 
 def test_a_failing_callback_does_not_deafen_the_robot(
         domain: int, capfd: pytest.CaptureFixture[str]) -> None:
-    """It is reported, and what comes next is taken: the physics never go on alone."""
+    """The failure is reported, and the next command is accepted; physics do not run on."""
     inbox: SimpleQueue[Any] = SimpleQueue()
     words = ['--ros-args', '-p', 'mode:=lockstep']
     rclpy.init(args=words, domain_id=domain)
@@ -308,7 +308,7 @@ def test_camera(domain: int) -> None:
 def test_bad_parameters_are_refused(
         domain: int, name: str, value: str, message: str,
         capfd: pytest.CaptureFixture[str]) -> None:
-    """One line says what is wrong, and the result tells the process how to end."""
+    """One line names the fault, and the exit status is an error."""
     inbox: SimpleQueue[Any] = SimpleQueue()
     words = ['--ros-args', '-p', f'{name}:={value}']
     rclpy.init(args=words, domain_id=domain)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Robosuite's Panda commanded at its joints: data, environment and simulated robot."""
+"""Joint position control of robosuite's Panda: data, environment and simulated robot."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_range_that_is_none_is_refused() -> None:
 
 
 def test_joints_go_where_they_are_told() -> None:
-    """And stay where they are until somebody tells them."""
+    """Joints reach their targets, and hold their position without a command."""
     env = make_env(LIFT)
     assert isinstance(env, RobosuiteEnv)
     assert env.joints is not None

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Pictures and animations."""
+"""Rendering of images and animations."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ TASK = 'cube-single-singletask-task2-v0'
 
 
 def test_the_users_choice_decides() -> None:
-    """MUJOCO_GL is what the user says; switched off is switched off, and the reason is told."""
+    """MUJOCO_GL is respected; if it disables rendering, the error names it."""
     assert choose_backend({'MUJOCO_GL': 'EGL'}) == 'egl'
-    with pytest.raises(RenderingError, match='MUJOCO_GL=disable switches it off'):
+    with pytest.raises(RenderingError, match='MUJOCO_GL=disable disables rendering'):
         choose_backend({'MUJOCO_GL': 'disable'})
 
 

@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+"""Robosuite environments under Robomimic's names."""
 
 from copy import deepcopy
 import subprocess
@@ -85,7 +86,7 @@ def test_an_episode_is_cut_at_its_limit() -> None:
     assert [env.step(ACTIONS[0])[3] for _ in range(3)] == [False, False, True]
 
 
-def test_the_observation_is_what_is_asked_for() -> None:
+def test_the_observation_has_the_requested_keys() -> None:
     keys = ('object', 'robot0_gripper_qpos')
     env = make_env(LIFT, {'data': {'observation_keys': keys}})
     observation, _ = env.reset(seed=0)
@@ -164,7 +165,7 @@ def test_only_lift_has_a_robot_cell() -> None:
         make_simulation('can-ph-low_dim')
 
 
-def test_nothing_is_said_at_import() -> None:
+def test_import_prints_nothing() -> None:
     """What robosuite notes of parts that are not installed stays off the terminal."""
     done = subprocess.run(
         [sys.executable, '-c',

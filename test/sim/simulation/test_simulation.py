@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The sliced physics against the environment's own step."""
+"""Sliced physics, compared with the environment's own step."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_solved_episode_ends_as_the_environment_ends_it(
 
 @pytest.mark.parametrize('state_rate', [20.0, 100.0, 500.0])
 def test_slices_do_not_change_the_physics(state_rate: float, simulation: Simulation) -> None:
-    """Commands on the period's grid give the same states whatever the number of slices."""
+    """Commands on the period's grid give the same states with any number of slices."""
     other = Simulation(TASK, state_rate)
     simulation.reset(1)
     other.reset(1)
@@ -160,7 +160,7 @@ def test_a_command_takes_effect_at_the_next_slice(simulation: Simulation) -> Non
 
 
 def test_state_holds_the_observation(simulation: Simulation) -> None:
-    """What the state gives in SI units is what OGBench's observation vector is made of."""
+    """The state in SI units has the values of OGBench's observation vector."""
     simulation.reset(6)
     for action in random_actions(6, 25):
         simulation.step(action)
@@ -181,7 +181,7 @@ def test_state_holds_the_observation(simulation: Simulation) -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    """The message says what was found and what would do."""
+    """The error has the found and the valid values."""
     with pytest.raises(ValueError, match=r"'cube-singel-v0'.*cube-single-v0"):
         Simulation('cube-singel-v0')
     with pytest.raises(ValueError, match=r"'CartPole-v1', which has no arm"):

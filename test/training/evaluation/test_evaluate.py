@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Evaluation: the same bits whatever runs beside, errors instead of waiting, videos."""
+"""Evaluation: reproducible results, errors instead of hanging, videos."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -76,7 +76,7 @@ def pair() -> Iterator[environments.Processes]:
 
 @pytest.fixture
 def renderer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let something draw, where something can."""
+    """Return a rendering backend, if there is one."""
     monkeypatch.delenv('MUJOCO_GL', raising=False)
     try:
         choose_backend()
@@ -95,7 +95,7 @@ def acting(path: Path) -> tuple[Act, OnnxPolicy]:
 
 
 def plain_episode(env: gymnasium.Env, policy: OnnxPolicy, seed: int) -> Episode:
-    """Run an episode with nothing beside it, in the fewest words."""
+    """Run an episode alone, in the simplest way."""
     spec = policy.spec
     noise = NoiseStream(seed, spec.candidates, spec.noise_size, spec.noise_scale)
     observation, _ = env.reset(seed=seed)
@@ -149,7 +149,7 @@ def test_same_bits_whatever_the_number_of_environments(
 
 def test_fewer_episodes_than_environments(
         side_by_side: Callable[[int], VectorEnv], pair: environments.Processes) -> None:
-    """What has nothing to do does not disturb, and the next evaluation starts anew."""
+    """Idle environments do not affect the others, and the next evaluation starts anew."""
     act, policy = acting(SHIPPED)
     one, two, again = (
         evaluate(where, act, policy.spec, 1, seed=3).episodes[0]
@@ -261,9 +261,9 @@ evaluate(environments, act, policy.spec, 1_000_000, 0)
 def test_no_process_is_left(
         tmp_path: Path, send: Callable[[int, int], None], number: signal.Signals) -> None:
     """
-    Whatever ends the program in the middle of an episode, and though it closes nothing.
+    No process remains, however the program ends in the middle of an episode.
 
-    It is run as a file that imports torch, which the environments' processes do not take over.
+    It runs as a file that imports torch, which the environments' processes must not inherit.
     """
     script = tmp_path / 'program.py'
     script.write_text(PROGRAM)
@@ -337,8 +337,8 @@ def test_replayed_episode_is_the_one_that_was_run(solved: tuple[Episode, ...]) -
 
 @pytest.mark.parametrize(('path', 'setting', 'said'), [
     ('x.mp4', 'egl', "found .*x.mp4', expected a name that ends in .gif"),
-    ('x.gif', 'disable', 'MUJOCO_GL=disable switches it off'),
-    ('x.gif', 'no-such-backend', 'the drawing process ended with status 1'),
+    ('x.gif', 'disable', 'MUJOCO_GL=disable disables rendering'),
+    ('x.gif', 'no-such-backend', 'the render process ended with status 1'),
 ])
 def test_video_that_cannot_be_made_is_refused_before_the_first_episode(
         path: str, setting: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
