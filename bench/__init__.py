@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Benchmarks: `python -m bench.NAME` prints figures and writes them to JSON."""
+"""Benchmarks: `python -m bench.NAME` prints measurements and writes them to JSON."""
 
 from pathlib import Path
 
-#: The top of the checkout.
+#: Root of the checkout.
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Where cloning with the drifting field starts to spread over the modes at all.
+Bandwidth sweep of cloning with the drifting field: at which settings actions spread over modes.
 
     python -m bench.bandit_sweep
 
-docs/bandit.md has the table, and why.
+docs/bandit.md has the table and the explanation.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ import sys
 
 import torch
 
-from bench.bandit.problem import actor_loss, figures, learn, look, make, many_positives_loss
+from bench.bandit.problem import actor_loss, figures, learn, make, many_positives_loss, sample
 from training.learning.agents import drift
 from training.learning.agents.actor import Actor
 
-# Actions that deviate less than this have not spread; the data's deviate by 0.42.
+# Below this deviation the actions have not spread; that of the data is 0.42.
 SPREAD = 0.15
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One way to clone, of which the sweep asks whether the actions spread at all."""
+    """Variant of cloning in the sweep."""
 
     name: str
     learning_rate: float = 3e-4
@@ -62,21 +62,21 @@ BANDWIDTHS = (0.05, 0.1, 0.2, 0.5)
 
 
 def spreads(trial: Trial, bandwidth: float, updates: int, seed: int) -> bool:
-    """Clone for a few updates and tell whether the actions have spread."""
+    """Clone for a few updates, and return whether the actions have spread."""
     actor = make(
         'dfp', seed, bandwidths=(bandwidth, *trial.beside), generated=trial.generated,
         learning_rate=trial.learning_rate)
     if trial.start:
         with torch.no_grad():
-            actor.network.layers[-1].weight *= trial.start / figures(look(actor))['spread']
+            actor.network.layers[-1].weight *= trial.start / figures(sample(actor))['spread']
     usual, drift.AFFINITY_FLOOR = drift.AFFINITY_FLOOR, trial.floor
     learn(actor, updates, loss=trial.loss)
     drift.AFFINITY_FLOOR = usual
-    return figures(look(actor))['spread'] > SPREAD
+    return figures(sample(actor))['spread'] > SPREAD
 
 
 def sweep(updates: int, seeds: int) -> dict[str, list[int]]:
-    """Count the seeds whose actions spread, by trial and bandwidth."""
+    """Count the seeds whose actions spread, by variant and bandwidth."""
     print(f'seeds of {seeds} that spread within {updates} updates, by bandwidth '
           + ', '.join(map(str, BANDWIDTHS)))
     found = {}

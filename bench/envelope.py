@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-How far, and for how long, healthy episodes of the shipped policies leave the training data.
+Distance and duration by which healthy episodes of the shipped policies leave the training data.
 
-``python -m bench.envelope`` runs episodes in the simulator without ROS, measures each observation
-as the policy node does, and prints what the defaults of ``safety.envelope_far`` and
-``safety.envelope_long`` are chosen from; docs/safety.md has the table.
+``python -m bench.envelope`` runs episodes in the simulator without ROS, evaluates each observation
+as the policy node does, and prints the basis of the defaults of ``safety.envelope_far`` and
+``safety.envelope_long``; docs/safety.md has the table.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 from gymnasium.vector import VectorEnv, VectorWrapper
 import numpy as np
 
-# `python -m bench.envelope` has the folder of the script on its path, not the checkout.
+# `python -m bench.envelope` puts the script's folder on the path, not the checkout.
 from bench.common.machine import finish
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.safety.monitors import distances, training_ranges
@@ -45,17 +45,17 @@ POLICIES = ('cube_single', 'lift', 'lift_joint')
 
 class Watched(VectorWrapper):
     """
-    Environments whose observations are measured at every step, episode by episode.
+    Environments with the distance of their observations recorded at every step.
 
     :param environments: The environments.
-    :param spec: Has the ranges.
+    :param spec: Specification with the ranges.
 
-    :ivar distances: How far outside each step was, a list an episode, by the episode's seed.
-    :ivar worst: How far outside each number was at most, by name.
+    :ivar distances: Distance of each step, a list per episode, by the episode's seed.
+    :ivar worst: Largest distance of each element, by name.
     """
 
     def __init__(self, environments: VectorEnv[Any, Any, Any], spec: PolicySpec) -> None:
-        """Start without an episode."""
+        """Start empty."""
         super().__init__(environments)
         self._ranges = training_ranges(spec.observation)
         self._names = [f'{f.name}[{i}]' for f in spec.observation for i in range(f.size)]
@@ -64,8 +64,8 @@ class Watched(VectorWrapper):
         self.worst: dict[str, float] = {}
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Begin episodes in the environments that are reset."""
-        # Taken out of the options by those who reset.
+        """Start episodes in the environments that are reset."""
+        # reset() removes it from the options.
         mask = kwargs['options']['reset_mask']
         observations, infos = super().reset(**kwargs)
         for i, observation in enumerate(observations):
@@ -75,7 +75,7 @@ class Watched(VectorWrapper):
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Step, and measure what is observed."""
+        """Step, and record the distances."""
         found = super().step(actions)
         for i, observation in enumerate(found[0]):
             self._add(i, observation)
@@ -97,9 +97,9 @@ class Watched(VectorWrapper):
 
 def longest_stay(distances: list[float], margin: float, period: float) -> float:
     """
-    Find the longest time in s that an episode stayed outside, short returns included.
+    Return the longest time in s that an episode stayed outside, short returns included.
 
-    A return that is shorter than the half second that ends a doubt does not end a stay.
+    A return shorter than the half second that clears a warning does not end a stay.
     """
     calm, longest, since, inside = round(0.5 / period), 0, None, 0
     for i, far in enumerate(distances):
@@ -115,7 +115,7 @@ def longest_stay(distances: list[float], margin: float, period: float) -> float:
 
 def measure(
         path: Path, episodes: int, seed: int, environments: int) -> list[dict[str, Any]]:
-    """Run a policy's episodes, and sum up how far those solved, and those not, were outside."""
+    """Run a policy's episodes, and summarise solved and unsolved ones separately."""
     policy = OnnxPolicy(path)
     spec, margin = policy.spec, SafetySettings().envelope_margin
     watched = Watched(
@@ -135,11 +135,11 @@ def measure(
 
 def figures(episodes: list[list[float]], margin: float, period: float) -> dict[str, Any]:
     """
-    Sum up how far, and for how long, episodes were outside.
+    Summarise distance and duration of the stays outside.
 
-    :param episodes: How far each step was outside, a list an episode.
-    :param margin: How far is outside.
-    :param period: Seconds a step.
+    :param episodes: Distance of each step, a list per episode.
+    :param margin: Distance from which a step counts as outside.
+    :param period: Control period in s.
     """
     if not episodes:
         return {'episodes': 0}
@@ -156,7 +156,7 @@ def figures(episodes: list[list[float]], margin: float, period: float) -> dict[s
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Write the table of docs/safety.md."""
+    """Format the table of docs/safety.md."""
     lines = [
         '| policy | episodes | steps outside | furthest: median, p99, largest | longest stay: '
         'median, p99, largest |', '| --- | --- | ---: | ---: | ---: |']
@@ -172,12 +172,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, and print."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    parser.add_argument('--episodes', type=int, default=500, help='of each policy')
-    parser.add_argument('--seed', type=int, default=500_000, help='of the first episode')
+    parser.add_argument('--episodes', type=int, default=500, help='episodes of each policy')
+    parser.add_argument('--seed', type=int, default=500_000, help='seed of the first episode')
     parser.add_argument('--environments', type=int, default=2)
-    parser.add_argument('--json', type=Path, help='write the figures there too')
+    parser.add_argument('--json', type=Path, help='also write the results to this JSON file')
     parser.add_argument('--policies', nargs='*', default=POLICIES)
     asked = parser.parse_args(arguments)
     rows = []

@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What goes wrong around a policy node, and what it does: when it knows, when the robot has its stop.
+Fault injection benchmark: detection and stopping times of the policy node for every fault.
 
     python -m bench.faults
 
-Each fault happens to a real node that moves a scripted robot over DDS, in a ROS domain of its own;
-the list is that of test/whole_node/test_faults.py. Two tables are printed, and put into
-docs/faults.md with ``--docs docs/faults.md``. The exit status is 1 where a stop reached the robot
+Each fault is injected into a real node that moves a scripted robot over DDS, in a separate ROS
+domain; the list is that of test/whole_node/test_faults.py. Two tables are printed, and written to
+docs/faults.md with ``--docs docs/faults.md``. The exit status is 1 if a stop reached the robot
 later than two control periods after its limit.
 """
 
@@ -44,14 +44,14 @@ _LONGEST = 150
 
 
 def ticks_late(outcome: Outcome) -> float:
-    """Find how many ticks after its limit a robot had its stop."""
+    """Return how many ticks after its limit a robot received its stop."""
     assert outcome.stopped is not None
     assert outcome.limit is not None
     return max(0.0, outcome.stopped - outcome.limit) / TICK
 
 
 def tables(outcomes: list[Outcome]) -> str:
-    """Write the tables in Markdown."""
+    """Format the tables in Markdown."""
     lines = [
         '| fault | robot | limit | decided | stopped | after the limit | reason | log |',
         '| --- | --- | ---: | ---: | ---: | ---: | --- | --- |']
@@ -72,17 +72,17 @@ def tables(outcomes: list[Outcome]) -> str:
 
 
 def shorten(said: str, folder: str) -> str:
-    """Leave out where files are on this machine, and what makes a table too wide."""
+    """Remove paths of this machine, and truncate long text."""
     said = said.replace(f'{folder}/', '').replace(f'{ROOT}/', '').replace('|', '/')
     return said if len(said) <= _LONGEST else f'{said[:_LONGEST].rsplit(" ", 1)[0]} ...'
 
 
 def main() -> int:
-    """Print the tables, and write them where asked."""
+    """Print the tables, and write them if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--groups', nargs='+', choices=GROUPS, default=list(GROUPS))
-    made.add_argument('--docs', type=Path, help='Markdown file to put the tables into')
-    made.add_argument('--json', type=Path, help='write the figures there')
+    made.add_argument('--docs', type=Path, help='Markdown file to write the tables to')
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
     asked = made.parse_args()
     outcomes = []
     for robot in ROBOTS:

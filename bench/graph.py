@@ -12,15 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a policy's answer is made of, and what other ways to write its graph would cost.
+Profile of a policy's graph by node type, and the cost of alternative graphs.
 
     python -m bench.graph --json bench/results/graph.json
 
-The paper's size (``paper_policy.py``) and a policy that is shipped, with one thread. Each variant
-of ``graph_variants.py`` must answer as the exported graph does; they take turns. All are prepared
-for their number of candidates, as the node prepares them, but for one. What the
-exported graph's answer is made of comes from ONNX Runtime's profiler, which makes the whole
-slower.
+The paper's size (``paper_policy.py``) and a shipped policy, with one thread. Each variant of
+``graph_variants.py`` must give the same answer as the exported graph; they are timed in
+interleaved blocks. All but one are prepared for their number of candidates, as in the node. The
+profile comes from ONNX Runtime's profiler, which slows everything down.
 """
 
 from __future__ import annotations
@@ -48,9 +47,9 @@ Row = dict[str, Any]
 # Largest difference of an action from that of the exported graph.
 TOLERANCES = {'fp16': 1e-2, 'int8': 0.3}
 TOLERANCE = 1e-5
-# The exported graph for any number of candidates.
+# Exported graph for any number of candidates.
 ANY = 'as exported, for any number'
-# Calls of each variant and for the profile: all, and where it is to be quick.
+# Timed calls of each variant, and profiled calls; normal and quick.
 CALLS, QUICK_CALLS, TURNS = 2000, 200, 20
 
 
@@ -81,13 +80,13 @@ def inputs(subject: Any, candidates: int) -> dict[str, np.ndarray]:
 
 def compare(name: str, model: onnx.ModelProto, candidates: int, calls: int) -> list[Row]:
     """
-    Time the variants of a policy, in turns.
+    Time the variants of a policy in interleaved blocks.
 
-    :param name: The policy's, for the rows.
-    :param model: The policy as exported.
-    :param candidates: Candidates a call.
-    :param calls: How many are timed of each.
-    :raises SystemExit: Where a variant answers something else.
+    :param name: Policy name in the rows.
+    :param model: The exported policy.
+    :param candidates: Candidates per call.
+    :param calls: Number of timed calls of each.
+    :raises SystemExit: If a variant gives another answer.
     """
     sessions = {
         variant: session(made(model), candidates) for variant, made in VARIANTS.items()
@@ -96,7 +95,7 @@ def compare(name: str, model: onnx.ModelProto, candidates: int, calls: int) -> l
     given = inputs(sessions['as exported'], candidates)
     wanted = sessions['as exported'].run(['action_chunk'], given)[0]
     for variant, subject in sessions.items():
-        # Of several candidates, a coarser critic may choose another.
+        # Among several candidates, a coarser critic may choose another.
         if candidates == 1 or variant not in TOLERANCES:
             found = subject.run(['action_chunk'], given)[0]
             difference = float(np.abs(found - wanted).max())
@@ -114,12 +113,12 @@ def compare(name: str, model: onnx.ModelProto, candidates: int, calls: int) -> l
 
 def profile(name: str, model: onnx.ModelProto, candidates: int, calls: int) -> list[Row]:
     """
-    Ask ONNX Runtime how long each kind of node takes in an answer.
+    Profile the time of each node type in an answer with ONNX Runtime.
 
-    :param name: The policy's, for the rows.
-    :param model: The policy as exported.
-    :param candidates: Candidates a call.
-    :param calls: How many are profiled; medians are given.
+    :param name: Policy name in the rows.
+    :param model: The exported policy.
+    :param candidates: Candidates per call.
+    :param calls: Number of profiled calls, of which the median is returned.
     """
     with tempfile.TemporaryDirectory() as folder:
         subject = session(model, candidates, Path(folder) / 'profile')
@@ -133,8 +132,8 @@ def profile(name: str, model: onnx.ModelProto, candidates: int, calls: int) -> l
             answers.append(defaultdict(list))
         elif event.get('cat') == 'Node' and event['name'].endswith('_kernel_time'):
             answers[-1][event['args']['op_name']].append(event['dur'])
-    # The time of If is that of its branch, whose nodes are there themselves; nothing follows the
-    # last answer.
+    # The time of If is that of its branch, whose nodes are listed themselves; nothing follows
+    # the last answer.
     rows = [
         {'policy': name, 'candidates': candidates, 'node': kind, 'nodes': len(nodes),
          'profiled_us': float(np.median([sum(answer[kind]) for answer in answers[:-1]]))}
@@ -143,10 +142,10 @@ def profile(name: str, model: onnx.ModelProto, candidates: int, calls: int) -> l
 
 
 def main() -> int:
-    """Print a table, and write the same as JSON where asked."""
+    """Print a table, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--quick', action='store_true', help='a tenth of the calls')
-    made.add_argument('--json', type=Path, help='write the figures there')
+    made.add_argument('--quick', action='store_true', help='quick run with a tenth of the calls')
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
     asked = made.parse_args()
     calls = QUICK_CALLS if asked.quick else CALLS
     with tempfile.TemporaryDirectory() as folder:
@@ -156,12 +155,12 @@ def main() -> int:
     rows = []
     for name, model in models.items():
         for candidates in CANDIDATES:
-            print(f'{name}, {candidates} candidates, a variant: p50, p99 in us')
+            print(f'{name}, {candidates} candidates, by variant: p50, p99 in us')
             for row in compare(name, model, candidates, calls):
                 rows.append(row)
                 print(f'  {row["graph"]}: ' + ', '.join(
                     f'{row["inference"][point]:.0f}' for point in ('p50_us', 'p99_us')))
-            print(f'{name}, {candidates} candidates, what it is made of: us')
+            print(f'{name}, {candidates} candidates, by node type: us')
             for row in profile(name, model, candidates, calls):
                 rows.append(row)
                 print(f'  {row["nodes"]} {row["node"]}: {row["profiled_us"]:.0f}', flush=True)

@@ -12,14 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a policy node misses when a process joins its robot, by how the node's messages travel.
+Missed ticks of a policy node when a process joins its ROS domain, by transport of the node.
 
     python -m bench.join --fifo --json bench/results/join.json --docs docs/realtime.md
 
-A process that has topics of the robot starts and ends again and again, as a driver, a recorder or
-`ros2 topic echo` would, while a node at 100 Hz commands the robot. For the node as it is shipped,
-and for one that is told to use Fast DDS's own transports (shared memory and UDP), in discovery
-ranges LOCALHOST and SUBNET. All other processes use Fast DDS's own transports.
+A process with topics of the robot starts and ends repeatedly, as a driver, a recorder or
+`ros2 topic echo` would, while a node at 100 Hz commands the robot. The node runs with the shipped
+settings and with Fast DDS's own transports (shared memory and UDP), with the discovery ranges
+LOCALHOST and SUBNET. All other processes use Fast DDS's own transports.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ from testing.ros_processes import NodeProcess
 
 _ROBOT = replace(POSITION_ARM, spec=replace(POSITION_ARM.spec, period=0.01))
 BEGIN, END = '<!-- join begins -->', '<!-- join ends -->'
-# How a process is told to leave Fast DDS as it is.
+# Environment that leaves Fast DDS with its defaults.
 _SHARED_MEMORY = {'FASTDDS_BUILTIN_TRANSPORTS': 'DEFAULT'}
 KINDS: dict[str, tuple[str, Mapping[str, str]]] = {
     'LOCALHOST, as shipped': ('LOCALHOST', {}),
     'SUBNET, as shipped': ('SUBNET', {}),
     'LOCALHOST, shared memory': ('LOCALHOST', _SHARED_MEMORY),
     'SUBNET, shared memory': ('SUBNET', _SHARED_MEMORY)}
-# Ticks around a join in which the longest period is looked for.
+# Window of ticks around a join for the longest period.
 _AFTER = 60
 
 
 def join(cell: FaultCell, discovery: str) -> float:
     """
-    Have a process come and go.
+    Start and end a joining process.
 
-    :param discovery: Its discovery range.
+    :param discovery: Discovery range of the process.
     :return: The longest time between two ticks, in ticks.
     """
     first = len(cell.decisions)
@@ -79,7 +79,7 @@ def join(cell: FaultCell, discovery: str) -> float:
 
 
 def untouched(discovery: str) -> dict[str, str | None]:
-    """List the variables of a process that uses Fast DDS's own transports."""
+    """Return the environment variables of a process with Fast DDS's own transports."""
     return {
         'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery, 'FASTRTPS_DEFAULT_PROFILES_FILE': None,
         'FASTDDS_DEFAULT_PROFILES_FILE': None, **_SHARED_MEMORY}
@@ -87,15 +87,15 @@ def untouched(discovery: str) -> dict[str, str | None]:
 
 def measure(kind: str, joins: int, fifo: bool) -> dict[str, Any]:
     """
-    Have processes join one after the other.
+    Measure several joins, one after the other.
 
     :param kind: One of :data:`KINDS`.
-    :param joins: How many.
-    :param fifo: Whether the node gets real-time priority.
+    :param joins: Number of joins.
+    :param fifo: Whether the node requests real-time priority.
     """
     parameters: dict[str, Any] = REAL_TIME if fifo else {}
     discovery, settings = KINDS[kind]
-    # This process is the robot that the node commands.
+    # This process is the robot.
     os.environ.update({'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery, **_SHARED_MEMORY})
     node = {'ROS_AUTOMATIC_DISCOVERY_RANGE': discovery, **settings}
     if not settings:
@@ -110,7 +110,7 @@ def measure(kind: str, joins: int, fifo: bool) -> dict[str, Any]:
 
 
 def with_table(page: str, rows: list[dict[str, Any]]) -> str:
-    """Put the figures between the markers of a page."""
+    """Insert the table between the markers of a page."""
     lines = ['| discovery range, transports of the node | joins | with a gap of 50 ms or more '
              '| longest, ms |', '| --- | ---: | ---: | ---: |']
     for row in rows:
@@ -120,17 +120,17 @@ def with_table(page: str, rows: list[dict[str, Any]]) -> str:
     before, found, rest = page.partition(BEGIN)
     _, ended, after = rest.partition(END)
     if not (found and ended):
-        raise SystemExit(f'found no text between `{BEGIN}` and `{END}` to put the table into')
+        raise SystemExit(f'found no text between `{BEGIN}` and `{END}` for the table')
     return '\n'.join([f'{before}{BEGIN}', '', *lines, '', f'{END}{after}'])
 
 
 def main() -> None:
-    """Print a line a kind."""
+    """Print a line per kind."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--joins', type=int, default=20, help='processes, for each kind')
-    made.add_argument('--fifo', action='store_true', help='real-time priority, where granted')
-    made.add_argument('--json', type=Path, help='write the figures there')
-    made.add_argument('--docs', type=Path, help='Markdown file to put the table into')
+    made.add_argument('--joins', type=int, default=20, help='joins of each kind')
+    made.add_argument('--fifo', action='store_true', help='real-time priority, if granted')
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--docs', type=Path, help='Markdown file to write the table to')
     asked = made.parse_args()
     rows = []
     print(f'{"":26}{"joins":>6}{"with a gap of 50 ms or more":>29}{"longest, ms":>13}')

@@ -12,36 +12,36 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-How long a policy takes to answer: runtimes, candidates, ODE policies, and the floor.
+Inference latency of policies: runtimes, candidates, ODE policies, and the lower bound.
 
     python -m bench.latency --json bench/results/latency.json
 
-Policies are of the paper's size (``paper_policy.py``: untrained, by the trainer's own exporter)
-and those that are shipped. Parts, each with its conditions in turns, block by block:
+Policies are those of the paper's size (``paper_policy.py``: untrained, by the trainer's exporter)
+and the shipped ones. Each part times its conditions in interleaved blocks:
 
 ``candidates``
-    Every policy as the node runs it, one candidate and the best of 4, 16, 64; beside them the bare
-    matrix products of the paper size in numpy (*products*).
+    Every policy as in the node, with one candidate and the best of 4, 16, 64; and the bare
+    matrix products of the paper's size in numpy (*products*).
 ``runtimes``
-    The paper size by ONNX Runtime as the node runs it, with two threads, spinning or not, and with
-    int8 weights; and the same networks by PyTorch eager, TorchScript and torch.compile. One thread
-    but where two are named. All but int8 must give the same actions within 1e-4.
+    The paper's size in ONNX Runtime as in the node, with two threads, spinning or not, and with
+    int8 weights; and the same networks in PyTorch eager, TorchScript and torch.compile. One thread
+    unless stated otherwise. All but int8 must give the same actions within 1e-4.
 ``ode``
     One evaluation of the drifting field policy against flow policies of the same network size with
-    1, 5, 10 and 50 Euler steps, and 100 evaluations, as a denoising policy takes them. All are
-    policy files with the steps unrolled in the graph and the state's part of the first layer
-    worked out once a step at most, so that the loop costs no Python; a denoising policy would draw
-    noise at each step besides.
+    1, 5, 10 and 50 Euler steps, and 100 evaluations, as in a denoising policy. All are policy
+    files with the steps unrolled in the graph and the state's part of the first layer computed at
+    most once per step, so that the loop costs no Python; a denoising policy would also draw noise
+    at each step.
 ``paced``
-    Some of these at a control rate, where caches go cold in between.
+    Some of these at a control rate, at which caches go cold between calls.
 ``cold``
-    What of that can be had back, with one candidate of the paper size (``cold.py``).
+    Remedies for the cold caches, with one candidate of the paper's size (``cold.py``).
 
-numpy lays out the weights anew for each product of several rows, ONNX Runtime once, so that it may
-take less than these with several candidates. *tight* is one call after the other. 20,000 calls
-each where one takes less than a millisecond, fewer of what takes longer, as printed. The floor is
-the weights at the bandwidth, or the work at the rate, whichever takes longer, as measured in the
-same run (``floor.py``). Compare figures of one run only.
+numpy packs the weights for each product with several rows, ONNX Runtime once, so it may take less
+than the bare products with several candidates. *tight* is one call after the other. There are
+20,000 calls of at most a millisecond, fewer of longer ones, as printed. The floor is the weights
+at the bandwidth, or the work at the rate, whichever takes longer, as measured in the same run
+(``floor.py``). Compare results of the same run only.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ import time
 from typing import Any
 
 if __name__ == '__main__':
-    # numpy's products are to take one thread; it is read when numpy is loaded.
+    # numpy must use one thread; the variable is read when numpy is loaded.
     os.environ['OPENBLAS_NUM_THREADS'] = '1'
 
 import numpy as np
@@ -90,15 +90,15 @@ TOLERANCE = 1e-4
 @dataclass(frozen=True)
 class Effort:
     """
-    How much is measured.
+    Extent of the measurement.
 
-    :param calls: Calls in the tight rhythm, where one takes less than a millisecond.
-    :param seconds: At most so long on a condition of which a call takes longer.
+    :param calls: Calls in the tight rhythm, if one takes less than a millisecond.
+    :param seconds: Time limit of a condition with longer calls.
     :param paced_calls: Calls in the paced rhythm.
-    :param turns: Blocks that each condition is measured in.
-    :param candidates: Candidates a call.
-    :param evaluations: Of the flow policies.
-    :param compiled: Candidates with which torch.compile is measured.
+    :param turns: Blocks of each condition.
+    :param candidates: Candidates per call.
+    :param evaluations: Evaluations of the flow policies.
+    :param compiled: Numbers of candidates for which torch.compile is measured.
     """
 
     calls: int = 20_000
@@ -116,12 +116,12 @@ QUICK = Effort(400, 0.1, 40, 4, (1, 16), (1, 10), (1,))
 @dataclass(frozen=True)
 class Condition:
     """
-    Something to measure.
+    Measured condition.
 
-    :param labels: What it is, as keys of its row.
-    :param call: Is given a count.
-    :param rate: Hz of the paced rhythm, None for the tight one.
-    :param wait: Waits for the next deadline in the paced one.
+    :param labels: Keys of its row.
+    :param call: Function of a count.
+    :param rate: Rate of the paced rhythm in Hz; None for the tight one.
+    :param wait: Waits for the next deadline in the paced rhythm.
     """
 
     labels: dict[str, Any]
@@ -133,13 +133,13 @@ class Condition:
 @dataclass
 class Bench:
     """
-    The policies, and what was found.
+    Policies and results.
 
     :param paper: The drifting field policy of the paper's size.
     :param flows: Flow policies of the same size by their evaluations.
-    :param effort: How much is measured.
-    :param rate: Hz of the paced rhythm.
-    :ivar rows: The figures.
+    :param effort: Extent of the measurement.
+    :param rate: Rate of the paced rhythm in Hz.
+    :ivar rows: Results.
     """
 
     paper: PaperPolicy
@@ -149,7 +149,7 @@ class Bench:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def candidates(self) -> Iterator[Condition]:
-        """Every policy as the node runs it, and the paper size's bare products."""
+        """Yield every policy as in the node, and the bare products of the paper's size."""
         policies = {'paper': self.paper.path} | {
             name: MODELS / f'{name}.onnx' for name in SHIPPED}
         for count in self.effort.candidates:
@@ -160,7 +160,7 @@ class Bench:
             yield self._products('candidates', count)
 
     def runtimes(self) -> Iterator[Condition]:
-        """Give the paper size by every runtime."""
+        """Yield the paper's size in every runtime."""
         path = self.paper.path
         small = quantise(path)
         for count in self.effort.candidates:
@@ -187,7 +187,7 @@ class Bench:
             yield self._products('runtimes', count)
 
     def ode(self) -> Iterator[Condition]:
-        """One evaluation against many, with one candidate and with the best of 16."""
+        """Yield one evaluation and many, with one candidate and with the best of 16."""
         policies = {'paper': (self.paper, 1)} | {
             f'flow-{count}': (policy, count) for count, policy in self.flows.items()}
         for count in (1, 16):
@@ -199,7 +199,7 @@ class Bench:
                 yield condition
 
     def paced(self) -> Iterator[Condition]:
-        """Give what a control loop meets."""
+        """Yield the conditions of a control loop."""
         eager = torch_answers(
             self.paper.agent, Inputs(OnnxPolicy(self.paper.path), 1), False)['torch eager']
         paths = {'paper': self.paper.path, 'cube_single': MODELS / 'cube_single.onnx'} | {
@@ -219,7 +219,7 @@ class Bench:
             yield self._products('paced', count, self.rate)
 
     def cold(self) -> Iterator[Condition]:
-        """Give what might make an answer at a control rate as quick as one in a tight loop."""
+        """Yield the remedies for cold caches."""
         for rate in (None, self.rate):
             for each in remedies(self.paper):
                 made = self._condition(
@@ -229,7 +229,7 @@ class Bench:
                     yield replace(made, wait=each.wait)
 
     def measure(self, part: str) -> None:
-        """Measure the conditions of a part in turns, and print them."""
+        """Measure the conditions of a part in interleaved blocks, and print them."""
         conditions = list(getattr(self, part)())
         before = measure_floor()
         found = in_turns(
@@ -262,7 +262,7 @@ class Bench:
         self.rows += rows
 
     def _path(self, name: str) -> Path:
-        """Find a policy's file."""
+        """Return a policy's file."""
         if name == 'paper':
             return self.paper.path
         if name.startswith('flow-'):
@@ -272,18 +272,18 @@ class Bench:
     def _condition(
             self, part: str, policy: str, candidates: int, runtime: str, call: Answer,
             rate: float | None = None) -> Condition:
-        """Label what is to be measured."""
+        """Make a condition of a policy."""
         return Condition({
             'part': part, 'policy': policy, 'candidates': candidates, 'runtime': runtime,
             'rhythm': 'tight' if rate is None else 'paced', 'rate': rate}, call, rate)
 
     def _products(self, part: str, candidates: int, rate: float | None = None) -> Condition:
-        """Label the paper size's bare products."""
+        """Make the condition of the bare products of the paper's size."""
         take = bare_products(find_products(self.paper.path, candidates))
         return self._condition(part, 'paper', candidates, 'products', take, rate)  # type: ignore
 
     def _paced(self, condition: Condition, calls: int) -> NDArray[np.float64]:
-        """Time some calls at the rate, and note what the processor did for one."""
+        """Time calls at the rate, and record the processor time per call."""
         assert condition.rate is not None, 'the paced rhythm has one'
         began = time.thread_time()
         found = paced(condition.call, calls, condition.rate, condition.wait)
@@ -292,7 +292,7 @@ class Bench:
         return found
 
     def _timed(self, condition: Condition) -> tuple[Callable[[int], Any], int]:
-        """Say how a condition is timed, and how often; it is warm then."""
+        """Warm a condition up, and return how to time it, and how often."""
         effort, call, rate = self.effort, condition.call, condition.rate
         if rate is not None:
             return lambda calls: self._paced(condition, calls), effort.paced_calls
@@ -308,7 +308,7 @@ HEAD = (f'{"policy":12} {"runtime":32} {"cand.":>5} {"calls":>6} {"p50":>8} {"p9
 
 
 def line(row: dict[str, Any]) -> str:
-    """Lay a row out."""
+    """Format a row."""
     found = row['inference']
     products = f'{row["over_products"]:8.2f}' if 'over_products' in row else f'{"":8}'
     figures = ' '.join(
@@ -321,12 +321,12 @@ def line(row: dict[str, Any]) -> str:
 
 
 def worst_difference(answer: Answer, reference: Answer) -> float:
-    """Compare the actions of some answers."""
+    """Return the largest difference of actions over some answers."""
     return max(float(np.abs(answer(i) - reference(i)).max()) for i in range(8))
 
 
 def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Say what is to be reached at the paper's size on one thread, and what was found."""
+    """Return the goals for the paper's size on one thread, with the results."""
     def median(part: str, policy: str, candidates: int, runtime: str = 'onnxruntime') -> float:
         return next((
             row['inference']['p50_us'] for row in rows if part == row['part']
@@ -348,12 +348,12 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the command-line parser."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, help='what to measure')
-    made.add_argument('--rate', type=float, default=200.0, help='Hz of the paced rhythm')
-    made.add_argument('--quick', action='store_true', help='the shape of it in half a minute')
-    made.add_argument('--json', type=Path, help='write the figures there')
+    made.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, help='parts to measure')
+    made.add_argument('--rate', type=float, default=200.0, help='rate of the paced rhythm in Hz')
+    made.add_argument('--quick', action='store_true', help='quick run of half a minute')
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
     return made
 
 
@@ -362,8 +362,8 @@ def run(effort: Effort, parts: Sequence[str], rate: float, hidden: tuple[int, ..
     """
     Measure parts, and print their tables.
 
-    :param hidden: Widths of the hidden layers, the paper's by default.
-    :return: A row for each condition.
+    :param hidden: Widths of the hidden layers, by default the paper's.
+    :return: A row per condition.
     """
     with tempfile.TemporaryDirectory() as folder:
         flows = {
@@ -375,7 +375,7 @@ def run(effort: Effort, parts: Sequence[str], rate: float, hidden: tuple[int, ..
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print tables, and write the same as JSON where asked."""
+    """Print tables, and write the results to JSON if requested."""
     asked = parser().parse_args(arguments)
     torch.set_num_threads(1)
     effort = QUICK if asked.quick else Effort()

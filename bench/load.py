@@ -12,16 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-How long a large data file takes to load, and how much memory at the most.
+Loading time and peak memory of a large data file.
 
     python -m bench.load
 
-A file in OGBench's format with cube-triple's sizes is made of random numbers, compressed as the
-official ones are, and loaded in a process of its own. The peak is the resident memory at its
-highest during the load, less that before it, over the memory that the transitions take; the
-aim is 10 s and 1.5. Before it, the environment that decides the rewards has been made once, as
-MuJoCo keeps what that took, whatever the file's size (*simulator*). The file has just been
-written, so it comes from the system's cache. *busy* are seconds of the processor.
+A file in OGBench's format with cube-triple's sizes is filled with random numbers, compressed like
+the official ones, and loaded in a separate process. The peak ratio is the highest resident memory
+during the load, less that before it, divided by the memory of the transitions; the goals are 10 s
+and 1.5. Before the load, the environment that determines the rewards is created once, because
+MuJoCo keeps its memory regardless of the file's size (*simulator*). The file has just been
+written, so it is read from the page cache. *busy* is processor time in s.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def make(path: Path, transitions: int) -> None:
     """
     Write a file of random numbers.
 
-    :param path: Ends in ``.npz``.
-    :param transitions: How many, in episodes of :data:`EPISODE`, each of one row more.
+    :param path: The file, ending in ``.npz``.
+    :param transitions: How many, in episodes of :data:`EPISODE`, each with one more row.
     """
     generator = np.random.default_rng(0)
     rows = transitions // EPISODE * (EPISODE + 1)
@@ -67,9 +67,9 @@ def make(path: Path, transitions: int) -> None:
 
 def measure(path: Path) -> dict[str, float]:
     """
-    Load a file, in a process that has done nothing else.
+    Load a file in a fresh process.
 
-    :returns: Seconds, megabytes of the transitions, of memory at the peak, of the simulator.
+    :return: Seconds; megabytes of the transitions, of the peak and of the simulator.
     """
     environments.headless()
     bare = _status('VmRSS')
@@ -77,7 +77,7 @@ def measure(path: Path) -> dict[str, float]:
     from training.data.formats.ogbench.reader import load
     make_env(ENVIRONMENT).close()
     gc.collect()
-    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
+    Path('/proc/self/clear_refs').write_text('5')  # reset the peak
     before, started, busy = _status('VmRSS'), time.perf_counter(), time.process_time()
     data = load(path, ENVIRONMENT)
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
@@ -89,7 +89,7 @@ def measure(path: Path) -> dict[str, float]:
 
 
 def _status(key: str) -> float:
-    """Read a figure of this process from the kernel, in MB."""
+    """Return a value of this process's status, in MB."""
     line = next(
         line for line in Path('/proc/self/status').read_text().splitlines()
         if line.startswith(key))
@@ -97,11 +97,11 @@ def _status(key: str) -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a table, and the figures as JSON on the last line."""
+    """Print a table, and the results as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--transitions', type=int, default=1_000_000)
-    made.add_argument('--loads', type=int, default=3, help='each in a process of its own')
-    made.add_argument('--file', type=Path, help='where the file is made, or found, and kept')
+    made.add_argument('--loads', type=int, default=3, help='loads, each in a separate process')
+    made.add_argument('--file', type=Path, help='file to create, or to use if it exists')
     asked = made.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         path = asked.file or Path(folder) / f'{SCENE}-random-v0.npz'

@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What the benchmarks left, as a page with its pictures, and as the table of the README.
+Performance page: tables and figures of docs/performance.md and README.md, from the results.
 
     python -m bench.performance
 
-Reads the JSON files of bench/results, and puts tables between the markers of docs/performance.md
-and README.md, and pictures beside the page. What there is no file of is said, with the command
-that makes it; `make bench` makes all of them. With ``--out build/bench-quick`` the page is written
+Reads the JSON files of bench/results, writes tables between the markers of docs/performance.md
+and README.md, and figures beside the page. For a missing file the page names the command that
+makes it; `make bench` makes all of them. With ``--out build/bench-quick`` the page is written
 there instead, and the tables are printed.
 """
 
@@ -37,7 +37,7 @@ from bench.page.figures import FIGURES
 from bench.page.tables import SECTIONS
 from training.files import atomic_path
 
-#: What makes each file; the soak, an hour long, is not a part of `make bench`.
+#: Command that makes each file; the soak takes an hour and is not part of `make bench`.
 MADE_BY = {
     'latency': 'python -m bench.latency', 'loop': 'python -m bench.loop',
     'graph': 'python -m bench.graph', 'wakeup': 'python -m bench.wakeup',
@@ -47,16 +47,16 @@ MADE_BY = {
 
 
 class ResultError(ValueError):
-    """A file is not what a benchmark leaves."""
+    """A file is not the output of a benchmark."""
 
 
 def read(folder: Path) -> dict[str, dict[str, Any] | None]:
     """
-    Read what benchmarks left.
+    Read the results of benchmarks.
 
-    :param folder: Has the JSON files.
-    :return: By name of the benchmark; None where there is no file.
-    :raises ResultError: Where a file has no rows.
+    :param folder: Folder with the JSON files.
+    :return: Results by benchmark; None if there is no file.
+    :raises ResultError: If a file has no rows.
     """
     found: dict[str, dict[str, Any] | None] = {}
     for name in MADE_BY:
@@ -77,21 +77,21 @@ def read(folder: Path) -> dict[str, dict[str, Any] | None]:
 
 
 def command(name: str, folder: Path = Path('bench/results')) -> str:
-    """Name the command that makes a file."""
+    """Return the command that makes a file."""
     made_by = MADE_BY[name]
     return made_by if made_by.startswith('make') else f'{made_by} --json {folder}/{name}.json'
 
 
 def write_section(page: str, name: str, text: str, where: str) -> str:
     """
-    Put text between two markers.
+    Replace the text between two markers.
 
     :param page: The page.
     :param name: Name of the markers.
-    :param text: What comes there, instead of what was there.
-    :param where: The page's file, for the error.
-    :return: The page.
-    :raises ResultError: Where the page has no such markers.
+    :param text: The new text.
+    :param where: The page's file, for error messages.
+    :return: The new page.
+    :raises ResultError: If the page has no such markers.
     """
     begin, end = f'<!-- {name} begins -->', f'<!-- {name} ends -->'
     before, found, rest = page.partition(begin)
@@ -104,7 +104,7 @@ def write_section(page: str, name: str, text: str, where: str) -> str:
 
 
 def section(name: str, results: Mapping[str, dict[str, Any] | None]) -> str:
-    """Write a section, or say what is missing for it."""
+    """Format a section, or name the commands whose output it lacks."""
     need, write = SECTIONS[name]
     missing = [each for each in need if results[each] is None]
     if missing:
@@ -122,10 +122,10 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument('--results', type=Path, default=ROOT / 'bench' / 'results',
                       help='folder with the JSON files')
     made.add_argument('--page', type=Path, default=ROOT / 'docs' / 'performance.md',
-                      help='has the text, and the markers')
+                      help='page with the text and the markers')
     made.add_argument('--readme', type=Path, default=ROOT / 'README.md', help='likewise')
     made.add_argument('--out', type=Path,
-                      help='write the page and its pictures there, and print the tables')
+                      help='write page and figures to this folder, and print the tables')
     asked = made.parse_args(arguments)
     try:
         results = read(asked.results)
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file in one piece."""
+    """Write a file atomically."""
     with atomic_path(path) as partial:
         partial.write_text(text)
 

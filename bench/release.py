@@ -12,16 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-How long an update takes beside the release's, in the same minutes.
+Update time compared with the paper's release, measured in interleaved blocks.
 
     python -m pip install --constraint env/constraints.txt --requirement env/requirements-bench.txt
     python -m bench.release --threads 2
 
-The release is a JAX program. Its update stands in bench/learning/release_update.py, written anew
-with the same structure, because the release itself wants packages that do not go with these; JAX
-takes all processors. Both take updates in turns. *offline* and *online* are the paper's sizes, as
-in bench/update.py; *cpu_clone* is the preset ``cpu`` without top-K, *small_clone* the preset of
-that name. A check before the clock starts: the drift losses of both have the same gradient.
+The release is a JAX program. Its update is reimplemented in bench/learning/release_update.py with
+the same structure, because the release needs packages that conflict with these; JAX uses all
+processors. *offline* and *online* are the paper's sizes, as in bench/update.py; *cpu_clone* is the
+preset ``cpu`` without top-K, *small_clone* the preset of that name. Before timing, the gradients
+of both drift losses are checked to be equal.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ TURNS = 4
 
 
 def samedrift() -> float:
-    """Largest difference of both drift losses' gradients, relative to the largest entry."""
+    """Return the largest difference between both gradients, relative to the largest entry."""
     generator = np.random.default_rng(0)
     generated, positives = (
         generator.uniform(-1, 1, (32, count, 25)).astype(np.float32) for count in (8, 4))
@@ -63,9 +63,9 @@ def samedrift() -> float:
 
 def measure(config: TrainConfig, improving: bool, updates: int) -> dict[str, float]:
     """
-    Take updates of both in turns.
+    Make updates of both in interleaved blocks.
 
-    :returns: Median milliseconds of an update of each, and their ratio.
+    :return: Median time of an update of each in ms, and their ratio.
     """
     buffer = ReplayBuffer(transitions(20_000, OBSERVATION), config.horizon, config.discount)
     generator = np.random.default_rng(0)
@@ -92,9 +92,9 @@ def measure(config: TrainConfig, improving: bool, updates: int) -> dict[str, flo
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a table, and the figures as JSON on the last line."""
+    """Print a table, and the results as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--threads', type=int, default=2, help='of torch; JAX takes what is there')
+    made.add_argument('--threads', type=int, default=2, help='of torch; JAX uses all processors')
     made.add_argument('--updates', type=int, default=20, help='timed updates of each case')
     asked = made.parse_args(arguments)
     torch.set_num_threads(asked.threads)
@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     difference = samedrift()
     print(f'gradients of the drift losses: relative difference {difference:.1e}')
     if difference > 1e-4:
-        print('these are not the same mathematics; nothing is timed', file=sys.stderr)
+        print('the gradients differ, so nothing is timed', file=sys.stderr)
         return 1
     chosen = cases('dfp')
     chosen['cpu_clone'] = (replace(PRESETS['cpu'][1], value_weight=0.0), False)

@@ -12,15 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What swapping policies costs the control loop: missed ticks, late ticks, memory.
+Cost of policy swaps for the control loop: missed ticks, late ticks, memory.
 
     python -m bench.swap models/cube_single.onnx --rate 200 --swaps 50
 
-A policy node in a process of its own, a robot at rest that publishes, and three kinds of runs that
-take turns, of equal length: *none* without any swap, *swaps* between the policy and a copy of it
-with another name, and *refused* ones: a file that was cut short, one of another size, one that is
-not there, in turn. A tick is missed where a deadline passed without one. The runs without swaps
-are the yardstick of what else the machine was doing; where that is much, ``--fifo`` keeps it away.
+A policy node in a process, a robot at rest that publishes, and three kinds of runs of equal
+length that alternate: *none* without a swap, *swaps* between the policy and a renamed copy of it,
+and *refused* ones: a truncated file, one of another size and a missing one, in turn. A tick is
+missed if a deadline passed without one. The runs without swaps show the effect of other load on
+the machine; if that is large, ``--fifo`` reduces it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from testing.policy_cell import Cell
 
 
 def write_variants(policy: Path, folder: Path) -> tuple[list[Path], list[Path]]:
-    """Write two policies that can take over from each other, and three files that cannot."""
+    """Write two interchangeable policies, and three files that are refused."""
     model = onnx.load(policy)
     spec = PolicySpec.from_json(
         next(prop.value for prop in model.metadata_props if prop.key == METADATA_KEY))
@@ -62,7 +62,7 @@ def write_variants(policy: Path, folder: Path) -> tuple[list[Path], list[Path]]:
 
 def run(cell: Cell, kind: str, swaps: int, interval: float, good: list[Path],
         bad: list[Path]) -> dict[str, Any]:
-    """Swap every so often, and report what the loop says of the time."""
+    """Swap at an interval, and return the loop's report."""
     _, before = cell.report()
     taken = 0
     answers = []
@@ -90,31 +90,31 @@ def run(cell: Cell, kind: str, swaps: int, interval: float, good: list[Path],
 
 
 def main() -> int:
-    """Print a table, and write the same as JSON where asked."""
+    """Print a table, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('policy', type=Path)
     made.add_argument('--rate', type=float, default=200.0, help='Hz')
-    made.add_argument('--swaps', type=int, default=50, help='in a run')
-    made.add_argument('--interval', type=float, default=0.2, help='seconds between two')
+    made.add_argument('--swaps', type=int, default=50, help='swaps per run')
+    made.add_argument('--interval', type=float, default=0.2, help='seconds between swaps')
     made.add_argument('--rounds', type=int, default=3)
     made.add_argument(
         '--fifo', action='store_true',
-        help="real-time priority for the node, against the machine's other load, where granted")
-    made.add_argument('--quick', action='store_true', help='the shape of it, in seconds')
-    made.add_argument('--json', type=Path, help='write the figures there')
+        help="real-time priority for the node, against the machine's other load, if granted")
+    made.add_argument('--quick', action='store_true', help='quick run of some seconds')
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
     asked = made.parse_args()
     if asked.quick:
         asked.swaps, asked.interval, asked.rounds = 10, 0.1, 1
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         good, bad = write_variants(asked.policy, Path(folder))
-        # A robot at rest is far from what the shipped policies were trained on.
+        # A robot at rest is far outside the training data of the shipped policies.
         settings = {'safety.envelope': 'ignore', **(REAL_TIME if asked.fifo else {})}
         with Cell(good[1], rate=asked.rate, **settings) as cell:
             cell.wait_for_motion()
             fifo = is_real_time(cell.process.process.pid)
             if asked.fifo and not fifo:
-                print('real-time priority was refused; the node says why', file=sys.stderr)
+                print('real-time priority was refused; see the log of the node', file=sys.stderr)
             for _ in range(asked.rounds):
                 for kind in ('none', 'swaps', 'refused'):
                     rows.append({

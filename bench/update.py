@@ -12,18 +12,18 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-How long an update takes, against what its arithmetic alone would take.
+Update time of the agent, compared with the lower bound of its arithmetic.
 
     python -m bench.update --threads 2
 
 The sizes are the paper's: batch 256, networks of 4 x 512, chunks of 5 actions, N 16, N' 16, G 8,
-K 4, with cube-single's 28 observations and 5 actions. *offline* clones and learns the critic, as
+K 4, with cube-single's 28 observations and 5 actions. *offline* clones and learns the critic, like
 the first phase of an offline-to-online run; *online* adds the top-K drift. The bound is the
 floating-point work of the update, as PyTorch counts its matrix products, at the rate that this
-machine reaches in the same run, with as many threads, on the product that the networks are made
-of, (2048, 512) by (512, 512). Rate, updates and compiled updates (``--compile``) are measured in
-turns. The compiled agent's first two updates, less two later ones, are its warm-up, with nothing
-in the compiler's cache; a later run of the same sizes finds most of it there.
+machine reaches in the same run, with as many threads, on the networks' product,
+(2048, 512) by (512, 512). Rate, updates and compiled updates (``--compile``) are measured in
+interleaved blocks. The warm-up is the time of the compiled agent's first two updates less that of
+two later ones, with an empty compiler cache; a later run of the same sizes uses most of it again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ PRODUCTS = 20
 
 
 def transitions(size: int, observation: int) -> Transitions:
-    """Random data of a given size; values do not change what an update costs."""
+    """Draw random data; their values do not affect the time of an update."""
     generator = np.random.default_rng(0)
 
     def draw(*shape: int) -> np.ndarray:
@@ -83,7 +83,7 @@ def cases(policy: str) -> dict[str, tuple[TrainConfig, bool]]:
 
 
 def product_rate() -> float:
-    """Floating-point operations a second of the networks' product."""
+    """Return the floating-point operations per second of the networks' product."""
     left, right = torch.randn(2048, 512), torch.randn(512, 512)
     start = time.perf_counter()
     for _ in range(PRODUCTS):
@@ -95,7 +95,7 @@ def make_agent(config: TrainConfig, improving: bool, compiled: bool) -> Agent:
     """
     Make an agent in one of the two phases.
 
-    :raises CompileError: Where it is to be compiled, and there is no compiler that works.
+    :raises CompileError: If it must be compiled, and there is no working compiler.
     """
     torch.manual_seed(0)
     agent = Agent(
@@ -112,9 +112,9 @@ def measure(
     """
     Time one case.
 
-    :returns: Milliseconds of an update (median, 90th percentile, least), of its sampling, of a
-        compiled one, and of the bound; seconds of the compiled agent's warm-up; work in 10^9
-        operations, rate in 10^9 a second.
+    :return: Time of an update in ms (median, 90th percentile, minimum), of its sampling, of a
+        compiled one, and of the bound; warm-up of the compiled agent in s; work in 10^9
+        operations, rate in 10^9 per second.
     """
     buffer = ReplayBuffer(transitions(20_000, OBSERVATION), config.horizon, config.discount)
     generator = np.random.default_rng(0)
@@ -151,7 +151,7 @@ def measure(
 
 
 def can_compile() -> bool:
-    """Tell whether the machine has what compilation needs, and say so where not."""
+    """Tell whether the machine can compile, and print the reason if not."""
     try:
         make_agent(PRESETS['cpu'][1], False, True)
     except CompileError as error:
@@ -161,7 +161,7 @@ def can_compile() -> bool:
 
 
 def replay_figures(size: int) -> dict[str, float]:
-    """Memory of a buffer of cube-triple, and the time of a batch from it."""
+    """Return the memory of a cube-triple buffer, and the time of a batch from it."""
     data = transitions(size, TRIPLE)
     buffer = ReplayBuffer(data, 5, 0.99)
     generator = np.random.default_rng(0)
@@ -177,7 +177,7 @@ def replay_figures(size: int) -> dict[str, float]:
 
 
 def row(name: str, found: dict[str, float]) -> str:
-    """Lay out the figures of a case as a row of the table."""
+    """Format the results of a case as a row of the table."""
     ms, bound = found['ms'], found['bound_ms']
     made = (
         f'{name:11} {ms:6.1f} {found["p90_ms"]:6.1f} {found["least_ms"]:6.1f} {bound:6.1f} '
@@ -192,7 +192,7 @@ def row(name: str, found: dict[str, float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a table, and the figures as JSON on the last line."""
+    """Print a table, and the results as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--threads', type=int, default=2)
     made.add_argument('--updates', type=int, default=40, help='timed updates of each case')
@@ -200,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument('--replay', type=int, default=1_000_000, help='transitions of the buffer')
     made.add_argument(
         '--compile', action=argparse.BooleanOptionalAction, default=True,
-        help='measure the compiled agent too (minutes)')
+        help='also measure the compiled agent (minutes)')
     asked = made.parse_args(arguments)
     torch.set_num_threads(asked.threads)
     memory.keep()

@@ -12,27 +12,25 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What wakes a control loop best: an executor's timer, a thread of its own, or either a little early.
+Wake-up latency of a control loop: an executor's timer, a separate thread, or either with a lead.
 
     python -m bench.wakeup --json bench/results/wakeup.json
     python -m bench.wakeup --quick
 
-Every way runs in a process of its own, with a node that takes a JointState from another process at
-the same rate, and publishes one at each tick. All have absolute deadlines:
+Every way runs in a separate process, with a node that receives a JointState from another process
+at the same rate, and publishes one at each tick. All have absolute deadlines:
 
-* *timer*: a timer of rclpy on the events executor, as the policy node has it;
-* *timer, early*: the same, 50 us ahead of the deadline, and then the clock is watched until it is
-  there;
-* *spin*: the executor spins until each deadline, and then there is a tick; while messages wait, it
-  does not come back, so a node that did this would need a timer besides;
-* *thread*: a thread of Python that sleeps until each deadline (``clock_nanosleep``) and publishes,
-  beside the executor's;
+* *timer*: a timer of rclpy on the events executor, as in the policy node;
+* *timer, early*: the same, 50 us ahead of the deadline, followed by busy waiting;
+* *spin*: the executor spins until each deadline, followed by a tick; while messages are waiting it
+  does not return, so a node that did this would also need a timer;
+* *thread*: a Python thread that sleeps until each deadline (``clock_nanosleep``) and publishes,
+  beside the executor's thread;
 * *thread, early*: the same, 50 us ahead.
 
-*late* is from the deadline to the tick; a tick is missed where the next deadline came before it.
-*core* is the share of a core that the process takes. With the slack that Linux gives timers unless
-it is asked for less (50 us), the first way is measured once more, without SCHED_FIFO, for which
-there is none.
+*late* is the time from the deadline to the tick; a tick is missed if the next deadline came first.
+*core* is the fraction of a core that the process uses. With Linux's default timer slack (50 us),
+the first way is measured again, without SCHED_FIFO, which has no slack.
 """
 
 from __future__ import annotations
@@ -75,13 +73,13 @@ _LOAD = [sys.executable, '-m', 'bench.loop.load', 'busy']
 @dataclass(frozen=True)
 class Condition:
     """
-    What is measured.
+    Measured condition.
 
-    :param way: One of those above.
-    :param rate: Ticks a second.
-    :param busy: How many cores other processes keep busy.
+    :param way: Way of waking up.
+    :param rate: Rate in Hz.
+    :param busy: Number of cores that other processes use.
     :param fifo: Whether the loop's process has SCHED_FIFO.
-    :param slack: Slack of the timers in microseconds.
+    :param slack: Timer slack in us.
     """
 
     way: str
@@ -93,14 +91,14 @@ class Condition:
 
 class Loop:
     """
-    Ticks, publishes, and notes how late each tick was.
+    Loop that ticks, publishes, and records the latency of each tick.
 
-    :param condition: What is measured.
-    :param seconds: For how long.
+    :param condition: The condition.
+    :param seconds: Duration in s.
     """
 
     def __init__(self, condition: Condition, seconds: float) -> None:
-        """Join the domain."""
+        """Create the node."""
         self.late: list[int] = []
         self.missed = 0
         self.ended = Future()
@@ -115,7 +113,7 @@ class Loop:
         self._last = -1
 
     def tick(self) -> None:
-        """Wait for the deadline if it is early, and publish."""
+        """Wait for the deadline if it is early, then publish."""
         now = time.monotonic_ns()
         slot = (now + self._early + self._period // 10 - self._begin) // self._period
         deadline = self._begin + slot * self._period
@@ -133,17 +131,17 @@ class Loop:
         self._last = slot
 
     def start_timer(self) -> None:
-        """Have the executor tick."""
+        """Let the executor tick."""
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         sleep_until(self._begin - self._early - self._period)
         timer = self.node.create_timer(self._period * 1e-9, self.tick, clock=clock)
-        # When it begins is its own choice.
+        # The timer chooses its first deadline itself.
         now = time.monotonic_ns()
         self._begin = now + timer.time_until_next_call() + self._early
 
     def run(self, wait: Callable[[int], None], wake: Callable[[], None]) -> None:
         """
-        Tick in the thread that calls.
+        Tick in the calling thread.
 
         :param wait: Waits until a time of the monotonic clock, in ns.
         :param wake: Wakes the executor at the end.
@@ -160,7 +158,7 @@ class Loop:
 
 
 def measure(condition: Condition, seconds: float, domain: int, queue: Any) -> None:
-    """Measure one condition; for a process of its own."""
+    """Measure one condition; run in a separate process."""
     os.environ['ROS_DOMAIN_ID'] = str(domain)
     set_timer_slack(condition.slack)
     if condition.fifo:
@@ -172,7 +170,7 @@ def measure(condition: Condition, seconds: float, domain: int, queue: Any) -> No
     thread = None
     started, cpu = time.monotonic(), time.process_time()
     if condition.way == 'spin':
-        # A future of its own each time: it keeps what is hung on it.
+        # A new future each time, because it keeps its callbacks.
         loop.run(lambda until: executor.spin_until_future_complete(
             Future(), timeout_sec=max(0, until - time.monotonic_ns()) * 1e-9), executor.wake)
     elif condition.way.startswith('thread'):
@@ -194,7 +192,7 @@ def measure(condition: Condition, seconds: float, domain: int, queue: Any) -> No
 
 
 def publish(rate: int, domain: int) -> None:
-    """Be the robot: publish at a rate, until killed."""
+    """Publish as the robot at a rate, until killed."""
     os.environ['ROS_DOMAIN_ID'] = str(domain)
     rclpy.init()
     publisher = Node('robot').create_publisher(JointState, 'observation', SENSOR_QOS)
@@ -207,7 +205,7 @@ def publish(rate: int, domain: int) -> None:
 
 
 def run(condition: Condition, seconds: float) -> dict[str, Any]:
-    """Measure one condition, with its robot and its load."""
+    """Measure one condition, with robot and load."""
     context, domain = multiprocessing.get_context('spawn'), free_domain()
     queue = context.Queue()
     robot = context.Process(target=publish, args=(condition.rate, domain))
@@ -229,7 +227,7 @@ def run(condition: Condition, seconds: float) -> dict[str, Any]:
 
 
 def conditions(may_fifo: bool, is_quick: bool) -> list[Condition]:
-    """List what is measured; quickly, the quiet machine, and real-time priority on a busy one."""
+    """List the conditions; quickly, an idle machine, and a busy one with real-time priority."""
     found = [
         Condition(way, rate, busy, fifo) for rate, busy, fifo, way in itertools.product(
             (200, 1000), (0, os.cpu_count() or 1), (False, True)[:1 + may_fifo], _WAYS)]
@@ -239,7 +237,7 @@ def conditions(may_fifo: bool, is_quick: bool) -> list[Condition]:
 
 
 def may_fifo() -> bool:
-    """See whether SCHED_FIFO is granted."""
+    """Tell whether SCHED_FIFO is granted."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
     except PermissionError:
@@ -249,18 +247,18 @@ def may_fifo() -> bool:
 
 
 def main() -> int:
-    """Print a table, and write the same as JSON where asked."""
+    """Print a table, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--seconds', type=float, default=10.0, help='for each condition')
+    made.add_argument('--seconds', type=float, default=10.0, help='of each condition')
     made.add_argument('--quick', action='store_true', help='half a second each, and fewer')
-    made.add_argument('--only', default='', help='a way, for that alone')
-    made.add_argument('--json', type=Path, help='write the figures there')
+    made.add_argument('--only', default='', help='only this way of waking up')
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
     asked = made.parse_args()
     seconds = 0.5 if asked.quick else asked.seconds
     if not (math.isfinite(seconds) and 0.1 <= seconds <= 3600):
         made.error(f'--seconds: found {seconds}, expected 0.1 to 3600 s')
     if not may_fifo():
-        print('SCHED_FIFO is not granted here, and left out')
+        print('SCHED_FIFO is not granted here, and skipped')
     rows = []
     print(f'{"way":15}{"Hz":>5}{"busy":>5}{"fifo":>5}{"slack":>6}{"ticks":>7}{"missed":>7}'
           f'{"late p50":>10}{"p99":>9}{"p99.9":>9}{"max us":>9}{"core":>7}')

@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A bandit with five modes, learned by every policy family."""
+"""Bandit with five modes, learned by every policy family."""

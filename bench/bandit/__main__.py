@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A bandit with two action numbers, five modes and a known value: what each policy makes of it.
+Bandit benchmark: every policy family on a two-dimensional action with five modes and known value.
 
     python -m bench.bandit --out docs/bandit.png
 
-The policies are the trainer's own, in one state, with the known value in the critics' place.
-Every update sends as many rows through the network: 1024, which the drifting field policy divides
-into 128 states with 8 chunks each. docs/bandit.md says what is seen.
+The policies are the trainer's own, in one state, with the known value in place of the critics.
+Every update sends the same number of rows through the network: 1024, which the drifting field
+policy divides into 128 states with 8 chunks each. docs/bandit.md discusses the results.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from bench.bandit.problem import (
     drift_at,
     figures,
     learn,
-    look,
     make,
     many_positives_loss,
     MOMENTS,
     POINTS,
+    sample,
 )
 from training.learning.agents.actor import Actor
 
@@ -53,15 +53,15 @@ from training.learning.agents.actor import Actor
 @dataclass(frozen=True)
 class Case:
     """
-    One policy in the comparison.
+    Policy in the comparison.
 
-    :param name: What the table and the figure call it.
+    :param name: Name in table and figure.
     :param policy: Value of the setting ``policy``.
     :param changes: Further settings that differ from the others'.
-    :param updates: As a share of those asked for.
-    :param improves: Name of the case whose learnt policy it goes on from, with top-K.
-    :param loss: Of the actor.
-    :param drawn: Whether the figure has it.
+    :param updates: Updates, as a fraction of those requested.
+    :param improves: Name of the case whose learned policy it continues from, with top-K.
+    :param loss: Loss of the actor.
+    :param drawn: Whether the figure shows it.
     """
 
     name: str
@@ -88,9 +88,9 @@ CASES = (
 
 def run(case: Case, updates: int, seed: int, learnt: dict[str, Actor]) -> Course:
     """
-    Teach a policy, and watch it.
+    Train a policy, and record its course.
 
-    :param learnt: Policies by their case's name; this one is added.
+    :param learnt: Learned policies by the name of their case; this one is added.
     """
     actor = make(case.policy, seed, **case.changes)
     if case.improves:
@@ -102,7 +102,7 @@ def run(case: Case, updates: int, seed: int, learnt: dict[str, Actor]) -> Course
 
     def watch(update: int) -> None:
         if update in frames or update % max(1, updates // POINTS) == 0:
-            actions = look(actor)
+            actions = sample(actor)
             course.curve[update] = figures(actions)
             if update in frames:
                 course.places[update] = actions
@@ -119,9 +119,9 @@ def run(case: Case, updates: int, seed: int, learnt: dict[str, Actor]) -> Course
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a table, draw the figure, and print the figures as JSON on the last line."""
+    """Print a table, draw the figure, and print the results as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--out', type=Path, help='picture to write')
+    made.add_argument('--out', type=Path, help='figure file to write')
     made.add_argument('--updates', type=int, default=1500)
     made.add_argument('--seed', type=int, default=0)
     asked = made.parse_args(arguments)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The figure of the bandit: actions, drift and value, over training."""
+"""Figure of the bandit: actions, drift and value over training."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _curves(axes: Axes, course: Course, value_of_data: float) -> None:
 
 
 def draw(courses: list[Course], value_of_data: float, path: Path) -> None:
-    """Write a picture with a row a policy, a column a moment, and the figures' course."""
+    """Write a figure with a row per policy, a column per time, and the curves."""
     figure, grid = plt.subplots(
         len(courses), 5, figsize=(10, 2.02 * len(courses) + 0.6), squeeze=False,
         layout='constrained')

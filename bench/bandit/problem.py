@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A bandit with five modes, its known value, and what a policy makes of it."""
+"""Bandit with five modes and a known value, and the training of a policy on it."""
 
 from __future__ import annotations
 
@@ -28,44 +28,44 @@ from training.learning.agents.drift import drift_loss
 from training.learning.agents.registry import ACTORS
 
 DEVIATION = 0.08
-# Within this of a mode's centre an action has the data's support: 3 deviations, 98.9 % of it.
+# Radius of a mode within which an action has support of the data: 3 deviations, 98.9 % of it.
 REACH = 3 * DEVIATION
 ANGLES = torch.tensor([90, 150, 210, 270, 30]).deg2rad()
 CENTRES = 0.6 * torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1)
 WEIGHTS = torch.tensor([0.3, 0.1, 0.25, 0.15, 0.2])
 HEIGHTS = torch.tensor([0.2, 0.9, 0.3, 0.8, 0.1])
 BEST = (1, 3)
-# The highest value is where no data is, beyond the ring's open side.
+# The highest value is outside the data, beyond the open side of the ring.
 PEAK, PEAK_HEIGHT = torch.tensor([0.87, -0.5]), 1.5
 TOPS, LEVELS = torch.cat([CENTRES, PEAK[None]]), torch.cat([HEIGHTS, torch.tensor([PEAK_HEIGHT])])
 WIDTHS = torch.tensor([0.2] * len(CENTRES) + [0.35])
 SETTINGS = TrainConfig(
     hidden=(128, 128, 128), batch_size=128, bandwidths=(0.1,), top=4, value_weight=0,
     instantaneous=0.5, distillation=1.0)
-# For each policy the best of the few that were tried.
+# For each policy, the best of the few values tried.
 RATES = {'dfp': 4e-3, 'flow': 5e-3, 'meanflow': 1e-2, 'fql': 2e-3}
 ROWS = 1024
-LOOKED_AT = 4000
+SAMPLES = 4000
 
 
 def draw_data(count: int) -> torch.Tensor:
-    """Actions of the data, shape (count, 2)."""
+    """Return actions of the data, shape (count, 2)."""
     modes = torch.multinomial(WEIGHTS, count, replacement=True)
     return CENTRES[modes] + DEVIATION * torch.randn(count, 2)
 
 
 class KnownValue(nn.Module):
-    """Stands where the critics stand: a hill at each mode, and the highest one beyond them."""
+    """Known value in place of the critics: a hill at each mode, and a higher one beyond them."""
 
     def forward(
             self, state: torch.Tensor, chunk: torch.Tensor, frozen: bool = False) -> torch.Tensor:
-        """Values, shape (1, B, N), of chunks, shape (B, N, 2)."""
+        """Return values, shape (1, B, N), of chunks, shape (B, N, 2)."""
         distance = (chunk.unsqueeze(2) - TOPS).norm(dim=3)
         return (torch.exp(-(distance / WIDTHS).square() / 2) @ LEVELS)[None]
 
 
 def shares(actions: torch.Tensor) -> torch.Tensor:
-    """Share of the actions at each mode, and last the share outside the data's support."""
+    """Return the fraction of actions at each mode, and last the fraction outside all modes."""
     nearest = torch.cdist(actions, CENTRES).min(dim=1)
     place = nearest.indices.where(nearest.values < REACH, len(CENTRES))
     return torch.bincount(place, minlength=len(CENTRES) + 1) / len(actions)
@@ -77,11 +77,11 @@ EXPECTED = torch.cat([(1 - OUTSIDE) * WEIGHTS, torch.tensor([OUTSIDE])])
 
 def figures(actions: torch.Tensor) -> dict[str, float]:
     """
-    Compare actions with the data's distribution.
+    Compare actions with the distribution of the data.
 
     :param actions: Shape (count, 2).
-    :returns: Total variation between the shares of the modes and of what lies outside them, the
-        shares outside and at the best two modes, mean value and deviation of the actions.
+    :return: Total variation between the fractions of the modes and of the actions outside, the
+        fractions outside and at the best two modes, mean value and deviation of the actions.
     """
     found = shares(actions)
     return {
@@ -92,21 +92,21 @@ def figures(actions: torch.Tensor) -> dict[str, float]:
 
 
 def make(policy: str, seed: int, **changes: object) -> Actor:
-    """Make a policy of the trainer for the bandit's one state."""
+    """Make a policy of the trainer for the bandit's only state."""
     torch.manual_seed(seed)
     settings = {'policy': policy, 'learning_rate': RATES[policy], **changes}
     return ACTORS[policy](replace(SETTINGS, **settings), 1, 2)
 
 
 @torch.no_grad()
-def look(actor: Actor, count: int = LOOKED_AT) -> torch.Tensor:
-    """Actions from the same noise each time, shape (count, 2); learning is not disturbed."""
+def sample(actor: Actor, count: int = SAMPLES) -> torch.Tensor:
+    """Draw actions from fixed noise, shape (count, 2), without disturbing the training."""
     noise = torch.randn(1, count, 2, generator=torch.Generator().manual_seed(1))
     return actor(torch.zeros(1, 1), noise)[0]
 
 
 def actor_loss(actor: Actor) -> torch.Tensor:
-    """Loss of the policy as the trainer has it: one positive a state."""
+    """Return the policy's loss as in the trainer: one positive per state."""
     rows = actor.config.batch_size if actor.config.policy == 'dfp' else ROWS
     return actor.loss(
         torch.zeros(rows, 1), draw_data(rows), torch.ones(rows), KnownValue())[0]
@@ -116,7 +116,7 @@ def learn(
         actor: Actor, updates: int, watch: Callable[[int], None] = lambda update: None,
         loss: Callable[[Actor], torch.Tensor] = actor_loss) -> None:
     """
-    Take updates at a rate that falls to zero along a half cosine.
+    Train with a learning rate that decays to zero along a half cosine.
 
     :param watch: Called before each update, and after the last one.
     """
@@ -134,7 +134,7 @@ def learn(
 
 
 def many_positives_loss(actor: Actor) -> torch.Tensor:
-    """Cloning with as many positives a state as chunks generated; as many rows as elsewhere."""
+    """Clone with as many positives per state as generated chunks, and the usual number of rows."""
     count = actor.config.generated
     states = ROWS // count
     generated = actor.network(torch.zeros(states, 1), torch.randn(states, count, 2))
@@ -146,8 +146,8 @@ def drift_at(actor: Actor, places: torch.Tensor, draws: int = 256) -> torch.Tens
     """
     Mean drift of a chunk among the policy's own, over draws of the others and of the positives.
 
-    :param places: Shape (count, 2), where the chunk is.
-    :returns: Shape (count, 2), the loss's step in units of actions.
+    :param places: Shape (count, 2), positions of the chunk.
+    :return: Shape (count, 2), the loss's step in units of actions.
     """
     config, states = actor.config, len(places) * draws
     state = torch.zeros(states, 1)
@@ -169,11 +169,11 @@ def drift_at(actor: Actor, places: torch.Tensor, draws: int = 256) -> torch.Tens
 @dataclass
 class Course:
     """
-    What was seen of a policy over its updates.
+    Course of a policy's training.
 
     :param places: Actions, shape (count, 2), by the update before which they were drawn.
-    :param drift: Where arrows start and what they show, shape (count, 2) each, likewise.
-    :param curve: Figures, likewise.
+    :param drift: Start and vector of the arrows, shape (count, 2) each, by update.
+    :param curve: Metrics, by update.
     """
 
     name: str

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Samples of a duration as figures that can be kept: percentiles, and the whole tail."""
+"""Summary of durations: percentiles and the tail distribution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-# Points of the tail: evenly on a logarithmic axis of what is slower, ten a decade.
+# Points of the tail: logarithmically spaced in the exceeded fraction, ten per decade.
 _PER_DECADE = 10
 
 
@@ -28,7 +28,7 @@ def distribution(seconds: ArrayLike) -> dict[str, Any]:
     """
     Summarise durations.
 
-    :param seconds: Shape (samples,), in s; there is at least one.
+    :param seconds: Shape (samples,), in s; at least one.
     :return: ``count``; ``p50_us``, ``p99_us``, ``p99.9_us`` and ``max_us``, in microseconds; and
         ``tail``, pairs of a fraction and the microseconds that this fraction of the samples
         exceeds, from 1 down to one sample.

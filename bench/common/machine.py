@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Where figures were taken."""
+"""Description of the machine, and output of the results."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def machine() -> dict[str, str | int]:
 
 def finish(rows: list[dict[str, Any]], file: Path | None, **others: Any) -> None:
     """
-    Print where figures were taken, and keep them.
+    Print the machine, and write the results.
 
-    :param rows: The figures.
-    :param file: Where to keep them as JSON, with the machine; None for nowhere.
-    :param others: What else to keep there.
+    :param rows: The results.
+    :param file: JSON file for results and machine; None to write none.
+    :param others: Additional keys of the file.
     """
     described = machine()
     print(', '.join(f'{key} {value}' for key, value in described.items()))
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        # A row a line: what is kept is compared by people.
+        # A row per line, because people compare the files.
         parts = [f'{json.dumps(key)}: {json.dumps(value)}'
                  for key, value in {'machine': described, **others}.items()]
         lines = ',\n'.join(json.dumps(row) for row in rows)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Colours that people who see colours differently can tell apart (Okabe and Ito)."""
+"""Color-blind safe palette (Okabe and Ito)."""
 
 BLUE, ORANGE, GREEN, PINK = '#0072B2', '#D55E00', '#009E73', '#CC79A7'
 SKY, YELLOW, GREY = '#56B4E9', '#E69F00', '#555555'

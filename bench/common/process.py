@@ -11,29 +11,29 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the kernel says of the process that a benchmark measures."""
+"""Resource usage of a measured process, from the kernel."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-#: Parameters of the node that ask for real-time priority.
+#: Node parameters that request real-time priority.
 REAL_TIME = {'realtime.priority': 50}
 
 
 def is_real_time(pid: int) -> bool:
-    """See whether a process's first thread, which ticks in a node, has ``SCHED_FIFO``."""
+    """Tell whether a process's first thread, which ticks in a node, has ``SCHED_FIFO``."""
     return os.sched_getscheduler(pid) == os.SCHED_FIFO
 
 
 def resident_kb(pid: int) -> int:
-    """Read how much memory a process takes, in KB."""
+    """Return the resident memory of a process, in KB."""
     return int(_status(pid)['VmRSS'].split()[0])
 
 
 def counts(pid: int) -> dict[str, int]:
-    """Count a process's ``threads`` and open ``descriptors``, and read ``resident_kb``."""
+    """Return a process's ``threads``, open ``descriptors`` and ``resident_kb``."""
     status = _status(pid)
     return {
         'resident_kb': int(status['VmRSS'].split()[0]), 'threads': int(status['Threads']),
@@ -41,12 +41,12 @@ def counts(pid: int) -> dict[str, int]:
 
 
 def busy_seconds(pid: int) -> float:
-    """Read how long a process has used a processor, in s."""
+    """Return the processor time of a process, in s."""
     fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
 def _status(pid: int) -> dict[str, str]:
-    """Read what the kernel says of a process, by name."""
+    """Return the kernel's status of a process, by key."""
     return dict(
         line.split(':', 1) for line in Path(f'/proc/{pid}/status').read_text().splitlines())

@@ -30,7 +30,7 @@ def sleep_until(deadline: int) -> None:
     """
     Sleep until a time of CLOCK_MONOTONIC in ns, with ``clock_nanosleep``.
 
-    :raises OSError: Where that fails.
+    :raises OSError: If that fails.
     """
     until = _Timespec(*divmod(deadline, 1_000_000_000))
     while True:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Calls timed one by one, in turns, so that whatever else the machine does meets all alike."""
+"""Timing of calls in interleaved blocks, so that other load affects all conditions alike."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from bench.common.sleep import sleep_until
 
 Call = Callable[[int], object]
-# Calls before those that are timed, after another one has had the caches.
+# Warm-up calls before the timed ones, because another condition has used the caches.
 _WARM_UP = 20
 
 
@@ -36,11 +36,11 @@ def wait_until(due: float) -> None:
 
 def tight(call: Call, calls: int) -> NDArray[np.float64]:
     """
-    Call as fast as it can, with caches and clocks warm.
+    Call in a tight loop, with warm caches and clocks.
 
-    :param call: Is given a count.
-    :param calls: How often.
-    :return: Seconds that each took, shape (calls,).
+    :param call: Function of a count.
+    :param calls: Number of calls.
+    :return: Duration of each call in s, shape (calls,).
     """
     for i in range(_WARM_UP):
         call(i)
@@ -57,18 +57,18 @@ def paced(
         call: Call, calls: int, rate: float,
         wait: Callable[[float], None] = wait_until) -> NDArray[np.float64]:
     """
-    Call at a rate, as a control loop does: in between, others have caches and processor.
+    Call at a rate, as a control loop does: in between, other processes use caches and processor.
 
-    :param call: Is given a count.
-    :param calls: How often.
+    :param call: Function of a count.
+    :param calls: Number of calls.
     :param rate: Hz.
-    :param wait: Is given the time of ``perf_counter`` to wait for, in s.
-    :return: Seconds that each took, shape (calls,).
+    :param wait: Waits until a time of ``perf_counter``, in s.
+    :return: Duration of each call in s, shape (calls,).
     """
     taken = np.empty(calls)
     clock = time.perf_counter
     due = clock()
-    # The first two find what the condition before has left.
+    # The first two run in the caches of the condition before.
     for i in range(-2, calls):
         due = max(due + 1 / rate, clock())
         wait(due)
@@ -82,11 +82,11 @@ def in_turns(
         conditions: Mapping[str, tuple[Callable[[int], NDArray[np.float64]], int]],
         turns: int) -> dict[str, NDArray[np.float64]]:
     """
-    Time several conditions in turns.
+    Time several conditions in interleaved blocks.
 
-    :param conditions: By name, what times so many calls, and how many there are to be in all.
-    :param turns: In how many blocks each condition is timed.
-    :return: Seconds that each call took, by name.
+    :param conditions: By name, a function that times a number of calls, and the total number.
+    :param turns: Number of blocks of each condition.
+    :return: Duration of each call in s, by name.
     """
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in conditions}
     gc.collect()

@@ -12,32 +12,32 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What an inference at a control rate loses to cold caches, and what could be had back.
+Effect of cold caches on inference at a control rate, and possible remedies.
 
-Between two ticks whatever else runs on the processor, or beside it in a cache that is shared,
-takes the caches: weights, ONNX Runtime's code and Python's are read from memory again. Each remedy
-here is a way of waiting for the next tick, or another session:
+Between two ticks, other code on the same processor, or on another one that shares a cache, evicts
+the policy's data: weights, ONNX Runtime's and Python's code are read from memory again. A remedy
+here is another way of waiting for the next tick, or another session:
 
 *none*
-    The node as it is: asleep until the deadline.
+    The node as it is: sleeping until the deadline.
 *traffic between*
-    The same where this thread reads 16 MB right after each answer: what a busy machine does.
+    The same, but this thread reads 16 MB right after each answer, as a busy machine would.
 *awake 0.3 ms before*, *never asleep*
-    Waits busily at the end, or all the time: whether clocks and wake-up are to blame.
+    Busy waiting at the end, or all the time, to isolate clock frequency and wake-up.
 *one processor*
-    Kept on one processor.
+    Pinned to one processor.
 *memory arena*
-    ONNX Runtime's own pool of memory.
+    ONNX Runtime's own memory pool.
 *one block*
-    All weights in one block of memory with huge pages, used where they are (no prepacking).
+    All weights in one block of memory with huge pages, used in place (no prepacking).
 *one block, touched*
-    The same, and the actor's are read 0.3 ms before the deadline.
+    The same, with the actor's weights read 0.3 ms before the deadline.
 *int8*
     A quarter of the weights' bytes.
 *code rehearsed*
-    A policy of 4 x 8 answers 0.6 ms before: the code is warm, the weights are not.
+    A policy of 4 x 8 answers 0.6 ms before: this warms the code, not the weights.
 *rehearsed*
-    The policy itself answers, once more, so long before the deadline.
+    The policy itself answers once more, that long before the deadline.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ Wait = Callable[[float], None]
 @dataclass(frozen=True)
 class Remedy:
     """
-    A way to have an answer sooner.
+    Remedy against cold caches.
 
-    :param name: What it is.
-    :param runtime: What answers.
-    :param answer: Answers.
+    :param name: Name of the remedy.
+    :param runtime: Runtime of the policy.
+    :param answer: Runs inference.
     :param wait: Waits for the next deadline.
     """
 
@@ -81,7 +81,7 @@ class Remedy:
 
 
 def remedies(paper: PaperPolicy) -> Iterator[Remedy]:
-    """List what is tried, for one candidate of the paper's size."""
+    """List the remedies, for one candidate of the paper's size."""
     policy = OnnxPolicy(paper.path, candidates=1)
     inputs = Inputs(policy, 1)
     answer = onnx_answer(policy, inputs)
@@ -124,7 +124,7 @@ def _nothing() -> None:
 
 
 def _early(lead: float, act: Callable[[], object], wait: Wait) -> Wait:
-    """Sleep until a while before the deadline, do something, and wait for the rest."""
+    """Sleep until a while before the deadline, act, and wait for the rest."""
     def waits(due: float) -> None:
         wait_until(due - lead)
         act()
@@ -133,7 +133,7 @@ def _early(lead: float, act: Callable[[], object], wait: Wait) -> Wait:
 
 
 def _after(act: Callable[[], object]) -> Wait:
-    """Do something right after the last answer, then sleep."""
+    """Act right after the last answer, then sleep."""
     def waits(due: float) -> None:
         act()
         wait_until(due)
@@ -145,7 +145,7 @@ def _rehearse(answer: Answer) -> Callable[[], object]:
 
 
 class _Traffic:
-    """Memory that others would read."""
+    """Memory traffic of other processes."""
 
     def __init__(self) -> None:
         self._memory = np.ones(4_000_000, np.float32)
@@ -155,12 +155,12 @@ class _Traffic:
 
 
 def _on_one() -> None:
-    """Stay on the last of the processors."""
+    """Pin the thread to the last processor."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def _on_all(answer: Answer) -> Answer:
-    """Let the thread go where it likes after an answer, for what is measured next."""
+    """Unpin the thread after an answer, for the next measurement."""
     there = os.sched_getaffinity(0)
 
     def answers(i: int) -> Any:
@@ -171,7 +171,7 @@ def _on_all(answer: Answer) -> Answer:
 
 
 def _options() -> onnxruntime.SessionOptions:
-    """Give the options that the node has, with one candidate."""
+    """Return the session options of the node with one candidate."""
     made = onnxruntime.SessionOptions()
     made.intra_op_num_threads = made.inter_op_num_threads = 1
     made.enable_cpu_mem_arena = made.enable_mem_pattern = False
@@ -188,7 +188,7 @@ def _session_answer(session: onnxruntime.InferenceSession, inputs: Inputs) -> An
 
 class _Block:
     """
-    A session whose weights lie in one block with huge pages.
+    Session whose weights are in one block with huge pages.
 
     :param path: The policy file.
     """

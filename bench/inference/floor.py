@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What an inference cannot be faster than: its weights read once, its products worked out once.
+Lower bound of the inference time: its weights read once, its products computed once.
 
-The bandwidth is that of reading a block as large as the weights again and again, which comes from
-the cache level that it fits in (a STREAM-like sum: a dot product with itself); the rate is that of
-the product that the networks are made of, (2048, 512) by (512, 512), on one thread. The bare
-products are those of the network's shapes, one row a candidate, in numpy.
+The bandwidth is that of reading a block as large as the weights repeatedly, from the cache level
+that it fits in (a STREAM-like sum: a dot product with itself); the rate is that of the networks'
+matrix product, (2048, 512) by (512, 512), on one thread. The bare products have the networks'
+shapes, one row per candidate, in numpy.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ FloatArray = NDArray[np.float32]
 @dataclass(frozen=True)
 class Product:
     """
-    A matrix product of a network.
+    Matrix product of a network.
 
     :param weight: Shape (..., inputs, outputs), float32.
-    :param rows: How many the other factor has.
+    :param rows: Number of rows of the other factor.
     """
 
     weight: FloatArray
@@ -52,17 +52,17 @@ class Product:
 @dataclass(frozen=True)
 class Floor:
     """
-    What the machine gives one thread.
+    Performance of one thread on this machine.
 
-    :param bandwidths: Bytes read, and bytes a second that they were read with, repeatedly.
-    :param rate: Floating-point operations a second.
+    :param bandwidths: Block size in bytes, and the bandwidth of reading it repeatedly, bytes/s.
+    :param rate: Floating-point operations per second.
     """
 
     bandwidths: tuple[tuple[int, float], ...]
     rate: float
 
     def figures(self, products: list[Product]) -> dict[str, float]:
-        """Give a network's weights and work, and the time that each takes at the least."""
+        """Return a network's weights and work, and the lower bound of the time for each."""
         size, operations = weight_bytes(products), work(products)
         bandwidth = min(self.bandwidths, key=lambda pair: abs(np.log(pair[0] / size)))[1]
         return {
@@ -73,10 +73,10 @@ class Floor:
 
 def find_products(path: Path, candidates: int) -> list[Product]:
     """
-    List the products that a policy file takes, in order.
+    List the products of a policy file, in order.
 
     :param path: The policy file.
-    :param candidates: With one, the critics are not asked.
+    :param candidates: With one, the critics are not evaluated.
     """
     model = onnx.load(path)
     noise = next(each for each in model.graph.input if each.name == 'noise')
@@ -98,19 +98,19 @@ def find_products(path: Path, candidates: int) -> list[Product]:
 
 
 def weight_bytes(products: list[Product]) -> int:
-    """Count the bytes of the weights; those of several steps count once."""
+    """Return the size of the weights in bytes; those of several steps count once."""
     return sum({
         hashlib.sha256(product.weight.tobytes()).digest(): product.weight.nbytes
         for product in products}.values())
 
 
 def work(products: list[Product]) -> int:
-    """Count the floating-point operations."""
+    """Return the number of floating-point operations."""
     return sum(2 * product.weight.size * product.rows for product in products)
 
 
 def bare_products(products: list[Product]) -> Callable[[int], None]:
-    """Make a function that takes these products, into arrays that are there."""
+    """Return a function that computes these products into preallocated arrays."""
     steps = []
     for product in products:
         *members, inputs, outputs = product.weight.shape
@@ -125,7 +125,7 @@ def bare_products(products: list[Product]) -> Callable[[int], None]:
 
 
 def measure_floor(megabytes: tuple[float, ...] = (0.4, 0.8, 3.3, 10, 64)) -> Floor:
-    """Measure bandwidths and rate, the best of several, in a third of a second."""
+    """Measure bandwidths and rate, the best of several trials, in a third of a second."""
     bandwidths = []
     for size in megabytes:
         block = np.ones(int(size * 1e6) // 4, np.float32)
@@ -137,7 +137,7 @@ def measure_floor(megabytes: tuple[float, ...] = (0.4, 0.8, 3.3, 10, 64)) -> Flo
 
 
 def _least(call: Callable[[], object], seconds: float = 0.05) -> float:
-    """Time calls for a while, and give the shortest, in s."""
+    """Time calls for a while, and return the shortest time, in s."""
     call()
     shortest, end = np.inf, time.perf_counter() + seconds
     while time.perf_counter() < end:

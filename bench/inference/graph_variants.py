@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Other ways to write a policy's graph, beside the one that is exported.
+Alternative graphs of a policy, with the same answer as the exported one.
 
-Each takes the exported model and gives another that answers the same.
+Each function takes the exported model and returns a variant.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Weights = dict[str, np.ndarray]
 
 
 def actor_alone(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Leave out branch, critics, value and spread: what one candidate costs at least."""
+    """Remove branch, critics, value and spread: the lower bound of one candidate."""
     model, weights = _taken_apart(model)
     _keep_nodes(model, lambda node: node.op_type not in ('If', 'Shape', 'Greater'))
     model.graph.node[-1].input[0] = 'chunks'
@@ -43,7 +43,7 @@ def actor_alone(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def transposed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Lay weights out as PyTorch does, and have the products transpose them."""
+    """Store weights in PyTorch's layout, so that the products transpose them."""
     model, weights = _taken_apart(model)
     for graph in _with_branches(model.graph):
         for node in graph.node:
@@ -55,9 +55,9 @@ def transposed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def scale_folded(model: onnx.ModelProto) -> onnx.ModelProto:
     """
-    Put the normaliser's scale into the first layers.
+    Fold the normaliser's scale into the first layers.
 
-    Its shift stays: where an observation is far from zero and hardly moves, digits would be lost.
+    Its shift stays: for an observation far from zero with little variation, digits would be lost.
     """
     model, weights = _taken_apart(model)
     for name in weights:
@@ -71,7 +71,7 @@ def scale_folded(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def joined(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take the actor's first layer in one product, of observation and noise in a row."""
+    """Compute the actor's first layer in one product of the concatenated observation and noise."""
     model, weights = _taken_apart(model)
     weights['actor_joined'] = np.concatenate([weights['actor_seen'], weights['actor_given']])
     weights['minus_one'] = np.array([-1], np.int64)
@@ -92,7 +92,7 @@ def joined(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def critics_stacked(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Evaluate all critics in one batched product a layer, norms' scale and shift inside."""
+    """Evaluate all critics in one batched product per layer, with the norms' scale and shift."""
     model, weights = _taken_apart(model)
     members = sum(name.startswith('critic_') and name.endswith('_seen') for name in weights)
     layers = 1 + max(
@@ -141,7 +141,7 @@ VARIANTS: dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]] = {
 
 
 def _taken_apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]:
-    """Copy a model, with its weights aside."""
+    """Copy a model without its weights, and return both."""
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
     weights = {
@@ -151,7 +151,7 @@ def _taken_apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]:
 
 
 def _put_together(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
-    """Give a model its weights back, and check it."""
+    """Add the weights to a model again, and check it."""
     model.graph.initializer.extend(
         numpy_helper.from_array(np.ascontiguousarray(value), name)
         for name, value in weights.items())
@@ -166,12 +166,12 @@ def _keep_nodes(model: onnx.ModelProto, keep: Callable[[onnx.NodeProto], bool]) 
 
 
 def _nodes(lines: str) -> list[onnx.NodeProto]:
-    """Read nodes in ONNX's text form."""
+    """Parse nodes in ONNX's text format."""
     return list(parser.parse_graph(f'lines (float[1] none) => (float[1] none) {{{lines}}}').node)
 
 
 def _with_branches(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
-    """List a graph and its branches: that of several candidates, then that of one."""
+    """List a graph and its branches: for several candidates, then for one."""
     return [graph] + [
         attribute.g for node in graph.node for attribute in node.attribute
         if attribute.HasField('g')]

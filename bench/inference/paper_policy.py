@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Policies of the paper's size, untrained, written by the trainer's own exporter.
+Untrained policies of the paper's size, written by the trainer's exporter.
 
-How long a policy takes does not depend on what it has learned. Sizes are those of cube-single in
-chunks of 5: 28 observations, 5 actions, actor and both critics 4 x 512.
+The inference time does not depend on training. Sizes are those of cube-single with chunks of 5:
+28 observations, 5 actions, actor and both critics 4 x 512.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ HIDDEN = (512, 512, 512, 512)
 @dataclass(frozen=True)
 class PaperPolicy:
     """
-    A policy's networks, and the file made of them.
+    Networks of a policy, and its file.
 
     :param agent: The networks.
     :param path: The policy file.
@@ -59,7 +59,7 @@ def write_policy(
     """
     Make a policy, and compare its file with PyTorch as an export does.
 
-    :param folder: Where to.
+    :param folder: Folder for the file.
     :param evaluations: Euler steps of a flow policy, unrolled in its graph; None for a drifting
         field policy, which evaluates its network once.
     :param hidden: Widths of the hidden layers.

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One policy, run by several runtimes on the same observations and noise."""
+"""Several runtimes for one policy, on the same observations and noise."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ INPUTS = 256
 
 class Inputs:
     """
-    Observations within the data's range, and noise, the same for all that are compared.
+    Observations within the range of the data, and noise, shared by all runtimes.
 
-    :param policy: Whose sizes they have.
-    :param candidates: Noise vectors a call.
+    :param policy: Policy that determines the sizes.
+    :param candidates: Noise vectors per call.
 
     :ivar observations: Shape (INPUTS, obs_dim), float32.
     :ivar noise: Shape (INPUTS, candidates, chunk), float32.
     """
 
     def __init__(self, policy: OnnxPolicy, candidates: int) -> None:
-        """Draw them."""
+        """Draw observations and noise."""
         generator = np.random.default_rng(0)
         low, high = (
             np.concatenate([getattr(member, bound) for member in policy.spec.observation])
@@ -60,7 +60,7 @@ class Inputs:
 
 
 def onnx_answer(policy: OnnxPolicy, inputs: Inputs) -> Answer:
-    """Answer as the node does; the actions have the shape (horizon, act_dim)."""
+    """Return inference as in the node; the actions have the shape (horizon, act_dim)."""
     act, observations, noise = policy.act, list(inputs.observations), list(inputs.noise)
     return lambda i: act(observations[i % INPUTS], noise[i % INPUTS]).actions
 
@@ -73,7 +73,7 @@ def quantise(path: Path) -> Path:
 
 
 class _Chooser(nn.Module):
-    """What the agent does when it acts, as a module of its own."""
+    """Action selection of the agent as a module."""
 
     def __init__(self, agent: Agent) -> None:
         super().__init__()
@@ -85,20 +85,20 @@ class _Chooser(nn.Module):
 
 def torch_answers(agent: Agent, inputs: Inputs, compiled: bool) -> dict[str, Answer]:
     """
-    Answer with PyTorch: eager, TorchScript, and compiled where asked.
+    Return inference with PyTorch: eager, TorchScript and, if requested, compiled.
 
-    From numpy to numpy, as a node would have to: the conversions share memory.
+    From numpy to numpy, as a node requires: the conversions share memory.
 
     :param agent: The networks.
-    :param compiled: Whether torch.compile is there too; it takes seconds a shape.
-    :raises training.learning.networks.layers.CompileError: Where there is no compiler.
+    :param compiled: Whether to add torch.compile, which takes seconds per shape.
+    :raises training.learning.networks.layers.CompileError: If there is no compiler.
     """
     chooser = _Chooser(agent).eval().requires_grad_(False)
     example = (
         torch.from_numpy(inputs.observations[0]), torch.from_numpy(inputs.noise[0]))
     with torch.inference_mode(), warnings.catch_warnings():
-        # The sizes are constants of the trace, as they are to be; and it is to be replaced by
-        # torch.compile one day, which is measured too.
+        # The sizes are intended constants of the trace. TorchScript is deprecated in favour of
+        # torch.compile, which is measured too.
         warnings.simplefilter('ignore')
         traced = torch.jit.freeze(torch.jit.trace(chooser, example, check_trace=False))
     functions = {'torch eager': chooser, 'torchscript': traced}
@@ -119,5 +119,5 @@ def _torch_answer(function: Callable[..., torch.Tensor], inputs: Inputs) -> Answ
 
 
 def execution(threads: int, spinning: bool = False) -> ExecutionSettings:
-    """Run on so many threads."""
+    """Return settings with a number of threads."""
     return ExecutionSettings(threads=threads, spinning=spinning)

@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The update of the paper's release as one JAX program, written anew for timing alone.
+Reimplementation of the update in the paper's release as one JAX program, for timing only.
 
-Same networks, batch, losses and passes as the release makes them: the critics are asked for the
-value of every generated chunk although that loss has weight zero, and their layers' norms stand
-between the products. Initial weights and data are random; what an update costs does not depend on
-them. Sizes come from a :class:`training.config.TrainConfig`.
+Networks, batch, losses and passes are those of the release: the critics evaluate every generated
+chunk although that loss has weight zero, and their layer norms are between the products. Initial
+weights and data are random, which does not affect the time of an update. Sizes come from a
+:class:`training.config.TrainConfig`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import optax
 from training.config import TrainConfig
 
 Arrays = Any
-# A self-distance is moved this far away.
+# Offset that excludes distances of a chunk to itself.
 FAR = 100.0
 
 
@@ -44,11 +44,11 @@ def make_update(
     Make a learner.
 
     :param config: Sizes and weights.
-    :param improving: Whether the top-K drift is in the loss.
-    :param observation: Numbers in an observation.
-    :param action: Numbers in an action.
-    :returns: Takes an update on observations (B, observation), chunks (B, horizon * action), next
-        observations, rewards (B,), masks (B,) and which chunks are valid (B,), and waits for it.
+    :param improving: Whether the loss has the top-K drift.
+    :param observation: Size of an observation.
+    :param action: Size of an action.
+    :return: Makes an update on observations (B, observation), chunks (B, horizon * action), next
+        observations, rewards (B,), masks (B,) and validity of chunks (B,), and waits for it.
     """
     size = action * config.horizon
     optimiser = optax.adam(config.learning_rate)

@@ -12,26 +12,26 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-How well the policy node holds its period, beside the least that the machine could do.
+Period, latency and missed ticks of the policy node, compared with the machine's lower bounds.
 
     python -m bench.loop --json bench/results/loop.json
     python -m bench.loop --quick
 
-The node runs as a process of its own, as with ``ros2 run dfp_ros policy_node``, with an untrained
-policy of the paper's size (or ``--policy``) that is asked at every tick; a robot in a process of
-its own publishes a JointState at the same rate and takes the commands. Beside it, in the same run:
+The node runs in its own process, as with ``ros2 run dfp_ros policy_node``, with an untrained
+policy of the paper's size (or ``--policy``) that is asked at every tick; a robot in another
+process publishes a JointState at the same rate and takes the commands. In the same run:
 
-* *timer*: a node with a timer that publishes the same message and does nothing else, in the same
+* *timer*: a node whose timer publishes the same message and does nothing else, in the same
   executor and scheduling class, half of its time before the node's and half after;
-* *listener*: the same, which also takes the observations and does nothing with them;
-* *sleep*: a loop on ``clock_nanosleep`` with absolute deadlines, as cyclictest does it, all along.
+* *listener*: the same, which also takes the observations without using them;
+* *sleep*: a loop on ``clock_nanosleep`` with absolute deadlines, like cyclictest, all the time.
 
-*period* is the error of the time between two commands, *wakeup* is from a tick's deadline to its
-beginning. *observation* is from the stamp of the newest observation to the command; the wait for
-the next deadline, up to a period, is in it. *deadline* is from the deadline to the command, and
-*reception* from the stamp to the command's arrival at the robot. A tick is missed as
-:class:`dfp_ros.node.loop.statistics.LoopStatistics` has it. The goals at the end are printed, and
-not enforced; the exit status is 1 where something could not be measured.
+*period* is the error of the time between two commands, *wakeup* the time from a tick's deadline to
+its start. *observation* is the time from the stamp of the newest observation to the command, which
+includes the wait for the next deadline, up to a period. *deadline* is the time from the deadline
+to the command, and *reception* from the stamp to the command's arrival at the robot. Missed ticks
+are defined as in :class:`dfp_ros.node.loop.statistics.LoopStatistics`. The goals at the end are
+printed, not enforced; the exit status is 1 if a measurement failed.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ _SHOWN = (('period', 'period_error'), ('wakeup', 'wakeup'), ('inference', 'infer
           ('deadline', 'deadline_to_command'), ('observation', 'observation_to_command'),
           ('reception', 'observation_to_reception'))
 _SWAPS = 1.0  # s between two
-_DISTURBED = 0.05  # cores that others may use before it is said
+_DISTURBED = 0.05  # use of other processes, in cores, that is reported
 
 
 def swap(policies: Sequence[Path]) -> Callable[[int, float], None]:
-    """Make what swaps policies every second, until its time is over."""
+    """Return a function that swaps policies every second for some time."""
     def until(domain: int, end: float) -> None:
         with Peer(domain) as peer:
             for path in itertools.cycle(policies):
@@ -88,7 +88,7 @@ def swap(policies: Sequence[Path]) -> Callable[[int, float], None]:
 def measure(
         cell: Cell, condition: Condition, model: onnx.ModelProto,
         spec: PolicySpec) -> list[dict[str, Any]]:
-    """Measure the node and its floors under one condition; rows of figures."""
+    """Measure the node and its lower bounds under one condition; return the rows."""
     policies = [
         write_variant(model, spec, cell.folder / f'{name}.onnx', condition.rate)
         for name in ('a', 'b')]
@@ -128,16 +128,16 @@ def measure(
 
 
 def write_paper_policy(folder: Path) -> Path:
-    """Write the policy that is measured where none is named; it takes the trainer."""
+    """Write the policy that is measured if none is given; it needs the trainer."""
     from bench.inference.paper_policy import write_policy
     return write_policy(folder).path
 
 
 def parameter(text: str) -> tuple[str, str]:
     """
-    Read a parameter of the command line, as ROS has it.
+    Parse a ROS parameter of the command line.
 
-    :raises argparse.ArgumentTypeError: Where it is none.
+    :raises argparse.ArgumentTypeError: If it is malformed.
     """
     name, sign, value = text.partition(':=')
     if not sign or not name:
@@ -146,7 +146,7 @@ def parameter(text: str) -> tuple[str, str]:
 
 
 def line(row: dict[str, Any]) -> str:
-    """Put a row's figures on a line of the table."""
+    """Format a row of the table."""
     figures = [
         '/'.join(f'{row[key][point]:.0f}' for point in ('p50_us', 'p99_us', 'p99.9_us'))
         if key in row else '' for _, key in _SHOWN]
@@ -155,18 +155,18 @@ def line(row: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a table and what became of the goals, and write the same as JSON where asked."""
+    """Print a table and the goals, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--policy', type=Path, help='instead of an untrained one')
-    made.add_argument('--candidates', type=int, default=1, help='chunks that the policy draws')
+    made.add_argument('--policy', type=Path, help='policy to measure (default: an untrained one)')
+    made.add_argument('--candidates', type=int, default=1, help='candidates per chunk')
     made.add_argument(
         '--parameter', nargs='+', default=[], metavar='NAME:=VALUE', type=parameter,
-        help='more parameters of the node, for example realtime.rehearsal:=1000')
-    made.add_argument('--seconds', type=float, help='of the node, each (default: 60, quick: 2)')
-    made.add_argument('--quick', action='store_true', help='the shape of it in under a minute')
+        help='additional node parameter, for example realtime.rehearsal:=1000')
+    made.add_argument('--seconds', type=float, help='of each measurement (default: 60, quick: 2)')
+    made.add_argument('--quick', action='store_true', help='quick run of under a minute')
     made.add_argument('--only', nargs='+', default=[], metavar='TEXT', help=(
-        'conditions whose names have one of these texts, for example "200 Hz, none"'))
-    made.add_argument('--json', type=Path, help='write the figures there')
+        'only conditions whose names contain one of these texts, for example "200 Hz, none"'))
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
     asked = made.parse_args(arguments)
     plan = quick(asked.seconds or 2) if asked.quick else full(asked.seconds or 60)
     plan = [each for each in plan
@@ -193,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 rows += measure(cell, condition, model, spec)
             except (RuntimeError, TimeoutError) as error:
-                # The others are worth having all the same.
+                # The other conditions are measured nevertheless.
                 print(f'failed: {error}', file=sys.stderr, flush=True)
                 failed.append(str(condition))
     goals = judge(rows)

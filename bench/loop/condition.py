@@ -11,35 +11,35 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the loop is measured under, and for how long."""
+"""Conditions of the loop benchmark."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: What else the machine has to do: the load processes of each.
+#: Load processes of each kind of load.
 LOADS = {
     'none': (), 'one core busy': ('busy',), 'both cores busy': ('busy', 'busy'),
     'memory': ('memory',), 'swaps': (), 'images': ('images',)}
 
-#: How long before a tick at 200 Hz the node wakes up, and rehearses it, in us.
+#: Lead in us of the early wake-up, and of the warm-up step, before a tick at 200 Hz.
 EARLY, REHEARSAL = 400, 2000
 
 
 @dataclass(frozen=True)
 class Condition:
     """
-    One measurement.
+    Condition of one measurement.
 
     :param rate: Hz.
     :param load: One of :data:`LOADS`.
-    :param fifo: Whether all that is measured, and the robot, has SCHED_FIFO.
-    :param trigger: ``timer``, or ``samples`` for a node that ticks as observations arrive.
-    :param early: Microseconds before a deadline at which the node wakes up; 0 for none.
-    :param rehearsal: Microseconds before a tick at which the node rehearses it; 0 for never.
-    :param seconds: How long the node is measured.
-    :param floor_seconds: How long the bare timer is, half before and half after.
-    :param listens: Whether a timer that takes observations is measured too, for a quarter of that.
+    :param fifo: Whether the measured processes and the robot have SCHED_FIFO.
+    :param trigger: ``timer``, or ``samples`` for a node that ticks when observations arrive.
+    :param early: Lead of the node's wake-up before a deadline in us; 0 for none.
+    :param rehearsal: Lead of the node's warm-up step before a tick in us; 0 for none.
+    :param seconds: Duration of the node's measurement.
+    :param floor_seconds: Duration of the bare timer's measurement, half before and half after.
+    :param listens: Whether a timer with observations is measured too, for a quarter of that.
     """
 
     rate: float
@@ -54,25 +54,25 @@ class Condition:
 
     @property
     def period(self) -> float:
-        """Return the time between two ticks, in ns."""
+        """Return the control period in ns."""
         return 1e9 / self.rate
 
     def facts(self) -> dict[str, str | float | bool]:
-        """List what a row says of it."""
+        """Return the condition as keys of a row."""
         return {'rate': self.rate, 'load': self.load, 'fifo': self.fifo, 'trigger': self.trigger,
                 'early': self.early, 'rehearsal': self.rehearsal}
 
     def __str__(self) -> str:
-        """Name it."""
+        """Return the name of the condition."""
         return (f'{self.rate:g} Hz, {self.load}' + ', SCHED_FIFO' * self.fifo
                 + f', trigger {self.trigger}' * (self.trigger != 'timer')
                 + ', early' * bool(self.early) + ', rehearsed' * bool(self.rehearsal))
 
 
 def full(seconds: float) -> list[Condition]:
-    """List all conditions; with 60 s each they take some 17 minutes."""
+    """List all conditions; with 60 s each they take about 17 minutes."""
     floor = {'seconds': seconds, 'floor_seconds': seconds / 4}
-    # With other loads than real-time loops have, half of it gives the shape.
+    # For loads other than those of real-time loops, half of the time is enough.
     short = {'seconds': seconds / 2, 'floor_seconds': seconds / 6}
     return [
         *(Condition(rate, **floor) for rate in (50, 100)),
@@ -90,7 +90,7 @@ def full(seconds: float) -> list[Condition]:
 
 
 def quick(seconds: float) -> list[Condition]:
-    """List those that show the shape of it."""
+    """List a few representative conditions."""
     floor = {'seconds': seconds, 'floor_seconds': seconds}
     return [
         Condition(200, **floor), Condition(1000, **floor),

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the control loop is to keep, and whether it did; nothing here asserts anything."""
+"""Goals of the control loop, and their evaluation; nothing is asserted."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ MISSED_1000, MISSED_BUSY = 1 / 1000, 1 / 2000
 
 def judge(rows: Sequence[Row]) -> list[Row]:
     """
-    Compare the node with its goals, each beside the bare timer of the same run.
+    Compare the node with its goals, relative to the bare timer of the same run.
 
-    :param rows: What was measured; goals about what was not are left out.
-    :return: For each, what it is, what was ``found``, the ``limit``, and whether it is ``met``.
+    :param rows: Measurements; goals without a measurement are left out.
+    :return: Name, ``found`` value, ``limit`` and whether it is ``met``, for each goal.
     """
     goals = []
 
@@ -83,7 +83,7 @@ def judge(rows: Sequence[Row]) -> list[Row]:
 
 
 def describe(goal: Row) -> str:
-    """Put a goal and what became of it on a line."""
+    """Format a goal and its result."""
     beside = ', '.join(
         f'{key} {value:.5g}' for key, value in goal.items()
         if key not in ('goal', 'found', 'limit', 'met'))
@@ -94,17 +94,17 @@ def describe(goal: Row) -> str:
 def _find(
         rows: Sequence[Row], kind: str, rate: float, load: str = 'none', fifo: bool = False,
         trigger: str = 'timer', early: int = 0, rehearsal: int = 0) -> Row | None:
-    """Find the row of a condition."""
+    """Return the row of a condition."""
     wanted = {'kind': kind, 'rate': rate, 'load': load, 'fifo': fifo, 'trigger': trigger,
               'early': early, 'rehearsal': rehearsal}
     return next((row for row in rows if wanted.items() <= row.items()), None)
 
 
 def _share_missed(row: Row) -> float:
-    """Divide what was missed by what there was to do."""
+    """Return the fraction of missed ticks."""
     return float(row['missed'] / (row['ticks'] + row['missed']))
 
 
 def _above_inference(row: Row, what: str) -> float:
-    """Subtract the p99 of inference, in us."""
+    """Return a p99 less that of inference, in us."""
     return float(row[what]['p99_us'] - row['inference']['p99_us'])

@@ -28,25 +28,25 @@ _SET_DEATH_SIGNAL = 1  # from sys/prctl.h
 
 
 def end_with_parent() -> None:
-    """Have this process killed when the one that started it ends, however that ends."""
+    """Have this process killed when its parent ends for any reason."""
     ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def stay_busy() -> None:
-    """Compute for ever."""
+    """Compute forever."""
     while True:
         pass
 
 
 def stream() -> None:
-    """Copy memory for ever."""
+    """Copy memory forever."""
     source, target = np.ones(_BUFFER // 8), np.empty(_BUFFER // 8)
     while True:
         np.copyto(target, source)
 
 
 def publish_images() -> None:
-    """Publish images at their rate."""
+    """Publish images at a rate."""
     import rclpy
     from rclpy.node import Node
     from rclpy.serialization import serialize_message

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The policy node as it is run, with the times of its ticks kept; a process of bench/loop."""
+"""Policy node with recorded tick times; a process of bench/loop."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ from dfp_ros.node.ros.qos import SENSOR_QOS
 
 
 class Commands(CommandPublishers):
-    """Knows what it sent last, and when."""
+    """Command publishers that store the last command and its time."""
 
     sent: tuple[float, Decision] | None = None
 
     def send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
-        """Send, and look at the clock."""
+        """Send, and store the time."""
         super().send(loop, decision, stamp)
         self.sent = time.monotonic_ns(), decision
 
 
 def keep_times(record: Record) -> None:
-    """Have the node that is made next keep the times of its ticks."""
-    # What stamps count from: both clocks are slewed alike.
+    """Have the next node record the times of its ticks."""
+    # Offset of the stamps; both clocks are slewed alike.
     epoch = time.time_ns() - time.monotonic_ns()
 
     class TimedTicker(Ticker):
-        """Writes a row a tick."""
+        """Ticker that records a row per tick."""
 
         def tick(self, now: int, samples: Mapping[str, Sample]) -> None:
-            """Tick, and write when and with what."""
+            """Tick, and record its times and command."""
             began = time.monotonic_ns()
             super().tick(now, samples)
             commands = self._commands
@@ -71,19 +71,19 @@ def keep_times(record: Record) -> None:
                     math.nan if decision.inference is None else decision.inference,
                     *decision.sent)
 
-    # The node is put together of what these names stand for.
+    # The node is composed from these names.
     names: Any = policy_node
     names.Ticker, names.CommandPublishers = TimedTicker, Commands
 
 
 def _next_deadline(ticker: Ticker) -> float:
-    """Ask the timer when it is due next, in ns; NaN where there is none."""
+    """Return the next deadline of the timer, in ns; NaN if there is none."""
     left = ticker._timer.time_left()
     return time.monotonic_ns() + 1e9 * left if math.isfinite(left) else math.nan
 
 
 def share_with_a_camera() -> None:
-    """Have a second node of this process take images, on the executor of the first."""
+    """Have a second node of this process receive images, on the same executor."""
     make = node_main.make_executor
 
     def make_with_camera(*args: Any) -> Any:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy file for the rate that is measured, and a robot that fits it."""
+"""Policy file for the measured rate, and a matching robot description."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dfp_ros.spec import METADATA_KEY, PolicySpec
 
 
 def write_variant(model: onnx.ModelProto, spec: PolicySpec, path: Path, rate: float) -> Path:
-    """Write a model as a policy that was trained for this rate, so that each tick may ask it."""
+    """Write a model as a policy trained for this rate, so that each tick may ask it."""
     text = json.loads(spec.to_json())
     text['name'], text['period'] = path.stem, 1 / rate
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(text)})
@@ -38,12 +38,12 @@ def write_variant(model: onnx.ModelProto, spec: PolicySpec, path: Path, rate: fl
 
 def write_robot(spec: PolicySpec, folder: Path) -> tuple[Path, Path]:
     """
-    Describe a robot that any policy fits, and what it publishes.
+    Describe a robot that fits any policy, with the message that it publishes.
 
     One JointState carries all observations, half of the numbers as positions and half as
     velocities; one Float64MultiArray takes all actions.
 
-    :return: The robot description, and the numbers of its JointState as JSON.
+    :return: Robot description, and the values of its JointState as JSON.
     """
     fields, message = _observations(spec)
     places = {name: range(place.start, place.stop) for name, place in spec.action_slices.items()}
@@ -66,7 +66,7 @@ def write_robot(spec: PolicySpec, folder: Path) -> tuple[Path, Path]:
 
 
 def _observations(spec: PolicySpec) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Lay observations out in a JointState, each at the middle of the training data."""
+    """Lay the observations out in a JointState, each at the middle of the training data."""
     values: dict[str, list[float]] = {'position': [], 'velocity': []}
     fields = []
     for field in spec.observation:
@@ -83,7 +83,7 @@ def _observations(spec: PolicySpec) -> tuple[list[dict[str, Any]], dict[str, Any
 
 
 def parameters(**values: Any) -> Iterator[str]:
-    """Write ROS parameters for a command line."""
+    """Format ROS parameters for a command line."""
     yield '--ros-args'
     for name, value in values.items():
         yield from ('-p', f'{name}:={value}')

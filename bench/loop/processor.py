@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Who used the processor: processes that are measured, and all the others."""
+"""Processor usage of the measured processes and of all others."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from pathlib import Path
 import time
 
 _LIBC = ctypes.CDLL(None)
-# Of the numbers in the first line of /proc/stat: idle and waiting; what guests take is in others.
+# Columns in the first line of /proc/stat: idle and iowait; guest time is part of user time.
 _IDLE, _STOLEN, _COUNTED = (3, 4), 7, 8
 
 
 @dataclass(frozen=True)
 class Use:
     """
-    Use of the processor between two moments.
+    Processor usage between two times.
 
-    :param own: Seconds of each process that is watched, all of its threads.
-    :param others: Cores that other processes and the system kept busy, on average; to a few
+    :param own: Processor time of each measured process in s, with all its threads.
+    :param others: Average number of cores used by other processes and the system, to a few
         hundredths.
-    :param stolen: Cores that the host of a virtual machine gave to somebody else.
+    :param stolen: Number of cores that the hypervisor gave to other guests.
     """
 
     own: tuple[float, ...]
@@ -45,20 +45,20 @@ class Use:
 
 class Meter:
     """
-    Measures from its making on.
+    Meter of processor usage since its creation.
 
-    :param processes: Processes that are watched, by number.
-    :raises OSError: Where one of them is not there.
+    :param processes: Process ids.
+    :raises OSError: If one of them does not exist.
     """
 
     def __init__(self, processes: Sequence[int]) -> None:
-        """Look at the clocks."""
+        """Read the initial values."""
         self._clocks = [_clock(process) for process in processes]
         self._before = self._read()
         self._begin = time.monotonic()
 
     def read(self) -> Use:
-        """Tell what was used until now."""
+        """Return the usage since creation."""
         seconds = time.monotonic() - self._begin
         (own, busy, stolen), (own_before, busy_before, stolen_before) = self._read(), self._before
         taken = tuple(now - before for now, before in zip(own, own_before, strict=True))
@@ -67,7 +67,7 @@ class Meter:
             (stolen - stolen_before) / seconds)
 
     def _read(self) -> tuple[list[float], float, float]:
-        """Read the clocks of the processes, and of the machine in seconds."""
+        """Read the processor time of the processes, and of the machine in s."""
         own = [time.clock_gettime(clock) for clock in self._clocks]
         counts = Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:_COUNTED + 1]
         seconds = [int(count) / os.sysconf('SC_CLK_TCK') for count in counts]
@@ -77,7 +77,7 @@ class Meter:
 
 
 def _clock(process: int) -> int:
-    """Find the clock that counts the processor time of a process and all of its threads."""
+    """Return the clock of the processor time of a process with all its threads."""
     clock = ctypes.c_int()
     error = _LIBC.clock_getcpuclockid(process, ctypes.byref(clock))
     if error:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Rows of numbers that one process writes while another one reads them."""
+"""Shared-memory table of numbers, written by one process and read by another."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from dfp_ros.core.files.atomic import atomic_path
 #: looked up), the stamp of the newest observation, and the seconds of inference. The numbers of
 #: the command follow, by which the robot knows it again.
 BEGAN, SENT, NEXT_DEADLINE, STAMP, INFERENCE, COMMAND = range(6)
-#: What the robot writes: when a command arrived; the numbers of the command follow.
+#: Columns of the robot: arrival of a command; the numbers of the command follow.
 ARRIVED, ARRIVED_COMMAND = range(2)
 
 
 class Record:
     """
-    A table in shared memory, made and touched beforehand: to write a row takes a microsecond.
+    Preallocated table in shared memory, in which writing a row takes a microsecond.
 
-    Whoever writes may be killed; what it wrote is there.
+    If the writer is killed, its rows remain.
 
-    :param path: The file, in a folder that is in memory.
-    :param columns: Numbers in a row; the first of a written row is not zero.
-    :param capacity: How many rows there is room for; what comes later is left out.
+    :param path: The file, in a folder in memory.
+    :param columns: Columns of a row; the first of a written row is not zero.
+    :param capacity: Largest number of rows; further ones are dropped.
     """
 
     def __init__(self, path: Path, columns: int, capacity: int) -> None:
@@ -53,16 +53,16 @@ class Record:
         self._count = 0
 
     def add(self, *values: float) -> None:
-        """Write a row; columns that are not given are zero."""
+        """Write a row; missing columns are zero."""
         if self._count < len(self._rows):
-            # The first column last: it says that the row is there.
+            # The first column is written last: it marks the row as complete.
             self._rows[self._count, 1:len(values)] = values[1:]
             self._rows[self._count, 0] = values[0]
             self._count += 1
 
 
 def read(path: Path) -> NDArray[np.float64]:
-    """Read the rows that were written so far, shape (rows, columns); none without a file."""
+    """Read the rows written so far, shape (rows, columns); none without a file."""
     if not path.exists():
         return np.empty((0, COMMAND))
     rows = np.load(path, mmap_mode='r')
@@ -70,5 +70,5 @@ def read(path: Path) -> NDArray[np.float64]:
 
 
 def room(rate: float, seconds: float) -> int:
-    """Tell how many rows a process needs that ticks so often for so long, with time to spare."""
+    """Return the capacity needed at a rate for a duration, with a margin."""
     return math.ceil(rate * (seconds + 60))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A synthetic robot: stamps and publishes observations, takes commands; of bench/loop."""
+"""Synthetic robot that publishes stamped observations and takes commands; for bench/loop."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ from bench.common.sleep import sleep_until
 from bench.loop.record import ARRIVED_COMMAND, Record
 from dfp_ros.node.ros.node_main import run_node
 
-# Where a serialised message that begins with a header has its stamp: after what says how it is
-# serialised, four bytes.
+# Offset of the stamp in a serialised message that begins with a header: after the encapsulation
+# header of four bytes.
 _STAMP = struct.Struct('<iI')
 _STAMP_AT = 4
 
 
 class Robot(Node):
     """
-    Publishes one JointState again and again, each stamped just before.
+    Publisher of one JointState at a rate, stamped just before each publication.
 
-    Messages go out and come in serialised, so that the robot costs little of the machine that it
-    shares with what is measured.
+    Messages are sent and received serialised, so that the robot takes little of the machine's
+    processor time.
 
-    :param record: Gets the arrivals of commands.
-    :param message: What it publishes.
-    :param period: Between two, in ns.
+    :param record: Table for the arrivals of commands.
+    :param message: The JointState.
+    :param period: Period in ns.
     """
 
     def __init__(self, record: Record, message: JointState, period: int) -> None:
-        """Join; publishing begins with :meth:`autostart`."""
+        """Create the topics; publishing starts with :meth:`autostart`."""
         super().__init__('robot')
         self._record = record
         self._content = bytearray(serialize_message(message))
@@ -66,14 +66,14 @@ class Robot(Node):
         self._thread = threading.Thread(target=self._publish)
 
     def autostart(self) -> bool:
-        """Begin to publish."""
+        """Start to publish."""
         gc.collect()
         gc.freeze()
         self._thread.start()
         return True
 
     def stop(self) -> None:
-        """Publish no more."""
+        """Stop to publish."""
         self._ended.set()
         self._thread.join()
 
@@ -84,7 +84,7 @@ class Robot(Node):
     def _publish(self) -> None:
         deadline = time.monotonic_ns()
         while not self._ended.is_set():
-            # What is over is left out.
+            # Missed deadlines are skipped.
             deadline += self._period * max(
                 1, (time.monotonic_ns() - deadline) // self._period + 1)
             sleep_until(deadline)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From the times of ticks to the rows of figures."""
+"""Summary rows of the loop benchmark, from the times of ticks."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from bench.loop import record
 Times = NDArray[np.float64]
 # Bins of the period's histogram: 10 us each, from 1 ms too short to 1 ms too long, and beyond.
 _BIN_US, _BINS = 10, 100
-# By how much of a period a tick may seem to begin before its deadline.
+# Fraction of a period by which a tick may seem to begin before its deadline.
 _NOISE = 0.01
 
 
 @dataclass(frozen=True)
 class Stretch:
     """
-    What a process did in a stretch of time.
+    Measurement of a process in a time interval.
 
-    :param ticks: Rows of its record, see :mod:`loop_record`.
-    :param cpu: Seconds of the processor that the process took, all of its threads.
-    :param others: Cores that what has nothing to do with the measurement kept busy.
-    :param stolen: Cores that the host of a virtual machine gave to somebody else.
+    :param ticks: Rows of its record, see :mod:`bench.loop.record`.
+    :param cpu: Processor time of the process in s, with all its threads.
+    :param others: Number of cores used by unrelated processes.
+    :param stolen: Number of cores that the hypervisor gave to other guests.
     """
 
     ticks: Times
@@ -53,7 +53,7 @@ class Stretch:
 def stretch(
         rows: Times, begin: float, end: float, cpu: float, others: float = 0.0,
         stolen: float = 0.0) -> Stretch:
-    """Cut out of a record what began between two times, in ns."""
+    """Return the ticks of a record that began between two times, in ns."""
     within = (rows[:, record.BEGAN] >= begin) & (rows[:, record.BEGAN] < end)
     return Stretch(rows[within], cpu, others, stolen)
 
@@ -62,17 +62,17 @@ def summarise(
         stretches: Sequence[Stretch], period: float, arrivals: Times | None = None,
         timed: bool = True) -> dict[str, Any]:
     """
-    Summarise what one process did, in one stretch or in several.
+    Summarise the measurement of a process over one or more intervals.
 
-    ``period_error`` is that of the time between two commands, in which the jitter of inference is,
-    and ``tick_period_error`` of that between the beginnings of two ticks. A tick is ``missed`` as
-    the node itself counts it: each one belongs to the last deadline before it, and deadlines
-    without a tick are missed. Other definitions follow from ``wakeup``, the time from a deadline
+    ``period_error`` is the error of the time between two commands, which includes the jitter of
+    inference, and ``tick_period_error`` that of the time between the starts of two ticks. Missed
+    ticks are counted as in the node: each tick belongs to the last deadline before it; deadlines
+    without a tick are ``missed``. Other definitions follow from ``wakeup``, the time from deadline
     to its tick.
 
-    :param stretches: What it did; there is a tick in each.
-    :param period: Time between two ticks, in ns.
-    :param arrivals: Rows of the robot's record; None where nothing is sent.
+    :param stretches: The intervals, each with at least one tick.
+    :param period: Control period in ns.
+    :param arrivals: Rows of the robot's record; None if nothing is sent.
     :param timed: Whether ticks have deadlines.
     """
     ticks = np.concatenate([each.ticks for each in stretches])
@@ -99,7 +99,7 @@ def summarise(
         row['observation_to_command'] = distribution(
             (asked[:, record.SENT] - asked[:, record.STAMP]) / 1e9)
         if timed:
-            # What is left when the observation's wait for its deadline does not count.
+            # Remainder without the observation's wait for the deadline.
             taken = np.concatenate([
                 (each.ticks[:, record.SENT] - each.ticks[:, record.BEGAN])[1:]
                 for each in stretches])
@@ -120,10 +120,10 @@ def summarise(
 
 def wakeups(ticks: Times, period: float) -> Times:
     """
-    Find how long after its deadline each tick but the first began, shape (ticks - 1,), in ns.
+    Return the latency of each tick but the first in ns, shape (ticks - 1,).
 
-    The deadline is what the timer named after the tick before. Where nothing named any, the tick
-    that came earliest in its period is taken for punctual.
+    The deadline is that of the timer after the previous tick. If it was not recorded, the tick
+    that came earliest in its period is assumed to be punctual.
     """
     began, due = ticks[1:, record.BEGAN], _due_next(ticks, period)
     if due is not None:
@@ -133,12 +133,12 @@ def wakeups(ticks: Times, period: float) -> Times:
 
 
 def _due_next(ticks: Times, period: float) -> Times | None:
-    """Find the deadline after each tick; None where nothing named them."""
+    """Return the deadline after each tick; None if none was recorded."""
     named = ticks[:, record.NEXT_DEADLINE]
     if not np.isfinite(named).all():
         return None
-    # Deadlines are whole periods apart, and were named a little too early where the process was
-    # kept from running between two looks at the clock.
+    # Deadlines are whole periods apart, and were recorded slightly too early if the process was
+    # preempted between two reads of the clock.
     offset = (named - named[0] + period / 2) % period - period / 2
     first = named[0] + np.median(offset)
     return first + np.round((named - first) / period) * period
@@ -146,10 +146,10 @@ def _due_next(ticks: Times, period: float) -> Times | None:
 
 def arrival_times(ticks: Times, arrivals: Times) -> Times:
     """
-    Find when the robot had each tick's command, in ns; NaN where it did not get it.
+    Return when the robot received each tick's command, in ns; NaN if it did not.
 
-    The same command may be sent twice, as noise starts again after a swap: what arrives first
-    after the tick began is its own.
+    The same command may be sent twice, because the noise restarts after a swap: the first arrival
+    after the start of the tick belongs to it.
     """
     when: dict[bytes, list[float]] = {}
     for row in arrivals:
@@ -164,17 +164,17 @@ def arrival_times(ticks: Times, arrivals: Times) -> Times:
 
 
 def _missed(ticks: Times, period: float) -> int:
-    """Count the deadlines without a tick."""
+    """Return the number of deadlines without a tick."""
     began, due = ticks[:, record.BEGAN], _due_next(ticks, period)
     offset = (began - began[0] + period / 2) % period
     grid = began[0] + offset.min() if due is None else due[0]
-    # The last deadline before each, or right after it: two clocks were looked at.
+    # The last deadline before each tick, or right after it, because there are two clocks.
     first, last = np.floor((began[[0, -1]] - grid) / period + _NOISE)
     return int(last - first) + 1 - len(ticks)
 
 
 def _histogram(microseconds: Times) -> dict[str, list[float]]:
-    """Count periods by what they are too long; the first and the last bin are open."""
+    """Return the histogram of period errors; the first and the last bin are open."""
     edges = np.arange(-_BINS, _BINS + 1) * _BIN_US
     counts = np.histogram(microseconds.clip(edges[0], edges[-1]), edges)[0]
     return {'edges_us': edges.tolist(), 'counts': counts.tolist()}

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The processes of one measurement: robot, witness, load, and in turn what is measured."""
+"""Processes of one measurement: robot, reference loop, load, and each measured process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bench.loop.rows import Stretch, stretch, Times
 from dfp_ros.node.ros.domain import free_domain
 from testing.ros_processes import NodeProcess
 
-#: Ticks and seconds after the start that are not measured.
+#: Ticks and seconds after the start that are excluded.
 _FIRST_TICKS, SETTLE = 5, 0.5
 _START_TIMEOUT = 60.0
 _FIRST = os.sched_param(REAL_TIME['realtime.priority'])
@@ -41,13 +41,13 @@ _FIRST = os.sched_param(REAL_TIME['realtime.priority'])
 @dataclass(frozen=True)
 class Cell:
     """
-    What all measurements have in common.
+    Configuration shared by all measurements.
 
-    :param folder: In memory; records are made there.
+    :param folder: Folder in memory for the records.
     :param robot: The robot description.
-    :param message: What the robot publishes, as JSON.
-    :param command: Numbers of a command.
-    :param parameters: Of the node, besides those that the condition sets.
+    :param message: The robot's message, as JSON.
+    :param command: Size of a command.
+    :param parameters: Node parameters besides those of the condition.
     """
 
     folder: Path
@@ -59,17 +59,17 @@ class Cell:
 
 class Scene:
     """
-    A robot that publishes, a loop that sleeps, a load; in a ROS domain of its own.
+    Robot that publishes, loop that sleeps, and load, in a separate ROS domain.
 
-    The robot's rate is a trifle higher than what is measured: the time from an observation to the
-    next tick takes on all values. Where ticks follow observations it is the same.
+    The robot's rate is slightly higher than the measured one, so that the time from an observation
+    to the next tick takes all values. If observations trigger the ticks, it is the same.
 
-    :param cell: What all measurements have in common.
-    :param condition: What is measured.
+    :param cell: Shared configuration.
+    :param condition: The condition.
     """
 
     def __init__(self, cell: Cell, condition: Condition) -> None:
-        """Name the records; see :meth:`__enter__`."""
+        """Name the records; :meth:`__enter__` starts the processes."""
         self._cell, self._condition = cell, condition
         self._domain = free_domain()
         self._stack = contextlib.ExitStack()
@@ -79,7 +79,7 @@ class Scene:
         self._window: tuple[float, float, Use] | None = None
 
     def __enter__(self) -> Scene:
-        """Start the robot, the witness and the load."""
+        """Start the robot, the reference loop and the load."""
         condition, cell = self._condition, self._cell
         sweep = 1e9 * max(1.0, condition.seconds / 6)
         period = condition.period if condition.trigger == 'samples' else (
@@ -103,7 +103,7 @@ class Scene:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End all."""
+        """End all processes."""
         self._stack.close()
 
     def measure_timer(self, seconds: float, listens: bool = False) -> Stretch:
@@ -117,9 +117,9 @@ class Scene:
         """
         Measure the policy node.
 
-        :param policy: What it runs.
-        :param seconds: How long.
-        :param meanwhile: Called with the ROS domain and the time of time.monotonic when it has to
+        :param policy: The policy file.
+        :param seconds: Duration.
+        :param meanwhile: Called with the ROS domain and the time.monotonic() at which it must
             return; None to wait.
         """
         arguments: list[object] = ['--images'] * (self._condition.load == 'images')
@@ -131,20 +131,20 @@ class Scene:
         return self._measure('node', seconds, arguments, meanwhile)
 
     def witness(self) -> Stretch:
-        """Return what the sleeping loop did while something was measured, the last time."""
+        """Return the sleeping loop's measurement during the last measured interval."""
         assert self._window is not None, 'something was measured'
         begin, end, use = self._window
         return stretch(
             read(self._path('sleep')), begin, end, use.own[1], use.others, use.stolen)
 
     def arrivals(self) -> Times:
-        """Return what arrived at the robot."""
+        """Return the arrivals at the robot."""
         return read(self._path('robot'))
 
     def _measure(
             self, module: str, seconds: float, arguments: Iterable[object],
             meanwhile: Callable[[int, float], object] | None = None) -> Stretch:
-        """Run a process, and look at it once it runs well."""
+        """Run a process, and measure it after its start-up."""
         self._count += 1
         path = self._path(f'measured_{self._count}')
         with self._start(
@@ -152,7 +152,7 @@ class Scene:
                 *arguments) as process:
             wait_for(lambda: len(read(path)) > _FIRST_TICKS, process)
             if self._condition.fifo and module != 'node':
-                # The node asks for it by itself.
+                # The node requests it itself.
                 make_real_time(process)
             time.sleep(SETTLE)
             watched = [process, self._witness, *self._processes]
@@ -170,24 +170,24 @@ class Scene:
             if len(found.ticks) < 2:
                 raise RuntimeError(
                     f'{module}: found {len(found.ticks)} ticks in {seconds:g} s, expected '
-                    f'{seconds * self._condition.rate:.0f}; what it said:\n{process.output}')
+                    f'{seconds * self._condition.rate:.0f}; its output:\n{process.output}')
         path.unlink()
         return found
 
     def _path(self, name: str) -> Path:
-        """Name a record."""
+        """Return the file of a record."""
         return self._cell.folder / f'{self._domain}_{name}.npy'
 
     def _start(self, module: str, *arguments: object) -> NodeProcess:
-        """Start a module of this folder."""
+        """Start a module of this folder as a process."""
         return NodeProcess(f'bench.loop.{module}', self._domain, *map(str, arguments))
 
 
 def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
     """
-    Wait for what a process is to do first.
+    Wait for the start-up of a process.
 
-    :raises RuntimeError: Where it ends, or does not do it in time; with what it printed.
+    :raises RuntimeError: If it ends, or times out; with its output.
     """
     deadline = time.monotonic() + _START_TIMEOUT
     while not condition():
@@ -198,16 +198,16 @@ def wait_for(condition: Callable[[], object], process: NodeProcess) -> None:
 
 def make_real_time(process: NodeProcess) -> None:
     """
-    Give all threads of a process the priority that the node asks for; later ones inherit it.
+    Give all threads of a process the priority that the node requests; later ones inherit it.
 
-    :raises PermissionError: Where the system does not grant it.
+    :raises PermissionError: If the system denies it.
     """
     for thread in Path(f'/proc/{process.process.pid}/task').iterdir():
         os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, _FIRST)
 
 
 def grants_fifo() -> bool:
-    """Tell whether the system lets this user have real-time priority."""
+    """Tell whether the system grants this user real-time priority."""
     with contextlib.suppress(PermissionError):
         policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
         os.sched_setscheduler(0, os.SCHED_FIFO, _FIRST)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A loop that sleeps until absolute deadlines, by the C library; a process of bench/loop."""
+"""Loop that sleeps until absolute deadlines with clock_nanosleep; a process of bench/loop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dfp_ros.node.realtime.timer_slack import set_timer_slack
 
 
 def main() -> None:
-    """Run until a signal; deadlines that are over are left out, as a timer does."""
+    """Run until a signal; missed deadlines are skipped, as by a timer."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('record', type=Path)
     made.add_argument('--capacity', type=int, required=True)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A node with a timer that publishes a command, and nothing else; a process of bench/loop."""
+"""Node with a timer that only publishes a command; a process of bench/loop."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from dfp_ros.node.ros.qos import COMMAND_QOS, SENSOR_QOS
 
 class BareTimer(Node):
     """
-    The least that a node can do at a rate, in the executor that the policy node runs in.
+    Lower bound of a node at a rate, in the executor of the policy node.
 
-    :param record: Gets the times of its ticks.
+    :param record: Table for the times of its ticks.
     :param rate: Hz.
-    :param command: Numbers of a command.
-    :param listens: Whether it takes the observations too, and does nothing with them.
+    :param command: Size of a command.
+    :param listens: Whether it also receives the observations, without using them.
     """
 
     def __init__(self, record: Record, rate: float, command: int, listens: bool) -> None:
-        """Make the message, and what publishes it."""
+        """Create the message and its publisher."""
         super().__init__('bare_timer')
         self._record = record
         self._message = Float64MultiArray(data=[0.0] * command)
@@ -55,7 +55,7 @@ class BareTimer(Node):
         self._period = 1 / rate
 
     def autostart(self) -> bool:
-        """Begin to tick."""
+        """Start to tick."""
         self._timer = self.create_timer(
             self._period, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         gc.collect()
@@ -63,7 +63,7 @@ class BareTimer(Node):
         return True
 
     def stop(self) -> None:
-        """Tick no more."""
+        """Stop to tick."""
         self.destroy_timer(self._timer)
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ def main() -> int:
     made.add_argument('--rate', type=float, required=True, help='Hz')
     made.add_argument('--listen', action='store_true')
     asked = made.parse_args()
-    # The policy node asks for this by itself.
+    # The policy node requests this itself.
     set_timer_slack(1)
     record = Record(asked.record, COMMAND + asked.command, asked.capacity)
     return run_node(

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The pictures of the performance page, from the rows of the benchmarks."""
+"""Figures of the performance page, from the results of the benchmarks."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _LOOPS = {
     'sleep': ('clock_nanosleep', GREY, ':')}
 _LOADS = ('none', 'one core busy', 'both cores busy', 'memory', 'swaps', 'images')
 _CYCLE = (BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, GREY, 'black')
-# Those of the flows are many and alike; the page has them as bars.
+# The flow policies are many and similar; the page shows them as bars.
 _UNDRAWN = ('flow-1', 'flow-5', 'flow-100')
 _STYLES = tuple(zip(_CYCLE, ('-', '--', '-.', ':') * 2, strict=True))
 
 
 @contextmanager
 def _picture(path: Path, width: float, height: float, columns: int = 1) -> Iterator[Any]:
-    """Give axes, and write what is drawn on them."""
+    """Yield axes, and save the figure afterwards."""
     figure, axes = plt.subplots(1, columns, figsize=(width, height), layout='constrained')
     for each in np.atleast_1d(axes):
         each.spines[['top', 'right']].set_visible(False)
@@ -61,7 +61,7 @@ def _picture(path: Path, width: float, height: float, columns: int = 1) -> Itera
 def _tails(
         axes: Any, curves: Sequence[tuple[str, str, str, Row]], what: str,
         least: float = 1) -> None:
-    """Draw which fraction is slower than what, on logarithmic axes from so many us on."""
+    """Draw tail distributions on logarithmic axes, from a given time in us."""
     fewest = 1.0
     for label, color, line, found in curves:
         fractions, values = np.array(found['tail']).T
@@ -179,7 +179,7 @@ def draw_period(rows: Sequence[Row], path: Path) -> None:
 
 def _ranges(axes: Any, groups: Sequence[tuple[str, Sequence[tuple[str, Row, Row]]]]) -> None:
     """
-    Draw distributions in groups, each a line from p50 to p99.9, where the dot is.
+    Draw distributions in groups, each a line from p50 to p99.9, which the dot marks.
 
     :param groups: Names, and for each of their distributions: colour, row, distribution.
     """
@@ -200,7 +200,7 @@ def _ranges(axes: Any, groups: Sequence[tuple[str, Sequence[tuple[str, Row, Row]
 
 
 def _legend(axes: Any, entries: Sequence[tuple[str, str]]) -> None:
-    """Say above everything what the colours mean."""
+    """Draw the legend of the colours above everything."""
     handles = [plt.Line2D([], [], color=color, marker='o', label=name) for name, color in entries]
     axes.figure.legend(handles=handles, fontsize=8.5, frameon=False, ncols=min(4, len(entries)),
                        loc='outside upper center')
@@ -227,7 +227,7 @@ def draw_load(rows: Sequence[Row], path: Path) -> None:
 
 
 def draw_wakeup(rows: Sequence[Row], path: Path) -> None:
-    """Compare ways of waking up, with as little slack as can be."""
+    """Compare ways of waking up, with the smallest timer slack."""
     rates = list(dict.fromkeys(row['rate'] for row in rows))
     ways = dict(zip(dict.fromkeys(row['way'] for row in rows), _CYCLE, strict=False))
     with _picture(path, 9.5, 3.9, len(rates)) as axes:
@@ -247,13 +247,13 @@ def draw_wakeup(rows: Sequence[Row], path: Path) -> None:
 @dataclass(frozen=True)
 class Figure:
     """
-    A picture of the page.
+    Figure of the page.
 
-    :param section: Where it belongs.
-    :param source: The benchmark whose rows it is drawn from.
-    :param name: Of its file, without ``performance-`` and ``.png``.
-    :param words: What it shows.
-    :param draw: Draws rows into a file.
+    :param section: Section of the page.
+    :param source: Benchmark with its data.
+    :param name: File name without ``performance-`` and ``.png``.
+    :param words: Caption.
+    :param draw: Draws rows to a file.
     """
 
     section: str
@@ -264,7 +264,7 @@ class Figure:
 
     @property
     def file(self) -> str:
-        """Name of its file."""
+        """Name of the file."""
         return f'performance-{self.name}.png'
 
 

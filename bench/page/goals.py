@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What was to be reached, and whether it was, from what the benchmarks left."""
+"""Goals of all benchmarks, and their evaluation."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from bench.page.rows import Results, Row, rows_of
 
 def all_goals(results: Results) -> list[Row]:
     """
-    List the goals about what was measured.
+    List the goals with a measurement.
 
-    :param results: By name of the benchmark; the benchmarks judge what they measured.
-    :return: For each, what it is, what was ``found``, the ``limit``, whether that is a least, and
-        whether it is ``met``.
+    :param results: Results by benchmark; the benchmarks evaluate their own goals.
+    :return: Name, ``found`` value, ``limit``, whether that is a lower limit, and whether it is
+        ``met``, for each goal.
     """
     return [*(goal for found in results.values() if found for goal in found.get('goals', ())),
             *_soak(rows_of(results, 'soak'))]
@@ -37,7 +37,7 @@ def _goal(goal: str, found: float, limit: float) -> Row:
 
 
 def _soak(rows: Sequence[Row]) -> list[Row]:
-    """Judge the soak: nothing is missed outside faults, and nothing leaks."""
+    """Evaluate the soak: no tick missed outside faults, and no leak."""
     if not rows:
         return []
     found, name = rows[0]['verdict'], f'soak of {rows[0]["minutes"]:g} min'
@@ -45,5 +45,5 @@ def _soak(rows: Sequence[Row]) -> list[Row]:
         _goal(f'{name}: ticks missed outside faults', found['missed_outside_faults'], 0),
         _goal(f'{name}: threads and file descriptors more than before',
               max(0, found['threads_rise']) + max(0, found['descriptors_rise']), 0),
-        # Flat is what no line through it says to grow.
+        # Memory is flat if the lower end of the slope's interval is not positive.
         _goal(f"{name}: lower end of the memory's slope, KB an hour", found['slope_low'], 0)]

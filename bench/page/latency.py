@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The tables of bench/latency.py and bench/graph.py on the performance page."""
+"""Tables of bench/latency.py and bench/graph.py on the performance page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from bench.page.rows import figures, find, markdown, number, POINTS, Results, Row, rows_of
 
-# The parts of bench/latency.py, and what they are.
+# Parts of bench/latency.py, and their captions.
 _PARTS = {
     'candidates': 'Policies as the node runs them, *tight*; *products* are the bare matrix '
     "products of the paper's size in numpy, on one thread:",
@@ -31,7 +31,7 @@ _PARTS = {
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """Write a table of answers, beside the floor and the bare products."""
+    """Format a table of latencies, with their ratios to the floor and the bare products."""
     return markdown(
         ['policy', 'runtime', 'candidates', 'calls', *(f'{head}, us' for head, _ in POINTS),
          'p50 over the floor', 'over the products'],
@@ -42,7 +42,7 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 def _remedies(rows: Sequence[Row]) -> str:
-    """Write a table of what was tried against cold caches."""
+    """Format the table of remedies for cold caches."""
     return markdown(
         ['remedy', 'rhythm', 'calls', *(f'{head}, us' for head, _ in POINTS), 'processor, us'],
         ([row['remedy'], row['rhythm'], f'{row["inference"]["count"]:,}',
@@ -51,7 +51,7 @@ def _remedies(rows: Sequence[Row]) -> str:
 
 
 def latency(results: Results) -> str:
-    """Write how long policies take to answer, part by part."""
+    """Format the latency of policies, part by part."""
     rows = rows_of(results, 'latency')
     return '\n\n'.join(
         f'{_PARTS.get(part, part)}\n\n' + (_remedies if part == 'cold' else _table)(
@@ -60,21 +60,21 @@ def latency(results: Results) -> str:
 
 
 def evaluations(rows: Sequence[Row]) -> list[Row]:
-    """Find the rows of one evaluation against many, with one candidate."""
+    """Return the rows of one evaluation and of many, with one candidate."""
     return sorted(
         (row for row in rows if row['part'] == 'ode' and row['candidates'] == 1),
         key=lambda row: (row['evaluations'], row['policy'] != 'paper'))
 
 
 def policy_name(row: Row) -> str:
-    """Name a policy with its evaluations."""
+    """Name a policy with its number of evaluations."""
     count = row['evaluations']
     kind = 'drifting field' if row['policy'] == 'paper' else 'flow'
     return f'{kind}, {count} evaluation' + 's' * (count != 1)
 
 
 def steps(results: Results) -> str:
-    """Write what one answer takes by the number of evaluations, beside the drifting field's."""
+    """Format the latency by number of evaluations, relative to the drifting field's."""
     rows = rows_of(results, 'latency')
     lines = []
     for count in (1, 16):
@@ -90,12 +90,12 @@ def steps(results: Results) -> str:
 
 
 def graph(results: Results) -> str:
-    """Write what other graphs would take, and what an answer is made of."""
+    """Format the graph variants and the profile by node type."""
     rows = rows_of(results, 'graph')
     columns = list(dict.fromkeys((row['policy'], row['candidates']) for row in rows))
 
     def table(head: str, key: str, cell: Callable[[Row], str]) -> str:
-        """Put a benchmark's condition in rows, policies and candidates in columns."""
+        """Format a table with a condition in rows, policies and candidates in columns."""
         return markdown(
             [head, *(f'{policy}, {count}, us' for policy, count in columns)],
             ([name, *(

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Rows of benchmarks, found and written as tables of Markdown."""
+"""Selection of benchmark rows, and Markdown tables of them."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from typing import Any
 
 Row = dict[str, Any]
 Results = Mapping[str, dict[str, Any] | None]
-#: Points of a distribution that tables have: heads and keys.
+#: Points of a distribution in tables: headings and keys.
 POINTS = (('p50', 'p50_us'), ('p99', 'p99_us'), ('p99.9', 'p99.9_us'), ('maximum', 'max_us'))
 
 
 def rows_of(results: Results, name: str) -> list[Row]:
-    """List the rows of a benchmark; none where it was not run."""
+    """Return the rows of a benchmark; none if it was not run."""
     found = results[name]
     return [] if found is None else found['rows']
 
 
 def find(rows: Sequence[Row], **wanted: Any) -> Row | None:
-    """Find the first row of a condition; None where there is none."""
+    """Return the first row of a condition; None if there is none."""
     return next((row for row in rows if wanted.items() <= row.items()), None)
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> str:
     """
-    Write a table.
+    Format a table.
 
-    :param heads: Of the columns.
+    :param heads: Headings of the columns.
     :param rows: Cells.
-    :param numbers: The first column whose cells are numbers, which stand to the right.
+    :param numbers: Index of the first column with numbers, which are right-aligned.
     """
     rule = ['---' if i < numbers else '---:' for i in range(len(heads))]
     return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in (heads, rule, *rows))
 
 
 def number(value: float) -> str:
-    """Write a number as it can be read: three digits, thousands with commas."""
+    """Format a number with three digits, or with thousands separators."""
     return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
 
 
 def figures(found: Row | None) -> list[str]:
-    """Write the four points of a distribution."""
+    """Format the four points of a distribution."""
     return ['' if found is None else number(found[key]) for _, key in POINTS]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The tables of the performance page, from the rows of the benchmarks."""
+"""Tables of the performance page, from the results of the benchmarks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KINDS = {
 
 
 def machine(results: Results) -> str:
-    """Describe where each file was measured."""
+    """Describe the machine of each file."""
     seen: dict[str, list[str]] = {}
     for name, found in results.items():
         if found is not None:
@@ -51,7 +51,7 @@ def machine(results: Results) -> str:
 
 
 def goals(results: Results) -> str:
-    """Write what was to be reached, and whether it was."""
+    """Format the goals and their results."""
     rows = [
         [goal['goal'][:1].upper() + goal['goal'][1:], number(goal['found']),
          f'at {"least" if goal.get("at_least") else "most"} {number(goal["limit"])}',
@@ -61,7 +61,7 @@ def goals(results: Results) -> str:
 
 
 def _condition(row: Row) -> str:
-    """Name the condition that the loop ran under."""
+    """Name the condition of a loop."""
     return (f'{row["rate"]:,g} Hz' + (f', {row["load"]}' if row['load'] != 'none' else '')
             + ', SCHED_FIFO' * row['fifo'] + ', early' * bool(row.get('early'))
             + ', rehearsed' * bool(row.get('rehearsal'))
@@ -69,7 +69,7 @@ def _condition(row: Row) -> str:
 
 
 def loop(results: Results) -> str:
-    """Write how well each loop keeps its period, and what the node takes within it."""
+    """Format the periods of each loop, and the latencies of the node."""
     rows = rows_of(results, 'loop')
     periods = markdown(
         ['condition', 'loop', 'ticks', 'missed', 'p50, us', 'p99, us', 'p99.9, us', 'maximum, us',
@@ -85,13 +85,13 @@ def loop(results: Results) -> str:
 
 
 def busy(row: Row) -> str:
-    """Name what a way of waking up was measured beside."""
+    """Name the load of a wake-up measurement."""
     cores = {0: 'no load', 1: 'one core busy', 2: 'both cores busy'}
     return cores.get(row['busy'], f'{row["busy"]} cores busy') + ', SCHED_FIFO' * row['fifo']
 
 
 def wakeup(results: Results) -> str:
-    """Write how late each way of waking up is."""
+    """Format the latency of each way of waking up."""
     rows = rows_of(results, 'wakeup')
     return markdown(
         ['rate', 'beside', 'way', 'slack, us', 'ticks', 'missed',
@@ -102,14 +102,14 @@ def wakeup(results: Results) -> str:
 
 
 def distributions(rows: Sequence[Row]) -> list[str]:
-    """List the keys under which rows have distributions, in order."""
+    """List the keys of rows that hold distributions, in order."""
     return list(dict.fromkeys(
         key for row in rows for key, value in row.items()
         if isinstance(value, dict) and 'p50_us' in value))
 
 
 def tick(results: Results) -> str:
-    """Write what the parts of a tick take at the control rate: p50 and p99 of each robot."""
+    """Format the parts of a tick at the control rate: p50 and p99 of each robot."""
     rows = [row for row in rows_of(results, 'tick') if row.get('rhythm', 'paced') == 'paced']
     return markdown(
         ['part', *(f'{row["policy"]} p50, us' if point == 'p50_us' else 'p99, us'
@@ -121,7 +121,7 @@ def tick(results: Results) -> str:
 
 
 def swap(results: Results) -> str:
-    """Write what swaps cost: ticks of all rounds, and memory after each."""
+    """Format the cost of swaps: ticks of all rounds, and memory after each."""
     rows = rows_of(results, 'swap')
     lines = []
     for kind in dict.fromkeys(row['kind'] for row in rows):
@@ -139,7 +139,7 @@ def swap(results: Results) -> str:
 
 
 def soak(results: Results) -> str:
-    """Write what came of a soak."""
+    """Format the result of a soak."""
     row = rows_of(results, 'soak')[0]
     found = row['verdict']
     last = row['rests'][-1]
@@ -161,7 +161,7 @@ def soak(results: Results) -> str:
 
 
 def headline(results: Results) -> str:
-    """Write the README's table: what a reader asks first."""
+    """Format the README's table of the main results."""
     lines = []
     answers = rows_of(results, 'latency')
     for name, wanted in (
@@ -197,7 +197,7 @@ def headline(results: Results) -> str:
     return markdown(['us', *(head for head, _ in POINTS)], lines, 1)
 
 
-#: What each section needs, and what writes it.
+#: Text of each section, and its benchmarks.
 SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     'machine': ((), machine), 'goals': ((), goals), 'latency': (('latency',), latency),
     'steps': (('latency',), steps), 'graph': (('graph',), graph),

@@ -12,19 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-An hour of a policy node, with a fault every minute: memory, threads, descriptors, missed ticks.
+Soak test: an hour of a policy node with a fault every minute, checked for leaks and missed ticks.
 
     python -m bench.soak --fifo --json bench/results/soak.json --png docs/performance-soak.png
 
-A real node at 100 Hz commands a scripted robot over DDS. Every minute one thing happens to it, in
-turn: sources fail, policies are swapped, cut short or too slow, the robot's process is killed,
-parameters storm in, the node is deactivated or cleaned up; each is checked as in
-test/whole_node/test_faults.py, and is over once the robot moves again. Memory, threads and
-descriptors are judged by what they are right before each fault, after a warm-up in which each
-fault comes a few times. A tick is missed where a deadline passed without one; it is said whether
-that was within a fault, and else whether the machine stood still: loops that sleep above the
-node's priority were late as well (bench/soak/witness.py). The exit status is 1 where memory
-clearly grows, threads or descriptors leak, or the node does what it must not.
+A real node at 100 Hz commands a scripted robot over DDS. Every minute one fault is injected, in
+turn: sources fail, policies are swapped, truncated or too slow, the robot's process is killed,
+many parameters are set, the node is deactivated or cleaned up; each is checked as in
+test/whole_node/test_faults.py, and ends once the robot moves again. Memory, threads and
+descriptors are evaluated right before each fault, after a warm-up with several rounds of all
+faults. A tick is missed if a deadline passed without one; missed ticks are attributed to a fault,
+or to a stall of the machine, in which sleeping loops with a higher priority were late as well
+(bench/soak/witness.py). The exit status is 1 if memory clearly grows, threads or descriptors
+leak, or the node misbehaves.
 """
 
 from __future__ import annotations
@@ -58,24 +58,24 @@ from testing.slow_policy import LOOP
 
 _TICK = 0.01  # s
 _LONGEST = 300
-# Faults, so that some come twice even where some take longer than an interval.
+# Number of faults that repeats some even if others take longer than an interval.
 _FEWEST = 25
 
 
 class Watch:
     """
-    Takes samples of a node every so often, and counts what it misses.
+    Sampler of a node's resources and missed ticks.
 
-    :param cell: Has the node.
-    :param every: Seconds between two samples.
+    :param cell: Cell with the node.
+    :param every: Sampling interval in s.
 
-    :ivar samples: ``time`` in s since the beginning, counts, ``longest_period_ms`` since the
-        sample before.
-    :ivar missed: Ticks.
+    :ivar samples: ``time`` in s since the start, counts, and ``longest_period_ms`` since the
+        previous sample.
+    :ivar missed: Missed ticks.
     """
 
     def __init__(self, cell: FaultCell, every: float) -> None:
-        """Listen, and take the first sample."""
+        """Subscribe, and take the first sample."""
         self.samples: list[dict[str, Any]] = []
         self.missed = MissedTicks()
         self._pid = cell.process.process.pid
@@ -98,20 +98,20 @@ class Watch:
 
     @property
     def now(self) -> float:
-        """Seconds since the beginning."""
+        """Return the time since the start in s."""
         return self.at(time.monotonic())
 
     def at(self, instant: float) -> float:
-        """Seconds from the beginning to a time of CLOCK_MONOTONIC."""
+        """Return a time of CLOCK_MONOTONIC in s since the start."""
         return instant - self._begun
 
     @property
     def processor_percent(self) -> float:
-        """How much of one processor the node has used."""
+        """Return the processor usage of the node in percent of one core."""
         return 100 * (busy_seconds(self._pid) - self._busy) / self.now
 
     def counts(self) -> dict[str, Any]:
-        """Take memory, threads and descriptors."""
+        """Return memory, threads and descriptors."""
         return {'time': self.now, **counts(self._pid)}
 
     def _take(self, message: Float64MultiArray) -> None:
@@ -126,7 +126,7 @@ class Watch:
             longest, self._longest = self._longest, np.nan
             try:
                 found = self.counts()
-            except OSError:  # the node is gone, which the faults say
+            except OSError:  # the node is gone, which the faults report
                 return
             self.samples.append({
                 **found, 'longest_period_ms': None if np.isnan(longest) else float(longest)})
@@ -134,14 +134,14 @@ class Watch:
 
 class Soak:
     """
-    Has things happen to a node, and notes what came of them.
+    Fault injection into a node, with a log.
 
-    :param cell: Has the node, whose robot moves.
-    :param folder: For policy files.
-    :param watch: Takes samples.
+    :param cell: Cell with the node and a moving robot.
+    :param folder: Folder for policy files.
+    :param watch: Sampler.
 
-    :ivar faults: Each with ``begin`` and ``end`` in s, and what ``failed``.
-    :ivar rests: Counts right before each.
+    :ivar faults: Faults with ``begin`` and ``end`` in s, and a text if one ``failed``.
+    :ivar rests: Counts right before each fault.
     """
 
     def __init__(self, cell: FaultCell, folder: Path, watch: Watch) -> None:
@@ -154,12 +154,12 @@ class Soak:
 
     def run(self, minutes: float, interval: float, warm_up: int) -> None:
         """
-        Have one thing happen after the other.
+        Inject one fault after the other.
 
-        :param minutes: How long, after the warm-up.
-        :param interval: Seconds between two; one that takes longer delays those that follow.
-        :param warm_up: Turns of the warm-up, one right after the other.
-        :raises TimeoutError: Where the robot does not move again.
+        :param minutes: Duration after the warm-up.
+        :param interval: Seconds between faults; a longer fault delays the following ones.
+        :param warm_up: Rounds of the warm-up, without pauses.
+        :raises TimeoutError: If the robot does not move again.
         """
         names = list(self._happening.all)
         with tqdm(total=round(60 * minutes), unit='s', disable=None) as bar:
@@ -170,7 +170,7 @@ class Soak:
             end = begun + 60 * minutes
             for number, fault in enumerate(itertools.cycle(names)):
                 due = begun + (number + 0.5) * interval
-                # The last one is to be over in time.
+                # The last one must end in time.
                 if max(due, self._watch.now) > end - interval / 2:
                     break
                 self._let_pass(due, begun, bar)
@@ -179,16 +179,16 @@ class Soak:
             self._let_pass(end, begun, bar)
 
     def _let_pass(self, until: float, begun: float, bar: Any) -> None:
-        """Wait, and move the progress bar."""
+        """Wait, and update the progress bar."""
         while (left := until - self._watch.now) > 0:
             bar.update(min(bar.total, round(self._watch.now - begun)) - bar.n)
             time.sleep(min(1.0, left))
 
     def _meet(self, fault: str, is_warming: bool) -> None:
         """
-        Have something happen.
+        Inject a fault.
 
-        :raises TimeoutError: Where the robot does not move again.
+        :raises TimeoutError: If the robot does not move again.
         """
         self.rests.append({'fault': fault, 'warming': is_warming, **self._watch.counts()})
         met = {'fault': fault, 'begin': self._watch.now, 'end': self._watch.now, 'failed': ''}
@@ -208,18 +208,18 @@ def soak(
         robot: FaultRobot, minutes: float, interval: float, warm_up: int, every: float,
         fifo: bool, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """
-    Run a node, and have something happen to it again and again.
+    Run a node, and inject faults repeatedly.
 
-    :param robot: The robot; its policies are to tick at the rate of this soak.
-    :param minutes: How long, after the warm-up.
+    :param robot: The robot; its policies must tick at the rate of the soak.
+    :param minutes: Duration after the warm-up.
     :param interval: Seconds between two faults.
-    :param warm_up: Turns before.
-    :param every: Seconds between two samples.
-    :param fifo: Whether the node gets real-time priority.
-    :param keep: Gets what was seen, and the verdict, before anything is ended: whatever comes of
-        that, an hour is not lost.
-    :return: The same.
-    :raises ValueError: Where it was too short for a judgement.
+    :param warm_up: Rounds of the warm-up.
+    :param every: Sampling interval in s.
+    :param fifo: Whether the node requests real-time priority.
+    :param keep: Receives the result before anything is shut down, so that no fault of the
+        shutdown can lose it.
+    :return: The result.
+    :raises ValueError: If it was too short for a verdict.
     """
     with tempfile.TemporaryDirectory() as name:
         policy = SoakFaults.first_policy(robot, Path(name))
@@ -234,7 +234,7 @@ def soak(
                     made.run(minutes, interval, warm_up)
                 except TimeoutError as error:
                     made.faults[-1]['failed'] += f'; then it did not move again: {error}'
-                # What is missed while the loops end is not the node's.
+                # Ticks missed during the shutdown are not the node's.
                 missed, ticks = list(watch.missed.events), watch.missed.ticks
                 stalls = witness.stop()
                 row: dict[str, Any] = {
@@ -251,26 +251,26 @@ def soak(
 
 
 def main() -> int:
-    """Print a verdict, and keep the figures where asked."""
+    """Print the verdict, and write the results if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--minutes', type=float, default=60.0)
     made.add_argument('--interval', type=float, default=60.0, help='seconds between two faults')
     made.add_argument(
-        '--warm-up', type=int, default=3, help='turns of all faults before, without a break')
+        '--warm-up', type=int, default=3, help='rounds of all faults before, without pauses')
     made.add_argument('--every', type=float, default=5.0, help='seconds between two samples')
     made.add_argument(
         '--robot', choices=[robot.name for robot in ROBOTS], default='positions',
-        help='what is commanded')
+        help='kind of the commands')
     made.add_argument(
         '--fifo', action='store_true',
-        help="real-time priority for the node, against the machine's other load, where granted")
-    made.add_argument('--json', type=Path, help='write the figures there')
-    made.add_argument('--png', type=Path, help='draw them there')
+        help="real-time priority for the node, against the machine's other load, if granted")
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--png', type=Path, help='write the figure to this file')
     asked = made.parse_args()
     if 60 * asked.minutes / asked.interval < _FEWEST:
         made.error(
             f'--minutes: found {asked.minutes:g} with a fault every {asked.interval:g} s, '
-            f'expected at least {_FEWEST * asked.interval / 60:g}, in which some come twice')
+            f'expected at least {_FEWEST * asked.interval / 60:g}, which repeats some faults')
     found = next(robot for robot in ROBOTS if robot.name == asked.robot)
     robot = replace(found, spec=replace(found.spec, period=_TICK))
 

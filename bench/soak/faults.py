@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What happens to the node in a soak, in turn; the faults are those of testing/faults."""
+"""Faults of the soak test, in turn; see testing/faults."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _GAIN = 0.7
 _TRANSITIONS = {
     'configure': Transition.TRANSITION_CONFIGURE, 'activate': Transition.TRANSITION_ACTIVATE,
     'deactivate': Transition.TRANSITION_DEACTIVATE, 'cleanup': Transition.TRANSITION_CLEANUP}
-# Other weights than the first policy's: the same policy set again has no previous one.
+# Other weights than the first policy's: setting the same policy again keeps no previous one.
 _SEEDS = 1, 2
 
 
 class SoakFaults:
     """
-    Everything that happens to the node: what stops it, what must not, and its own transitions.
+    Faults that stop the node, faults that must not, and its lifecycle transitions.
 
-    :param cell: Runs.
-    :param folder: For policy files; the first that it runs is :meth:`first_policy`.
+    :param cell: The running cell.
+    :param folder: Folder for policy files; the node starts with :meth:`first_policy`.
 
-    :ivar all: What happens, by name, in the order of a turn. Each returns once the robot moves
-        again, and raises AssertionError or TimeoutError where the node does what it must not.
+    :ivar all: Faults by name, in order. Each returns once the robot moves again, and raises
+        AssertionError or TimeoutError if the node misbehaves.
     """
 
     def __init__(self, cell: FaultCell, folder: Path) -> None:
@@ -82,17 +82,17 @@ class SoakFaults:
             'nobody listens': self._nobody_listens,
             'clean up, configure, activate': lambda: self._transitions(
                 'deactivate', 'cleanup', 'configure', 'activate'),
-            # The node remembers for a while how far ahead stamps were.
+            # The node remembers for a while how far stamps were ahead.
             "a source's clock ahead": stop("a source's clock ahead"),
         }
 
     @staticmethod
     def first_policy(robot: FaultRobot, folder: Path) -> Path:
-        """Write the policy that the node begins with."""
+        """Write the policy that the node starts with."""
         return write_policy(folder / 'first.onnx', robot.spec, gain=_GAIN)
 
     def _swap(self) -> object:
-        """Swap to the other policy, and see it run."""
+        """Swap to the other policy, and wait until it runs."""
         self._good.reverse()
         wanted = str(self._good[0])
 
@@ -106,7 +106,7 @@ class SoakFaults:
         return goes_on(self._cell, 'swap', swap)
 
     def _roll_back(self) -> str:
-        """Go back to the policy before, and see it run."""
+        """Roll back to the previous policy, and wait until it runs."""
         before = self._cell.standing['previous']['path']
         answer = self._cell.answer(self._cell.ask(Trigger, 'rollback', Trigger.Request()))
         assert answer.success, answer.message
@@ -114,7 +114,7 @@ class SoakFaults:
         return str(answer.message)
 
     def _transitions(self, *names: str) -> None:
-        """Go through transitions, and see the robot move again."""
+        """Go through transitions, and wait until the robot moves again."""
         for name in names:
             answer = self._cell.answer(self._cell.ask_to_change(_TRANSITIONS[name]))
             assert answer.success, f'{name} failed: {self._cell.process.output[-1000:]}'
@@ -122,16 +122,16 @@ class SoakFaults:
 
     def recover(self) -> None:
         """
-        Mend the robot, and have the node go on, whatever a fault that went wrong has left.
+        Restore robot and node after any failed fault.
 
-        :raises TimeoutError: Where the robot does not move again.
+        :raises TimeoutError: If the robot does not move again.
         """
         self._cell.disturb({})
         self._cell.answer(self._cell.ask_to_change(_TRANSITIONS['activate']))
         self._cell.wait_for_motion()
 
     def _nobody_listens(self) -> object:
-        """Have the robot end a subscription, and subscribe again."""
+        """Have the robot destroy a subscription, and subscribe again."""
         topic = list(self._cell.robot.commands)[-1]
         self._cell.turn_a_deaf_ear(topic)
         try:
@@ -140,18 +140,18 @@ class SoakFaults:
             self._cell.listen_again(topic)
 
     def _robot_killed(self) -> object:
-        """Have a process be the robot, kill it, and take its place."""
+        """Move the robot to a process, kill it, and take its place."""
         with self._process():
             return try_fault(self._cell, Fault(
                 'robot node killed', self._kill, Reason.STALE, SILENCE, AGE, self._be_the_robot))
 
     @contextmanager
     def _process(self) -> Iterator[None]:
-        """Have a process be the robot."""
+        """Move the robot to another process."""
         cell = self._cell
         self._robot = NodeProcess('testing.scripted_robot', cell.domain, cell.robot.name)
         try:
-            # Both publish until the process is known to.
+            # Both publish until the process has been discovered.
             cell.wait_for(lambda: all(
                 len(cell.node.get_publishers_info_by_topic(f'/{topic}')) > 1
                 for topic in cell.robot.topics), 'a robot in a process')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A soak as a picture: memory, and the longest period, with what happened when."""
+"""Figure of a soak test: memory, and the longest period, with the faults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from training.files import atomic_path
 
 def draw(row: dict[str, Any], path: Path) -> None:
     """
-    Write the picture of a judged soak.
+    Write the figure of a soak test.
 
     :param row: What ``bench/soak`` leaves.
     :param path: Of a PNG.

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What to make of a soak: memory, threads, descriptors, and where ticks were missed."""
+"""Verdict of a soak test: memory, threads, descriptors, and missed ticks."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-#: Growth in the time that is judged that is worth a failure, where it is no accident, in KB.
+#: Growth of memory during the evaluated time that counts as a failure if significant, in KB.
 ALLOWED_KB = 4096
-# A row of statistics says what happened since the one before, 0.1 s earlier; it takes a while.
+# A row of statistics covers the 0.1 s since the previous one, and takes a while to arrive.
 _ROW = 0.3
 _CONFIDENCE = 1.96
 
 
 def slope(seconds: ArrayLike, values: ArrayLike) -> tuple[float, float, float]:
     """
-    Fit a line that single outliers do not move: the median of the slopes of all pairs.
+    Fit a line robust to outliers: the median of the slopes of all pairs.
 
     Theil and Sen; the interval is Sen's (J. Am. Stat. Assoc. 63, 1968, section 3).
 
     :param seconds: Shape (samples,), in s, all different; there are at least three.
     :param values: Shape (samples,).
-    :return: The slope an hour, and the ends of its 95 % interval.
+    :return: Slope per hour, and its 95 % interval.
     """
     times, numbers = np.asarray(seconds, np.float64) / 3600, np.asarray(values, np.float64)
     count = len(times)
@@ -54,10 +54,10 @@ def slope(seconds: ArrayLike, values: ArrayLike) -> tuple[float, float, float]:
 @dataclass
 class MissedTicks:
     """
-    Collects when ticks were missed, from what the node counts since it was activated.
+    Times of missed ticks, from the node's counts since its activation.
 
-    :ivar ticks: How many there were.
-    :ivar events: Time, and how many were missed since the time before.
+    :ivar ticks: Number of ticks.
+    :ivar events: Time, and ticks missed since the previous time.
     """
 
     ticks: int = 0
@@ -66,11 +66,11 @@ class MissedTicks:
 
     def add(self, time: float, ticks: int, missed: int) -> None:
         """
-        Take what the node counts; fewer ticks than before are those of another activation.
+        Add counts of the node; fewer ticks than before mean a new activation.
 
-        :param time: In s.
-        :param ticks: Since the activation.
-        :param missed: Likewise.
+        :param time: Time in s.
+        :param ticks: Ticks since the activation.
+        :param missed: Missed ticks since the activation.
         """
         before = self._last if ticks >= self._last[0] else (0, 0)
         self.ticks += ticks - before[0]
@@ -85,9 +85,9 @@ def attribute(
     """
     Count missed ticks within and outside windows.
 
-    :param events: Times in s, and how many were missed until then.
-    :param windows: Begin and end in s.
-    :return: Within, outside.
+    :param events: Times in s, and ticks missed until then.
+    :param windows: Start and end in s.
+    :return: Numbers within and outside.
     """
     within = sum(missed for time, missed in events if any(
         begin <= time <= end + _ROW for begin, end in windows))
@@ -96,12 +96,12 @@ def attribute(
 
 def rise(rests: Sequence[dict[str, Any]], key: str) -> int:
     """
-    Find by how much a count rose between the first and the last time before each fault.
+    Return the rise of a count between the first and the last time before each fault.
 
-    :param rests: Counts with the name of the ``fault`` that came next, in order.
-    :param key: Which count.
-    :return: The median of the faults that came at least twice.
-    :raises ValueError: Where none did.
+    :param rests: Counts with the name of the following ``fault``, in order.
+    :param key: Key of the count.
+    :return: Median over the faults that occurred at least twice.
+    :raises ValueError: If none did.
     """
     by_fault: dict[str, list[int]] = {}
     for rest in rests:
@@ -109,27 +109,27 @@ def rise(rests: Sequence[dict[str, Any]], key: str) -> int:
     rises = [found[-1] - found[0] for found in by_fault.values() if len(found) > 1]
     if not rises:
         raise ValueError(
-            'each fault came once at most, expected twice after the warm-up; soak for longer, or '
-            'with less time between two faults')
+            'each fault occurred once at most, expected twice after the warm-up; soak for '
+            'longer, or with a shorter interval')
     return round(float(np.median(rises)))
 
 
 def judge(row: dict[str, Any]) -> dict[str, Any]:
     """
-    Judge a soak.
+    Evaluate a soak test.
 
     :param row: ``rests``, ``faults`` with ``begin``, ``end`` and ``failed``, ``missed`` events,
-        and ``stalls``, when the machine stood still, None where that is not known; times in s.
-        What is ``warming`` is not judged: what happens for the first time may take memory, threads
-        and descriptors for good.
-    :return: Figures, and ``wrong``: what must not be, in words.
-    :raises ValueError: Where it was too short for a judgement.
+        and ``stalls`` of the machine, None if they are not known; times in s. Faults with
+        ``warming`` are not evaluated, because the first time may take memory, threads and
+        descriptors permanently.
+    :return: Metrics, and ``wrong``: failures in words.
+    :raises ValueError: If it was too short for a verdict.
     """
     wrong = [f'{fault["fault"]}: {fault["failed"]}' for fault in row['faults'] if fault['failed']]
     judged = [rest for rest in row['rests'] if not rest['warming']]
     if len(judged) < 3:
         raise ValueError(
-            f'{len(judged)} faults after the warm-up are too few for a judgement, 3 are not'
+            f'{len(judged)} faults after the warm-up, expected at least 3'
             + ''.join(f'\n{each}' for each in wrong))
     per_hour, low, high = slope(
         [rest['time'] for rest in judged], [rest['resident_kb'] for rest in judged])
@@ -153,7 +153,7 @@ def judge(row: dict[str, Any]) -> dict[str, Any]:
 def _of_stalls(
         stalls: Sequence[tuple[float, float]] | None, missed: Sequence[tuple[float, int]],
         faults: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Count what was missed while the machine stood still; within a fault it is the fault's."""
+    """Count ticks missed in stalls of the machine; within a fault they count for the fault."""
     if stalls is None:
         return {'missed_in_stalls': None, 'stalls': None, 'longest_stall_ms': None}
     within, _ = attribute(missed, faults)
@@ -164,7 +164,7 @@ def _of_stalls(
 
 
 def missed_outside(found: dict[str, Any]) -> str:
-    """Write how many ticks a verdict has outside faults, and while the machine stood still."""
+    """Format the number of ticks missed outside faults, and during stalls of the machine."""
     count = f'{found["missed_outside_faults"]:,}'
     if found['stalls'] is None:
         return f'{count} (whether the machine stood still then is not known)'
@@ -174,7 +174,7 @@ def missed_outside(found: dict[str, Any]) -> str:
 
 
 def verdict(row: dict[str, Any]) -> str:
-    """Write what came of a judged soak, a line a question."""
+    """Format the verdict."""
     found = row['verdict']
     missed = found['missed_within_faults'] + found['missed_outside_faults']
     return '\n'.join([
@@ -186,5 +186,5 @@ def verdict(row: dict[str, Any]) -> str:
         f'ticks        {row["ticks"]:,}, {missed} missed: {found["missed_within_faults"]} within '
         f'faults, outside {missed_outside(found)}',
         f'faults       {len(row["faults"])}, '
-        f'{sum(not fault["failed"] for fault in row["faults"])} of them as they should be',
-        *(f'WRONG        {each}' for each in found['wrong'])])
+        f'{sum(not fault["failed"] for fault in row["faults"])} of them passed',
+        *(f'FAILED       {each}' for each in found['wrong'])])

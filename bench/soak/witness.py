@@ -12,12 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A loop that sleeps on one processor, above the priority of a node: when the machine stood still.
+Stall detector: a loop per processor that sleeps, with a higher priority than the node.
 
-A process of bench/soak. Nothing that the node does can keep it from waking up, so
-when it is late, the kernel or the host has let nobody run there. It prints ``ready``, and when it
-is ended, ``begin end`` of each time that it was late by more than a period, in s of
-CLOCK_MONOTONIC.
+A process of bench/soak. The node cannot keep it from waking up, so if it is late, the kernel or
+the hypervisor has stalled the processor. It prints ``ready`` and, when it is ended, ``begin end``
+of each time that it was late by more than a period, in s of CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ from bench.common.process import REAL_TIME
 from bench.common.sleep import sleep_until
 
 _PRIORITY = REAL_TIME['realtime.priority'] + 10
-#: Between two looks, in s: less than half a tick of the soak.
+#: Period in s: less than half a tick of the soak.
 PERIOD = 0.004
 _READY = 'ready'
 
 
 class Witness:
     """
-    Notes when each processor stood still.
+    Recorder of each processor's stalls.
 
-    :ivar loops: Processes, one a processor.
-    :ivar is_granted: Whether it has the priority that it takes; else nothing is noted.
+    :ivar loops: Processes, one per processor.
+    :ivar is_granted: Whether its priority was granted; otherwise nothing is recorded.
     """
 
     def __init__(self) -> None:
-        """Start a loop a processor."""
+        """Start a loop per processor."""
         self.loops = [
             subprocess.Popen(
                 [sys.executable, '-m', 'bench.soak.witness', str(processor)],
@@ -67,7 +66,7 @@ class Witness:
         """
         End the loops.
 
-        :return: Begin and end of each time, in s of CLOCK_MONOTONIC, in order.
+        :return: Start and end of each stall, in s of CLOCK_MONOTONIC, in order.
         """
         for loop in self.loops:
             loop.terminate()
@@ -78,7 +77,7 @@ class Witness:
 
 
 def main() -> int:
-    """Run until a signal; 1 where the priority is refused."""
+    """Run until a signal; return 1 if the priority is denied."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('processor', type=int)
     os.sched_setaffinity(0, {made.parse_args().processor})
@@ -99,7 +98,7 @@ def main() -> int:
                 stalls.append((deadline, now))
             deadline = now + period
     finally:
-        # The end of an interpreter takes longer than a tick.
+        # Shutting the interpreter down takes longer than a tick.
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         for begin, end in stalls:
             print(begin * 1e-9, end * 1e-9)

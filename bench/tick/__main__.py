@@ -12,19 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a tick of the control loop takes, part by part, on the robots and policies that are shipped.
+Duration of a control tick, part by part, with the shipped robots and policies.
 
     python -m bench.tick
 
-The policy node's own ticker, on messages that were received before, so without an executor: what
-the middleware adds, bench/loop measures. Two rhythms: ``tight`` ticks as fast as it
-can, with caches and clocks warm; ``paced`` waits for the next tick of the control rate in
-between, as the node does, and is what counts. *all* is a tick with nothing timed within it, and
-*bare* what a timer that only publishes would do in its place: fill in and send a message of as
-many numbers to each command topic. In a run of its own the parts are timed one by one, each
-without those within it; a part's figure holds about half a microsecond of the stopwatch for each
-call. *statistics* and *diagnostics* are reports between ticks, ten and one a second, the latter in
-two steps. Somebody listens to all topics.
+The policy node's own ticker, on messages received beforehand, so without an executor: bench/loop
+measures the cost of the middleware. There are two rhythms: ``tight`` ticks as fast as possible,
+with warm caches and clocks; ``paced`` waits for the next tick of the control rate in between, as
+the node does, and is the relevant one. *all* is a tick without inner timing, and *bare* the work
+of a timer that only publishes: filling and sending a message of the same size on each command
+topic. In a separate run the parts are timed one by one, each without its nested parts; each
+includes about half a microsecond of the stopwatch per call. *statistics* and *diagnostics* are
+reports between ticks, ten and one per second, the latter in two steps. Every topic has a
+subscriber.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from dfp_ros.node.ros.qos import SENSOR_QOS
 
 
 def listen(domain: int, topics: list[tuple[type, str]], ready: Any) -> None:
-    """Subscribe to topics as a robot does, in a process of its own, until it is ended."""
+    """Subscribe to topics as a robot does, in a separate process, until it is ended."""
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     node = Node('listener', context=context)
@@ -70,8 +70,8 @@ def paced(calls: int, rate: float | None) -> Iterator[int]:
     """
     Count calls.
 
-    :param calls: How many.
-    :param rate: Calls a second, None for as many as there can be.
+    :param calls: Number of calls.
+    :param rate: Calls per second; None for as many as possible.
     """
     due = time.perf_counter()
     for i in range(calls):
@@ -84,7 +84,7 @@ def paced(calls: int, rate: float | None) -> Iterator[int]:
 def time_calls(
         function: Callable[[], None], calls: int, rate: float | None,
         between: Callable[[], object] = tuple) -> list[float]:
-    """Time calls of a function, in s, without what happens between them."""
+    """Time calls of a function, in s, without the work between them."""
     taken = []
     for _ in paced(calls, rate):
         begin = time.perf_counter()
@@ -96,17 +96,17 @@ def time_calls(
 
 def time_ticks(cell: Cell, calls: int, rate: float | None) -> dict[str, list[float]]:
     """
-    Time whole ticks, what comes between them, and the bare timer.
+    Time whole ticks, the work between them, and the bare timer.
 
     :param cell: The cell.
-    :param calls: How many of each.
-    :param rate: Ticks a second, None for as many as there can be.
-    :returns: Seconds by the name of what took them.
+    :param calls: Number of each.
+    :param rate: Ticks per second; None for as many as possible.
+    :return: Durations in s, by name.
     """
     found = {
         'all': time_calls(cell.tick, calls, rate, cell.follow),
         'bare': time_calls(cell.bare, calls, rate), 'statistics': [], 'diagnostics': []}
-    # Reports are on as many ticks as the node's are.
+    # Reports follow the same fraction of ticks as in the node.
     every = round(cell.loop.settings.rate / 10)
     for i in paced(calls, rate):
         cell.tick()
@@ -120,7 +120,7 @@ def time_ticks(cell: Cell, calls: int, rate: float | None) -> dict[str, list[flo
 
 def time_parts(
         cell: Cell, watch: Stopwatch, calls: int, rate: float | None) -> dict[str, list[float]]:
-    """Time the parts of ticks, as :func:`time_ticks`; there may be fewer of a part."""
+    """Time the parts of ticks, like :func:`time_ticks`; some parts may occur less often."""
     found = defaultdict(list)
     for _ in paced(calls, rate):
         watch.taken.clear()
@@ -133,7 +133,7 @@ def time_parts(
 
 @contextlib.contextmanager
 def listened_to(policy: str, asked: argparse.Namespace, domain: int) -> Iterator[Cell]:
-    """Make a cell, warmed up, whose topics somebody listens to."""
+    """Make a warmed-up cell whose topics have a subscriber."""
     cell = Cell(policy, asked.rate, asked.decisions)
     spawn = multiprocessing.get_context('spawn')
     ready = spawn.Event()
@@ -142,7 +142,7 @@ def listened_to(policy: str, asked: argparse.Namespace, domain: int) -> Iterator
     listener.start()
     ready.wait(60)
     time_calls(cell.tick, 200, None, cell.follow)
-    # As the node does; and what is left of collections is not a part of anything here.
+    # As in the node; and garbage collection must not be timed here.
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -157,7 +157,7 @@ def listened_to(policy: str, asked: argparse.Namespace, domain: int) -> Iterator
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """Print the rows of one policy beside each other."""
+    """Print the rows of one policy side by side."""
     print(f'{rows[0]["policy"]} on {rows[0]["robot"]}, us'.ljust(30) + ''.join(
         f'{row["rhythm"] + " p50":>12}{"p99":>8}' for row in rows))
     for name in [name for name, value in rows[0].items() if isinstance(value, dict)]:
@@ -167,14 +167,14 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> int:
-    """Print a table a policy, and write the same as JSON where asked."""
+    """Print a table per policy, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('policies', nargs='*', choices=[*SHIPPED, []], help='all by default')
+    made.add_argument('policies', nargs='*', choices=[*SHIPPED, []], help='default: all')
     made.add_argument('--rate', type=float, default=200.0, help='Hz')
-    made.add_argument('--seconds', type=float, default=10.0, help='of each run')
-    made.add_argument('--decisions', action='store_true', help='publish decisions too')
-    made.add_argument('--quick', action='store_true', help='the shape of it, in a few seconds')
-    made.add_argument('--json', type=Path, help='write the figures there')
+    made.add_argument('--seconds', type=float, default=10.0, help='duration of each run in s')
+    made.add_argument('--decisions', action='store_true', help='also publish decisions')
+    made.add_argument('--quick', action='store_true', help='quick run of a few seconds')
+    made.add_argument('--json', type=Path, help='write the results to this JSON file')
     asked = made.parse_args()
     calls = round(asked.rate * (1.5 if asked.quick else asked.seconds))
     rhythms = {'paced': asked.rate, 'tight': None}

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy node's ticker with all that it works on, without an executor."""
+"""Policy node's ticker with all its parts, without an executor."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ from dfp_ros.node.ros.qos import COMMAND_QOS
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 from dfp_ros.resources import load_robot
 
-#: Policies and robots that fit each other.
+#: Policies with their robots.
 SHIPPED = {'cube_single': 'ur5e_cube', 'lift': 'panda_lift', 'lift_joint': 'panda_joint'}
 _SECOND = 1_000_000_000
 
 
 class Cell:
     """
-    A policy node's parts, on a robot that does what joints are commanded, and else rests.
+    Parts of a policy node, with a robot that follows joint commands and otherwise rests.
 
     :param policy: Name of a policy.
-    :param rate: Ticks a second.
-    :param decisions: Whether decisions are published.
+    :param rate: Control rate in Hz.
+    :param decisions: Whether to publish decisions.
     """
 
     def __init__(self, policy: str, rate: float, decisions: bool) -> None:
@@ -80,14 +80,14 @@ class Cell:
             (self.node.create_publisher(Float64MultiArray, topic.topic + '/bare', COMMAND_QOS),
              Float64MultiArray(), sum(entry.size for entry in topic.entries))
             for topic in robot.commands]
-        # The joints that are commanded by position, as far as there are such.
+        # Joints with position commands, if there are any.
         self._following = [
             (self.messages[entry.measured.reading.source], entry.measured.reading,
              self.loop.policy.spec.action_slices[entry.action])
             for topic in robot.commands for entry in topic.entries
             if entry.measured is not None and entry.measured.reading.joints]
         self.ticker.start()
-        # What is timed here ticks by hand, and now and then not at all.
+        # Ticks are made by hand here, and sometimes not at all.
         self.ticker._watchdog.stop()
 
     def tick(self) -> None:
@@ -102,7 +102,7 @@ class Cell:
         self.ticker.tick(stamp, self.ticker.store.at(stamp))
 
     def _be_typical(self, robot: RobotDescription) -> None:
-        """Put the middle of the training data into the messages, as far as that is simple."""
+        """Fill the messages with the middle of the training data, as far as that is simple."""
         for entry, field in zip(robot.observation, self.loop.policy.spec.observation, strict=True):
             reading = entry.reading
             if reading is None or entry.transform or entry.minus:
@@ -121,20 +121,20 @@ class Cell:
                 setattr(getattr(holder, last), name, value)
 
     def follow(self) -> None:
-        """Be where the last command wanted the joints."""
+        """Move the joints to the last command."""
         for message, reading, place in self._following:
             for joint, value in zip(
                     reading.joints, self.ticker.log.last.sent[place].tolist(), strict=True):
                 getattr(message, reading.path)[message.name.index(joint)] = value
 
     def bare(self) -> None:
-        """Do what a timer does that only publishes."""
+        """Do the work of a timer that only publishes."""
         for publisher, message, size in self._bare:
             message.data = array.array('d', [0.0] * size)
             publisher.publish(message)
 
     def close(self) -> None:
-        """End everything."""
+        """Destroy everything."""
         self.ticker.stop()
         for part in reversed(self._parts):
             part.close()
@@ -142,11 +142,11 @@ class Cell:
 
 
 def _message(robot: RobotDescription, source: Source, reader: SourceReader) -> Any:
-    """Make a message that has everything that is read of it: zeros, and no rotation."""
+    """Make a message with every field that is read: zeros, and no rotation."""
     message = reader.message_type()
     for reading in robot.readings(source.name):
         if reading.joints:
-            # One message field each, and the joints of all of them.
+            # One message field each, with the joints of all of them.
             names = list(dict.fromkeys([*message.name, *reading.joints]))
             message.name = names
             setattr(message, reading.path, [0.0] * len(names))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The parts of a tick, and a stopwatch for them."""
+"""Stopwatch of the parts of a tick."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
 
-#: What is timed, by the name of the part; what is within a part, and has no name, belongs to it.
+#: Timed methods, by the name of the part; nested work without a name belongs to the outer part.
 PARTS = (
     ('reading', SourceReader, ('read',)), ('store', SampleStore, ('add', 'pass_time', 'at')),
     ('rules', FreshnessMonitor, ('check',)), ('measured', FeedbackReader, ('read',)),
@@ -57,17 +57,17 @@ _WITHIN = {('measured', 'observation')}
 
 
 class Stopwatch:
-    """Times the calls of methods, each without those within it."""
+    """Timer of method calls, each without its nested ones."""
 
     def __init__(self) -> None:
-        """Start without any time."""
+        """Start at zero."""
         self.taken: defaultdict[str, int] = defaultdict(int)
         self._names: list[str] = []
         self._inner: list[int] = [0]
 
     @contextlib.contextmanager
     def on(self) -> Iterator[None]:
-        """Time the methods of :data:`PARTS` for a while."""
+        """Time the methods of :data:`PARTS` within the context."""
         before = []
         for name, kind, methods in PARTS:
             for method in methods:
@@ -80,7 +80,7 @@ class Stopwatch:
                 setattr(kind, method, function)
 
     def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Make a method that times itself."""
+        """Wrap a method so that it is timed."""
         clock, names, inner = time.perf_counter_ns, self._names, self._inner
 
         @functools.wraps(function)

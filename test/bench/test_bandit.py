@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the policies make of a bandit with five modes, a known value, and a trap beyond them."""
+"""Bandit benchmark: policies on five modes, a known value, and a maximum outside the data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_figures_know_the_data_from_a_blob() -> None:
 
 
 def keeps_all_modes(actor: bandit.Actor, bound: float) -> None:
-    actions = bandit.look(actor)
+    actions = bandit.sample(actor)
     assert bandit.figures(actions)['total_variation'] < bound
     found, expected = (each[:-1] for each in (bandit.shares(actions), bandit.EXPECTED))
     # None is dropped, the rarest included.
@@ -74,23 +74,23 @@ def test_flow_and_meanflow_keep_all_modes(policy: str, updates: int, bound: floa
 
 
 def test_top_k_climbs_within_the_support(cloned: bandit.Actor) -> None:
-    """The highest value is beyond the modes: what top-K takes is what the anchor proposes."""
+    """The highest value is beyond the modes, but top-K only selects what the anchor proposes."""
     improved = bandit.make('dfp', 0, value_weight=0.5)
     improved.load_state_dict(cloned.state_dict())
     improved.improve()
     bandit.learn(improved, 200)
-    before, after = (bandit.figures(bandit.look(each)) for each in (cloned, improved))
+    before, after = (bandit.figures(bandit.sample(each)) for each in (cloned, improved))
     assert after['value'] > before['value'] + 0.07
     assert after['at_best'] > before['at_best'] + 0.1
     assert after['outside'] < before['outside'] + 0.05
-    near_peak = (bandit.look(improved) - bandit.PEAK).norm(dim=1) < bandit.REACH
+    near_peak = (bandit.sample(improved) - bandit.PEAK).norm(dim=1) < bandit.REACH
     assert near_peak.float().mean() < 0.01
 
 
 def test_the_gradient_of_the_value_leaves_the_support() -> None:
     student = bandit.make('fql', 0)
     bandit.learn(student, 100)
-    found = bandit.figures(bandit.look(student))
+    found = bandit.figures(bandit.sample(student))
     assert found['value'] > 1
     assert found['outside'] > 0.9
 

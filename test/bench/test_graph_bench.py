@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Other ways to write a policy's graph: they answer the same, or the benchmark ends."""
+"""Graph benchmark: the variants must give the exported graph's answer."""
 
 from __future__ import annotations
 

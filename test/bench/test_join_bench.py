@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""That bench/join.py measures nodes of each kind."""
+"""Join benchmark: a measurement of each kind of node."""
 
 from __future__ import annotations
 

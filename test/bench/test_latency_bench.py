@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The benchmark of inference, in its smallest form: what holds on any machine."""
+"""Latency benchmark in its smallest form: properties that hold on any machine."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The benchmark of the control loop: what it makes of times, and that it runs."""
+"""Loop benchmark: evaluation of tick times, and a short run."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_ticks_are_counted_by_their_deadlines() -> None:
 
 
 def test_a_deadline_is_no_earlier_than_the_grid_says() -> None:
-    """Who is interrupted between two looks at the clock names it too early."""
+    """A process preempted between two reads of the clock records its deadline too early."""
     from bench.loop.rows import wakeups
     ticks = ticks_at(1, 2, 3, 4)
     ticks[1, 2] -= 1e6

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The page of measurements: everything that was measured is on it, and what was not is said."""
+"""Performance page: it shows all results, and names those that are missing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def taken(median_us: float, count: int = 2000) -> dict[str, Any]:
 
 
 def loop_row(kind: str, rate: float, load: str, fifo: bool, scale: float) -> dict[str, Any]:
-    """Make up what one loop did under one condition."""
+    """Make the row of a loop under a condition."""
     row = {
         'kind': kind, 'rate': rate, 'load': load, 'fifo': fifo, 'trigger': 'timer',
         'ticks': 12_000, 'missed': int(scale > 2), 'cpu_us_per_tick': 300 * scale,
@@ -121,7 +121,7 @@ def write(folder: Path, found: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def between(text: str, name: str) -> str:
-    """Find what is between two markers."""
+    """Return the text between two markers."""
     return text.partition(f'<!-- {name} begins -->')[2].partition(f'<!-- {name} ends -->')[0]
 
 
@@ -152,7 +152,7 @@ def test_all_is_on_the_page(tmp_path: Path) -> None:
     assert again == page
 
 
-def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the command that makes it; and nothing is written to the docs with ``--out``."""
     asked = write(tmp_path, {'swap': results()['swap']})
     before = (tmp_path / 'performance.md').read_text()
@@ -166,9 +166,9 @@ def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert '| 50 swaps | 1,200 | 0 |' in capsys.readouterr().out
 
 
-def test_what_is_no_result_is_refused(
+def test_invalid_results_are_refused(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the file's name; a page without markers as well."""
+    """The error names the file; a page without markers is rejected too."""
     asked = write(tmp_path, results())
     (tmp_path / 'results' / 'loop.json').write_text('{"rows": []}')
     assert performance.main(asked) == 1

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A soak of two minutes, and that what a soak says of leaks and missed ticks is true."""
+"""Soak test of two minutes, and its verdict on leaks and missed ticks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FAULTS = ('dropped source', 'swap', 'storm')
 
 def soak(turns: int = 12, **changes: Any) -> dict[str, Any]:
     """
-    Make up a soak with a fault a minute, of which the first turn takes memory for good.
+    Make a soak with a fault per minute, of which the first round permanently takes memory.
 
     :param changes: Functions of turn and number that add to ``resident_kb``, ``threads`` or
         ``descriptors``.
@@ -71,12 +71,12 @@ def test_a_slope_is_found_under_outliers() -> None:
         slope([0, 1], [1, 2])
 
 
-def test_what_is_well_is_said_to_be() -> None:
+def test_a_sound_soak_passes() -> None:
     row = soak()
     found = judge(row)
     assert found['wrong'] == []
     assert found['memory'] == 'flat'
-    assert 'WRONG' not in verdict({**row, 'verdict': found})
+    assert 'FAILED' not in verdict({**row, 'verdict': found})
 
 
 @pytest.mark.parametrize(('changes', 'word'), [
@@ -93,7 +93,7 @@ def test_leaks_are_found(changes: dict[str, Any], word: str) -> None:
     assert word in verdict({**row, 'verdict': found})
 
 
-def test_what_comes_and_goes_is_no_leak() -> None:
+def test_fluctuations_are_no_leak() -> None:
     """Descriptors of a robot that was killed stay until its lease ends: at the same fault."""
     row = soak(descriptors=lambda turn, number: 7 * (number % len(FAULTS)))
     assert judge(row)['wrong'] == []
@@ -122,7 +122,7 @@ def test_missed_ticks_are_attributed_and_counted_over_activations() -> None:
     ([(20.5, 21.0), (0.0, 1.0)], (0, 2, 1000), '0 of them'),
     ([], (0, 0, 0), '0 of them'),
     (None, (None, None, None), 'not known')])
-def test_a_machine_that_stood_still_is_told(
+def test_stalls_of_the_machine_are_reported(
         stalls: Any, known: tuple[Any, ...], says: str) -> None:
     row = {**soak(), 'missed': [(10.1, 2), (21.0, 1), (30.1, 1)], 'stalls': stalls}
     row['faults'] = [{'fault': 'swap', 'begin': 20.0, 'end': 22.0, 'failed': ''}]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The benchmark of an update prints what its readers take from it."""
+"""Update benchmark: its output has what its readers parse."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
 
 
 def test_the_last_line_has_the_figures(tmp_path: Path) -> None:
-    """Without a compiler, which it says."""
+    """The benchmark works without a compiler, and prints that."""
     done = run(CXX='/no/such/compiler', TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert 'found no working compiler' in done.stdout
