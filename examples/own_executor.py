@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A policy node inside a program of one's own, with an executor of one's own.
+Policy node inside a custom program, with a custom executor.
 
 ``python examples/own_executor.py cube_single ur5e_cube --seconds 10 --ros-args -r __ns:=/left``
 
 The node is an ordinary lifecycle node: other nodes may share its executor, as long as their
-callbacks are short, for its ticks run there too.
+callbacks are short, because its ticks run there too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument('robot')
     parser.add_argument('--seconds', type=float, default=10.0)
     asked = parser.parse_args(remove_ros_args(sys.argv)[1:])
-    # Signals are heard beside ROS: rclpy's own handlers would end it before the robot is stopped.
+    # Signals are handled beside ROS: rclpy's handlers would end it before the robot is stopped.
     requests = Requests()
     requests.tell(lambda: None)
     join(None)
@@ -51,7 +51,7 @@ def main() -> int:
         Parameter('policy', value=asked.policy), Parameter('robot', value=asked.robot)])
     executor = SingleThreadedExecutor()
     try:
-        # Configures and activates; where that fails, the reason has been logged.
+        # Configures and activates; if that fails, the reason has been logged.
         if not node.autostart():
             return 1
         executor.add_node(node)
@@ -64,7 +64,7 @@ def main() -> int:
         return 0
     finally:
         executor.shutdown()
-        # Stops the robot, whatever happened, and destroys the node.
+        # Stops the robot in any case, and destroys the node.
         node.close()
         rclpy.try_shutdown()
         requests.close()

@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Helpers that tests and benchmarks share; never installed."""
+"""Shared helpers of tests and benchmarks; never installed."""
 
 from pathlib import Path
 
-#: The top of the checkout.
+#: Root of the checkout.
 ROOT = Path(__file__).resolve().parents[1]

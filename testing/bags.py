@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Recordings for tests, written without ROS: a robot that moves, commands, decisions and marks."""
+"""Synthetic recordings written without ROS: a moving robot, commands, decisions and marks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Message = tuple[int, str, Any]
 
 
 def make(kind: str, **values: Any) -> Any:
-    """Make a message by the type's last word."""
+    """Make a message of a type, given without its package."""
     return next(STORE.types[name] for name in STORE.types if name.endswith(f'/{kind}'))(**values)
 
 
@@ -60,9 +60,9 @@ def state(time: int, value: float, stamp: int | None = None) -> list[Message]:
     """
     Make the messages of all sources.
 
-    :param time: When they are received.
-    :param value: A number that they carry.
-    :param stamp: When they are stamped; a millisecond earlier, by default.
+    :param time: Time of reception.
+    :param value: Number that they carry.
+    :param stamp: Their stamp; by default, a millisecond earlier.
     """
     top = header(time - MS if stamp is None else stamp)
     pose = make(
@@ -110,9 +110,9 @@ def decision(
         number: int, time: int, stamp: int, value: float, action: float = 0.5,
         held: bool = False, lockstep: bool = False) -> list[Message]:
     """
-    Make a decision, received at a time, that saw samples of a stamp and a value.
+    Make a decision, received at ``time``, from samples with a stamp and a value.
 
-    What was sent is half of what the policy answered.
+    The command is half of the policy's answer.
     """
     robot = shipped_robot()
     row = DecisionRow(robot.sources, 28, [
@@ -128,7 +128,7 @@ def decision(
 
 
 def observation(value: float) -> np.ndarray:
-    """Compute the observation of :func:`state`, without a recording."""
+    """Compute the observation of :func:`state` without a recording."""
     pose = {
         'pose.position.x': 0.4, 'pose.position.y': value, 'pose.position.z': 0.2,
         'pose.orientation.w': 1.0, 'pose.orientation.x': 0.0, 'pose.orientation.y': 0.0,
@@ -149,7 +149,7 @@ def write_bag(
 
     :param messages: Time of reception, topic, message.
     :param types: Message types by topic; all of them become connections.
-    :param ordered: Write them in the order of time.
+    :param ordered: Whether to write them in order of time.
     """
     with Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
         fill(
@@ -169,14 +169,14 @@ def fill(
 
 def demonstration(steps: int = 10, begin: int = START, end: str = 'success') -> list[Message]:
     """
-    Record an episode by hand: states at 100 Hz, commands at 20 Hz, a mark before and after.
+    Record a synthetic episode: states at 100 Hz, commands at 20 Hz, a mark before and after.
 
     At step i, the state's value is i / 100 and the action is i / 100 in every dimension.
     """
     messages = state(begin - 5 * MS, 0.0) + mark(begin, 'start')
     for i in range(steps):
         at = begin + i * PERIOD
-        # Two states a step, so that the newest one has to be taken.
+        # Two states per step, so that the newest one must be chosen.
         messages += state(at - 7 * MS, (i - 0.5) / 100) if i else []
         messages += state(at - 2 * MS, i / 100)
         messages += command(at + 5 * MS, [i / 100] * 5)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A controller for a shipped robot description."""
+"""Controller for a shipped robot description."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def controller(
         policy: Policy, seed: int = 3, candidates: int = 2,
         robot: RobotDescription | None = None, planning: PlanningSettings | None = None,
         **more: Any) -> Controller:
-    """Put a controller together; a call of its policy takes 1 ms."""
+    """Make a controller whose policy takes 1 ms."""
     times = iter(range(0, 10**12, 1_000_000))
     spec = policy.spec
     noise = NoiseStream(seed, candidates, spec.noise_size)

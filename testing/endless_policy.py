@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Policies that never answer: always, or where an observation says so."""
+"""Policies that never answer: always, or if an element of the observation requests it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from testing.policies import policy_model
 
 def endless_model(spec: PolicySpec, place: int | None = None) -> onnx.ModelProto:
     """
-    Make a policy with a Loop that does not end.
+    Make a policy with a Loop that never terminates.
 
-    :param spec: What it says of itself.
-    :param place: Number of the observation above 0.5 of which it never ends; None for always.
+    :param spec: Its specification.
+    :param place: Number of the observation that, above 0.5, makes it hang; None for always.
     """
     model = policy_model(spec, gain=0.7)
     graph = model.graph
@@ -60,6 +60,6 @@ def endless_model(spec: PolicySpec, place: int | None = None) -> onnx.ModelProto
 
 
 def write_endless_policy(path: Path, spec: PolicySpec, place: int | None = None) -> Path:
-    """Write what :func:`endless_model` makes; return the path."""
+    """Write the policy of :func:`endless_model`; return its path."""
     onnx.save(endless_model(spec, place), path)
     return path

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""An arm with three joints that takes position commands."""
+"""Simulated arm with two joints and position commands."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ TICK = 0.05
 
 
 class Arm:
-    """An arm that stands still, its URDF, and ears for its trajectories."""
+    """Arm at rest with its URDF, and a subscription to its trajectories."""
 
     def __init__(self, domain: int) -> None:
         """Publish from a thread at 50 Hz."""
@@ -85,7 +85,7 @@ class Arm:
                 self._states.publish(message)
 
     def here(self) -> np.ndarray:
-        """Return where it says that it is."""
+        """Return the measured position."""
         return HERE
 
     def close(self) -> None:

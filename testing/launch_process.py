@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Launch files, run as `ros2 launch` runs them, in a process of their own."""
+"""Launch files run in a process, as `ros2 launch` runs them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ sys.exit(service.run())
 
 
 def launch(file: str, domain: int, *arguments: str) -> subprocess.Popen[str]:
-    """Run a file of ``launch/`` with arguments as `ros2 launch` takes them."""
+    """Run a file of ``launch/`` with launch arguments."""
     return subprocess.Popen(
         [sys.executable, '-c', PROGRAM, str(FOLDER / file), *arguments], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A robot in motion, and what it hears."""
+"""Robot in motion, and a record of its commands."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ VELOCITY, ACCELERATION = 0.5, 2.0  # of the joint that moves, rad/s and rad/s^2
 
 
 class Ears:
-    """Hears commands, and when they came; and what is logged."""
+    """Recorder of commands with their times, and of log messages."""
 
     def __init__(self) -> None:
-        """Hear nothing yet."""
+        """Start empty."""
         self.sent: list[np.ndarray] = []
         self.times: list[float] = []
         self.warnings: list[str] = []
         self.warning = self.warnings.append
 
     def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
-        """Take the command of a decision."""
+        """Record the command of a decision."""
         assert decision.sent is not None
         self.sent.append(decision.sent)
         self.times.append(time.monotonic())
 
     def send_stop(self, loop: ControlLoop) -> None:
-        """Take the last command."""
+        """Record the stop command."""
         command = loop.controller.halt()
         assert command is not None
         self.sent.append(command)
         self.times.append(time.monotonic())
 
     def unasked_stamp(self) -> int:
-        """Make no stamp."""
+        """Return no stamp."""
         return 0
 
 
 def files(folder: Path) -> dict[str, Path]:
-    """Write a description, and a policy that moves the first joint one way for six seconds."""
+    """Write a description, and a policy that moves the first joint in one direction for 6 s."""
     (folder / 'robot.yaml').write_text(
         ROBOT.replace('acceleration: 4.0', f'acceleration: {ACCELERATION}'))
     spec = cube_spec(
@@ -76,7 +76,7 @@ def files(folder: Path) -> dict[str, Path]:
 
 
 def moving(folder: Path, ticks: int, **changes: Any) -> tuple[ControlLoop, list[np.ndarray]]:
-    """Make a control loop, and what it has sent in a number of ticks."""
+    """Make a control loop, and the commands that it sent in a number of ticks."""
     named = {name: str(file) for name, file in files(folder).items()}
     text = Path(named['robot']).read_text()
     Path(named['robot']).write_text(

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""An environment whose observations count."""
+"""Environment whose observations are counts."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ SECONDS = 60.0
 @dataclass(frozen=True)
 class Numbers:
     """
-    Episodes that hold nothing but their number.
+    Episodes that contain only their number.
 
-    :param failing: Numbers of those that fail.
-    :param late: Number of one that ends after the next one.
-    :param last: The highest number that may be asked for.
+    :param failing: Numbers of failing episodes.
+    :param late: Number of an episode that ends after the next one.
+    :param last: Largest permitted number.
     """
 
     folder: str

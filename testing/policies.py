@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Small but real policy files for the tests: best-of-N in ONNX, with random weights."""
+"""Small but real policy files for tests: best-of-N in ONNX, with random weights."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CUBE_ACTION = (
     ('gripper_rate', 1, '1/s', 20.0))
 
 
-# Where the robots of the tests are when they do nothing is inside the training data.
+# The rest positions of the tests' robots are inside the training data.
 _WIDE = {'effector_position': 5.0, 'cube_0_position': 5.0}
 
 
@@ -62,7 +62,7 @@ def policy_model(spec: PolicySpec, seed: int = 0, gain: float = 0.1) -> onnx.Mod
     """
     Build best-of-N over ``tanh(observation @ a + noise @ b)``, scored by a linear critic.
 
-    :param spec: What the policy is to say of itself.
+    :param spec: Specification of the policy.
     :param seed: Seed of the weights.
     :param gain: Size of the weights.
     """
@@ -106,8 +106,8 @@ def write_policy(
     """
     Write a policy file.
 
-    :param path: Where to.
-    :param spec: What it says of itself; :func:`cube_spec` by default.
+    :param path: The file.
+    :param spec: Its specification; :func:`cube_spec` by default.
     :param seed: Seed of the weights.
     :param gain: Size of the weights.
     :return: The path.

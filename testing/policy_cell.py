@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy node in a process of its own, and a robot around it that a test can disturb."""
+"""Policy node in a process, with a simulated robot that a test can disturb."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SHIPPED = ROOT / 'config' / 'ur5e_cube.yaml'
 
 
 class Counts(NamedTuple):
-    """Ticks since the activation, and missed ones, until a time in s."""
+    """Numbers of ticks and missed ticks since the activation, and the time in s."""
 
     time: float
     ticks: int
@@ -50,12 +50,12 @@ class Counts(NamedTuple):
 
 class Cell:
     """
-    A policy node in a process, a robot at rest that publishes, and ears for all that is sent.
+    Policy node in a process, a robot at rest that publishes, and subscriptions to all commands.
 
     :param policy: The policy file.
-    :param pace: Simulated seconds in a second; 0 for a cell that goes by real time.
-    :param prefix: A command that runs the node's process.
-    :param parameters: More parameters of the node.
+    :param pace: Ratio of simulated to real time; 0 for a cell in real time.
+    :param prefix: Command that runs the node's process.
+    :param parameters: Additional parameters of the node.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Cell:
             **parameters: Any) -> None:
         """Start the node, and publish from a thread at 100 Hz."""
         self.pace = pace
-        #: Simulated time in s, and what the robot's clock is set back by.
+        #: Simulated time in s, and the offset by which the robot's clock is set back.
         self.time, self.set_back = 1000.0, 0.0
         if pace:
             parameters['use_sim_time'] = 'true'
@@ -76,9 +76,9 @@ class Cell:
         self.grips: list[Float64MultiArray] = self.peer.collect(
             Float64MultiArray, 'gripper_command')
         self._reports: list[DiagnosticArray] = self.peer.collect(DiagnosticArray, '/diagnostics')
-        #: Topics that say nothing.
+        #: Topics that are not published.
         self.silent: set[str] = set()
-        #: Whether the arm reports a velocity that is not a number.
+        #: Whether the arm reports a velocity that is NaN.
         self.broken = False
         self._publishers: dict[str, Any] = {}
         for topic, message in rest_messages(self.now()).items():
@@ -98,7 +98,7 @@ class Cell:
         self.peer.__exit__()
 
     def now(self) -> Any:
-        """Stamp for a message."""
+        """Return the stamp for a message."""
         if self.pace:
             return Time(nanoseconds=round((self.time - self.set_back) * 1e9)).to_msg()
         return self.peer.node.get_clock().now().to_msg()
@@ -121,24 +121,24 @@ class Cell:
                  if topic not in self.silent})
 
     def wait_for_motion(self) -> None:
-        """Wait for a command that is not zero, from now on."""
+        """Wait for a new non-zero command."""
         self.twists.clear()
         self.peer.wait_for(lambda: any(speed(twist) > 0 for twist in self.twists))
 
     def wait_for_stop(self) -> None:
-        """Wait for zero on both topics, from now on."""
+        """Wait for a new zero command on both topics."""
         self.twists.clear()
         self.grips.clear()
         self.peer.wait_for(lambda: self.twists and speed(self.twists[-1]) == 0 and self.grips
                            and self.grips[-1].data[0] == 0)
 
     def wait_for_no_motion(self) -> None:
-        """Wait until the last command is zero on both topics, whenever it was sent."""
+        """Wait until the last command is zero on both topics, regardless of its time."""
         self.peer.wait_for(lambda: self.twists and speed(self.twists[-1]) == 0 and self.grips
                            and self.grips[-1].data[0] == 0)
 
     def report(self, **expected: str) -> tuple[DiagnosticStatus, dict[str, str]]:
-        """Wait for certain values in diagnostics; the first status, and the values of all."""
+        """Wait for values in diagnostics; return the first status, and the values of all."""
         self._reports.clear()
 
         def values(array: DiagnosticArray) -> dict[str, str]:
@@ -153,22 +153,22 @@ class Cell:
         return array.status[0], {**values(array), 'stamp': repr(seconds(array.header.stamp))}
 
     def counts(self) -> Counts:
-        """Wait for a report, for what it says of the ticks."""
-        # One may have been on its way.
+        """Wait for a report, and return its counts of ticks."""
+        # The first one may have been in flight.
         self.report()
         _, values = self.report()
         return Counts(
             float(values['stamp']), int(values['run_ticks']), int(values['run_missed_ticks']))
 
     def set(self, name: str, value: Any) -> tuple[bool, str]:
-        """Set a parameter of the node; whether it was accepted, and why not."""
+        """Set a parameter of the node; return whether it was accepted, and the reason if not."""
         future = self.ask_to_set(name, value)
         self.peer.wait_for(future.done)
         result = future.result().results[0]
         return result.successful, result.reason
 
     def ask_to_set(self, name: str, value: Any) -> Any:
-        """Ask for a parameter to be set, and return what will be the answer."""
+        """Request a parameter change, and return the future answer."""
         if isinstance(value, str):
             typed = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
         elif isinstance(value, int):
@@ -186,29 +186,29 @@ class Cell:
             GetParameters.Request(names=[name])).values[0]
 
     def change(self, transition: int) -> bool:
-        """Ask for a transition; whether it succeeded."""
+        """Request a transition; return whether it succeeded."""
         request = ChangeState.Request(transition=Transition(id=transition))
         return bool(self.peer.call(ChangeState, 'dfp_policy/change_state', request).success)
 
     def end(self, number: int = signal.SIGINT) -> None:
-        """Send a signal; the node has to stop the robot and to end as if nothing had happened."""
+        """Send a signal; the node must stop the robot and exit normally."""
         status = self.process.stop(number)
         assert status == 0, self.process.output
         assert 'Traceback' not in self.process.output
 
 
 def arguments(policy: Path | str, **parameters: Any) -> Iterator[str]:
-    """Write parameters for a command line."""
+    """Format parameters for a command line."""
     for name, value in {'policy': policy, 'robot': SHIPPED, **parameters}.items():
         yield from ('-p', f'{name}:={value}')
 
 
 def seconds(stamp: Any) -> float:
-    """Make seconds of a stamp."""
+    """Convert a stamp to s."""
     return float(stamp.sec + stamp.nanosec * 1e-9)
 
 
 def speed(twist: TwistStamped) -> float:
-    """Largest number of a twist."""
+    """Return the largest element of a twist."""
     vectors = (twist.twist.linear, twist.twist.angular)
     return max(abs(getattr(vector, name)) for vector in vectors for name in 'xyz')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Preflight reports on disk."""
+"""Preflight report files for tests."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def written(folder: Path, figures: Figures | None = None) -> Path:
 
 
 def now(hours: float = 0) -> datetime.datetime:
-    """Tell the time, or what it will be."""
+    """Return the current time, or a later one."""
     return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Measurements of a preflight in which nothing is wrong."""
+"""Preflight measurements without a fault."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ COMMAND = CommandFigures(
 
 
 def same(milliseconds: float) -> Percentiles:
-    """Make figures that are all the same."""
+    """Make percentiles that are all equal."""
     return Percentiles(100, *[milliseconds] * 4)
 
 
 def good(**changes: Any) -> Figures:
-    """Make figures of which nothing is wrong: 50 Hz, ticks of 4 ms."""
+    """Make measurements without a fault: 50 Hz, ticks of 4 ms."""
     return replace(Figures(
         period=0.02, share=0.8, clock_skew=0.1, seconds=5.0, ticks=250,
         parts={name: same(1.0) for name in PARTS}, together=same(4.0),
@@ -48,5 +48,5 @@ def good(**changes: Any) -> Figures:
 
 
 def source(**changes: Any) -> Figures:
-    """Make figures that are good but for a source."""
+    """Make measurements without a fault except in a source."""
     return good(sources=(replace(SOURCE, **changes),))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""HDF5 files as Robomimic writes them."""
+"""HDF5 files in Robomimic's format."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OLD_ARGS = {'env_name': 'Lift', 'env_version': '1.4.1', 'type': 1, 'env_kwargs':
 def written(
         path: Path, lengths: dict[int, int], env_args: dict = OLD_ARGS, kind: str = 'f8',
         widths: dict[str, int] = WIDTHS, act_dim: int = 7) -> Path:
-    """Write demonstrations by number, each value of which tells where it stands."""
+    """Write demonstrations by number; each value encodes its position."""
     with h5py.File(path, 'w') as file:
         data = file.create_group('data')
         data.attrs['env_args'] = json.dumps(env_args)
@@ -44,6 +44,6 @@ def written(
                 group[f'obs/{key}'] = values[:-1].astype(kind)
                 group[f'next_obs/{key}'] = values[1:].astype(kind)
             group['actions'] = np.full((length, act_dim), 0.5, kind)
-            # Solved at the last two steps, both of which are called done.
+            # Solved at the last two steps, both of which are marked done.
             group['rewards'] = group['dones'] = (np.arange(length) >= length - 2).astype(kind)
     return path

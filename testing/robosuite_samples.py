@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What files of robosuite 1.4 hold."""
+"""Content of files from robosuite 1.4."""
 
-# An arm's controller as files of robosuite 1.4 have it.
+# Controller of an arm in files of robosuite 1.4.
 OLD_CONTROLLER = {
     'type': 'OSC_POSE', 'input_max': 1, 'input_min': -1, 'kp': 150, 'damping': 1,
     'output_max': [0.05, 0.05, 0.05, 0.5, 0.5, 0.5], 'control_delta': True,

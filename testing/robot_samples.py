@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Messages and samples of a robot cell, made from numbers; for tests."""
+"""Messages and samples of a robot cell, made from numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARM = (
 
 
 def shipped_robot() -> RobotDescription:
-    """Load the description that is shipped."""
+    """Load the shipped description."""
     return load_robot_description(ROOT / 'config' / 'ur5e_cube.yaml')
 
 
@@ -39,7 +39,7 @@ def rest_samples(stamp: int, received: int | None = None) -> dict[str, Sample]:
     Make samples of a robot at rest.
 
     :param stamp: Header stamp of all of them, in ns.
-    :param received: When they arrived; when they were stamped, by default.
+    :param received: Time of arrival; by default, the stamp.
     """
     pose = {
         'pose.position.x': 0.4, 'pose.position.y': 0.0, 'pose.position.z': 0.2,
@@ -74,9 +74,9 @@ def rest_messages(stamp: Any) -> dict[str, Any]:
 
 def ogbench_messages(env: Any, random: np.random.Generator) -> dict[str, Any]:
     """
-    Make the messages that a cell in an OGBench environment's state would send, by source.
+    Make the messages of a cell in the state of an OGBench environment, by source.
 
-    Joints come in a random order, with one more that nobody asked for.
+    Joints come in a random order, with one more that is not used.
     """
     from geometry_msgs.msg import PoseStamped
     import mujoco

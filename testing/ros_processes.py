@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Real nodes in real processes, and someone on the same ROS domain to talk to them."""
+"""Node processes, and a peer node on the same ROS domain to communicate with them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from testing import ROOT
 
 
 def in_domain(domain: int) -> dict[str, str]:
-    """List the environment variables of a process that talks to this machine alone."""
+    """Return the environment variables of a process that communicates on this machine only."""
     variables = {
         **os.environ, 'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'PYTHONPATH': os.pathsep.join(
@@ -46,19 +46,19 @@ def in_domain(domain: int) -> dict[str, str]:
 
 class NodeProcess:
     """
-    A Python module run as a process in a ROS domain of its own.
+    Python module run as a process in a separate ROS domain.
 
-    :param module: For ``python -m``.
+    :param module: Argument of ``python -m``.
     :param domain: ROS domain.
     :param arguments: Its arguments.
-    :param prefix: A command that runs it, with its own arguments.
+    :param prefix: Command that runs it, with its arguments.
     :param environment: Environment variables to add; None removes one.
     """
 
     def __init__(
             self, module: str, domain: int, *arguments: str, prefix: Sequence[str] = (),
             **environment: str | None) -> None:
-        """Start it."""
+        """Start the process."""
         variables: dict[str, str | None] = {**in_domain(domain), **environment}
         self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
@@ -77,10 +77,10 @@ class NodeProcess:
 
     def leave(self, timeout: float = 10.0) -> None:
         """
-        Have it leave its domain; kill it where it does not.
+        Let it leave its domain; kill it if it does not.
 
-        A process that is killed leaves its locks and ports in the shared memory of Fast DDS to
-        those that it talked to, whose own end must not meet them.
+        A killed process leaves its locks and ports in the shared memory of Fast DDS to its peers,
+        whose own shutdown could block on them.
         """
         if self.process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -89,7 +89,7 @@ class NodeProcess:
 
     @property
     def output(self) -> str:
-        """Return what it has written so far."""
+        """Return its output so far."""
         self._output.flush()
         return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors='replace')
 
@@ -97,12 +97,12 @@ class NodeProcess:
         """
         Wait for it to end by itself.
 
-        :raises TimeoutError: Where it does not, with what it said.
+        :raises TimeoutError: If it does not, with its output.
         """
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f'{error}; it said:\n{self.output}') from None
+            raise TimeoutError(f'{error}; its output:\n{self.output}') from None
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 30.0) -> int:
         """Send a signal and wait for the end."""
@@ -112,13 +112,13 @@ class NodeProcess:
 
 class Peer:
     """
-    A node of the test's own, which collects messages.
+    Test node that collects messages.
 
     :param domain: ROS domain.
     """
 
     def __init__(self, domain: int) -> None:
-        """Join the domain."""
+        """Create the participant."""
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain)
         self.node = Node('peer', context=self._context)
@@ -135,16 +135,16 @@ class Peer:
         rclpy.shutdown(context=self._context)
 
     def collect(self, kind: Any, topic: str, qos: Any = 50) -> list[Any]:
-        """Subscribe; the list that is returned grows."""
+        """Subscribe to a topic; the returned list grows."""
         messages: list[Any] = []
         self.node.create_subscription(kind, topic, messages.append, qos)
         return messages
 
     def wait_for(self, condition: Callable[[], object], timeout: float = 60.0) -> None:
         """
-        Let messages in until a condition holds.
+        Process messages until a condition holds.
 
-        :raises TimeoutError: Where it does not come to hold.
+        :raises TimeoutError: If it does not hold in time.
         """
         deadline = time.monotonic() + timeout
         while not condition():
@@ -159,8 +159,8 @@ class Peer:
         return future.result()
 
     def ask(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
-        """Call a service, and return what will be the answer."""
-        # Each client is known to the whole domain, so there is one a service.
+        """Call a service, and return the future answer."""
+        # The whole domain knows each client, so there is one per service.
         is_new = name not in self.clients
         if is_new:
             self.clients[name] = self.node.create_client(kind, name)
@@ -175,16 +175,16 @@ def wait_until_known(
         node: Node, service: str, wait: Callable[[Callable[[], object], float], object],
         timeout: float = 60.0) -> None:
     """
-    Wait until the node of a service knows the client that was made for it last.
+    Wait until the node of a service has discovered its newest client.
 
-    A client knows its service before the service knows it, and an answer that comes between the
-    two is lost. What a participant makes is announced in order, so whoever answers a younger
-    client, asked for nothing until it is answered, knows the older one too.
+    A client discovers its service before the service discovers it, and an answer between the two
+    is lost. A participant announces its endpoints in order, so once the service answers a younger
+    client, it knows the older one too.
 
-    :param node: Made the client.
-    :param service: Name of the service, that of its node included.
-    :param wait: Waits until a condition holds, for so many seconds at most.
-    :raises TimeoutError: Where it does not come to know it.
+    :param node: Node of the client.
+    :param service: Full name of the service.
+    :param wait: Waits until a condition holds, up to a number of seconds.
+    :raises TimeoutError: If it is not discovered in time.
     """
     probe = node.create_client(GetParameters, f'{service.rpartition("/")[0]}/get_parameters')
     deadline = time.monotonic() + timeout

@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A robot at rest in a process of its own, which can be killed.
+Robot at rest in a separate process, which can be killed.
 
-``python -m scripted_robot positions``
+``python -m testing.scripted_robot positions``
 """
 
 from __future__ import annotations

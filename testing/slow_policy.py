@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy file that takes as long to answer as an observation says."""
+"""Policy file whose inference time an element of the observation determines."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from dfp_ros.spec import PolicySpec
 from testing.policies import policy_model
 
 _SIZE = 96
-#: The parameter that allows such a policy, for :class:`fault_cell.FaultCell`.
+#: Parameter that permits such a policy, for :class:`testing.faults.cell.FaultCell`.
 LOOP: dict[str, Any] = {'execution__unbounded_operators': 'Loop'}
 
 
 def write_slow_policy(
         path: Path, spec: PolicySpec, place: int, always: float = 0.0, gain: float = 0.1) -> Path:
     """
-    Write a policy that multiplies matrices, to no effect, before it answers.
+    Write a policy that multiplies matrices, without effect on its answer.
 
-    :param path: Where to.
-    :param spec: What it says of itself.
-    :param place: Number of the observation that says how often; up to 1 is not at all.
-    :param always: Is added to that number.
+    :param path: The file.
+    :param spec: Its specification.
+    :param place: Index of the observation that sets the number of products; up to 1 is none.
+    :param always: Added to that number.
     :param gain: Size of the weights.
     :return: The path.
     """
@@ -80,9 +80,9 @@ def write_slow_policy(
 
 def rounds_in(policy: Path, place: int, seconds: float) -> float:
     """
-    Find what the observation has to say for an answer to take so long on this machine.
+    Return the value of the observation for a given inference time on this machine.
 
-    Time of the processor is measured, whatever else the machine has to do meanwhile.
+    Processor time is measured, so other load on the machine does not matter.
     """
     loaded = OnnxPolicy(policy, ExecutionSettings(unbounded_operators='Loop'))
     observation = np.zeros(loaded.spec.observation_size, np.float32)

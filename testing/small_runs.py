@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Settings of the smallest runs."""
+"""Settings of minimal training runs."""
 
 from __future__ import annotations
 

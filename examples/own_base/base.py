@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A base with two driven wheels: the second robot of docs/my-robot-my-policy.md, simulated.
+Simulated differential-drive base: the second robot of docs/my-robot-my-policy.md.
 
     python examples/own_base/base.py
 
-It publishes ``odom`` and takes ``cmd_vel`` (Twist), which it forgets after half a second. Where it
-is to go is on ``goal_pose``, published once for whoever comes. It marks a ``success`` on
-``episode_marks`` when it stands there. ``~/next_goal`` gives another one.
+It publishes ``odom`` and takes ``cmd_vel`` (Twist), which expires after half a second. Its goal is
+published on ``goal_pose``, transient local. It publishes a ``success`` on ``episode_marks`` when
+it stands at the goal. ``~/next_goal`` sets another one.
 """
 
 import math
@@ -43,7 +43,7 @@ class Base(Node):
     """The base and its goal."""
 
     def __init__(self):
-        """Open the topics."""
+        """Create the topics."""
         super().__init__('base')
         self.random = random.Random(self.declare_parameter('seed', 0).value)
         self.x = self.y = self.heading = 0.0
@@ -72,13 +72,13 @@ class Base(Node):
         self.goals.publish(goal)
 
     def next_goal(self, _, response):
-        """Give another goal."""
+        """Set another goal."""
         self.place_goal()
         response.success, response.message = True, 'goal at {:.2f} {:.2f} m'.format(*self.goal)
         return response
 
     def take(self, message):
-        """Take a command."""
+        """Store a command."""
         self.wanted = message.linear.x, message.angular.z
         self.told = self.now()
 

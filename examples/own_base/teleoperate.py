@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Somebody who drives the base to its goals, and marks where each drive begins.
+Scripted teleoperator that drives the base to its goals, and marks the start of each episode.
 
     python examples/own_base/teleoperate.py --episodes 20
 
-A script in the place of a person with a joystick.
+It takes the place of a person with a joystick.
 """
 
 import argparse
@@ -38,10 +38,10 @@ LONGEST = 8.0  # s
 
 
 class Teleoperator(Node):
-    """Sees what the base publishes, and commands it."""
+    """Controller that reads what the base publishes, and sends commands."""
 
     def __init__(self, seed):
-        """Open the topics."""
+        """Create the topics."""
         super().__init__('teleoperator')
         self.random = random.Random(seed)
         self.place = self.goal = None
@@ -56,35 +56,35 @@ class Teleoperator(Node):
         self.create_subscription(String, 'episode_marks', self.see_mark, 10)
 
     def see_place(self, message):
-        """Keep where the base is."""
+        """Store the pose of the base."""
         pose = message.pose.pose
         self.place = (
             pose.position.x, pose.position.y,
             2 * math.atan2(pose.orientation.z, pose.orientation.w))
 
     def see_goal(self, message):
-        """Keep where it is to go."""
+        """Store the goal."""
         self.goal = message.pose.position.x, message.pose.position.y
 
     def see_mark(self, message):
-        """Hear the base say that it is there."""
+        """Store that the base reports success."""
         self.has_arrived |= message.data == 'success'
 
     def wait_for_recorder(self):
-        """Wait a while for somebody else who hears marks, so that the first is not lost."""
+        """Wait a while for a recorder to subscribe, so that the first mark is not lost."""
         end = time.monotonic() + 5.0
         while self.marks.get_subscription_count() < 2 and time.monotonic() < end:
             self.wait(0.1)
         self.wait(1.0)
 
     def wait(self, seconds):
-        """Let messages in for a while."""
+        """Process messages for a while."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             rclpy.spin_once(self, timeout_sec=left)
 
     def episode(self):
-        """Drive to one goal; tell whether that worked."""
+        """Drive to one goal; return whether it was reached."""
         asked = self.next_goal.call_async(Trigger.Request())
         rclpy.spin_until_future_complete(self, asked)
         self.wait(0.2)
@@ -124,7 +124,7 @@ def main():
     done = 0
     for number in range(asked.episodes):
         done += operator.episode()
-        print(f'episode {number + 1} of {asked.episodes}: {done} there so far', flush=True)
+        print(f'episode {number + 1} of {asked.episodes}: {done} solved so far', flush=True)
     operator.wait(0.5)
 
 

@@ -12,15 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A SCARA with four joints and its cell: the robot of docs/my-robot-my-policy.md, simulated.
+Simulated SCARA with four joints and its cell: the robot of docs/my-robot-my-policy.md.
 
     python examples/own_robot/scara.py
 
-It looks as with ros2_control: ``joint_states``, a URDF on ``robot_description``, and a
+It has the interface of ros2_control: ``joint_states``, a URDF on ``robot_description``, and a
 forward_command_controller that takes four positions on ``scara_controller/commands``. A camera
-says where a part lies (``part_pose``). The cell knows when the part is touched, and marks a
-``success`` on ``episode_marks``. ``~/next_part`` puts a part somewhere else, and drives the arm
-home.
+publishes the pose of a part (``part_pose``). The cell detects when the part is touched, and
+publishes a ``success`` on ``episode_marks``. ``~/next_part`` places another part, and drives the
+arm home.
 """
 
 import math
@@ -54,7 +54,7 @@ URDF = '<robot name="scara">' + ''.join(
 
 
 class Controller(Node):
-    """Takes positions, and says which joints they are for, as forward_command_controller does."""
+    """Position controller that states its joints, as forward_command_controller does."""
 
     def __init__(self):
         """Listen."""
@@ -65,7 +65,7 @@ class Controller(Node):
         self.create_subscription(Float64MultiArray, '~/commands', self.take, 1)
 
     def take(self, message):
-        """Take a command of the right length, and hold it until the next."""
+        """Store a command of the right length until the next one."""
         if len(message.data) == len(JOINTS):
             self.targets = list(message.data)
 
@@ -74,7 +74,7 @@ class Scara(Node):
     """The arm, the camera and the part."""
 
     def __init__(self, controller):
-        """Open the topics."""
+        """Create the topics."""
         super().__init__('scara')
         self.controller = controller
         self.random = random.Random(self.declare_parameter('seed', 0).value)
@@ -92,13 +92,13 @@ class Scara(Node):
         self.create_timer(STEP, self.step)
 
     def place_part(self):
-        """Put a part where the arm reaches it."""
+        """Place a part within reach of the arm."""
         radius, angle = self.random.uniform(0.33, 0.47), self.random.uniform(-0.2, 0.9)
         self.part = radius * math.cos(angle), radius * math.sin(angle)
         self.touched = False
 
     def next_part(self, _, response):
-        """Put the next part somewhere, and drive home, which takes about a second."""
+        """Place the next part, and drive home, which takes about a second."""
         self.is_going_home = True
         self.place_part()
         response.success, response.message = True, 'part at {:.3f} {:.3f} m'.format(*self.part)
@@ -128,7 +128,7 @@ class Scara(Node):
         self.look()
 
     def look(self):
-        """See whether the part is touched, and whether the arm is home."""
+        """Check whether the part is touched, and whether the arm is home."""
         first, second = self.positions[0], self.positions[0] + self.positions[1]
         x = UPPER_ARM * math.cos(first) + FOREARM * math.cos(second)
         y = UPPER_ARM * math.sin(first) + FOREARM * math.sin(second)

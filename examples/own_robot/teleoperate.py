@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Somebody who moves the SCARA onto the part, again and again, and marks where each try begins.
+Scripted teleoperator that moves the SCARA onto the part, and marks the start of each episode.
 
     python examples/own_robot/teleoperate.py --episodes 20
 
-A script in the place of a person with a joystick: it sends what such a person would, a little
-shakily, on the controller's topic.
+It takes the place of a person with a joystick: it sends similar, slightly noisy commands on the
+controller's topic.
 """
 
 import argparse
@@ -42,10 +42,10 @@ DOWN = 0.085  # m
 
 
 class Teleoperator(Node):
-    """Sees what the robot publishes, and commands it."""
+    """Controller that reads what the robot publishes, and sends commands."""
 
     def __init__(self, seed):
-        """Open the topics."""
+        """Create the topics."""
         super().__init__('teleoperator')
         self.random = random.Random(seed)
         self.positions = self.part = None
@@ -58,33 +58,33 @@ class Teleoperator(Node):
         self.create_subscription(String, 'episode_marks', self.see_mark, 10)
 
     def see_joints(self, message):
-        """Keep where the arm is."""
+        """Store the joint positions."""
         self.positions = [message.position[message.name.index(name)] for name in (
             'shoulder', 'elbow', 'quill', 'wrist')]
 
     def see_part(self, message):
-        """Keep where the part is."""
+        """Store the pose of the part."""
         self.part = message.pose.position.x, message.pose.position.y
 
     def see_mark(self, message):
-        """Hear the cell say that the part is touched."""
+        """Store that the cell reports success."""
         self.has_touched |= message.data == 'success'
 
     def wait_for_recorder(self):
-        """Wait a while for somebody else who hears marks, so that the first is not lost."""
+        """Wait a while for a recorder to subscribe, so that the first mark is not lost."""
         end = time.monotonic() + 5.0
         while self.marks.get_subscription_count() < 2 and time.monotonic() < end:
             self.wait(0.1)
         self.wait(1.0)
 
     def wait(self, seconds):
-        """Let messages in for a while."""
+        """Process messages for a while."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             rclpy.spin_once(self, timeout_sec=left)
 
     def episode(self):
-        """Touch one part; tell whether that worked."""
+        """Touch one part; return whether that succeeded."""
         asked = self.next_part.call_async(Trigger.Request())
         rclpy.spin_until_future_complete(self, asked)
         while self.away() > 0.02:
@@ -106,11 +106,11 @@ class Teleoperator(Node):
         return self.has_touched
 
     def away(self):
-        """Tell how far from its home the arm is."""
+        """Return the distance of the arm from its home position."""
         return max(abs(here - home) for here, home in zip(self.positions, HOME, strict=True))
 
     def goal(self):
-        """Say where the joints have to be: over the part, then down."""
+        """Return the joint targets: above the part, then down."""
         x, y = self.part
         bend = (x * x + y * y - UPPER_ARM**2 - FOREARM**2) / (2 * UPPER_ARM * FOREARM)
         elbow = math.acos(min(1.0, max(-1.0, bend)))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""That what judges a robot's commands finds what is too sudden, and nothing else."""
+"""Checks of the fault tests: they detect abrupt commands, and nothing else."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def stamps(all_sent: list[Command]) -> set[int]:
     return {command.stamp for command in all_sent if command.stamp is not None}
 
 
-def test_what_is_too_sudden_is_found() -> None:
+def test_abrupt_commands_are_found() -> None:
     good = commands(_SPEED, _SPEED, _SPEED - _CHANGE, _SPEED)
     check_steps(POSITION_ARM, good, stamps(good))
     for bad, says in (
-            (commands(_SPEED, _SPEED - 1.1 * _CHANGE), 'harder'),
-            (commands(1.01 * POSITION_ARM.velocity), 'faster')):
+            (commands(_SPEED, _SPEED - 1.1 * _CHANGE), 'exceeds the acceleration'),
+            (commands(1.01 * POSITION_ARM.velocity), 'exceeds the velocity')):
         with pytest.raises(AssertionError, match=says):
             check_steps(POSITION_ARM, bad, stamps(bad))
 
@@ -63,5 +63,5 @@ def test_a_tick_that_was_missed_is_no_excuse() -> None:
     later = [
         Command(command.arrived, command.topic, (command.stamp or 0) + round(2 * _TICK * 1e9),
                 command.numbers) for command in after]
-    with pytest.raises(AssertionError, match='harder'):
+    with pytest.raises(AssertionError, match='exceeds the acceleration'):
         check_steps(POSITION_ARM, before + later, stamps(before + later))

@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Faults that happen to a node in a cell, for tests, docs/faults.md and the soak test."""
+"""Fault injection into a running node, for tests, docs/faults.md and the soak test."""

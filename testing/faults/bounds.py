@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""That whatever a robot was sent is finite, within its bounds, and not too sudden."""
+"""Checks that all commands are finite, within the robot's bounds, and smooth enough."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ import numpy as np
 from testing.faults.cell import Command, FaultCell, joined, Seen
 from testing.faults.robots import FaultRobot, Vector
 
-# Rounding of a difference of positions.
+# Tolerance for rounding of a difference of positions.
 _ROUNDING = 1e-9
 
 
 def check_commands(cell: FaultCell, commands: list[Command], seen: list[Seen]) -> None:
     """
-    Check commands.
+    Check all commands.
 
-    :param cell: Where they were heard.
-    :param commands: All that the robot got, in order.
-    :param seen: The decisions of the same time, in order.
-    :raises AssertionError: At the first that should not have been sent; it names it.
+    :param cell: Cell that received them.
+    :param commands: All commands that the robot received, in order.
+    :param seen: Decisions of the same time, in order.
+    :raises AssertionError: At the first invalid command; it names it.
     """
     robot = cell.robot
     check_bounds(robot, commands)
@@ -46,14 +46,14 @@ def check_commands(cell: FaultCell, commands: list[Command], seen: list[Seen]) -
             place = robot.commands[command.topic].place
             assert any(
                 np.array_equal(command.numbers, sent[place]) for sent in decided[command.stamp]
-            ), f'nobody decided to send {command}'
+            ), f'no decision sent {command}'
     if robot.measured is not None:
         check_steps(robot, commands, {stamp for stamp, sent in decided.items() if sent})
 
 
 def check_bounds(robot: FaultRobot, commands: list[Command]) -> None:
     """
-    See that each command has the right size, is finite, and is within the robot's bounds.
+    Check that each command has the right size, is finite, and is within the robot's bounds.
 
     :raises AssertionError: At the first that is not.
     """
@@ -70,15 +70,15 @@ def check_bounds(robot: FaultRobot, commands: list[Command]) -> None:
 
 def check_steps(robot: FaultRobot, commands: list[Command], sent: set[int]) -> None:
     """
-    See that positions go in steps that velocity and acceleration allow.
+    Check that positions change within the limits of velocity and acceleration.
 
-    A command that got lost on its way would make its neighbours look far apart; the node does not
-    send more than one a tick, so the time between two says how many may be missing.
+    A command that was lost in transit would make its neighbours look far apart; the node sends at
+    most one per tick, so the time between two commands limits the number of missing ones.
 
     :param robot: The robot.
-    :param commands: All that it got, in order.
-    :param sent: Stamps of all that it was sent.
-    :raises AssertionError: At the first that goes too far, or changes its velocity too much.
+    :param commands: All commands that it received, in order.
+    :param sent: Stamps of all commands that were sent to it.
+    :raises AssertionError: At the first that moves too far, or changes its velocity too much.
     """
     speed: Vector | None = None
     for before, after in zip(commands, commands[1:], strict=False):
@@ -86,34 +86,34 @@ def check_steps(robot: FaultRobot, commands: list[Command], sent: set[int]) -> N
         step = after.numbers - before.numbers
         ticks = max(1, round((end - begin) * 1e-9 / robot.tick)) if end > begin else 1
         assert (np.abs(step) <= ticks * robot.velocity * robot.tick + _ROUNDING).all(), (
-            f'faster than {robot.velocity}: {before}, then {after}')
+            f'exceeds the velocity {robot.velocity}: {before}, then {after}')
         is_lost = any(begin < stamp < end for stamp in sent)
         last, speed = speed, None if is_lost else step / robot.tick
         if last is not None and speed is not None and ticks == 1:
             change = np.abs(speed - last)
             assert (change <= robot.acceleration * robot.tick + _ROUNDING / robot.tick).all(), (
-                f'harder than {robot.acceleration}: {before}, then {after}')
+                f'exceeds the acceleration {robot.acceleration}: {before}, then {after}')
 
 
 def check_stop(robot: FaultRobot, before: Seen | None, held: list[Seen]) -> None:
     """
-    Check what was sent while the robot was to stand still.
+    Check the commands during a hold.
 
     :param robot: The robot.
-    :param before: The last decision before, None where there was none.
+    :param before: Last decision before it; None if there was none.
     :param held: The decisions, in order.
-    :raises AssertionError: Where it is no stop.
+    :raises AssertionError: If it is not a stop.
     """
     sent = [joined(each.row.sent) for each in held if each.row.sent is not None]
-    assert len(sent) == len(held), 'nothing was sent in a hold'
+    assert len(sent) == len(held), 'no command was sent in a hold'
     if robot.measured is None:
         assert not np.any(sent), f'not zero in a hold: {sent}'
         return
-    assert before is not None, 'positions are held from where they were'
-    assert before.row.sent is not None, 'positions are held from where they were'
+    assert before is not None, 'no position to hold'
+    assert before.row.sent is not None, 'no position to hold'
     path = np.array([joined(before.row.sent), *sent])
     speeds = np.abs(np.diff(path, axis=0))
     slower = np.diff(speeds, axis=0)
-    assert (slower <= _ROUNDING).all(), f'not slower and slower: {path}'
+    assert (slower <= _ROUNDING).all(), f'does not decelerate: {path}'
     limit = robot.velocity**2 / (2 * robot.acceleration) + robot.velocity * robot.tick
-    assert (np.abs(path[-1] - path[0]) <= limit).all(), f'too far to be a stop: {path}'
+    assert (np.abs(path[-1] - path[0]) <= limit).all(), f'moves too far for a stop: {path}'

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The faults that stop a robot, as data; those that must not are in :mod:`fault_groups`."""
+"""Catalogue of the faults that stop a robot; :mod:`testing.faults.groups` has the others."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from testing.faults.cell import Change, FaultCell
 from testing.faults.trial import AGE, ARRIVAL, CLOCK, Fault, INFERENCE
 
 _ARM = "source 'arm' (topic joint_states)"
-# Further than any delay on the way, nearer than what the sample store takes for a new episode.
+# More than any transport delay, less than the jump that the sample store takes for a new episode.
 _JUMP = 0.5137
 
 
 def _arm(change: Change) -> Callable[[FaultCell], int]:
-    """Change the messages of the arm's joints."""
+    """Modify the messages of the arm's joints."""
     return lambda cell: cell.disturb({'joint_states': change})
 
 
 def _silent(message: Any) -> None:
-    """Say nothing."""
+    """Drop the message."""
 
 
 def stamped(seconds: float) -> Change:
-    """Have messages stamped so many seconds later, or earlier."""
+    """Shift the stamps of messages by some seconds."""
     def change(message: Any) -> Any:
         stamp = message.header.stamp
         total = stamp.sec * 1_000_000_000 + stamp.nanosec + round(seconds * 1e9)
@@ -48,7 +48,7 @@ def stamped(seconds: float) -> Change:
 
 
 def _since_start(message: Any) -> Any:
-    """Stamp with the seconds since the robot was switched on."""
+    """Stamp with the time since the robot was switched on."""
     message.header.stamp.sec %= 1000
     return message
 
@@ -59,7 +59,7 @@ def _without_stamp(message: Any) -> Any:
 
 
 def _number(value: float) -> Change:
-    """Report a joint at a place that is no number."""
+    """Report a joint position that is not finite."""
     def change(message: Any) -> Any:
         message.position[1] = value
         return message
@@ -67,14 +67,14 @@ def _number(value: float) -> Change:
 
 
 def _without_joint(message: Any) -> Any:
-    """Leave the second joint out."""
+    """Remove the second joint."""
     for array in (message.name, message.position, message.velocity):
         del array[1:2]
     return message
 
 
 def _twice(message: Any) -> Any:
-    """Name the first joint twice, at two places."""
+    """Name the first joint twice, with two positions."""
     message.name = [message.name[0], *message.name]
     message.position = [message.position[0] + 1.0, *message.position]
     message.velocity = [0.0, *message.velocity] if message.velocity else []
@@ -82,19 +82,19 @@ def _twice(message: Any) -> Any:
 
 
 def reordered(message: Any) -> Any:
-    """Turn the order of the joints around."""
+    """Reverse the order of the joints."""
     for name in ('name', 'position', 'velocity'):
         setattr(message, name, list(reversed(getattr(message, name))))
     return message
 
 
 def _clock(cell: FaultCell) -> object:
-    """Have all clocks agree again."""
+    """Synchronise all clocks again."""
     return cell.jump_clock(cell.jump, cell.jump)
 
 
 def _far_outside(cell: FaultCell) -> int:
-    """Report a number that is nowhere near the training data."""
+    """Report a number far outside the training data."""
     def change(message: Any) -> Any:
         cell.robot.slow(message, 50.0)
         return message
@@ -114,7 +114,7 @@ STEADY = (
     Fault('ambiguous joint', _arm(_twice), Reason.UNREADABLE, 'twice'),
     Fault('far outside the training data', _far_outside, Reason.OUTSIDE_ENVELOPE,
           'the training data have'),
-    # The node remembers for a while how far ahead stamps were, so this comes last.
+    # The node remembers for a while how far stamps were ahead, so this comes last.
     Fault("a source's clock ahead", _arm(stamped(0.5)), Reason.FUTURE, 'in the future'),
 )
 
@@ -131,9 +131,9 @@ SIMULATED = (
 
 def slow(number: float) -> Fault:
     """
-    Make the policy think for longer than a tick.
+    Make inference take longer than a tick.
 
-    :param number: What an observation says for that; see :mod:`slow_policy`.
+    :param number: Element of the observation that requests it; see :mod:`testing.slow_policy`.
     """
     def begin(cell: FaultCell) -> int:
         def change(message: Any) -> Any:

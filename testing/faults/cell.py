@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy node in a process, a scripted robot around it, and a record of all that is sent."""
+"""Test cell: a policy node in a process, a scripted robot around it, and a log of all output."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from testing.faults.robots import FaultRobot, Vector
 from testing.policy_cell import arguments
 from testing.ros_processes import NodeProcess, wait_until_known
 
-# Changes a message, or takes it away by returning None.
+# Modifies a message, or drops it by returning None.
 Change = Callable[[Any], Any]
 _PERIOD = 0.01  # s between two messages of a source
 
@@ -52,9 +52,9 @@ _PERIOD = 0.01  # s between two messages of a source
 @dataclass(frozen=True)
 class Seen:
     """
-    A decision, as it arrived.
+    Decision with its time of arrival.
 
-    :param arrived: By the monotonic clock, in s.
+    :param arrived: Monotonic time in s.
     :param row: The decision.
     """
 
@@ -65,11 +65,11 @@ class Seen:
 @dataclass(frozen=True)
 class Command:
     """
-    A command, as the robot got it.
+    Command with its time of arrival at the robot.
 
-    :param arrived: By the monotonic clock, in s.
+    :param arrived: Monotonic time in s.
     :param topic: Its topic.
-    :param stamp: Of its header in ns, None for a message without one.
+    :param stamp: Header stamp in ns; None for a message without a header.
     :param numbers: The command in SI units.
     """
 
@@ -82,11 +82,11 @@ class Command:
 @dataclass(frozen=True)
 class Report:
     """
-    What /diagnostics said of the control loop.
+    Diagnostics of the control loop.
 
-    :param arrived: By the monotonic clock, in s.
-    :param message: In words.
-    :param values: The figures.
+    :param arrived: Monotonic time in s.
+    :param message: Text of the status.
+    :param values: Key-value pairs.
     """
 
     arrived: float
@@ -96,32 +96,32 @@ class Report:
 
 class FaultCell:
     """
-    Runs a policy node, is its robot at 100 Hz, and hears everything.
+    Policy node with a simulated robot at 100 Hz and subscriptions to all topics.
 
-    The robot stands still, wherever it is sent: what matters is what it is sent.
+    The robot stands still whatever it is commanded: only the commands are tested.
 
     :param robot: The robot.
     :param policy: The policy file.
     :param simulated: Whether time is simulated.
-    :param description: Description file, if it is not the robot's own.
-    :param silent: Whether somebody else is the robot.
-    :param environment: Environment variables of the node, beside those that are.
-    :param parameters: More parameters of the node, with two underscores for a dot.
+    :param description: Description file, if it is not that of the robot.
+    :param silent: Whether another process publishes the robot's topics.
+    :param environment: Additional environment variables of the node.
+    :param parameters: Additional parameters of the node, with two underscores for a dot.
 
     :ivar decisions: All decisions of the node, in order.
     :ivar commands: All commands.
     :ivar reports: All diagnostics.
-    :ivar standing: What ~/policy said last.
-    :ivar faulty: Stamps of the messages that were changed, in ns.
-    :ivar first_faulty: When the first of them was published, by the node's clock in ns.
-    :ivar silent: Whether the robot says nothing, as somebody else does.
+    :ivar standing: Last message of ~/policy.
+    :ivar faulty: Stamps of the modified messages, in ns.
+    :ivar first_faulty: Publication time of the first of them, by the node's clock in ns.
+    :ivar silent: Whether the robot publishes nothing, because another process does.
     """
 
     def __init__(
             self, robot: FaultRobot, policy: Path, simulated: bool = False,
             description: Path | None = None, silent: bool = False,
             environment: Mapping[str, str] | None = None, **parameters: Any) -> None:
-        """Start the node, and be its robot."""
+        """Start the node and the robot."""
         self.robot = robot
         self.domain = free_domain()
         self.decisions: list[Seen] = []
@@ -130,7 +130,7 @@ class FaultCell:
         self.standing: dict[str, Any] = {}
         self.faulty: set[int] = set()
         self.first_faulty: int | None = None
-        #: By how much the clock, and the stamps of the robot, are ahead of what they were, in s.
+        #: Offset of the clock, and of the robot's stamps, from their initial values, in s.
         self.jump, self.robot_jump = 0.0, 0.0
         self._simulated = simulated
         self._time = 1000.0
@@ -165,7 +165,7 @@ class FaultCell:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The node says goodbye to a robot that still hears it.
+        # The node shuts down while the robot still receives its stop.
         self.process.leave()
         self._ended.set()
         self._executor.wake()
@@ -176,13 +176,13 @@ class FaultCell:
         rclpy.shutdown(context=self._context)
 
     def start_node(self) -> NodeProcess:
-        """Start the node in a process, in place of the one before."""
+        """Start the node in a process, replacing the earlier one."""
         self.decisions.clear()
         self.process = self.another_node()
         return self.process
 
     def another_node(self) -> NodeProcess:
-        """Start the node in a process beside the one that is there."""
+        """Start a second node in another process."""
         return NodeProcess(
             'dfp_ros.policy_node', self.domain, '--ros-args', *self._arguments,
             **self._environment)
@@ -191,10 +191,10 @@ class FaultCell:
 
     def disturb(self, changes: dict[str, Change]) -> int:
         """
-        Change what the robot publishes, from now on.
+        Modify the robot's messages from now on.
 
-        :param changes: Changes by topic; none for a robot that is well.
-        :return: The time by the node's clock, in ns.
+        :param changes: Changes by topic; none for a healthy robot.
+        :return: Time by the node's clock, in ns.
         """
         with self._lock:
             self._changes = changes
@@ -204,11 +204,11 @@ class FaultCell:
 
     def jump_clock(self, clock: float, robot: float) -> int:
         """
-        Have simulated time jump.
+        Make simulated time jump.
 
-        :param clock: By how much the clock is ahead of what it was at first, in s.
-        :param robot: The same of the robot's stamps.
-        :return: The time afterwards by the node's clock, in ns.
+        :param clock: Offset of the clock from its initial value, in s.
+        :param robot: The same for the robot's stamps.
+        :return: Time afterwards by the node's clock, in ns.
         """
         with self._lock:
             self.jump, self.robot_jump = clock, robot
@@ -216,9 +216,9 @@ class FaultCell:
 
     def replace_publisher(self, topic: str, qos: Any) -> int:
         """
-        Have a source begin anew, offering something else.
+        Restart the publisher of a source with another QoS.
 
-        :return: The time by the node's clock, in ns.
+        :return: Time by the node's clock, in ns.
         """
         with self._lock:
             old = self._publishers[topic]
@@ -231,7 +231,7 @@ class FaultCell:
         return round((self._time + self.jump) * 1e9) if self._simulated else time.time_ns()
 
     def _publish(self) -> None:
-        """Be the robot."""
+        """Publish as the robot."""
         due = time.monotonic()
         while not self._ended.wait(max(0.0, due - time.monotonic())):
             due += _PERIOD
@@ -255,15 +255,15 @@ class FaultCell:
                         self.faulty.add(Time.from_msg(message.header.stamp).nanoseconds)
                     self._publishers[topic].publish(message)
 
-    # What is heard
+    # Subscriptions
 
     def forget(self) -> None:
-        """Forget all but the last decision, all commands and reports: a long run has many."""
+        """Discard commands, reports and all but the last decision, because a long run has many."""
         with self._news:
             del self.decisions[:-1], self.commands[:], self.reports[:]
 
     def _listen(self) -> None:
-        """Subscribe to everything that the node sends."""
+        """Subscribe to all topics of the node."""
         def decided(message: Float64MultiArray) -> None:
             row = read_decision(
                 [(dim.label, dim.size) for dim in message.layout.dim], message.data)
@@ -302,8 +302,8 @@ class FaultCell:
             described.kind, topic, self._announcing(commanded), 50)
 
     def turn_a_deaf_ear(self, topic: str) -> None:
-        """End the subscription to a command topic."""
-        # On the thread that spins: what it waits for must not go away under it.
+        """Destroy the subscription to a command topic."""
+        # On the thread that spins, which may be waiting for the subscription.
         ended = self._executor.create_task(self.node.destroy_subscription, self._ears.pop(topic))
         self.wait_for(ended.done, f'no subscription to {topic}')
 
@@ -312,7 +312,7 @@ class FaultCell:
         self._ears[topic] = self.hear(topic)
 
     def _announcing(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Tell those who wait when there is something new."""
+        """Wrap a callback so that it wakes waiting threads."""
         def receive(message: Any) -> None:
             with self._news:
                 callback(message)
@@ -330,17 +330,17 @@ class FaultCell:
         """
         Wait until a condition holds.
 
-        :param condition: Is asked whenever something arrived.
-        :param what: For the message.
-        :return: What the condition returned.
-        :raises TimeoutError: Where it does not come to hold.
+        :param condition: Evaluated at each arrival.
+        :param what: Name of the condition for error messages.
+        :return: The result of the condition.
+        :raises TimeoutError: If it does not hold in time.
         """
         deadline = time.monotonic() + timeout
         with self._news:
             while not (found := condition()):
                 if time.monotonic() > deadline:
                     raise TimeoutError(
-                        f'{what} did not happen within {timeout:g} s; the node said:\n'
+                        f'{what} did not happen within {timeout:g} s; output of the node:\n'
                         + self.process.output[-3000:])
                 self._news.wait(0.1)
             return found
@@ -348,10 +348,10 @@ class FaultCell:
     # Services
 
     def ask(self, kind: Any, name: str, request: Any) -> Any:
-        """Call a service of the node, and return what will be the answer."""
+        """Call a service of the node, and return the future answer."""
         is_new = name not in self._clients
         if is_new:
-            # Hundreds of answers may wait at once.
+            # Hundreds of answers may be pending at once.
             self._clients[name] = self.node.create_client(
                 kind, f'dfp_policy/{name}', qos_profile=qos_profile_parameters)
         client = self._clients[name]
@@ -371,25 +371,25 @@ class FaultCell:
         return future.result()
 
     def ask_to_set(self, **values: Any) -> Any:
-        """Set parameters of the node; two underscores stand for a dot."""
+        """Set parameters of the node, with two underscores for a dot; return the future answer."""
         return self.ask(SetParameters, 'set_parameters', SetParameters.Request(parameters=[
             Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
             for name, value in values.items()]))
 
     def set(self, **values: Any) -> Any:
-        """Set parameters, and wait for what the node answers to the first."""
+        """Set parameters, and wait for the first answer."""
         return self.answer(self.ask_to_set(**values)).results[0]
 
     def ask_to_change(self, transition: int) -> Any:
-        """Ask for a lifecycle transition."""
+        """Request a lifecycle transition."""
         request = ChangeState.Request()
         request.transition.id = transition
         return self.ask(ChangeState, 'change_state', request)
 
-    # What is waited for
+    # Conditions to wait for
 
     def wait_for_motion(self, ticks: int = 12) -> None:
-        """Wait until the robot has been moved by so many ticks in a row, from now on."""
+        """Wait until the robot has been moved for a number of consecutive ticks."""
         begin = len(self.decisions)
         self.wait_for(lambda: self._moves(self.decisions[begin:][-ticks:], ticks), 'motion')
 
@@ -401,5 +401,5 @@ class FaultCell:
 
 
 def joined(numbers: Any) -> Vector:
-    """Put the fields of a recorded command in a row."""
+    """Concatenate the fields of a recorded command."""
     return np.concatenate(list(numbers.values()))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Faults that can share a node, and what each such group does."""
+"""Groups of faults that can share a node, and the code that runs them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from testing.policies import write_policy
 from testing.ros_processes import NodeProcess
 from testing.slow_policy import LOOP, rounds_in, write_slow_policy
 
-# Commands that the robots can be told from.
+# Gains that distinguish the robots' commands.
 _GAIN = 0.7
 _RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -61,7 +61,7 @@ def _policy(robot: FaultRobot, folder: Path) -> Path:
 
 
 def steady(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
-    """Try everything that one node can go through in real time."""
+    """Inject every fault that one node can experience in real time."""
     with FaultCell(robot, _policy(robot, folder)) as cell:
         yield _joints_in_another_order(cell)
         for fault in STEADY:
@@ -69,25 +69,25 @@ def steady(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
 
 
 def simulated(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
-    """Try what only simulated time can go through."""
+    """Inject the faults that need simulated time."""
     with FaultCell(robot, _policy(robot, folder), simulated=True) as cell:
         for fault in SIMULATED:
             yield try_fault(cell, fault)
 
 
 def slow_inference(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
-    """Try a policy that sometimes takes one tick and a half, under a deadline of one."""
+    """Run a policy that sometimes takes one tick and a half, with a deadline of one."""
     policy = write_slow_policy(
         folder / f'{robot.name}_slow.onnx', robot.spec, robot.place, gain=_GAIN)
     number = rounds_in(policy, robot.place, 1.5 * robot.tick)
-    # The number that makes it slow is far outside the training data, which is not what is tried.
+    # The element that slows it down is far outside the training data, which is not tested here.
     with FaultCell(robot, policy, safety__late_inference='hold', safety__envelope='ignore',
                    safety__inference_deadline=1.0, **LOOP) as cell:
         yield try_fault(cell, slow(number))
 
 
 def qos_mismatch(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
-    """Try a source that offers best effort where the description asks for reliable."""
+    """Run a source that offers best effort if the description requires reliable."""
     text = robot.description.read_text()
     age = f'    max_age: {robot.max_age:g}\n'
     description = folder / f'{robot.name}_reliable.yaml'
@@ -132,7 +132,7 @@ def killed(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
 
 
 def unmoved(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
-    """Try what must not stop it: policies that cannot be, parameters, and nobody listening."""
+    """Inject faults that must not stop it: bad policies, parameters, missing subscribers."""
     with FaultCell(robot, _policy(robot, folder), **LOOP) as cell:
         for name, policy, says in bad_policies(robot, folder):
             yield goes_on(cell, name, lambda policy=policy, says=says: refusal(  # type: ignore
@@ -146,7 +146,7 @@ def unmoved(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
 
 
 def swaps(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
-    """Ask for another policy in the middle of each transition, just before it and just after."""
+    """Request another policy during each transition, just before it and just after."""
     policies = [
         write_policy(folder / f'{robot.name}_{seed}.onnx', robot.spec, seed, _GAIN)
         for seed in range(2)]
@@ -168,7 +168,7 @@ GROUPS: dict[str, Callable[[FaultRobot, Path], Iterator[Outcome]]] = {
 
 
 def goes_on(cell: FaultCell, name: str, meet: Callable[[], str]) -> Outcome:
-    """See that a running robot is not stopped by something."""
+    """Check that a fault does not stop a running robot."""
     cell.wait_for_motion()
     first, first_command = len(cell.decisions), len(cell.commands)
     begun = time.monotonic()
@@ -186,7 +186,7 @@ def goes_on(cell: FaultCell, name: str, meet: Callable[[], str]) -> Outcome:
 
 
 def _joints_in_another_order(cell: FaultCell) -> Outcome:
-    """See that joints are found by their names."""
+    """Check that joints are identified by name."""
     cell.wait_for_motion(30)
     before = cell.decisions[-30:]
 
@@ -205,7 +205,7 @@ def _joints_in_another_order(cell: FaultCell) -> Outcome:
 
 
 def bad_policies(robot: FaultRobot, folder: Path) -> Iterator[tuple[str, Path, str]]:
-    """Make policies that cannot take over, and what is said of each."""
+    """Yield policies that cannot take over, with the expected message of each."""
     good = _policy(robot, folder)
     cut = folder / 'cut_short.onnx'
     cut.write_bytes(good.read_bytes()[:-100])
@@ -234,7 +234,7 @@ def bad_policies(robot: FaultRobot, folder: Path) -> Iterator[tuple[str, Path, s
 
 
 def refusal(cell: FaultCell, policy: Path, says: str) -> str:
-    """Ask for a policy, and wait for its refusal, at once or after loading."""
+    """Request a policy, and wait for its refusal, at once or after loading."""
     result = cell.set(policy=str(policy))
     if not result.successful:
         assert says in result.reason, result.reason
@@ -248,7 +248,7 @@ def refusal(cell: FaultCell, policy: Path, says: str) -> str:
 
 
 def storm(cell: FaultCell) -> str:
-    """Set hundreds of parameters, some to what they cannot be, while nobody waits for answers."""
+    """Set hundreds of parameters, some to invalid values, without waiting for answers."""
     generator = np.random.default_rng(0)
     first, begun = len(cell.decisions), time.monotonic()
     asked = []
@@ -264,7 +264,7 @@ def storm(cell: FaultCell) -> str:
     for future, accepted in asked:
         results = cell.answer(future).results
         assert all(result.successful is accepted for result in results), results
-    # The node went on deciding: however slow the machine, not a few decisions for all of them.
+    # The node kept deciding: however slow the machine, not a few decisions for all of them.
     decided, due = len(cell.decisions) - first, (time.monotonic() - begun) / cell.robot.tick
     assert decided > due / 5, f'{decided} decisions, {due:.0f} were due'
     refused = sum(not accepted for _, accepted in asked)
@@ -272,18 +272,18 @@ def storm(cell: FaultCell) -> str:
 
 
 def report_of(cell: FaultCell, reason: Reason, says: str) -> str:
-    """Wait for diagnostics that give a reason; what they say from some words on."""
+    """Wait for diagnostics with a reason; return their text from ``says`` on."""
     begun = time.monotonic()
     report = cell.wait_for(lambda: next((
         report for report in cell.reports if report.arrived > begun
         and reason.words in report.values['reason'] and says in report.message), None),
-        f'a word about {says}')
+        f'diagnostics about {says}')
     message = str(report.message)
     return message[message.index(says):]
 
 
 def two_publishers(cell: FaultCell) -> str:
-    """Have a second driver say the same as the first."""
+    """Start a second driver that publishes the same values."""
     messages = cell.robot.messages
     kind = type(messages(Time().to_msg())['joint_states'])
     publisher = cell.node.create_publisher(kind, 'joint_states', 5)
@@ -304,7 +304,7 @@ def two_publishers(cell: FaultCell) -> str:
 
 
 def somebody_else(cell: FaultCell) -> str:
-    """Have somebody publish on a command topic, who sends nothing."""
+    """Add another publisher on a command topic, which sends nothing."""
     topic, described = next(iter(cell.robot.commands.items()))
     publisher = cell.node.create_publisher(described.kind, topic, 1)
     try:
@@ -314,17 +314,17 @@ def somebody_else(cell: FaultCell) -> str:
 
 
 def report_on(cell: FaultCell, topic: str) -> str:
-    """Wait for diagnostics that say that nobody listens."""
+    """Wait for diagnostics about a command topic without a subscriber."""
     begun = time.monotonic()
     report = cell.wait_for(lambda: next((
         report for report in cell.reports if report.arrived > begun
-        and f'nobody listens to /{topic}' in report.message), None), f'a word about {topic}')
+        and f'nobody listens to /{topic}' in report.message), None), f'diagnostics about {topic}')
     message = str(report.message)
     return message[message.index('nobody listens'):]
 
 
 def _policy_node_killed(cell: FaultCell) -> Outcome:
-    """See that a new node begins where the robot is."""
+    """Check that a new node starts from the robot's position."""
     cell.wait_for_motion()
     cell.process.process.kill()
     cell.process.wait()
@@ -332,17 +332,17 @@ def _policy_node_killed(cell: FaultCell) -> Outcome:
     cell.commands.clear()
     cell.start_node()
     cell.wait_for_motion()
-    # What was on its way when the node was killed is not the new one's.
+    # Commands in flight when the node was killed are not from the new one.
     seen = [each for each in cell.decisions if each.row.stamp >= began]
     fresh = [command for command in cell.commands if (command.stamp or began) >= began]
     check_commands(cell, fresh, seen)
     robot = cell.robot
     if robot.measured is not None:
-        # The very first may have been sent before there was anybody to hear it.
+        # The very first one may have been sent before there was a subscriber.
         number = next(each.row.number for each in seen if each.row.stamp == fresh[0].stamp)
         step = np.abs(fresh[0].numbers - robot.measured)
         assert (step <= number * robot.velocity * robot.tick).all(), (
-            f'it does not begin at the robot: {fresh[0]}')
+            f'the first command is not at the measured position: {fresh[0]}')
     return Outcome(
         'policy node killed', robot.name, False, '-',
         "nothing more is sent: the robot's own watchdog has to stop it; a new node begins where "
@@ -351,7 +351,7 @@ def _policy_node_killed(cell: FaultCell) -> Outcome:
 
 def _swap_in_transition(
         cell: FaultCell, name: str, transition: int, policy: str, before: bool) -> Outcome:
-    """See that a swap and a transition that meet both come to an end, one after the other."""
+    """Check that a swap and a simultaneous transition both finish, one after the other."""
     first, first_command = len(cell.decisions), len(cell.commands)
     begun = time.monotonic()
     if before:
@@ -380,7 +380,7 @@ def _swap_in_transition(
 
 
 def _all_stopped(cell: FaultCell, first: int) -> bool:
-    """Tell whether the last command on every topic is a stop, and no decision came after it."""
+    """Tell whether the last command on every topic is a stop, with no later decision."""
     for topic in cell.robot.commands:
         here = [command for command in cell.commands[first:] if command.topic == topic]
         if not here:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The two robots that faults are tried on: one is commanded by velocity, one by position."""
+"""The two robots of the fault tests: one with velocity and one with position commands."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _JOINTS = ('base', 'shoulder', 'elbow')
 @dataclass(frozen=True)
 class CommandTopic:
     """
-    A topic that commands go to.
+    Command topic of a robot.
 
     :param kind: Message type.
-    :param read: Takes the command out of a message, in SI units.
-    :param place: Where in the action it is.
+    :param read: Extracts the command from a message, in SI units.
+    :param place: Slice of the action.
     """
 
     kind: Any
@@ -55,23 +55,23 @@ class CommandTopic:
 @dataclass(frozen=True)
 class FaultRobot:
     """
-    A robot, and what a test has to know of it.
+    Robot of the fault tests.
 
-    :param name: For people.
+    :param name: Display name.
     :param description: Its description file.
-    :param spec: What its policy says of itself; 50 Hz.
+    :param spec: Specification of its policy; 50 Hz.
     :param topics: Sources by topic.
-    :param messages: Makes a message for each of those, of the robot at rest, from a stamp.
-    :param commands: The command topics; the first has a stamp, that of the decision.
-    :param low: Smallest command, one a number of the action.
+    :param messages: Makes a message of each source for a stamp, with the robot at rest.
+    :param commands: The command topics; the first has the decision's stamp.
+    :param low: Smallest command, of each element of the action.
     :param high: Largest command.
-    :param place: The number of the observation by which :mod:`slow_policy` is slowed down.
-    :param slow_topic: The topic that the number comes from.
-    :param slow: Puts the number into its message.
-    :param max_age: Of all sources, in s.
-    :param measured: Where the robot is; None where commands are velocities.
-    :param velocity: Largest change of a position a second.
-    :param acceleration: Largest change of that a second.
+    :param place: Index of the observation that slows :mod:`testing.slow_policy` down.
+    :param slow_topic: Topic of that element.
+    :param slow: Puts the element into its message.
+    :param max_age: Maximum age of all sources, in s.
+    :param measured: Measured position; None if commands are velocities.
+    :param velocity: Largest velocity of a position command.
+    :param acceleration: Largest acceleration of a position command.
     """
 
     name: str
@@ -92,7 +92,7 @@ class FaultRobot:
 
     @property
     def tick(self) -> float:
-        """Time between two ticks in s."""
+        """Control period in s."""
         return self.spec.period
 
 
@@ -102,7 +102,7 @@ def _twist(message: TwistStamped) -> Vector:
 
 
 def _cube_messages(stamp: Any) -> dict[str, Any]:
-    """Make messages of a robot whose joints are all at different places."""
+    """Make messages of a robot whose joints are all at different positions."""
     messages = rest_messages(stamp)
     messages['joint_states'].position = [0.1 * (i + 1) for i in range(len(ARM))]
     messages['joint_states'].velocity = [0.01 * (i + 1) for i in range(len(ARM))]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One fault tried on a node that runs: what it did, when, and what it said."""
+"""Trial of one fault on a running node, with its effect, timing and reported reason."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from testing.faults.bounds import check_commands, check_stop
 from testing.faults.cell import Command, FaultCell, joined, Seen
 
 AGE, ARRIVAL, CLOCK, INFERENCE = 'age', 'arrival', 'clock', 'inference'
-# Said of any source, by stamp or arrival: a robot may be killed between two messages.
+# Matches any source, by stamp or arrival: a robot may be killed between two messages.
 SILENCE = 'maximum age'
 
 
 @dataclass(frozen=True)
 class Fault:
     """
-    A fault that stops the robot.
+    Fault that stops the robot.
 
-    :param name: For people.
-    :param begin: Brings it about; returns the time by the node's clock, in ns.
-    :param reason: What the node has to give as its reason.
-    :param says: What log and diagnostics have to say.
-    :param limit: When the node has to know: once a source's :data:`AGE` is above its maximum, at
-        the :data:`ARRIVAL` of a message that is wrong, when the :data:`CLOCK` is set back, or when
-        an :data:`INFERENCE` takes longer than a tick.
-    :param end: Ends it; None for one that is over by itself.
+    :param name: Display name.
+    :param begin: Injects it; returns the time by the node's clock, in ns.
+    :param reason: Expected reason.
+    :param says: Expected text in log and diagnostics.
+    :param limit: When the node must detect it: once a source's :data:`AGE` exceeds its maximum, at
+        the :data:`ARRIVAL` of a faulty message, when the :data:`CLOCK` is set back, or when
+        :data:`INFERENCE` takes longer than a tick.
+    :param end: Removes it; None for a fault that ends by itself.
     """
 
     name: str
@@ -58,17 +58,17 @@ class Fault:
 @dataclass(frozen=True)
 class Outcome:
     """
-    What came of a fault; times are in ms after it began, None where that makes no sense.
+    Outcome of a trial; times are in ms after the injection, None if not applicable.
 
     :param fault: Its name.
     :param robot: The robot's name.
-    :param stops: Whether it stopped the robot.
-    :param reason: The reason in ~/decision, or what was said else.
-    :param said: What log and diagnostics said.
+    :param stops: Whether the robot was stopped.
+    :param reason: Reason in ~/decision, or another message.
+    :param said: Text in log and diagnostics.
     :param limit: When its limit was passed.
-    :param detected: When the first decision or answer that knows of it arrived.
-    :param stopped: When the robot had got a stop on every topic.
-    :param steps: Decisions from the limit to the stop, that of the stop included.
+    :param detected: Arrival of the first decision or answer that reflects it.
+    :param stopped: When the robot had received a stop on every topic.
+    :param steps: Number of decisions from the limit to the stop, inclusive.
     :param longest_gap: Longest time between two decisions, in ticks.
     """
 
@@ -86,12 +86,12 @@ class Outcome:
 
 def try_fault(cell: FaultCell, fault: Fault) -> Outcome:
     """
-    Have a running robot meet a fault, and see that it stops, says why, and goes on afterwards.
+    Inject a fault into a running robot, and check that it stops, gives the reason and recovers.
 
-    :param cell: Runs.
+    :param cell: The running cell.
     :param fault: The fault.
-    :raises AssertionError: Where it does something that it must not.
-    :raises TimeoutError: Where it does not do what it must.
+    :raises AssertionError: If the node does something that it must not.
+    :raises TimeoutError: If it does not do what it must.
     """
     cell.wait_for_motion()
     first, first_command = len(cell.decisions), len(cell.commands)
@@ -105,10 +105,10 @@ def try_fault(cell: FaultCell, fault: Fault) -> Outcome:
 
     detected = cell.wait_for(lambda: found() is not None, fault.reason.words) and found()
     assert detected is not None
-    # At least so long that what brakes comes to rest.
+    # Long enough for a braking robot to come to rest.
     cell.wait_for(lambda: len(cell.decisions) > detected + 12, 'more decisions')
     if fault.end is not None:
-        # Not the first report with that reason: a machine that stalls makes sources late as well.
+        # Not the first report with that reason: a stalling machine makes sources late as well.
         cell.wait_for(lambda: any(
             report.arrived > begun and fault.reason.words in report.values['reason']
             and fault.says in report.message for report in cell.reports),
@@ -141,18 +141,18 @@ def try_fault(cell: FaultCell, fault: Fault) -> Outcome:
 
 
 def longest_gap(seen: list[Seen], tick: float) -> float:
-    """Find the longest time between two decisions, in ticks, by the stamps that they have."""
+    """Return the longest time between two decisions, in ticks, by their stamps."""
     stamps = np.array([each.row.stamp for each in seen])
     return float(np.diff(stamps).max() * 1e-9 / tick)
 
 
 def explained(row: RecordedDecision, max_age: float) -> bool:
-    """Tell whether a stop has a source as its reason that was late indeed."""
+    """Tell whether the stop's reason is a source that really was late."""
     return any(row.stamp - stamp > max_age * 1e9 for stamp in row.samples.values())
 
 
 def _after_the_last_fresh(cell: FaultCell, first: int, last: int) -> int:
-    """Skip what was before the fault, where a machine that stalls may have stopped the robot."""
+    """Skip decisions before the fault, in which a stalling machine may have stopped the robot."""
     rows = [cell.decisions[i].row for i in range(first, last)]
     fresh = [i for i, row in enumerate(rows) if row.state is not State.HOLD
              and not explained(row, cell.robot.max_age)]
@@ -160,7 +160,7 @@ def _after_the_last_fresh(cell: FaultCell, first: int, last: int) -> int:
 
 
 def _first_wrong(fault: Fault, cell: FaultCell, first: int) -> int:
-    """Find the first decision that could know of a fault."""
+    """Find the first decision that could reflect a fault."""
     for i in range(first, len(cell.decisions)):
         row, before = cell.decisions[i].row, cell.decisions[i - 1].row
         if {AGE: explained(row, cell.robot.max_age),
@@ -168,11 +168,11 @@ def _first_wrong(fault: Fault, cell: FaultCell, first: int) -> int:
                 ARRIVAL: bool(cell.faulty & set(row.samples.values())),
                 INFERENCE: fault.reason in row.reason}[fault.limit]:
             return i
-    raise AssertionError('no decision could know of the fault')
+    raise AssertionError('no decision could reflect the fault')
 
 
 def _limit(fault: Fault, cell: FaultCell, row: RecordedDecision, begun: int) -> int:
-    """Find when the limit was passed, by the node's clock in ns."""
+    """Return when the limit was passed, by the node's clock in ns."""
     if fault.limit == AGE:
         return max(begun, min(row.samples.values()) + round(cell.robot.max_age * 1e9))
     if fault.limit == INFERENCE:
@@ -181,13 +181,13 @@ def _limit(fault: Fault, cell: FaultCell, row: RecordedDecision, begun: int) -> 
 
 
 def _stop_arrived(cell: FaultCell, commands: list[Command], stop: Seen, begun: float) -> float:
-    """Find when the robot had a stop on every topic."""
+    """Return when the robot had received a stop on every topic."""
     arrived = []
     for topic in cell.robot.commands:
         here = [command for command in commands
                 if command.topic == topic and command.arrived >= begun]
         stamped = [command for command in here if command.stamp == stop.row.stamp]
-        # Without a stamp, what nothing but a stop is: zeros.
+        # Without a stamp, a stop is recognised by its zeros.
         stops = stamped or [command for command in here if not command.numbers.any()]
         assert stops, f'no stop on {topic}'
         arrived.append(stops[0].arrived)
@@ -195,7 +195,7 @@ def _stop_arrived(cell: FaultCell, commands: list[Command], stop: Seen, begun: f
 
 
 def _holding(output: str) -> str:
-    """Find what the log said of the stop."""
+    """Find the log line about the stop."""
     for line in output.splitlines():
         if 'holding: ' in line:
             return line.split('holding: ', 1)[1]
@@ -203,7 +203,7 @@ def _holding(output: str) -> str:
 
 
 def same_commands(before: list[Seen], after: list[Seen]) -> bool:
-    """Tell whether what was asked for is the same, whatever the order."""
+    """Tell whether the requested commands are the same in any order."""
     asked = [
         {tuple(joined(each.row.command)) for each in seen if each.row.command is not None}
         for seen in (before, after)]

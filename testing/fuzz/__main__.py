@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Fuzzing: damaged files of every kind are refused by name, or read; never a traceback, never a hang.
+Fuzzing: every damaged file must be read or rejected by name; no traceback, no hang.
 
     make fuzz MINUTES=60
 
-tries all targets of fuzz_targets.py in turn with new seeds, and prints each finding with the seed
-that repeats it: ``python -m testing.fuzz --target npz --seed 17``. test_fuzz.py tries a
+tries all targets of testing/fuzz/targets.py in turn with new seeds, and prints each finding with
+its seed, to repeat it: ``python -m testing.fuzz --target npz --seed 17``. test_fuzz.py tries a
 few seeds.
 """
 
@@ -42,22 +42,22 @@ from tqdm import tqdm
 
 from testing.fuzz.targets import Target, targets
 
-#: How much processor time one damaged file may take, in s, how much time in all on a machine with
-#: other work, and what memory, in bytes.
+#: Limits of one damaged file: processor time in s, total time in s on a machine with other load,
+#: and memory in bytes.
 LONGEST, WAITED, MOST = 20.0, 200.0, 1 << 30
 
 
 class TooSlow(BaseException):
-    """One file took too long. No exception of the programs, so that none of them catches it."""
+    """One file took too long. Not an Exception, so that no program catches it."""
 
 
 class Finding(AssertionError):
-    """A damaged file was not met as it should be."""
+    """A damaged file was not handled as it should be."""
 
 
 @contextlib.contextmanager
 def time_limit() -> Iterator[None]:
-    """Raise TooSlow in the block once it has taken too long."""
+    """Raise TooSlow in the block once its time is up."""
     def stop(number: int, frame: FrameType | None) -> None:
         raise TooSlow
 
@@ -78,11 +78,11 @@ def attempt(target: Target, sound: Path, seed: int, folder: Path) -> str:
     """
     Damage a copy of a sound file, and read it.
 
-    :param sound: The file or folder that is copied.
-    :param seed: Decides the damage.
-    :param folder: Empty, for the copy.
-    :return: How it was refused; empty if it was read.
-    :raises Finding: If it was met with anything but a refusal that names the file.
+    :param sound: The file or folder to copy.
+    :param seed: Determines the damage.
+    :param folder: Empty folder for the copy.
+    :return: Message of its rejection; empty if it was read.
+    :raises Finding: If it was not rejected by a message that names the file.
     """
     copy = folder / sound.name
     if sound.is_dir():
@@ -114,7 +114,7 @@ def fuzz(name: str, target: Target, seeds: Iterator[int] | range, keep: Path) ->
     """
     Try one target with some seeds.
 
-    :param keep: Where files are kept that led to a finding.
+    :param keep: Folder for files that led to a finding.
     :return: The findings.
     """
     findings = []
@@ -140,8 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     every = targets()
     parser.add_argument('--minutes', type=float, default=10.0)
-    parser.add_argument('--target', choices=sorted(every), help='that one alone')
-    parser.add_argument('--seed', type=int, help='that seed alone')
+    parser.add_argument('--target', choices=sorted(every), help='only that target')
+    parser.add_argument('--seed', type=int, help='only that seed')
     parser.add_argument('--keep', type=Path, default=Path('build/fuzz'),
                         help='folder for files that led to a finding')
     asked = parser.parse_args(arguments)

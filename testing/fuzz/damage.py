@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Damage for fuzzing: of bytes, and of the values that a document is made of."""
+"""Random damage of bytes, and of the values in a document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-#: Values that somebody's exporter, editor or disk may put in the place of any other.
+#: Values that a faulty exporter, editor or disk may put in the place of any other.
 STRANGE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**63, -2**63, 10**400, 0.0, -0.0, 1e-320, 1e308, float('nan'),
     float('inf'), -float('inf'), '', ' ', 'x', '-1', 'nan', '1e999', '\x00',
@@ -29,7 +29,7 @@ STRANGE: tuple[Any, ...] = (
 
 
 def damage_bytes(content: bytes, random: Random) -> bytes:
-    """Do to a file what disks, copies and editors do: at least one byte differs, or is missing."""
+    """Damage bytes as disks, copies and editors do: at least one differs or is missing."""
     if not content:
         return b'\x00'
     kind = random.randrange(7)
@@ -53,7 +53,7 @@ def damage_bytes(content: bytes, random: Random) -> bytes:
 
 
 def damage_file(path: Path, random: Random) -> None:
-    """Damage one file; of a folder, one of its files, or have one missing."""
+    """Damage one file; in a folder, damage or remove one of its files."""
     if path.is_dir():
         files = sorted(file for file in path.rglob('*') if file.is_file())
         path = random.choice(files)
@@ -64,7 +64,7 @@ def damage_file(path: Path, random: Random) -> None:
 
 
 def damage_tree(tree: Any, random: Random) -> Any:
-    """Return a document of lists and dictionaries in which one or two values are others."""
+    """Return a document of lists and dictionaries with one or two values replaced."""
     for _ in range(random.choice((1, 1, 1, 2))):
         tree = _with_one_change(tree, random)
     return tree
@@ -79,7 +79,7 @@ def nested(depth: int, random: Random) -> Any:
 
 
 def _with_one_change(tree: Any, random: Random) -> Any:
-    """Descend some way, then change what is there."""
+    """Descend at random, then change the value there."""
     is_leaf = not isinstance(tree, dict | list) or not tree
     if is_leaf or random.random() < 0.15:
         return _another(tree, random)
@@ -101,7 +101,7 @@ def _with_one_change(tree: Any, random: Random) -> Any:
 
 
 def _another(value: Any, random: Random) -> Any:
-    """Return something else, often of the same kind."""
+    """Return another value, often of the same kind."""
     changes: list[Callable[[], Any]] = [
         lambda: random.choice(STRANGE), lambda: nested(random.choice((5, 100, 3000)), random)]
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is fuzzed: files of every kind that are read, and messages of every type that is heard."""
+"""Fuzzing targets: files of every format, and messages of every type, with their readers."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from testing.fuzz.damage import damage_bytes, damage_file, damage_tree
 @dataclass(frozen=True)
 class Target:
     """
-    Something that is read, and how it may be refused.
+    Reader under test, and its permitted rejections.
 
-    :param make: Makes a sound one in a folder, and returns its path.
-    :param damage: Changes it, in ways that know how it is built.
+    :param make: Makes a valid file in a folder, and returns its path.
+    :param damage: Damages it, with knowledge of its format.
     :param read: Reads it as the programs do.
-    :param refusals: What may be raised: errors that the programs print, and go on or end.
+    :param refusals: Permitted exceptions, which the programs report.
     """
 
     make: Callable[[Path], Path]
@@ -47,7 +47,7 @@ class Target:
 
 
 def as_json(tree: object) -> str:
-    """Write JSON, if need be of a depth that Python's own writer gives up at."""
+    """Format JSON, also deeper than Python's own writer can."""
     try:
         return json.dumps(tree)
     except RecursionError:
@@ -91,7 +91,7 @@ def damage_policy(path: Path, random: Random) -> None:
 
 
 def read_policy(path: Path) -> object:
-    """Read, load and ask it, as the node's loading process does."""
+    """Read and load a policy file and ask it, as the node's loading process does."""
     from dfp_ros.core.policy.onnx_policy import OnnxPolicy
     return OnnxPolicy(path)
 
@@ -115,7 +115,7 @@ def damage_yaml(path: Path, random: Random) -> None:
 
 
 def read_description(path: Path) -> object:
-    """Read a description, and what its limits are."""
+    """Read a description and its limits."""
     from dfp_ros.core.description.robot import load_robot_description
     return load_robot_description(path)
 
@@ -135,7 +135,7 @@ def damage_json(path: Path, random: Random) -> None:
 
 
 def _arrays() -> dict[str, np.ndarray]:
-    """Make two episodes as OGBench's files of cube-single have them."""
+    """Make two episodes in the format of OGBench's cube-single."""
     random = np.random.default_rng(0)
     rows = 24
     ends = np.zeros(rows, bool)
@@ -148,7 +148,7 @@ def _arrays() -> dict[str, np.ndarray]:
 
 
 def make_npz(folder: Path) -> Path:
-    """Write a file as OGBench's are."""
+    """Write a file in OGBench's format."""
     path = folder / 'play.npz'
     np.savez_compressed(path, **_arrays())
     return path
@@ -192,19 +192,19 @@ def damage_npz(path: Path, random: Random) -> None:
 
 
 def read_ogbench(path: Path) -> object:
-    """Read it as training does."""
+    """Read a file as training does."""
     from training.data.formats.ogbench.reader import load
     return load(path, 'cube-single-singletask-task2-v0')
 
 
 def make_hdf5(folder: Path) -> Path:
-    """Write a file as Robomimic's are."""
+    """Write a file in Robomimic's format."""
     from testing.robomimic_files import written
     return written(folder / 'demonstrations.hdf5', {0: 4, 1: 5})
 
 
 def damage_hdf5(path: Path, random: Random) -> None:
-    """Change bytes, an array, an attribute, or what a name leads to."""
+    """Change bytes, an array, an attribute, or the target of a link."""
     import h5py
     if random.random() < 0.5:
         damage_file(path, random)
@@ -234,7 +234,7 @@ def damage_hdf5(path: Path, random: Random) -> None:
 
 
 def read_robomimic(path: Path) -> object:
-    """Read it as training does."""
+    """Read a file as training does."""
     from training.data.formats.robomimic.reader import load
     return load(path, 'lift-mh-low_dim')
 
@@ -268,13 +268,13 @@ def damage_checkpoint(path: Path, random: Random) -> None:
 
 
 def read_checkpoint(path: Path) -> object:
-    """Read it as export and evaluation do."""
+    """Read a checkpoint as export and evaluation do."""
     from training.learning.trainer.checkpoint import load_agent
     return load_agent(path)
 
 
 def make_bag(kind: str) -> Callable[[Path], Path]:
-    """Have a short recording written."""
+    """Return a writer of a short recording."""
     def make(folder: Path) -> Path:
         from testing.bags import decision, demonstration, MS, PERIOD, START, write_bag
         decided = [message for i in range(8) for message in decision(
@@ -284,7 +284,7 @@ def make_bag(kind: str) -> Callable[[Path], Path]:
 
 
 def convert_bag(path: Path) -> object:
-    """Convert it as training's command does."""
+    """Convert a bag as training's command does."""
     from dfp_ros.core.description.robot import load_robot_description
     from training.data.formats.rosbag.actions import ActionLayout
     from training.data.formats.rosbag.convert import convert, Options
@@ -293,7 +293,7 @@ def convert_bag(path: Path) -> object:
 
 
 def read_bag(path: Path) -> object:
-    """Read it as replay does."""
+    """Read a bag as replay does."""
     from dfp_ros.tools.replay.recorded_bag import RecordedBag
     with RecordedBag(path) as bag:
         return bag.read()
@@ -332,7 +332,7 @@ def read_urdf(path: Path) -> object:
 
 
 def targets() -> dict[str, Target]:
-    """List all, by name."""
+    """Return all targets by name."""
     from dfp_ros.core.description.urdf import UrdfError
     from dfp_ros.core.description.yaml_section import DescriptionError
     from dfp_ros.core.policy.interface import PolicyError
