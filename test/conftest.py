@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Fixtures that several test modules share."""
+"""Shared fixtures."""
 
 from collections.abc import Iterator
 import os
@@ -23,21 +23,30 @@ import pytest
 
 from dfp_ros.node.ros.dds_transport import choose_transport
 
-# What the tests say is nobody else's business, and binds no port that others reach.
+# Messages of the tests stay on this machine, and no port is reachable from others.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 choose_transport()
-os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn unless a test says so
+os.environ.setdefault('MUJOCO_GL', 'disable')  # tests that render set it themselves
 # A shell starts its background jobs with SIGINT ignored, and so would every process of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+LONGEST_ID = 60
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Shorten long texts in the names of tests, which are printed and logged."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        start = val[:LONGEST_ID - 3]
+        return f'{start if isinstance(start, str) else start.hex()[:LONGEST_ID - 3]}...'
+    return None
 
 
 @pytest.fixture(autouse=True)
 def signals_as_before() -> Iterator[None]:
     """
-    Give signals back what they did before the test.
+    Restore the signal handlers after the test.
 
-    The commands that some tests call in this process leave them ignored at their end, and every
-    process that is started later would inherit that.
+    The commands that some tests call in this process leave signals ignored, and every process
+    started later would inherit that.
     """
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     yield

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""docs/architecture.md names every room, and nothing that is not there."""
+"""docs/architecture.md names every room, and only existing files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rooms(top: str) -> set[str]:
 
 
 def floors() -> set[str]:
-    """List the folders whose modules are leaves beside the rooms."""
+    """List the folders whose modules are documented one by one, beside the rooms."""
     return {'dfp_ros/core', 'training/learning', 'training/datasets'}
 
 

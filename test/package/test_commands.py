@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The console commands: each has help, and none starts with what it was not told to."""
+"""Console commands: help, and rejection of unknown arguments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMMANDS = (
 
 
 def run(command: str, *arguments: str, **environment: str | None) -> tuple[int, str]:
-    """Run a command as its entry point does; its status, and what it says."""
+    """Run a command as its entry point does; return status and output."""
     program = f'import sys; from dfp_ros.commands import {command} as run; sys.exit(run())'
     variables = {
         **os.environ, 'ROS_DOMAIN_ID': str(free_domain()),
@@ -54,7 +54,7 @@ def test_all_are_installed() -> None:
 
 
 def test_help() -> None:
-    """It says what can be set, and nothing starts."""
+    """Help lists the settings, and nothing starts."""
     with ThreadPoolExecutor(2) as pool:
         for command, (status, output) in zip(
                 COMMANDS, pool.map(lambda each: run(each, '--help'), COMMANDS), strict=True):
@@ -81,7 +81,7 @@ def test_help() -> None:
      'parameter file nowhere.yaml: there is no such file'),
     ('policy_node', ('--ros-args', '-p', 'end_with_parent:=perhaps'),
      "parameter end_with_parent: found 'perhaps', expected auto, always, never")])
-def test_refuses_what_it_does_not_have(
+def test_refuses_unknown_arguments(
         command: str, arguments: tuple[str, ...], message: str) -> None:
     """In one line, with the nearest that it has, and a status."""
     status, output = run(command, *arguments)
@@ -93,7 +93,7 @@ def test_refuses_what_it_does_not_have(
 @pytest.mark.parametrize('environment', [
     {'HOME': None, 'ROS_LOG_DIR': None}, {'ROS_LOG_DIR': '/proc/nowhere'}])
 def test_no_log_file(environment: dict[str, str | None]) -> None:
-    """Where none can be written, the console has the log, and all else works."""
+    """If no log file can be written, the log goes to the console, and everything else works."""
     status, output = run('mark_episodes', **environment)
     assert status == 0, output
     assert 'no log file: ' in output
@@ -105,7 +105,7 @@ def test_no_log_file(environment: dict[str, str | None]) -> None:
 
 
 def test_parameters_of_ros_itself() -> None:
-    """They are none of the node's own, and work; those without effect are said to have none."""
+    """They are parameters of ROS, and work; those without effect are reported."""
     status, output = run(
         'policy_node', '--ros-args', '-p', 'use_sim_time:=true', '-p',
         'qos_overrides./parameter_events.publisher.depth:=7', '-p',

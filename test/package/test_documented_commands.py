@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Every command of the documentation names programs, options, arguments and files in here."""
+"""Commands of the documentation: programs, options, arguments and files exist."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def sources(folder: str) -> str:
 
 @cache
 def launch_arguments(name: str) -> str:
-    """Read a launch file and what it takes its arguments from."""
+    """Parse a launch file, and the files that define its arguments."""
     return (ROOT / 'launch' / name).read_text() + sources('dfp_ros')
 
 
@@ -100,7 +100,7 @@ def check_module(words: list[str]) -> None:
 
 
 def check_ros(words: list[str]) -> None:
-    """See that an executable or a launch file is there, with its arguments."""
+    """Check that an executable or a launch file exists, with its arguments."""
     kind, package, name, *rest = words
     if package != 'dfp_ros' or name == '...':
         return
@@ -128,7 +128,7 @@ def check_ros(words: list[str]) -> None:
 
 
 def check_names(line: str) -> None:
-    """See that what is named without a folder is one of the shipped files."""
+    """Check that a bare name is one of the shipped files."""
     for key, folder, suffix in (('policy', 'models', '.onnx'), ('robot', 'config', '.yaml')):
         for name in re.findall(rf'\b{key}:=(\w+)(?= |$)', line):
             assert (ROOT / folder / f'{name}{suffix}').is_file(), name
@@ -145,8 +145,8 @@ def test_there_are_commands() -> None:
 
 
 @pytest.mark.parametrize(('page', 'line'), COMMANDS)
-def test_names_what_there_is(page: str, line: str) -> None:
-    """A reader who types it is not told that there is no such thing."""
+def test_documented_names_exist(page: str, line: str) -> None:
+    """Every name in a documented command exists."""
     words = line.split()
     if words[0] == 'python' and words[1] == '-m' and words[2] not in ('pip', 'pytest'):
         check_module(words[2:])
@@ -161,7 +161,7 @@ def test_names_what_there_is(page: str, line: str) -> None:
 
 
 def test_latched_topics_are_echoed_reliably() -> None:
-    """What was published before is not sent again to whoever asks without reliability."""
+    """A latched message is only resent to a subscriber with transient_local durability."""
     for _, line in COMMANDS:
         if 'ros2 topic echo' in line and 'transient_local' in line:
             assert '--qos-reliability reliable' in line, line

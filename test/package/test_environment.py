@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The environment's installer, against local package indexes and with a tiny requirement."""
+"""Installer of the environment, with local package indexes and a small requirement."""
 
 from __future__ import annotations
 
@@ -99,17 +99,17 @@ def site(tmp_path, modules, monkeypatch):
 
 
 def quick_options(python: str) -> tuple[str, ...]:
-    """Save most of the time of making an environment where the interpreter has a pip to lend."""
+    """Reuse the interpreter's pip, if it has one, to make environments faster."""
     lends = subprocess.run([python, '-m', 'pip', '--version'], capture_output=True, check=False)
     return () if lends.returncode else ('--system-site-packages', '--without-pip')
 
 
 def environments(root: Path) -> list[str]:
-    """List what an installation left in the store, without its lock."""
+    """List the environments that an installation left in the store."""
     return sorted(p.name for p in (root / '.venvs').iterdir() if p.name != 'lock')
 
 
-def test_installs_once_and_takes_only_what_was_asked_for(modules, site):
+def test_installs_once_and_only_requested_packages(modules, site):
     install, _ = modules
     root, recipe = site
     assert install.install(root, recipe) is True
@@ -273,7 +273,7 @@ def test_a_path_in_which_nothing_would_run_is_refused(modules, tmp_path, name):
 
 
 def make_ros(prefix: Path, rclpy: str) -> dict[str, str]:
-    """Make what the setup file of a ROS installation would leave in the environment."""
+    """Write a setup file like that of a ROS installation."""
     (prefix / 'share' / 'rclpy').mkdir(parents=True)
     (prefix / 'rclpy.py').write_text(rclpy)
     return {'ROS_DISTRO': 'jazzy', 'AMENT_PREFIX_PATH': str(prefix), 'PYTHONPATH': str(prefix)}

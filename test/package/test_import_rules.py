@@ -71,7 +71,7 @@ def test_the_block_blocks() -> None:
     ('training/collect.py', 'import training.convert', 'Rooms of training')])
 def test_an_import_against_the_rules_is_found(
         file: str, line: str, broken: str, tmp_path: Path) -> None:
-    """Each contract fails where an import of its kind is planted."""
+    """Each contract fails if a forbidden import is added."""
     pytest.importorskip('importlinter')
     for folder in ('dfp_ros', 'training', 'bench', 'testing'):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns(

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The linters of ament, where they are installed; `make lint` runs ruff and mypy."""
+"""Linters of ament, if they are installed; `make lint` runs ruff and mypy."""
 
 from __future__ import annotations
 

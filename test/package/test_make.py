@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""`make` in a checkout, beside a `colcon build` of the user's own; and where it refuses to run."""
+"""`make` in a checkout, beside the user's own `colcon build`, and where it refuses to run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(checkout: Path, *command: str) -> str:
 
 @pytest.mark.slow
 def test_make_and_colcon_do_not_disturb_each_other(checkout: Path) -> None:
-    """Whichever comes first, and if what is installed changes in between."""
+    """In either order, and if the installed content changes in between."""
     make = 'make', '-o', 'env', 'build'
     colcon = 'bash', '-c', (
         '. env/setup.bash && python "$(command -v colcon)" --log-base log build --base-paths .')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The package as colcon, ROS 2 and other programs see it."""
+"""Package metadata as colcon, ROS 2 and other programs read it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from testing import ROOT
 
 
 def colcon(*words: str, cwd: Path) -> str:
-    """Run colcon in the Python that the tests run in, and return what it printed."""
+    """Run colcon in the tests' Python, and return its output."""
     program = shutil.which('colcon')
     assert program, 'colcon is on PATH once the setup file of the environment is sourced'
     done = subprocess.run([sys.executable, program, *words], cwd=cwd, text=True, timeout=240,

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The README's commands, read in order: none needs data that no earlier one made."""
+"""Commands of the README: in order, each finds the data that it needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ README = ROOT / 'README.md'
 
 
 def commands(module: str) -> list[tuple[int, list[str]]]:
-    """List where a module is called, and with which words."""
+    """List the calls of a module, with their arguments."""
     found = re.finditer(rf'^    .*training\.{module} ([^#`\n]*)', README.read_text(), re.MULTILINE)
     return [(match.start(), match[1].split()) for match in found]
 
@@ -42,7 +42,7 @@ def made(words: list[str]) -> str:
     return f'data/{asked.scene}-{asked.kind}{task}-v0.npz'
 
 
-def test_what_learns_finds_its_data() -> None:
+def test_training_commands_find_their_data() -> None:
     files = [(place, made(words)) for place, words in commands('collect')]
     learning = [*commands('train'), *commands('sweep')]
     assert len(learning) >= 3

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The policy node's settings: what they may be, and that each says what it means."""
+"""Settings of the policy node: ranges and descriptions."""
 
 import math
 from typing import Any
@@ -31,7 +31,7 @@ def defaults(**changes: Any) -> dict[str, Any]:
         **changes}
 
 
-def test_defaults_are_settings_and_say_what_they_mean() -> None:
+def test_defaults_are_valid_and_described() -> None:
     """Every default is within its own range, and has a sentence."""
     make_settings(defaults())
     for name, default, meaning in describe():
@@ -50,7 +50,7 @@ def test_defaults_are_settings_and_say_what_they_mean() -> None:
     ({'noise_scale': -0.5}, 'parameter noise_scale: found -0.5, expected 0 to 10, or -1'),
     ({'trigger': 'timr'}, "parameter trigger: found 'timr', expected timer or samples"),
 ])
-def test_what_cannot_be(changes: dict[str, Any], message: str) -> None:
+def test_invalid_values(changes: dict[str, Any], message: str) -> None:
     """Values that a range alone does not refuse are refused, by name."""
     with pytest.raises(SettingsError) as caught:
         make_settings(defaults(**changes))
@@ -62,20 +62,20 @@ def test_what_cannot_be(changes: dict[str, Any], message: str) -> None:
     ({'execution.providers': 'gpu'}, "parameter execution.providers: found 'gpu'"),
     ({'policy': 'a', 'rate': 0.5}, 'parameter rate: found 0.5 Hz'),
 ])
-def test_what_cannot_be_whatever_the_others_are(changes: dict[str, Any], message: str) -> None:
+def test_values_that_are_invalid_with_any_others(changes: dict[str, Any], message: str) -> None:
     """It needs no other value to be refused."""
     with pytest.raises(SettingsError) as caught:
         require_possible(changes)
     assert message in str(caught.value)
 
 
-def test_what_may_still_be() -> None:
-    """Files that are named later, and what is no setting of the node."""
+def test_unusual_values_that_are_valid() -> None:
+    """Values that are files named later, and unknown keys."""
     require_possible({'policy': '', 'robot': '', 'use_sim_time': True, 'trigger': 'samples'})
 
 
 def test_the_shipped_file_has_every_parameter_with_its_default() -> None:
-    """config/policy.yaml says what a node without a file does, and leaves nothing out."""
+    """config/policy.yaml has every parameter of the node with its default."""
     file = ROOT / 'config' / 'policy.yaml'
     values = yaml.safe_load(file.read_text())['/**']['ros__parameters']
     assert flatten(values) == {

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Policy specifications: they come back as they went, and say what is wrong with a bad one."""
+"""Policy specifications: round trip, and errors of invalid ones."""
 
 from dataclasses import replace
 import json
@@ -42,7 +42,7 @@ def changed(*path: Any, value: Any) -> str:
 
 
 def test_round_trip() -> None:
-    """What is written is what is read, down to the last digit."""
+    """A specification is read as it was written, to the last digit."""
     spec = cube_spec(period=1 / 3, provenance={'seed': 1, 'versions': {'torch': '2'}})
     assert PolicySpec.from_json(spec.to_json()) == spec
 
@@ -109,7 +109,7 @@ def test_bad_text(text: str, message: str) -> None:
 
 @pytest.mark.parametrize('rate', [1, 3, 7, 20, 333, 1000])
 def test_periods_that_nodes_tick_with(rate: int) -> None:
-    """The whole range of the parameter ``rate``, whatever rounding does to its fractions."""
+    """All periods of the parameter ``rate`` are valid, despite rounding."""
     assert PolicySpec.from_json(changed('period', value=1 / rate)).period == 1 / rate
 
 

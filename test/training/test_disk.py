@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A disk that is full: every command says which file, what it needs and what to do, and ends."""
+"""Full disk: every command names the file, the space needed and the remedy, and ends."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def full(size: int = 0) -> Iterator[None]:
 
 @pytest.fixture(scope='module', name='folder')
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make what the commands start from: data, a run, a policy."""
+    """Make the inputs of the commands: data, a run, a policy."""
     folder = tmp_path_factory.mktemp('disk')
     stored.save(folder / 'data.npz', drawn([30, 40, 50]))
     train(folder / 'run', small(folder / 'data.npz', steps=1))

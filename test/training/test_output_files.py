@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Outputs that a rename would destroy, and names that no file can have."""
+"""Output files that must not be replaced, and invalid file names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MODEL = ROOT / 'models' / 'lift.onnx'
 
 
 def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
-    """A pipe stands for devices, which whoever may would replace: the machine lost its null."""
+    """A pipe stands for a device such as /dev/null, which root could replace by a file."""
     os.mkfifo(tmp_path / 'pipe')
     (tmp_path / 'link').symlink_to('pipe')
     for name in ('pipe', 'link'):

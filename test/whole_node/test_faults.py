@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Everything that can go wrong around a node: it stops in time, says why, and goes on afterwards.
+Fault injection: the node stops in time, gives the reason, and recovers.
 
 What is asserted is counted in the node's own decisions, whatever else the machine has to do;
 bench/faults.py prints times.

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A few seeds of each target of the fuzzing that `make fuzz` does for long."""
+"""Short fuzzing: a few seeds of each target of `make fuzz`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_damaged_files_are_refused_or_read(name: str, tmp_path: Path) -> None:
     assert not fuzz(name, TARGETS[name], range(SEEDS), tmp_path)
 
 
-def test_what_is_not_a_refusal_is_found(tmp_path: Path) -> None:
+def test_an_unexpected_exception_is_a_finding(tmp_path: Path) -> None:
     """The fuzzing itself sees tracebacks, hangs and empty words."""
     def broken(path: Path) -> object:
         raise IndexError('list index out of range')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Messages of every source with anything in them, and what the robot is sent then."""
+"""Fuzzing of messages: arbitrary content of every source, and the resulting commands."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def changed(message: Any, random: Random) -> Any:
 
 
 @pytest.mark.parametrize('block', range(4))
-def test_whatever_is_received_commands_stay_within_bounds(block: int, tmp_path: Path) -> None:
+def test_commands_stay_within_bounds_for_any_messages(block: int, tmp_path: Path) -> None:
     """Read or refused by name; decided upon in time; sent within the limits, or a stop."""
     robot = shipped_robot()
     policy = OnnxPolicy(write_policy(tmp_path / 'policy.onnx', cube_spec()))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Three clients at once do whatever can be done to a node, in any order, while it commands."""
+"""Fuzzing of operations: three concurrent clients, any order, while the node commands."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ GROWTH = 150e6
 
 
 def values(random: Random, policies: list[str]) -> dict[str, Any]:
-    """Choose parameters and their values, of which some cannot be."""
+    """Draw parameters with values, some of them invalid."""
     return random.choice([
         {'policy': random.choice(policies)}, {'shadow': random.choice([*policies, ''])},
         {'candidates': random.choice([0, 1, 3, -1, 10**9])},
@@ -121,7 +121,7 @@ def memory(process: int) -> int:
 
 
 def activate(cell: FaultCell) -> None:
-    """Have the node active, whatever state it was left in."""
+    """Activate the node from any state."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         state = cell.answer(cell.ask(GetState, 'get_state', GetState.Request())).current_state.id

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A node, a recorder and a replay: a goal was published once, and joints come in two parts."""
+"""Node, recorder and replay with a latched goal, and joints in two messages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SplitCell(Cell):
             self.peer.node.create_publisher(JointState, 'joint_states', 5) for _ in range(3)]
 
     def publish(self, messages: dict) -> None:
-        """Publish the arm's joints too: four, then two, and a gripper's that nobody reads."""
+        """Publish the arm's joints too: four, then two, and a gripper's that are not read."""
         super().publish(messages)
         arm = rest_messages(self.now())['joint_states']
         for publisher, part in zip(self.halves, (slice(4), slice(4, 6)), strict=False):
@@ -65,13 +65,13 @@ class SplitCell(Cell):
         self.halves[2].publish(JointState(header=arm.header, name=['finger'], position=[0.1]))
 
     def decisions(self) -> list[RecordedDecision]:
-        """Read what was decided."""
+        """Read the decisions."""
         return [
             read_decision([(part.label, part.size) for part in row.layout.dim], row.data)
             for row in self.rows]
 
     def wait_for_running(self, count: int = 30) -> None:
-        """Wait for so many decisions in a row that command, from now on."""
+        """Wait for a number of consecutive new decisions that command."""
         self.rows.clear()
         self.peer.wait_for(lambda: len(self.rows) > count and all(
             each.state is State.RUNNING for each in self.decisions()[-count:]))

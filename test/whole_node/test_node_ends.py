@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""However the policy node is asked to end, or to stand still, the robot is stopped first."""
+"""Shutdown and pauses of the policy node: the robot is always stopped first."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_closed_terminal_and_a_suspension(policy: Path) -> None:
-    """Ctrl-Z stops the robot, and it stays so until somebody activates; SIGHUP ends the node."""
+    """Ctrl-Z stops the robot until the node is activated again; SIGHUP ends the node."""
     with Cell(policy) as cell:
         cell.wait_for_motion()
         pid = cell.process.process.pid
@@ -88,7 +88,7 @@ def test_a_closed_terminal_and_a_suspension(policy: Path) -> None:
     (WRAPPER, signal.SIGKILL), (FULL, signal.SIGTERM)], ids=['wrapper', 'full output'])
 def test_a_wrapper_that_ends_and_an_output_that_is_full(
         policy: Path, program: str, number: signal.Signals) -> None:
-    """Nobody is left to pass anything on, or to read what the node says."""
+    """The wrapper is gone, and the node's output is not read any more."""
     with Cell(policy, prefix=(sys.executable, '-c', program)) as cell:
         cell.wait_for_motion()
         cell.process.process.send_signal(number)
@@ -109,7 +109,7 @@ def test_a_program_of_ones_own(policy: Path) -> None:
 
 
 def test_a_signal_while_it_waits_for_a_urdf(tmp_path: Path) -> None:
-    """It would wait for a minute; who ends it waits for no second of that."""
+    """It would wait for a minute, but the signal ends it immediately."""
     robot = tmp_path / 'robot.yaml'
     text = (SHIPPED.parent / 'panda_joint.yaml').read_text(encoding='utf-8')
     numbers = 'velocity: [2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61]'

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The launch file of the policy node: what it forwards."""
+"""Launch file of the policy node: forwarded arguments."""
 
 from pathlib import Path
 import signal
@@ -100,7 +100,7 @@ def test_two_robots() -> None:
 
 @pytest.mark.parametrize('file', ['demo', 'record', 'two_robots'])
 def test_no_launch_file_passes_over_arguments(file: str) -> None:
-    """Whoever mistypes one is told."""
+    """A misspelled argument is an error."""
     given = ['policy:=cube_single', 'robot:=ur5e_cube', 'out:=none']
     given = given[1:] if file == 'record' else given[:2]
     output, status = output_of(
@@ -109,8 +109,8 @@ def test_no_launch_file_passes_over_arguments(file: str) -> None:
     assert status == 1
 
 
-def test_arguments_of_who_includes_it_are_theirs(tmp_path: Path) -> None:
-    """A launch file of one's own may have others; what it hands on is looked at."""
+def test_arguments_of_an_including_launch_file_are_ignored(tmp_path: Path) -> None:
+    """An including launch file may have other arguments; those it passes on are checked."""
     outer = tmp_path / 'cell.launch.py'
     outer.write_text(f"""
 from launch import LaunchDescription

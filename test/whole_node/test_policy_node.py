@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The policy node as a real process, among real topics and services."""
+"""Policy node as a process, with real topics and services."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_ticks_with_the_samples(policy: Path) -> None:
 
 
 class Answer(NamedTuple):
-    """What a robot is told about one instant."""
+    """Commands for one set of samples."""
 
     twist: TwistStamped
     grip: Float64MultiArray
@@ -266,10 +266,10 @@ class Answer(NamedTuple):
 
 def ask(cell: Cell, instant: dict[str, Any], moves: bool = True) -> Answer:
     """
-    Publish the messages of one instant, and wait for the command that has its stamp.
+    Publish one set of samples, and wait for the command with its stamp.
 
-    :param moves: Whether the answer moves the robot; a zero that was sent unasked may be on its
-        way as well.
+    :param moves: Whether the command moves the robot; an unrequested zero may be in flight as
+        well.
     """
     cell.twists.clear()
     cell.grips.clear()
@@ -340,7 +340,7 @@ class FailingOnce:
 
 
 @pytest.mark.parametrize('broken', [0, 1])
-def test_what_cannot_be_sent_is_a_stop_and_a_new_plan(policy: Path, broken: int) -> None:
+def test_a_failed_publication_stops_and_replans(policy: Path, broken: int) -> None:
     """One topic fails: every topic gets zero at once, and the next tick a chunk of its own."""
     domain = free_domain()
     context = rclpy.Context()
@@ -361,7 +361,7 @@ def test_what_cannot_be_sent_is_a_stop_and_a_new_plan(policy: Path, broken: int)
             now = node.get_clock().now().nanoseconds
 
             def tick(number: int) -> Decision:
-                """Tick, and wait for what is sent."""
+                """Tick, and wait for the command."""
                 at = now + number * loop.tick
                 ticker.tick(at, rest_samples(at))
                 decision = ticker.log.last
@@ -391,7 +391,7 @@ def test_what_cannot_be_sent_is_a_stop_and_a_new_plan(policy: Path, broken: int)
             rclpy.shutdown(context=context)
 
 
-def test_what_cannot_start_says_why_and_ends(policy: Path, tmp_path: Path) -> None:
+def test_a_failed_start_reports_the_reason_and_ends(policy: Path, tmp_path: Path) -> None:
     """One error, no traceback, exit status 1: policy file, robot description, rate."""
     text = SHIPPED.read_text()
     cut, html = tmp_path / 'cut.onnx', tmp_path / 'page.onnx'

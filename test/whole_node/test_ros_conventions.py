@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The policy node as a citizen of ROS: parameters, namespaces, an executor of somebody else's."""
+"""ROS conventions of the policy node: parameters, namespaces, foreign executors."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_word_that_cannot_be_ends_the_start() -> None:
 
 
 def find_ends(peer: Peer, topic: str) -> list[set[tuple[str, str]]]:
-    """List namespace and name of those who publish on a topic, and of those who listen to it."""
+    """List namespace and name of a topic's publishers, and of its subscribers."""
     return [
         {(end.node_namespace, end.node_name) for end in seen if end.node_name != 'peer'}
         for seen in (peer.node.get_publishers_info_by_topic(topic),
@@ -185,7 +185,7 @@ def test_remapping(policy: Path) -> None:
 
 
 @pytest.mark.parametrize('seed', [0, 1])
-def test_without_what_humble_does_not_have(
+def test_without_features_missing_in_humble(
         policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """
     Parameters that are set take effect, all of them, and those that are refused have none.

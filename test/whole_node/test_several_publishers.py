@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Several publishers of one source: noticed where they send the same values, in turn."""
+"""Detection of several publishers that send the same values of a source in turn."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_two_publishers_take_turns() -> None:
 
 
 def test_one_publisher_does_not() -> None:
-    """Whatever it loses, and though it is started anew; nor where nothing is numbered."""
+    """Despite lost messages and a restart, and without sequence numbers."""
     assert not look([(None, i * i) for i in range(100)])
     assert not look([(None, number) for number in (7, 8, 9, 1, 2, 3)])
     assert not look([(None, None)] * 100)

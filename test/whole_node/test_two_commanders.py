@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Two who command one robot: one policy node at a time, and others are told."""
+"""Several commanders of one robot: a single active policy node, and warnings about others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from testing.policies import write_policy
 
 
 def test_of_two_claims_both_nodes_find_the_same_one_stronger() -> None:
-    """Whatever their clocks say, and in whichever order they hear of each other."""
+    """The result does not depend on clocks, or on the order of discovery."""
     generator = random.Random(0)
     for _ in range(200):
         nodes = [Claims(name, 'here') for name in ('/a', '/b', '/a')]
@@ -41,7 +41,7 @@ def test_of_two_claims_both_nodes_find_the_same_one_stronger() -> None:
 
 
 def test_a_node_that_is_silent_commands_no_more() -> None:
-    """One that was killed keeps nobody from the robot."""
+    """A killed node does not block others."""
     mine = Claims('/a', 'here')
     other = Claims('/a', 'there')
     mine.hear(other.make(1).to_json(), 10.0)
@@ -54,7 +54,7 @@ def test_a_node_that_is_silent_commands_no_more() -> None:
     assert mine.stronger(11.0) is None
 
 
-def test_what_a_node_said_before_it_was_activated_again_is_no_rival() -> None:
+def test_claims_from_an_earlier_activation_are_ignored() -> None:
     """Its last messages come late, and would be those of a node that was activated earlier."""
     node = Claims('/a', 'here')
     before = [node.make(i).to_json() for i in range(3)]
@@ -69,9 +69,11 @@ def test_what_a_node_said_before_it_was_activated_again_is_no_rival() -> None:
     '', '[]', '{}', '[' * 5000, '{"since": 1}', 'x' * 10**6,
     json.dumps({'since': 1.5, 'id': 'a', 'node': '/a', 'host': 'b'}),
     json.dumps({'since': True, 'id': 'a', 'node': '/a', 'host': 'b'}),
-    json.dumps({'since': 1, 'id': ['a'], 'node': '/a', 'host': 'b'})])
+    json.dumps({'since': 1, 'id': ['a'], 'node': '/a', 'host': 'b'})], ids=[
+        'empty', 'list', 'no keys', 'deeply nested', 'keys missing', 'long', 'since is a float',
+        'since is a bool', 'id is a list'])
 def test_anything_else_on_the_topic_is_no_claim(text: str) -> None:
-    """It is on a topic that anybody may publish on."""
+    """Any node may publish on the topic, so other content is ignored."""
     assert read_claim(text) is None
 
 
@@ -98,7 +100,7 @@ def running_cell(policy: Path) -> Iterator[object]:
 
 
 def test_a_second_node_does_not_command(cell: object, policy: Path) -> None:
-    """It is refused, and says who is there; after the first was killed it need not wait."""
+    """Activation is refused, naming the other node; once that is killed, it succeeds."""
     from testing.policy_cell import arguments, Cell
     from testing.ros_processes import NodeProcess
     assert isinstance(cell, Cell)
@@ -145,8 +147,8 @@ def test_of_two_that_begin_together_one_goes_on(cell: object, policy: Path) -> N
             process.leave()
 
 
-def test_somebody_else_who_publishes_is_told(cell: object) -> None:
-    """Warned of, whether or not it sends anything; held, where that is asked for."""
+def test_another_publisher_is_reported(cell: object) -> None:
+    """There is a warning whether or not it sends anything, and, if configured, a hold."""
     from geometry_msgs.msg import TwistStamped
 
     from testing.policy_cell import Cell

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The page that leads from a robot to a policy that flies it."""
+"""docs/your-robot.md: its description is the shipped one, and its commands exist."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMAND = re.compile(r'^    (ros2 (?:run|launch) dfp_ros .*(?:\\\n.*)*)$', re.MU
 
 
 def test_the_description_that_is_written_on_the_page_is_the_shipped_one() -> None:
-    """In parts, of which each goes on where the last one ended."""
+    """It is written in parts, each of which continues the previous one."""
     parts = re.findall(r'^```yaml\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)
     assert len(parts) == 3
     written: dict[str, Any] = yaml.safe_load('\n'.join(parts))
@@ -35,7 +35,7 @@ def test_the_description_that_is_written_on_the_page_is_the_shipped_one() -> Non
     assert written == shipped
 
 
-def test_commands_name_what_there_is() -> None:
+def test_documented_commands_exist() -> None:
     """Executables, launch files and the shipped policy."""
     commands = COMMAND.findall(PAGE)
     assert len(commands) == 5

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Commands are scaled exactly, and never leave their limits."""
+"""Command scaling and limits."""
 
 from dataclasses import replace
 from typing import Any
@@ -54,7 +54,7 @@ def test_scaling_is_exact() -> None:
 
 
 def test_clipped() -> None:
-    """What is outside the bounds is clipped, and says so."""
+    """Actions outside the bounds are clipped, and this is reported."""
     scale, limits = limiter(cube_spec())
     asked = scale.command(np.array([2, -2, 0.5, 1, -1], np.float32))
     np.testing.assert_array_equal(asked, [2, -2, 0.5, 6, -20])
@@ -106,9 +106,9 @@ EVENTS = st.lists(st.one_of(
     0.0, True)
 @settings(max_examples=100, deadline=None)
 @given(EVENTS, st.sampled_from([0.0, 1.0]), st.booleans())
-def test_whatever_happens(
+def test_commands_respect_limits_after_any_sequence(
         events: list[tuple[str, Any, float]], ramp_in: float, known: bool) -> None:
-    """Finite, within bounds, and no further than allowed from what was sent last; or nothing."""
+    """Commands are finite, and within bounds and the rate limit; or there are none."""
     limiter = CommandLimiter(ROBOT, ROBOT_TICK, ramp_in)
     seconds = ROBOT_TICK * 1e-9
     place = HERE.copy() if known else HERE * np.nan
@@ -166,14 +166,14 @@ def test_a_position_starts_where_the_robot_is() -> None:
 
 
 def test_stop_before_the_first_command() -> None:
-    """Positions stay where the robot is, velocities are zero, a gripper is left as it is."""
+    """Positions hold the measured position, velocities are zero, a gripper keeps its state."""
     np.testing.assert_array_equal(
         CommandLimiter(ROBOT, ROBOT_TICK).stop(HERE), [0.2, -0.1, 0, 0, 0.5])
     assert CommandLimiter(ROBOT, ROBOT_TICK).stop(np.where([1, 1, 1, 1, 0], HERE, np.nan)) is None
 
 
 def test_each_output_stops_in_its_own_way() -> None:
-    """Hold stays, zero is at once, ramp slows down, keep goes on; on demand, zero ramps too."""
+    """Hold stays, zero is immediate, ramp decelerates, keep continues; optionally zero ramps."""
     for ramp, velocity in ((False, 0.0), (True, 0.25)):
         limiter = CommandLimiter(ROBOT, ROBOT_TICK)
         for _ in range(2):
@@ -192,7 +192,7 @@ def test_each_output_stops_in_its_own_way() -> None:
 
 
 def test_the_last_command_before_silence_is_a_stop() -> None:
-    """No velocity outlives it, however it stops; positions stay at what was sent."""
+    """After the last command no velocity remains; positions stay as last sent."""
     limiter = CommandLimiter(ROBOT, ROBOT_TICK)
     assert limiter.halt() is None
     for _ in range(5):
@@ -243,7 +243,7 @@ def test_ramps_in() -> None:
 
 
 def test_relative_positions_are_from_where_the_robot_is() -> None:
-    """What is asked for is added to where the robot is, within its bounds."""
+    """The action is added to the measured position, within the bounds."""
     limiter = CommandLimiter(replace(
         ROBOT, velocity=UNBOUNDED, acceleration=UNBOUNDED), ROBOT_TICK)
     for place, step, expected in ((0.0, 0.05, 0.05), (0.3, 0.05, 0.35), (0.3, -9, 0.2),
@@ -286,7 +286,7 @@ def test_a_rotation_goes_the_short_way(
 
 
 def test_a_look_ahead_is_limited_and_changes_nothing() -> None:
-    """What would be sent next is what is sent next, at one tick a period."""
+    """The previewed command equals the next one sent, at one tick per period."""
     limiter = CommandLimiter(ROBOT, ROBOT_TICK)
     limiter.limit(np.zeros(5), HERE)
     commands = np.random.default_rng(0).uniform(-1, 1, (6, 5))

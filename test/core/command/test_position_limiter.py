@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whatever is asked for, position commands stay within bounds and change as a robot can follow."""
+"""Position limiter: bounds, velocity and acceleration for any request."""
 
 from dataclasses import dataclass
 
@@ -72,8 +72,8 @@ STEPS = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(STEPS, st.sampled_from([0.2, 2.0, 1000.0, UNBOUNDED]))
-def test_whatever_is_asked(steps: list[Step], acceleration: float) -> None:
-    """Bounds hold exactly, velocity and acceleration to rounding, whatever the order."""
+def test_limits_hold_for_any_request(steps: list[Step], acceleration: float) -> None:
+    """Bounds hold exactly, velocity and acceleration up to rounding, for any request."""
     made = Pair(acceleration=np.full(2, acceleration))
     last, speed = np.zeros(2), np.zeros(2)
     for step in steps:
@@ -94,8 +94,9 @@ def test_whatever_is_asked(steps: list[Step], acceleration: float) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(STEPS, ASKED, st.sampled_from([0.2, 2.0, 1000.0]))
-def test_what_stays_is_reached(steps: list[Step], asked: Vector, acceleration: float) -> None:
-    """What is asked for long enough is reached, exactly; from rest, it is never overshot."""
+def test_a_constant_request_is_reached(
+        steps: list[Step], asked: Vector, acceleration: float) -> None:
+    """A constant request is reached exactly; from rest, it is never overshot."""
     made = Pair(acceleration=np.full(2, acceleration))
     for step in steps:
         if step.asked is not None:
@@ -120,7 +121,7 @@ def test_a_path_within_the_limits_is_sent_as_it_is() -> None:
         np.testing.assert_array_equal(made.move(asked, 1), asked)
 
 
-def test_what_moves_on_to_a_bound_is_not_followed_beyond_braking() -> None:
+def test_a_request_moving_to_a_bound_is_followed_within_braking_distance() -> None:
     """A path that ends at a bound at half the speed: the robot brakes before it, gently."""
     made, last, speed = Pair(), np.zeros(2), np.zeros(2)
     for i in range(80):
@@ -132,7 +133,7 @@ def test_what_moves_on_to_a_bound_is_not_followed_beyond_braking() -> None:
 
 
 def test_bounds_that_narrow_under_way_hold() -> None:
-    """Where another limiter takes over with a bound close ahead, that comes before all else."""
+    """If another limiter takes over with a narrower bound, that bound has priority."""
     old = Pair()
     for _ in range(12):
         at = old.move(np.array([1.0, 0.0]), 1)
@@ -144,7 +145,7 @@ def test_bounds_that_narrow_under_way_hold() -> None:
 
 
 def test_the_share_slows_down() -> None:
-    """Half the share is half the speed; where it shrinks under way, the robot brakes to it."""
+    """Half the share is half the speed; if it shrinks during motion, the robot brakes to it."""
     made, at, speeds = Pair(), np.zeros(2), []
     for share in [1.0] * 12 + [0.2] * 12:
         sent = made.move(np.array([1.0, 0.5]), share)

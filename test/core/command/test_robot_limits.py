@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The limits of commands are what everybody who has a say leaves."""
+"""Command limits as the intersection of URDF, description and parameters."""
 
 from dataclasses import replace
 import math
@@ -71,7 +71,7 @@ JOINTS = {'a': JointLimits(-0.5, 0.7, 1.0), 'b': JointLimits(-9.0, 9.0, 2.0)}
 
 
 def action(name: str, unit: str, low: float, high: float, size: int = 1) -> ActionField:
-    """Make a field of which the data used the middle half."""
+    """Make a field whose data used the middle half of the range."""
     return ActionField(
         name, size, unit, (low,) * size, (high,) * size, (-0.5,) * size, (0.5,) * size)
 
@@ -97,7 +97,7 @@ def places(limits: Limits) -> list[list[float]]:
     return [np.asarray(limits.position_low).tolist(), np.asarray(limits.position_high).tolist()]
 
 
-def test_each_narrows_what_the_others_leave(tmp_path: Path) -> None:
+def test_limits_are_intersected(tmp_path: Path) -> None:
     """Policy, description and URDF, by joint name and in the policy's order of fields."""
     limits = make_limits(robot(tmp_path), SPEC)
     np.testing.assert_array_equal(limits.low, [0, -2, -0.5, -0.5])
@@ -109,14 +109,14 @@ def test_each_narrows_what_the_others_leave(tmp_path: Path) -> None:
 
 
 def test_the_data_narrow_them_on_demand(tmp_path: Path) -> None:
-    """The middle half of the policy's range, where nothing else is narrower; zero stays in."""
+    """Limits are the middle half of the policy's range, if not narrower, and include zero."""
     limits = make_limits(robot(tmp_path), SPEC, data_envelope=True)
     np.testing.assert_array_equal(limits.low, [0.25, -1, -0.5, 0])
     np.testing.assert_array_equal(limits.high, [0.75, 1, 0.7, 0.5])
 
 
 def test_a_relative_position_is_bounded_as_a_position(tmp_path: Path) -> None:
-    """The policy's range bounds the step, the URDF where it leads to."""
+    """The policy's range bounds the step, the URDF the resulting position."""
     limits = make_limits(
         robot(tmp_path, ('joints: [b, a]\n        m', 'joints: [b, a]\n        '
                          'relative: true\n        m')), SPEC)
@@ -126,7 +126,7 @@ def test_a_relative_position_is_bounded_as_a_position(tmp_path: Path) -> None:
 
 
 def test_a_velocity_has_its_walls_where_the_joint_ends(tmp_path: Path) -> None:
-    """Positions bound a velocity through what is measured."""
+    """Position limits bound a velocity through the measured position."""
     limits = make_limits(
         robot(tmp_path, ('kind: position', 'kind: velocity'), ('stop: hold', 'stop: zero'),
               ('unit: rad\n        path: points.pos', 'unit: rad/s\n        path: points.veloc'),
@@ -136,7 +136,7 @@ def test_a_velocity_has_its_walls_where_the_joint_ends(tmp_path: Path) -> None:
     assert [row[1:3] for row in places(limits)] == [[-9, -0.5], [9, 0.7]]
 
 
-def test_what_leaves_nothing_is_refused(tmp_path: Path) -> None:
+def test_an_empty_intersection_is_refused(tmp_path: Path) -> None:
     """A URDF that is not there, a joint that is not in it, and a range that is empty."""
     described = robot(tmp_path)
     with pytest.raises(LimitError, match="found 'urdf', but there is no URDF"):
@@ -167,7 +167,7 @@ def test_what_leaves_nothing_is_refused(tmp_path: Path) -> None:
 ])
 def test_a_urdf_is_not_believed(
         tmp_path: Path, changed: dict[str, Any], message: str) -> None:
-    """What no limit can be is refused with joint, source and value, before anything moves."""
+    """Impossible limits are rejected with joint, source and value, before anything moves."""
     described = robot(tmp_path)
     joints = {**JOINTS, 'a': replace(JOINTS['a'], **{'kind': 'revolute', **changed})}
     for check in (lambda: make_limits(replace(described, joints=joints), SPEC),
@@ -189,7 +189,7 @@ def test_velocities_without_bounds(tmp_path: Path) -> None:
 
 
 def test_only_joints_that_are_asked_for_are_looked_at(tmp_path: Path) -> None:
-    """Whatever is wrong with others, and with what the description says itself."""
+    """Faults of unused joints do not matter, nor those that the description overrides."""
     joints = {**JOINTS, 'caster': JointLimits(1, -1, -1, 'revolute')}
     assert set(require_joints(robot(tmp_path), joints).joints or ()) == {'a', 'b'}
     given = robot(tmp_path, ('velocity: urdf', 'velocity: 0.5'))
@@ -211,7 +211,7 @@ def test_endless_joints_have_no_range(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('low', 'high'), [(2.0, 3.0), (1.999, 3.0), (2.5, 3.0)])
 def test_ranges_that_hardly_meet(tmp_path: Path, low: float, high: float) -> None:
-    """What is left of two ranges is a range, and no place that the robot is driven to."""
+    """The intersection of two ranges must be a range, not a single position."""
     described = replace(robot(tmp_path), joints={
         **JOINTS, 'a': replace(JOINTS['a'], low=low, high=high)})
     with pytest.raises(LimitError, match=(
@@ -230,7 +230,7 @@ def test_data_without_width_are_no_envelope(tmp_path: Path) -> None:
         make_limits(robot(tmp_path), still, data_envelope=True)
 
 
-def test_what_the_policy_never_moves_may_stay(tmp_path: Path) -> None:
+def test_outputs_that_the_policy_never_moves_may_stay(tmp_path: Path) -> None:
     """A range that the policy file has without width is one that was meant so."""
     locked = replace(SPEC, action=tuple(
         replace(field, low=(0.1,) * field.size, high=(0.1,) * field.size)
@@ -259,7 +259,7 @@ def test_a_description_passes_the_same_check(
 
 
 def test_reads_where_the_robot_is(tmp_path: Path) -> None:
-    """By joint name, in the order of the command; unknown where a joint or a message lacks."""
+    """Positions are read by joint name in the order of the command; missing joints are unknown."""
     reader = FeedbackReader(robot(tmp_path), SPEC)
     assert reader.is_needed
 

@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+"""Outputs that the slow-speed settings do not affect."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def settings(**changes: Any) -> Settings:
     ('limits.ramp_in', 1.0, 'limits.ramp_in cannot'),
     ('safety.envelope', 'slow', 'safety.envelope: slow cannot'),
     ('safety.spread', 'slow', 'safety.spread: slow cannot')])
-def test_what_cannot_be_slowed_is_named(name: str, value: Any, said: str) -> None:
+def test_unaffected_outputs_are_named(name: str, value: Any, said: str) -> None:
     """With its place in the file, and what to give instead."""
     robot = load_robot_description(CONFIG / 'panda_joint.yaml')
     text = describe_unslowed(settings(**{name: value}), robot)
@@ -47,8 +48,8 @@ def test_what_cannot_be_slowed_is_named(name: str, value: Any, said: str) -> Non
     assert 'limits.velocity' in text
 
 
-def test_nothing_is_said_without_need() -> None:
-    """Where nothing is to be slow, or all that is commanded can be."""
+def test_no_warning_without_need() -> None:
+    """There is no warning if no slow speed is set, or if all outputs can be slowed down."""
     assert not describe_unslowed(settings(), load_robot_description(CONFIG / 'panda_joint.yaml'))
     assert not describe_unslowed(
         settings(**{'limits.ramp_in': 1.0}), load_robot_description(CONFIG / 'ur5e_cube.yaml'))

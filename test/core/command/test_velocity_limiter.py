@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whatever is asked for, velocities stay within bounds, and end before a wall."""
+"""Velocity limiter: bounds for any request, and braking before a position limit."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,9 +61,9 @@ STEPS = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(STEPS, st.booleans(), st.integers(0, 1), st.sampled_from([0.5, 3.0, 100.0]))
-def test_whatever_is_asked(
+def test_limits_hold_for_any_request(
         steps: list, ramps: bool, late: int, acceleration: float) -> None:
-    """Bounds, acceleration and walls hold, even where the robot is seen one tick late."""
+    """Bounds, acceleration and position limits hold, even if the feedback is one tick late."""
     made = Pair(acceleration=acceleration, ramps=ramps)
     places, last = [np.zeros(2), np.zeros(2)], np.zeros(2)
     for asked, share in steps:
@@ -118,7 +118,7 @@ def test_at_or_behind_a_wall_only_the_way_back_is_free() -> None:
 
 
 def test_towards_a_wall_at_an_unknown_distance_it_brakes() -> None:
-    """An output with a wall stands still where nobody knows its position; others go on."""
+    """An output with position limits stops if its position is unknown; others continue."""
     made = Pair()
     for _ in range(20):
         moving = made.move(np.ones(2), np.zeros(2), 1)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The controller: what is commanded when, and that nothing ever makes it misbehave."""
+"""Controller: states, transitions and responses to every fault."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,7 +56,7 @@ def with_source(name: str = 'effector', **changes: Any) -> RobotDescription:
 
 
 def with_derivative() -> RobotDescription:
-    """Describe a robot whose joint velocities are the change of what it says they are."""
+    """Describe a robot whose joint velocities are the derivative of the positions."""
     robot = shipped_robot()
     return replace(robot, observation=tuple(
         replace(entry, derivative=entry.name == 'joint_velocities')
@@ -133,7 +133,7 @@ def test_waits_until_there_is_a_first_observation(policy: OnnxPolicy) -> None:
     assert not decisions[5].sent.any()  # type: ignore[union-attr]
 
 
-def test_a_swap_goes_on_with_what_the_observation_remembers(policy: OnnxPolicy) -> None:
+def test_a_swap_keeps_the_observations_history(policy: OnnxPolicy) -> None:
     """A derivative is known at the first tick of the policy that takes over."""
     robot = with_derivative()
     old, new = controller(policy, robot=robot), controller(policy, robot=robot)
@@ -318,7 +318,7 @@ def test_an_operator_s_stop_latches(policy: OnnxPolicy) -> None:
 def test_each_source_has_its_own_response(
         policy: OnnxPolicy, monkeypatch: pytest.MonkeyPatch, when_stale: str, state: State,
         response: Response) -> None:
-    """What is done about a source that falls silent is the source's own affair."""
+    """The response to a silent source is a setting of the source."""
     robot = controller(policy, robot=with_source(when_stale=when_stale))
     ramps = []
     stop = robot.limiter.stop
@@ -339,7 +339,7 @@ def test_each_source_has_its_own_response(
 @pytest.mark.parametrize(('answer', 'share'), [('ignore', 1.0), ('warn', 1.0), ('slow', 0.25)])
 def test_outside_the_training_envelope_the_robot_slows_down(
         policy: OnnxPolicy, answer: str, share: float) -> None:
-    """What the policy never saw is told, counted, and answered as the settings say."""
+    """An observation outside the training range is reported, counted, and handled as set."""
     settings = SafetySettings(envelope=answer, slow_speed=0.25)
     usual = run(controller(Broken(1.0), 0, 1, ahead=True), 1)[0]
     robot = controller(Broken(1.0, True), 0, 1, settings=settings, ahead=True)
@@ -353,7 +353,7 @@ def test_outside_the_training_envelope_the_robot_slows_down(
 
 
 def test_a_reset_ends_doubts_and_forgets_clocks(policy: OnnxPolicy) -> None:
-    """An episode begins without what was found out in the one before."""
+    """A reset clears the monitors and clock checks of the previous episode."""
     def unseen(i: int, samples: dict[str, Sample]) -> None:
         for name, place in (('effector', 2.0), ('cube_0', 0.0)):
             values = {**samples[name].values, 'pose.position.z': place if i == 0 else 0.0}
@@ -396,7 +396,7 @@ def test_counts_go_on_at_a_swap() -> None:
 
 
 def test_a_doubt_that_holds_does_not_ask_the_policy() -> None:
-    """What the policy never saw is not shown to it; a chunk that is doubtful is not played."""
+    """During a hold by a monitor, the policy is not asked, and the doubtful chunk is discarded."""
     unseen = Broken(0.5, True)
     decision = run(controller(unseen, settings=SafetySettings(envelope='hold')), 2)[-1]
     assert decision.state is State.HOLD
@@ -413,7 +413,7 @@ def test_a_doubt_that_holds_does_not_ask_the_policy() -> None:
 
 
 def test_a_swap_joins_in_the_units_of_the_robot() -> None:
-    """The last command, not the last action, is what the next policy goes on from."""
+    """The next policy continues from the last command, not from the last action."""
     half = cube_spec()
     half = replace(half, action=tuple(
         replace(member, low=tuple(value / 2 for value in member.low),
@@ -446,7 +446,7 @@ def test_says_everything_about_a_step(policy: OnnxPolicy) -> None:
     assert decisions[4].ahead.shape == (0, 5)  # type: ignore[union-attr]
 
 
-def test_clips_what_is_out_of_bounds() -> None:
+def test_clips_commands_out_of_bounds() -> None:
     """An action outside [-1, 1] is sent clipped, with the reason, and kept as it was."""
     robot = controller(Broken(3.0), 0, 1)
     decision = run(robot, 1)[0]
@@ -490,7 +490,7 @@ def test_refuses_a_policy_for_another_robot(tmp_path: Path) -> None:
 
 
 def test_no_swap_to_an_action_in_another_order(policy: OnnxPolicy, tmp_path: Path) -> None:
-    """Both fit the robot, but what was sent last would be taken for other numbers."""
+    """Both fit the robot, but the last command would be read in another order."""
     spec = cube_spec()
     other = OnnxPolicy(write_policy(
         tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
@@ -499,7 +499,7 @@ def test_no_swap_to_an_action_in_another_order(policy: OnnxPolicy, tmp_path: Pat
         new.transfer_from(old)
 
 
-def test_whatever_arrives_commands_are_bounded(policy: OnnxPolicy) -> None:
+def test_commands_are_bounded_for_any_samples(policy: OnnxPolicy) -> None:
     """Random samples and times: always a bounded command, a zero with a reason, or nothing."""
     random = np.random.default_rng(0)
     high = np.array([1, 1, 1, 6, 20])

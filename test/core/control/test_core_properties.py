@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The whole core under whatever may happen: each decision is bounded, or a stop with a reason.
+Property tests of the whole core: each decision is bounded, or a stop with a reason.
 
 A script is a list of ticks; each says how time passes, what becomes of each source, what the
 policy is like, and what an operator does. It is played to the real controller, planner and
@@ -85,7 +85,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the core is made of."""
+    """Configuration of the core."""
 
     planning: PlanningSettings
     safety: SafetySettings
@@ -194,7 +194,7 @@ def befall(fate: str, name: str, now: int, last: Sample | None) -> Sample | None
 
 @dataclass(frozen=True)
 class Step:
-    """What was decided, and what it was decided from."""
+    """Decision and its inputs."""
 
     now: int
     samples: dict[str, Sample | None]
@@ -247,7 +247,7 @@ FALLS_SILENT = [
 @given(SETUPS, SCRIPTS)
 @example(USUAL, FALLS_SILENT)
 def test_a_command_is_bounded_or_a_stop_with_a_reason(setup: Setup, script: list[Tick]) -> None:
-    """Finite, within bounds and rates; else the robot is stopped, and it is said why."""
+    """Commands are finite and within bounds and rates; else the robot stops, with a reason."""
     last: np.ndarray | None = None
     has_seen_all = has_sent = False
     seconds = setup.tick * 1e-9
@@ -300,7 +300,7 @@ def test_a_command_is_bounded_or_a_stop_with_a_reason(setup: Setup, script: list
 
 
 def same(one: Any, other: Any) -> bool:
-    """Compare bit for bit, where what is not a number equals itself."""
+    """Compare bit for bit, with NaN equal to itself."""
     if isinstance(one, np.ndarray):
         return isinstance(other, np.ndarray) and (
             (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes()))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""No stop of what may be a position is a zero, and no velocity is stopped by going on with it."""
+"""Kinds of commands: a position is never stopped by zero, a velocity never by holding."""
 
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def said(unit: str, kind: str = ARRAY, path: str = 'data', topic: str = 'command
 ])
 def test_no_position_is_stopped_by_a_zero(
         command: Said, evidence: str, stop: Stop, says: str) -> None:
-    """Whoever says that it is a velocity: what it says elsewhere is a place."""
+    """A declared velocity may use zero, even if other keys look like those of a position."""
     fault = stop_fault(Said(**{**vars(command), 'kind': says}), stop.value, stop.kind)
     assert fault.startswith(f'found stop: {stop.value}, which sends 0, for what is a position by')
     assert evidence in fault
@@ -77,8 +77,8 @@ def test_no_position_is_stopped_by_a_zero(
     said('1/s', action='joint_positions'), said('kg m/s'),
     said('m/s^2', TRAJECTORY, 'points.accelerations'),
 ])
-def test_what_may_be_a_position_is_asked_for(command: Said) -> None:
-    """Until somebody says that it is a velocity."""
+def test_an_ambiguous_kind_must_be_declared(command: Said) -> None:
+    """An ambiguous kind is an error until it is declared a velocity."""
     fault = stop_fault(command, 'zero', 'velocity')
     assert 'which sends 0. Is this a velocity, or a position, which would be driven to 0?' in fault
     assert 'add kind: velocity' in fault
@@ -102,14 +102,14 @@ def test_velocities_need_no_more_words(command: Said) -> None:
 @pytest.mark.parametrize('command', [
     said('m/s', TWIST, 'twist.linear'), said('rad/s'), said('1', STATE, 'velocity')])
 def test_velocities_do_not_go_on(command: Said) -> None:
-    """What repeats the last number stops none; a fan may go on, if somebody says so."""
+    """Repeating the last velocity is no stop, except for an explicit ``keep``, as of a fan."""
     assert 'the robot would go on' in stop_fault(command, 'hold', 'position')
     assert 'Is the robot to go on at that velocity' in stop_fault(command, 'keep', 'other')
     assert not stop_fault(Said(**{**vars(command), 'kind': 'other'}), 'keep', 'other')
 
 
 def test_positions_are_held_and_kept() -> None:
-    """As before, and a gripper is whatever it is."""
+    """Positions hold as before, and a gripper may keep its state."""
     for command in (said('rad'), said('1'), said('1', POSE, 'pose.orientation')):
         assert not stop_fault(command, 'hold', 'position')
         assert not stop_fault(command, 'keep', 'other')
@@ -122,7 +122,7 @@ def test_positions_are_held_and_kept() -> None:
     ('m^2', 'other', 1, 0), ('1/m', 'other', 1, 0), ('bananas', 'other', 1, 0),
     ('m' * 10**6, 'other', 1, 0), ('1e9999 m', 'other', 1, 0)])
 def test_units(text: str, measures: str, size: float, seconds: int) -> None:
-    """What a unit measures, and what nobody knows."""
+    """Kinds implied by units, and ambiguous units."""
     unit = read_unit(text)
     assert (unit.measures, unit.size) == (measures, pytest.approx(size))
     assert measures == 'other' or unit.seconds == seconds
@@ -174,7 +174,7 @@ def test_fields_of_one_topic_stop_in_their_own_way(tmp_path: Path) -> None:
 ])
 def test_a_field_that_contradicts_itself(
         tmp_path: Path, old: str, new: str, place: str, message: str) -> None:
-    """What is said of a field is checked as what is said of a topic."""
+    """Keys of a field are checked like those of a topic."""
     path = tmp_path / 'robot.yaml'
     path.write_text(CAR.replace(old, new))
     with pytest.raises(DescriptionError) as caught:
@@ -184,7 +184,7 @@ def test_a_field_that_contradicts_itself(
 
 @pytest.mark.parametrize('path', ['linear.y', 'angular.z'])
 def test_a_velocity_that_no_stop_ends(tmp_path: Path, path: str) -> None:
-    """What is in every message is in the one that stops the robot, too."""
+    """Constants of every message are in the stop command, too."""
     text = CAR.replace(ARRAY, 'geometry_msgs/msg/Twist').replace(
         '    fields:', f'    fixed: {{{path}: 0.1}}\n    fields:').replace(
         'path: data, indices: [0]', 'path: linear.x')
@@ -198,7 +198,7 @@ def test_a_velocity_that_no_stop_ends(tmp_path: Path, path: str) -> None:
 
 @pytest.mark.parametrize('key', ['velocity', 'acceleration'])
 def test_limits_that_limit_nothing(tmp_path: Path, key: str) -> None:
-    """What only goes on with its last number has no speed."""
+    """An output that only repeats its last number has no speed to limit."""
     (tmp_path / 'robot.yaml').write_text(CAR.replace('stop: hold', 'stop: keep').replace(
         'limits: {velocity', f'limits: {{{key}'))
     with pytest.raises(DescriptionError, match=rf'limits\.{key} with stop: keep, which limits no'):

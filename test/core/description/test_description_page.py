@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The page on robot descriptions: its examples are right, and it has every key."""
+"""Documentation of robot descriptions: its examples work, and it has every key."""
 
 import re
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The examples of the documentation are descriptions that work, and name every key."""
+"""Documentation of commands: its examples work, and it has every key."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Robot descriptions: the one that is shipped, and what is said about bad ones."""
+"""Robot descriptions: the shipped one, and errors of invalid ones."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -148,7 +148,7 @@ def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message
     ('type: tf, parent: a, child: b, qos: {dept: 1}', '.qos.dept', "did you mean 'depth'?"),
 ])
 def test_bad_frames(tmp_path: Path, keys: str, place: str, message: str) -> None:
-    """What is wrong with a source of transforms."""
+    """Invalid sources of transforms are rejected."""
     path = description(
         tmp_path, 'sources:\n', f'sources:\n  tool: {{max_age: 1.0, {keys}}}\n')
     with pytest.raises(DescriptionError) as caught:
@@ -158,7 +158,7 @@ def test_bad_frames(tmp_path: Path, keys: str, place: str, message: str) -> None
 
 
 def test_how_a_source_is_taken(tmp_path: Path) -> None:
-    """What is not said is as for sensors; what is said is kept."""
+    """QoS defaults are those of sensors; explicit keys override them."""
     robot = load_robot_description(description(
         tmp_path, '    max_age: 0.2', '    max_age: 0.2\n    time: receive\n'
         '    sampling: before_tick\n    when_stale: warn\n'
@@ -210,6 +210,6 @@ def test_policy_and_robot_differ(tmp_path: Path, old: str, new: str, message: st
 
 
 def test_order_of_action_fields_is_the_policy_s() -> None:
-    """Action fields find their topic by name, whatever the order of the topics in the file."""
+    """Action fields find their topic by name, regardless of the order in the file."""
     robot = load_robot_description(SHIPPED)
     require_fit(cube_spec(), replace(robot, commands=robot.commands[::-1]))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Names of topics in descriptions."""
+"""Topic names in descriptions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError, read_yaml
     ('"joint states"', False), ('a//b', False), ('a/', False), ('a/1b', False), ('arm-1', False),
     ('"/"', False), ('"~"', False), ('"a\\nb"', False), ('"' + 'a' * 300 + '"', False)])
 def test_topic_names(tmp_path: Path, name: str, is_one: bool) -> None:
-    """What no topic can be called is refused with file, line and key."""
+    """Invalid topic names are rejected with file, line and key."""
     file = tmp_path / 'robot.yaml'
     file.write_text(f'topic: {name}\n', encoding='utf-8')
     section = read_yaml(file).mapping(('topic',))['topic']

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Joint limits out of a URDF, and texts that are none."""
+"""Joint limits from a URDF, and invalid URDFs."""
 
 from dataclasses import asdict
 import json
@@ -54,13 +54,13 @@ HEADS = {
 
 
 @pytest.mark.parametrize('head', HEADS)
-def test_what_is_around_a_urdf_does_not_matter(head: str) -> None:
+def test_surroundings_of_a_urdf_do_not_matter(head: str) -> None:
     """Robots' launch files put together what strict XML does not allow."""
     assert read_joint_limits(HEADS[head]) == read_joint_limits(ARM)
 
 
 def joint(kind: str, inside: str, name: str = 'wrist') -> str:
-    """Write a joint, beside those of the arm."""
+    """Write a joint in addition to those of the arm."""
     return ARM.replace(
         '</robot>', f'<joint name="{name}" type="{kind}">{inside}</joint></robot>')
 
@@ -84,7 +84,7 @@ def joint(kind: str, inside: str, name: str = 'wrist') -> str:
     ('fixed', '<limit lower="-1" upper="1" velocity="1"/>', 'position', "is of type 'fixed'"),
 ])
 def test_a_joint_that_does_not_say_it(kind: str, inside: str, key: str, message: str) -> None:
-    """It is refused if somebody asks for it, and the other joints are there all the same."""
+    """The joint is rejected if it is used, while the other joints remain usable."""
     found = read_joint_limits(joint(kind, inside))
     assert require_joint(found, 'shoulder', 'r.yaml:3', ('position', 'velocity')).velocity == 2
     with pytest.raises(UrdfError, match=r"^r.yaml:3: URDF: joint 'wrist'") as caught:
@@ -93,15 +93,15 @@ def test_a_joint_that_does_not_say_it(kind: str, inside: str, key: str, message:
 
 
 def test_two_joints_of_one_name() -> None:
-    """Which of them counts, nobody knows."""
+    """Duplicate joints are ambiguous."""
     found = read_joint_limits(joint(
         'revolute', '<limit lower="-9" upper="9" velocity="9"/>', 'shoulder'))
     with pytest.raises(UrdfError, match='is in the URDF twice'):
         require_joint(found, 'shoulder', 'r.yaml:3', ('velocity',))
 
 
-def test_reads_what_joints_can_do() -> None:
-    """Ranges and speeds; the narrower of hard and soft; what is not said is as the format says."""
+def test_reads_joint_limits() -> None:
+    """The narrower of hard and soft limits counts; missing attributes have URDF's default."""
     found = read_joint_limits(ARM)
     assert found.pop('spinner').velocity_fault
     assert found.pop('weld').position_fault
@@ -122,8 +122,8 @@ def test_reads_what_joints_can_do() -> None:
      'more than 10000 joints'),
     ('<robot>' * 500_000, 'not XML'), ('<robot>\ud800</robot>', 'not XML'),
 ], ids=lambda text: ascii(text)[:40])
-def test_what_is_no_urdf(text: str, message: str) -> None:
-    """Each is refused, and says what is wrong."""
+def test_invalid_urdfs_are_rejected(text: str, message: str) -> None:
+    """Each invalid URDF is rejected with its fault."""
     begun = time.process_time()
     with pytest.raises(UrdfError) as caught:
         read_joint_limits(text)
@@ -141,7 +141,7 @@ def test_a_joint_that_is_not_there() -> None:
 
 
 def test_recorded_joints() -> None:
-    """What a node wrote down is read again, of this release and of those before."""
+    """Recorded joints are read, from this release and earlier ones."""
     found = read_joint_limits(ARM)
     found = {name: each for name, each in found.items() if not each.velocity_fault}
     text = json.dumps({name: each.to_record() for name, each in found.items()}, allow_nan=False)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Only regular files of bounded size are opened; all others are refused, and never waited for."""
+"""Bounded file reading: only regular files of limited size, without blocking."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ KINDS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_what_is_no_regular_file(kind: str, tmp_path: Path) -> None:
-    """Whoever reads a file of the node or its tools says what was found, at once."""
+def test_other_than_regular_files_are_rejected(kind: str, tmp_path: Path) -> None:
+    """Every reader immediately reports what it found instead of a regular file."""
     path = KINDS[kind](tmp_path / 'x')
     reports: Any = None
     for error, read in (
@@ -69,7 +69,7 @@ def test_what_is_no_regular_file(kind: str, tmp_path: Path) -> None:
             read(path)
 
 
-def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
+def test_links_are_followed(tmp_path: Path) -> None:
     """To a FIFO or to a file."""
     with pytest.raises(OSError, match='Is a FIFO'):
         read_regular(make_link(tmp_path / 'link'), 10)
@@ -79,7 +79,7 @@ def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large(tmp_path: Path) -> None:
-    """Neither one that says so nor one that goes on for ever is read."""
+    """A file with a large declared size is not read, nor one without an end."""
     with (tmp_path / 'sparse').open('wb') as file:
         file.truncate(1 << 40)
     with pytest.raises(OSError, match=r'found .* MB or more, expected at most 4\.2 MB'):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whatever is in a file, it is read or refused by name, in a moment and in a few words."""
+"""Property tests of file readers: any content is read or rejected, quickly and briefly."""
 
 import json
 from pathlib import Path
@@ -129,7 +129,7 @@ def test_json_that_means_no_good(text: str | bytes, message: str) -> None:
 
 
 def test_json_as_it_is_meant() -> None:
-    """Everything else is read as by anybody, brackets in texts included."""
+    """All valid JSON is read as by any other parser, including brackets in strings."""
     content = {'a': [1, -2.5, None, True, '[[[{{{\\"' * 100], 'b': {'c': [[[[]]]]}}
     assert read_json(json.dumps(content)) == content
     assert read_json(json.dumps(content).encode()) == content

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Staleness, bounds and reasons."""
+"""Freshness of samples: staleness, limits and reasons."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ def test_age(stamp: float, received: float, reason: Reason, text: str) -> None:
 
 
 def test_stamp_left_empty() -> None:
-    """A publisher that does not stamp its messages is told so."""
+    """An empty stamp is reported with the remedy."""
     samples = rest_samples(NOW)
     samples['arm'] = replace(samples['arm'], stamp=0)
     reason, text = check_sources(NOW, SOURCES, samples)
@@ -149,7 +149,7 @@ def test_a_clock_that_moves_in_steps_is_no_other_clock(step: int, is_skew: bool)
     assert {found.reason for found in findings} == ({Reason.CLOCK_SKEW} if is_skew else set())
 
 
-def test_what_came_before_simulated_time_tells_nothing_of_clocks() -> None:
+def test_samples_before_simulated_time_do_not_affect_clock_checks() -> None:
     """It arrived at 0, and is stale; its stamp is not ahead of its arrival."""
     watch = FreshnessMonitor(SOURCES, clock_skew=0.05)
     assert {found.reason for found in watch.check(NOW, rest_samples(NOW, 0))} == {Reason.STALE}
@@ -157,7 +157,7 @@ def test_what_came_before_simulated_time_tells_nothing_of_clocks() -> None:
 
 
 def test_messages_in_another_frame_are_not_read() -> None:
-    """Where the description says which frame they are in; the names may be anything."""
+    """Only if the description names a frame; frame names are arbitrary."""
     sources = {**shipped_robot().sources}
     sources['effector'] = replace(sources['effector'], frame_id='world')
     samples = rest_samples(NOW)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Observations: equal to the simulator's own, and never made up."""
+"""Observations, compared with the simulator's own."""
 
 from dataclasses import replace
 from typing import Any
@@ -120,7 +120,7 @@ def test_not_finite(source: str, values: dict[str, Any], message: str) -> None:
     ('effector', {'pose__orientation__w': 0.9}, 'a quaternion of length 0.9, expected 1'),
 ])
 def test_unreadable(source: str, values: dict[str, Any], message: str) -> None:
-    """What is not there is not made up."""
+    """Missing values are errors, never invented."""
     with pytest.raises(ObservationError, match=message):
         ObservationBuilder(shipped_robot().observation).build(
             changed(rest_samples(0), source, **values), 0)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Fields of the observation: every key does what its page says, or says what is wrong with it."""
+"""Observation fields: effect of every key, and errors of invalid ones."""
 
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def test_relative_pose(tmp_path: Path) -> None:
 
 
 def test_difference_of_two_sources(tmp_path: Path) -> None:
-    """What is subtracted is read as the field is, unless it is said otherwise."""
+    """The subtrahend is read like the field, unless its keys differ."""
     builder = built(tmp_path, POINT + ', minus: {source: tool, path: pose.position}, scale: 10.0')
     samples = {'tool': pose((1, 2, 3)), 'cube': pose((1.5, 2, 2)), 'arm': arm(1, 2)}
     np.testing.assert_allclose(builder.build(samples, 0), [5, 0, -10])
@@ -192,7 +192,7 @@ def test_histories_fill_at_the_start_where_that_is_asked_for(tmp_path: Path) -> 
     assert builder.build({'arm': arm(1, 3, time=1)}, 2).tolist() == [0, 0, 1, 0]
 
 
-def test_what_was_before_an_error_or_a_step_back_of_the_clock_is_forgotten(
+def test_histories_are_cleared_by_an_error_or_a_clock_set_back(
         tmp_path: Path) -> None:
     """Ticks that are not one after the other are no history."""
     builder = built(tmp_path, f'{JOINTS}, history: 2')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whatever samples come, an observation is whole, finite and of its size, or an error says why."""
+"""Property tests of observations: complete and finite, or an error with a reason."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def good(value: float, angle: float, time: int) -> dict[str, Sample]:
     some.booleans()), max_size=15))
 @settings(max_examples=50, deadline=None)
 def test_finite_or_an_error(robot: RobotDescription, course: list[Any]) -> None:
-    """In whatever order and at whatever time messages come, and ticks too."""
+    """Messages and ticks come in any order and at any time."""
     builder, store, now = ObservationBuilder(robot.observation), SampleStore(robot.sources), 0
     for name, sample in good(0.5, 1.0, 0).items():
         store.add(name, sample)
@@ -142,7 +142,7 @@ def test_finite_or_an_error(robot: RobotDescription, course: list[Any]) -> None:
 
 
 def test_every_value_that_is_none(robot: RobotDescription) -> None:
-    """What is no number, in any place, is an error that says so, and no other one."""
+    """A value that is not finite, at any index, is an error that names it."""
     samples = good(0.5, 1.0, 0)
     for source, sample in samples.items():
         for leaf in sample.values:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""When the samples of an instant are complete, and when they come again."""
+"""Sample store: complete sets of samples, and repeated ones."""
 
 import pytest
 
@@ -93,7 +93,7 @@ def test_a_robot_that_starts_again_at_an_earlier_time(cleared: bool) -> None:
     assert add(0.05) == [Instant.INCOMPLETE, Instant.NEW]
 
 
-def test_a_clock_that_is_set_back_ends_what_came_before() -> None:
+def test_a_clock_set_back_discards_earlier_samples() -> None:
     """Samples are forgotten by a step back, even one that the arrival alone shows."""
     store = SampleStore(sources('a'))
     assert not store.pass_time(90)
@@ -117,7 +117,7 @@ def test_without_header_the_arrival_counts() -> None:
 
 
 def test_the_newest_before_the_tick() -> None:
-    """A sample of after the tick waits for its own; one that came late is put where it belongs."""
+    """A sample stamped after the tick waits for its own tick; a late one is sorted in."""
     store = SampleStore({**sources('a', sampling='before_tick'), **sources('b')})
 
     def taken(now: int) -> dict[str, int]:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Joints that come in several messages of one topic, as an arm's and its gripper's do."""
+"""Joints of one topic in several messages, as from an arm and its gripper."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def reader() -> SampleReader:
 
 
 class Node:
-    """What a node does with samples, without ROS."""
+    """Sample handling of a node, without ROS."""
 
     def __init__(self, sampling: str = 'newest') -> None:
         """Start without a message."""
@@ -110,7 +110,7 @@ class Node:
 
 
 def test_each_joint_is_taken_from_the_newest_message_that_has_it() -> None:
-    """In whatever order and number the messages come; others are no news."""
+    """Messages come in any order and number; messages of other joints change nothing."""
     node = Node()
     node.hear(START, message(SHOULDER, position=[1, 2]))
     assert node.store.missing == ['arm']
@@ -139,7 +139,7 @@ def test_positions_and_velocities_of_a_joint_may_come_apart() -> None:
 
 
 def test_a_joint_that_stops_is_named_with_its_own_age() -> None:
-    """Whatever else comes on the topic; joints that go on say that others stopped."""
+    """Other messages do not hide a missing joint, and joints that continue identify it."""
     node = Node()
     node.hear(START, message(SHOULDER), message(WRIST))
     for i in range(1, 60):
@@ -162,7 +162,7 @@ def test_a_joint_that_stops_is_named_with_its_own_age() -> None:
 
 
 def test_messages_that_name_others_say_so() -> None:
-    """Where all joints were there, and now only messages with other names come."""
+    """All joints were there, and now only messages with other names arrive."""
     node = Node()
     node.hear(START, message(ARM))
     now = START + 300 * MS
@@ -176,7 +176,7 @@ def test_messages_that_name_others_say_so() -> None:
     assert node.store.samples['arm'].joints is None
 
 
-def test_who_stopped_is_named() -> None:
+def test_a_stopped_publisher_is_named() -> None:
     """A publisher that was there when old joints came, and is not any more."""
     node = Node()
 
@@ -193,8 +193,8 @@ def test_who_stopped_is_named() -> None:
     assert text.endswith('; published by 1 publisher(s): /arm; /wrist_driver is gone')
 
 
-def test_a_joint_that_never_came_is_named_with_what_did() -> None:
-    """With the nearest name that came, where one is near, and from whom; in one line."""
+def test_a_missing_joint_is_named_with_the_received_ones() -> None:
+    """The error names the nearest joint received, and its publisher, in one line."""
     node = Node()
     node.hear(START, message(['finger\n[INFO] running']))
     node.hear(START, message(['shoulder_pan', *ARM[1:]]))
@@ -212,7 +212,7 @@ def test_a_joint_that_never_came_is_named_with_what_did() -> None:
     ({'names': ARM, 'position': [0.1] * 7}, '6 names and 7 numbers in position'),
     ({'names': ARM, 'velocity': [0.1] * 3}, '6 names and 3 numbers in velocity'),
     ({'names': WRIST, 'position': [0.1] * 5}, '4 names and 5 numbers in position')])
-def test_what_is_ambiguous_is_not_read(changes: dict[str, Any], problem: str) -> None:
+def test_ambiguous_joints_are_not_read(changes: dict[str, Any], problem: str) -> None:
     """It stops the robot by name, until messages that can be read replace it."""
     policy = SimpleNamespace(spec=cube_spec())
     node, brain = Node(), controller(policy)  # type: ignore[arg-type]
@@ -265,7 +265,7 @@ def test_the_newest_before_the_tick_of_each_joint() -> None:
 
 
 def test_an_instant_is_complete_with_the_last_of_its_messages() -> None:
-    """Where a robot waits for each answer: no sooner, and again where all of it comes again."""
+    """In lockstep a set of samples is complete with its last message, also when resent."""
     store, read = SampleStore({'arm': ROBOT.sources['arm']}), reader().read
 
     def add(names: Sequence[str], stamp: int) -> Instant:
@@ -321,7 +321,7 @@ def split(time: int, value: float) -> list[Message]:
 
 @pytest.fixture(scope='module')
 def recording(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[np.ndarray]]:
-    """Have a node decide on split messages, and record it; return what it saw, too."""
+    """Have a node decide on split messages and record it; return its observations, too."""
     folder = tmp_path_factory.mktemp('split')
     brain = controller(OnnxPolicy(write_policy(folder / 'x.onnx', cube_spec())))
     row = DecisionRow(ROBOT.sources, 28, [
@@ -354,7 +354,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[np.n
     return write_bag(folder / 'bag', recorded, types=TYPES), seen
 
 
-def test_a_replay_sees_what_the_node_saw(
+def test_a_replay_has_the_nodes_observations(
         recording: tuple[Path, list[np.ndarray]]) -> None:
     """Every sample of every decision is put together again, to the last bit and time."""
     path, seen = recording
@@ -388,7 +388,7 @@ def test_a_replay_sees_what_the_node_saw(
 
 
 def test_parts_whose_clocks_are_years_apart_are_written_and_read() -> None:
-    """One of two drivers does not stamp; what cannot be told is not there, and nothing fails."""
+    """One of two drivers does not stamp: its age is missing, and nothing fails."""
     node = Node()
     node.hear(START, message(SHOULDER), message(WRIST, 0))
     row = DecisionRow(ROBOT.sources, 28, [('all', 5)], count_slots(ROBOT))
@@ -404,7 +404,7 @@ def test_parts_whose_clocks_are_years_apart_are_written_and_read() -> None:
 @pytest.mark.parametrize('ticks', ['decisions', 'grid'])
 def test_a_recording_of_split_messages_is_converted(
         recording: tuple[Path, list[np.ndarray]], ticks: Any) -> None:
-    """No step is dropped; those of the node are what it saw."""
+    """No step is dropped, and the observations equal those of the node."""
     path, seen = recording
     data, report = convert(
         [path], ROBOT, Options(0.05, ActionLayout.of_robot(ROBOT), ticks=ticks))
@@ -418,7 +418,7 @@ def test_a_recording_of_split_messages_is_converted(
 
 
 def test_preflight_counts_each_joint() -> None:
-    """An arm at 100 Hz, a wrist at 20 Hz that pauses, and somebody else on the topic."""
+    """An arm at 100 Hz, a wrist at 20 Hz that pauses, and an unrelated publisher on the topic."""
     arrivals, read = Arrivals(START), reader().read
     wanted = [(joint, 'name') for joint in ARM]
     for i in range(1, 101):

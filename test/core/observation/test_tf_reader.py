@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Poses of one frame in another, out of transforms that come one by one."""
+"""Frame poses from individual transforms."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_a_chain_up_one_branch_and_down_another() -> None:
 
 
 def test_age_is_that_of_the_oldest_link_that_moves() -> None:
-    """A link that is for ever has no age; one that nobody renews makes the chain old."""
+    """A static link has no age; an outdated one makes the chain old."""
     reader = TfReader('base', 'tool', READINGS, True)
     assert reader.read(message(transform('arm', 'tool')), 1, is_static=True) is None
     first = reader.read(message(transform('base', 'rail', 5), transform('rail', 'arm', 7)), 2)
@@ -122,7 +122,7 @@ def test_age_is_that_of_the_oldest_link_that_moves() -> None:
     assert third.stamp == 8
 
 
-def test_what_does_not_matter_gives_no_sample() -> None:
+def test_unrelated_transforms_give_no_sample() -> None:
     """Other frames, and numbers that are no transform, as tf2 leaves them out."""
     reader = TfReader('base', 'tool', READINGS, True)
     assert reader.read(message(transform('/base', '/tool', 5)), 5) is not None
@@ -192,7 +192,7 @@ def test_the_transforms_that_a_decision_was_made_from(tmp_path: Path) -> None:
 
 
 def test_transforms_where_their_messages_are_not_installed(tmp_path: Path) -> None:
-    """The remedy is named; where they are installed, they can be read."""
+    """The error names the remedy; if the messages are installed, they can be read."""
     pytest.importorskip('rclpy')
     from dfp_ros.core.description.yaml_section import DescriptionError
     from dfp_ros.node.messages.source_reader import SourceReader

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Values that jump, and values that are stuck."""
+"""Value monitor: jumping and frozen values."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check(
 
 
 def test_nothing_is_watched_unless_the_description_says_so() -> None:
-    """Nobody knows how fast a value may be."""
+    """Without limits in the description, no value is monitored."""
     watch = ValueMonitor(shipped_robot(), TICK)
     assert not any(check(watch, i, (-1) ** i) for i in range(200))
 
@@ -117,7 +117,7 @@ def test_a_value_that_is_stuck_though_messages_come() -> None:
 @pytest.mark.parametrize(('line', 'message'), [
     ('max_rate: 0.0', 'expected numbers above 0'), ('max_rate: [1.0, 2.0]', 'found 2 numbers'),
     ('changes_within: -1.0', 'expected a number above 0')])
-def test_what_is_watched_is_read(tmp_path: Path, line: str, message: str) -> None:
+def test_monitored_values_are_read(tmp_path: Path, line: str, message: str) -> None:
     """One rate for all numbers, or one a number; nothing that cannot be."""
     text = SHIPPED.read_text()
     field = '    source: arm\n    path: position\n'

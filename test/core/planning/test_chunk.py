@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Noise and chunks: the same for the same seed, and the right action at the right tick."""
+"""Noise and chunks: reproducibility by seed, and the action of each tick."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_noise_that_does_not_change(mode: str) -> None:
     assert first.dtype == np.float32
 
 
-def test_one_action_a_tick_whatever_the_jitter() -> None:
+def test_one_action_per_tick_with_any_jitter() -> None:
     """At the policy's own rate, every tick plays the next action, early or late."""
     times = [0, 30_000_000, 110_000_000, 149_999_999, 200_000_000, 250_000_000]
     assert play(PERIOD, times) == [0, 1, 2, 3, 4, None]
@@ -86,7 +86,7 @@ def test_other_rates_play_by_time(rate: int, expected: list[int | None]) -> None
 
 
 def test_missed_ticks_do_not_stretch_the_chunk() -> None:
-    """At another rate, what was missed is left out."""
+    """At another rate, missed actions are skipped."""
     tick = PERIOD // 4
     assert play(tick, [0, tick, 9 * tick, 21 * tick]) == [0, 0, 2, None]
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Modes of planning, by what they make of chunks that are known."""
+"""Planning modes on known chunks."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ HORIZON = 5
 
 class Numbered:
     """
-    Answers its n-th call with the actions 100 n, 100 n + 1, ... unless told otherwise.
+    Policy whose n-th answer has the actions 100 n, 100 n + 1, ... by default.
 
-    :param answers: What to answer instead, one number for each action of a chunk.
+    :param answers: Answers to give instead, one number for each action of a chunk.
     :param fails: Numbers of calls that fail.
     """
 
@@ -82,12 +82,12 @@ def run(plans: Planner, ticks: int, tick: int = PERIOD) -> list[Planned]:
 
 
 def joined(planned: Sequence[Planned]) -> list[float]:
-    """Take the first number of what is sent."""
+    """Return the first number of the command."""
     return [float(each.joined[0]) for each in planned]
 
 
 def test_open_loop_plays_chunks_to_their_end() -> None:
-    """As in the paper; the rest of the chunk is what comes ahead."""
+    """As in the paper; the rest of the chunk is the preview."""
     planned = run(planner(Numbered()), 7)
     assert joined(planned) == [0, 1, 2, 3, 4, 100, 101]
     assert [each.index for each in planned] == [0, 1, 2, 3, 4, 0, 1]
@@ -114,7 +114,7 @@ def test_receding_horizon_counts_actions_and_not_ticks() -> None:
 
 
 @pytest.mark.parametrize('every', [1, 2])
-def test_ensembling_averages_what_chunks_say_of_one_time(every: int) -> None:
+def test_ensembling_averages_actions_of_the_same_time(every: int) -> None:
     """Weights exp(-m i), i = 0 for the oldest chunk that still has an action for the tick."""
     planned = run(
         planner(Numbered(), mode='ensemble', replan_every=every, ensemble_decay=0.3), 12)
@@ -131,7 +131,7 @@ def test_ensembling_averages_what_chunks_say_of_one_time(every: int) -> None:
 
 
 def test_joining_bounds_the_jump_and_spreads_the_rest() -> None:
-    """A jump of 1 where 0.2 is allowed: 0.2 at once, the rest in equal parts over 4 actions."""
+    """A jump of 1 with 0.2 allowed: 0.2 at once, the rest in equal parts over 4 actions."""
     policy = Numbered([[0.0] * 5, [1.0] * 5, [1.0] * 5])
     planned = run(planner(policy, join_jump=0.2, join_over=4), 12)
     assert joined(planned) == pytest.approx([0, 0, 0, 0, 0, .2, .4, .6, .8, 1, 1, 1])
@@ -147,7 +147,7 @@ def test_joining_goes_on_where_the_last_chunk_was_left() -> None:
 
 
 def test_after_a_drop_there_is_nothing_to_join() -> None:
-    """A robot that was stopped does not go on from what was commanded before."""
+    """After a stop, the robot does not continue from earlier commands."""
     policy = Numbered([[0.0] * 5, [1.0] * 5])
     plans = planner(policy, join_jump=0.2)
     run(plans, 3)
@@ -155,7 +155,7 @@ def test_after_a_drop_there_is_nothing_to_join() -> None:
     assert joined(run(plans, 1)) == [1]
 
 
-def test_joins_what_another_planner_planned() -> None:
+def test_blends_with_the_chunk_of_another_planner() -> None:
     """A policy that takes over bends its first chunk towards the last action."""
     plans = planner(Numbered([[1.0] * 5]), join_jump=0.2, join_over=2)
     plans.join(np.zeros(5, np.float32))
@@ -220,14 +220,14 @@ def test_ahead_at_a_higher_rate_leaves_out_no_whole_action() -> None:
 
 
 def test_ahead_without_a_second_action_is_no_different() -> None:
-    """Where a chunk is over within a tick, it is asked for when it is due, and once."""
+    """If a chunk ends within a tick, the next one is requested once, when it is due."""
     policy = Numbered([[1.0], [2.0], [3.0]])
     policy.spec = replace(policy.spec, horizon=1)
     assert joined(run(planner(policy, ahead=True), 3)) == [1, 2, 3]
     assert policy.observations == [0, 1, 2]
 
 
-def test_a_failure_ahead_is_told_when_the_chunk_is_due() -> None:
+def test_a_failure_ahead_is_raised_when_the_chunk_is_due() -> None:
     """The tick that needs the chunk raises; the one after a drop plans anew."""
     plans = planner(Numbered(fails=[1]), ahead=True)
     run(plans, 5)
@@ -237,7 +237,7 @@ def test_a_failure_ahead_is_told_when_the_chunk_is_due() -> None:
     assert plans.next(6 * PERIOD, np.zeros(28, np.float32)).joined[0] == 200
 
 
-def test_what_was_prepared_is_dropped_with_the_plan() -> None:
+def test_prepared_chunks_are_dropped_with_the_plan() -> None:
     """A stop in between makes a plan from a fresh observation."""
     policy = Numbered()
     plans = planner(policy, ahead=True)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy that does not answer is not waited for."""
+"""Deadline of a policy that does not answer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Hesitant:
         self.is_asked = threading.Event()
 
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
-        """Answer, or fail where the observation says so."""
+        """Answer, or fail if the observation requests it."""
         self.is_asked.set()
         assert self.may_answer.wait(60)
         if observation[0] < 0:
@@ -60,7 +60,7 @@ def test_answers_in_time() -> None:
 
 
 def test_a_late_answer_is_given_up() -> None:
-    """Nobody waits, then or afterwards, and the late answer is nobody else's."""
+    """The caller does not wait, and the late answer is discarded."""
     hesitant = Hesitant()
     policy = DeadlinePolicy(hesitant, 0.01)
     hesitant.may_answer.clear()

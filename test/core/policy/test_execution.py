@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What inference runs on: names, order, and what is said of those that are not there."""
+"""Execution providers: names, order, and errors of missing ones."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from testing.policies import write_policy
     ('cpu,gpu', "parameter execution.providers: found 'gpu'"),
     ('cpu, cpu', "parameter execution.providers: found 'cpu' twice"),
 ])
-def test_what_cannot_be(providers: str, message: str) -> None:
+def test_invalid_values(providers: str, message: str) -> None:
     """A wrong word is refused by name."""
     with pytest.raises(SettingsError) as caught:
         ExecutionSettings(providers)

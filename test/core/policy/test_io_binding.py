@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a session on arrays of its own answers, against one that is given arrays."""
+"""IO binding: answers equal those of a session without it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Policy files: what is refused and why, and what a good one answers."""
+"""Policy files: rejection of invalid ones, and inference of valid ones."""
 
 import contextlib
 from dataclasses import replace
@@ -49,7 +49,7 @@ def refusal(path: Path) -> str:
 
 
 def test_answers_with_the_graph_s_own_numbers(good: Path) -> None:
-    """Nothing is added to or lost from what the bare graph computes."""
+    """The answers equal those of the bare graph exactly."""
     policy = OnnxPolicy(good)
     random = np.random.default_rng(0)
     session = onnxruntime.InferenceSession(good)
@@ -70,7 +70,7 @@ def test_answers_with_the_graph_s_own_numbers(good: Path) -> None:
 @pytest.mark.parametrize('candidates', [1, 2, 16])
 @pytest.mark.parametrize('name', ['cube_single', 'lift', 'lift_joint'])
 def test_same_bits_for_one_number_of_candidates(name: str, candidates: int) -> None:
-    """Who replays a recording with any number finds what the node answered."""
+    """A replay with any number of candidates gives the node's answer."""
     path = MODELS / f'{name}.onnx'
     policy, prepared = OnnxPolicy(path), OnnxPolicy(path, candidates=candidates)
     random, spec = np.random.default_rng(0), policy.spec
@@ -100,7 +100,7 @@ def test_prepared_for_another_number(good: Path) -> None:
 
 
 def test_no_critics_for_one_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one candidate does not need is not there: no branch, no critic."""
+    """For one candidate, the graph has no branch and no critic."""
     prepared, native = tmp_path / 'prepared.onnx', onnxruntime.SessionOptions
 
     def options() -> onnxruntime.SessionOptions:
@@ -174,7 +174,7 @@ def test_missing(tmp_path: Path) -> None:
 
 
 def test_folder(tmp_path: Path) -> None:
-    """A folder where a file should be."""
+    """A folder instead of a file is rejected."""
     assert 'cannot be read: Is a directory' in refusal(tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_empty(tmp_path: Path) -> None:
 
 
 def test_truncated_anywhere(good: Path) -> None:
-    """A download that stopped is called that, wherever it stopped."""
+    """A truncated download is reported as such, wherever it was cut."""
     content = good.read_bytes()
     for size in np.linspace(1, len(content) - 1, 60).astype(int):
         good.write_bytes(content[:size])
@@ -265,7 +265,7 @@ def test_fixed_number_of_candidates(tmp_path: Path) -> None:
 
 
 def test_symbolic_output_of_another_size(tmp_path: Path) -> None:
-    """Where the graph does not state a size, running it shows it."""
+    """If the graph does not declare a size, a run reveals it."""
     model = policy_model(cube_spec(horizon=1))
     reshape = [node for node in model.graph.node if node.op_type == 'Reshape'][0]
     reshape.CopyFrom(onnx.helper.make_node('Identity', ['chunks'], ['action_chunk']))
@@ -280,7 +280,7 @@ def test_weights_that_are_not_finite(tmp_path: Path) -> None:
 
 
 def test_weights_in_another_file(tmp_path: Path) -> None:
-    """A policy is one file: what runs is what was hashed."""
+    """A policy must be one file, because its hash covers only that."""
     model = policy_model(cube_spec())
     external_data_helper.convert_model_to_external_data(
         model, location='weights.bin', size_threshold=0)

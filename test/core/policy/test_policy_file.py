@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy file before it runs: the quick look says what the thorough one says."""
+"""Policy file validation: the quick check agrees with the thorough one."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_the_quick_look_finds_the_specification(name: str) -> None:
     assert read_spec(path) == read_policy_file(path).spec
 
 
-def test_what_is_broken_is_seen_at_once(tmp_path: Path) -> None:
+def test_broken_files_fail_the_quick_check(tmp_path: Path) -> None:
     """The same messages from both: cut anywhere, empty, a page, another model, not there."""
     good = write_policy(tmp_path / 'good.onnx').read_bytes()
     plain = policy_model(cube_spec())
@@ -58,7 +58,7 @@ def test_what_is_broken_is_seen_at_once(tmp_path: Path) -> None:
 
 
 def test_the_quick_look_reads_no_weights(tmp_path: Path) -> None:
-    """However large the graph, only what is around it is read."""
+    """However large the graph is, only its metadata is read."""
     model = policy_model(cube_spec())
     model.graph.initializer.append(
         onnx.numpy_helper.from_array(np.zeros(1_000_000, np.float32), 'unused'))

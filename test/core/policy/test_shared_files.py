@@ -37,7 +37,7 @@ def test_finds_shared_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize('name', [
     '~nosuchuser/x.onnx', 'x' * 300, f'/{"x" * 300}.onnx', 'x' * 252])
-def test_what_cannot_be_a_path(name: str) -> None:
+def test_invalid_paths(name: str) -> None:
     """A home that does not exist, and names longer than any file system takes."""
     with pytest.raises(SharedFileError, match='cannot be the path of a file'):
         find_shared(name, 'models', '.onnx')

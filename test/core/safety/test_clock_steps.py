@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Simulated time that is too slow for the ticks: found, and said."""
+"""Detection of simulated time with steps longer than a tick."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_clock_that_is_fast_enough_is_nothing() -> None:
         assert describe_slow_clock(step, 0.05) == ''
 
 
-def test_a_slow_clock_is_told_with_what_it_costs() -> None:
+def test_a_slow_clock_is_reported_with_its_cost() -> None:
     """Gazebo's 10 Hz under a policy of 20 Hz."""
     assert describe_slow_clock(0.1, 0.05) == (
         '/clock moves in steps of 100 ms (10 Hz), and the ticks are 50 ms apart (20 Hz): 50% of '
@@ -52,7 +52,7 @@ def test_a_slow_clock_is_told_with_what_it_costs() -> None:
 
 
 def test_a_node_says_that_its_clock_is_slow(tmp_path: Path) -> None:
-    """In log and diagnostics; what came before the clock says nothing of other clocks."""
+    """The warning is in log and diagnostics; steps before the clock started do not count."""
     pytest.importorskip('rclpy')
     from testing.policy_cell import Cell
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Doubts: the training envelope, candidates that disagree, inference that is late."""
+"""Monitors: training envelope, candidate disagreement, late inference."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_doubt_begins_at_once_and_ends_after_some_calm() -> None:
             False, *[True] * 10, False, False]
 
 
-def test_what_is_not_a_number_is_a_doubt() -> None:
+def test_nan_raises_a_warning() -> None:
     """It is above any limit, and no calm."""
     doubt = Monitor(1.0, calm=2)
     assert [doubt.judge(figure) for figure in (math.nan, 0, math.nan, 0, 0)] == [
@@ -68,7 +68,7 @@ def test_the_worst_number_is_named_and_all_are_counted() -> None:
     assert envelope.outside == {}
 
 
-def test_what_never_changed_may_be_off_by_rounding() -> None:
+def test_constant_data_tolerate_rounding() -> None:
     """A number that was constant in the data has no range; a thousandth stands for it."""
     envelope = Envelope(FIELDS, 0.1, calm=1)
     assert not envelope.judge(np.array([1, 0, 5.0004], np.float32))
@@ -115,13 +115,13 @@ def test_late_inference(answer: str, response: Response) -> None:
 
 
 def asked(doubts: Monitors, place: float, times: int = 1) -> list[Response]:
-    """Ask what is done about an observation, a tick after the other."""
+    """Return the response to an observation on consecutive ticks."""
     found = [
         doubts.about_observation(np.array([place, 0, 5], np.float32)) for _ in range(times)]
     return [findings[0].response if findings else Response.PASS for findings in found]
 
 
-def test_by_default_what_is_far_outside_holds_the_robot() -> None:
+def test_far_outside_holds_the_robot_by_default() -> None:
     """A little outside is a warning; far outside is none of the policy's business."""
     doubts = Monitors(SafetySettings(envelope_far=0.5, envelope_long=100.0), SPEC, TICK)
     assert asked(doubts, 2.0) == [Response.PASS]
@@ -135,7 +135,7 @@ def test_by_default_what_is_far_outside_holds_the_robot() -> None:
     assert asked(doubts, 2.5, 10) == [Response.HOLD] * 9 + [Response.WARN]
 
 
-def test_by_default_what_stays_outside_holds_the_robot() -> None:
+def test_staying_outside_holds_the_robot_by_default() -> None:
     """A controller that pushes into a corner does not push for ever."""
     doubts = Monitors(SafetySettings(envelope_far=10.0, envelope_long=1.0), SPEC, TICK)
     assert asked(doubts, 2.5, 20) == [Response.WARN] * 20
@@ -154,7 +154,7 @@ def test_by_default_what_stays_outside_holds_the_robot() -> None:
 @pytest.mark.parametrize(('answer', 'response'), [
     ('ignore', Response.PASS), ('warn', Response.WARN), ('slow', Response.SLOW),
     ('hold', Response.HOLD)])
-def test_the_other_answers_mean_what_they_did(answer: str, response: Response) -> None:
+def test_other_answers_keep_their_meaning(answer: str, response: Response) -> None:
     """Far and long are for guard alone."""
     doubts = Monitors(
         SafetySettings(envelope=answer, envelope_far=0.2, envelope_long=0.1), SPEC, TICK)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The one table of reasons and responses."""
+"""Table of reasons and responses."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ PAGE = ROOT / 'docs' / 'safety.md'
 
 
 def test_every_reason_has_one_rule_and_every_response_a_meaning() -> None:
-    """Nothing can be the matter of which the table says nothing."""
+    """Every reason is in the table."""
     reasons = [rule.reason for rule in RULES]
     assert len(reasons) == len(set(reasons))
     assert set(reasons) == {reason for reason in Reason if reason.value}
@@ -42,7 +42,7 @@ def test_every_reason_has_one_rule_and_every_response_a_meaning() -> None:
 
 
 def test_the_page_is_current() -> None:
-    """The documentation has what the command prints; run it again where this fails."""
+    """The documentation has the output of the command; if this fails, run it again."""
     printed = subprocess.run(
         [sys.executable, '-m', 'dfp_ros.core.safety'], check=True,
         capture_output=True, text=True)
@@ -50,14 +50,14 @@ def test_the_page_is_current() -> None:
     assert printed.stdout in PAGE.read_text(), 'python -m dfp_ros.core.safety.reasons'
 
 
-def test_numbers_stay_what_they_were() -> None:
+def test_reason_numbers_are_stable() -> None:
     """Recordings hold the numbers."""
     assert [Reason.WAITING.value, Reason.STALE.value, Reason.CLIPPED.value] == [1, 2, 256]
     assert Reason.OPERATOR_STOP.value == 2048
 
 
 def test_the_strongest_response_counts_and_priority_orders_the_texts() -> None:
-    """All reasons are told, in the table's order, whatever the order they were found in."""
+    """All reasons are listed in the table's order, regardless of the order of detection."""
     findings = [
         finding(Reason.CLIPPED, 'clipped'), finding(Reason.STALE, 'stale', 'deactivate'),
         finding(Reason.OPERATOR_STOP, 'stopped')]
@@ -67,8 +67,8 @@ def test_the_strongest_response_counts_and_priority_orders_the_texts() -> None:
             Response.DEACTIVATE)
 
 
-def test_what_is_ignored_is_nothing() -> None:
-    """A doubt that nobody minds is no reason."""
+def test_ignored_warnings_are_no_reason() -> None:
+    """A warning with the response ``ignore`` is no reason."""
     assert conclude([finding(Reason.DISAGREEMENT, 'x', 'ignore')]) == (
         Reason.NONE, '', Response.PASS)
     assert conclude([]) == (Reason.NONE, '', Response.PASS)
@@ -77,7 +77,7 @@ def test_what_is_ignored_is_nothing() -> None:
 @pytest.mark.parametrize(('chosen', 'response'), [
     ('', Response.HOLD), ('warn', Response.WARN), ('ramp', Response.RAMP)])
 def test_responses_are_chosen_by_name(chosen: str, response: Response) -> None:
-    """Where nothing is chosen, the table decides."""
+    """The table gives the default responses."""
     assert finding(Reason.STALE, 'x', chosen) == Finding(Reason.STALE, 'x', response)
 
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Numbers in messages have no more digits than help, and whole ones all of theirs."""
+"""Formatting of numbers in messages."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def test_a_number(number: float, text: str) -> None:
 
 
 def test_numbers() -> None:
-    """A list, whatever holds them."""
+    """All sequence types are formatted as a list."""
     assert all_shown(np.array([0.1 + 0.2, math.nan, 5])) == '[0.3, nan, 5]'
     assert all_shown(()) == '[]'

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Text from outside cannot forge lines, clear terminals, end publishers or fill logs."""
+"""Sanitising of external text: it cannot forge lines, control terminals or flood logs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_escapes(text: object, shown: str) -> None:
 
 
 def test_cuts() -> None:
-    """The result is never longer than asked for, whatever escapes add; huge texts cost nothing."""
+    """The result never exceeds the limit, including escapes; huge texts cost no time."""
     assert printable('a' * 80) == 'a' * 80
     assert printable('a' * 81) == 'a' * 77 + '...'
     assert len(printable('\n' * 80)) == 80
@@ -73,11 +73,11 @@ def test_quotes_and_lists() -> None:
 
 
 def test_the_log_has_a_line_for_a_line() -> None:
-    """What a message says cannot forge another line, in a decision's text or in an error's."""
+    """Text of a message cannot forge another log line, in a decision or in an error."""
     lines: list[str] = []
 
     class Logger:
-        """Keeps what is logged."""
+        """Recorder of log messages."""
 
         info = warning = staticmethod(lines.append)
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What files can do to whoever loads them, they do to a process that can be killed."""
+"""File loader: harmful files only affect a process that can be killed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def process_of(loader: Loader) -> subprocess.Popen[bytes]:
     return loader._process
 
 
-def test_what_is_read_is_what_was_there(loader: Loader, tmp_path: Path) -> None:
+def test_the_content_is_read_unchanged(loader: Loader, tmp_path: Path) -> None:
     """Content, hash and specification are of one moment; later changes are not seen."""
     path = write_policy(tmp_path / 'a.onnx', cube_spec(name='a'))
     wanted = read_policy_file(path)
@@ -155,7 +155,7 @@ def test_a_process_that_hangs_or_dies(loader: Loader, tmp_path: Path) -> None:
 
 
 def test_it_keeps_out_of_the_way_and_ends_with_its_owner(tmp_path: Path) -> None:
-    """Nice, first to go where memory is short, and gone with a process that was killed."""
+    """It has low priority, is first to be killed if memory is short, and ends with its owner."""
     endless = write_endless_policy(tmp_path / 'endless.onnx', cube_spec())
     owner = subprocess.Popen([sys.executable, '-c', f"""
 from dfp_ros.core.settings.execution import ExecutionSettings

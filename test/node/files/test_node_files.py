@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The processes in which a node looks at files."""
+"""Loader processes of a node."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Rehearsals come between ticks, in time, and only where a tick asks the policy."""
+"""Cache warm-up: between ticks, in time, and only if the tick asks the policy."""
 
 from __future__ import annotations
 

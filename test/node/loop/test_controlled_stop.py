@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Sources over real topics, with the quality of service that their description asks for."""
+"""Controlled stop: a moving robot is slowed down before its node falls silent."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,10 +36,10 @@ from testing.ros_processes import NodeProcess
 
 
 class Follower(Arm):
-    """An arm that is where it was last told to be."""
+    """Arm that follows its last command."""
 
     def here(self) -> np.ndarray:
-        """Return where it is."""
+        """Return its position."""
         return self.positions()[-1] if self.trajectories else HERE
 
     def change(self, transition: int) -> None:
@@ -48,14 +48,14 @@ class Follower(Arm):
             transition=Transition(id=transition))).success
 
     def wait_for_speed(self) -> int:
-        """Wait until the first joint is as fast as it may be; the count of commands then."""
+        """Wait until the first joint has its maximum speed; return the count of commands."""
         first = len(self.trajectories)
         self.peer.wait_for(lambda: len(self.trajectories) > first + 4 and np.allclose(
             np.diff(self.positions()[-3:, 0]), -VELOCITY * TICK))
         return len(self.trajectories)
 
     def wait_for_silence(self) -> int:
-        """Wait until the last command is the last but one; the count of commands then."""
+        """Wait until no more commands arrive; return the count of commands."""
         self.peer.wait_for(lambda: not np.diff(self.positions()[-2:], axis=0).any())
         return len(self.trajectories)
 
@@ -126,7 +126,7 @@ def test_only_as_long_as_it_may(tmp_path: Path, within: float, commands: int) ->
 def test_without_need_and_without_time_it_is_one_command(
         tmp_path: Path, ticks: int, since: Callable[[], float | None],
         changes: dict[str, Any]) -> None:
-    """Where it hardly moves, in simulated time, and where the robot waits for each command."""
+    """If it hardly moves, in simulated time, and in lockstep."""
     loop, sent = moving(tmp_path, ticks, **changes)
     ears = Ears()
     assert not stop_robot(loop, ears, since(), ears)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What reaches the log: changes once, what goes on for long now and then."""
+"""Decision log: changes once, and lasting states at intervals."""
 
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.safety.reasons import Reason
@@ -24,7 +24,7 @@ RUNNING = Decision(State.RUNNING, Reason.NONE, '')
 
 
 class Lines:
-    """Keeps what is logged."""
+    """Recorder of log messages."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -60,7 +60,7 @@ def test_a_hold_is_worth_one_line_and_its_end_another() -> None:
 
 
 def test_another_source_for_the_same_reason_is_worth_a_line_now_and_then() -> None:
-    """A hold that lasts says what it is about now, not what it was about at first."""
+    """A lasting hold reports its current source, not the first one."""
     lines, now = Lines(), [0.0]
     log = DecisionLog(lines, lambda: now[0])
     for i in range(1200):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ticks that follow the samples of a robot that waits for the answer to each of them."""
+"""Lockstep: ticks triggered by the samples of a robot that waits for each command."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STAMP = 1000
 
 
 class Robot:
-    """One that sends an instant again and again, and keeps what it was told."""
+    """Robot that resends a set of samples, and records the commands."""
 
     def __init__(self) -> None:
         """Begin an episode."""
@@ -96,10 +96,10 @@ def _fall_silent(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize('change', [_reset, _stop, _fall_silent])
-def test_what_was_decided_before_a_stop_is_not_sent_after_it(
+def test_earlier_decisions_are_not_sent_after_a_stop(
         change: Callable[[Robot, pytest.MonkeyPatch], None],
         monkeypatch: pytest.MonkeyPatch) -> None:
-    """The instant is decided anew, and that is what is sent again from then on."""
+    """After a stop, resent samples get a new decision, which is then repeated."""
     robot = Robot()
     robot.send(Instant.NEW)
     change(robot, monkeypatch)
@@ -109,7 +109,7 @@ def test_what_was_decided_before_a_stop_is_not_sent_after_it(
     assert robot.told[-2:] == [robot.decided[1]] * 2
 
 
-def test_one_that_may_go_on_is_not_stopped_by_what_was_decided_before() -> None:
+def test_earlier_decisions_do_not_stop_a_resumed_robot() -> None:
     """What stopped it is not sent once it was resumed."""
     robot = Robot()
     robot.controller.operator.is_stopped = True

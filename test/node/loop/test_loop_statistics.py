@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Statistics of the control loop, against numpy's."""
+"""Loop statistics, compared with numpy's."""
 
 import math
 import time
@@ -23,7 +23,7 @@ from dfp_ros.node.loop.statistics import LoopStatistics, Series
 
 
 def test_series_against_numpy() -> None:
-    """Windows end with each report; the run goes on."""
+    """Windows end with each report; totals continue."""
     series, values = Series(), np.random.default_rng(0).lognormal(size=300)
     for part in (values[:100], values[100:]):
         for value in part:
@@ -58,8 +58,8 @@ def test_percentiles_of_a_long_run(scale: float) -> None:
         assert run[key] == pytest.approx(np.percentile(values, percent), rel=0.01)
 
 
-def test_percentiles_of_what_no_bin_is_for() -> None:
-    """Ages below zero, where a publisher's clock is ahead, count as 0; the huge as the largest."""
+def test_percentiles_of_values_outside_the_bins() -> None:
+    """Negative ages, from a publisher's clock ahead, count as 0; huge ones as the largest."""
     series = Series()
     for value in (-3.0, 0.0, 0.0):
         series.add(value)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A node that is paused, and a clock that is: the robot is stopped, and nothing is made up for."""
+"""Pauses of the node and of the clock: the robot stops, and no tick is made up for."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize('is_robot_silent', [True, False])
-def test_a_paused_process_does_not_act_on_what_is_old(policy: Path, is_robot_silent: bool) -> None:
-    """Its first command is a stop where nothing new came, and missed ticks stay missed."""
+def test_a_paused_process_does_not_act_on_old_samples(policy: Path, is_robot_silent: bool) -> None:
+    """Without new samples its first command is a stop, and missed ticks are not made up for."""
     with Cell(policy) as cell:
         cell.wait_for_motion()
         before = cell.counts()
@@ -65,7 +65,7 @@ def test_a_paused_process_does_not_act_on_what_is_old(policy: Path, is_robot_sil
 
 
 def test_a_simulation_that_is_paused(policy: Path) -> None:
-    """The robot is held while time stands still, and goes on with it; slow time is no pause."""
+    """The robot is held while time stands still, then continues; slow time is no pause."""
     with Cell(policy, pace=0.2) as cell:
         cell.wait_for_motion()
         cell.pace = 1e-12
@@ -87,7 +87,7 @@ def test_a_simulation_that_is_paused(policy: Path) -> None:
 
 
 def test_a_simulation_that_never_starts(policy: Path) -> None:
-    """Nothing is sent, and the log says what is waited for."""
+    """No command is sent, and the log names what the node waits for."""
     with Cell(policy, use_sim_time='true') as cell:
         said = 'waiting, nothing is commanded: simulated time has stood still'
         cell.peer.wait_for(lambda: said in cell.process.output)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy that is to take over: what a look refuses, what only trying out can refuse."""
+"""Pending policy: faults found by validation, and those found only by a trial run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def loaded_loop(tmp_path_factory: pytest.TempPathFactory) -> ControlLoop:
     return load_control_loop(PendingPolicy(settings(path)), ROBOT)
 
 
-def test_a_look_refuses_what_does_not_fit(tmp_path: Path) -> None:
+def test_validation_refuses_policies_that_do_not_fit(tmp_path: Path) -> None:
     """Another observation is seen before anything is loaded."""
     spec = cube_spec()
     good = write_policy(tmp_path / 'good.onnx')
@@ -84,8 +84,8 @@ def test_an_action_in_another_order(loop: ControlLoop, tmp_path: Path) -> None:
                 replace(loop.settings, **changes), changes, loop, running, {name: file})
 
 
-def test_what_only_loading_can_tell(tmp_path: Path) -> None:
-    """A file that looks well but cannot run is refused when it is tried out."""
+def test_faults_that_only_a_trial_run_finds(tmp_path: Path) -> None:
+    """A valid file that cannot run is rejected by the trial run."""
     model = policy_model(cube_spec())
     model.graph.node[0].op_type = 'NoSuchOperator'
     onnx.save(model, tmp_path / 'unknown.onnx')
@@ -96,7 +96,7 @@ def test_what_only_loading_can_tell(tmp_path: Path) -> None:
 
 
 def test_latency_has_to_fit_the_tick(loop: ControlLoop) -> None:
-    """What was measured is compared with the share of the tick."""
+    """The measured latency is compared with the permitted share of the tick."""
     assert loop.latency > 0
     tick = loop.tick * 1e-9
     require_latency(replace(loop, latency=0.79 * tick))
@@ -104,7 +104,7 @@ def test_latency_has_to_fit_the_tick(loop: ControlLoop) -> None:
         require_latency(replace(loop, latency=0.81 * tick))
 
 
-def test_what_follows_from_a_change(loop: ControlLoop, tmp_path: Path) -> None:
+def test_change_plan_of_each_parameter(loop: ControlLoop, tmp_path: Path) -> None:
     """Some at once, some by loading, some by trying out, and some not at all."""
     running = PendingPolicy(loop.settings, loop.policy)
 
@@ -159,7 +159,7 @@ def test_what_follows_from_a_change(loop: ControlLoop, tmp_path: Path) -> None:
 
 
 def test_a_plan_goes_on_where_no_command_depends_on_what_changed(loop: ControlLoop) -> None:
-    """Other thresholds of diagnostics must not show in what a robot does."""
+    """Changed thresholds of diagnostics must not affect the commands."""
     running = PendingPolicy(loop.settings, loop.policy)
     quiet = DiagnosticsSettings(age_warn=0.5)
     for wanted, is_kept in (

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Sources over real topics, with the quality of service that their description asks for."""
+"""Source subscriptions over real topics, with the described quality of service."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,8 +35,9 @@ from testing.ros_processes import Peer
 @pytest.mark.parametrize(('qos', 'expected'), [
     ('qos: {reliability: reliable, durability: transient_local, depth: 1}', [1, 2]),
     ('qos: {reliability: reliable}', [2])])
-def test_what_was_published_before(tmp_path: Path, qos: str, expected: list[float]) -> None:
-    """A goal that was published once, before anybody listened, arrives where it is asked for."""
+def test_latched_messages_from_before_the_subscription(
+        tmp_path: Path, qos: str, expected: list[float]) -> None:
+    """A latched goal, published before the subscription, arrives if it is requested."""
     robot = described(tmp_path, 'std_msgs/msg/Float64', 'path: data', f', {qos}')
     with Peer(free_domain()) as peer:
         publisher = peer.node.create_publisher(
@@ -57,7 +58,7 @@ def test_what_was_published_before(tmp_path: Path, qos: str, expected: list[floa
 @pytest.mark.parametrize(('command', 'fails', 'sent'), [
     (np.zeros(1), False, True), (None, False, False), (np.zeros(1), True, False)])
 def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
-    """Not where nothing was commanded before, and not where it could not be."""
+    """False if no command was sent before, and if sending failed."""
     published: list[Any] = []
 
     def publish(message: Any) -> None:

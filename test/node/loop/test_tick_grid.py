@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ticks are on their grid of deadlines, whatever holds them up; real timers and executors."""
+"""Grid of tick deadlines under delays, with real timers and executors."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_deadline_is_served_once_and_not_before_it(
 def test_a_stall_moves_no_deadline(
         node: Node, make: Callable[[rclpy.Context], Executor], keeps_up: bool,
         early: float) -> None:
-    """What was missed is counted and dropped, one tick is late, and the next are on the grid."""
+    """Missed ticks are counted and dropped, one tick is late, and the next are on the grid."""
     stalled = Stalled(stalls=4, ticks=14, early=early)
     ticker = _spin(node, stalled, make(node.context), keeps_up)
     # Nobody says what the first deadline was, but most ticks are about on time.

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a tick does besides deciding, without a node; whole nodes are in test_policy_node."""
+"""Ticker without a node; test_policy_node runs whole nodes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from dfp_ros.node.realtime.garbage_collector import GARBAGE
 
 
 class Scene:
-    """A ticker whose controller always decides the same, and keeps account of what is done."""
+    """Ticker whose controller always decides the same, with a log of all calls."""
 
     def __init__(self, response: Response, failing: str = '') -> None:
-        """Fail where it is said."""
+        """Make a part fail on request."""
         self.done: list[str] = []
         self._failing = failing
         decision = Decision(State.HOLD, Reason.STALE, 'stale', response=response)
@@ -71,15 +71,15 @@ class Scene:
 
 
 def test_the_command_comes_first() -> None:
-    """What is not urgent comes after it, and nothing deactivates without need."""
+    """Work that is not urgent follows the command, and nothing is deactivated unnecessarily."""
     scene = Scene(Response.HOLD)
     scene.ticker.tick(1, {})
     assert scene.done == ['send', 'on_tick', 'prepare', 'on_idle']
 
 
 @pytest.mark.parametrize('failing', ['on_tick', 'prepare', 'on_idle'])
-def test_what_is_not_urgent_keeps_nothing_from_being_deactivated(failing: str) -> None:
-    """It fails aloud, for whoever spins the node to log, but the robot is not left on its way."""
+def test_failing_listeners_do_not_prevent_deactivation(failing: str) -> None:
+    """The exception reaches the executor, and the robot is stopped."""
     scene = Scene(Response.DEACTIVATE, failing)
     with pytest.raises(RuntimeError, match=failing):
         scene.ticker.tick(1, {})
@@ -87,7 +87,7 @@ def test_what_is_not_urgent_keeps_nothing_from_being_deactivated(failing: str) -
 
 
 def test_the_same_controller_goes_on() -> None:
-    """Nothing takes over where only what is said of it changes, and a replay sees no change."""
+    """A change of metadata alone is no transfer, and a replay sees no change."""
     scene = Scene(Response.HOLD)
     number = scene.ticker.input_log.loop
     other: Any = SimpleNamespace(controller=scene.loop.controller, tick=scene.loop.tick)
@@ -97,7 +97,7 @@ def test_the_same_controller_goes_on() -> None:
 
 
 def test_a_loop_that_cannot_take_over_does_not() -> None:
-    """The one that runs goes on."""
+    """The running loop continues."""
     scene = Scene(Response.HOLD)
 
     def refuse(other: object) -> None:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A robot whose decision is overdue is stopped, whatever the thread that decides is doing."""
+"""Watchdog: an overdue decision stops the robot, whatever blocks the deciding thread."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def watched_loop(tmp_path: Path) -> Iterator[tuple[Any, Ears, Watchdog, list[np.
 
 
 def test_it_slows_down_within_the_limits_and_keeps_saying_so(watched: Any) -> None:
-    """As a hold does, from what was sent last; and what comes after goes on from there."""
+    """It stops like a hold, from the last command; later commands continue from there."""
     loop, ears, watchdog, sent, log = watched
     tick = loop.tick * 1e-9
     watchdog.start(True)
@@ -114,7 +114,7 @@ def test_signs_of_life(watched: Any) -> None:
 
 
 def test_nothing_is_sent_before_the_first_command(watched: Any) -> None:
-    """Where the node has commanded nothing, it stops nothing."""
+    """If the node has not commanded yet, no stop is sent."""
     loop, ears, watchdog, _, _ = watched
     loop.controller.reset(0)
     watchdog.start(True)
@@ -143,7 +143,7 @@ def test_a_defect_does_not_end_the_watch(
 
 
 def test_when_a_decision_is_overdue(tmp_path: Path) -> None:
-    """A few periods, whatever the rate; as long as inference may take where ticks are slow."""
+    """After a few periods at any rate; at slow rates, as long as inference may take."""
     loop, _ = moving(tmp_path, 1)
 
     def limit(rate: float, overdue: float = 5.0, share: float = 0.8, is_timed: bool = True) -> Any:
@@ -197,7 +197,7 @@ def test_an_inference_that_never_ends(how: str, tmp_path: Path) -> None:
 
 
 def test_a_process_that_stands_still(tmp_path: Path) -> None:
-    """A process that stands still for a while has its robot stopped, and goes on afterwards."""
+    """A suspended process has its robot stopped, and continues afterwards."""
     policy = write_policy(tmp_path / 'good.onnx', CUBE.spec, gain=0.7)
     with FaultCell(CUBE, policy) as cell:
         cell.wait_for_motion()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From commands to messages: real message types, and descriptions that do not fit them."""
+"""Command writer: real message types, and descriptions that do not fit them."""
 
 from dataclasses import replace
 from operator import attrgetter
@@ -122,7 +122,7 @@ def test_arrays_of_limited_size() -> None:
 
 
 def test_finds_message_types_of_any_package() -> None:
-    """Whatever is installed can be named."""
+    """Every installed message type can be used."""
     assert find_message_type('diagnostic_msgs/msg/DiagnosticStatus', '') is DiagnosticStatus
 
 
@@ -234,7 +234,7 @@ def test_a_pose_with_a_rotation() -> None:
         writer.write(np.zeros(7), 0)
 
 
-def test_whole_numbers_and_what_is_fixed() -> None:
+def test_integers_and_constants() -> None:
     """A gripper that takes a byte, in a message with a mode, a name and a force."""
     writer = CommandWriter(
         topic_of('std_msgs/msg/UInt8', to('grip', 'data', scale=(255.0,))), spec_of(grip=1))

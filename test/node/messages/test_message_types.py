@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Messages of every usual type, over the wire and into an observation."""
+"""Messages of every common type, over the wire and into an observation."""
 
 from pathlib import Path
 from typing import Any

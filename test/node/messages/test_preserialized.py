@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Rows of numbers as they are sent."""
+"""Preserialised messages with patched numbers."""
 
 import pytest
 
@@ -25,7 +25,7 @@ from dfp_ros.node.messages.preserialized import PreserializedRow
 
 @pytest.mark.parametrize('labels', [('a', 'bc'), ('ticks', 'sent/arm')])
 def test_a_row_is_the_message_that_it_stands_for(labels: tuple[str, str]) -> None:
-    """Wherever the labels have the numbers begin, and as often as one likes."""
+    """The patched message equals a serialised one, at any offset of the numbers, repeatedly."""
     layout = PreserializedRow(zip(labels, (1, 2), strict=True))
     for numbers in ([1.0, -2.0, 1e300], [0.0, 0.0, 0.0]):
         content = layout.serialize(numbers)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From messages to samples: real message types, and descriptions that do not fit them."""
+"""Source reader: real message types, and descriptions that do not fit them."""
 
 from dataclasses import replace
 from typing import Any
@@ -104,7 +104,7 @@ def test_reads_a_single_field_without_header() -> None:
 
 
 def test_reads_the_frame_where_one_is_expected() -> None:
-    """Of what has a header; nothing else names a frame."""
+    """Only messages with a header have a frame."""
     robot = shipped_robot()
     message = JointState(position=[], velocity=[])
     message.header.frame_id = 'base'

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a command line gives to which node; nothing is passed over without a word."""
+"""Parameters from command line and files, and errors of unused ones."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ left:
     ('{/**: {ros__parameters: {rate: 5.0}}, policy_node: {ros__parameters: {a: 5.0}}}',
      "'/policy_node' is not the name of this node"),
     ('a: [b', 'cannot be read')])
-def test_refuses_what_would_be_passed_over(tmp_path: Path, text: str, message: str) -> None:
-    """With what was found, and what to do."""
+def test_refuses_parameters_that_would_be_ignored(tmp_path: Path, text: str, message: str) -> None:
+    """The error says what was found, and what to do."""
     arguments = ['--ros-args', '--params-file', write(tmp_path, text)]
     with pytest.raises(ParameterFileError) as caught:
         require_meant(read_given(arguments), NODE)
@@ -103,7 +103,7 @@ def test_refuses_what_would_be_passed_over(tmp_path: Path, text: str, message: s
 
 
 def test_takes_files_for_a_whole_system(tmp_path: Path) -> None:
-    """Sections for others are theirs; one that is only in another namespace is worth a word."""
+    """Sections for other nodes are ignored; one for another namespace is reported."""
     name = write(tmp_path, """
 /controller_manager: {ros__parameters: {update_rate: 500}}
 /left/dfp_policy: {ros__parameters: {rate: 20.0}}
@@ -128,7 +128,7 @@ def test_arguments_for_one_node() -> None:
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
-    """Said before rcl says it in its own words."""
+    """The error comes before that of rcl."""
     with pytest.raises(ParameterFileError, match='found a folder, expected a file'):
         require_files(['--ros-args', '--params-file', str(tmp_path)])
     with pytest.raises(ParameterFileError, match='there is no such file .*; ~ is not expanded'):
@@ -138,7 +138,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_aliases_that_grow_without_end_are_refused(tmp_path: Path) -> None:
-    """In no time, as the node has not started yet, and nobody can see what it does."""
+    """Exponential aliases are rejected quickly, because the node has not started yet."""
     lines = ['a0: &a0 {x: 1, y: 2}', *(
         f'a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}}}' for i in range(1, 30))]
     path = tmp_path / 'bomb.yaml'
@@ -151,7 +151,7 @@ def test_aliases_that_grow_without_end_are_refused(tmp_path: Path) -> None:
     '!!python/name:os.system x', '2001-99-99', '9' * 5000, '{a: *a}'])
 def test_a_value_that_yaml_cannot_make_is_refused_with_its_file(
         tmp_path: Path, value: str) -> None:
-    """The file is named, whatever the parser says of it."""
+    """The error names the file, whatever the parser raises."""
     path = tmp_path / 'odd.yaml'
     path.write_text(f'dfp_policy: &a\n  ros__parameters:\n    policy: {value}\n')
     with pytest.raises(ParameterFileError, match='odd.yaml: cannot be read'):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whatever asks a process to end is heard, at any moment, and the process does end."""
+"""Requests to end a process: handled at any moment, and the process ends."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def started(
 
 
 def last_line(process: subprocess.Popen[str]) -> str:
-    """Read what it says until it ends."""
+    """Read its output until it ends."""
     return process.communicate(timeout=20)[0].strip().splitlines()[-1]
 
 
@@ -104,7 +104,7 @@ def test_each_signal_that_would_end_it() -> None:
             assert process.returncode == 0
 
 
-def test_what_was_ignored_stays_so() -> None:
+def test_ignored_signals_stay_ignored() -> None:
     """SIGHUP under nohup; but SIGINT and SIGTERM are heard by a script's background process."""
     def ignore() -> None:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
@@ -116,7 +116,7 @@ def test_what_was_ignored_stays_so() -> None:
         assert last_line(process) == 'asked to end: SIGINT'
 
 
-def test_what_was_blocked_is_heard() -> None:
+def test_blocked_signals_are_handled() -> None:
     """A supervisor's thread may block signals for itself, and its children inherit that."""
     def block() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -127,7 +127,7 @@ def test_what_was_blocked_is_heard() -> None:
 
 
 def test_suspension_comes_after_the_stop() -> None:
-    """Whoever stops the robot is told first; then the process is suspended, and goes on."""
+    """The robot is stopped first; then the process is suspended, and continues later."""
     with started() as process:
         process.send_signal(signal.SIGTSTP)
         assert process.stdout is not None
@@ -153,7 +153,7 @@ def test_a_process_that_hangs_is_ended() -> None:
 @pytest.mark.parametrize(('word', 'prefix', 'ends'), [
     ('auto', (), True), ('never', (), False), ('auto', ('setsid',), False)])
 def test_the_end_of_a_wrapper(word: str, prefix: tuple[str, ...], ends: bool) -> None:
-    """Killed, it can tell nobody; whoever it waited for finds out."""
+    """A killed wrapper cannot tell its node, which detects that itself."""
     wrapper = subprocess.Popen(
         [sys.executable, '-c', WRAPPER, *prefix, sys.executable, '-c', PROGRAM, word],
         stdout=subprocess.PIPE, text=True, cwd=ROOT)

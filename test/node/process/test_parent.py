@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which processes a node ends with: wrappers do, what was meant to be outlived does not."""
+"""Parent watch: a node ends with its wrapper, and outlives what it should."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def ancestors(own: Kin, choice: str, *others: Kin) -> list[int]:
 
 
 def test_a_wrapper_and_the_script_around_it() -> None:
-    """They are one job; the shell that it was started in goes on, or ends, by itself."""
+    """They are one job; the shell that started it is independent."""
     assert ancestors(NODE, AUTO, WRAPPER, SCRIPT, SHELL) == [300, 200]
     assert ancestors(NODE, ALWAYS, WRAPPER, SCRIPT, SHELL) == [300, 200, 100]
     assert ancestors(NODE, NEVER, WRAPPER, SCRIPT, SHELL) == []
@@ -57,7 +57,7 @@ def test_a_background_job_of_a_shell() -> None:
 
 
 def test_nohup() -> None:
-    """It is meant for what it is put before, and for what that starts."""
+    """It applies to its command, and to the processes which that starts."""
     node = Kin(400, 'policy_node', 200, 200, 100, True)
     assert ancestors(node, AUTO, SCRIPT, SHELL) == []
     wrapper = Kin(300, 'python3', 200, 200, 100, True)
@@ -91,7 +91,7 @@ def test_sessions_of_their_own() -> None:
     (Kin(400, 'n', 0, 0, 0, False), AUTO, 0, 0, '')])
 def test_orphans_from_the_start(
         own: Kin, choice: str, parent: int, group: int, expected: str) -> None:
-    """What ended before anybody watched it has ended too."""
+    """A parent that ended before the watch began is detected too."""
     found = explain_orphan(own, choice, parent, group, lambda pid: None)
     assert expected in found
     assert bool(found) == bool(expected)

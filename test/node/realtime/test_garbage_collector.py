@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""When garbage is collected: after ticks, where there is time, and whatever happens at last."""
+"""Garbage collector: collections after ticks, in their slack, and at the latest when due."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_garbage_stays_bounded_however_little_time_there_is(
     assert 5 * _ORDINARY < most < 20 * _ORDINARY
 
 
-def test_what_grew_old_is_collected_too(
+def test_old_generations_are_collected_too(
         collector: TickCollector, collections: list[int]) -> None:
     """Garbage that outlived the younger generations does not stay."""
     kept = [Knot() for _ in range(10)]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""That threads share few pools of memory, unless the environment says otherwise."""
+"""Limit of malloc arenas, unless the environment sets it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the operating system grants a node, read back from it, and what it refuses."""
+"""Real-time settings: granted ones read back from the system, and refused ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _PLAIN = ('setpriv', f'--bounding-set={_WITHOUT}', f'--inh-caps={_WITHOUT}')
 
 
 def _runs(*command: str) -> bool:
-    """Say whether a command is there, and can do what it is asked."""
+    """Tell whether a command exists and runs."""
     return shutil.which(command[0]) is not None and not subprocess.run(
         [*command, 'true'], capture_output=True).returncode
 
@@ -78,12 +78,12 @@ def _locked(process: NodeProcess) -> int:
 
 
 @needs_privileges
-def test_what_is_granted_and_given_back(policy: Path, tmp_path: Path) -> None:
+def test_granted_settings_are_released(policy: Path, tmp_path: Path) -> None:
     """
-    Threads of the loop have priority and processor.
+    Threads of the loop get priority and processor.
 
-    Those beside it have one less, and those that must go on while it hangs, the watchdog's and
-    that of signals, one more; both have all processors.
+    Other threads get one priority less; the watchdog's and the signal thread, which must run
+    while the loop hangs, one more; both may use all processors.
     """
     everywhere = frozenset(os.sched_getaffinity(0))
     cpu = max(everywhere)
@@ -117,8 +117,8 @@ def test_what_is_granted_and_given_back(policy: Path, tmp_path: Path) -> None:
 
 
 @needs_setpriv
-def test_what_is_refused_is_said_and_the_node_goes_on(policy: Path) -> None:
-    """The warning says how much there is, how much it takes, and where to get it."""
+def test_refused_settings_are_reported_and_the_node_continues(policy: Path) -> None:
+    """The warning has the limit, the need, and the remedy."""
     with Cell(policy, prefix=('prlimit', '--rtprio=0:0', '--memlock=65536:65536', *_PLAIN), **{
             'realtime.priority': 40, 'realtime.lock_memory': 'true'}) as cell:
         cell.wait_for_motion()
@@ -137,7 +137,7 @@ def test_what_is_refused_is_said_and_the_node_goes_on(policy: Path) -> None:
 @pytest.mark.skipif(
     not _runs('prlimit', '--rtprio=40:40'), reason='this user cannot raise the limit rtprio')
 def test_a_limit_is_enough(policy: Path) -> None:
-    """It takes no capability where the limit allows the priority."""
+    """No capability is needed if the limit permits the priority."""
     with Cell(
             policy, prefix=('prlimit', '--rtprio=40:40', *_PLAIN),
             **{'realtime.priority': 40}) as cell:
@@ -146,7 +146,7 @@ def test_a_limit_is_enough(policy: Path) -> None:
 
 
 def test_a_limit_allows_the_loop_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What goes on while the loop hangs has the same priority then, and nothing is refused."""
+    """Threads that run while the loop hangs get the same priority, and nothing is refused."""
     given: dict[int, int] = {}
 
     def schedule(thread: int, policy: int, wanted: os.sched_param) -> None:
@@ -181,8 +181,8 @@ def test_a_limit_allows_the_loop_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @needs_setpriv
-def test_what_is_required_and_refused_ends_the_activation(policy: Path) -> None:
-    """Nothing moves, nothing is left changed, and the exit status says so."""
+def test_refused_required_settings_fail_the_activation(policy: Path) -> None:
+    """The robot does not move, all settings are restored, and the exit status is an error."""
     given = {'realtime.priority': 40, 'realtime.cpus': 0, 'realtime.required': 'true'}
     with NodeProcess(
             'dfp_ros.policy_node', free_domain(), '--ros-args', *arguments(policy, **given),
@@ -194,7 +194,7 @@ def test_what_is_required_and_refused_ends_the_activation(policy: Path) -> None:
 @needs_setpriv
 @needs_privileges
 def test_the_preflight_measures_under_the_same(policy: Path) -> None:
-    """It has what the node will have, and fails where the node would refuse."""
+    """The preflight uses the node's settings, and fails if the node would refuse them."""
     given = {'realtime.priority': 40, 'realtime.required': 'true'}
     call = ('--seconds', '0.5', '--wait', '0.5', '--ros-args', *arguments(policy, **given))
     seen = set()
@@ -224,7 +224,7 @@ def test_processors_that_are_not_there(policy: Path) -> None:
 
 @needs_privileges
 def test_nodes_in_one_process_share_its_threads() -> None:
-    """What one gives back stays with the other until it is given back too."""
+    """Settings released by one node stay in force until the other releases them."""
     code = """
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING, read_scheduling
 for what in (lambda: SCHEDULING.acquire(30, frozenset()),
@@ -247,7 +247,7 @@ def test_processors(text: str, processors: set[int]) -> None:
 
 @pytest.mark.parametrize('text', ['a', '1,', '3-2', '-1', '1.5', '0-99999999999', '١'])
 def test_processors_that_are_none(text: str) -> None:
-    """They are refused, with what was expected."""
+    """Invalid processors are rejected with the expected ones."""
     with pytest.raises(SettingsError, match='realtime.cpus: found .* expected numbers and ranges'):
         RealtimeSettings(cpus=text)
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What diagnostics say of each concern, and from where on they call it what."""
+"""Diagnostics: text and level of each status, with their thresholds."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def values(status: DiagnosticStatus) -> dict[str, str]:
 
 
 def test_all_is_well(loop: ControlLoop) -> None:
-    """One status for the loop, the policy, safety, and each source; each says what it knows."""
+    """One status each for the loop, the policy, safety, and every source."""
     found = statuses(loop)
     assert list(found) == [
         'control loop', 'policy', 'safety', 'source arm', 'source gripper', 'source effector',
@@ -136,7 +136,7 @@ def test_thresholds_are_parameters(loop: ControlLoop) -> None:
 
 
 def test_safety(loop: ControlLoop) -> None:
-    """What is done and why, and how often each reason applied since the reset."""
+    """Response and reason, and a count of each reason since the reset."""
     loop.controller.reset(0)
     for i in range(3):
         loop.controller.step(NOW + i, {})
@@ -166,7 +166,7 @@ def test_the_worst_comes_first() -> None:
 
 
 def test_statistics_row() -> None:
-    """As long as its parts, whatever is known; the worst since the last row, and the newest."""
+    """The row has a fixed length, with the maximum since the last row and the newest values."""
     row = StatisticsRow(('arm', 'cube'), [('turn', 1), ('grip', 2)])
     statistics = LoopStatistics(0.05)
     for time in (0.0, 0.05, 0.13, 0.15):

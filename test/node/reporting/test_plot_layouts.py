@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The layouts for Foxglove and PlotJuggler fit a running node: every path leads to what it says.
+Layouts of Foxglove and PlotJuggler: every path exists on a running node.
 
 They are not rendered here; what is checked is their structure, and each topic, service, index and
 label against a real node.
@@ -54,7 +54,7 @@ STATISTICS = '/dfp_policy/statistics'
 
 
 class Running:
-    """What a running node has: topics, services, and the parts of its statistics by index."""
+    """Topics, services and statistics' indices of a running node."""
 
     def __init__(self, policy: Path) -> None:
         """Run a node, and look."""
@@ -109,7 +109,7 @@ def test_foxglove_structure() -> None:
 
 
 def test_foxglove_paths(running: Running) -> None:
-    """Topics, services and indices exist, and labels say what is there."""
+    """Topics, services and indices exist, and labels match them."""
     for name, panel in FOXGLOVE['configById'].items():
         for path in panel.get('paths', ()):
             topic, index = re.fullmatch(r'(/[\w/]+)\.data\[(\d+)\]', path['value']).groups()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What ~/policy says where much changes at once."""
+"""Policy status during many simultaneous changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Numbered:
         return str(self.number)
 
 
-def test_what_waits_is_replaced_by_what_is_newer() -> None:
+def test_a_newer_status_replaces_a_pending_one() -> None:
     """300 changes before a tick are one message, of the last; none is lost."""
     ticked = threading.Event()
     with Peer(free_domain()) as peer:

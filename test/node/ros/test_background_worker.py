@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Work beside the control loop waits for the moment after a tick, and for nothing else."""
+"""Background worker: results are taken right after a tick."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The DDS transport that a process chooses: UDP, on the loopback if discovery is LOCALHOST."""
+"""DDS transport of a process: UDP, on the loopback if discovery is LOCALHOST."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 
 
 def chosen(tmp_path: Path, **environment: str) -> tuple[dict[str, str], str]:
-    """Choose for an environment; return it as it is afterwards, and what was said."""
+    """Choose for an environment; return the resulting environment, and the message."""
     said = choose_transport(environment, tmp_path)
     return environment, said
 
@@ -60,7 +60,7 @@ def test_localhost_means_the_loopback_alone(tmp_path: Path, asked: dict[str, str
     ('FASTDDS_BUILTIN_TRANSPORTS', 'DEFAULT'), (PROFILES[0], '/etc/mine.xml'),
     (PROFILES[1], '/etc/mine.xml'), ('ROS_DISCOVERY_SERVER', '127.0.0.1:11811'),
     (RANGE, 'SYSTEM_DEFAULT'), (RANGE, 'OFF'), ('RMW_IMPLEMENTATION', 'rmw_cyclonedds_cpp')])
-def test_what_the_user_configured_stays(tmp_path: Path, name: str, value: str) -> None:
+def test_the_users_configuration_is_kept(tmp_path: Path, name: str, value: str) -> None:
     asked = {RANGE: 'LOCALHOST', name: value}
     after, said = chosen(tmp_path, **asked)
     assert after == asked
@@ -120,13 +120,13 @@ def running_nodes() -> Iterator[Any]:
 
 
 def test_a_node_on_localhost_is_bound_to_the_loopback_alone(running_nodes: Any) -> None:
-    """Nobody on the network can reach it, and no process that joins blocks its publishers."""
+    """It is unreachable from the network, and a joining process does not block its publishers."""
     process = running_nodes()
     assert udp_addresses(process) == {'127.0.0.1'}
     assert not shared_memory(process)
 
 
-def test_shared_memory_is_there_for_those_who_ask(running_nodes: Any) -> None:
+def test_shared_memory_can_be_enabled(running_nodes: Any) -> None:
     """If this fails, the test above sees nothing."""
     process = running_nodes(FASTDDS_BUILTIN_TRANSPORTS='DEFAULT')
     assert '0.0.0.0' in udp_addresses(process)

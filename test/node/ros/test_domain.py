@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ROS domains are taken, not only looked for."""
+"""Locks of free ROS domains."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def taken_elsewhere(wanted: int) -> str:
 
 
 def test_a_domain_belongs_to_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one process took, another does not get, until the first gave it back."""
+    """A domain locked by one process is not given to another until it is released."""
     first = domain.free_domain()
     assert 'are in use' in taken_elsewhere(first)
     monkeypatch.setattr(domain, 'HELD', 0)
@@ -53,7 +53,7 @@ def test_a_domain_belongs_to_one_process(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_domain_with_a_participant_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The port of a domain's first participant tells that somebody is there."""
+    """A bound port of a domain's first participant marks the domain as used."""
     wanted = domain.free_domain()
     os.close(domain._held.pop())
     monkeypatch.setattr(domain, 'DOMAINS', range(wanted, wanted + 1))

@@ -50,7 +50,7 @@ def spin(executor: SingleThreadedExecutor, condition: Any) -> None:
 
 
 def test_no_callback_ends_the_spin(capfd: pytest.CaptureFixture[str]) -> None:
-    """Timer, subscription, service and a transition that cannot be: logged, and it goes on."""
+    """Exceptions in timer, subscription, service and transition are logged; the node continues."""
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=free_domain())
     node = GuardedNode('guarded', context=context)
@@ -95,7 +95,7 @@ def test_no_callback_ends_the_spin(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_transition_that_fails_says_why(capfd: pytest.CaptureFixture[str]) -> None:
-    """Whatever is raised in it is in the log, and the transition fails."""
+    """The exception is in the log, and the transition fails."""
     class Failing(GuardedNode):
         def on_configure(self, state: object) -> Any:
             raise RecursionError('on purpose')

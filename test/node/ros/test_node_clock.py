@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The time of a node, simulated or not."""
+"""Clock of a node, simulated or not."""
 
 import time
 from typing import Any

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Running a node as a process: it outlives a callback that fails, and ends on a signal."""
+"""Main function of a node: it survives a failing callback, and ends on a signal."""
 
 from collections.abc import Callable, Iterator
 import os

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Topics that do not match: the policy node says so, once, and says when it is over."""
+"""QoS monitor: mismatches are reported once, and their end too."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ GRIPPER = """topic: gripper_state
 
 
 def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
-    """Log and diagnostics say what was requested, what was offered, by whom, and what to do."""
+    """Log and diagnostics have requested and offered QoS, the node, and the remedy."""
     robot = tmp_path / 'robot.yaml'
     text = SHIPPED.read_text()
     assert GRIPPER in text
@@ -62,7 +62,7 @@ def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
                 if status.name == '/left/dfp_policy: topics'), None)
 
         def named() -> set[str]:
-            """Topics that do not match, once it is known who is at their other end."""
+            """List the mismatching topics, once their other end has been discovered."""
             status = topics()
             return {
                 item.key for item in status.values if 'somebody' not in item.value

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The shadow: what it would have done, how far that is away, and when it is not asked."""
+"""Shadow policy: its decisions, their distance from the real ones, and when it is skipped."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_its_own_scale() -> None:
 
 
 def test_no_time_is_no_comparison() -> None:
-    """It is skipped and counted where there is too little time, and plans anew afterwards."""
+    """It is skipped and counted if time is short, and plans anew afterwards."""
     policy, shadow = make([0.0] * 5, latency=0.01)
     assert shadow.compare(0, SEEN, np.zeros(5), 0.02) is not None
     assert shadow.compare(50_000_000, SEEN, np.zeros(5), 0.005) is None
@@ -113,7 +113,7 @@ def test_no_time_is_no_comparison() -> None:
 
 
 def test_nothing_seen_or_failed() -> None:
-    """No observation is no comparison; a shadow that fails is counted, and harms nobody."""
+    """Without an observation there is no comparison; a failing shadow is only counted."""
     policy, shadow = make([0.0] * 5)
     assert shadow.compare(0, None, None, 1.0) is None
     assert math.isnan(shadow.rms)

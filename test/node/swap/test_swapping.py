@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Swapping policies in the node: taken, refused, taken back, shadowed, during transitions."""
+"""Policy swaps in the node: success, refusal, rollback, shadow, and during transitions."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def policy_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 class Status:
-    """What ~/policy says, for whoever comes late too."""
+    """Recorder of ~/policy, which is latched."""
 
     def __init__(self, cell: Cell) -> None:
         self._peer = cell.peer
@@ -70,7 +70,7 @@ class Status:
             QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
 
     def wait_for(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        """Wait until what was said last meets a condition."""
+        """Wait until the latest status meets a condition."""
         def said() -> dict[str, Any]:
             found: dict[str, Any] = json.loads(self._messages[-1].data)
             return found
@@ -122,7 +122,7 @@ def test_swap_and_rollback(files: dict[str, Path]) -> None:
 
 def test_a_file_that_changes_is_not_taken_unasked(
         files: dict[str, Path], tmp_path: Path) -> None:
-    """What runs is what was read when it was asked for; what is on the disk is said."""
+    """The running policy is the one read at the request; a later change on disk is reported."""
     current = tmp_path / 'current.onnx'
     current.write_bytes(files['first'].read_bytes())
     with Cell(current) as cell:
@@ -213,7 +213,7 @@ def readers(cell: Cell) -> list[int]:
 
 
 def test_a_failure_after_acceptance_is_taken_back(files: dict[str, Path]) -> None:
-    """The parameter has its old value, what ran runs on, and everybody is told why."""
+    """Parameter and running policy are restored, and the failure is reported everywhere."""
     with Cell(files['first'], latency_share=10.0) as cell:
         cell.wait_for_motion()
         status = Status(cell)
@@ -309,7 +309,7 @@ def test_stop_and_resume(files: dict[str, Path]) -> None:
 
 
 def test_a_source_that_deactivates(files: dict[str, Path], tmp_path: Path) -> None:
-    """Where the description says so, silence deactivates the node."""
+    """If the description requires it, a silent source deactivates the node."""
     robot = tmp_path / 'robot.yaml'
     text = SHIPPED.read_text()
     topic = 'topic: effector_pose\n'
@@ -353,7 +353,7 @@ def node_of_this_process(files: dict[str, Path]) -> Iterator[PolicyNode]:
 
 
 def test_no_swap_in_a_transition(node: PolicyNode, files: dict[str, Path]) -> None:
-    """It is refused with the reason, whatever the transition; what was being loaded waits."""
+    """It is refused with the reason during any transition; a file being loaded waits."""
     asks = Asks(node, files['second'])
     node.add_managed_entity(asks)
     success = TransitionCallbackReturn.SUCCESS
@@ -409,7 +409,7 @@ def test_ticks_go_on_while_a_policy_loads(
 
 
 def test_cleaning_up_gives_a_swap_up(node: PolicyNode, files: dict[str, Path]) -> None:
-    """What is not loaded yet is not taken, and the parameter has its old value."""
+    """A policy that is still loading is discarded, and the parameter is restored."""
     success = TransitionCallbackReturn.SUCCESS
     for leave in (node.trigger_cleanup, node.trigger_shutdown):
         assert node.trigger_configure() == success

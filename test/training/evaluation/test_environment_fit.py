@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which environment a run has, and whether its data fit that: known before the first update."""
+"""Environment of a run, and its fit to the data, checked before the first update."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Policy files against PyTorch, and evaluation that repeats."""
+"""Policy files compared with PyTorch, and reproducible evaluation."""
 
 from dataclasses import replace
 import json

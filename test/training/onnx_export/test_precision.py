@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Policy files with smaller weights: what they keep, what they change, and by how much."""
+"""Policy files with reduced precision: their content, and the size of the error."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Reports: which runs share a curve, what the curves say, and that the page stands alone."""
+"""Reports: grouping of runs, curves, and a self-contained page."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ VOID = {'br', 'meta', 'link', 'img', 'input', 'hr'}
 
 
 def write(run: Path, config: TrainConfig, updates: Any = (), evaluations: Any = ()) -> Path:
-    """Leave the logs of a run: a dictionary a row, with what is given by hand."""
+    """Write the logs of a run, a dictionary per row."""
     run.mkdir(parents=True)
     (run / 'config.json').write_text(config.to_json())
     for name, rows in (('updates', updates), ('evaluations', evaluations)):
@@ -218,7 +218,7 @@ def test_a_new_loss_has_its_panel_without_a_word_here(tmp_path: Path) -> None:
 
 
 class Page(HTMLParser):
-    """What a page is made of; unbalanced tags raise."""
+    """Parser of a page's parts; unbalanced tags raise."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Collected data: OGBench's format, and the same file whatever workers and interruptions."""
+"""Data collection: OGBench's format, and the same file for any workers and interruptions."""
 
 from collections.abc import Callable
 from contextlib import suppress

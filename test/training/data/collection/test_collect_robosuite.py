@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+"""Data collection in robosuite."""
 
 import json
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_arguments_that_cannot_be_are_refused(
 @pytest.mark.parametrize(
     ('scene', 'needless'), [('cube-single', 'robosuite'), ('lift', 'ogbench')])
 def test_one_simulator_does_without_the_other(scene: str, needless: str) -> None:
-    """A collection makes its recipe and its environment where the other cannot be imported."""
+    """Recipe and environment can be made without the other simulator."""
     program = (
         f'import sys; sys.modules[{needless!r}] = None; from training.collect import parser, '
         f"RECIPES; RECIPES[{scene!r}](parser().parse_args(['--scene', {scene!r}])).make_env()")

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which episodes a collection keeps, in which order, and when it ends; shown without simulator."""
+"""Collection engine without a simulator: selection, order and end of the episodes."""
 
 import json
 from pathlib import Path

@@ -58,7 +58,7 @@ def made(number: int, size: int = 40, width: int = 3) -> Transitions:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three numbered files of different lengths, and what is for validation."""
+    """Make three numbered files of different lengths, and validation files."""
     for number, size in enumerate((40, 60, 50)):
         save(tmp_path / f'reach-v0-{number:03d}.npz', made(number, size))
         save(tmp_path / f'reach-v0-{number:03d}-val.npz', made(9))
@@ -211,7 +211,7 @@ def test_one_file_in_memory_while_the_next_is_read(folder: Path, tmp_path: Path)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list:
-    """Write down of which file each update's batch is."""
+    """Record which file each update's batch comes from."""
     from training.learning.agents.agent import Agent
     update, seen = Agent.update, []
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Official data: found where it lies, downloaded whole over a server that fails in every way."""
+"""Official data: lookup, and complete downloads from an unreliable server."""
 
 from collections.abc import Callable, Iterator
 import hashlib

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From a recording to a policy: the command line, and that nothing is lost on the way."""
+"""Conversion of a recording and training on it, without loss of data."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_says_what_is_wrong(
 
 def test_a_recording_that_cannot_be_used_is_left_out(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The others are in the file; the status is 1, and 2 where none can be used."""
+    """The others are in the file; the status is 1, or 2 if none can be used."""
     from testing.bags import START
     good = [write_bag(tmp_path / name, demonstration(10, START + i * 10**9))
             for i, name in enumerate(('one', 'two'))]

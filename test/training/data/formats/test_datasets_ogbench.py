@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""OGBench files: what is read, and what is refused with which words."""
+"""OGBench files: content, and errors of invalid ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -159,7 +159,7 @@ SCALE = {'0.1 m': 0.1, '1/3': 1 / 3, '1/120 m': 1 / 120, '1/18 m': 1 / 18, '1/15
 
 
 def expected(part: str, info: dict) -> np.ndarray:
-    """Take a part of the observation from what the environment tells beside it."""
+    """Take a part of the observation from the environment's info."""
     centre = np.array([0.425, 0.0, 0.0])
     robot = {
         'joint_positions': info['proprio/joint_pos'],

@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+"""Robomimic's HDF5 files: content, and errors of invalid ones."""
 
 from collections.abc import Callable
 import json

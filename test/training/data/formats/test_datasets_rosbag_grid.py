@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The grid of a recording: at each of its steps, what the policy node would have seen."""
+"""Time grid of a recording: at each step, the samples that the policy node would have used."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ ROBOT = shipped_robot()
 @pytest.mark.parametrize('seed', range(3))
 def test_a_step_is_kept_where_the_node_would_have_run(tmp_path: Path, seed: int) -> None:
     """
-    Sources fall silent, and arrive late, at random; the node's own controller is asked.
+    Sources fall silent and are late at random; the steps are compared with the node's controller.
 
-    Where it holds the robot there is no step, and elsewhere the step has what it saw.
+    There is no step while it holds the robot; all other steps have its observation.
     """
     random = np.random.default_rng(seed)
     messages = [
@@ -114,7 +114,7 @@ def test_a_message_that_says_no_command_is_a_gap(
     (lambda time: 0, 'source stale', 'its messages have no stamps')])
 def test_stamps_of_another_clock(
         tmp_path: Path, stamp: Callable[[int], int], problem: str, what: str) -> None:
-    """As a simulation makes them: it is said what they are, and what goes by the arrival."""
+    """Stamps as of a simulation: a note reports them, and the times of arrival are used."""
     messages = demonstration(10)
     messages = [each for each in messages if 'stamp' not in dir(getattr(each[2], 'header', None))
                 or 'command' in each[1]]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What was sent is read back as the command that it was, whatever message carries it."""
+"""Actions from recorded commands of every message type."""
 
 from dataclasses import replace
 from typing import Any
@@ -110,7 +110,7 @@ def test_what_no_message_says() -> None:
 
 
 def change(**values: Any) -> Any:
-    """Make what changes a trajectory, or where the name is one of its point's, that."""
+    """Make a change of a trajectory, or of its point if that has the attribute."""
     def apply(message: Any) -> None:
         for name, value in values.items():
             setattr(message if hasattr(message, name) else message.points[0], name, value)
@@ -129,7 +129,7 @@ def change(**values: Any) -> Any:
     (change(positions=[0.0, 0.1 + 0.2, np.nan, 0.0]), 'found .*nan.*, expected finite numbers'),
     (change(positions=[0.0, 0.0, 0.0, -np.inf]), 'found .*-inf.*, expected finite numbers')])
 def test_a_message_that_says_no_command(changed: Any, text: str) -> None:
-    """What it lacks is said, in the words of messages, numbers with no more digits than help."""
+    """The error names the missing part of the message, with short numbers."""
     message = trajectory(TOPICS[0])
     changed(message)
     with pytest.raises(CommandError, match=f'^c: .*{text}') as caught:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is said of data files: facts, verdicts, and a page that stands alone."""
+"""Inspection of data files: facts, compatibility, and a self-contained page."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_data_of_an_unknown_scene_are_shown_without_rewards(
 
 
 class Page(HTMLParser):
-    """What a page would fetch or run, and what it shows."""
+    """Parser of a page for external resources, scripts and content."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Arrays unpacked a block at a time: the same numbers, less memory, nothing that executes."""
+"""Blockwise decompression of arrays: same numbers, less memory, no code execution."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_what_is_no_array_is_refused(tmp_path: Path) -> None:
 
 
 def member(path: Path, key: str, content: bytes) -> None:
-    """Write an archive of one member, whatever is in it."""
+    """Write an archive with one member of any content."""
     with zipfile.ZipFile(path, 'w') as archive:
         archive.writestr(f'{key}.npy', content)
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Statistics of observations: exact, in little memory, and what becomes of what does not move."""
+"""Dataset statistics: exact, in little memory, also for constant observations."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Chunks cut from episodes, against a slow loop."""
+"""Storage of transitions in their own file format."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:
 
 
 def columns(**changes: object) -> dict:
-    """Make what a file of three steps holds, but for some of it."""
+    """Make the content of a file with three steps, partly replaced."""
     given = {name: getattr(drawn([3]), name) for name in COLUMNS} | changes
     return {name: values for name, values in given.items() if values is not None}
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The policies that differ in one file each: their losses, their draws, their ONNX nodes."""
+"""Policy families: losses, samples and ONNX nodes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Networks, losses and the update."""
+"""Networks, losses and the update of the agent."""
 
 from dataclasses import replace
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Compiled passes do what plain ones do, go on exactly after a stop, and ask for a compiler."""
+"""Compiled updates: equal to eager ones, resumable, and the need for a compiler."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The critic's target, worked out by hand on a chain of three states."""
+"""Critic target, computed by hand on a chain of three states."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def agent(horizon: int, **changes: Any) -> Agent:
 
 
 class Known(torch.nn.Module):
-    """Target critics whose value of states 0, 1, 2 is 10, 20, 40, whatever the chunk."""
+    """Target critics with the values 10, 20, 40 of the states 0, 1, 2, for any chunk."""
 
     def forward(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
         value = state @ torch.tensor([10.0, 20.0, 40.0])

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The drifting loss against reference vectors, and the field's own properties."""
+"""Drifting loss against reference vectors, and properties of the field."""
 
 
 import numpy as np

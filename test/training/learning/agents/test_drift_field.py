@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the drifting field must be, whatever it is computed with."""
+"""Properties of the drifting field for any implementation."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The layers against PyTorch's own, and the derivatives that they give."""
+"""Layers and their derivatives, compared with PyTorch's own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_gelu_equals_pytorch_s() -> None:
 
 @pytest.mark.parametrize('offset', [0.0, 100.0])
 def test_normalise_equals_a_layer_norm(offset: float) -> None:
-    """Also where the rows' mean is far larger than their deviation."""
+    """Also if the rows' mean is far larger than their deviation."""
     rows = torch.randn(50, 64) + offset
     expected = functional.layer_norm(rows, (64,), eps=layers.LAYER_NORM_EPSILON)
     torch.testing.assert_close(layers.normalise(rows), expected)
@@ -97,7 +97,7 @@ def test_derivative_forward_equals_differences() -> None:
 
 
 def test_freed_memory_is_kept() -> None:
-    """Taken, freed and taken again, buffers of 8 MB meet their pages where they left them."""
+    """Buffers of 8 MB that are freed and allocated again reuse their pages."""
     script = (
         'import resource, torch\n'
         'from training import memory\n'

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Sweeps: what is planned, what is skipped and gone on with, and the table at the end."""
+"""Sweeps: plan, skipped and resumed runs, and the final table."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_file_is_no_folder_of_runs(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def record(run: PlannedRun, folder: Path, success: float, minutes: float) -> None:
-    """Leave what a finished run leaves, with an earlier evaluation besides the last."""
+    """Write the files of a finished run, with an earlier evaluation besides the last."""
     where = folder / run.name
     where.mkdir()
     (where / 'finished.json').write_text(json.dumps({'config': json.loads(run.config.to_json())}))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checkpoints that were changed, cut, mixed up or made by an earlier release."""
+"""Checkpoints that were changed, truncated, mixed up or made by an earlier release."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_changed_byte_is_found_wherever_it_is(copied: Path, data: Path) -> Non
 
 
 def test_a_changed_weight_in_an_archive_that_is_whole(copied: Path, data: Path) -> None:
-    """Whoever writes the archive anew makes its checksums right; the hash is not."""
+    """Rewriting the archive corrects its checksums, but the hash still differs."""
     path = copied / 'checkpoint.pt'
     content = torch.load(path, weights_only=True)
     content['agent']['critic.weights.0'][0, 0, 0] += 1e-3
@@ -130,7 +130,7 @@ def damaged(text: bytes) -> Callable[[Path], object]:
 def test_another_file_in_its_place(
         copied: Path, data: Path, damage: Callable, tmp_path: Path,
         capsys: pytest.CaptureFixture) -> None:
-    """Whoever reads it says the file and what to do, and ends with 2."""
+    """Every reader reports the file and the remedy, and exits with 2."""
     damage(copied / 'checkpoint.pt')
     with pytest.raises(CheckpointError, match=r'checkpoint\.pt: .*(start|folder|train again)'):
         read(copied / 'checkpoint.pt', tell=True)
@@ -227,7 +227,7 @@ def test_a_checkpoint_of_an_earlier_release_is_read_with_a_note(
 
 def test_nothing_in_a_checkpoint_is_executed(copied: Path, tmp_path: Path) -> None:
     class Attack:
-        """Makes a file where it is unpickled."""
+        """Creates a file when it is unpickled."""
 
         def __reduce__(self) -> tuple:
             return Path.touch, (tmp_path / 'touched',)
@@ -297,7 +297,7 @@ def test_lengths_that_cannot_be(copied: Path, data: Path) -> None:
 
 def test_a_run_begins_with_anothers_networks(
         run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """The other run's data and normaliser were others; the specification says so."""
+    """Data and normaliser are those of the other run, as the specification states."""
     stored.save(tmp_path / 'more.npz', drawn([9, 9], seed=3))
     normalised = small(data, normalise=True)
     train(tmp_path / 'first', normalised)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Settings: presets by name, strict keys, ranges."""
+"""Training settings: presets by name, strict keys, ranges."""
 
 from dataclasses import replace
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Two processes with half the batch each do what one does with the whole."""
+"""Distributed training: two processes with half the batch each equal one with the whole."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SMALL = TrainConfig(
 
 
 def learn(config: TrainConfig, kind: torch.dtype) -> dict[str, Any]:
-    """Take a few updates; keep the gradients, what was logged, and the weights."""
+    """Make a few updates; return gradients, log and weights."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     torch.set_default_dtype(kind)
@@ -141,7 +141,7 @@ def test_weights_equal_those_of_one_process(shared: list[dict[str, Any]]) -> Non
 
 
 def interrupted(rank: int, meeting: str, run: str, config: TrainConfig) -> None:
-    """Train as one of two ranks, of which the second alone is sent a signal."""
+    """Train as one of two ranks, of which only the second receives a signal."""
     update, taken = Agent.update, []
 
     def interrupting(self: Agent, batch: Batch) -> Any:
@@ -195,7 +195,7 @@ def test_alone_it_is_the_plain_thing() -> None:
 
 
 def test_torchrun_trains_as_one_process_does(demonstrations: Path, tmp_path: Path) -> None:
-    """Both phases; the first rank alone writes, and one process goes on where two stopped."""
+    """Both phases: only the first rank writes, and one process resumes a run of two."""
     arguments = [
         'small-offline', '--data', str(demonstrations), '--steps', '3', '--online-steps', '14',
         '--online-start', '10', '--hidden', '16', '16', '--batch-size', '8', '--episodes', '1',

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The online phase: what is stored, and that a cut-off costs nothing."""
+"""Online phase: stored transitions, and the bootstrap at a time limit."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Corridor(gymnasium.Env):
 
 
 def forward(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Walk on where the first noise says so: some episodes are solved, some are not."""
+    """Move forward if the first noise is positive: some episodes are solved, some are not."""
     return np.full((2, 1), 1.0 if noise[0, 0] > -0.3 else -1.0, np.float32)
 
 
@@ -211,7 +211,7 @@ def test_the_switch_starts_improvement_and_keeps_the_data(
 def test_an_offline_run_may_clone_first(
         demonstrations: Path, tmp_path: Path, cut: int,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    """The anchor is the cloned policy then; a run that is cut before or after goes on the same."""
+    """The anchor is then the cloned policy; a run interrupted before or after resumes exactly."""
     config = settings(
         demonstrations, steps=10, improve_after=6, log_every=1, anchor_rate=1e-9)
     train(tmp_path / 'cloned', replace(config, steps=6, improve_after=0, value_weight=0.0))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is known of a run before its first update is said then; what comes later costs little."""
+"""Readiness checks of a run: faults are reported before the first update."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from training.train import main  # noqa: E402
 
 
 class Toy(gymnasium.Env):
-    """Ends after two steps, and has the sizes of OGBench's cube-single unless told otherwise."""
+    """Ends after two steps, with the sizes of OGBench's cube-single by default."""
 
     def __init__(
             self, observation: int = 28, action: int = 5, reach: float = 1.0,
@@ -187,7 +187,7 @@ def test_what_is_tried_changes_nothing_that_is_learned(
 
 def test_the_first_checkpoint_comes_with_the_first_update(
         config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is killed in its second update goes on from its first."""
+    """A run killed in its second update resumes from its first."""
     update, taken = Agent.update, []
 
     def dying(self: Agent, batch: Any) -> Any:
@@ -207,7 +207,7 @@ def test_the_first_checkpoint_comes_with_the_first_update(
 def test_an_evaluation_that_fails_costs_no_update(
         config: TrainConfig, fails: int, tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checkpoint is written before it; a run that goes on makes up for it, once."""
+    """The checkpoint is written before it; a resumed run evaluates again, once."""
     evaluate, asked = session.evaluate, []
 
     def failing(*arguments: Any) -> Any:
@@ -229,7 +229,7 @@ def test_an_evaluation_that_fails_costs_no_update(
 
 def test_room_is_asked_for_by_the_networks_size(
         config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked for is what the run then takes, if a little more."""
+    """The requested space is what the run then takes, plus a margin."""
     asked: list[int] = []
     monkeypatch.setattr(
         readiness, 'require_room', lambda folder, needed, what: asked.append(needed))

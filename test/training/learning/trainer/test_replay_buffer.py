@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Chunks cut from episodes, against a slow loop."""
+"""Replay buffer: chunks compared with a slow loop, and the oldest data overwritten."""
 
 from dataclasses import replace
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a run shows and logs of its speed: the progress bar, the time an update."""
+"""Progress bar and logged speed of a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PHASES = {'steps': 6, 'online_steps': 14, 'online_start': 6, 'log_every': 4, 'ho
 
 def spend(
         monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, clock: list, cost: float) -> None:
-    """Let a call take so many seconds of the session's clock."""
+    """Advance the session's clock during a call."""
     call = getattr(owner, name)
 
     def costly(*arguments: Any) -> Any:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Runs: a short one from data to checkpoint, stopped and resumed, refused with clear words."""
+"""Training runs: from data to checkpoint, stopped and resumed, and errors of invalid ones."""
 
 import csv
 import json
