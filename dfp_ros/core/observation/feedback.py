@@ -11,24 +11,27 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Where the robot is, in the numbers of its commands."""
+"""Position feedback: where the robot is, in the numbers of its commands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.observation.builder import ObservationBuilder
-from dfp_ros.core.observation.sample import ObservationError, Sample
+from dfp_ros.core.observation.field import ObservationField
+from dfp_ros.core.observation.sample import Sample
 from dfp_ros.spec import PolicySpec
+
+# No robot is further away than an observation can say; numbers above it, and NaN, are no position.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class FeedbackReader:
     """
-    Reads where the robot is.
+    Reads where the robot is, in double precision.
 
     :param robot: The robot's description.
     :param spec: The policy's specification; they fit.
@@ -37,28 +40,43 @@ class FeedbackReader:
     def __init__(self, robot: RobotDescription, spec: PolicySpec) -> None:
         """Look up what is measured, and where in a command it is."""
         self._unknown = np.full(spec.action_size, np.nan)
-        self._builders = [
-            (spec.action_slices[entry.action], ObservationBuilder([entry.measured]))
+        self._fields = [
+            (spec.action_slices[entry.action], ObservationField(entry.measured))
             for topic in robot.commands for entry in topic.entries if entry.measured is not None]
 
     @property
     def is_needed(self) -> bool:
         """Whether anything is measured."""
-        return bool(self._builders)
+        return bool(self._fields)
 
     def read(self, samples: Mapping[str, Sample]) -> NDArray[np.float64]:
         """
-        Read it.
+        Read it; the newest samples are all that counts, whatever the time.
 
         :param samples: The newest sample of each source; those that are missing are left out.
         :return: Shape (act_dim,), in the unit of the commands, NaN where it is unknown.
         """
         measured = self._unknown.copy()
-        for place, builder in self._builders:
-            try:
-                # The newest samples are all that counts, whatever the time.
-                measured[place] = builder.build(samples, 0)
-            except (ObservationError, KeyError):
-                # What is wrong with it, the observation says; here it is unknown.
-                continue
+        for part, field in self._fields:
+            numbers = _read(field, samples)
+            if numbers is not None:
+                measured[part] = numbers
         return measured
+
+
+def _read(
+        field: ObservationField, samples: Mapping[str, Sample],
+) -> Sequence[float] | NDArray[np.float64] | None:
+    """Read one field; None if it is unknown."""
+    try:
+        numbers = field.read(samples)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        # The observation reports the fault.
+        field.reset()
+        return None
+    if numbers is None:
+        return None
+    if not all(abs(number) <= _LARGEST for number in numbers):
+        field.reset()
+        return None
+    return numbers if field.history is None else field.history.add(np.array(numbers))

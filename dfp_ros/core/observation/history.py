@@ -116,7 +116,7 @@ class History:
 
     def __init__(self, ticks: int, fill: bool) -> None:
         """Start empty."""
-        self._ticks: deque[NDArray[np.float32]] = deque(maxlen=ticks)
+        self._ticks: deque[NDArray[Any]] = deque(maxlen=ticks)
         self._length = ticks
         self._fill = fill
 
@@ -124,7 +124,7 @@ class History:
         """Forget what was there."""
         self._ticks.clear()
 
-    def add(self, numbers: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def add(self, numbers: NDArray[Any]) -> NDArray[Any] | None:
         """
         Add what is there at this tick.
 

@@ -270,4 +270,15 @@ def test_reads_where_the_robot_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(['a', 'b'], [0.5, 0.25]), [np.nan, 0.25, 0.5, np.nan])
     np.testing.assert_array_equal(read(['a', 'c'], [0.5, 0.25]), unknown)
     np.testing.assert_array_equal(read(['a', 'b'], [0.5, np.nan]), unknown)
+    np.testing.assert_array_equal(read(['a', 'b'], [0.5, 1e39]), unknown)
     np.testing.assert_array_equal(reader.read({}), unknown)
+
+
+def test_a_millimetre_far_from_the_origin_survives(tmp_path: Path) -> None:
+    """Positions in a map frame are not rounded to single precision, which is 3 cm there."""
+    described, names = robot(tmp_path), ['a', 'b']
+    reader = FeedbackReader(described, SPEC)
+    here, there = (
+        reader.read({'arm': Sample(0, 0, {'name': names, 'position': [0.5, position]})})
+        for position in (4e5, 4e5 + 1e-3))
+    assert (here[1], there[1]) == (4e5, 4e5 + 1e-3)
