@@ -24,10 +24,8 @@ from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.description.robot import require_fit, RobotDescription
 from dfp_ros.core.observation.feedback import FeedbackReader
 from dfp_ros.core.planning.planner import Planner
-from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Policy
 from dfp_ros.core.policy.noise import NoiseStream
-from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.node import Settings
 
 
@@ -37,12 +35,9 @@ def make_planner(
     """
     Make what asks a policy for chunks and plays them, with noise from the start.
 
-    Where a late answer stops the robot, it is not waited for.
+    The policy is asked as it is; see :func:`dfp_ros.core.policy.deadline.with_deadline`.
     """
     spec = policy.spec
-    deadline = settings.safety.inference_deadline * settings.tick(spec) * 1e-9
-    if deadline and settings.safety.late_inference == 'hold' and isinstance(policy, OnnxPolicy):
-        policy = DeadlinePolicy(policy, deadline)
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)

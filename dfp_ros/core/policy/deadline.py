@@ -24,6 +24,7 @@ import weakref
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.hung_calls import give_up
 from dfp_ros.core.policy.interface import Chunk, LateError, Policy
+from dfp_ros.core.settings.node import Settings
 
 _Call = tuple[FloatArray, FloatArray, 'Future[Chunk]']
 
@@ -75,6 +76,20 @@ class DeadlinePolicy:
             raise LateError(
                 'inference was given up after '
                 f'{self._deadline * 1e3:.2f} ms, its deadline') from None
+
+
+def with_deadline(policy: Policy, settings: Settings) -> Policy:
+    """
+    Give a policy the deadline that the settings ask for.
+
+    :param policy: The policy.
+    :param settings: The node's parameters.
+    :return: The policy itself if the robot waits for late answers, or has no deadline.
+    """
+    deadline = settings.safety.inference_deadline * settings.tick(policy.spec) * 1e-9
+    if deadline and settings.safety.late_inference == 'hold':
+        return DeadlinePolicy(policy, deadline)
+    return policy
 
 
 def _answer(policy: Policy, calls: SimpleQueue[_Call | None]) -> None:

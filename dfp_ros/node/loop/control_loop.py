@@ -21,9 +21,12 @@ import math
 from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.policy.deadline import with_deadline
+from dfp_ros.core.policy.interface import Policy
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.node.messages.command_writer import CommandWriter
+from dfp_ros.spec import PolicySpec
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,19 @@ def make_control_loop(
     :param policy: The policy.
     :raises ValueError: Where settings, robot and policy do not fit each other.
     """
-    controller = make_controller(settings, robot, policy)
-    writers = tuple(CommandWriter(topic, policy.spec) for topic in robot.commands)
+    controller = make_controller(settings, robot, with_deadline(policy, settings))
     return ControlLoop(
-        settings, robot, policy, controller, writers, settings.tick(policy.spec),
-        warmup=make_warmup_controller(settings, robot, policy))
+        settings, robot, policy, controller, make_writers(robot, policy.spec),
+        settings.tick(policy.spec), warmup=make_warmup_controller(settings, robot, policy))
+
+
+def make_writers(robot: RobotDescription, spec: PolicySpec) -> tuple[CommandWriter, ...]:
+    """Make the writers of a robot's command topics, for policies of a specification."""
+    return tuple(CommandWriter(topic, spec) for topic in robot.commands)
 
 
 def make_warmup_controller(
-        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> Controller | None:
+        settings: Settings, robot: RobotDescription, policy: Policy) -> Controller | None:
     """
     Make what rehearses; None where nothing is to be rehearsed.
 
@@ -77,7 +84,9 @@ def make_warmup_controller(
     :param robot: The robot's description.
     :param policy: The policy that is asked when it counts, too.
     """
-    return make_controller(settings, robot, policy) if settings.realtime.rehearsal else None
+    if not settings.realtime.rehearsal:
+        return None
+    return make_controller(settings, robot, with_deadline(policy, settings))
 
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:

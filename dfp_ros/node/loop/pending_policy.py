@@ -17,17 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.interface import Chunk, PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import PolicyFile, require_ending
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import Settings
-from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop
+from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop, make_writers
 from dfp_ros.resources import find_shared
 from dfp_ros.spec import PolicySpec
 
@@ -76,11 +77,15 @@ class PendingPolicy:
 
 
 class _Unloaded:
-    """Stands for a policy of which no more is known than its specification."""
+    """A policy of which no more is known than its specification."""
 
     def __init__(self, spec: PolicySpec) -> None:
         """Keep the specification."""
         self.spec = spec
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """Answer nothing."""
+        raise PolicyError(f'policy {self.spec.name!r}: it is not loaded, expected no call')
 
 
 def validate(settings: Settings, robot: RobotDescription, file: PolicyFile) -> PolicySpec:
@@ -93,7 +98,8 @@ def validate(settings: Settings, robot: RobotDescription, file: PolicyFile) -> P
     :raises ValueError: Where it cannot be.
     """
     require_ending(file, settings.execution)
-    make_control_loop(settings, robot, cast(OnnxPolicy, _Unloaded(file.spec)))
+    make_controller(settings, robot, _Unloaded(file.spec))
+    make_writers(robot, file.spec)
     return file.spec
 
 

@@ -27,7 +27,7 @@ from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.loop.command_publishers import CommandPublishers
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.control_loop import ControlLoop, make_writers
 from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 from dfp_ros.spec import PolicySpec
@@ -151,8 +151,7 @@ class Watchdog:
         loop = self._loop()
         if self._written_for is None or self._written_for[0] is not loop.robot or (
                 self._written_for[1] is not loop.policy.spec):
-            self._writers = tuple(
-                CommandWriter(topic, loop.policy.spec) for topic in loop.robot.commands)
+            self._writers = make_writers(loop.robot, loop.policy.spec)
             self._written_for = loop.robot, loop.policy.spec
         left = self.beat + overdue_limit(loop, self._is_timed) - time.monotonic()
         if left > 0:

@@ -19,6 +19,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.core.control.factory import make_planner
+from dfp_ros.core.policy.deadline import with_deadline
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.tick import Tick
 from dfp_ros.node.messages.preserialized import PreserializedRow
@@ -56,12 +57,11 @@ class ShadowPublisher:
     def follow(self, running: ControlLoop) -> None:
         """Compare with another loop from now on, for example one with another rate."""
         action = running.policy.spec.action
+        # Its candidates are those that it was tried out with.
+        settings = running.settings.with_loaded(self.loop.settings)
         self.shadow = Shadow(
             self.loop.policy.spec,
-            # Its candidates are those that it was tried out with.
-            make_planner(
-                running.settings.with_loaded(self.loop.settings), self.loop.policy,
-                running.robot),
+            make_planner(settings, with_deadline(self.loop.policy, settings), running.robot),
             running.policy.spec, _MARGIN * self.loop.latency)
         parts = [('number', 1), ('stamp', 2), ('command', running.policy.spec.action_size)]
         parts += [(f'disagreement/{member.name}', 1) for member in action] + [('rms', 1)]

@@ -22,8 +22,10 @@ import numpy as np
 import pytest
 
 from dfp_ros.core.arrays import FloatArray
-from dfp_ros.core.policy.deadline import DeadlinePolicy
+from dfp_ros.core.policy.deadline import DeadlinePolicy, with_deadline
 from dfp_ros.core.policy.interface import Chunk, LateError, PolicyError
+from dfp_ros.core.settings.node import Settings
+from dfp_ros.core.settings.safety import SafetySettings
 from testing.policies import cube_spec
 
 OBSERVATION, NOISE = np.zeros(28, np.float32), np.zeros((1, 25), np.float32)
@@ -75,6 +77,22 @@ def test_a_late_answer_is_given_up() -> None:
     assert last.result(60).value == 1
     policy._deadline = 60.0
     assert policy.act(OBSERVATION + 3, NOISE).value == 3
+
+
+@pytest.mark.parametrize(('answer', 'share'), [('hold', 0.0), ('warn', 0.5)])
+def test_none_is_given_up_unless_the_settings_say_so(answer: str, share: float) -> None:
+    """Then the policy is asked as it is, without a thread."""
+    policy = Hesitant()
+    safety = SafetySettings(late_inference=answer, inference_deadline=share)
+    assert with_deadline(policy, Settings('policy', 'robot', safety=safety)) is policy
+
+
+def test_the_deadline_is_a_share_of_a_tick() -> None:
+    """Of the rate that is set, not of the policy's own."""
+    safety = SafetySettings(late_inference='hold', inference_deadline=0.5)
+    policy = with_deadline(Hesitant(), Settings('policy', 'robot', rate=50.0, safety=safety))
+    assert isinstance(policy, DeadlinePolicy)
+    assert policy._deadline == 0.01
 
 
 def test_its_thread_ends_with_it() -> None:
