@@ -188,7 +188,7 @@ class PolicyNode(GuardedNode):
         if self._commander_monitor is not None:
             self._commander_monitor.stop()
         if self._ticker is not None and self._ticker.stop():
-            has_stopped = self._commands is not None and self._commands.has_stopped
+            has_stopped = self._ticker.commander.has_stopped
             self.get_logger().info(
                 'stopped: sent a stop to every command topic' if has_stopped else
                 'stopped: no stop was sent, as there was no command that it could end')
@@ -219,7 +219,7 @@ class PolicyNode(GuardedNode):
         """
         if self._is_moving and self._ticker is not None and self._commands is not None and (
                 not self._ticker.is_overdue):
-            self._commands.send_stop(self._ticker.loop)
+            self._ticker.commander.stop(self._ticker.loop)
             self._commands.wait_until_arrived()
 
     def told(self) -> str:

@@ -22,9 +22,12 @@ from typing import Any
 import numpy as np
 
 from dfp_ros.core.control.decision import Decision
+from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.settings.node import describe, make_settings
+from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop
+from dfp_ros.node.loop.decision_log import DecisionLog
 from dfp_ros.node.loop.pending_policy import load_policy
 from dfp_ros.resources import load_robot
 from dfp_ros.spec import ActionField, ObservationField
@@ -44,18 +47,18 @@ class Ears:
         self.warnings: list[str] = []
         self.warning = self.warnings.append
 
-    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
-        """Record the command of a decision."""
+    @property
+    def commander(self) -> Commander:
+        """Make who commands the robot that is heard."""
+        publishers: Any = self
+        return Commander(publishers, DecisionLog(self, time.monotonic), InputLog())
+
+    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> bool:
+        """Take the command of a decision."""
         assert decision.sent is not None
         self.sent.append(decision.sent)
         self.times.append(time.monotonic())
-
-    def send_stop(self, loop: ControlLoop) -> None:
-        """Record the stop command."""
-        command = loop.controller.halt()
-        assert command is not None
-        self.sent.append(command)
-        self.times.append(time.monotonic())
+        return True
 
     def unasked_stamp(self) -> int:
         """Return no stamp."""

@@ -60,7 +60,7 @@ def keep_times(record: Record) -> None:
             """Tick, and record its times and command."""
             began = time.monotonic_ns()
             super().tick(now, samples)
-            commands = self._commands
+            commands = self.commander.publishers
             assert isinstance(commands, Commands)
             if commands.sent is None:
                 return

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The robot's topics: where commands go, and where samples come from."""
+"""Publishers of the robot's command topics."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.observation.interleaving import Interleaving
-from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
@@ -36,20 +35,16 @@ _WITH_INFORMATION = inspect.signature(lambda message, information: None)
 
 class CommandPublishers:
     """
-    The publishers of a robot's command topics.
+    The publishers of a robot's command topics; see :mod:`dfp_ros.node.loop.commanding`.
 
     :param node: Where they are created.
     :param loop: Has the robot's description; loops that follow it have the same.
     :param watch: Hears of subscribers that get nothing.
-
-    :ivar has_stopped: Whether the last stop was a command that was sent: positions have none
-        before there was another.
     """
 
     def __init__(self, node: Node, loop: ControlLoop, watch: QosMonitor | None = None) -> None:
         """Create them."""
         self._node = node
-        self.has_stopped = False
         watch = watch or QosMonitor(node)
         self._publishers: list[Publisher] = [
             node.create_publisher(
@@ -90,11 +85,6 @@ class CommandPublishers:
             self._node.get_logger().error(
                 f'a command could not be sent: {explain(error)}', throttle_duration_sec=1.0)
             return False
-
-    def send_stop(self, loop: ControlLoop) -> None:
-        """Send a stop to every command topic, if anything was commanded that it could end."""
-        stop = Decision(State.HOLD, Reason.NONE, '', loop.controller.halt())
-        self.has_stopped = self.try_to_send(loop, stop, self.unasked_stamp())
 
     def unasked_stamp(self) -> int:
         """

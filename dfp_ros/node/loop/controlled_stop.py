@@ -18,24 +18,21 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from dfp_ros.core.control.decision import Decision, State
-from dfp_ros.core.safety.reasons import Reason
-from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.control_loop import ControlLoop
 
 
 def stop_robot(
-        loop: ControlLoop, commands: CommandPublishers, since: float | None, logger: Any) -> bool:
+        loop: ControlLoop, commander: Commander, since: float | None, logger: Any) -> bool:
     """
     Slow a robot down within its limits, as far as there is time for it, and stop it.
 
     A transition can wait for no tick, so this keeps the thread that ticks: for
     ``limits.stop_within`` at most, and for no time where a single command stops the robot within
-    its limits. What is sent is no decision; the controller has to be reset before it decides
-    again.
+    its limits. The controller has to be reset before it decides again.
 
     :param loop: The control loop; it does not tick meanwhile.
-    :param commands: Send its commands.
+    :param commander: Sends its stops.
     :param since: When the last command was sent, on :func:`time.monotonic`, in s; None where the
         robot's time is not the wall's. There, and in lockstep, a single command has to do.
     :param logger: Hears of a stop that is harder than the limits.
@@ -44,25 +41,25 @@ def stop_robot(
     within = loop.settings.limits.stop_within
     if since is None or loop.settings.trigger == 'samples' or within == 0 or (
             not loop.controller.limiter.is_fast):
-        commands.send_stop(loop)
+        commander.stop(loop)
         return False
     try:
-        _slow_down(loop, commands, since, time.monotonic() + within)
+        _slow_down(loop, commander, since, time.monotonic() + within)
         if loop.controller.limiter.is_fast:
             logger.warning(
                 'stopped the robot harder than its limits allow: it takes longer than '
                 f'limits.stop_within, {within:g} s, to slow down')
     finally:  # a defect must not leave it on its way
-        commands.send_stop(loop)
+        commander.stop(loop)
     return True
 
 
-def _slow_down(loop: ControlLoop, commands: CommandPublishers, sent: float, end: float) -> None:
+def _slow_down(loop: ControlLoop, commander: Commander, sent: float, end: float) -> None:
     """
     Send commands a tick apart until it is time for the last one.
 
     :param loop: The control loop.
-    :param commands: Send its commands.
+    :param commander: Sends its stops.
     :param sent: When the last one was sent, in s.
     :param end: When there is no more time, in s.
     """
@@ -71,7 +68,6 @@ def _slow_down(loop: ControlLoop, commands: CommandPublishers, sent: float, end:
     # its time too.
     while loop.controller.limiter.is_fast and sent + 2 * tick <= end:
         time.sleep(max(0.0, sent + tick - time.monotonic()))
-        decision = Decision(State.HOLD, Reason.NONE, '', loop.controller.limiter.stop())
-        commands.try_to_send(loop, decision, commands.unasked_stamp())
+        commander.slow_down(loop)
         sent = time.monotonic()
     time.sleep(max(0.0, min(sent + tick, end) - time.monotonic()))

@@ -19,13 +19,11 @@ from collections.abc import Callable, Mapping
 import time
 
 from dfp_ros.core.control.decision import Decision, State
-from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import Instant
-from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.decision_log import DecisionLog
-from dfp_ros.node.loop.standstill import hold_at_standstill, TIMEOUT
+from dfp_ros.node.loop.standstill import TIMEOUT
 
 
 class Lockstep:
@@ -35,15 +33,15 @@ class Lockstep:
     What was decided before a stop is never sent after it: an instant that comes again then is
     decided anew.
 
-    :param commands: Send what is decided.
+    :param commander: Sends an answer again, and holds the robot.
     :param tick: Decides and sends, at a time in ns, on samples by source.
     """
 
     def __init__(
-            self, commands: CommandPublishers,
+            self, commander: Commander,
             tick: Callable[[int, Mapping[str, Sample]], None]) -> None:
         """Wait to be started."""
-        self._commands = commands
+        self._commander = commander
         self._tick = tick
         self._last_tick = 0.0
         # What the last tick decided, with the loop whose writers can put it into messages.
@@ -78,22 +76,18 @@ class Lockstep:
         answer = self._answer if instant is Instant.REPEATED else None
         if answer is not None and (
                 answer[1].state is State.STOPPED) == loop.controller.operator.is_stopped:
-            self._commands.try_to_send(*answer, stamp)
+            self._commander.try_to_send(*answer, stamp)
         else:
             # Time is the robot's here: it stands still while it waits for the command.
             self._tick(stamp, {
                 name: sample.arriving(stamp) for name, sample in samples.items()})
 
-    def watch(
-            self, loop: ControlLoop, missing: list[str], log: DecisionLog,
-            input_log: InputLog) -> None:
+    def watch(self, loop: ControlLoop, missing: list[str]) -> None:
         """
         Hold a robot whose samples stay away.
 
-        :param loop: Has the stop command.
+        :param loop: The control loop that runs.
         :param missing: The sources that were not seen yet.
-        :param log: Has the last decision, and gets this one.
-        :param journal: Is told that the controller was asked for its stop command.
         """
         silent = time.monotonic() - self._last_tick
         if silent < TIMEOUT:
@@ -101,5 +95,5 @@ class Lockstep:
         text = f'no complete set of samples with one stamp for {silent:.1f} s'
         if missing:
             text += f'; no message from {", ".join(missing)}'
-        hold_at_standstill(text, loop, self._commands, log, input_log)
+        self._commander.hold_at_standstill(loop, text)
         self._answer = None

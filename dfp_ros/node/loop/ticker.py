@@ -22,7 +22,7 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import State
 from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.observation.freshness import check_sources
 from dfp_ros.core.observation.sample import Sample
@@ -30,17 +30,19 @@ from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.node.loop.cache_warmup import CacheWarmup
 from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.controlled_stop import stop_robot
 from dfp_ros.node.loop.decision_log import DecisionLog
 from dfp_ros.node.loop.lockstep import Lockstep
-from dfp_ros.node.loop.standstill import hold_at_standstill
 from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.loop.tick import Tick, TickListener
 from dfp_ros.node.loop.tick_timer import TickTimer
 from dfp_ros.node.loop.watchdog import LONGEST_BEAT, Watchdog
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
 from dfp_ros.node.ros.node_clock import NodeClock
+
+_STOPPED = 'stopped by ~/stop; call ~/resume to go on'
 
 
 class NotActiveError(ValueError):
@@ -59,7 +61,7 @@ class Ticker:
 
     :param node: Has the clock, and creates the timer.
     :param loop: The control loop.
-    :param commands: Send what is decided.
+    :param commands: Publish what is commanded.
     :param deactivate: Deactivates the node, where a decision asks for that.
 
     :ivar loop: What ticks work with; see :meth:`take_over`.
@@ -68,7 +70,8 @@ class Ticker:
     :ivar store: The newest samples since it started.
     :ivar log: The log, with the last decision.
     :ivar statistics: Figures since the timer was started.
-    :ivar journal: What enters the controller from outside, for replays.
+    :ivar input_log: What enters the controller from outside, for replays.
+    :ivar commander: Sends every command.
     """
 
     def __init__(
@@ -84,10 +87,10 @@ class Ticker:
         self.input_log = InputLog()
         self._node = node
         self._time = NodeClock(node)
-        self._commands = commands
+        self.commander = Commander(commands, self.log, self.input_log)
         self._deactivate = deactivate
         self._timer = TickTimer(node, self._tick_now, self._stand_still)
-        self._watchdog = Watchdog(commands, lambda: self.loop, node.get_logger())
+        self._watchdog = Watchdog(self.commander, lambda: self.loop, node.get_logger())
         self._timer.watched = self._beat
         # Between slow ticks, sees whether the sources are still there.
         self._source_timer: Any = None
@@ -95,7 +98,7 @@ class Ticker:
         self._silence_timer: Any = None
         self._last_sent = 0.0
         self._ticks = 0
-        self._lockstep = Lockstep(commands, self.tick)
+        self._lockstep = Lockstep(self.commander, self.tick)
         self._rehearsal = CacheWarmup(
             node, lambda: self.loop, lambda: self.store.samples, self._timer.time_left)
 
@@ -165,7 +168,7 @@ class Ticker:
         :raises Exception: Where the stop could not be sent; the robot is stopped at the next tick
             all the same, if that one can be.
         """
-        self.loop.controller.operator.stop('stopped by ~/stop; call ~/resume to go on')
+        self.loop.controller.operator.stop(_STOPPED)
         until = 'stopped until ~/resume is called; reset, activation and swaps do not end it'
         if not self.is_active:
             return f'the node is not active, and commands nothing; {until}'
@@ -192,12 +195,7 @@ class Ticker:
                 self.keep_up()
             return self._ticks != ticks and self.log.last is not None and (
                 Reason.INTERNAL_ERROR not in self.log.last.reason)
-        decision = Decision(
-            State.STOPPED, Reason.OPERATOR_STOP, 'stopped by ~/stop; call ~/resume to go on',
-            loop.controller.halt())
-        self.input_log.ask_for_stop()
-        self._commands.send(loop, decision, self._commands.unasked_stamp())
-        self.log.add(decision)
+        self.commander.stop_for_operator(loop, _STOPPED)
         return True
 
     def resume(self) -> str:
@@ -259,11 +257,11 @@ class Ticker:
             if self._watchdog.has_fired:
                 decision = loop.controller.overdue(*self._watchdog.hand_back())
                 done = Failed.OVERDUE
-            self._commands.send(loop, decision, now)
+            self.commander.send(loop, decision, now)
             failed = done
         except Exception as error:  # a defect must stop the robot, never leave it on its way
             decision = loop.controller.fail(error)
-            self._commands.try_to_send(loop, decision, now)
+            self.commander.try_to_send(loop, decision, now)
         self._last_sent = time.monotonic()
         self._lockstep.keep(loop, decision)
         try:
@@ -302,7 +300,7 @@ class Ticker:
     def _stop_robot(self) -> bool:
         """Stop the robot; tell whether that took a while."""
         since = None if self._timer.is_simulated else self._last_sent
-        return stop_robot(self.loop, self._commands, since, self._node.get_logger())
+        return stop_robot(self.loop, self.commander, since, self._node.get_logger())
 
     def _start_timer(self) -> None:
         """Begin to tick at the rate that is set, and to count."""
@@ -340,13 +338,13 @@ class Ticker:
     def _stand_still(self, text: str) -> None:
         """Hold a robot whose time stands still, where time is simulated."""
         if self.is_active:
-            hold_at_standstill(text, self.loop, self._commands, self.log, self.input_log)
+            self.commander.hold_at_standstill(self.loop, text)
 
     def _watch_samples(self) -> None:
         """Hold a robot whose samples stay away, where ticks follow the samples."""
         self._beat()
         if self.is_active:
-            self._lockstep.watch(self.loop, self.store.missing, self.log, self.input_log)
+            self._lockstep.watch(self.loop, self.store.missing)
 
     def _watch_sources(self) -> None:
         """Hold a robot whose sources fail between two ticks, where ticks are slow."""
@@ -357,10 +355,7 @@ class Ticker:
         now = self._time.now()
         reason, text = check_sources(now, self.loop.robot.sources.values(), self.store.at(now))
         if reason:
-            decision = Decision(State.HOLD, reason, text, self.loop.controller.halt())
-            self.input_log.ask_for_stop()
-            self._commands.try_to_send(self.loop, decision, self._commands.unasked_stamp())
-            self.log.add(decision)
+            self.commander.hold(self.loop, reason, text)
 
     def _beat(self) -> None:
         """Show the watchdog that this thread goes on."""

@@ -22,11 +22,9 @@ import time
 from typing import Any
 
 from dfp_ros.core.command.limiter import CommandLimiter
-from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.errors import explain
-from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.control_loop import ControlLoop, make_writers
 from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
@@ -64,7 +62,7 @@ class Watchdog:
     copy of the limiter, within its limits, and is sent once a tick until the thread takes over
     again with :meth:`hand_back`.
 
-    :param commands: Send the stops.
+    :param commander: Sends the stops.
     :param loop: Gives the control loop.
     :param logger: Hears of it.
 
@@ -74,12 +72,12 @@ class Watchdog:
     """
 
     def __init__(
-            self, commands: CommandPublishers, loop: Callable[[], ControlLoop],
+            self, commander: Commander, loop: Callable[[], ControlLoop],
             logger: Any) -> None:
         """Wait to be started."""
         self.beat = 0.0
         self.has_fired = False
-        self._commands = commands
+        self._commander = commander
         self._loop = loop
         self._logger = logger
         self._lock = threading.Lock()
@@ -170,25 +168,18 @@ class Watchdog:
                 return
             self._since = self.beat
             self.has_fired = True
-        told = False
+        told, is_soon = False, loop.tick * 1e-9 <= LONGEST_BEAT
         while True:
             with self._lock:
                 limiter = self._limiter
                 if limiter is None or ended.is_set():
                     return
-                self._send(loop, limiter)
+                self._commander.stop_overdue(loop, limiter, is_soon)
             if not told:
                 told = True
                 # The log may be what hangs.
                 threading.Thread(target=self._tell, name='watchdog log', daemon=True).start()
             ended.wait(min(loop.tick * 1e-9, LONGEST_BEAT))
-
-    def _send(self, loop: ControlLoop, limiter: CommandLimiter) -> None:
-        """Send one stop; a robot that is fast is slowed down first, as in a hold."""
-        is_soon = loop.tick * 1e-9 <= LONGEST_BEAT
-        sent = limiter.stop() if limiter.is_fast and is_soon else limiter.halt()
-        self._commands.try_to_send(
-            loop, Decision(State.HOLD, Reason.OVERDUE, '', sent), self._commands.unasked_stamp())
 
     def _tell(self) -> None:
         """Say what happened."""

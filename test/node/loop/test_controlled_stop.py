@@ -98,11 +98,11 @@ def test_a_moving_robot_is_slowed_down_tick_by_tick(tmp_path: Path) -> None:
     loop, sent = moving(tmp_path, 20)
     ears = Ears()
     begin = time.monotonic()
-    assert stop_robot(loop, ears, begin, ears)  # type: ignore[arg-type]
+    assert stop_robot(loop, ears.commander, begin, ears)
     speeds = np.diff([*sent[-2:], *ears.sent], axis=0) / TICK
     np.testing.assert_allclose(np.abs(speeds[:, 0]), [0.5, 0.4, 0.3, 0.2, 0.1, 0.0], atol=1e-9)
     assert (np.diff([begin, *ears.times]) >= TICK).all()
-    assert not stop_robot(loop, ears, time.monotonic(), ears)  # type: ignore[arg-type]
+    assert not stop_robot(loop, ears.commander, time.monotonic(), ears)
     np.testing.assert_array_equal(ears.sent[-1], ears.sent[-2])
     assert not ears.warnings
 
@@ -112,7 +112,7 @@ def test_only_as_long_as_it_may(tmp_path: Path, within: float, commands: int) ->
     """Then the last command stops it all the same, and the log says that this was hard."""
     loop, sent = moving(tmp_path, 20, **{'limits.stop_within': within})
     ears = Ears()
-    stop_robot(loop, ears, time.monotonic(), ears)  # type: ignore[arg-type]
+    stop_robot(loop, ears.commander, time.monotonic(), ears)
     assert len(ears.sent) == commands
     # The last one has its time too.
     assert (np.diff(ears.times) >= TICK).all()
@@ -129,6 +129,6 @@ def test_without_need_and_without_time_it_is_one_command(
     """If it hardly moves, in simulated time, and in lockstep."""
     loop, sent = moving(tmp_path, ticks, **changes)
     ears = Ears()
-    assert not stop_robot(loop, ears, since(), ears)  # type: ignore[arg-type]
+    assert not stop_robot(loop, ears.commander, since(), ears)
     np.testing.assert_array_equal(ears.sent, sent[-1:])
     assert not ears.warnings

@@ -30,6 +30,7 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import Instant
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.loop import lockstep
+from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.decision_log import DecisionLog
 from dfp_ros.node.loop.lockstep import Lockstep
 
@@ -46,10 +47,12 @@ class Robot:
         self.controller = SimpleNamespace(
             operator=SimpleNamespace(is_stopped=False), halt=lambda: np.zeros(1))
         self.loop: Any = SimpleNamespace(controller=self.controller)
-        self.commands: Any = SimpleNamespace(
+        publishers: Any = SimpleNamespace(
             try_to_send=lambda loop, decision, stamp: self.told.append(decision),
             unasked_stamp=lambda: STAMP - 1)
-        self.lockstep = Lockstep(self.commands, self._tick)
+        logger: Any = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
+        self._log = DecisionLog(logger, lambda: 0.0)
+        self.lockstep = Lockstep(Commander(publishers, self._log, InputLog()), self._tick)
         self.lockstep.start()
 
     def _tick(self, now: int, samples: object) -> None:
@@ -65,11 +68,9 @@ class Robot:
 
     def fall_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Say nothing for longer than is allowed."""
-        logger: Any = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
-        log = DecisionLog(logger, lambda: 0.0)
-        log.add(self.decided[-1])
+        self._log.add(self.decided[-1])
         monkeypatch.setattr(lockstep, 'TIMEOUT', 0.0)
-        self.lockstep.watch(self.loop, [], log, InputLog())
+        self.lockstep.watch(self.loop, [])
 
 
 def test_an_answer_that_got_lost_is_sent_again() -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
@@ -25,7 +24,6 @@ pytest.importorskip('rclpy')
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Float64
 
-from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.ros.domain import free_domain
 from testing.descriptions import described
@@ -53,29 +51,3 @@ def test_latched_messages_from_before_the_subscription(
         peer.wait_for(lambda: ('it', 2.0) in seen)
         assert seen == [('it', number) for number in expected]
         subscriptions.close()
-
-
-@pytest.mark.parametrize(('command', 'fails', 'sent'), [
-    (np.zeros(1), False, True), (None, False, False), (np.zeros(1), True, False)])
-def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
-    """False if no command was sent before, and if sending failed."""
-    published: list[Any] = []
-
-    def publish(message: Any) -> None:
-        if fails:
-            raise RuntimeError('no network')
-        published.append(message)
-
-    node: Any = SimpleNamespace(
-        create_publisher=lambda *given, **more: SimpleNamespace(publish=publish),
-        get_logger=lambda: SimpleNamespace(error=lambda *given, **more: None),
-        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)))
-    writer = SimpleNamespace(message_type=Float64, serialize=lambda *given: b'stop')
-    loop: Any = SimpleNamespace(
-        robot=SimpleNamespace(commands=[SimpleNamespace(topic='it', type='x')]),
-        writers=[writer], controller=SimpleNamespace(halt=lambda: command))
-    watch: Any = SimpleNamespace(of_command=lambda topic, kind: None)
-    commands = CommandPublishers(node, loop, watch)
-    commands.send_stop(loop)
-    assert commands.has_stopped is sent
-    assert published == ([b'stop'] if sent else [])

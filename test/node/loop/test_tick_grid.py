@@ -75,6 +75,9 @@ class Stalled:
     def copy_limiter(self) -> None:
         """Give the watchdog nothing to stop: nothing was commanded."""
 
+    def halt(self) -> None:
+        """Have no stop to send: nothing was commanded."""
+
     def go_on_from(self, limiter: object) -> None:
         """Pass over what limited the stops of a watchdog: it sent none."""
         assert limiter is None
@@ -94,7 +97,8 @@ class Stalled:
 
 def _spin(node: Node, stalled: Stalled, executor: Executor, keeps_up: bool) -> Ticker:
     """Run the ticks to their end; other work may keep them up, as parameters do."""
-    commands: Any = SimpleNamespace(send=lambda *_: None, send_stop=lambda *_: None)
+    commands: Any = SimpleNamespace(
+        send=lambda *_: None, try_to_send=lambda *_: False, unasked_stamp=lambda: 0)
     ticker = Ticker(node, stalled.loop, commands, lambda: None)
     executor.add_node(node)
     # With the first message of a process, rclpy looks through all of its modules.

@@ -69,7 +69,7 @@ def watched_loop(tmp_path: Path) -> Iterator[tuple[Any, Ears, Watchdog, list[np.
     """Make a robot that moves, and a watchdog over it."""
     loop, sent = moving(tmp_path, 20)
     ears, log = Ears(), Log()
-    watchdog = Watchdog(ears, lambda: loop, log)  # type: ignore[arg-type]
+    watchdog = Watchdog(ears.commander, lambda: loop, log)
     yield loop, ears, watchdog, sent, log
     watchdog.stop()
 

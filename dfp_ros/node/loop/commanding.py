@@ -1,0 +1,141 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The one sender of commands to the robot: decisions of the controller, and stops beside it."""
+
+from __future__ import annotations
+
+from dfp_ros.core.arrays import Vector
+from dfp_ros.core.command.limiter import CommandLimiter
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.input_log import InputLog
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loop.decision_log import DecisionLog
+
+
+class Commander:
+    """
+    Sends every command, and makes the decisions that no step of the controller makes.
+
+    Those are stops, and each has its request. A stop that begins a hold, while ticks go on, is
+    logged, and noted for replays: the controller is asked for it. The others are followed by a
+    reset, or by what :meth:`Watchdog.hand_back` returns.
+
+    Everything but :meth:`stop` and :meth:`stop_overdue` is for the thread that ticks.
+
+    :param publishers: Publish the commands.
+    :param log: Gets the decisions that begin a hold.
+    :param input_log: Is told when the controller is asked for its stop command.
+
+    :ivar publishers: As given.
+    :ivar has_stopped: Whether the last :meth:`stop` was a command that was sent: positions have
+        none before there was another.
+    """
+
+    def __init__(
+            self, publishers: CommandPublishers, log: DecisionLog, input_log: InputLog) -> None:
+        """Command nothing yet."""
+        self.publishers = publishers
+        self.has_stopped = False
+        self._log = log
+        self._input_log = input_log
+
+    def send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
+        """
+        Send a decision of the controller.
+
+        :param loop: The control loop that decided.
+        :param decision: The decision.
+        :param stamp: Time of its observation in ns.
+        :raises Exception: As :meth:`CommandPublishers.send`.
+        """
+        self.publishers.send(loop, decision, stamp)
+
+    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
+        """Send a decision of the controller, as :meth:`send`; a failure is logged."""
+        self.publishers.try_to_send(loop, decision, stamp)
+
+    def hold(self, loop: ControlLoop, reason: Reason, text: str) -> None:
+        """
+        Hold a robot between two ticks.
+
+        :param loop: The control loop that runs.
+        :param reason: The fault.
+        :param text: The fault, for people.
+        """
+        decision = self._ask_for_stop(loop, State.HOLD, reason, text)
+        self._try_unasked(loop, decision)
+        self._log.add(decision)
+
+    def hold_at_standstill(self, loop: ControlLoop, text: str) -> None:
+        """
+        Hold a robot without ticks, if it may be moving; else log what is waited for.
+
+        :param loop: The control loop that runs.
+        :param text: What stands still, for people.
+        """
+        last = self._log.last
+        if last is None or last.state is State.WAITING:
+            self._log.add(Decision(State.WAITING, Reason.WAITING, text))
+        else:
+            self.hold(loop, Reason.STALE, text)
+
+    def stop_for_operator(self, loop: ControlLoop, text: str) -> None:
+        """
+        Stop the robot at an operator's request.
+
+        :param loop: The control loop that runs.
+        :param text: Who stopped it, and what lets it go on.
+        :raises Exception: If the stop could not be sent; then it is not logged.
+        """
+        decision = self._ask_for_stop(loop, State.STOPPED, Reason.OPERATOR_STOP, text)
+        self.publishers.send(loop, decision, self.publishers.unasked_stamp())
+        self._log.add(decision)
+
+    def slow_down(self, loop: ControlLoop) -> None:
+        """Send one command of a controlled stop, a tick after the last one."""
+        self._try_unasked(loop, _stop(loop.controller.limiter.stop()))
+
+    def stop(self, loop: ControlLoop) -> None:
+        """Send the last command before silence, if anything was commanded that it could end."""
+        self.has_stopped = self._try_unasked(loop, _stop(loop.controller.halt()))
+
+    def stop_overdue(self, loop: ControlLoop, limiter: CommandLimiter, is_soon: bool) -> None:
+        """
+        Send one stop in place of the thread that ticks; nothing of the controller is touched.
+
+        :param loop: The control loop, with writers that no other thread uses.
+        :param limiter: A copy of the controller's limiter.
+        :param is_soon: Whether the next stop comes soon: then a robot that is fast is slowed down
+            first, as in a hold.
+        """
+        sent = limiter.stop() if limiter.is_fast and is_soon else limiter.halt()
+        self._try_unasked(loop, _stop(sent, Reason.OVERDUE))
+
+    def _ask_for_stop(
+            self, loop: ControlLoop, state: State, reason: Reason, text: str) -> Decision:
+        """Ask the controller for its stop command, and note that."""
+        decision = Decision(state, reason, text, loop.controller.halt())
+        self._input_log.ask_for_stop()
+        return decision
+
+    def _try_unasked(self, loop: ControlLoop, decision: Decision) -> bool:
+        """Send a command that answers no observation; tell whether it was sent."""
+        return self.publishers.try_to_send(loop, decision, self.publishers.unasked_stamp())
+
+
+def _stop(sent: Vector | None, reason: Reason = Reason.NONE) -> Decision:
+    """Make the decision of a stop that is not logged."""
+    return Decision(State.HOLD, reason, '', sent)

@@ -1,0 +1,159 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""One owner of who may command the robot: what each request sends, logs and notes for replays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from std_msgs.msg import Float64
+
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.input_log import Failed, InputLog
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.commanding import Commander
+from dfp_ros.node.loop.decision_log import DecisionLog
+
+SLOWER, LAST = np.ones(1), np.zeros(1)
+RUNNING = Decision(State.RUNNING, Reason.NONE, '', np.full(1, 2.0))
+
+
+class Scene:
+    """A robot that runs, and what it is told."""
+
+    def __init__(self, *before: Decision) -> None:
+        """Begin with some decisions in the log."""
+        self.told: list[tuple[Decision, int]] = []
+        self.error: Exception | None = None
+        self.limiter: Any = SimpleNamespace(
+            is_fast=True, stop=lambda: SLOWER, halt=lambda: LAST)
+        self.loop: Any = SimpleNamespace(
+            controller=SimpleNamespace(halt=lambda: LAST, limiter=self.limiter))
+        logger: Any = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
+        self.log, self._input_log = DecisionLog(logger, lambda: 0.0), InputLog()
+        for decision in before:
+            self.log.add(decision)
+        publishers: Any = SimpleNamespace(
+            send=self._send, try_to_send=self._try_to_send, unasked_stamp=lambda: 7)
+        self.commander = Commander(publishers, self.log, self._input_log)
+
+    def _send(self, loop: Any, decision: Decision, stamp: int) -> None:
+        if self.error is not None:
+            raise self.error
+        self.told.append((decision, stamp))
+
+    def _try_to_send(self, loop: Any, decision: Decision, stamp: int) -> bool:
+        self.told.append((decision, stamp))
+        return decision.sent is not None
+
+    @property
+    def stop_commands(self) -> int:
+        """How often the controller was asked for its stop command, as a replay is told."""
+        return self._input_log.step('0' * 64, False, Failed.NOTHING).stop_commands
+
+
+@pytest.mark.parametrize(('ask', 'state', 'reason', 'text'), [
+    (lambda scene: scene.commander.hold(scene.loop, Reason.UNREADABLE, 'broken'),
+     State.HOLD, Reason.UNREADABLE, 'broken'),
+    (lambda scene: scene.commander.hold_at_standstill(scene.loop, 'no time'),
+     State.HOLD, Reason.STALE, 'no time'),
+    (lambda scene: scene.commander.stop_for_operator(scene.loop, 'by hand'),
+     State.STOPPED, Reason.OPERATOR_STOP, 'by hand')])
+def test_a_stop_that_begins_a_hold(
+        ask: Callable[[Scene], None], state: State, reason: Reason, text: str) -> None:
+    """It is sent, logged, and noted for replays, as the controller was asked for it."""
+    scene = Scene(RUNNING)
+    ask(scene)
+    (decision, stamp), = scene.told
+    assert (decision.state, decision.reason, decision.text) == (state, reason, text)
+    assert decision.sent is LAST
+    assert stamp == 7
+    assert scene.log.last is decision
+    assert scene.stop_commands == 1
+
+
+@pytest.mark.parametrize('before', [(), (Decision(State.WAITING, Reason.WAITING, ''),)])
+def test_a_robot_that_never_moved_is_not_held(before: tuple[Decision, ...]) -> None:
+    """What is waited for is logged; nothing is sent."""
+    scene = Scene(*before)
+    scene.commander.hold_at_standstill(scene.loop, 'no time')
+    assert not scene.told
+    assert scene.log.last is not None
+    assert (scene.log.last.state, scene.log.last.text) == (State.WAITING, 'no time')
+    assert scene.stop_commands == 0
+
+
+def test_an_operator_is_told_if_the_stop_could_not_be_sent() -> None:
+    """The log does not say then that it was."""
+    scene = Scene(RUNNING)
+    scene.error = RuntimeError('no network')
+    with pytest.raises(RuntimeError, match='no network'):
+        scene.commander.stop_for_operator(scene.loop, 'by hand')
+    assert scene.log.last is RUNNING
+    assert scene.stop_commands == 1
+
+
+@pytest.mark.parametrize(('ask', 'reason', 'sent'), [
+    (lambda scene: scene.commander.slow_down(scene.loop), Reason.NONE, SLOWER),
+    (lambda scene: scene.commander.stop(scene.loop), Reason.NONE, LAST),
+    (lambda scene: scene.commander.stop_overdue(scene.loop, scene.limiter, True),
+     Reason.OVERDUE, SLOWER),
+    (lambda scene: scene.commander.stop_overdue(scene.loop, scene.limiter, False),
+     Reason.OVERDUE, LAST)])
+def test_a_stop_that_a_reset_or_a_decision_follows(
+        ask: Callable[[Scene], None], reason: Reason, sent: np.ndarray) -> None:
+    """It is sent, and neither logged nor noted."""
+    scene = Scene(RUNNING)
+    ask(scene)
+    (decision, stamp), = scene.told
+    assert (decision.state, decision.reason) == (State.HOLD, reason)
+    assert decision.sent is sent
+    assert stamp == 7
+    assert scene.log.last is RUNNING
+    assert scene.stop_commands == 0
+
+
+@pytest.mark.parametrize(('command', 'fails', 'sent'), [
+    (np.zeros(1), False, True), (None, False, False), (np.zeros(1), True, False)])
+def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
+    """Not if nothing was commanded before, and not if it could not be."""
+    published: list[Any] = []
+
+    def publish(message: Any) -> None:
+        if fails:
+            raise RuntimeError('no network')
+        published.append(message)
+
+    node: Any = SimpleNamespace(
+        create_publisher=lambda *given, **more: SimpleNamespace(publish=publish),
+        get_logger=lambda: SimpleNamespace(error=lambda *given, **more: None),
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)))
+    writer = SimpleNamespace(message_type=Float64, serialize=lambda *given: b'stop')
+    loop: Any = SimpleNamespace(
+        robot=SimpleNamespace(commands=[SimpleNamespace(topic='it', type='x')]),
+        writers=[writer], controller=SimpleNamespace(halt=lambda: command))
+    watch: Any = SimpleNamespace(of_command=lambda topic, kind: None)
+    log = DecisionLog(node.get_logger(), lambda: 0.0)
+    commander = Commander(CommandPublishers(node, loop, watch), log, InputLog())
+    commander.stop(loop)
+    assert commander.has_stopped is sent
+    assert published == ([b'stop'] if sent else [])
