@@ -122,9 +122,14 @@ class Settings:
         """Replace the settings of :data:`LOADED` by another's."""
         return replace(self, **{name: getattr(other, name) for name in LOADED})
 
+    @property
+    def is_lockstep(self) -> bool:
+        """Return whether ticks follow the samples of a robot that waits for each command."""
+        return self.trigger == 'samples'
+
     def tick(self, spec: PolicySpec) -> int:
         """Time between two ticks in ns."""
-        if self.rate == 0 or self.trigger == 'samples':
+        if self.rate == 0 or self.is_lockstep:
             return round(spec.period * 1e9)
         return round(1e9 / self.rate)
 

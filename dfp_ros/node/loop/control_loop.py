@@ -53,6 +53,11 @@ class ControlLoop:
     latency: float = math.nan
     warmup: Controller | None = None
 
+    @property
+    def is_lockstep(self) -> bool:
+        """Return whether the robot waits for each command, which its samples trigger."""
+        return self.settings.is_lockstep
+
 
 def make_control_loop(
         settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:

@@ -33,14 +33,13 @@ def stop_robot(
 
     :param loop: The control loop; it does not tick meanwhile.
     :param commander: Sends its stops.
-    :param since: When the last command was sent, on :func:`time.monotonic`, in s; None where the
-        robot's time is not the wall's. There, and in lockstep, a single command has to do.
+    :param since: When the last command was sent, on :func:`time.monotonic`, in s; None if ticks
+        are not due by the wall's clock. Then a single command has to do.
     :param logger: Hears of a stop that is harder than the limits.
     :return: Whether it took more than a single command.
     """
     within = loop.settings.limits.stop_within
-    if since is None or loop.settings.trigger == 'samples' or within == 0 or (
-            not loop.controller.limiter.is_fast):
+    if since is None or within == 0 or not loop.controller.limiter.is_fast:
         commander.stop(loop)
         return False
     try:

@@ -71,7 +71,7 @@ class SourceSubscriptions:
 
         self._receive = counted
         watch = watch or QosMonitor(node)
-        lockstep = loop.settings.trigger == 'samples'
+        lockstep = loop.is_lockstep
         self._subscriptions: list[Subscription] = []
         for source in loop.robot.sources.values():
             reader = SourceReader(source, loop.robot)

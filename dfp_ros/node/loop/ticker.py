@@ -17,9 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import time
-from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dfp_ros.core.control.decision import State
@@ -28,16 +26,16 @@ from dfp_ros.core.observation.freshness import check_sources
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.safety.reasons import Reason, Response
-from dfp_ros.node.loop.cache_warmup import CacheWarmup
 from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.controlled_stop import stop_robot
 from dfp_ros.node.loop.decision_log import DecisionLog
-from dfp_ros.node.loop.lockstep import Lockstep
+from dfp_ros.node.loop.lockstep_trigger import LockstepTrigger
 from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.loop.tick import Tick, TickListener
-from dfp_ros.node.loop.tick_timer import TickTimer
+from dfp_ros.node.loop.timer_trigger import TimerTrigger
+from dfp_ros.node.loop.trigger import Trigger
 from dfp_ros.node.loop.watchdog import LONGEST_BEAT, Watchdog
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
 from dfp_ros.node.ros.node_clock import NodeClock
@@ -89,23 +87,20 @@ class Ticker:
         self._time = NodeClock(node)
         self.commander = Commander(commands, self.log, self.input_log)
         self._deactivate = deactivate
-        self._timer = TickTimer(node, self._tick_now, self._stand_still)
         self._watchdog = Watchdog(self.commander, lambda: self.loop, node.get_logger())
-        self._timer.watched = self._beat
-        # Between slow ticks, sees whether the sources are still there.
-        self._source_timer: Any = None
-        # Where ticks follow the samples, sees whether there are any.
-        self._silence_timer: Any = None
         self._last_sent = 0.0
         self._ticks = 0
-        self._lockstep = Lockstep(self.commander, self.tick)
-        self._rehearsal = CacheWarmup(
-            node, lambda: self.loop, lambda: self.store.samples, self._timer.time_left)
+        self._trigger: Trigger = LockstepTrigger(
+            node, self.commander, self.tick, self._stand_still, self._beat,
+            lambda: self.store.missing,
+        ) if loop.is_lockstep else TimerTrigger(
+            node, self._tick_now, self._stand_still, self._beat, self._watch_sources,
+            lambda: self.loop, lambda: self.store.samples)
 
     @property
     def is_timed(self) -> bool:
         """Return whether ticks come by themselves just now."""
-        return self.is_active and self.loop.settings.trigger == 'timer'
+        return self.is_active and self._trigger.is_timed
 
     @property
     def is_overdue(self) -> bool:
@@ -116,10 +111,10 @@ class Ticker:
         """Begin an episode, from samples that arrive from now on, and from those that last."""
         self.store = self.store.renewed()
         self.log.restart()
-        self._lockstep.start()
+        self._trigger.reset()
         self._reset_controller()
         self.is_active = True
-        self._start_timer()
+        self._begin_ticks()
 
     def stop(self) -> bool:
         """
@@ -127,7 +122,7 @@ class Ticker:
 
         :return: Whether it was running.
         """
-        self._stop_timers()
+        self._trigger.stop()
         stopped_by_watchdog = self._watchdog.stop()
         was_active, self.is_active = self.is_active, False
         if was_active:
@@ -151,10 +146,10 @@ class Ticker:
         if self._stop_robot():
             # What was sensed while it slowed down waits to be received, and must not be the first
             # that a tick sees.
-            self._make_timers()
+            self._start_trigger()
             self.statistics.pause()
         self._reset_controller()
-        self._lockstep.start()
+        self._trigger.reset()
         self.store.clear()
         self.log.restart()
         seed = self.loop.settings.noise_seed
@@ -187,11 +182,11 @@ class Ticker:
         next tick on, which is waited for where it is soon.
         """
         loop = self.loop
-        if loop.controller.limiter.is_fast and self.is_timed and not self._timer.is_simulated and (
+        if loop.controller.limiter.is_fast and self._is_on_wall_time and (
                 loop.tick * 1e-9 <= LONGEST_BEAT):
             ticks, end = self._ticks, time.monotonic() + 2 * LONGEST_BEAT
             while self._ticks == ticks and time.monotonic() < end:
-                time.sleep(max(0.0, min(self._timer.time_left(), LONGEST_BEAT)))
+                time.sleep(max(0.0, min(self._trigger.time_left(), LONGEST_BEAT)))
                 self.keep_up()
             return self._ticks != ticks and self.log.last is not None and (
                 Reason.INTERNAL_ERROR not in self.log.last.reason)
@@ -226,7 +221,7 @@ class Ticker:
         self.loop = loop
         self.input_log.note_transfer(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
-            self._start_timer()
+            self._begin_ticks()
         for listener in self.listeners:
             listener.on_transfer(loop)
 
@@ -237,9 +232,7 @@ class Ticker:
                 # It is sent once, and valid until it is replaced.
                 self.store.add(name, sample)
             return
-        instant = self.store.add(name, sample)
-        if self.loop.settings.trigger == 'samples':
-            self._lockstep.receive(self.loop, instant, self.store.instant, self.store.samples)
+        self._trigger.receive(self.loop, self.store.add(name, sample), self.store)
 
     def tick(self, now: int, samples: Mapping[str, Sample]) -> None:
         """
@@ -263,22 +256,23 @@ class Ticker:
             decision = loop.controller.fail(error)
             self.commander.try_to_send(loop, decision, now)
         self._last_sent = time.monotonic()
-        self._lockstep.keep(loop, decision)
+        self._trigger.keep(loop, decision)
         try:
-            time_of_tick = now * 1e-9 if self._timer.is_simulated else begin
-            self.statistics.tick(time_of_tick, self._timer.deadline)
+            time_of_tick = now * 1e-9 if self._trigger.is_simulated else begin
+            self.statistics.tick(time_of_tick, self._trigger.deadline)
             self.statistics.add(decision.inference, decision.observation_age)
             self.log.add(decision)
             self._ticks += 1
             tick = Tick(
                 self._ticks, now, decision, samples,
-                self.input_log.step(loop.policy.sha256, is_stopped, failed), self._timer.time_left)
+                self.input_log.step(loop.policy.sha256, is_stopped, failed),
+                self._trigger.time_left)
             for listener in self.listeners:
                 listener.on_tick(tick)
             loop.controller.planner.prepare()
             for listener in self.listeners:
                 listener.on_idle(tick)
-            GARBAGE.after_tick(self._timer.time_left)
+            GARBAGE.after_tick(self._trigger.time_left)
         finally:
             if decision.response is Response.DEACTIVATE:
                 self._deactivate()
@@ -287,9 +281,14 @@ class Ticker:
         """
         Tick if it is time, before something else that may come many times in a row.
 
-        See :meth:`TickTimer.keep_up`.
+        See :meth:`dfp_ros.node.loop.tick_timer.TickTimer.keep_up`.
         """
-        self._timer.keep_up()
+        self._trigger.keep_up()
+
+    @property
+    def _is_on_wall_time(self) -> bool:
+        """Return whether ticks come by themselves, at deadlines by the wall's clock."""
+        return self._trigger.is_timed and not self._trigger.is_simulated
 
     def _reset_controller(self) -> None:
         """Have the controller begin as new."""
@@ -299,52 +298,26 @@ class Ticker:
 
     def _stop_robot(self) -> bool:
         """Stop the robot; tell whether that took a while."""
-        since = None if self._timer.is_simulated else self._last_sent
+        since = self._last_sent if self._is_on_wall_time else None
         return stop_robot(self.loop, self.commander, since, self._node.get_logger())
 
-    def _start_timer(self) -> None:
+    def _begin_ticks(self) -> None:
         """Begin to tick at the rate that is set, and to count."""
-        timed = self.loop.settings.trigger == 'timer'
-        self.statistics = LoopStatistics(self.loop.tick * 1e-9 if timed else None)
-        self._make_timers()
+        self.statistics = LoopStatistics(
+            self.loop.tick * 1e-9 if self._trigger.is_timed else None)
+        self._start_trigger()
 
-    def _make_timers(self) -> None:
-        """Make what makes ticks come, the first after one period."""
-        self._stop_timers()
+    def _start_trigger(self) -> None:
+        """Have ticks come, the first after one period."""
+        self._trigger.stop()
         self._watchdog.start(self.is_timed and not bool(
             self._node.get_parameter('use_sim_time').value))
-        if self.loop.settings.trigger == 'samples':
-            self._silence_timer = self._node.create_timer(
-                min(self.loop.tick * 1e-9, LONGEST_BEAT), self._watch_samples,
-                clock=Clock(clock_type=ClockType.STEADY_TIME))
-            return
-        settings = self.loop.settings.realtime
-        self._timer.start(self.loop.tick, settings.early * 1000)
-        if self.loop.tick * 1e-9 > LONGEST_BEAT:
-            self._source_timer = self._node.create_timer(
-                LONGEST_BEAT, self._watch_sources, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        if not self._timer.is_simulated:
-            self._rehearsal.start(settings.rehearsal * 1e-6)
-
-    def _stop_timers(self) -> None:
-        """Have no more ticks."""
-        self._rehearsal.stop()
-        self._timer.stop()
-        for timer in (self._silence_timer, self._source_timer):
-            if timer is not None:
-                self._node.destroy_timer(timer)
-        self._silence_timer = self._source_timer = None
+        self._trigger.start(self.loop)
 
     def _stand_still(self, text: str) -> None:
-        """Hold a robot whose time stands still, where time is simulated."""
+        """Hold a robot without ticks: its time stands still, or its samples stay away."""
         if self.is_active:
             self.commander.hold_at_standstill(self.loop, text)
-
-    def _watch_samples(self) -> None:
-        """Hold a robot whose samples stay away, where ticks follow the samples."""
-        self._beat()
-        if self.is_active:
-            self._lockstep.watch(self.loop, self.store.missing)
 
     def _watch_sources(self) -> None:
         """Hold a robot whose sources fail between two ticks, where ticks are slow."""

@@ -38,7 +38,7 @@ class DecisionPublisher(Listener):
         """Create the publisher, and lay out its message."""
         spec = loop.policy.spec
         self._node = node
-        self._is_lockstep = loop.settings.trigger == 'samples'
+        self._is_lockstep = loop.is_lockstep
         self._row = DecisionRow(
             loop.robot.sources, spec.observation_size,
             [(member.name, member.size) for member in spec.action],

@@ -99,7 +99,7 @@ def _control_loop(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
     if decision is not None:
         level = _STATES.get(decision.state, Level.WARN if decision.reason else Level.OK)
         status.add(level, decision.text or state)
-        if loop.settings.trigger == 'timer':
+        if not loop.is_lockstep:
             error = figures['period_error_p99_ms']
             status.compare(
                 error / tick, limits.period_warn, limits.period_error,
@@ -169,7 +169,7 @@ def _source(situation: Situation, source: Source) -> tuple[StatusBuilder, dict[s
         status = StatusBuilder(
             'latched, valid until it is replaced' if is_active else 'not active')
     # Where the robot waits for each command, its time may stand still.
-    elif is_active and situation.loop.settings.trigger == 'timer':
+    elif is_active and not situation.loop.is_lockstep:
         status.compare(
             age / source.max_age, limits.age_warn, limits.age_error,
             f'{age:.3f} s old, the maximum is {source.max_age:g} s')

@@ -120,7 +120,7 @@ class PreflightNode(Node):
             self.get_publishers_info_by_topic(self.resolve_topic_name('/clock')))
         return Figures(
             self._loop.tick * 1e-9, settings.latency_share, settings.safety.clock_skew,
-            self._seconds, settings.trigger == 'samples', has_clock,
+            self._seconds, self._loop.is_lockstep, has_clock,
             self._clock_monitor.step or math.nan, len(self._took['together']),
             self._wake_ups.missed if self._wake_ups else 0,
             {name: Percentiles.of(self._took[name]) for name in PARTS},

@@ -42,7 +42,7 @@ def test_latched_messages_from_before_the_subscription(
             Float64, 'it', QoSProfile(depth=9, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         publisher.publish(Float64(data=1.0))
         seen: list[tuple[str, float]] = []
-        loop: Any = SimpleNamespace(robot=robot, settings=SimpleNamespace(trigger='timer'))
+        loop: Any = SimpleNamespace(robot=robot, is_lockstep=False)
         subscriptions = SourceSubscriptions(
             peer.node, loop, lambda name, sample: seen.append((name, sample.values['data'])))
         peer.wait_for(publisher.get_subscription_count)

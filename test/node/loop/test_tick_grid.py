@@ -60,7 +60,7 @@ class Stalled:
         robot: Any = SimpleNamespace(sources={}, commands=())
         policy: Any = SimpleNamespace(sha256='0' * 64, spec=None)
         settings: Any = SimpleNamespace(
-            trigger='timer', noise_seed=0, latency_share=0.5,
+            is_lockstep=False, noise_seed=0, latency_share=0.5,
             limits=SimpleNamespace(stop_within=0), safety=SimpleNamespace(overdue=5.0),
             realtime=SimpleNamespace(rehearsal=0, early=round(early * 1e6)))
         controller: Any = self

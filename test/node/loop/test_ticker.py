@@ -44,7 +44,7 @@ class Scene:
             planner=SimpleNamespace(prepare=lambda: self._note('prepare')))
         self.loop: Any = SimpleNamespace(
             robot=SimpleNamespace(sources={}), controller=controller, tick=10_000_000,
-            policy=SimpleNamespace(sha256='0' * 64), settings=SimpleNamespace(trigger='timer'))
+            policy=SimpleNamespace(sha256='0' * 64), is_lockstep=False)
         commands: Any = SimpleNamespace(send=lambda *_: self._note('send'))
         logger = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
         self.node: Any = SimpleNamespace(get_logger=lambda: logger)

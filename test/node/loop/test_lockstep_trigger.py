@@ -29,10 +29,10 @@ from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import Instant
 from dfp_ros.core.safety.reasons import Reason
-from dfp_ros.node.loop import lockstep
+from dfp_ros.node.loop import lockstep_trigger
 from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.decision_log import DecisionLog
-from dfp_ros.node.loop.lockstep import Lockstep
+from dfp_ros.node.loop.lockstep_trigger import LockstepTrigger
 
 STAMP = 1000
 
@@ -52,8 +52,12 @@ class Robot:
             unasked_stamp=lambda: STAMP - 1)
         logger: Any = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
         self._log = DecisionLog(logger, lambda: 0.0)
-        self.lockstep = Lockstep(Commander(publishers, self._log, InputLog()), self._tick)
-        self.lockstep.start()
+        commander = Commander(publishers, self._log, InputLog())
+        node: Any = None
+        self.lockstep = LockstepTrigger(
+            node, commander, self._tick,
+            lambda text: commander.hold_at_standstill(self.loop, text), lambda: None, list)
+        self.lockstep.reset()
 
     def _tick(self, now: int, samples: object) -> None:
         state = State.STOPPED if self.controller.operator.is_stopped else State.RUNNING
@@ -64,13 +68,14 @@ class Robot:
     def send(self, instant: Instant) -> None:
         """Send an instant."""
         samples = {'arm': Sample(STAMP, STAMP, {})}
-        self.lockstep.receive(self.loop, instant, STAMP, samples)
+        store: Any = SimpleNamespace(instant=STAMP, samples=samples)
+        self.lockstep.receive(self.loop, instant, store)
 
     def fall_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Say nothing for longer than is allowed."""
         self._log.add(self.decided[-1])
-        monkeypatch.setattr(lockstep, 'TIMEOUT', 0.0)
-        self.lockstep.watch(self.loop, [])
+        monkeypatch.setattr(lockstep_trigger, 'TIMEOUT', 0.0)
+        self.lockstep._watch()
 
 
 def test_an_answer_that_got_lost_is_sent_again() -> None:
@@ -85,7 +90,7 @@ def test_an_answer_that_got_lost_is_sent_again() -> None:
 
 
 def _reset(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
-    robot.lockstep.start()
+    robot.lockstep.reset()
 
 
 def _stop(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,49 +16,92 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import math
 import time
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
 
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.observation.sample import Sample
-from dfp_ros.core.observation.sample_store import Instant
+from dfp_ros.core.observation.sample_store import Instant, SampleStore
 from dfp_ros.node.loop.commanding import Commander
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.standstill import TIMEOUT
+from dfp_ros.node.loop.watchdog import LONGEST_BEAT
 
 
-class Lockstep:
+class LockstepTrigger:
     """
-    One tick for each instant; its answer is sent again where it got lost.
+    A :class:`dfp_ros.node.loop.trigger.Trigger` with one tick for each instant.
 
-    What was decided before a stop is never sent after it: an instant that comes again then is
-    decided anew.
+    If its answer got lost, it is sent again. What was decided before a stop is never sent after
+    it: an instant that comes again then is decided anew.
 
-    :param commander: Sends an answer again, and holds the robot.
+    :param node: Creates the timer that sees whether samples come.
+    :param commander: Sends an answer again.
     :param tick: Decides and sends, at a time in ns, on samples by source.
+    :param stand_still: Called with the fault, for people, while no instant is complete.
+    :param beat: Called again and again between ticks.
+    :param missing: Gives the sources that were not seen yet.
     """
+
+    is_timed = False
+    is_simulated = False
+    deadline: float | None = None
 
     def __init__(
-            self, commander: Commander,
-            tick: Callable[[int, Mapping[str, Sample]], None]) -> None:
+            self, node: Node, commander: Commander,
+            tick: Callable[[int, Mapping[str, Sample]], None],
+            stand_still: Callable[[str], None], beat: Callable[[], None],
+            missing: Callable[[], list[str]]) -> None:
         """Wait to be started."""
+        self._node = node
         self._commander = commander
         self._tick = tick
+        self._stand_still = stand_still
+        self._beat = beat
+        self._missing = missing
+        self._watch_timer: Any = None
         self._last_tick = 0.0
         # What the last tick decided, with the loop whose writers can put it into messages.
         self._answer: tuple[ControlLoop, Decision] | None = None
 
-    def start(self) -> None:
+    def reset(self) -> None:
         """Begin an episode, in which nothing was answered yet."""
         self._last_tick = time.monotonic()
         self._answer = None
+
+    def start(self, loop: ControlLoop) -> None:
+        """
+        Watch whether samples come; each complete instant is a tick from now on.
+
+        :param loop: The control loop.
+        """
+        self.stop()
+        self._watch_timer = self._node.create_timer(
+            min(loop.tick * 1e-9, LONGEST_BEAT), self._watch,
+            clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._watch_timer is not None:
+            self._node.destroy_timer(self._watch_timer)
+            self._watch_timer = None
 
     def keep(self, loop: ControlLoop, decision: Decision) -> None:
         """Keep what a tick decided, should it have to be sent again."""
         self._answer = loop, decision
 
-    def receive(
-            self, loop: ControlLoop, instant: Instant, stamp: int, samples: Mapping[str, Sample],
-    ) -> None:
+    def keep_up(self) -> None:
+        """Do nothing: no tick is due before its samples are here."""
+
+    def time_left(self) -> float:
+        """Return infinity: nobody knows when the next instant comes."""
+        return math.inf
+
+    def receive(self, loop: ControlLoop, instant: Instant, store: SampleStore) -> None:
         """
         Tick when the samples of an instant are complete.
 
@@ -67,11 +110,11 @@ class Lockstep:
 
         :param loop: The control loop that runs.
         :param instant: What the sample that arrived completes.
-        :param stamp: Its time in ns.
-        :param samples: Newest samples by source.
+        :param store: Has its time, and the newest samples.
         """
         if instant is Instant.INCOMPLETE:
             return
+        stamp = store.instant
         self._last_tick = time.monotonic()
         answer = self._answer if instant is Instant.REPEATED else None
         if answer is not None and (
@@ -80,20 +123,16 @@ class Lockstep:
         else:
             # Time is the robot's here: it stands still while it waits for the command.
             self._tick(stamp, {
-                name: sample.arriving(stamp) for name, sample in samples.items()})
+                name: sample.arriving(stamp) for name, sample in store.samples.items()})
 
-    def watch(self, loop: ControlLoop, missing: list[str]) -> None:
-        """
-        Hold a robot whose samples stay away.
-
-        :param loop: The control loop that runs.
-        :param missing: The sources that were not seen yet.
-        """
+    def _watch(self) -> None:
+        """Have a robot held whose samples stay away."""
+        self._beat()
         silent = time.monotonic() - self._last_tick
         if silent < TIMEOUT:
             return
         text = f'no complete set of samples with one stamp for {silent:.1f} s'
-        if missing:
+        if missing := self._missing():
             text += f'; no message from {", ".join(missing)}'
-        self._commander.hold_at_standstill(loop, text)
+        self._stand_still(text)
         self._answer = None
