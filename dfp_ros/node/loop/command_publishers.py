@@ -15,22 +15,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-import inspect
-from typing import Any
-
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from dfp_ros.core.control.decision import Decision
-from dfp_ros.core.observation.interleaving import Interleaving
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
 from dfp_ros.node.ros.qos_monitor import QosMonitor
-
-_WITH_INFORMATION = inspect.signature(lambda message, information: None)
 
 
 class CommandPublishers:
@@ -110,22 +103,3 @@ class CommandPublishers:
         """Destroy the publishers."""
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
-
-
-def _numbered(
-        receive: Callable[[object], None],
-        interleaving: Interleaving | None) -> Callable[..., None]:
-    """Have a callback note the number that the publisher gave a message."""
-    if interleaving is None:
-        return receive
-
-    def receive_numbered(*arguments: Any) -> None:
-        # The executor of events gives message and information as one argument, the others as two.
-        found = arguments[0] if len(arguments) == 1 else arguments
-        message, info = found if isinstance(found, tuple) else (found, {})
-        interleaving.number = info.get('publication_sequence_number')
-        receive(message)
-
-    # From which rclpy tells that the information is wanted.
-    receive_numbered.__signature__ = _WITH_INFORMATION  # type: ignore[attr-defined]
-    return receive_numbered

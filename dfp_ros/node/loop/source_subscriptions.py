@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+import inspect
 import time
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -27,7 +29,6 @@ from dfp_ros.core.description.sources import STATIC_RECEPTION
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.interleaving import Interleaving
 from dfp_ros.core.observation.sample import Sample
-from dfp_ros.node.loop.command_publishers import _numbered
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.ros.endpoints import publisher_names
@@ -35,6 +36,7 @@ from dfp_ros.node.ros.node_clock import NodeClock
 from dfp_ros.node.ros.qos import source_qos
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 
+_WITH_INFORMATION = inspect.signature(lambda message, information: None)
 # Seconds after which it is looked again who publishes joints in several messages.
 _LOOK_AGAIN = 1.0
 
@@ -139,3 +141,22 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
                 f'{source.where}: its topic {source.topic} is, as remapped, '
                 f'{node.resolve_topic_name(source.topic)}, which the command {command.name!r} '
                 'goes to; a source has to be what the robot measures')
+
+
+def _numbered(
+        receive: Callable[[object], None],
+        interleaving: Interleaving | None) -> Callable[..., None]:
+    """Have a callback note the number that the publisher gave a message."""
+    if interleaving is None:
+        return receive
+
+    def receive_numbered(*arguments: Any) -> None:
+        # The executor of events gives message and information as one argument, the others as two.
+        found = arguments[0] if len(arguments) == 1 else arguments
+        message, info = found if isinstance(found, tuple) else (found, {})
+        interleaving.number = info.get('publication_sequence_number')
+        receive(message)
+
+    # From which rclpy tells that the information is wanted.
+    receive_numbered.__signature__ = _WITH_INFORMATION  # type: ignore[attr-defined]
+    return receive_numbered
