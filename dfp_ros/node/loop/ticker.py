@@ -62,7 +62,7 @@ class Ticker:
     :param commands: Publish what is commanded.
     :param deactivate: Deactivates the node, where a decision asks for that.
 
-    :ivar loop: What ticks work with; see :meth:`take_over`.
+    :ivar loop: What ticks work with; see :meth:`transfer_to`.
     :ivar listeners: Are told of each tick, in this order.
     :ivar is_active: Whether it runs.
     :ivar store: The newest samples since it started.
