@@ -52,8 +52,6 @@ PARTS = (
     ('publish', Publisher, ('publish',)), ('ticker', Ticker, ('tick', 'receive')),
     ('figures', LoopStatistics, ('tick', 'add')), ('log', DecisionLog, ('add',)),
     ('journal', InputLog, ('step',)), ('decision', DecisionPublisher, ('on_tick',)))
-# The observation's reader is what finds out where the robot is, too.
-_WITHIN = {('measured', 'observation')}
 
 
 class Stopwatch:
@@ -85,8 +83,6 @@ class Stopwatch:
 
         @functools.wraps(function)
         def timed(*arguments: Any, **named: Any) -> Any:
-            if names and (names[-1], name) in _WITHIN:
-                return function(*arguments, **named)
             names.append(name)
             inner.append(0)
             begin = clock()
