@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Reasons to stop, hold or warn, and the monitors that find them.
+Fault reasons and their responses, and the runtime monitors that detect them.
 
 Imports :mod:`dfp_ros.core.description` and what is below it. ``python -m dfp_ros.core.safety``
 prints the tables of docs/safety.md.

@@ -11,25 +11,25 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whether simulated time moves in steps that are small enough for the ticks."""
+"""Step size of simulated time, compared with the control period."""
 
 from __future__ import annotations
 
 from collections import deque
 from statistics import median
 
-# So many steps are looked at, and so many have to be known before anything is said.
+# Steps that are kept, and steps that are needed for an estimate.
 _STEPS, _ENOUGH = 20, 5
-# Steps that are this much longer than a tick are as long as one, as far as can be told.
+# Tolerance: steps longer than a tick by less than this factor count as one tick.
 _TOLERANCE = 1.01
 
 
 class ClockSteps:
     """
-    The steps of simulated time, as ``/clock`` comes.
+    Estimate of the step size of ``/clock``.
 
-    A tick on simulated time cannot come before the clock has reached it, so no more ticks come
-    than the clock has steps, and those that were due in between are missed.
+    A tick in simulated time is due once the clock has reached it, so at most one tick follows each
+    step of the clock, and further ticks due within that step are missed.
     """
 
     def __init__(self) -> None:
@@ -42,29 +42,29 @@ class ClockSteps:
 
     def add(self, step: int) -> None:
         """
-        Note a step; one that goes back is none.
+        Add a step; steps backwards are ignored.
 
-        :param step: By how much the time went on, in ns.
+        :param step: Increase of the time in ns.
         """
         if step > 0:
             self._steps.append(step)
 
     @property
     def step(self) -> float | None:
-        """Return the usual step in s, None while too few are known."""
+        """Return the median step in s, None while too few are known."""
         if len(self._steps) < _ENOUGH:
             return None
-        # Not the mean: the first step goes from 0 to the time of the simulation.
+        # Not the mean: the first step is from 0 to the time of the simulation.
         return median(self._steps) * 1e-9
 
 
 def describe_slow_clock(step: float, tick: float) -> str:
     """
-    Say that a clock is too slow for the ticks.
+    Describe a clock whose steps are too long for the control period.
 
-    :param step: By how much simulated time goes on at once, in s; NaN where that is unknown.
+    :param step: Step of simulated time in s; NaN if unknown.
     :param tick: Time between two ticks in s.
-    :return: For people; empty where it is fast enough.
+    :return: Description for the log; empty if the clock is fast enough.
     """
     if not step > _TOLERANCE * tick:
         return ''

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the limiter did to a command, in words."""
+"""Findings about the limits that were applied to a command."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def explain_limits(
         limits: Reason, action: FloatArray, command: NDArray[np.float64],
         sent: NDArray[np.float64] | None) -> list[Finding]:
     """
-    Say what the limiter did.
+    Describe the changes that the limiter made.
 
-    :param limits: The reasons that it gave.
-    :param action: What the policy answered, joined, shape (act_dim,).
-    :param command: What was asked for in SI units, shape (act_dim,).
-    :param sent: What is sent, likewise; None for nothing.
+    :param limits: Reasons given by the limiter.
+    :param action: The policy's action after blending, shape (act_dim,).
+    :param command: The requested command in SI units, shape (act_dim,).
+    :param sent: The command that is sent, shape (act_dim,); None for none.
     """
     findings = []
     if Reason.CLIPPED in limits:
@@ -44,7 +44,8 @@ def explain_limits(
             Reason.LIMITED, f'command {all_shown(command)} was limited to {all_shown(sent)}'))
     if Reason.UNMEASURED in limits:
         findings.append(finding(
-            Reason.UNMEASURED, 'nobody knows where the robot is, and its commands start there'))
+            Reason.UNMEASURED,
+            'there is no position feedback, and commands start from the measured position'))
     if Reason.NOT_FINITE_ACTION in limits:
         findings.append(finding(Reason.NOT_FINITE_ACTION, f'command {all_shown(command)}'))
     return findings

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Doubts: nothing is plainly wrong, but the policy may be out of its depth."""
+"""Runtime monitors with hysteresis: training range (OOD), candidate spread, inference time."""
 
 from __future__ import annotations
 
@@ -26,53 +26,56 @@ from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.settings.safety import GUARD, SafetySettings
 from dfp_ros.spec import ObservationField, PolicySpec
 
-# A doubt is over when its figure was below this share of the limit so often in a row.
-_RELEASE, _CALM = 0.8, 3
-# Observations come at every tick, answers at every chunk; seconds without an outlier, then.
-_CALM_SECONDS = 0.5
-# What never changed in the training data may be off by rounding, as a share of its size.
+# A warning is cleared after so many values in a row below this fraction of the limit.
+_RELEASE, _RELEASE_COUNT = 0.8, 3
+# Observations come at every tick, answers at every chunk: of observations, seconds inside.
+_RELEASE_SECONDS = 0.5
+# Tolerance of numbers that are constant in the training data, as a fraction of their size.
 _ROUNDING = 1e-3
 
 
 class Monitor:
     """
-    Whether a figure is above its limit, without flicker: at once when it is, until some calm.
+    Threshold with hysteresis.
+
+    The warning is raised at the first value above the limit, and cleared after several consecutive
+    values well below it.
 
     :param limit: The limit.
-    :param calm: How many figures in a row have to be well below it.
+    :param release_count: Values in a row well below the limit that clear the warning.
 
-    :ivar is_on: Whether there is a doubt.
+    :ivar is_on: Whether the warning is raised.
     """
 
-    def __init__(self, limit: float, calm: int = _CALM) -> None:
-        """Start without a doubt."""
+    def __init__(self, limit: float, release_count: int = _RELEASE_COUNT) -> None:
+        """Start without a warning."""
         self._limit = limit
-        self._calm = calm
+        self._release_count = release_count
         self.reset()
 
     def reset(self) -> None:
-        """Begin as new."""
+        """Clear the warning."""
         self.is_on = False
         self._below = 0
 
-    def judge(self, figure: float) -> bool:
-        """Judge a figure; one that is not a number is above any limit."""
-        self._below = self._below + 1 if figure <= _RELEASE * self._limit else 0
+    def judge(self, value: float) -> bool:
+        """Compare a value with the limit; NaN is above any limit."""
+        self._below = self._below + 1 if value <= _RELEASE * self._limit else 0
         if self.is_on:
-            self.is_on = self._below < self._calm
+            self.is_on = self._below < self._release_count
         else:
-            self.is_on = not figure <= self._limit
+            self.is_on = not value <= self._limit
         return self.is_on
 
 
 class Ranges(NamedTuple):
     """
-    The ranges of the training data, a number of the observation each.
+    Ranges of the training data, one for each number of the observation.
 
     :param low: The smallest value.
     :param high: The largest.
     :param middle: The middle of the two.
-    :param per_range: One over their difference; over a little, where the number never changed.
+    :param per_range: Inverse of their difference; of a tolerance, if the number is constant.
     """
 
     low: list[float]
@@ -82,7 +85,7 @@ class Ranges(NamedTuple):
 
 
 def training_ranges(fields: Sequence[ObservationField]) -> Ranges:
-    """Put the ranges of all fields in a row."""
+    """Concatenate the ranges of all fields."""
     low = [value for field in fields for value in field.low]
     high = [value for field in fields for value in field.high]
     ranges = list(zip(low, high, strict=True))
@@ -93,14 +96,14 @@ def training_ranges(fields: Sequence[ObservationField]) -> Ranges:
 
 def distances(observation: Sequence[float], ranges: Ranges) -> list[float]:
     """
-    Measure how far each number is from the middle of its range, as a fraction of that range.
+    Compute the distance of each number from the middle of its range, as a fraction of that range.
 
-    What is above 0.5 is outside.
+    A number with a distance above 0.5 is outside.
 
     :param observation: The observation, finite.
     :param ranges: The ranges.
     """
-    # In plain Python: between two ticks the processor forgets numpy's code, not this.
+    # Plain Python is faster here: NumPy's code leaves the CPU caches between two ticks.
     return [
         abs(number - middle) * per_range for number, middle, per_range in zip(
             observation, ranges.middle, ranges.per_range, strict=True)]
@@ -108,28 +111,28 @@ def distances(observation: Sequence[float], ranges: Ranges) -> list[float]:
 
 class Envelope:
     """
-    The range of the training data.
+    Training-range (out-of-distribution) monitor.
 
     :param fields: The observation's fields.
-    :param margin: How far outside an observation may be, as a fraction of the range.
-    :param calm: How many observations in a row have to be inside until all is well again.
-    :param far: How far outside is too far to go on, likewise.
-    :param long: How many observations in a row may be outside before that is too long.
-    :param seconds: How long these take in s.
+    :param margin: Distance outside the range that is allowed, as a fraction of the range.
+    :param release_count: Observations in a row inside the range that clear the warning.
+    :param far: Distance outside at which the policy has to stop, as a fraction of the range.
+    :param long: Observations in a row outside after which the policy has to stop.
+    :param seconds: Duration of these observations in s.
 
     :ivar counts: How often each number was outside since the reset, shape (obs_dim,).
-    :ivar excess: Why the policy should not go on, for people; empty where it may.
+    :ivar excess: Why the policy has to stop, as text; empty if it may continue.
     """
 
     def __init__(
-            self, fields: Sequence[ObservationField], margin: float, calm: int,
+            self, fields: Sequence[ObservationField], margin: float, release_count: int,
             far: float = math.inf, long: float = math.inf, seconds: float = math.inf) -> None:
-        """Start inside."""
+        """Start inside the range."""
         self._names = [f'{field.name}[{i}]' for field in fields for i in range(field.size)]
         self._ranges = training_ranges(fields)
         self._margin = margin
-        self._doubt = Monitor(margin, calm)
-        self._is_far = Monitor(far, calm)
+        self._is_outside = Monitor(margin, release_count)
+        self._is_far = Monitor(far, release_count)
         self._long = long
         self._why_far = f'further outside than {far:g} of its range (safety.envelope_far)'
         self._why_long = f'outside for longer than {seconds:g} s (safety.envelope_long)'
@@ -138,8 +141,8 @@ class Envelope:
         self.counts = np.zeros(len(self._names), np.int64)
 
     def reset(self) -> None:
-        """Begin as new."""
-        self._doubt.reset()
+        """Clear warnings and counters."""
+        self._is_outside.reset()
         self._is_far.reset()
         self._stay = 0
         self.excess = ''
@@ -147,23 +150,23 @@ class Envelope:
 
     @property
     def outside(self) -> dict[str, int]:
-        """Return how often each number was outside, of those that were."""
+        """Numbers that were outside since the reset, by name, and how often."""
         return {
             name: count for name, count in zip(self._names, self.counts.tolist(), strict=True)
             if count}
 
     def judge(self, observation: FloatArray) -> str:
         """
-        Judge an observation.
+        Check an observation.
 
         :param observation: Shape (obs_dim,), finite.
-        :return: What is outside, for people; empty where there is no doubt.
+        :return: Description of the numbers outside; empty without a warning.
         """
         beyond = distances(observation.tolist(), self._ranges)
         largest = max(beyond)
         most = max(0.0, largest - 0.5)
         is_far = self._is_far.judge(most)
-        if not self._doubt.judge(most):
+        if not self._is_outside.judge(most):
             self._stay = 0
             self.excess = ''
             return ''
@@ -184,39 +187,39 @@ class Envelope:
 
 class Monitors:
     """
-    All doubts of a controller.
+    All runtime monitors of a controller.
 
-    :param settings: Limits, and what is done about them.
+    :param settings: Limits, and the responses to them.
     :param spec: The policy's specification.
     :param tick: Time between two ticks in ns.
 
-    :ivar envelope: The range of the training data.
+    :ivar envelope: The training-range monitor.
     """
 
     def __init__(self, settings: SafetySettings, spec: PolicySpec, tick: int) -> None:
-        """Start without a doubt."""
+        """Start without a warning."""
         self._settings = settings
-        calm = max(_CALM, round(_CALM_SECONDS * 1e9 / tick))
+        release_count = max(_RELEASE_COUNT, round(_RELEASE_SECONDS * 1e9 / tick))
         self.envelope = Envelope(
-            spec.observation, settings.envelope_margin, calm, settings.envelope_far,
+            spec.observation, settings.envelope_margin, release_count, settings.envelope_far,
             settings.envelope_long * 1e9 / tick, settings.envelope_long)
         self._spread = Monitor(settings.spread_limit)
         self._deadline = settings.inference_deadline * tick * 1e-9
         self._late = Monitor(self._deadline)
 
     def reset(self) -> None:
-        """Begin as new."""
+        """Clear all warnings and counters."""
         self.envelope.reset()
         self._spread.reset()
         self._late.reset()
 
     def transfer_from(self, other: Monitors) -> None:
-        """Go on with the counts of another; of its doubts, what is asked from now on tells."""
+        """Take over another's counters; warnings are found again by the checks that follow."""
         self.envelope.counts[:] = other.envelope.counts
 
     def about_observation(self, observation: FloatArray) -> list[Finding]:
         """
-        Judge what the policy is to see.
+        Check an observation before the policy sees it.
 
         :param observation: Shape (obs_dim,), finite.
         """
@@ -231,10 +234,10 @@ class Monitors:
 
     def about_answer(self, spread: float, inference: float | None) -> list[Finding]:
         """
-        Judge an answer of the policy; a chunk is judged once, and the verdict stands.
+        Check an answer of the policy; each chunk is checked once, and the result kept.
 
         :param spread: Standard deviation of the candidates, in action units.
-        :param inference: How long the policy took, in s; None if the chunk is not a new one.
+        :param inference: Inference time in s; None if the chunk is not a new one.
         """
         findings = []
         if inference is not None:

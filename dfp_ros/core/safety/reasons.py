@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What can be wrong, and what is done about it: the one table that code and documentation share.
+Table of fault reasons and their responses, shared by code and documentation.
 
-``python -m dfp_ros.core.safety.reasons`` prints it as docs/safety.md has it.
+``python -m dfp_ros.core.safety`` prints it for docs/safety.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 
 class Response(enum.IntEnum):
-    """What is done, from the mildest to the strongest."""
+    """Response to a fault, from the mildest to the strongest."""
 
     PASS = 0
     WARN = 1
@@ -37,26 +37,26 @@ class Response(enum.IntEnum):
     DEACTIVATE = 6
 
 
-#: What the responses mean, for people.
+#: Meaning of each response, for the documentation.
 MEANINGS = {
     Response.PASS: 'The command is sent as it is.',
-    Response.WARN: 'The command is sent; diagnostics and log say what is the matter.',
-    Response.SLOW: 'The command is sent at a part of the speed, `safety.slow_speed`; outputs of '
-                   '`kind: other` have no speed, and stay as they are.',
+    Response.WARN: 'The command is sent; diagnostics and log report the fault.',
+    Response.SLOW: 'The command is sent at reduced speed, `safety.slow_speed`; outputs of '
+                   '`kind: other` have no speed and are not changed.',
     Response.HOLD: (
-        'Each output is stopped in its own way (`stop` in the robot description) until what is '
-        'wrong is over; then the policy plans anew.'),
-    Response.RAMP: 'As hold, but velocities are slowed down instead of cut off.',
-    Response.STOP: 'As hold, until somebody calls `~/resume`.',
+        'Each output is stopped as its `stop` in the robot description says, until the fault is '
+        'cleared; then the policy plans anew.'),
+    Response.RAMP: 'As hold, but velocities are ramped down instead of cut off.',
+    Response.STOP: 'As hold, until `~/resume` is called.',
     Response.DEACTIVATE: 'As hold; then the node deactivates itself.',
 }
 
 
 class Reason(enum.Flag):
     """
-    Why a command is not simply what the policy answered; :data:`RULES` says more about each.
+    Why a command differs from the policy's answer; :data:`RULES` explains each reason.
 
-    Recordings hold the numbers, so a new reason comes last.
+    Recordings store the numbers, so new reasons are appended.
     """
 
     NONE = 0
@@ -85,7 +85,7 @@ class Reason(enum.Flag):
 
     @property
     def words(self) -> str:
-        """Return the reasons as words, ``none`` where there is none."""
+        """The reasons as words, ``none`` if there is none."""
         names = [str(member.name) for member in Reason if member.value and member in self]
         return ' '.join(name.lower() for name in names) or 'none'
 
@@ -93,12 +93,12 @@ class Reason(enum.Flag):
 @dataclass(frozen=True)
 class Rule:
     """
-    What is done for a reason.
+    Response to a reason.
 
     :param reason: The reason.
-    :param response: What is done.
-    :param sentence: What is the matter.
-    :param chosen_by: What may choose another response; empty where nothing does.
+    :param response: The default response.
+    :param sentence: Description of the fault.
+    :param chosen_by: Parameter or key that selects another response; empty if there is none.
     """
 
     reason: Reason
@@ -107,45 +107,45 @@ class Rule:
     chosen_by: str = ''
 
 
-#: Reasons that are found in the ROS graph, not in samples: whoever looks tells the controller.
+#: Reasons found in the ROS graph, not in samples; the monitors of the graph report them.
 FROM_GRAPH = Reason.OTHER_PUBLISHER, Reason.SEVERAL_PUBLISHERS
 
 #: Every reason, in order of priority.
 RULES = (
-    Rule(Reason.OPERATOR_STOP, Response.STOP, 'Somebody called `~/stop`.'),
-    Rule(Reason.INTERNAL_ERROR, Response.HOLD, 'Deciding or sending failed; a defect.'),
+    Rule(Reason.OPERATOR_STOP, Response.STOP, '`~/stop` was called.'),
+    Rule(Reason.INTERNAL_ERROR, Response.HOLD,
+         'A decision failed, or its command could not be sent; a defect.'),
     Rule(Reason.OVERDUE, Response.HOLD,
-         'No decision came for several control periods (`safety.overdue`), whatever kept the node '
-         'from deciding, and the watchdog stopped the robot.'),
+         'The node made no decision for several control periods (`safety.overdue`), and the '
+         'watchdog stopped the robot.'),
     Rule(Reason.CLOCK_RESET, Response.HOLD,
-         'The clock was set back since the last tick; how old the samples are is unknown.'),
+         'The clock was set back since the last tick, so the age of the samples is unknown.'),
     Rule(Reason.WAITING, Response.HOLD,
-         'A source, or one of its joints, was never seen since activation, or a history or '
-         'derivative needs more ticks. '
-         'Nothing is sent before there was a first observation.'),
+         'A source, or one of its joints, has not been received since activation, or a history or '
+         'derivative needs more ticks. Nothing is sent before the first observation.'),
     Rule(Reason.STALE, Response.HOLD,
-         'A source, or a joint that comes in messages of its own, is older than its `max_age`, by '
-         'its header stamp or by its arrival, or its stamps are empty.',
+         'A source, or a joint with messages of its own, is older than its `max_age` by header '
+         'stamp or by arrival time, or its stamps are empty.',
          '`when_stale` of the source'),
     Rule(Reason.FUTURE, Response.HOLD,
          'A source is stamped in the future by more than its `max_age`.',
          '`when_stale` of the source'),
     Rule(Reason.UNREADABLE, Response.HOLD,
-         'A message does not hold what the robot description says, or not in one way only: an '
-         'array element is missing, a joint is named twice, an array is longer than its names, a '
-         'quaternion is no rotation, or the header names another frame.'),
+         'A message does not match the robot description or is ambiguous: an array element is '
+         'missing, a joint is named twice, an array is longer than its names, a quaternion is not '
+         'a rotation, or the header names another frame.'),
     Rule(Reason.NOT_FINITE_OBSERVATION, Response.HOLD,
-         'A number of the observation is not finite.'),
-    Rule(Reason.INFERENCE_FAILED, Response.HOLD, 'The policy failed to answer.'),
+         'The observation has a number that is NaN or infinite.'),
+    Rule(Reason.INFERENCE_FAILED, Response.HOLD, 'Inference of the policy failed.'),
     Rule(Reason.NOT_FINITE_ACTION, Response.HOLD,
-         'The policy answered with a number that is not finite.'),
+         'The action has a number that is NaN or infinite.'),
     Rule(Reason.UNMEASURED, Response.HOLD,
-         'Commands have to start from where the robot is, and nobody knows where that is.'),
+         'Commands have to start from the measured position, and there is no position feedback.'),
     Rule(Reason.LATE_INFERENCE, Response.WARN,
          'Inference took longer than `safety.inference_deadline` (off by default).',
          '`safety.late_inference`'),
     Rule(Reason.DISAGREEMENT, Response.PASS,
-         'The candidates that the policy drew disagree by more than `safety.spread_limit`.',
+         'The standard deviation of the candidate chunks is above `safety.spread_limit`.',
          '`safety.spread`'),
     Rule(Reason.OUTSIDE_ENVELOPE, Response.WARN,
          'The observation is outside the range of the training data by more than '
@@ -153,39 +153,39 @@ RULES = (
          '`safety.envelope_far`, or for longer than `safety.envelope_long`.',
          '`safety.envelope`'),
     Rule(Reason.OTHER_PUBLISHER, Response.WARN,
-         'Somebody else publishes on a command topic, whether or not it sends anything.',
+         'Another node has a publisher on a command topic, whether or not it sends anything.',
          '`safety.other_publisher`'),
     Rule(Reason.SEVERAL_PUBLISHERS, Response.WARN,
-         'Several publishers send the same values of a source in turn, so that the observation '
-         'is now of the one and now of the other. Publishers that share the joints of a topic '
-         'are none.', '`safety.several_publishers`'),
+         'Several publishers send the same values of a source, so that the observation alternates '
+         'between them. Publishers of different joints on one topic are allowed.',
+         '`safety.several_publishers`'),
     Rule(Reason.JUMP, Response.WARN,
-         'A value went on faster than `max_rate` of the robot description, or a measured '
-         'position faster than several times its limit of velocity.', '`safety.jump`'),
+         'A value changed faster than `max_rate` of the robot description, or a measured '
+         'position faster than several times its velocity limit.', '`safety.jump`'),
     Rule(Reason.STUCK, Response.WARN,
-         'A value stayed exactly the same for longer than `changes_within` of the robot '
-         'description, though messages come.', '`safety.stuck`'),
+         'A value did not change at all for longer than `changes_within` of the robot '
+         'description, although messages arrive.', '`safety.stuck`'),
     Rule(Reason.CLOCK_SKEW, Response.WARN,
          'The stamps of a source are ahead of their arrival by more than `safety.clock_skew`: '
-         'the clocks differ.'),
+         'the clocks are not synchronised.'),
     Rule(Reason.CLIPPED, Response.WARN,
-         'The action was outside [-1, 1], or its command outside its bounds, and was clipped.'),
+         'The action was outside [-1, 1], or its command outside its limits, and was clipped.'),
     Rule(Reason.LIMITED, Response.WARN,
-         'The command was too fast, too sudden or too near a wall, and was sent as far as '
-         'allowed.'),
+         'The command was beyond its limits of velocity or acceleration, or too fast to brake '
+         'before a position limit, and was reduced.'),
 )
 
-_PRIORITIES = {rule.reason: place for place, rule in enumerate(RULES)}
+_PRIORITIES = {rule.reason: priority for priority, rule in enumerate(RULES)}
 _RESPONSES = {rule.reason: rule.response for rule in RULES}
 
 
 class Finding(NamedTuple):
     """
-    Something that is the matter.
+    A fault that was found.
 
     :param reason: One reason.
-    :param text: The same for people, with names and figures.
-    :param response: What is done about it.
+    :param text: Description, with names and values.
+    :param response: Response to it.
     """
 
     reason: Reason
@@ -198,9 +198,9 @@ def finding(reason: Reason, text: str, chosen: str = '') -> Finding:
     Make a finding.
 
     :param reason: One reason.
-    :param text: The same for people.
-    :param chosen: The response that was chosen, in lower case; ``ignore`` is to pass. Empty for
-        the table's.
+    :param text: Description, with names and values.
+    :param chosen: The configured response, in lower case; ``ignore`` is to pass. Empty for the
+        default of the table.
     """
     if not chosen:
         return Finding(reason, text, _RESPONSES[reason])
@@ -209,23 +209,23 @@ def finding(reason: Reason, text: str, chosen: str = '') -> Finding:
 
 
 def strongest(findings: Sequence[Finding]) -> Response:
-    """Find the strongest response."""
+    """Return the strongest response."""
     return max(found.response for found in findings) if findings else Response.PASS
 
 
 def conclude(findings: Sequence[Finding]) -> tuple[Reason, str, Response]:
     """
-    Bring findings together: all reasons, all texts by priority, and the strongest response.
+    Combine findings: all reasons, all texts by priority, and the strongest response.
 
-    Those that pass are left out: nothing is the matter with what nobody minds.
+    Findings with the response ``pass`` are left out.
     """
-    minded = [found for found in findings if found.response is not Response.PASS]
-    if len(minded) == 1:
-        # The usual case, at a fraction of the time.
-        [found] = minded
+    active = [found for found in findings if found.response is not Response.PASS]
+    if len(active) == 1:
+        # The usual case, several times as fast.
+        [found] = active
         return found.reason, found.text, found.response
     reason, response, texts = Reason.NONE, Response.PASS, []
-    for found in sorted(minded, key=lambda found: _PRIORITIES[found.reason]):
+    for found in sorted(active, key=lambda found: _PRIORITIES[found.reason]):
         reason |= found.reason
         texts.append(found.text)
         response = max(response, found.response)
@@ -233,10 +233,10 @@ def conclude(findings: Sequence[Finding]) -> tuple[Reason, str, Response]:
 
 
 def tables() -> str:
-    """Write both tables for the documentation."""
-    lines = ['| response | what is done |', '| --- | --- |']
+    """Format both tables for the documentation."""
+    lines = ['| response | action |', '| --- | --- |']
     lines += [f'| {each.name.lower()} | {MEANINGS[each]} |' for each in Response]
-    lines += ['', '| reason | what is the matter | response | chosen by |',
+    lines += ['', '| reason | fault | response | chosen by |',
               '| --- | --- | --- | --- |']
     lines += [
         f'| `{str(rule.reason.name).lower()}` | {rule.sentence} | {rule.response.name.lower()} | '

@@ -36,9 +36,9 @@ SPEC = PolicySpec(
 TICK = 50_000_000
 
 
-def test_a_doubt_begins_at_once_and_ends_after_some_calm() -> None:
+def test_a_doubt_begins_at_once_and_ends_after_several_low_values() -> None:
     """A figure that goes up and down around its limit does not flicker."""
-    doubt = Monitor(1.0, calm=3)
+    doubt = Monitor(1.0, release_count=3)
     assert [doubt.judge(figure) for figure in (
         1.0, 1.1, 0.9, 0.9, 0.9, 0.9, 0.7, 0.7, 1.1, 0.8, 0.8, 0.8, 1.0)] == [
             False, *[True] * 10, False, False]
@@ -53,7 +53,7 @@ def test_nan_raises_a_warning() -> None:
 
 def test_the_worst_number_is_named_and_all_are_counted() -> None:
     """Beyond the margin, as a fraction of each number's own range."""
-    envelope = Envelope(FIELDS, 0.125, calm=2)
+    envelope = Envelope(FIELDS, 0.125, release_count=2)
     assert not envelope.judge(np.array([2.25, -1.25, 5], np.float32)), 'on the margin is within it'
     assert envelope.judge(np.array([2.3, 1.5, 5], np.float32)) == (
         'place[1] is 1.5, the training data have -1 to 1; 1 more outside')
@@ -70,7 +70,7 @@ def test_the_worst_number_is_named_and_all_are_counted() -> None:
 
 def test_constant_data_tolerate_rounding() -> None:
     """A number that was constant in the data has no range; a thousandth stands for it."""
-    envelope = Envelope(FIELDS, 0.1, calm=1)
+    envelope = Envelope(FIELDS, 0.1, release_count=1)
     assert not envelope.judge(np.array([1, 0, 5.0004], np.float32))
     assert 'constant[0] is 5.01' in envelope.judge(np.array([1, 0, 5.01], np.float32))
 
