@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Whether a command is a position or a velocity, by everything that a description says of it.
+Kind of a command, position or velocity, inferred from everything the description says about it.
 
-What stops a velocity is a zero, and a zero sent to a position is a place that the robot is driven
-to. What stops a position is its last number, and a velocity that is sent its last number goes on.
-So a description whose unit, message, names and keys do not say together what its ``stop`` takes
-for granted is refused with the question.
+A velocity is stopped by a zero; a zero sent as a position would drive the robot there. A position
+is stopped by repeating its last number; a velocity would continue. So a description is refused,
+with a question, if its unit, message, names and keys together do not confirm the kind that its
+``stop`` assumes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _MESSAGE_WORDS = {
         'effort', 'efforts', 'torque', 'torques', 'force', 'forces', 'wrench', 'current',
         'currents', 'voltage', 'thrust', 'throttle'), _TORQUE),
     **dict.fromkeys(('acceleration', 'accelerations', 'accel', 'jerk'), OTHER)}
-# Words in names that people choose, of topics and action fields.
+# Words in freely chosen names, of topics and action fields.
 _NAME_WORDS = {
     **dict.fromkeys((
         'position', 'positions', 'pos', 'pose', 'poses', 'angle', 'angles', 'orientation',
@@ -56,17 +56,17 @@ _WORD = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+')
 
 
 @dataclass(frozen=True)
-class Said:
+class KindEvidence:
     """
-    What a description says of one field of a command.
+    Evidence for the kind of one field of a command.
 
     :param unit: Its unit.
     :param type: The message type.
     :param paths: Message fields that its numbers go to.
     :param topic: The topic's name.
     :param action: The action field's name.
-    :param places: Keys that are about where the robot is: ``measured``, ``limits.position``.
-    :param kind: What the key ``kind`` says, or empty.
+    :param keys: Keys that only positions have: ``measured``, ``limits.position``.
+    :param kind: Value of the key ``kind``, or empty.
     """
 
     unit: str
@@ -74,11 +74,11 @@ class Said:
     paths: tuple[str, ...]
     topic: str
     action: str
-    places: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     kind: str = ''
 
     def by_message(self) -> dict[str, str]:
-        """Tell what message fields and type say, each kind with what says so."""
+        """Kinds implied by message fields and type, with the evidence for each."""
         found = {}
         name = self.type.rpartition('/')[2]
         for path in self.paths:
@@ -89,7 +89,7 @@ class Said:
         return found
 
     def by_unit(self) -> dict[str, str]:
-        """Tell what the unit says."""
+        """Kind implied by the unit."""
         unit = read_unit(self.unit)
         kind = (
             POSITION if unit.is_position else VELOCITY if unit.is_rate
@@ -97,7 +97,7 @@ class Said:
         return {kind: f'the unit {self.unit!r}'} if kind else {}
 
     def by_name(self) -> dict[str, str]:
-        """Tell what names say."""
+        """Kinds implied by the names."""
         found = {}
         for what, name in (('topic', self.topic), ('action', self.action)):
             kinds = set(_known(name, _NAME_WORDS))
@@ -107,19 +107,19 @@ class Said:
         return found
 
 
-def stop_fault(said: Said, stop: str, stops: str) -> str:
+def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
     """
-    Say why a stop does not fit a command, or what it takes for granted; empty where it fits.
+    Explain why a stop does not fit a command, or what it assumes; empty if it fits.
 
-    :param said: What the description says of the command.
+    :param evidence: Evidence in the description.
     :param stop: Its stop, for messages.
-    :param stops: What such a stop stops, one of :data:`KINDS`.
+    :param stops: Kind that this stop is for, one of :data:`KINDS`.
     """
-    message, unit = said.by_message(), said.by_unit()
+    message, unit = evidence.by_message(), evidence.by_unit()
     if stops == VELOCITY:
-        return _zero_fault(said, stop, message, unit)
+        return _zero_fault(evidence, stop, message, unit)
     goes_on = _listed(VELOCITY, message, unit)
-    if not goes_on or (stops == OTHER and said.kind == OTHER):
+    if not goes_on or (stops == OTHER and evidence.kind == OTHER):
         return ''
     if stops == POSITION:
         return (
@@ -132,52 +132,53 @@ def stop_fault(said: Said, stop: str, stops: str) -> str:
 
 
 def _zero_fault(
-        said: Said, stop: str, message: dict[str, str], unit: dict[str, str]) -> str:
-    """Say why a zero may not stop a command."""
-    names = said.by_name()
-    place = f'found stop: {stop}, which sends 0, for what is a position by '
+        evidence: KindEvidence, stop: str, message: dict[str, str], unit: dict[str, str]) -> str:
+    """Explain why a zero may not stop a command."""
+    names = evidence.by_name()
+    found = f'found stop: {stop}, which sends 0, for what is a position by '
     to_zero = ': the robot would be driven to 0'
     remedy = (
         'Use stop: hold, with measured and limits.velocity, or stop: keep for what stays as it '
         'was, such as a gripper')
     if POSITION in message:
-        return f'{place}{message[POSITION]}{to_zero}. {remedy}'
+        return f'{found}{message[POSITION]}{to_zero}. {remedy}'
     is_velocity = _listed(VELOCITY, message, unit) or _listed(_TORQUE, message, unit)
     question = (
         f'found stop: {stop}, which sends 0. Is this a velocity, or a position, which would be '
         'driven to 0? ')
     if POSITION in unit:
         if VELOCITY not in message:
-            return f'{place}{unit[POSITION]}{to_zero}. {remedy}'
-        return '' if said.kind == VELOCITY else (
+            return f'{found}{unit[POSITION]}{to_zero}. {remedy}'
+        return '' if evidence.kind == VELOCITY else (
             f'{question}It is a velocity by {message[VELOCITY]}, and a position by '
             f'{unit[POSITION]}. If it is a velocity, add kind: velocity')
-    if said.places and not is_velocity:
+    if evidence.keys and not is_velocity:
         return (
-            f'{place}{" and ".join(said.places)}, in the unit {said.unit!r}{to_zero}. {remedy}')
-    if POSITION in names and not (is_velocity and said.kind == VELOCITY):
-        return f'{place}{names[POSITION]}{to_zero}. {remedy}' if not is_velocity else (
+            f'{found}{" and ".join(evidence.keys)}, in the unit {evidence.unit!r}{to_zero}. '
+            f'{remedy}')
+    if POSITION in names and not (is_velocity and evidence.kind == VELOCITY):
+        return f'{found}{names[POSITION]}{to_zero}. {remedy}' if not is_velocity else (
             f'{question}It is a velocity by {is_velocity}, and a position by {names[POSITION]}. '
             'If it is a velocity, add kind: velocity')
-    if is_velocity or said.kind == VELOCITY:
+    if is_velocity or evidence.kind == VELOCITY:
         return ''
     return (
-        f'{question}Neither the unit {said.unit!r} nor the message says so. For a velocity, give '
-        f'its unit, or add kind: velocity. For a position, {remedy[0].lower()}{remedy[1:]}')
+        f'{question}Neither the unit {evidence.unit!r} nor the message says so. For a velocity, '
+        f'give its unit, or add kind: velocity. For a position, {remedy[0].lower()}{remedy[1:]}')
 
 
 def _listed(kind: str, *found: dict[str, str]) -> str:
-    """Say what says that something is of a kind; empty where nothing does."""
+    """List the evidence for a kind; empty if there is none."""
     return ' and '.join(each[kind] for each in found if kind in each)
 
 
 def _last(text: str, words: dict[str, str]) -> str:
-    """Find the kind of the last word that is known."""
+    """Return the kind of the last known word."""
     return next(reversed([*_known(text, words)]), '')
 
 
 def _known(text: str, words: dict[str, str]) -> Iterator[str]:
-    """List the kinds of all words that are known."""
+    """Iterate over the kinds of all known words."""
     for word in _WORD.findall(text[:1000]):
         if kind := words.get(word.lower()):
             yield kind

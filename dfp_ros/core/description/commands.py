@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The topics that commands go to, as a robot description puts actions into them."""
+"""Command topics of a robot description, and the mapping of actions to their message fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import enum
 from types import MappingProxyType
 
-from dfp_ros.core.description.command_kind import KINDS, Said, stop_fault, VELOCITY
+from dfp_ros.core.description.command_kind import KindEvidence, KINDS, stop_fault, VELOCITY
 from dfp_ros.core.description.limit_check import amount_fault
 from dfp_ros.core.description.limits import FieldLimits, read_field_limits
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
@@ -31,7 +31,7 @@ from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.core.units import ANGLE, LENGTH, read_unit
 
 POINT, CHUNK = 'point', 'chunk'
-# Seconds after which a robot is to be at a trajectory's first point.
+# Largest time from start of a trajectory's first point, in s.
 MOST_AHEAD = 60.0
 TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 #: Messages whose arrays are in the order of a list of joint names.
@@ -40,7 +40,7 @@ JOINT_NAMES = MappingProxyType({
 
 
 class Stop(enum.Enum):
-    """What stops an output; its kind follows from it."""
+    """How an output is stopped; its kind follows from it."""
 
     #: A velocity: zero at once.
     ZERO = 'zero'
@@ -48,28 +48,28 @@ class Stop(enum.Enum):
     RAMP = 'ramp'
     #: A position: come to rest as fast as the acceleration allows, and stay there.
     HOLD = 'hold'
-    #: Anything else, such as a gripper: go on with what was sent last.
+    #: Anything else, such as a gripper: repeat the last command.
     KEEP = 'keep'
 
     @property
     def kind(self) -> str:
-        """Tell what an output is that is stopped like this."""
+        """Kind of the outputs that are stopped like this."""
         return {Stop.HOLD: 'position', Stop.KEEP: 'other'}.get(self, 'velocity')
 
 
 @dataclass(frozen=True)
 class CommandEntry:
     """
-    Where a field of the action goes in a command message, as ``value * scale + offset``.
+    Mapping of a field of the action to a command message, as ``value * scale + offset``.
 
     :param action: The action field's name, as in the policy's specification.
     :param unit: Its unit, as in the policy's specification.
     :param path: Message field, dotted, for example ``twist.linear``.
-    :param components: Members of that message field, one a number of the action, or empty.
-    :param indices: Elements of that array, one a number of the action, or empty.
+    :param components: Members of that message field, one for each number of the action, or empty.
+    :param indices: Elements of that array, one for each number of the action, or empty.
     :param where: File, line and key, for messages.
-    :param limit: What an action of 1 commands, one a number; empty where the description leaves
-        that to the policy. Recordings without a policy need it.
+    :param limit: Command for an action of 1, one for each number; empty if the policy file has it.
+        Recordings without a policy need it.
     :param joints: Joints that its numbers are for, or empty.
     :param rotation: What the numbers of a rotation are, a name of
         :data:`dfp_ros.core.rotations.COMMAND_ENCODINGS`, or empty.
@@ -106,7 +106,7 @@ class CommandEntry:
 
     @property
     def urdf_joints(self) -> tuple[str, ...]:
-        """Joints that its numbers are for, as far as the description says."""
+        """Joints that its numbers are for, if the description names them."""
         reading = None if self.measured is None else self.measured.reading
         return self.joints or (() if reading is None else reading.joints)
 
@@ -114,20 +114,20 @@ class CommandEntry:
 @dataclass(frozen=True)
 class CommandTopic:
     """
-    A topic that commands go to.
+    A command topic.
 
-    :param name: What the description calls it.
+    :param name: Its name in the description.
     :param topic: Topic name, relative unless it starts with a slash.
     :param type: Message type, for example ``geometry_msgs/msg/TwistStamped``.
     :param frame_id: Frame of the command (REP-103), empty for a message without one.
-    :param stop: What stops the robot there.
-    :param entries: What goes where in the message.
+    :param stop: How its outputs are stopped.
+    :param entries: Action fields and the message fields that they go to.
     :param where: File, line and key, for messages.
-    :param fixed: What else is in the message, by path.
+    :param fixed: Constant message fields, by path.
     :param trajectory: Of a trajectory: :data:`POINT`, the next command only, or :data:`CHUNK`,
-        with those that the policy has planned after it.
-    :param time_from_start: When the robot is to be at a trajectory's first point, in s; None for
-        one control period of the policy.
+        with the planned commands after it.
+    :param time_from_start: Time from start of a trajectory's first point, in s; None for one
+        control period of the policy.
     :param is_stamped: Whether the header gets the time; else it stays zero, which means now.
     """
 
@@ -144,7 +144,7 @@ class CommandTopic:
     is_stamped: bool = True
 
     def stop_of(self, entry: CommandEntry) -> Stop:
-        """Tell what stops one of its fields."""
+        """How one of its fields is stopped."""
         return entry.stop or self.stop
 
 
@@ -152,10 +152,10 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
     """
     Read one command topic.
 
-    :param name: What the description calls it.
+    :param name: Its name in the description.
     :param section: Its keys.
-    :param sources: Names of the sources that there are.
-    :raises DescriptionError: At the first thing that is wrong.
+    :param sources: Names of all sources.
+    :raises DescriptionError: At the first error.
     """
     keys = section.mapping(('topic', 'type', 'stop', 'fields'), (
         'kind', 'frame_id', 'fixed', 'trajectory', 'time_from_start', 'stamp'))
@@ -168,14 +168,15 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
     for item in keys['fields'].items():
         own, own_kind = _read_stop(item.entries(), stop, kind)
         entries.append(entry := _read_entry(item, own, sources))
-        if fault := stop_fault(_said(entry, topic, message, own_kind), own.value, own.kind):
+        evidence = _kind_evidence(entry, topic, message, own_kind)
+        if fault := stop_fault(evidence, own.value, own.kind):
             raise item.error(fault)
         _require_standstill(item, entry, own, message)
     fixed = {
         path: value.scalar() for path, value in keys['fixed'].entries().items()
     } if 'fixed' in keys else {}
     for path, value in fixed.items():
-        said = Said('', message, (path,), '', '')
+        said = KindEvidence('', message, (path,), '', '')
         if value and isinstance(value, int | float) and VELOCITY in said.by_message():
             raise keys['fixed'].error(
                 f'found {value} for {path!r}, a velocity that no stop would end; only 0 can be '
@@ -194,11 +195,11 @@ def _read_stop(
         keys: Mapping[str, Section], stop: Stop | None = None, kind: str = '',
 ) -> tuple[Stop, str]:
     """
-    Read what stops a topic or a field, and what is said of its kind.
+    Read how a topic or a field is stopped, and its declared kind.
 
     :param keys: The topic's keys, or the field's.
-    :param stop: What stops the topic, for a field without its own.
-    :param kind: What the topic says of its kind, likewise.
+    :param stop: The topic's stop, for a field without its own.
+    :param kind: The topic's kind, likewise.
     """
     if stop is None or 'stop' in keys:
         stop, kind = Stop(keys['stop'].choice([member.value for member in Stop])), ''
@@ -212,29 +213,29 @@ def _read_stop(
     return stop, kind
 
 
-def _said(entry: CommandEntry, topic: str, message: str, kind: str) -> Said:
-    """Collect what is said of a field, for what its kind follows from."""
+def _kind_evidence(entry: CommandEntry, topic: str, message: str, kind: str) -> KindEvidence:
+    """Collect the evidence for a field's kind."""
     paths = tuple(f'{entry.path}.{name}' for name in entry.components) or (entry.path,)
-    places = (
+    keys = (
         ('measured', entry.measured), ('limits.position', entry.limits.position),
         ('rotation', entry.rotation or None))
-    return Said(
+    return KindEvidence(
         entry.unit, message, paths, topic, entry.action,
-        tuple(key for key, value in places if value is not None), kind)
+        tuple(key for key, value in keys if value is not None), kind)
 
 
 def _require_standstill(
         section: Section, entry: CommandEntry, stop: Stop, message: str) -> None:
-    """See that a zero action is a zero in a message of velocities."""
+    """Require that a zero action is a zero velocity in the message."""
     if stop.kind == VELOCITY and any(entry.offset) and (
-            VELOCITY in _said(entry, '', message, '').by_message()):
+            VELOCITY in _kind_evidence(entry, '', message, '').by_message()):
         raise section.error(
             f'found offset {all_shown(entry.offset)} with stop: {stop.value}: the robot would be '
             'stopped with that velocity; leave the offset out')
 
 
 def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> CommandEntry:
-    """Read where one field of the action goes."""
+    """Read the mapping of one field of the action."""
     keys = section.mapping(('action', 'unit', 'path'), (
         'components', 'indices', 'joints', 'rotation', 'scale', 'offset', 'limit', 'limits',
         'measured', 'relative', 'stop', 'kind'))
@@ -273,12 +274,12 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
 
 
 def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
-    """See that what stops a field can stop it, and that its limits can be kept."""
+    """Require that a field can be stopped as declared, and that its limits can be enforced."""
     limits = entry.limits
     needed: list[tuple[str, bool, str]] = []
     if stop.kind == 'position':
         needed = [
-            ('measured', entry.measured is not None, 'positions start from where the robot is'),
+            ('measured', entry.measured is not None, 'positions start from the measured position'),
             ('limits.velocity', limits.velocity is not None, 'positions would jump')]
     elif stop.kind == 'velocity' and limits.position is not None:
         why = 'a velocity is kept within positions by braking in time'

@@ -25,11 +25,11 @@ _STEP = re.compile(r'([A-Za-z]\w*)((?:\[\d+\])*)')
 
 def parse_path(path: str) -> tuple[str | int, ...]:
     """
-    Take a path apart.
+    Split a path.
 
     :param path: For example ``poses[2].position``.
     :return: Names of fields and indices of arrays, for example ``('poses', 2, 'position')``.
-    :raises ValueError: Where it is no path.
+    :raises ValueError: If it is not a path.
     """
     steps: list[str | int] = []
     for part in path.split('.'):
@@ -48,7 +48,7 @@ def path_getter(path: str) -> Callable[[Any], Any]:
     Make a function that follows a path through a message.
 
     :param path: As for :func:`parse_path`.
-    :return: Takes a message and returns what is there; None where an array is too short.
+    :return: Takes a message and returns the value of the field; None if an array is too short.
     """
     if '[' not in path:
         return attrgetter(path)

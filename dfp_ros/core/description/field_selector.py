@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Numbers of one source: which they are, and how they are found in its samples."""
+"""Field selector: the numbers of one source that a description asks for."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from dataclasses import dataclass
 from dfp_ros.core.description.field_path import parse_path
 from dfp_ros.core.description.yaml_section import Section
 
-#: Keys that say which numbers of a message field are meant, one of them at most.
+#: Keys that select numbers of a message field; at most one of them is allowed.
 PICKS = ('components', 'joints', 'indices')
 KEYS = (*PICKS, 'names')
 QUATERNION = ('w', 'x', 'y', 'z')
 
-# Names among which the nearest one is looked for.
+# Names searched for the nearest one.
 _FEW = 20
 
 
 @dataclass(frozen=True)
 class FieldSelector:
     """
-    Numbers of one source.
+    Selection of numbers of one source.
 
     :param source: Name of the source.
     :param path: Message field, dotted, for example ``pose.position`` or ``poses[2].position``.
-    :param components: Members of that message field in the order wanted, or empty.
-    :param joints: Joint names in the order wanted, or empty.
-    :param indices: Elements of that array in the order wanted, or empty.
+    :param components: Members of that message field in the required order, or empty.
+    :param joints: Joint names in the required order, or empty.
+    :param indices: Elements of that array in the required order, or empty.
     :param where: File, line and key, for messages.
     :param names: Message field with the names of the joints.
     """
@@ -54,31 +54,31 @@ class FieldSelector:
 
     @property
     def size(self) -> int:
-        """How many numbers they are."""
+        """Count of the numbers."""
         return max(1, len(self.components), len(self.joints), len(self.indices))
 
     @property
     def leaves(self) -> tuple[str, ...]:
-        """Message fields that are read, down to numbers, arrays and lists of names."""
+        """Message fields that are read: numbers, arrays and lists of names."""
         if self.components:
             return tuple(f'{self.path}.{component}' for component in self.components)
         return (self.names, self.path) if self.joints else (self.path,)
 
     @property
     def is_quaternion(self) -> bool:
-        """Whether what is read is a rotation, which must have length 1."""
+        """Whether the numbers are a quaternion, which must have length 1."""
         return sorted(self.components) == sorted(QUATERNION)
 
 
 def read_reading(
         keys: Mapping[str, Section], section: Section, sources: Iterable[str]) -> FieldSelector:
     """
-    Read which numbers are meant.
+    Read a field selector.
 
     :param keys: Keys ``source`` and ``path``, and those of :data:`KEYS` that are there.
-    :param section: What the keys belong to.
-    :param sources: Names of the sources that there are.
-    :raises DescriptionError: At the first thing that is wrong.
+    :param section: Section that the keys belong to.
+    :param sources: Names of all sources.
+    :raises DescriptionError: At the first error.
     """
     section.at_most_one(keys, PICKS)
     if 'names' in keys and 'joints' not in keys:
@@ -95,7 +95,7 @@ def read_path(section: Section) -> str:
     """
     Read the path of a message field.
 
-    :raises DescriptionError: Where it is none.
+    :raises DescriptionError: If it is not a path.
     """
     path = section.text()
     try:

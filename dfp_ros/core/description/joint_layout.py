@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which numbers of which joints are read of a source, whatever message they come in."""
+"""Joint layout of a source: the joints and message fields that are read."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from collections.abc import Iterable
 
 from dfp_ros.core.description.field_selector import FieldSelector
 
-# Ways in which slots are missing whose words are kept.
+# Combinations of missing slots whose descriptions are cached.
 _REMEMBERED = 64
 
 
 class JointLayout:
     """
-    The joints that are read of one source.
+    The joints that are read from one source.
 
-    A slot is a number of one joint, such as the velocity of ``elbow``. Each has a time of its own:
-    an arm and its gripper may publish on one topic, each its own joints.
+    A slot is one number of one joint, such as the velocity of ``elbow``. Each has its own time: an
+    arm and its gripper may publish their joints on one topic.
 
     :param names: Message field with the names of the joints.
     :param slots: Message field and joint of each number that is read.
@@ -54,9 +54,9 @@ class JointLayout:
 
     def missing(self, slots: tuple[int, ...]) -> tuple[str, ...]:
         """
-        Name what is missing: a joint where all of it is, else what of it.
+        Name missing slots: the joint if all of its slots are missing, else its message fields.
 
-        :param slots: For each slot, -1 where it is missing.
+        :param slots: For each slot, -1 if it is missing.
         """
         if min(slots) >= 0:
             return ()
@@ -80,11 +80,11 @@ class JointLayout:
 
 def joint_layout(readings: Iterable[FieldSelector]) -> JointLayout | None:
     """
-    Find out what joints are read of a source.
+    Collect the joints that are read from a source.
 
-    :param readings: Everything that is read of it.
-    :return: None where none are; or where a message field is read by joints and in another way
-        too, or names are in several fields, so that only a message as a whole makes sense.
+    :param readings: All field selectors of the source.
+    :return: None if there are none, or if only whole messages are consistent: a message field is
+        also read in another way than by joints, or names are in several fields.
     """
     readings = tuple(readings)
     by_joint = [reading for reading in readings if reading.joints]

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The one check that every limit passes, wherever it comes from.
+Validation of limits, the same for every origin.
 
-Description, URDF, training data and what they intersect to are checked by the same functions,
-because a limit that is wrong moves a robot: a range without width is a place that it is driven
-to, and a negative speed drives it away from where it was asked to go.
+Limits of the description, the URDF and the training data, and their intersection, are checked by
+the same functions, because a wrong limit moves the robot: an empty range is a position that it is
+driven to, and a negative speed reverses its motion.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from dfp_ros.core.arrays import UNBOUNDED
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.units import ANGLE, LENGTH, Unit
 
-#: Share of a range that has to be left of it where it meets another.
+#: Fraction of a range that has to remain in its intersection with another.
 LEAST_SHARE = 0.01
-# Speeds and accelerations below this are no motion within a day, in any unit.
+# Smallest speed and acceleration: slower motion would not be visible within a day, in any unit.
 _SLOWEST = 1e-6
 _NONE = 'a number that large is usually meant as "no limit", which is none'
 
@@ -38,21 +38,21 @@ _NONE = 'a number that large is usually meant as "no limit", which is none'
 @dataclass(frozen=True)
 class Reach:
     """
-    How large the limits of one kind of output can be.
+    Plausible size of the limits of one kind of output.
 
-    :param place: Largest position, in rad or m.
+    :param position: Largest position, in rad or m.
     :param speed: Largest speed, in rad or m a second.
     :param width: Smallest width of a range.
-    :param hint: What larger numbers usually are.
+    :param hint: Likely cause of larger numbers.
     """
 
-    place: float
+    position: float
     speed: float
     width: float
     hint: str = ''
 
     def explain(self, value: float, most: float) -> str:
-        """Say what a number that is too large probably is."""
+        """Name the likely cause of a number that is too large."""
         return _NONE if not self.hint or abs(value) > 1000 * most else self.hint
 
 
@@ -61,40 +61,40 @@ class Reach:
 _TURNING = Reach(8 * math.pi, 50.0, 1e-3, 'rad is expected, and this looks like degrees')
 _WHEEL = Reach(UNBOUNDED, 1e4, 1e-3, 'rad is expected, and this looks like degrees')
 _SLIDING = Reach(100.0, 20.0, 1e-5, 'm is expected, and this looks like millimetres')
-# A place on a map may be far from its origin.
-_PLACE = Reach(1e7, 1e3, 1e-5, 'm is expected, and this looks like millimetres')
+# A position in a map frame may be far from its origin.
+_FRAME_POSITION = Reach(1e7, 1e3, 1e-5, 'm is expected, and this looks like millimetres')
 _ANY = Reach(UNBOUNDED, UNBOUNDED, 0.0)
 
 
 def reach_of_joint(kind: str) -> Reach:
-    """Find how large the limits of a joint of a URDF can be, by its type."""
+    """Return the plausible limits of a joint of a URDF, by its type."""
     return {'revolute': _TURNING, 'continuous': _WHEEL, 'prismatic': _SLIDING}.get(kind, _ANY)
 
 
 def reach_of_unit(unit: Unit) -> Reach:
     """
-    Find how large the limits of an output can be.
+    Return the plausible limits of an output.
 
     :param unit: The unit of the action: of a position, or of a velocity.
     """
     if unit.measures == ANGLE:
         known = _WHEEL if unit.is_rate else _TURNING
     elif unit.measures == LENGTH:
-        known = _PLACE
+        known = _FRAME_POSITION
     else:
         return _ANY
     return Reach(
-        known.place / unit.size, known.speed / unit.size, known.width / unit.size,
+        known.position / unit.size, known.speed / unit.size, known.width / unit.size,
         known.hint if unit.size == 1 else '')
 
 
 def range_fault(low: float, high: float, reach: Reach = _ANY) -> str:
     """
-    Say what is wrong with a lowest and a highest position; empty where nothing is.
+    Describe the fault of a range of positions; empty if it is valid.
 
-    :param low: The lowest.
-    :param high: The highest.
-    :param reach: How large they can be.
+    :param low: The lowest position.
+    :param high: The highest position.
+    :param reach: Their plausible size.
     """
     for name, value in (('low', low), ('high', high)):
         if math.isnan(value):
@@ -102,13 +102,13 @@ def range_fault(low: float, high: float, reach: Reach = _ANY) -> str:
     if low >= high:
         return (
             f'found low {shown(low)}, expected less than high, {shown(high)}'
-            + ('; a range without width is a place that the robot would be driven to'
+            + ('; an empty range is a position that the robot would be driven to'
                if low == high else ''))
     for name, value in (('low', low), ('high', high)):
-        if not abs(value) <= min(reach.place, UNBOUNDED):
+        if not abs(value) <= min(reach.position, UNBOUNDED):
             return (
-                f'found {name} {shown(value)}, expected at most {reach.place:.4g} either way; '
-                + reach.explain(value, reach.place))
+                f'found {name} {shown(value)}, expected at most {reach.position:.4g} either way; '
+                + reach.explain(value, reach.position))
     if high - low < reach.width:
         return (
             f'found {shown(low)} to {shown(high)}, expected a range that is at least '
@@ -118,10 +118,10 @@ def range_fault(low: float, high: float, reach: Reach = _ANY) -> str:
 
 def speed_fault(value: float, reach: Reach = _ANY) -> str:
     """
-    Say what is wrong with a largest speed; empty where nothing is.
+    Describe the fault of a speed limit; empty if it is valid.
 
     :param value: The speed.
-    :param reach: How large it can be.
+    :param reach: Its plausible size.
     """
     if fault := amount_fault(value):
         return fault
@@ -132,7 +132,7 @@ def speed_fault(value: float, reach: Reach = _ANY) -> str:
 
 
 def amount_fault(value: float) -> str:
-    """Say what is wrong with a largest speed or acceleration; empty where nothing is."""
+    """Describe the fault of a limit of speed or acceleration; empty if it is valid."""
     if math.isnan(value):
         return f'found {value}, expected a number'
     if value <= 0:
@@ -148,16 +148,16 @@ def amount_fault(value: float) -> str:
 def overlap_fault(
         low: float, high: float, sources: tuple[tuple[str, float, float], ...]) -> str:
     """
-    Say what is wrong with what ranges have in common; empty where nothing is.
+    Describe the fault of an intersection of ranges; empty if it is valid.
 
-    :param low: The lowest that all allow.
-    :param high: The highest that all allow.
-    :param sources: Each range, with where it is from.
+    :param low: Lower end of the intersection.
+    :param high: Upper end of the intersection.
+    :param sources: Origin and ends of each range.
     """
     widths = [
         (upper - lower, name) for name, lower, upper in sources
         if math.isfinite(lower) and math.isfinite(upper)]
-    # One that is a point by itself was meant so: the policy never moves it.
+    # A range that is a single point by itself is intended: the policy never moves that output.
     if any(width == 0 for width, _ in widths) and low == high:
         return ''
     narrowest = min((width for width, _ in widths), default=math.inf)

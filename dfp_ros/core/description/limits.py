@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The limits of a command field, as a robot description gives them."""
+"""Limits of a command field in a robot description."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Numbers = tuple[float, ...]
 @dataclass(frozen=True)
 class FieldLimits:
     """
-    What a field of a command is kept within, in the unit of the action's field.
+    Limits of a command field, in the unit of the action's field.
 
-    Each is None where nothing is said, and :data:`URDF` where the robot's URDF says it.
+    Each is None if not given, and :data:`URDF` if it is taken from the robot's URDF.
 
-    :param position: Lowest and highest position, one a number each.
-    :param velocity: Largest speed, one a number.
-    :param acceleration: Largest change of speed a second, one a number.
+    :param position: Lowest and highest position, for each number.
+    :param velocity: Largest speed, for each number.
+    :param acceleration: Largest acceleration, for each number.
     :param where: File, line and key, for messages.
     """
 
@@ -51,7 +51,7 @@ class FieldLimits:
 
     @property
     def needs_urdf(self) -> bool:
-        """Whether a URDF has to be read."""
+        """Whether a URDF is needed."""
         return URDF in (self.position, self.velocity)
 
 
@@ -60,9 +60,9 @@ def read_field_limits(section: Section, size: int, unit: str = '') -> FieldLimit
     Read the limits of one field.
 
     :param section: Its keys.
-    :param size: How many numbers the field has.
+    :param size: Count of the field's numbers.
     :param unit: The unit of the action's field.
-    :raises DescriptionError: At the first thing that is wrong.
+    :raises DescriptionError: At the first error.
     """
     keys = section.mapping((), ('position', 'velocity', 'acceleration'))
     reach = reach_of_unit(read_unit(unit))
@@ -95,7 +95,7 @@ def _read_range(section: Section, size: int, reach: Reach) -> tuple[Numbers, Num
 
 
 def _read_amounts(section: Section, size: int, reach: Reach | None = None) -> Numbers:
-    """Read largest speeds, or accelerations where nothing is known of how large they can be."""
+    """Read limits of speed, or of acceleration, which has no plausible size."""
     numbers = section.numbers(size)
     for number in numbers:
         if fault := amount_fault(number) if reach is None else speed_fault(number, reach):

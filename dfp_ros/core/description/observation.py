@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The fields of the observation, as a robot description makes them of its sources."""
+"""Fields of the observation in a robot description, and how they are computed from sources."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 WAIT, FILL = 'wait', 'fill'
 _POINT = ('x', 'y', 'z')
 OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip')
-# Ticks that a history goes back.
+# Largest length of a history, in ticks.
 MOST_TICKS = 1000
-# What needs samples of earlier ticks as well.
+# Keys that need samples of earlier ticks.
 EARLIER = ('derivative', 'history', 'at_start', 'max_rate', 'changes_within')
 
 
 @dataclass(frozen=True)
 class Frame:
     """
-    A pose that a point or a rotation is seen from.
+    Reference frame of a point or a rotation.
 
     :param orientation: Its rotation, w x y z.
-    :param position: Its origin, x y z; None where a rotation is seen from it.
+    :param position: Its origin, x y z; None for a rotation, which does not need it.
     """
 
     orientation: FieldSelector
@@ -54,7 +54,7 @@ class Frame:
 @dataclass(frozen=True)
 class ObservationEntry:
     """
-    A field of the observation: ``(what is read + offset) * scale``, clipped.
+    A field of the observation: ``(value + offset) * scale``, clipped.
 
     :param name: The field's name, as in the policy's specification.
     :param unit: The field's unit after scaling, as in the policy's specification.
@@ -70,12 +70,12 @@ class ObservationEntry:
     :param derivative: Whether its change a second is meant.
     :param low: Lower bounds, one a number; empty where it is not clipped.
     :param high: Upper bounds.
-    :param history: At how many ticks it is taken, this one included; the oldest comes first.
+    :param history: Count of the ticks in it, this one included; the oldest comes first.
     :param at_start: While earlier ticks are missing, :data:`WAIT`, or :data:`FILL` with a
         derivative of 0 and with repetitions of the first.
-    :param max_rate: Largest change a second in the field's unit, before derivative and clip, one a
-        number; empty for any.
-    :param changes_within: Seconds within which it changes; 0 where it need not.
+    :param max_rate: Largest rate of change in the field's unit per second, before derivative and
+        clip, one for each number; empty for any.
+    :param changes_within: Seconds within which it has to change; 0 if it need not.
     """
 
     name: str
@@ -98,22 +98,22 @@ class ObservationEntry:
 
     @property
     def width(self) -> int:
-        """How many numbers it has at one tick."""
+        """Count of its numbers at one tick."""
         return len(self.offset)
 
     @property
     def size(self) -> int:
-        """How many numbers it has in the observation."""
+        """Count of its numbers in the observation, with history."""
         return self.width * self.history
 
     @property
     def joints(self) -> tuple[str, ...]:
-        """Joints that its numbers are of, or empty."""
+        """Joints of its numbers, or empty."""
         return () if self.reading is None else self.reading.joints
 
     @property
     def readings(self) -> tuple[FieldSelector, ...]:
-        """Everything that is read for it."""
+        """All of its field selectors."""
         frame = (self.frame.orientation, self.frame.position) if self.frame else ()
         return tuple(
             reading for reading in (self.reading, self.minus, *frame) if reading is not None)
@@ -126,11 +126,11 @@ def read_observation(
     Read one field of the observation.
 
     :param section: Its keys.
-    :param sources: Names of the sources that there are.
-    :param name: Its name, where the keys do not say it. Such a field is computed of the newest
-        samples alone: what needs earlier ones is no key of it.
-    :param unit: Its unit, where the keys do not say it.
-    :raises DescriptionError: At the first thing that is wrong.
+    :param sources: Names of all sources.
+    :param name: Its name, if it is not one of the keys. Such a field is computed from the newest
+        samples only: keys that need earlier ones are refused.
+    :param unit: Its unit, if it is not one of the keys.
+    :raises DescriptionError: At the first error.
     """
     if not name and 'constant' in section.entries():
         keys = section.mapping(('name', 'unit', 'constant'))
@@ -180,7 +180,7 @@ def read_observation(
 
 
 def _read_minus(section: Section, sources: Iterable[str], reading: FieldSelector) -> FieldSelector:
-    """Read what is subtracted; which numbers of it are the same ones, unless it is said."""
+    """Read the subtrahend; by default it selects the same numbers as the minuend."""
     keys = section.mapping(('source', 'path'), KEYS)
     if reading.is_quaternion:
         raise section.error(
@@ -195,7 +195,7 @@ def _read_minus(section: Section, sources: Iterable[str], reading: FieldSelector
 
 
 def _in_full(section: Section, reading: FieldSelector) -> tuple[FieldSelector, tuple[int, ...]]:
-    """Read all components of a point or a rotation, and tell which of them were asked for."""
+    """Select all components of a point or a rotation, and return the order of the wanted ones."""
     whole = QUATERNION if reading.is_quaternion else _POINT
     if not reading.components or not set(reading.components) <= set(whole):
         raise section.error(
@@ -206,9 +206,9 @@ def _in_full(section: Section, reading: FieldSelector) -> tuple[FieldSelector, t
 
 
 def _read_frame(section: Section, sources: Iterable[str], reading: FieldSelector) -> Frame:
-    """Read a pose that something is seen from."""
+    """Read a reference frame."""
     needed = ('source', 'position', 'orientation')
-    # A rotation needs no origin; it may be there, so that fields can share a frame in YAML.
+    # A rotation needs no origin; it is accepted, so that fields can share a frame in YAML.
     keys = section.mapping(*(
         (needed[::2], needed[1:2]) if reading.is_quaternion else (needed,)))
 
@@ -223,7 +223,7 @@ def _read_frame(section: Section, sources: Iterable[str], reading: FieldSelector
 
 
 def _read_rate(section: Section, size: int) -> tuple[float, ...]:
-    """Read the largest change a second, of all numbers or one a number."""
+    """Read the largest rate of change, one for all numbers or one for each."""
     rate = section.numbers(size)
     if min(rate) <= 0:
         raise section.error(f'found {min(rate):g}, expected numbers above 0')
@@ -231,7 +231,7 @@ def _read_rate(section: Section, size: int) -> tuple[float, ...]:
 
 
 def _read_clip(section: Section, size: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Read bounds: the lower and the upper one, for all numbers or one a number."""
+    """Read the lower and the upper bound, one for all numbers or one for each."""
     bounds = section.items()
     if len(bounds) != 2:
         raise section.error(f'found {len(bounds)} bounds, expected the lower and the upper one')

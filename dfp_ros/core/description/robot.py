@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a robot publishes and takes, from its YAML file, as plain data.
+Robot description: sources, observation and commands of a robot, read from its YAML file.
 
-The file names the topics that an observation is made of, what each of its fields is and how it is
-scaled, and the topics that an action goes to. See ``config/ur5e_cube.yaml`` for every key. Which
-message types and message fields exist is for :mod:`dfp_ros.node.messages.introspection` to say.
+The file names the topics of the observation, its fields and their scaling, and the command topics.
+``config/ur5e_cube.yaml`` shows every key. :mod:`dfp_ros.node.messages.introspection` checks that
+message types and message fields exist.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from dfp_ros.core.description.urdf import JointLimits
 from dfp_ros.core.description.yaml_section import read_text, read_yaml
 from dfp_ros.spec import PolicySpec, require_equal_fields, SpecMismatch
 
-#: Numbers that an observation, or an action, has at most.
+#: Largest size of an observation or an action.
 MOST_NUMBERS = 10_000
 
 
 @dataclass(frozen=True)
 class RobotDescription:
     """
-    A robot, as far as a policy is concerned.
+    Interface of a robot to a policy.
 
     :param name: The robot's name.
     :param sources: Sources by name.
     :param observation: Fields of the observation, in order.
     :param commands: Command topics.
-    :param joints: What its joints can do, by name, out of its URDF; None where nobody gave one.
-    :param sha256: Hash of its file, 64 hexadecimal digits; empty where it has none.
+    :param joints: Joint limits by name, from its URDF; None without one.
+    :param sha256: Hash of its file, 64 hexadecimal digits; empty if it has none.
     """
 
     name: str
@@ -62,17 +62,17 @@ class RobotDescription:
 
     @property
     def needs_urdf(self) -> bool:
-        """Whether some limits are those of the URDF."""
+        """Whether some limits are taken from the URDF."""
         return any(
             entry.limits.needs_urdf for topic in self.commands for entry in topic.entries)
 
     @property
     def wants_ahead(self) -> bool:
-        """Whether some topic takes commands after the next."""
+        """Whether some topic takes commands beyond the next one."""
         return any(topic.trajectory == CHUNK for topic in self.commands)
 
     def readings(self, source: str) -> list[FieldSelector]:
-        """List everything that is read of a source, for the observation and for commands."""
+        """List all field selectors of a source, for the observation and for feedback."""
         measured = [
             entry.measured for topic in self.commands for entry in topic.entries
             if entry.measured is not None]
@@ -82,13 +82,13 @@ class RobotDescription:
 
     @property
     def layouts(self) -> dict[str, JointLayout]:
-        """List the joints that are read of each source that is read by joints."""
+        """Joint layouts of the sources that are read by joints."""
         found = {name: joint_layout(self.readings(name)) for name in self.sources}
         return {name: layout for name, layout in found.items() if layout is not None}
 
 
 def count_slots(robot: RobotDescription) -> dict[str, int]:
-    """Count the numbers that are read by joints, of each source that is read so."""
+    """Count the slots of each source that is read by joints."""
     return {name: len(layout.slots) for name, layout in robot.layouts.items()}
 
 
@@ -98,8 +98,8 @@ def load_robot_description(
     Read a robot description.
 
     :param path: YAML file.
-    :param content: What is in it, where that was read before.
-    :raises DescriptionError: At the first thing that is wrong, with file, line, key and remedy.
+    :param content: Its content, if it has been read already.
+    :raises DescriptionError: At the first error, with file, line, key and remedy.
     """
     if content is None:
         content = read_text(path)
@@ -141,23 +141,23 @@ def load_robot_description(
 
 def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:
     """
-    Compare a policy with a robot: names, sizes, order and units of all fields.
+    Require that a policy fits a robot: names, sizes, order and units of all fields.
 
     :raises SpecMismatch: At the first field that differs.
     """
-    whose = f'robot {robot.name!r}'
+    owner = f'robot {robot.name!r}'
     entries = [entry for topic in robot.commands for entry in topic.entries]
     # Action fields find their topic by name, so their order is the policy's.
     order = {member.name: i for i, member in enumerate(spec.action)}
     entries.sort(key=lambda entry: order.get(entry.action, len(order)))
     require_equal_fields(
         spec, [(entry.name, entry.size) for entry in robot.observation],
-        [(entry.action, entry.size) for entry in entries], whose)
+        [(entry.action, entry.size) for entry in entries], owner)
     units = [member.unit for member in spec.observation]
     units += [member.unit for member in spec.action]
-    places = [(entry.name, entry.unit, entry.where) for entry in robot.observation]
-    places += [(entry.action, entry.unit, entry.where) for entry in entries]
-    for trained, (name, unit, where) in zip(units, places, strict=True):
+    fields = [(entry.name, entry.unit, entry.where) for entry in robot.observation]
+    fields += [(entry.action, entry.unit, entry.where) for entry in entries]
+    for trained, (name, unit, where) in zip(units, fields, strict=True):
         if trained != unit:
             raise SpecMismatch(
                 f'{where}: {name} is in {unit!r}, policy {spec.name!r} was trained with '

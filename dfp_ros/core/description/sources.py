@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The topics that observations come from, as a robot description names them."""
+"""Sources of a robot description: the topics that observations are made from."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ BOTH, HEADER, RECEIVE = 'both', 'header', 'receive'
 TRANSIENT_LOCAL = 'transient_local'
 NEWEST, BEFORE_TICK = 'newest', 'before_tick'
 WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
-#: The type that stands for transforms between two frames, and that of their messages.
+#: Type of a source that is a transform between two frames, and type of its messages.
 TF, TF_MESSAGE = 'tf', 'tf2_msgs/msg/TFMessage'
-# Largest age in s that a clock in ns can tell, with room, and messages that wait at most.
+# Largest age in s that fits a clock in ns, with margin, and largest queue depth.
 OLDEST, DEEPEST = 4e9, 10_000
 OPTIONAL = ('qos', 'time', 'sampling', 'when_stale', 'frame_id')
 
@@ -35,13 +35,12 @@ OPTIONAL = ('qos', 'time', 'sampling', 'when_stale', 'frame_id')
 @dataclass(frozen=True)
 class Reception:
     """
-    How messages of a source are asked for; what sensors publish matches the default.
+    Requested QoS of a source; the default matches sensor data.
 
     :param reliability: ``best_effort`` or ``reliable``, which a best-effort publisher never
         matches.
-    :param durability: ``volatile`` or ``transient_local``, which also gets what was published
-        before.
-    :param depth: Messages that wait at most.
+    :param durability: ``volatile`` or ``transient_local``, which also gets earlier messages.
+    :param depth: Queue depth.
     """
 
     reliability: str = 'best_effort'
@@ -49,32 +48,32 @@ class Reception:
     depth: int = 5
 
 
-# Transforms come from many publishers at once; this is what tf2 listens with.
+# Transforms come from many publishers at once; the QoS of the listener of tf2.
 _TF_RECEPTION = Reception('reliable', depth=100)
-#: How transforms that never change are asked for, as they are published once.
+#: QoS of static transforms, which are published once.
 STATIC_RECEPTION = Reception('reliable', 'transient_local', 100)
 
 
 @dataclass(frozen=True)
 class Source:
     """
-    A topic that observations come from.
+    A topic that observations are made from.
 
-    :param name: What the description calls it.
+    :param name: Its name in the description.
     :param topic: Topic name, relative unless it starts with a slash.
     :param type: Message type, for example ``sensor_msgs/msg/JointState``.
     :param max_age: Age in s above which the robot is stopped; infinite for a latched source
         whose value is valid until another one replaces it.
     :param where: File, line and key, for messages.
-    :param qos: How its messages are asked for.
-    :param time: Which clock judges age: :data:`HEADER` the stamp only, :data:`RECEIVE` the
-        arrival only, :data:`BOTH` whichever is older.
-    :param sampling: Which message a tick takes: the :data:`NEWEST`, or the newest that was
-        measured :data:`BEFORE_TICK`.
-    :param when_stale: What happens above the maximum age, one of :data:`WHEN_STALE`.
-    :param frame_id: What the header of its messages has to name as their frame; empty for any.
-    :param parent: Of transforms: the frame that poses are given in; empty for any other type.
-    :param child: Of transforms: the frame whose pose is meant.
+    :param qos: Requested QoS.
+    :param time: Time that the age is computed from: :data:`HEADER` the stamp, :data:`RECEIVE` the
+        arrival, :data:`BOTH` the older of the two.
+    :param sampling: Message that a tick uses: the :data:`NEWEST`, or the newest that was measured
+        :data:`BEFORE_TICK`.
+    :param when_stale: Response above the maximum age, one of :data:`WHEN_STALE`.
+    :param frame_id: Required frame in the header of its messages; empty for any.
+    :param parent: Of transforms: the reference frame of the poses; empty for any other type.
+    :param child: Of transforms: the frame whose pose is read.
     """
 
     name: str
@@ -92,12 +91,12 @@ class Source:
 
     @property
     def is_latched(self) -> bool:
-        """Whether what was published before is asked for, and is valid until it is replaced."""
+        """Whether it gets earlier messages, each of which is valid until it is replaced."""
         return not self.child and self.qos.durability == TRANSIENT_LOCAL
 
     @property
     def static_topic(self) -> str:
-        """Topic of transforms that never change; empty where none are needed."""
+        """Topic of static transforms; empty if none are needed."""
         return f'{self.topic}_static' if self.child else ''
 
 
@@ -105,14 +104,14 @@ def read_source(name: str, section: Section) -> Source:
     """
     Read one source.
 
-    :param name: What the description calls it.
+    :param name: Its name in the description.
     :param section: Its keys.
-    :raises DescriptionError: At the first thing that is wrong.
+    :raises DescriptionError: At the first error.
     """
     is_tf = 'type' in (found := section.entries()) and found['type'].text() == TF
     usual = _TF_RECEPTION if is_tf else Reception()
     qos = _read_reception(found['qos'], usual) if 'qos' in found else usual
-    # What is latched is published once, and valid until it is replaced, unless an age is given.
+    # A latched message is published once, and valid until it is replaced, unless an age is given.
     lasts = not is_tf and qos.durability == TRANSIENT_LOCAL
     needed, optional = (
         (('type', 'parent', 'child', 'max_age'), ('topic', *OPTIONAL)) if is_tf
@@ -138,7 +137,7 @@ def read_source(name: str, section: Section) -> Source:
 
 
 def _read_reception(section: Section, usual: Reception) -> Reception:
-    """Read how messages are asked for; what is not said stays as it is."""
+    """Read the requested QoS; keys that are missing have their defaults."""
     keys = section.mapping((), ('reliability', 'durability', 'depth'))
     return Reception(
         keys['reliability'].choice(('best_effort', 'reliable'))

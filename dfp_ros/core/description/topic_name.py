@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Names of topics, checked where they are written down; rclpy does not say where that is."""
+"""Validation of topic names, with file and line, which errors of rclpy lack."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _LONGEST = 200
 
 def read_topic(section: Section) -> str:
     """
-    Take a value as the name of a topic.
+    Read a value as the name of a topic.
 
     :param section: The value.
     :return: The name, relative unless it starts with a slash.
-    :raises DescriptionError: Where no topic can have it.
+    :raises DescriptionError: If it is not a valid topic name.
     """
     name = section.text()
     if len(name) > _LONGEST:

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a scaffolded description leaves for a person to fill in.
+Placeholders in a scaffolded description that a person has to fill in.
 
-``ros2 run dfp_ros describe`` writes :data:`MARK` wherever the robot's topics do not say what is
-right. Nothing that reads a description takes it for a value.
+``ros2 run dfp_ros describe`` writes :data:`MARK` for every value that does not follow from the
+robot's topics. A description with placeholders is refused.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _MOST_NAMED = 20
 
 def find_unfilled(root: yaml.Node) -> list[tuple[int, str]]:
     """
-    Find every mark in a parsed YAML file.
+    Find all placeholders in a parsed YAML file.
 
-    :param root: Its root; a node that is referred to twice is looked at once.
+    :param root: Its root; a node with several references is visited once.
     :return: Line, counted from 1, and keys of each, for example ``commands.arm.stop``.
     """
     found: list[tuple[int, str]] = []
@@ -56,9 +56,9 @@ def find_unfilled(root: yaml.Node) -> list[tuple[int, str]]:
 
 def explain_unfilled(found: list[tuple[int, str]]) -> str:
     """
-    Say what is still to be filled in, without the file's name.
+    List the placeholders, without the file's name.
 
-    :param found: What :func:`find_unfilled` found; at least one.
+    :param found: Result of :func:`find_unfilled`; at least one.
     """
     (line, key), *others = found
     rest = ', '.join(f'{key} (line {line})' for line, key in others[:_MOST_NAMED])

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The limits of joints, out of a robot's URDF."""
+"""Joint limits from a robot's URDF."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from xml.etree import ElementTree
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import printable
 
-#: Bounds of what is read: larger ones are no URDF of one robot.
+#: Bounds of the input, larger than any URDF of one robot.
 LONGEST, MOST_JOINTS = 8 * 1024 * 1024, 10_000
 _MOVING = ('revolute', 'prismatic', 'continuous')
-# What limits are taken from, and what explains that there are none.
+# Elements that give limits, and elements that explain missing limits.
 _PARTS = ('limit', 'safety_controller', 'mimic')
 _SPACE = ' \t\r\n\ufeff\x00'
 
 
 class UrdfError(ValueError):
-    """A URDF cannot be read, or does not say what is asked of it."""
+    """A URDF cannot be read, or lacks a limit that is needed."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class JointLimits:
     """
     Limits of a joint in a URDF, in rad or m.
 
-    :mod:`dfp_ros.core.description.limit_check` judges them.
+    :mod:`dfp_ros.core.description.limit_check` validates them.
 
     :param low: Lowest position; minus infinity for a joint that turns without end.
     :param high: Highest position; infinity for a joint that turns without end.
-    :param velocity: Largest speed a second; not a number where nothing is said.
-    :param kind: The joint's type; empty where it was not recorded.
-    :param position_fault: Why positions cannot be taken from it; empty where they can.
+    :param velocity: Largest speed; NaN if not given.
+    :param kind: The joint's type; empty if it was not recorded.
+    :param position_fault: Why its position limits cannot be used; empty if they can.
     :param velocity_fault: Likewise for the speed.
     """
 
@@ -59,7 +59,7 @@ class JointLimits:
     velocity_fault: str = ''
 
     def to_record(self) -> dict[str, Any]:
-        """List what it says as JSON has it, which knows no number that is not finite."""
+        """Convert it for JSON, which has no infinite numbers and no NaN."""
         return {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in vars(self).items()}
@@ -67,15 +67,14 @@ class JointLimits:
 
 def read_joint_limits(text: str) -> dict[str, JointLimits]:
     """
-    Read what is said of the limits of all joints.
+    Read the limits of all joints.
 
-    What is wrong with a joint is kept with it, because nobody may ask for it: see
-    :func:`require_joint`. Where a joint has a ``safety_controller``, its soft limits are taken, as
-    far as they are narrower.
+    A fault of a joint is stored with it, and raised by :func:`require_joint` if the joint is used.
+    If a joint has a ``safety_controller``, its soft limits apply if they are narrower.
 
     :param text: The URDF, as ``robot_description`` publishes it.
     :return: Limits by joint name.
-    :raises UrdfError: If the text is no URDF.
+    :raises UrdfError: If the text is not a URDF.
     """
     if len(text) > LONGEST:
         raise UrdfError(
@@ -100,7 +99,7 @@ def read_joint_limits(text: str) -> dict[str, JointLimits]:
 
 def read_recorded_joints(content: Any) -> dict[str, JointLimits]:
     """
-    Read the joints that a node recorded with what it ran.
+    Read the joint limits that a node recorded.
 
     :param content: The part ``joints`` of ``~/policy``: their limits by name.
     :raises UrdfError: If a joint is not written as :class:`JointLimits` is.
@@ -128,13 +127,13 @@ def require_joint(
         limits: Mapping[str, JointLimits], joint: str, where: str,
         wanted: tuple[str, ...] = ()) -> JointLimits:
     """
-    Find one joint.
+    Return the limits of one joint.
 
     :param limits: Limits by joint name.
     :param joint: Its name.
-    :param where: File, line and key, for the message of an error.
-    :param wanted: What is needed of it: ``position``, ``velocity`` or both.
-    :raises UrdfError: If it is not there, or does not have what is wanted.
+    :param where: File, line and key, for messages.
+    :param wanted: Limits that are needed: ``position``, ``velocity`` or both.
+    :raises UrdfError: If the joint or a limit is missing.
     """
     if joint not in limits:
         raise UrdfError(
@@ -151,7 +150,7 @@ def require_joint(
 
 
 class _Joints:
-    """Collects the joints of a URDF; nothing else of it is kept, however large it is."""
+    """Collects the joints of a URDF; all other elements are discarded."""
 
     def __init__(self) -> None:
         """Start outside of everything."""
@@ -162,7 +161,7 @@ class _Joints:
         self._parts: dict[str, dict[str, str]] | None = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Take note of an element."""
+        """Enter an element."""
         self._depth += 1
         space, _, name = tag.rpartition('}')
         if self._depth == 1:
@@ -190,26 +189,26 @@ class _Joints:
         """Leave the document."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
-        """Refuse what entities are defined in, which could grow without end; a URDF has none."""
+        """Refuse a DOCTYPE: its entities could expand without end, and a URDF needs none."""
         raise UrdfError('URDF: found a DOCTYPE, which no URDF needs; remove it')
 
 
 def _without_head(text: str) -> str:
-    """Leave out what may be in front of a document in practice, and its declaration."""
+    """Remove the XML declaration and the characters that may precede it in practice."""
     text = text.strip(_SPACE)
     start = 0
     while text.startswith('<!--', start) and (end := text.find('-->', start)) >= 0:
         start = end + len('-->')
         while text[start:start + 1] and text[start] in _SPACE:
             start += 1
-    # The text is decoded already, so its declared encoding says nothing any more.
+    # The text is decoded already, so its declared encoding does not apply.
     if text.startswith('<?xml', start) and (end := text.find('?>', start)) >= 0:
         return text[end + len('?>'):]
     return text
 
 
 def _read_joint(parts: Mapping[str, Mapping[str, str]]) -> JointLimits:
-    """Read what is said of one joint."""
+    """Read the limits of one joint."""
     kind = parts['joint'].get('type', '')[:100]
     unknown = JointLimits(math.nan, math.nan, math.nan, kind)
     if kind not in _MOVING:
@@ -227,13 +226,13 @@ def _read_joint(parts: Mapping[str, Mapping[str, str]]) -> JointLimits:
 
 def _read_range(
         kind: str, parts: Mapping[str, Mapping[str, str]]) -> tuple[float, float, str]:
-    """Read the range of a joint, soft limits included, and what is wrong with it."""
+    """Read the range of a joint, soft limits included, and its fault."""
     low, high, fault = -math.inf, math.inf, ''
     try:
         if kind != 'continuous':
             if fault := _missing(parts, 'lower', 'upper'):
                 return math.nan, math.nan, fault
-            # Where one of them is missing, the format says 0.
+            # If one of them is missing, the format says 0.
             low, high = (
                 _number(parts['limit'], '<limit>', key, '0') for key in ('lower', 'upper'))
         soft = parts.get('safety_controller', {})
@@ -254,7 +253,7 @@ def _read_range(
 
 
 def _missing(parts: Mapping[str, Mapping[str, str]], *keys: str) -> str:
-    """Say that a joint has none of some attributes, empty where it has one."""
+    """Describe missing attributes of a joint; empty if one of them is present."""
     if any(key in parts.get('limit', {}) for key in keys):
         return ''
     what = f'<limit> with {" or ".join(keys)}' if 'limit' in parts else '<limit>'

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A YAML file read strictly: every value knows its file, line and key, and so do its errors."""
+"""Strict reading of YAML: every value has its file, line and key, for error messages."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ LARGEST, LARGEST_WHOLE, MOST, LONGEST_TEXT = 1e12, 2**64, 100_000, 1000
 
 
 class DescriptionError(ValueError):
-    """A description file is missing, malformed or says what cannot be; names the place."""
+    """A description file is missing, malformed or contradictory; the message has file and line."""
 
 
 class Section:
     """
-    One value of a YAML file, with its place.
+    One value of a YAML file, with its file, line and key.
 
     :param node: The parsed node.
     :param file: File that it was read from.
@@ -48,14 +48,14 @@ class Section:
     """
 
     def __init__(self, node: yaml.Node, file: Path, key: str = '') -> None:
-        """Remember the place."""
+        """Store the location."""
         self._node = node
         self._file = file
         self._key = key
 
     @property
     def where(self) -> str:
-        """Say where this is: file, line, key."""
+        """File, line and key."""
         line = self._node.start_mark.line + 1
         return f'{self._file}:{line}: {self._key}' if self._key else f'{self._file}:{line}'
 
@@ -64,7 +64,7 @@ class Section:
         return DescriptionError(f'{self.where}: {message}')
 
     def entries(self) -> dict[str, Section]:
-        """Take the value as a mapping with keys of any name."""
+        """Read the value as a mapping with keys of any name."""
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f'found {self._kind()}, expected keys with values')
         found: dict[str, Section] = {}
@@ -82,7 +82,7 @@ class Section:
 
     def mapping(self, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Section]:
         """
-        Take the value as a mapping with known keys.
+        Read the value as a mapping with known keys.
 
         :param required: Keys that must be there.
         :param optional: Keys that may be there.
@@ -103,14 +103,14 @@ class Section:
         Refuse keys that contradict each other.
 
         :param keys: What :meth:`mapping` found here.
-        :param exclusive: Keys of which only one may be there.
+        :param exclusive: Keys that exclude each other.
         """
         found = [key for key in exclusive if key in keys]
         if len(found) > 1:
             raise self.error(f'found {" and ".join(found)}, expected at most one of them')
 
     def items(self) -> list[Section]:
-        """Take the value as a list that is not empty."""
+        """Read the value as a list that is not empty."""
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.error(f'found {self._kind()}, expected a list')
         if not self._node.value:
@@ -120,7 +120,7 @@ class Section:
             for i, node in enumerate(self._node.value)]
 
     def text(self) -> str:
-        """Take the value as text."""
+        """Read the value as text."""
         value = self._scalar()
         if not isinstance(value, str) or not value:
             raise self.error(
@@ -135,7 +135,7 @@ class Section:
         return isinstance(self._node, yaml.ScalarNode) and isinstance(self._scalar(), str)
 
     def scalar(self) -> str | bool | int | float:
-        """Take the value as text, as a truth value, or as a finite number."""
+        """Read the value as text, as a truth value, or as a finite number."""
         value = self._scalar()
         if isinstance(value, bool | int):
             return value
@@ -143,14 +143,14 @@ class Section:
             self.text() if isinstance(value, str) else self.number())
 
     def choice(self, known: Iterable[str]) -> str:
-        """Take the value as one of some known words."""
+        """Read the value as one of some known words."""
         value, known = self.text(), list(known)
         if value not in known:
             raise self.error(f'found {value!r}; {nearest(value, known)}')
         return value
 
     def number(self) -> float:
-        """Take the value as a finite number."""
+        """Read the value as a finite number."""
         value = self._scalar()
         if isinstance(value, str):
             raise self.error(
@@ -165,7 +165,7 @@ class Section:
         return float(value)
 
     def positive(self, most: float = LARGEST) -> float:
-        """Take the value as a number above zero that is not too large."""
+        """Read the value as a number above zero that is not too large."""
         value = self.number()
         if value <= 0:
             raise self.error(f'found {shown(value)}, expected a number above 0')
@@ -174,14 +174,14 @@ class Section:
         return value
 
     def truth(self) -> bool:
-        """Take the value as true or false."""
+        """Read the value as true or false."""
         value = self._scalar()
         if not isinstance(value, bool):
             raise self.error(f'found {value!r}, expected true or false')
         return value
 
     def index(self) -> int:
-        """Take the value as an index, counted from 0."""
+        """Read the value as an index, counted from 0."""
         value = self._scalar()
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self.error(f'found {value!r}, expected an index: 0, 1, 2, ...')
@@ -190,7 +190,7 @@ class Section:
         return value
 
     def count(self, least: int = 1, most: int = MOST) -> int:
-        """Take the value as a whole number that is large enough, and not too large."""
+        """Read the value as a whole number within bounds."""
         value = self._scalar()
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise self.error(f'found {value!r}, expected a whole number from {least} on')
@@ -199,15 +199,15 @@ class Section:
         return value
 
     def texts(self) -> tuple[str, ...]:
-        """Take the value as a list of different texts."""
+        """Read the value as a list of different texts."""
         return tuple(self._distinct([(item, item.text()) for item in self.items()]))
 
     def indices(self) -> tuple[int, ...]:
-        """Take the value as a list of different indices."""
+        """Read the value as a list of different indices."""
         return tuple(self._distinct([(item, item.index()) for item in self.items()]))
 
     def numbers(self, size: int | None = None) -> tuple[float, ...]:
-        """Take the value as one number for all, or as a list of ``size`` (any, by default)."""
+        """Read the value as one number for all, or as a list of ``size`` (any, by default)."""
         if isinstance(self._node, yaml.ScalarNode):
             return (self.number(),) * (size or 1)
         values = tuple(item.number() for item in self.items())
@@ -217,7 +217,7 @@ class Section:
         return values
 
     def _distinct(self, values: list[tuple[Section, Any]]) -> list[Any]:
-        """Refuse what is in a list twice."""
+        """Refuse duplicates in a list."""
         seen: set[Any] = set()
         for section, value in values:
             if value in seen:
@@ -245,7 +245,7 @@ class Section:
         return value
 
     def _kind(self) -> str:
-        """Name what is there, for messages."""
+        """Name the kind of the value, for messages."""
         if isinstance(self._node, yaml.MappingNode):
             return 'keys with values'
         return 'a list' if isinstance(self._node, yaml.SequenceNode) else quoted(self._node.value)
@@ -255,7 +255,7 @@ def read_text(path: str | os.PathLike[str]) -> bytes:
     """
     Read a short file.
 
-    :raises DescriptionError: Where it is missing or cannot be read.
+    :raises DescriptionError: If it is missing or cannot be read.
     """
     file = Path(path)
     try:
@@ -272,8 +272,8 @@ def read_yaml(path: str | os.PathLike[str], content: bytes | None = None) -> Sec
     Read a YAML file.
 
     :param path: The file.
-    :param content: What is in it, where that was read before.
-    :raises DescriptionError: Where it is missing, unreadable, not YAML, or empty.
+    :param content: Its content, if it has been read already.
+    :raises DescriptionError: If it is missing, unreadable, not YAML, or empty.
     """
     file = Path(path)
     if content is None:
@@ -281,8 +281,8 @@ def read_yaml(path: str | os.PathLike[str], content: bytes | None = None) -> Sec
     try:
         node = compose_yaml(content.decode())
     except YamlError as error:
-        place = '' if error.line is None else f':{error.line}'
-        raise DescriptionError(f'{file}{place}: {error}') from error
+        line = '' if error.line is None else f':{error.line}'
+        raise DescriptionError(f'{file}{line}: {error}') from error
     except UnicodeDecodeError as error:
         raise DescriptionError(f'{file}: found text that is not YAML: {error}') from error
     if node is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from dfp_ros.core.command.robot_limits import find_positions, make_limits
-from dfp_ros.core.description.command_kind import Said, stop_fault
+from dfp_ros.core.description.command_kind import KindEvidence, stop_fault
 from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.yaml_section import DescriptionError
@@ -32,9 +32,9 @@ POSE, TWIST = 'geometry_msgs/msg/PoseStamped', 'geometry_msgs/msg/TwistStamped'
 
 
 def said(unit: str, kind: str = ARRAY, path: str = 'data', topic: str = 'commands',
-         action: str = 'targets', places: tuple[str, ...] = (), says: str = '') -> Said:
+         action: str = 'targets', keys: tuple[str, ...] = (), says: str = '') -> KindEvidence:
     """Say something of a command that goes by no other name."""
-    return Said(unit, kind, (path,), topic, action, places, says)
+    return KindEvidence(unit, kind, (path,), topic, action, keys, says)
 
 
 @pytest.mark.parametrize('stop', [Stop.ZERO, Stop.RAMP])
@@ -53,8 +53,8 @@ def said(unit: str, kind: str = ARRAY, path: str = 'data', topic: str = 'command
     (said('1', 'control_msgs/msg/GripperCommand', 'position'), "'position'"),
     (said('1', 'control_msgs/msg/JointJog', 'displacements'), "'displacements'"),
     (said('rad', 'ackermann_msgs/msg/AckermannDrive', 'steering_angle'), "'steering_angle'"),
-    (said('1', places=('measured',)), "by measured, in the unit '1'"),
-    (said('1', places=('measured', 'limits.position')), 'by measured and limits.position'),
+    (said('1', keys=('measured',)), "by measured, in the unit '1'"),
+    (said('1', keys=('measured', 'limits.position')), 'by measured and limits.position'),
     (said('1', topic='forward_position_controller/commands'), "'forward_position_controller/c"),
     (said('%', topic='/left/position_controllers'), "the name of the topic '/left/position_c"),
     (said('1', 'std_msgs/msg/Float64', topic='armServoAngle'), "'armServoAngle'"),
@@ -82,19 +82,20 @@ def test_an_ambiguous_kind_must_be_declared(command: Said) -> None:
     fault = stop_fault(command, 'zero', 'velocity')
     assert 'which sends 0. Is this a velocity, or a position, which would be driven to 0?' in fault
     assert 'add kind: velocity' in fault
-    assert not stop_fault(Said(**{**vars(command), 'kind': 'velocity'}), 'zero', 'velocity')
+    declared = KindEvidence(**{**vars(command), 'kind': 'velocity'})
+    assert not stop_fault(declared, 'zero', 'velocity')
 
 
 @pytest.mark.parametrize('command', [
     said('rad/s'), said('m/s'), said('1/s'), said('deg s^-1'), said('rpm'), said('%/s'),
     said('m·s⁻¹'), said('rad per second'), said('1', TWIST, 'twist.linear.x'),
     said('1', 'geometry_msgs/msg/Twist', 'linear.x'), said('1', STATE, 'velocity'),
-    said('rad/s', places=('measured', 'limits.position')), said('N m'), said('A'),
+    said('rad/s', keys=('measured', 'limits.position')), said('N m'), said('A'),
     said('1', STATE, 'effort'), said('rad/s', TRAJECTORY, 'points.velocities'),
     said('m/s', 'ackermann_msgs/msg/AckermannDrive', 'speed'),
     said('1', 'ackermann_msgs/msg/AckermannDrive', 'steering_angle_velocity'),
 ])
-def test_velocities_need_no_more_words(command: Said) -> None:
+def test_velocities_need_no_more_words(command: KindEvidence) -> None:
     """Their unit or their message says it; positions that bound them are no evidence."""
     assert not stop_fault(command, 'zero', 'velocity')
 
@@ -105,7 +106,7 @@ def test_velocities_do_not_go_on(command: Said) -> None:
     """Repeating the last velocity is no stop, except for an explicit ``keep``, as of a fan."""
     assert 'the robot would go on' in stop_fault(command, 'hold', 'position')
     assert 'Is the robot to go on at that velocity' in stop_fault(command, 'keep', 'other')
-    assert not stop_fault(Said(**{**vars(command), 'kind': 'other'}), 'keep', 'other')
+    assert not stop_fault(KindEvidence(**{**vars(command), 'kind': 'other'}), 'keep', 'other')
 
 
 def test_positions_are_held_and_kept() -> None:

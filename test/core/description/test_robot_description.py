@@ -94,7 +94,7 @@ def test_shipped_description_fits_cube_single() -> None:
     ('components: [x, y, z]', 'components: []', 'observation[2].components', 'an empty list'),
     ('  - name: effector_yaw', '  - name: cube_0_yaw', 'observation', "'cube_0_yaw' twice"),
     ('    stop: zero', '    stop: hold', 'commands.effector.fields[0]',
-     "the key 'measured' is missing: positions start from where the robot is"),
+     "the key 'measured' is missing: positions start from the measured position"),
     ('    stop: zero', '    stop: zero\n    kind: position', 'commands.effector.stop',
      "found 'zero', which does not stop an output of kind 'position'; expected hold"),
     ('    stop: zero', '    stop: zeroo', 'commands.effector.stop', "did you mean 'zero'?"),
