@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From where on diagnostics warn, and from where on they call it an error."""
+"""Node parameters: thresholds of warnings and errors in diagnostics."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ from dfp_ros.core.settings.setting import setting
 
 @dataclass(frozen=True)
 class DiagnosticsSettings:
-    """Thresholds of ``/diagnostics``; a figure has to be above them."""
+    """Thresholds of ``/diagnostics``; a value has to be above them."""
 
     period_warn: float = setting(
-        0.5, 'Warn where the p99 of the error of the period is above this share of a tick.',
+        0.5, 'Warning if the p99 of the period error is above this fraction of a tick.',
         bounds=(0.0, 1000.0))
     period_error: float = setting(
-        1.0, 'An error where the p99 of the error of the period is above this share of a tick.',
+        1.0, 'Error if the p99 of the period error is above this fraction of a tick.',
         bounds=(0.0, 1000.0))
     missed_warn: float = setting(
-        0.0, 'Warn where more than this share of the ticks was missed since the last report.',
+        0.0, 'Warning if more than this fraction of ticks was missed since the last report.',
         bounds=(0.0, 1.0))
     missed_error: float = setting(
-        0.1, 'An error where more than this share of the ticks was missed since the last report.',
+        0.1, 'Error if more than this fraction of ticks was missed since the last report.',
         bounds=(0.0, 1.0))
     inference_warn: float = setting(
-        0.8, 'Warn where the p99 of inference is above this share of a tick.',
+        0.8, 'Warning if the p99 of the inference time is above this fraction of a tick.',
         bounds=(0.0, 1000.0))
     inference_error: float = setting(
-        1.0, 'An error where the p99 of inference is above this share of a tick.',
+        1.0, 'Error if the p99 of the inference time is above this fraction of a tick.',
         bounds=(0.0, 1000.0))
     age_warn: float = setting(
-        0.8, 'Warn where a source is older than this share of its max_age.', bounds=(0.0, 1000.0))
+        0.8, 'Warning if a source is older than this fraction of its max_age.',
+        bounds=(0.0, 1000.0))
     age_error: float = setting(
-        1.0, 'An error where a source is older than this share of its max_age.',
+        1.0, 'Error if a source is older than this fraction of its max_age.',
         bounds=(0.0, 1000.0))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a policy's inference runs on, in order of preference."""
+"""Node parameters: execution providers and threads of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from dfp_ros.core.settings.setting import setting, SettingsError
 from dfp_ros.core.text.errors import nearest
 
-#: Operators whose end depends on numbers in the graph, so that they may have none: those of ONNX
-#: with a body that is repeated, and those that ONNX Runtime adds.
+#: Operators with a data-dependent number of iterations, which may never terminate: loops of ONNX,
+#: and those that ONNX Runtime adds.
 UNBOUNDED = frozenset((
     'Loop', 'Scan', 'SequenceMap', 'BeamSearch', 'GreedySearch', 'Sampling', 'WhisperBeamSearch'))
 
-#: Words of the parameter, and what ONNX Runtime calls them.
+#: Values of the parameter, and their names in ONNX Runtime.
 PROVIDERS = {
     'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider',
     'tensorrt': 'TensorrtExecutionProvider', 'openvino': 'OpenVINOExecutionProvider'}
@@ -35,26 +35,26 @@ PROVIDERS = {
 @dataclass(frozen=True)
 class ExecutionSettings:
     """
-    What inference runs on.
+    Execution providers and threads of inference.
 
-    :raises SettingsError: Where a provider has no such name, is named twice, or none is; or where
-        an operator is not one that can run without end.
+    :raises SettingsError: If a provider is unknown or named twice, if none is named, or if an
+        operator is not one that can run without end.
     """
 
     providers: str = setting(
-        'cpu', 'What the policy runs on, first choice first, with commas in between: cpu, cuda, '
-        'tensorrt, openvino. What this machine does not have is left out, and said; a policy for '
-        'which nothing is left is refused.')
+        'cpu', 'Execution providers of the policy, in order of preference, separated by commas: '
+        'cpu, cuda, tensorrt, openvino. Providers that this machine lacks are left out, with a '
+        'warning; a policy without any provider is refused.')
     threads: int = setting(
-        1, 'Threads of an inference on the CPU. Small networks are fastest with 1.',
+        1, 'Threads of inference on the CPU. Small networks are fastest with 1.',
         bounds=(1, 64))
     spinning: bool = setting(
-        False, 'Have the threads of an inference wait busily for work: quicker with several '
-        'threads, at the cost of a core each.')
+        False, 'Let the threads of inference spin while they wait for work: faster with several '
+        'threads, at the cost of one core each.')
     unbounded_operators: str = setting(
-        '', 'Operators that can run without end and that a policy may have all the same, with '
-        'commas in between, for example Loop,Scan. Empty for none: a policy that has one is '
-        'refused, as one that never answers would be.')
+        '', 'Operators that can run without end and are allowed nevertheless, separated by '
+        'commas, for example Loop,Scan. Empty for none: a policy with such an operator is '
+        'refused, because it may never answer.')
 
     def __post_init__(self) -> None:
         """Check the providers' names."""
@@ -76,19 +76,19 @@ class ExecutionSettings:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """Return the providers' names, first choice first."""
+        """Names of the providers, in order of preference."""
         return tuple(word.strip() for word in self.providers.split(',') if word.strip())
 
     @property
     def allowed(self) -> tuple[str, ...]:
-        """Return the operators that can run without end and are allowed."""
+        """Operators that can run without end and are allowed."""
         return tuple(
             word.strip() for word in self.unbounded_operators.split(',') if word.strip())
 
     def left_out(self, used: Sequence[str]) -> tuple[str, ...]:
         """
-        List the providers that were asked for and are not used.
+        List the requested providers that are not used.
 
-        :param used: ONNX Runtime's names of those that are.
+        :param used: ONNX Runtime's names of the providers in use.
         """
         return tuple(word for word in self.order if PROVIDERS[word] not in used)

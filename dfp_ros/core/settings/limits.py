@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Node parameters of the limits."""
+"""Node parameters: use of the limits."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from dfp_ros.core.settings.setting import setting
 
 @dataclass(frozen=True)
 class LimitSettings:
-    """Settings of the limits; the limits themselves are the robot description's."""
+    """Use of the limits; their values are in the robot description."""
 
     ramp_in: float = setting(
-        0.0, 'Seconds after activation in which the speed that is allowed grows from nothing to '
-        'the whole.', bounds=(0.0, 60.0))
+        0.0, 'Seconds after activation in which the allowed speed rises from 0 to its full '
+        'value.', bounds=(0.0, 60.0))
     data_envelope: bool = setting(
-        False, 'Keep commands within the smallest and largest of the data that the policy was '
-        'trained with, where those are narrower than the other limits.')
+        False, 'Keep commands within the range of the training data, if it is narrower than the '
+        'other limits.')
     urdf_wait: float = setting(
-        5.0, 'Seconds to wait for a URDF on robot_description, where the robot description takes '
+        5.0, 'Seconds to wait for a URDF on robot_description, if the robot description takes '
         'limits from it. Used when the node is configured.', bounds=(0.0, 60.0))
     stop_within: float = setting(
-        0.5, 'Seconds that the node may take, when it is deactivated, ended or reset, to slow a '
-        'moving robot down within its acceleration before it sends the last command; nothing '
-        'else happens meanwhile. 0 is for the last command at once.', bounds=(0.0, 1.0))
+        0.5, 'Largest duration in seconds of the controlled stop at deactivation, exit or reset: '
+        'a moving robot is slowed down within its acceleration before the last command is sent; '
+        'the node does nothing else meanwhile. 0 sends the last command at once.',
+        bounds=(0.0, 1.0))

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What the policy node can be told: names, defaults, meanings and ranges, as plain data.
+Parameters of the policy node: names, defaults, descriptions and ranges, as plain data.
 
-Each field of :class:`Settings` is a parameter of the node. A field that is itself a group of
-settings gives parameters with a dot, for example ``planning.mode``.
+Each field of :class:`Settings` is a parameter of the node. A field that is a group of settings
+gives parameters with a dot, for example ``planning.mode``.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from dfp_ros.core.text.numbers import shown
 from dfp_ros.spec import PolicySpec
 
 TRIGGERS = ('timer', 'samples')
-#: Settings that ask for loading a policy or trying it out; the others can change at once.
+#: Settings whose change loads a policy or measures its inference; the others change at once.
 LOADED = ('policy', 'candidates', 'execution')
-#: Settings that no command depends on; a plan goes on when they change.
+#: Settings that no command depends on; a plan continues when they change.
 ASIDE = (
     'shadow', 'publish_decisions', 'latency_share', 'load_timeout', 'require_preflight',
     'preflight_hours', 'diagnostics', 'realtime')
@@ -50,51 +50,51 @@ class Settings:
     """
     The policy node's parameters.
 
-    :raises SettingsError: Where a value cannot be, as far as the values alone tell.
+    :raises SettingsError: If a value is not valid, as far as the values alone show.
     """
 
     policy: str = setting(
-        '', 'Policy file (.onnx), or the bare name of one in models. A new one is looked at when '
-        'this is set, loaded and tried out beside the control loop, and takes over between two '
-        'ticks; where it cannot, the parameter gets its old value back, and ~/policy says why.')
+        '', 'Policy file (.onnx), or the bare name of one in models. A new one is validated when '
+        'this is set, loaded and warmed up beside the control loop, and takes over between two '
+        'ticks; if it cannot, the parameter is set back, and ~/policy says why.')
     robot: str = setting(
         '', 'Robot description (.yaml), or the bare name of one in config. Can be set while the '
         'node is unconfigured.', is_unconfigured_only=True)
     shadow: str = setting(
-        '', 'Policy file that is asked too, after each command has been sent, and never commands: '
-        '~/shadow has what it would have done. Empty for none.')
+        '', 'Policy file of a shadow policy, which runs after each command has been sent and '
+        'never commands the robot; ~/shadow has its actions. Empty for none.')
     rate: float = setting(
         0.0, 'Control rate in Hz, 1 to 1000; 0 is the rate that the policy was trained for.',
         bounds=(0.0, FASTEST))
     candidates: int = setting(
-        0, 'Action chunks that the policy draws, of which its critic chooses one; 0 is the number '
-        'that it was evaluated with.', bounds=(0, 1024))
+        0, 'Number of candidate chunks, of which the critic chooses the best; 0 is the number '
+        'that the policy was evaluated with.', bounds=(0, 1024))
     noise_seed: int = setting(
         0, 'Seed of the noise; the same seed and observations give the same commands.',
         bounds=(0, 2**63 - 1))
     noise_scale: float = setting(
-        -1.0, 'Factor on the noise, 0 to 10; -1 is the one that the policy was evaluated with.',
+        -1.0, 'Scale of the noise, 0 to 10; -1 is the one that the policy was evaluated with.',
         bounds=(-1.0, 10.0))
     trigger: str = setting(
         'timer', 'timer: tick at the control rate. samples: tick when every source has a new '
-        'sample and all have one stamp, for robots that wait for each command: max_age is not '
-        'judged, and the robot stopped once no complete set came for 2 s. Can be set while the '
-        'node is unconfigured.', choices=TRIGGERS, is_unconfigured_only=True)
+        'sample and all have the same stamp, for robots that wait for each command: max_age is '
+        'not checked, and the robot is stopped after 2 s without a complete set. Can be set while '
+        'the node is unconfigured.', choices=TRIGGERS, is_unconfigured_only=True)
     publish_decisions: bool = setting(
-        False, 'Publish every decision on ~/decision, for recordings: what the policy saw, what '
-        'it answered, and what was sent. Used when the node is configured.')
+        False, 'Publish every decision on ~/decision, for recordings: the observation, the answer '
+        'of the policy, and the command. Used when the node is configured.')
     latency_share: float = setting(
-        0.8, 'Share of a tick that the p99 of the inference of a new policy may take, as measured '
-        'before it takes over; one that takes longer is refused.', bounds=(0.01, 10.0))
+        0.8, 'Largest p99 of the inference time of a new policy, as a fraction of a tick, '
+        'measured before it takes over; a slower policy is refused.', bounds=(0.01, 10.0))
     load_timeout: float = setting(
-        20.0, 'Seconds that each step of loading a file may take: reading it, and trying it out. '
-        'What takes longer is ended and refused.', bounds=(0.5, 600.0))
+        20.0, 'Timeout in seconds of each step of loading a file: reading it, and its first '
+        'inference. A file that takes longer is refused.', bounds=(0.5, 600.0))
     require_preflight: str = setting(
-        '', 'Report of a preflight, written by `ros2 run dfp_ros preflight --json FILE`, without '
-        'which the node is not activated: passed, on this machine, and of this policy file, '
-        'robot description, rate and number of candidates. Empty for none.')
+        '', 'Preflight report that activation requires, written by `ros2 run dfp_ros preflight '
+        '--json FILE`: passed, on this machine, with this policy file, robot description, rate '
+        'and number of candidates. Empty for none.')
     preflight_hours: float = setting(
-        24.0, 'Hours that the report of a preflight may be old.', bounds=(0.0, 8760.0))
+        24.0, 'Largest age of the preflight report in hours.', bounds=(0.0, 8760.0))
     autostart: bool = setting(
         True, 'Configure and activate when the node starts.', is_fixed=True)
     planning: PlanningSettings = field(default_factory=PlanningSettings)
@@ -105,7 +105,7 @@ class Settings:
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
 
     def __post_init__(self) -> None:
-        """Check what a range cannot say."""
+        """Check constraints beyond the range of a single value."""
         for name, what in (('policy', 'an exported .onnx file'), ('robot', 'a robot description')):
             if not getattr(self, name):
                 raise SettingsError(f'parameter {name}: found nothing, expected {what}')
@@ -119,7 +119,7 @@ class Settings:
                 "for the policy's own scale")
 
     def with_loaded(self, other: Settings) -> Settings:
-        """Replace the settings of :data:`LOADED` by another's."""
+        """Replace the settings of :data:`LOADED` by those of another."""
         return replace(self, **{name: getattr(other, name) for name in LOADED})
 
     @property
@@ -134,7 +134,7 @@ class Settings:
         return round(1e9 / self.rate)
 
     def scale(self, spec: PolicySpec) -> float:
-        """Factor on the noise."""
+        """Scale of the noise."""
         return spec.noise_scale if self.noise_scale == -1 else self.noise_scale
 
 
@@ -144,7 +144,7 @@ def describe(group: type = Settings, prefix: str = '') -> tuple[tuple[str, Any, 
     List the settings of a group.
 
     :param group: The group.
-    :param prefix: What their names begin with.
+    :param prefix: Prefix of their names.
     :return: Name, default and meaning of each.
     """
     kinds = _kinds(group)
@@ -160,7 +160,7 @@ def describe(group: type = Settings, prefix: str = '') -> tuple[tuple[str, Any, 
 
 @functools.cache
 def _kinds(group: type) -> dict[str, Any]:
-    """Find the types of a group's fields; Python takes a millisecond for all groups."""
+    """Return the types of a group's fields, cached: Python takes a millisecond for all groups."""
     return get_type_hints(group)
 
 
@@ -175,8 +175,8 @@ def make_settings(
 
     :param values: Values by name; all of them.
     :param group: The group.
-    :param prefix: What their names begin with.
-    :raises SettingsError: Where a value cannot be.
+    :param prefix: Prefix of their names.
+    :raises SettingsError: If a value is not valid.
     """
     kinds = _kinds(group)  # type: ignore[arg-type]
     found = {}
@@ -195,13 +195,13 @@ def make_settings(
 
 def require_possible(changes: Mapping[str, Any]) -> None:
     """
-    See whether values can be at all, whatever the others are.
+    Validate values independently of all others.
 
-    :param changes: Values by name; what is no setting is passed over, and so is a file that is not
-        named yet.
-    :raises SettingsError: Where a value cannot be.
+    :param changes: Values by name; names that are not settings are skipped, and so are files that
+        are not named yet.
+    :raises SettingsError: If a value is not valid.
     """
-    # Stand for the files that a node cannot do without once it is configured.
+    # Placeholders for the files that a configured node needs.
     values: dict[str, Any] = {name: default for name, default, _ in describe()}
     values |= {'policy': 'any', 'robot': 'any'}
     values |= {

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Node parameters of chunk planning."""
+"""Node parameters: planning with action chunks."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ from dfp_ros.core.settings.setting import setting
 
 @dataclass(frozen=True)
 class PlanningSettings:
-    """How chunks become actions."""
+    """Execution and blending of action chunks."""
 
     mode: str = setting(
-        'open_loop', 'open_loop: play each chunk to its end, as in the paper. receding: ask for '
-        'another after replan_every actions. ensemble: likewise, and average what all chunks say '
-        'of the same time.', choices=('open_loop', 'receding', 'ensemble'))
+        'open_loop', 'open_loop: execute each chunk to its end, as in the paper. receding: '
+        'request another after replan_every actions. ensemble: likewise, and average the actions '
+        'of all chunks for the same time (temporal ensembling).',
+        choices=('open_loop', 'receding', 'ensemble'))
     replan_every: int = setting(
-        1, 'Actions after which the policy is asked again, unless the mode is open_loop.',
+        1, 'Actions after which a new chunk is requested, unless the mode is open_loop.',
         bounds=(1, 1000))
     ensemble_decay: float = setting(
-        0.01, 'How much less a chunk weighs than the one before it: weights are exp(-decay * i), '
-        'with i = 0 for the oldest.', bounds=(-10.0, 10.0))
+        0.01, 'Decay of the weights of the ensemble: exp(-decay * i), with i = 0 for the oldest '
+        'chunk.', bounds=(-10.0, 10.0))
     join_jump: float = setting(
-        0.0, 'Largest jump between two chunks, in action units; what is beyond it is spread over '
-        'join_over actions. 0 is any jump.', bounds=(0.0, 2.0))
+        0.0, 'Largest jump between two chunks, in action units; the excess is spread over '
+        'join_over actions. 0 allows any jump.', bounds=(0.0, 2.0))
     join_over: int = setting(
         3, 'Actions over which a jump is spread.', bounds=(1, 1000))
     interpolate: bool = setting(
-        False, 'Where ticks come faster than actions, move from each action to the next in a '
-        'straight line; positions only.')
+        False, 'Interpolate linearly between actions if ticks are more frequent than actions; '
+        'positions only.')
     ahead: bool = setting(
-        False, 'Ask the policy one tick before its chunk is due, after the command was sent: '
-        'commands come sooner, from observations that are a tick older.')
+        False, 'Request a chunk one tick before it is due, after the command was sent: commands '
+        'are sent earlier, from observations that are a tick older.')
     noise: str = setting(
         'each_chunk', 'each_chunk: draw noise for each chunk. held: draw once after activation or '
         '~/reset. zero: no noise.', choices=('each_chunk', 'held', 'zero'))

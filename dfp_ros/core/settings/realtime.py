@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the operating system is asked for, so that ticks come when they are due."""
+"""Node parameters: real-time priority, processors, memory locking and wake-up."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ _MOST = 8192
 @dataclass(frozen=True)
 class RealtimeSettings:
     """
-    What the operating system is asked for.
+    Real-time settings of the operating system.
 
-    :raises SettingsError: Where the processors are no list of numbers.
+    :raises SettingsError: If the processors are not a list of numbers.
     """
 
     priority: int = setting(
         0, 'Priority under SCHED_FIFO, 1 to 99, of the threads that a tick needs, from activation '
-        'to deactivation; what only works beside them, as the loading of a policy, gets one less. '
-        '0 leaves all as the process was started. Takes a limit rtprio or CAP_SYS_NICE.',
+        'to deactivation; background threads, such as the loading of a policy, get one less. 0 '
+        'leaves the priority as it is. Needs a limit rtprio or CAP_SYS_NICE.',
         bounds=(0, 99))
     cpus: str | int = setting(
-        '', 'Processors that the threads of a tick run on, from activation to deactivation: '
-        'numbers and ranges with commas in between, as in 2,3 or 2-3. Empty leaves them as the '
-        'process was started.', is_any_type=True)
+        '', 'CPU affinity of the threads of a tick, from activation to deactivation: numbers and '
+        'ranges separated by commas, as in 2,3 or 2-3. Empty leaves the affinity as it is.',
+        is_any_type=True)
     lock_memory: bool = setting(
         False, 'Keep all memory of the process from being swapped out, from activation to '
-        'deactivation (mlockall). Takes an unlimited memlock or CAP_IPC_LOCK.')
+        'deactivation (mlockall). Needs an unlimited memlock or CAP_IPC_LOCK.')
     required: bool = setting(
-        False, 'Refuse to activate where the system refuses something of this; else the node '
-        'warns and goes on without it.')
+        False, 'Refuse activation if the system refuses one of these settings; otherwise the node '
+        'warns and continues without it.')
     timer_slack: int = setting(
-        1, 'Microseconds by which Linux may wake a thread too late to spare energy, from the '
-        'start of the node on; what Linux does by itself is 50. 0 leaves it as it is.',
+        1, 'Timer slack in microseconds, by which Linux may wake a thread late to save energy, '
+        'from the start of the node on; the default of Linux is 50. 0 leaves it as it is.',
         bounds=(0, 1000), is_fixed=True)
     early: int = setting(
-        0, 'Microseconds before its deadline at which a tick wakes up, from the next activation '
-        'on, to watch the clock for the rest and begin on time; samples that arrive meanwhile '
-        'wait for the next tick. 400 suits most; at most a tenth of a tick. 0 for never. Costs '
-        'the processor that long.', bounds=(0, 1000))
+        0, 'Microseconds before its deadline at which a tick wakes up and spins until it is due, '
+        'to begin on time, from the next activation on; samples that arrive meanwhile are left to '
+        'the next tick. 400 suits most; at most a tenth of a tick. 0 for never. Occupies the '
+        'processor for that time.', bounds=(0, 1000))
     rehearsal: int = setting(
-        0, 'Microseconds before a tick that asks the policy at which the same step is done once '
-        'for nothing, from the next activation on, so that weights and code are in the caches '
-        'when it counts. Twice what a step takes; at most half a tick. 0 for never. Costs the '
-        'processor as much as a step.', bounds=(0, 100_000))
+        0, 'Microseconds before a tick with inference at which the same step is run once as a '
+        'warm-up, from the next activation on, so that weights and code are in the CPU caches. '
+        'Twice the duration of a step; at most half a tick. 0 for never. Occupies the processor '
+        'as long as a step.', bounds=(0, 100_000))
 
     def __post_init__(self) -> None:
         """Check the processors."""
@@ -69,7 +69,7 @@ class RealtimeSettings:
 
     @property
     def processors(self) -> frozenset[int]:
-        """Return the numbers of the processors, none where they are left as they are."""
+        """Numbers of the processors; empty if the affinity is left as it is."""
         found: set[int] = set()
         text = str(self.cpus)
         for part in text.split(',') if text.strip() else ():

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One setting: its default, its meaning and its range."""
+"""Declaration of a setting: default, description and range."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from typing import Any
 
 
 class SettingsError(ValueError):
-    """A parameter has a value that it cannot have; the message names it."""
+    """A parameter has an invalid value; the message names it."""
 
 
 @dataclass(frozen=True)
 class Meaning:
     """
-    What a setting is.
+    Description and constraints of a setting.
 
-    :param sentence: What ``ros2 param describe`` says.
+    :param sentence: Description in ``ros2 param describe``.
     :param bounds: Smallest and largest value of a number, or None.
-    :param choices: The words that it may be; empty where it is anything.
+    :param choices: Allowed words; empty for any value.
     :param is_fixed: Whether it is fixed when the node starts.
-    :param is_unconfigured_only: Whether it can be changed while the node is unconfigured only,
-        because topics follow from it.
-    :param is_any_type: Whether it is a text that may come as another type, as YAML takes 3 for a
-        number.
+    :param is_unconfigured_only: Whether it can be changed only while the node is unconfigured,
+        because topics depend on it.
+    :param is_any_type: Whether it is a text that may be given as another type, as YAML parses 3 as
+        a number.
     """
 
     sentence: str
@@ -48,10 +48,10 @@ class Meaning:
 
 def setting(default: Any, sentence: str, **meaning: Any) -> Any:
     """
-    Make a field of a group of settings.
+    Declare a field of a group of settings.
 
     :param default: Its default value, which decides its type.
-    :param sentence: What it means.
-    :param meaning: More of :class:`Meaning`.
+    :param sentence: Its description.
+    :param meaning: Further fields of :class:`Meaning`.
     """
     return field(default=default, metadata={'meaning': Meaning(sentence, **meaning)})
