@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Regular files of bounded size: nothing else is opened, as it could keep its reader for ever."""
+"""Reading of regular files of bounded size; FIFOs and devices, which could block, are refused."""
 
 from __future__ import annotations
 
@@ -34,19 +34,20 @@ def open_regular(path: str | os.PathLike[str], most: int) -> int:
     """
     Open a file for reading.
 
-    A FIFO or a device is refused before it is opened: opening one may wait for ever, or start
-    something. A file system that hangs still hangs; see :mod:`dfp_ros.node.files.loader`.
+    A FIFO or a device is refused before it is opened: opening one may block for ever, or start an
+    action of the device. A file system that hangs still blocks; see
+    :mod:`dfp_ros.node.files.loader`.
 
     :param path: The file, or a link to it.
     :param most: Largest size in bytes.
-    :return: A file descriptor; whoever called closes it.
-    :raises OSError: Where it cannot be opened, is no regular file or is larger; ``strerror`` says
-        so for people.
+    :return: A file descriptor, to be closed by the caller.
+    :raises OSError: If it cannot be opened, is not a regular file or is larger; ``strerror`` has
+        the explanation.
     """
     _require_regular(path, os.stat(path), most)
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        # It may be another one than a moment ago.
+        # The file may have been replaced since the check.
         _require_regular(path, os.fstat(file), most)
     except OSError:
         os.close(file)
@@ -58,7 +59,7 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
     """
     Read a whole file, as :func:`open_regular` opens it.
 
-    :raises OSError: As there, and where it was changed meanwhile.
+    :raises OSError: As there, or if it was changed meanwhile.
     """
     file = open_regular(path, most)
     try:
@@ -80,7 +81,7 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
 
 
 def _require_regular(path: str | os.PathLike[str], found: os.stat_result, most: int) -> None:
-    """See that a file is a regular one and not too large."""
+    """Require a regular file that is not too large."""
     for is_kind, name in _KINDS:
         if is_kind(found.st_mode):
             raise OSError(errno.EINVAL, f'{name}, expected a regular file', str(path))
@@ -89,7 +90,7 @@ def _require_regular(path: str | os.PathLike[str], found: os.stat_result, most: 
 
 
 def _too_large(path: str | os.PathLike[str], size: int, most: int) -> OSError:
-    """Say that a file is too large."""
+    """Make the error for a file that is too large."""
     return OSError(
         errno.EFBIG, f'found {size / 1e6:.1f} MB or more, expected at most {most / 1e6:.1f} MB',
         str(path))

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""JSON from files that anybody may have written: of bounded length, depth and numbers."""
+"""Parsing of untrusted JSON: bounded length, depth and size of numbers."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from dfp_ros.core.text.printable import printable
 
 #: Longest text in characters, deepest nesting, and digits of the longest number.
 LONGEST, DEEPEST, DIGITS = 1 << 20, 40, 40
-# Strings are skipped, so that brackets in them do not count; one without an end goes to the end.
+# Strings are skipped, so that brackets in them do not count; an unterminated one ends the text.
 _NESTING = re.compile(r'"(?:[^"\\]+|\\.)*"?|[\[{\]}]', re.DOTALL)
 
 
 class JsonError(ValueError):
-    """A text is no JSON, or more than one that is meant well; the message says what it has."""
+    """A text is not JSON, or exceeds the bounds; the message says how."""
 
 
 def read_json(text: str | bytes, longest: int = LONGEST, infinite: bool = False) -> Any:
     """
-    Read JSON that anybody may have written, in a time that its length bounds.
+    Parse untrusted JSON in a time bounded by its length.
 
     :param text: The text, UTF-8 if it is bytes.
-    :param longest: Largest length, in characters.
+    :param longest: Largest length in characters.
     :param infinite: Whether the words ``NaN``, ``Infinity`` and ``-Infinity`` are numbers.
     :raises JsonError: If the text is longer, nests deeper than :data:`DEEPEST`, has a number with
-        more than :data:`DIGITS` digits, a number that is not finite, a key twice, or is no JSON.
+        more than :data:`DIGITS` digits, a number that is not finite, a key twice, or is not JSON.
     """
     if len(text) > longest:
         raise JsonError(f'found {len(text)} characters, expected at most {longest}')
@@ -60,7 +60,7 @@ def read_json(text: str | bytes, longest: int = LONGEST, infinite: bool = False)
 
 
 def _require_flat(text: str) -> None:
-    """Refuse nesting that is too deep, before anything recurses into it."""
+    """Refuse nesting that is too deep, before the parser recurses into it."""
     depth = 0
     for found in _NESTING.finditer(text):
         mark = found.group()
@@ -74,7 +74,7 @@ def _require_flat(text: str) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key that is there twice: readers differ in which one they take."""
+    """Refuse duplicate keys: parsers differ in the one that they use."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
@@ -101,5 +101,5 @@ def _number(text: str) -> float:
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    """Refuse what is no number in JSON."""
+    """Refuse NaN and infinity, which JSON does not have."""
     raise JsonError(f'found {text}, expected a finite number')

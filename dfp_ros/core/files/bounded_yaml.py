@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""YAML from files that anybody may have written: of bounded length, depth and size."""
+"""Parsing of untrusted YAML: bounded length, depth and size."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from typing import Any
 
 import yaml
 
-#: Longest text in characters, deepest nesting, most values; aliases count as what they repeat.
+#: Longest text in characters, deepest nesting, most values; an alias counts as its full content.
 LONGEST, DEEPEST, MOST_VALUES = 128 << 10, 30, 5_000
 
 
 class YamlError(ValueError):
     """
-    A text is no YAML, or more than one that is meant well.
+    A text is not YAML, or exceeds the bounds.
 
-    :param message: What it has.
-    :param line: Where, counted from 1; None for the whole text.
+    :param message: The fault.
+    :param line: Its line, counted from 1; None for the whole text.
     """
 
     def __init__(self, message: str, line: int | None = None) -> None:
-        """Remember the line."""
+        """Store the line."""
         super().__init__(message)
         self.line = line
 
 
 def compose_yaml(text: str) -> yaml.Node | None:
     """
-    Parse YAML that anybody may have written, in a time that its length bounds.
+    Parse untrusted YAML in a time bounded by its length.
 
     :param text: The text.
-    :return: The top node, whose values are not converted yet; None for an empty text.
+    :return: The root node, whose values are not converted yet; None for an empty text.
     :raises YamlError: If the text is longer than :data:`LONGEST`, nests deeper than
-        :data:`DEEPEST`, has more values than :data:`MOST_VALUES`, contains itself, or is no YAML.
+        :data:`DEEPEST`, has more values than :data:`MOST_VALUES`, contains itself, or is not YAML.
     """
     if len(text) > LONGEST:
         raise YamlError(f'found {len(text)} characters, expected at most {LONGEST}')
@@ -67,7 +67,7 @@ def convert_scalar(node: yaml.ScalarNode) -> Any:
     """
     Convert a single value as YAML does.
 
-    :raises ValueError: If it is none.
+    :raises ValueError: If it cannot be converted.
     """
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)
@@ -76,18 +76,18 @@ def convert_scalar(node: yaml.ScalarNode) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes until there are too many."""
+    """Composes nodes up to the bounds."""
 
     def __init__(self, text: str) -> None:
         """Start before the first node."""
         super().__init__(text)
         self._depth = self._total = 0
-        # How many values each node that is whole has, itself included.
+        # Count of the values in each complete node, itself included.
         self._sizes: dict[int, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose a node, counted and measured."""
-        # The stubs of PyYAML leave this out.
+        """Compose a node, and check depth and count."""
+        # The type stubs of PyYAML lack this method.
         line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
         is_alias = self.check_event(yaml.AliasEvent)
         before, self._total = self._total, self._total + (0 if is_alias else 1)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whether a file may be written under a temporary name and renamed to a path."""
+"""Check before an atomic write: a rename to a path must replace nothing but a regular file."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ _DEVICES = Path('/dev')
 
 def require_replaceable(path: Path) -> None:
     """
-    See that a rename to a path destroys nothing but a file.
+    Require that a rename to a path replaces nothing but a regular file.
 
-    A rename replaces what is there, so that ``--out /dev/null``, by root, would leave the machine
-    with a regular file in the place of the device.
+    Otherwise ``--out /dev/null``, run by root, would replace the device by a regular file.
 
-    :param path: Where the file is to be; a folder there is left to the rename, which refuses it.
-    :raises OSError: Where a FIFO, a socket or a device is there, or in the folder of devices;
-        ``strerror`` says so for people.
+    :param path: Path of the new file; a folder there is left to the rename, which refuses it.
+    :raises OSError: If the path is a FIFO, a socket or a device, or in the folder of devices;
+        ``strerror`` has the explanation.
     """
     expected = 'expected a regular file or a new name'
     try:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Wording of numbers, names and errors for people.
+Formatting of numbers, names and errors in messages.
 
 Imports nothing of this package.
 """

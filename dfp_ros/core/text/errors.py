@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Errors in one line, for logs and answers."""
+"""Error messages in one line, and suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from typing import Any
 
 from dfp_ros.core.text.printable import NAME, printable, quoted, TEXT
 
-# Names that the nearest is looked for among.
+# Largest number of names searched for the nearest.
 _MANY = 1000
 
 
 def nearest(word: str, known: Iterable[str] | Mapping[str, Any]) -> str:
     """
-    Help with a name that is not known: the nearest one that is, or all of them.
+    Suggest the nearest known name for an unknown one, or list the known names.
 
-    :param word: What was found.
-    :param known: What there is.
+    :param word: The unknown name.
+    :param known: The known names.
     """
     known = list(islice(known, _MANY))
     near = near_names(word, known)
@@ -57,8 +57,8 @@ def near_names(
 
 
 def explain(error: Exception) -> str:
-    """Give an error's message, which for errors of this package says all there is to say."""
+    """Format an error; errors of this package explain themselves without their type."""
     known = type(error).__module__.startswith('dfp_ros.')
     text = str(error) if known else f'{type(error).__name__}: {error}'
-    # Parsers say it in several lines, which would be lines of the log without a time.
+    # Messages of parsers have several lines, which would be lines of the log without a time.
     return printable(' '.join(text.split('\n')), TEXT)

@@ -12,25 +12,25 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Numbers in messages to people, one way everywhere.
+Formatting of numbers in messages.
 
-A number that somebody wrote is shown as it was written; one that was computed has no more digits
-than help: 6.28319, not 6.283185307179586.
+A number from a file is shown as it was written; a computed one with six significant digits:
+6.28319, not 6.283185307179586.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-# Characters of a number that is shown as it is.
+# Longest number that is shown in full, in characters.
 _SHORT = 9
 
 
 def shown(number: float) -> str:
     """
-    Show a number.
+    Format a number.
 
-    :param number: Whole numbers keep all of their digits.
+    :param number: The number; whole numbers keep all digits.
     """
     if isinstance(number, int):
         return str(number)
@@ -39,5 +39,5 @@ def shown(number: float) -> str:
 
 
 def all_shown(numbers: Iterable[float]) -> str:
-    """Show numbers as a list; it costs a tick less than all of their digits would."""
+    """Format numbers as a list, with six digits each, which is faster than with all digits."""
     return f'[{", ".join([f"{number:.6g}" for number in numbers])}]'

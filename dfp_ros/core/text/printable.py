@@ -12,33 +12,33 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Text from outside, made fit for one line of a log or of diagnostics.
+Escaping and truncation of untrusted text for logs and diagnostics.
 
-Names in messages, files and on the network may be of any length and have line breaks, terminal
-escapes or half characters in them, with which they could forge lines, clear a screen or end a
-publisher. Whatever did not come from this package goes through here before anybody reads it.
+Names in messages, files and on the network may have any length, line breaks, terminal escapes or
+lone surrogates, which could forge log lines, clear a terminal or make a publisher fail. All text
+from outside this package is escaped here before it is logged or published.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
 
-#: Characters of one name, and of a whole text, after which it is cut.
+#: Lengths at which a name and a whole text are truncated, in characters.
 NAME, TEXT = 80, 2000
-#: Names of a list that are written out.
+#: Names of a list that are shown.
 FEW = 10
 _CUT = '...'
 
 
 def printable(text: object, limit: int = NAME) -> str:
     r"""
-    Escape what is no printable character, such as ``\n`` and ``\x1b``, and cut what is too long.
+    Escape characters that are not printable, such as ``\n`` and ``\x1b``, and truncate long text.
 
-    :param text: What is to be written.
-    :param limit: Characters that the result has at most.
+    :param text: The text.
+    :param limit: Largest length of the result.
     """
     text = str(text)
-    # What escapes make longer is cut again below; what is cut here is never looked at.
+    # Truncated before, to bound the work, and after, because escapes are longer.
     found = text if len(text) <= limit else text[:limit + 1]
     if not found.isprintable():
         found = ''.join(
@@ -48,17 +48,17 @@ def printable(text: object, limit: int = NAME) -> str:
 
 
 def quoted(name: object, limit: int = NAME) -> str:
-    """Quote a name, as ``repr`` does, made printable."""
+    """Quote a name as ``repr`` does, escaped and truncated."""
     found = printable(name, limit)
     return f'"{found}"' if "'" in found else f"'{found}'"
 
 
 def listed(names: Iterable[object], few: int = FEW) -> str:
     """
-    List names, of many only the first.
+    List names; of many only the first.
 
-    :param names: What is to be written; no more of it is looked at than is written.
-    :param few: How many of them are written out.
+    :param names: The names; no more of them are read than are shown.
+    :param few: Number of names that are shown.
     """
     shown: list[str] = []
     for name in names:
