@@ -30,9 +30,9 @@ def look(numbers: list[tuple[object, int | None]], looks: int = 1) -> bool:
     for kind, number in numbers:
         interleaving.number = number
         interleaving.add(kind)
-    found = interleaving.look()
+    found = interleaving.poll()
     for _ in range(looks - 1):
-        found = interleaving.look()
+        found = interleaving.poll()
     return found
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-From samples of the sensors to the observation, and whether they are fresh.
+Sensor samples, their freshness, and the observation computed from them.
 
 Imports :mod:`dfp_ros.core.policy` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From named, stamped samples to the observation vector."""
+"""Computation of the observation vector from stamped samples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ['NotFiniteError', 'NotReadyError', 'ObservationBuilder', 'Observation
 
 class ObservationBuilder:
     """
-    Compute observations of one robot, at one control tick after the other.
+    Computes the observations of one robot, tick by tick.
 
     :param entries: The observation's fields, in order.
     """
@@ -40,12 +40,12 @@ class ObservationBuilder:
         """Lay out the vector."""
         self._entries = tuple(entries)
         self._fields = [ObservationField(entry) for entry in entries]
-        self._places = _places([entry.width for entry in entries])
+        self._slices = _slices([entry.width for entry in entries])
         self._has_history = any(entry.history > 1 for entry in entries)
         self._now = 0
 
     def reset(self) -> None:
-        """Forget what was before: for where ticks were left out, or an episode begins."""
+        """Clear histories and derivatives, after missed ticks or at the start of an episode."""
         for field in self._fields:
             field.reset()
 
@@ -53,23 +53,23 @@ class ObservationBuilder:
         """
         Compute the observation of the next tick.
 
-        After an error other than :class:`NotReadyError`, and where time went back, what was before
-        is forgotten.
+        Histories and derivatives are cleared after an error other than :class:`NotReadyError`, and
+        after a step of time backwards.
 
-        :param samples: The sample of every source that this tick takes.
+        :param samples: The sample of each source for this tick.
         :param now: Time of the tick in ns.
-        :return: Shape (obs_dim,), float32, a new array; all of it finite.
-        :raises NotFiniteError: Where a number is NaN or infinite.
-        :raises NotReadyError: Where a derivative or a history needs more ticks.
-        :raises ObservationError: Where a joint or an array element is not in the message, or a
-            quaternion is no rotation.
+        :return: Shape (obs_dim,), float32, a new array; all numbers are finite.
+        :raises NotFiniteError: If a number is NaN or infinite.
+        :raises NotReadyError: If a derivative or a history needs more ticks.
+        :raises ObservationError: If a joint or an array element is not in the message, or a
+            quaternion is not a rotation.
         """
         if now < self._now:
             self.reset()
         self._now = now
         try:
             numbers, waiting = self._read(samples)
-            # Huge numbers become infinite here, without a warning.
+            # Numbers beyond the range of float32 become infinite here, without a warning.
             packed = array('f', numbers)
             observation = np.frombuffer(packed, np.float32)
             if not all(map(math.isfinite, packed)):
@@ -86,8 +86,8 @@ class ObservationBuilder:
         return observation
 
     def _read(self, samples: Mapping[str, Sample]) -> tuple[list[float], list[str]]:
-        """Read all numbers; give the names of fields that are not ready, too."""
-        # In plain Python: for so few numbers, arrays take several times as long.
+        """Read all numbers, and the names of the fields that are not ready."""
+        # Plain Python: for so few numbers, arrays take several times as long.
         numbers: list[float] = []
         waiting = []
         for field in self._fields:
@@ -106,12 +106,12 @@ class ObservationBuilder:
 
     def _with_history(
             self, current: NDArray[np.float32], waiting: list[str]) -> NDArray[np.float32]:
-        """Put earlier ticks before this one; add the names of fields that lack some."""
+        """Prepend earlier ticks; add the names of fields whose history is incomplete."""
         parts = []
-        for field, place in zip(self._fields, self._places, strict=True):
-            part: NDArray[np.float32] | None = current[place]
+        for field, part_slice in zip(self._fields, self._slices, strict=True):
+            part: NDArray[np.float32] | None = current[part_slice]
             if field.history is not None and field.entry.name not in waiting:
-                part = field.history.add(current[place])
+                part = field.history.add(current[part_slice])
             if part is None:
                 waiting.append(field.entry.name)
             else:
@@ -119,23 +119,23 @@ class ObservationBuilder:
         return np.concatenate(parts) if parts else current
 
     def _describe_not_finite(self, observation: NDArray[np.float32]) -> str:
-        """Name the first number that is not finite."""
+        """Describe the first number that is not finite."""
         first = int(np.flatnonzero(~np.isfinite(observation))[0])
-        for entry, place in zip(self._entries, self._places, strict=True):
-            if first < place.stop:
+        for entry, part_slice in zip(self._entries, self._slices, strict=True):
+            if first < part_slice.stop:
                 return (
-                    f'{entry.name}[{first - place.start}] is {observation[first]} '
+                    f'{entry.name}[{first - part_slice.start}] is {observation[first]} '
                     f'({_origin(entry)})')
         raise AssertionError('every number belongs to a field')
 
 
-def _places(widths: Sequence[int]) -> list[slice]:
-    """Lay parts of a vector out one after the other."""
+def _slices(widths: Sequence[int]) -> list[slice]:
+    """Return consecutive slices of a vector."""
     ends = np.cumsum(widths).tolist()
     return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
 
 
 def _origin(entry: ObservationEntry) -> str:
-    """Say where a field's numbers come from."""
+    """Describe the origin of a field's numbers."""
     return ', '.join(
         f'source {reading.source!r}, {reading.path}' for reading in entry.readings) or 'a constant'

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What one field of the observation has at a tick, in the messages' units."""
+"""Value of one field of the observation at a tick, in the units of the messages."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from dfp_ros.core.observation.sample import NotFiniteError, ObservationError, Sa
 from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 from dfp_ros.core.text.numbers import all_shown
 
-# How far a rotation may be from length 1. Drivers that publish float32 are within 1e-6; a message
-# that nobody filled in is at 0.
+# Tolerance of the length of a quaternion. Drivers that publish float32 are within 1e-6; the
+# quaternion of a message that was not filled in has length 0.
 _QUATERNION_TOLERANCE = 0.01
 
 
@@ -38,14 +38,14 @@ class ObservationField:
     """
     Computes one field.
 
-    :param entry: What it is.
+    :param entry: Its description.
 
-    :ivar entry: The same.
-    :ivar history: What it was at the last ticks, None where that does not matter.
+    :ivar entry: Its description.
+    :ivar history: Its values at the last ticks, None without a history.
     """
 
     def __init__(self, entry: ObservationEntry) -> None:
-        """Look up everything that does not change."""
+        """Look up everything that is constant."""
         self.entry = entry
         self._encode = (
             OBSERVATION_ENCODINGS[entry.transform].encode if entry.transform else None)
@@ -62,18 +62,18 @@ class ObservationField:
             fill) if entry.derivative else None
 
     def reset(self) -> None:
-        """Forget what was before."""
+        """Clear history and derivative."""
         for memory in (self.history, self._derivative):
             if memory is not None:
                 memory.reset()
 
     def read(self, samples: Mapping[str, Sample]) -> list[float] | None:
         """
-        Compute the field's numbers at a tick; where they are huge, they may be infinite.
+        Compute the field's numbers at a tick; very large ones may be infinite.
 
         :param samples: Samples by source.
-        :return: Numbers in order, or None where they cannot be known yet.
-        :raises ObservationError: Where the samples do not have them.
+        :return: Numbers in order, or None if they cannot be known yet.
+        :raises ObservationError: If the samples do not have them.
         """
         entry, found = self.entry, self._find(samples)
         if found is None:
@@ -88,7 +88,7 @@ class ObservationField:
             for number, low, high in zip(numbers, entry.low, entry.high, strict=True)]
 
     def _find(self, samples: Mapping[str, Sample]) -> Sequence[float] | None:
-        """Find the field's numbers, as yet without offset and scale; None as :meth:`read`."""
+        """Compute the field's numbers without offset and scale; None as in :meth:`read`."""
         if self._reading is None:
             return (0.0,) * self.entry.width
         numbers = self._numbers(self._reading, samples)
@@ -109,7 +109,7 @@ class ObservationField:
         return found
 
     def _reader(self, reading: FieldSelector | None) -> FieldExtractor | None:
-        """Make what finds the numbers of a reading."""
+        """Make the extractor of a field selector."""
         return None if reading is None else FieldExtractor(reading, self.entry.name)
 
     def _numbers(self, reader: FieldExtractor, samples: Mapping[str, Sample]) -> Any:
@@ -129,7 +129,7 @@ class ObservationField:
 
     @staticmethod
     def _times(reading: FieldSelector, samples: Mapping[str, Sample]) -> int | tuple[int, ...]:
-        """Tell when the numbers of a reading were measured: each joint may have its own time."""
+        """Return the measurement times of the numbers; each joint may have its own."""
         sample = samples[reading.source]
         if sample.joints is None or not reading.joints:
             return sample.time
@@ -139,14 +139,14 @@ class ObservationField:
 
     def _seen_from(
             self, orientation: FieldExtractor, samples: Mapping[str, Sample], numbers: Any) -> Any:
-        """Move a point or a rotation into the frame that it is seen from."""
+        """Transform a point or a rotation into its reference frame."""
         frame = self._numbers(orientation, samples)
         if self._position is None:
             return rotation_in_frame(numbers, frame)
         return point_in_frame(numbers, self._numbers(self._position, samples), frame)
 
     def _check_rotation(self, reading: FieldSelector, quaternion: Sequence[float]) -> None:
-        """Refuse four numbers that are no rotation, such as a message that nobody filled in."""
+        """Refuse a quaternion that is not a rotation, as in a message that was not filled in."""
         w, x, y, z = quaternion
         length = math.sqrt(w * w + x * x + y * y + z * z)
         if not math.isfinite(length):

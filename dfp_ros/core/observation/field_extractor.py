@@ -25,13 +25,13 @@ from dfp_ros.core.text.errors import nearest
 
 class FieldExtractor:
     """
-    Finds the numbers of a reading in samples.
+    Extracts the numbers of a field selector from samples.
 
-    :param reading: Which numbers they are.
-    :param name: Whose they are, for messages.
+    :param reading: The field selector.
+    :param name: Name of the field, for messages.
 
-    :ivar reading: Which numbers they are.
-    :ivar is_quaternion: Whether they are a rotation.
+    :ivar reading: The field selector.
+    :ivar is_quaternion: Whether the numbers are a quaternion.
     """
 
     def __init__(self, reading: FieldSelector, name: str) -> None:
@@ -40,17 +40,17 @@ class FieldExtractor:
         self.is_quaternion = reading.is_quaternion
         self._name = name
         self._leaves = reading.leaves
-        # Joint order is looked up when a message comes with other names than the last one had.
+        # The joint order is looked up again if the names differ from those of the last message.
         self._joint_names: list[str] | None = None
         self._joint_order: tuple[int, ...] = ()
 
     def read(self, values: Mapping[str, Any]) -> list[float]:
         """
-        Take the numbers out of a sample.
+        Extract the numbers from a sample.
 
         :param values: The sample's values.
-        :return: Numbers in the order wanted, in the message's units.
-        :raises ObservationError: Where the message does not have them.
+        :return: Numbers in the required order, in the message's units.
+        :raises ObservationError: If the message lacks them.
         """
         reading = self.reading
         found: list[Any] = [values.get(leaf) for leaf in self._leaves]
@@ -66,11 +66,11 @@ class FieldExtractor:
         return self._take(found[0], reading.indices) if reading.indices else [float(found[0])]
 
     def _joint_indices(self, names: list[str]) -> tuple[int, ...]:
-        """Find where a message has the joints."""
+        """Find the indices of the joints in a message."""
         if names != self._joint_names:
             for joint in self.reading.joints:
                 if joint not in names:
-                    # Of a long list, only as much is looked through as a tick has time for.
+                    # Of a long list, only the first names are searched, to bound the time.
                     raise ObservationError(
                         f'{self.reading.where}: joint {joint!r} is not in the messages of source '
                         f'{self.reading.source!r}; {nearest(joint, names[:_FEW])}')
@@ -81,7 +81,7 @@ class FieldExtractor:
     def _take(self, array: Sequence[float], order: Sequence[int]) -> list[float]:
         """Pick elements of a message's array."""
         try:
-            # Arrays of a fixed size are numpy's, whose elements would go on in their own type.
+            # Arrays of a fixed size are NumPy's, whose elements would keep their own type.
             return [float(array[i]) for i in order]
         except IndexError as error:
             reading = self.reading

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whether the sources are there and fresh, and whether their clocks agree with ours."""
+"""Freshness monitor: staleness and clock skew of the sources."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from dfp_ros.core.observation.sample_reader import FRAME
 from dfp_ros.core.safety.reasons import conclude, Finding, finding, Reason, Response
 from dfp_ros.core.text.printable import listed, quoted
 
-# What a latched source is missing where it was never seen.
+# Remedy for a latched source that was never received.
 _LATCHED = (
-    '; it is asked for with durability transient_local, so see whether its publisher offers that, '
-    'and is still there')
-# The smallest delay is that of the last one to two such runs of messages.
+    '; it is requested with durability transient_local, so check that its publisher offers that '
+    'and is still running')
+# The smallest delay is taken over the last one to two windows of so many messages.
 _RUN = 100
-# Ticks in a row that all come late before the clock is taken for one that moves in steps; and by
-# how much, as a share of the time between two.
+# Late ticks in a row after which the clock counts as one that moves in steps; and the lateness, as
+# a fraction of the time between two ticks.
 _LATE_TICKS, _LATE = 3, 1.01
-# Kinds of messages that one sample may be put together from, as far as their delay goes.
+# Kinds of messages, by their joints, whose delays are tracked.
 _KINDS = 20
 
 
 class FreshnessMonitor:
     """
-    Watches all sources of a robot.
+    Monitors all sources of a robot.
 
-    Age is judged twice, unless the source says otherwise: by when the message arrived, which no
-    publisher's clock can defeat, and by its header stamp, which no queue can defeat. Both are only
-    as good as ``now``: where that is set back, samples from before have to be forgotten first, as
+    Age is checked twice, unless the source says otherwise: by arrival time, which does not depend
+    on the publisher's clock, and by header stamp, which includes the delay in queues. Both depend
+    on ``now``: if it is set back, earlier samples have to be discarded first, as
     :meth:`dfp_ros.core.observation.sample_store.SampleStore.pass_time` does.
 
-    Where joints of a source come in several messages, each of these has its own age. What lasts is
-    never from the future, and is too old only where its source has a maximum age.
+    If the joints of a source come in several messages, each of these has its own age. A latched
+    sample is never from the future, and is stale only if its source has a maximum age.
 
     :param sources: All sources.
     :param clock_skew: Seconds by which stamps may be ahead of their arrival; 0 for any.
-    :param tick: Time between two ticks in ns; 0 where that is not known.
+    :param tick: Time between two ticks in ns; 0 if unknown.
     """
 
     def __init__(
             self, sources: Iterable[Source], clock_skew: float = 0.0, tick: int = 0) -> None:
-        """Start without having seen anything."""
+        """Start without a message."""
         self._clock_skew = clock_skew * 1e9
         self._resolution = _Resolution(round(_LATE * tick)) if tick else None
         self._sources = tuple(
@@ -64,7 +64,7 @@ class FreshnessMonitor:
             for source in sources)
 
     def reset(self) -> None:
-        """Forget what was measured of the clocks."""
+        """Clear the measurements of the clocks."""
         if self._resolution is not None:
             self._resolution.reset()
         for _, _, delay in self._sources:
@@ -72,11 +72,11 @@ class FreshnessMonitor:
 
     def check(self, now: int, samples: Mapping[str, Sample | None]) -> list[Finding]:
         """
-        Look at the newest samples.
+        Check the newest samples.
 
         :param now: Time in ns.
-        :param samples: Newest sample of each source by name, None or absent where none was seen.
-        :return: What is the matter with each source; empty where nothing is.
+        :param samples: Newest sample of each source by name, None or absent if there is none.
+        :return: Faults of the sources; empty if there are none.
         """
         findings = []
         skew = self._clock_skew
@@ -95,19 +95,19 @@ class FreshnessMonitor:
                     f'description says {quoted(source.frame_id)}')))
             if sample.lasts and (source.child or source.max_age == math.inf):
                 continue
-            joints, wrong = sample.joints, None
+            joints, fault = sample.joints, None
             if joints is None:
-                # Before simulated time begins, it is 0, and no arrival tells anything of clocks.
+                # Before simulated time begins, it is 0, and arrivals say nothing about clocks.
                 if sample.stamp and sample.received and source.time != RECEIVE:
                     delay.add(sample.received, sample.stamp)
-                wrong = _judge(now, source, sample, delay)
+                fault = _judge(now, source, sample, delay)
             elif joints.missing:
                 findings.append(finding(Reason.WAITING, f'{name}: {_describe_missing(joints)}'))
                 continue
             else:
-                wrong = _judge_parts(now, source, joints, delay)
-            if wrong is not None and not (sample.lasts and wrong[0] is Reason.FUTURE):
-                reason, text = wrong
+                fault = _judge_parts(now, source, joints, delay)
+            if fault is not None and not (sample.lasts and fault[0] is Reason.FUTURE):
+                reason, text = fault
                 findings.append(finding(reason, f'{name}: {text}', source.when_stale))
             elif self._clock_skew and delay.smallest < -skew:
                 findings.append(finding(
@@ -119,10 +119,10 @@ def check_sources(
         now: int, sources: Iterable[Source],
         samples: Mapping[str, Sample | None]) -> tuple[Reason, str]:
     """
-    See once whether every source is there and fresh, without a memory of their clocks.
+    Check once that every source is present and fresh, without measuring clocks.
 
-    :return: :attr:`Reason.NONE` where the robot may go on, or every reason that applies, and a
-        text that names the sources.
+    :return: :attr:`Reason.NONE` if there is no fault, else all reasons, and a text that names the
+        sources.
     """
     reason, text, response = conclude(FreshnessMonitor(sources).check(now, samples))
     return (reason, text) if response >= Response.HOLD else (Reason.NONE, '')
@@ -130,11 +130,11 @@ def check_sources(
 
 class _Resolution:
     """
-    How exactly arrivals are known, as far as the ticks tell, in ns.
+    Estimate of the resolution of arrival times in ns, from the lateness of ticks.
 
-    Simulated time that moves in steps longer than a tick makes all ticks late, and what arrives
-    between two steps seems to have arrived at the first: a stamp may be ahead of it by a step
-    without that the clocks differ.
+    If simulated time moves in steps longer than a tick, all ticks are late, and a message that
+    arrives between two steps has the arrival time of the first: its stamp may be ahead by a step
+    although the clocks agree.
 
     :param late: Time between two ticks above which the second is late.
     """
@@ -149,7 +149,7 @@ class _Resolution:
         self._count, self._step = 0, 0
 
     def add(self, now: int) -> int:
-        """Note a tick, and tell how exactly arrivals are known; 0 where they are exact."""
+        """Add a tick, and return the resolution of arrival times; 0 if they are exact."""
         last, self._last = self._last, now
         step = 0 if last is None else now - last
         if step <= self._late:
@@ -161,7 +161,7 @@ class _Resolution:
 
 
 class _Delay:
-    """The smallest time that messages of a source took, as far as two clocks can tell, in ns."""
+    """Smallest transport delay of a source in ns, as the difference of two clocks."""
 
     def __init__(self) -> None:
         self.reset()
@@ -169,14 +169,14 @@ class _Delay:
     def reset(self) -> None:
         """Start without a message."""
         self.smallest = 0
-        # By the joints that were taken from it, where several messages make a sample.
+        # By the joints that were taken from a message, if several make a sample.
         self._last: dict[tuple[str, ...], tuple[int, int]] = {}
         self._count = 0
         self._run = 0
         self._before: int | None = None
 
     def add(self, received: int, stamp: int, joints: tuple[str, ...] = ()) -> None:
-        """Note a message, if it is another one."""
+        """Add a message, unless it is the last one again."""
         if (received, stamp) == self._last.get(joints):
             return
         if len(self._last) > _KINDS:
@@ -189,26 +189,26 @@ class _Delay:
         self.smallest = self._run if self._before is None else min(self._run, self._before)
 
     def describe(self) -> str:
-        """Say what was measured."""
+        """Describe the measured delay."""
         number = self._count + (0 if self._before is None else _RUN)
-        way = 'behind' if self.smallest >= 0 else 'ahead of'
+        side = 'behind' if self.smallest >= 0 else 'ahead of'
         least = 'at least' if self.smallest >= 0 else 'up to'
         return (
-            f'its stamps are {least} {abs(self.smallest) * 1e-9:.3f} s {way} their arrival '
+            f'its stamps are {least} {abs(self.smallest) * 1e-9:.3f} s {side} their arrival '
             f'(messages: {number})')
 
 
 def _judge_parts(
         now: int, source: Source, joints: Joints, delay: _Delay) -> tuple[Reason, str] | None:
-    """Judge the age of each message that joints were taken from; name the joints that are old."""
+    """Check the age of each message that joints were taken from; name the stale joints."""
     worst: tuple[Reason, str] | None = None
     for part in joints.parts:
         if part.stamp and part.received and source.time != RECEIVE:
             delay.add(part.received, part.stamp, part.joints)
-        wrong = _judge(now, source, part, delay)
-        if wrong is None:
+        fault = _judge(now, source, part, delay)
+        if fault is None:
             continue
-        reason, text = wrong
+        reason, text = fault
         text = f'joint(s) {listed(part.joints)}: {text}'
         worst = (reason, text) if worst is None else (
             worst[0], f'{worst[1]}; {text}')
@@ -221,14 +221,14 @@ def _judge_parts(
 
 
 def _describe_missing(joints: Joints) -> str:
-    """Say what never came, and what came instead."""
+    """Describe joints that were never received, and those that were received instead."""
     return (
         f'{listed(joints.missing)} never came; {joints.hint}'
         + _describe_publishers(joints, 'from'))
 
 
 def _describe_publishers(joints: Joints, how: str) -> str:
-    """Say who publishes, where that is known."""
+    """List the publishers, if they are known."""
     if not joints.publishers:
         return ''
     gone = f'; {listed(joints.gone)} is gone' if joints.gone else ''
@@ -238,7 +238,7 @@ def _describe_publishers(joints: Joints, how: str) -> str:
 def _judge(
         now: int, source: Source, sample: Sample | Part, delay: _Delay,
 ) -> tuple[Reason, str] | None:
-    """Judge the age of one sample, by the clocks that the source names."""
+    """Check the age of one sample, by the times that the source selects."""
     limit = f'maximum age {source.max_age:g} s'
     silent = (now - sample.received) * 1e-9
     if silent > source.max_age and source.time != HEADER:
@@ -247,7 +247,7 @@ def _judge(
         return Reason.STALE, 'header.stamp is empty, so its age is unknown; have it stamped'
     age = silent if source.time == RECEIVE else (now - sample.time) * 1e-9
     if age > source.max_age:
-        # Where the source fell silent, its stamps come of age a little before its arrivals.
+        # If the source fell silent, its stamps exceed the maximum age shortly before its arrivals.
         doubt = f'; {delay.describe()}; do the clocks agree?' if silent < age / 2 else ''
         return Reason.STALE, (
             f'arrived {silent:.3f} s ago and stamped {age:.3f} s ago, {limit}{doubt}')

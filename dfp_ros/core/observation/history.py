@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What an observation remembers from one control tick to the next."""
+"""State of the observation between ticks: derivatives and histories."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 
 class Derivative:
     """
-    Change a second, of what a source measures.
+    Time derivative of the measurements of a source.
 
-    :param size: How many numbers it has.
-    :param is_angle: Whether they are angles, of which the shorter way round is meant.
-    :param fill: Whether it begins as 0; else it is not known until there are two measurements.
+    :param size: Count of the numbers.
+    :param is_angle: Whether they are angles, whose differences are wrapped to (-pi, pi].
+    :param fill: Whether it starts at 0; else it is unknown until there are two measurements.
     """
 
     def __init__(self, size: int, is_angle: bool, fill: bool) -> None:
@@ -39,25 +39,25 @@ class Derivative:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was measured."""
+        """Discard the measurements."""
         self._time: int | tuple[int, ...] | None = None
         self._value: NDArray[np.float64] = np.zeros(0)
         self._rate = self._first
-        # Of numbers that are measured at several times: the rates, and which of them are known.
+        # For numbers with separate times: the rates, and which of them are known.
         self._each: NDArray[np.float64] = np.zeros(0)
         self._is_known: NDArray[np.bool_] = np.zeros(0, np.bool_)
 
     def rate(
             self, time: int | tuple[int, ...], numbers: Any) -> NDArray[np.float64] | None:
         """
-        Compute the change a second since the last measurement.
+        Compute the rate of change since the last measurement.
 
-        A measurement that comes again tells nothing new, and the rate stays; one that is earlier
-        begins anew, as its source did.
+        A repeated measurement leaves the rate as it is; an earlier one restarts the derivative, as
+        its source was restarted.
 
-        :param time: When it was measured, in ns; one a number where they have several times.
-        :param numbers: What was measured.
-        :return: The rate, or None where it is not known yet.
+        :param time: Time of measurement in ns; one for each number if they differ.
+        :param numbers: The measurement.
+        :return: The rate, or None if it is not known yet.
         """
         if time == self._time:
             return self._rate
@@ -75,13 +75,13 @@ class Derivative:
     def _rate_each(
             self, time: int | tuple[int, ...], value: NDArray[np.float64],
     ) -> NDArray[np.float64] | None:
-        """Compute the change of numbers, each of which was measured at its own time."""
+        """Compute the rate of change of numbers with separate times."""
         size = len(value)
         first = np.full(size, np.nan) if self._first is None else self._first
         if self._time is None:
             self._each, self._is_known = first, np.full(size, self._first is not None)
         elif not isinstance(self._time, tuple):
-            # Until now they had one time.
+            # Until now they had a common time.
             self._each = first if self._rate is None else self._rate
             self._is_known = np.full(size, self._rate is not None)
         if self._time is not None:
@@ -89,7 +89,7 @@ class Derivative:
                 np.broadcast_to(time, size), np.broadcast_to(self._time, size), dtype=np.int64)
             with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
                 rate = self._change(value) / (passed * 1e-9)
-            # One that is earlier than before begins anew.
+            # An earlier measurement restarts the derivative.
             self._each = np.where(
                 passed > 0, rate, np.where(passed < 0, first, self._each))
             self._is_known = np.where(
@@ -99,7 +99,7 @@ class Derivative:
         return self._rate
 
     def _change(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Compute how far numbers are from the last ones; of angles the shorter way round."""
+        """Compute the difference to the last measurement; of angles, wrapped."""
         change: NDArray[np.float64] = value - self._value
         if self._is_angle:
             change -= 2 * math.pi * np.round(change / (2 * math.pi))
@@ -108,10 +108,10 @@ class Derivative:
 
 class History:
     """
-    What was there at the last ticks.
+    Values of the last ticks.
 
-    :param ticks: How many of them.
-    :param fill: Whether the first one stands for those before it.
+    :param ticks: Length of the history.
+    :param fill: Whether the first value is repeated for the missing ticks before it.
     """
 
     def __init__(self, ticks: int, fill: bool) -> None:
@@ -121,15 +121,15 @@ class History:
         self._fill = fill
 
     def reset(self) -> None:
-        """Forget what was there."""
+        """Clear the history."""
         self._ticks.clear()
 
     def add(self, numbers: NDArray[Any]) -> NDArray[Any] | None:
         """
-        Add what is there at this tick.
+        Add the value of this tick.
 
         :param numbers: Shape (width,).
-        :return: Shape (ticks * width,), the oldest first, or None where ticks are missing.
+        :return: Shape (ticks * width,), the oldest first, or None if ticks are missing.
         """
         missing = self._length - len(self._ticks)
         self._ticks.extend([numbers] * (missing if self._fill and missing else 1))

@@ -11,31 +11,31 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Whether the messages of a source come from several publishers in turn."""
+"""Detection of several publishers of one source by the sequence numbers of their messages."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any
 
-# What a middleware gives that does not number messages.
+# Sequence number of a middleware that does not number messages.
 _UNNUMBERED = 2**64 - 1
-# Kinds of messages that are told apart, at most.
+# Largest number of kinds of messages that are distinguished.
 _MOST = 32
-# Looks whose turns count, and turns among them that are no accident: a publisher that is started
-# anew makes one.
+# Polls whose alternations count, and alternations among them that are significant: a restarted
+# publisher causes one.
 _LOOKS, _TURNS = 10, 3
 
 
 class Interleaving:
     """
-    Notices that messages of one kind are numbered by several publishers.
+    Detects that messages of one kind come from several publishers.
 
-    Each publisher numbers its messages from 1 on, and none of them arrives after a later one, so a
-    number that does not grow is another publisher's. Messages that have different joints are of
-    different kinds: publishers may share the joints of a topic.
+    Each publisher numbers its messages from 1 on, and they arrive in order, so a number that does
+    not increase is another publisher's. Messages with different joints are of different kinds:
+    publishers may share the joints of a topic.
 
-    :ivar number: The number of the message that is being received.
+    :ivar number: Sequence number of the message that is being received.
     :ivar is_numbered: Whether the middleware numbers messages, as far as is known.
     """
 
@@ -49,9 +49,9 @@ class Interleaving:
 
     def add(self, kind: Any) -> None:
         """
-        Note a message, whose :attr:`number` has been set.
+        Add a message, whose :attr:`number` has been set.
 
-        :param kind: What it has; anything that can be compared.
+        :param kind: Its kind, such as its joints; anything that can be compared.
         """
         number = self.number
         if number is None or number == _UNNUMBERED:
@@ -64,8 +64,8 @@ class Interleaving:
             self._turns += 1
         self._last[kind] = number
 
-    def look(self) -> bool:
-        """Tell whether several publishers have taken turns of late; call it several times a s."""
+    def poll(self) -> bool:
+        """Poll, several times a second: whether several publishers have alternated recently."""
         self._looks.append(self._turns)
         self._turns = 0
         return sum(self._looks) >= _TURNS

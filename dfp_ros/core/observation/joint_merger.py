@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Several messages of one source, put together joint by joint.
+Merging of several messages of one source into a sample, joint by joint.
 
-An arm and its gripper often publish on one topic, each its own joints. Of each joint the newest
-message that has it counts, whoever sent it.
+An arm and its gripper often publish their joints on one topic. For each joint the newest message
+that has it is used, from any publisher.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ def assemble(
         layout: JointLayout, found: Sequence[Sample | None], newest: Sample, hint: str = '',
 ) -> Sample:
     """
-    Put a sample together.
+    Assemble a sample.
 
-    :param layout: What is read.
-    :param found: The message that each slot is taken from, None where none had it yet.
-    :param newest: Has what is read besides joints, and who publishes.
-    :param hint: What came instead of what is missing, for people.
+    :param layout: The joints and fields that are read.
+    :param found: The message that each slot is taken from, None if none had it yet.
+    :param newest: The newest message, for the fields other than joints and for the publishers.
+    :param hint: Description of the names that were received, for messages about missing joints.
     """
     used = list({id(sample): sample for sample in found if sample is not None}.values())
-    # A message that has none of the joints.
+    # A message without any of the joints.
     is_other = newest.joints is not None and max(newest.joints.slots) < 0
     if len(used) == 1 and None not in found and used[0].joints is None and not is_other:
         return used[0]
-    places = {id(sample): i for i, sample in enumerate(used)}
-    slots = tuple(-1 if sample is None else places[id(sample)] for sample in found)
+    index = {id(sample): i for i, sample in enumerate(used)}
+    slots = tuple(-1 if sample is None else index[id(sample)] for sample in found)
     numbers = {path: [math.nan] * len(layout.joints) for path in layout.paths}
     of_part: list[dict[str, None]] = [{} for _ in used]
     for (path, name), (_, joint), sample, part in zip(
@@ -57,7 +57,7 @@ def assemble(
             numbers[path][joint] = (
                 math.nan if sample.problem else float(sample.values[path][names.index(name)]))
             of_part[part][name] = None
-    # The oldest one says how old the whole is.
+    # The sample is as old as its oldest message.
     oldest = min(used, key=lambda sample: sample.time, default=newest)
     missing = layout.missing(slots)
     publishers = () if newest.joints is None else newest.joints.publishers
@@ -78,9 +78,9 @@ def assemble(
 
 class JointMerger:
     """
-    Keeps the newest message that has each joint.
+    Stores the newest message of each joint.
 
-    :param layout: What is read of the source.
+    :param layout: The joints and fields that are read.
 
     :ivar sample: All joints; None before the first message.
     """
@@ -90,18 +90,18 @@ class JointMerger:
         self._layout = layout
         self.sample: Sample | None = None
         self._found: list[Sample | None] = [None] * len(layout.slots)
-        # Names in messages, by how they are written.
+        # Names in messages, by their formatted lists.
         self._kinds: dict[str, tuple[str, ...]] = {}
         self._hint = ''
 
     def add(self, sample: Sample, in_order: bool = False) -> Sample:
         """
-        Take what a message has of the joints.
+        Merge the joints of a message.
 
         :param sample: The message, as :class:`dfp_ros.core.observation.joint_reader.JointReader`
             has read it.
-        :param in_order: Leave joints as they are of which a message was taken that is newer by
-            its own time, as it may be where messages arrive out of order.
+        :param in_order: Keep joints whose message has a newer time than this one, as messages may
+            arrive out of order.
         :return: All joints, each from the newest message that has it.
         """
         joints = sample.joints
@@ -115,7 +115,7 @@ class JointMerger:
         return self.sample
 
     def _note(self, joints: Joints) -> None:
-        """Note what a message names, where some of what is read never came."""
+        """Record the names in a message while some joints have never been received."""
         if len(self._kinds) >= FEW:
             return
         self._kinds[joints.hint] = joints.heard

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The joints of a message that names them: which it has, and whether it can be read at all."""
+"""Joints of a message: their indices by name, and messages that are ambiguous."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from dfp_ros.core.description.joint_layout import JointLayout
 from dfp_ros.core.observation.sample import Joints, Part, Sample
 from dfp_ros.core.text.printable import FEW, listed, printable
 
-# Orders of names that are remembered, one for each publisher; those of longer messages are not.
+# Cached orders of names, one for each publisher, and the longest list of names that is cached.
 _ORDERS, _LONG = 8, 256
 
 
 @dataclass(frozen=True)
 class _Order:
     """
-    Where a list of names has the joints that are read.
+    Positions of the joints in a list of names.
 
     :param names: The list.
-    :param places: Place of each joint, -1 where it is not there.
-    :param is_whole: Whether all are there.
-    :param twice: Joints that are there more than once.
-    :param heard: The first names of the list, for people.
+    :param indices: Index of each joint, -1 if it is missing.
+    :param is_whole: Whether all joints are present.
+    :param twice: Joints that are named more than once.
+    :param heard: The first names of the list, for messages.
     """
 
     names: list[str]
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
     is_whole: bool
     twice: tuple[str, ...]
     heard: tuple[str, ...]
@@ -49,30 +49,30 @@ class _Order:
 
 class JointReader:
     """
-    Sorts the joints of messages out.
+    Extracts the joints of messages.
 
-    :param layout: What is read.
+    :param layout: The joints and fields that are read.
     """
 
     def __init__(self, layout: JointLayout) -> None:
         """Start without a message."""
         self._layout = layout
-        self._places = {joint: i for i, joint in enumerate(layout.joints)}
+        self._index = {joint: i for i, joint in enumerate(layout.joints)}
         self._orders: list[_Order] = []
         self._usual: list[str] | None = None
 
     def read(self, sample: Sample) -> Sample:
         """
-        See what a message has of the joints.
+        Extract the joints of a message.
 
-        :param sample: The message as it came.
-        :return: The same where it has everything that is read. Otherwise what it has, with the
-            slots that it has; of a message that is ambiguous, with the problem.
+        :param sample: The message as received.
+        :return: The same if it has all joints. Otherwise a sample with the slots that it has; of
+            an ambiguous message, with the problem.
         """
         values, layout = sample.values, self._layout
         names = values[layout.names]
         if self._usual is not None and names == self._usual:
-            # Most messages have the same names as the last one, and all that is read.
+            # Most messages have the same names as the last one, and all joints.
             count = len(names)
             for path in layout.paths:
                 if values[path] is None or len(values[path]) != count:
@@ -90,20 +90,20 @@ class JointReader:
         return self._sort_out(sample, order, count, lengths)
 
     def _find(self, names: Sequence[str]) -> _Order:
-        """Find where a list of names has the joints; lists come again and again."""
+        """Find the joints in a list of names, cached, as lists repeat."""
         for order in self._orders:
             if order.names == names:
                 return order
-        places = [-1] * len(self._places)
+        indices = [-1] * len(self._index)
         twice = []
         for i, name in enumerate(names):
-            joint = self._places.get(name)
+            joint = self._index.get(name)
             if joint is not None:
-                if places[joint] >= 0:
+                if indices[joint] >= 0:
                     twice.append(name)
-                places[joint] = i
+                indices[joint] = i
         order = _Order(
-            list(names) if len(names) <= _LONG else [], tuple(places), min(places) >= 0,
+            list(names) if len(names) <= _LONG else [], tuple(indices), min(indices) >= 0,
             tuple(dict.fromkeys(twice)), tuple(printable(name) for name in names[:FEW]))
         if len(names) <= _LONG:
             self._orders = [order, *self._orders[:_ORDERS - 1]]
@@ -111,11 +111,11 @@ class JointReader:
 
     def _sort_out(
             self, sample: Sample, order: _Order, count: int, lengths: list[int]) -> Sample:
-        """Take what is read out of a message that has more, or less, or what cannot be told."""
+        """Extract the joints of a message that has others, lacks some, or is ambiguous."""
         layout = self._layout
         problem = self._problem(order, count, lengths)
         slots = tuple(
-            0 if order.places[joint] >= 0 and (problem or lengths[path]) else -1
+            0 if order.indices[joint] >= 0 and (problem or lengths[path]) else -1
             for path, joint in layout.of_slot)
         taken = {
             path: self._take(sample.values[path], order, bool(length) and not problem)
@@ -124,14 +124,14 @@ class JointReader:
         if not problem and min(slots) >= 0:
             return replace(sample, values=values)
         joints = tuple(
-            joint for joint, place in zip(layout.joints, order.places, strict=True) if place >= 0)
+            joint for joint, index in zip(layout.joints, order.indices, strict=True) if index >= 0)
         hint = listed(order.heard) + (f' and {count - FEW} more' if count > FEW else '')
         return replace(sample, values=values, problem=problem, joints=Joints(
             layout, (Part(sample.stamp, sample.received, joints),), slots, layout.missing(slots),
             order.heard, hint))
 
     def _problem(self, order: _Order, count: int, lengths: list[int]) -> str:
-        """Say what cannot be told of a message; an array that is empty is not there."""
+        """Describe an ambiguity of a message; an empty array counts as missing."""
         if order.twice:
             return f'a message names {listed(order.twice)} twice'
         for path, length in zip(self._layout.paths, lengths, strict=True):
@@ -143,7 +143,7 @@ class JointReader:
 
     @staticmethod
     def _take(array: Any, order: _Order, is_there: bool) -> list[float]:
-        """Put the numbers of a message field in the order of the joints."""
+        """Arrange the numbers of a message field in the order of the joints."""
         return [
-            float(array[place]) if is_there and place >= 0 else math.nan
-            for place in order.places]
+            float(array[index]) if is_there and index >= 0 else math.nan
+            for index in order.indices]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a source says at one moment, as plain data."""
+"""Sample of a source: the values and times of its newest message, as plain data."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class ObservationError(ValueError):
-    """The samples do not give an observation; the message names field and source."""
+    """No observation can be computed from the samples; the message names field and source."""
 
 
 class NotReadyError(ObservationError):
-    """A derivative or a history needs more ticks first; the message names it."""
+    """A derivative or a history needs more ticks; the message names it."""
 
 
 class NotFiniteError(ObservationError):
@@ -38,10 +38,10 @@ class NotFiniteError(ObservationError):
 @dataclass(frozen=True)
 class Part:
     """
-    One of the messages that a sample was put together from.
+    One of the messages that a sample was merged from.
 
     :param stamp: Its header stamp in ns, None for a message without header.
-    :param received: When it arrived, in ns.
+    :param received: Arrival time in ns.
     :param joints: Joints that were taken from it.
     """
 
@@ -58,17 +58,17 @@ class Part:
 @dataclass(frozen=True)
 class Joints:
     """
-    Which message each joint of a sample was taken from.
+    Origin of the joints of a sample.
 
-    :param layout: What is read of the source; a slot is a number of one joint.
+    :param layout: The joints and fields that are read; a slot is a number of one joint.
     :param parts: The messages.
-    :param slots: Index of the message that each slot is from; -1 where none had it yet.
-    :param missing: What never came, for people; empty where nothing is missing.
-    :param heard: The first names in the message, as they may be written.
-    :param hint: What came instead of what is missing, for people.
+    :param slots: Index of the message that each slot is from; -1 if none had it yet.
+    :param missing: Joints that were never received, for messages; empty if none is missing.
+    :param heard: The first names in the message, escaped.
+    :param hint: Description of the names that were received instead.
     :param is_other: Whether the newest message has none of the joints.
-    :param publishers: Who published on the topic when this was received, as far as is known.
-    :param gone: Who did when an older message was received that is still in use, and does not now.
+    :param publishers: Publishers of the topic when this was received, if known.
+    :param gone: Publishers that have left since an older message that is still in use.
     """
 
     layout: JointLayout
@@ -83,11 +83,11 @@ class Joints:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether the messages are of several times."""
+        """Whether the messages have different times."""
         return any(part.time != self.parts[0].time for part in self.parts)
 
     def time(self, slot: int) -> int:
-        """Return when the number of a slot was measured, in ns; it is not missing."""
+        """Return the measurement time of a slot that is not missing, in ns."""
         return self.parts[self.slots[slot]].time
 
 
@@ -98,11 +98,11 @@ class Sample:
 
     :param stamp: Header stamp in ns, None for a message without header; of several messages, the
         oldest.
-    :param received: When it arrived, in ns of the same clock; of several messages, the first.
+    :param received: Arrival time in ns on the node's clock; of several messages, the first.
     :param values: Message fields by path: numbers, arrays of numbers, lists of names.
-    :param joints: Which message each joint is from; None where all are from a single one.
-    :param problem: Why the message cannot be read, naming what is ambiguous; empty where it can.
-    :param lasts: Whether it is valid until another one replaces it, as what a latched topic has.
+    :param joints: Origin of each joint; None if all are from a single message.
+    :param problem: Why the message cannot be read; empty if it can.
+    :param lasts: Whether it is valid until another one replaces it, as on a latched topic.
     """
 
     stamp: int | None
@@ -119,14 +119,14 @@ class Sample:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Return what never came of it; empty if it is complete."""
+        """Joints that were never received; empty if it is complete."""
         return () if self.joints is None else self.joints.missing
 
     def arriving(self, received: int) -> Sample:
         """
-        Give the sample another time of arrival, for where time stands still between samples.
+        Replace the arrival time, in lockstep, where time stands still between samples.
 
-        :param received: The time in ns. What lasts keeps its own, by which it may be known.
+        :param received: The time in ns. A latched sample keeps its own, which may identify it.
         """
         if self.lasts:
             return self

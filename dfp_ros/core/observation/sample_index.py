@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The samples of a recording, found again by the times that a decision has of them."""
+"""Index of the samples of a recording, by the times that a recorded decision has of them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from dfp_ros.core.description.joint_layout import JointLayout
 from dfp_ros.core.observation.joint_merger import assemble
 from dfp_ros.core.observation.sample import Sample
 
-#: Node and recorder do not receive a message at the same time, but within this, in ns.
+#: Largest difference of the arrival times at node and recorder, in ns.
 JITTER = 20_000_000
 
 
 @dataclass(frozen=True)
 class SampleTimes:
     """
-    What a decision has of a sample that it was made from.
+    Times of a sample in a recorded decision.
 
-    :param time: The sample's time in ns: its stamp, or else when the node received it.
-    :param received: When the node received it, in ns.
-    :param joints: The same two of the message that each slot is from; empty where there are no
-        joints, or the recording does not have them.
+    :param time: The sample's time in ns: its stamp, or else its arrival at the node.
+    :param received: Its arrival at the node in ns.
+    :param joints: The same two times for the message of each slot; empty if there are no joints,
+        or the recording lacks them.
     """
 
     time: int
@@ -47,9 +47,9 @@ class SampleIndex:
     """
     Finds the samples of one source.
 
-    A message without a stamp has the time of its arrival, which is not quite the same for node and
-    recorder. A latched one may have been received at any time before, by either; it is the newest
-    that was there.
+    A message without a stamp has the time of its arrival, which differs slightly between node and
+    recorder. A latched one may have been received at any earlier time, by either; the newest one
+    before the decision is used.
 
     :param layout: The joints that are read; None for none.
     """
@@ -57,28 +57,28 @@ class SampleIndex:
     def __init__(self, layout: JointLayout | None) -> None:
         """Start empty."""
         self._layout = layout
-        # By the slots that they have; None for whole messages.
+        # By their slots; None for whole messages.
         self._kinds: dict[tuple[int, ...] | None, _Kind] = {}
 
     def add(self, sample: Sample) -> None:
-        """Add a sample as it was read, in the order of arrival."""
+        """Add a sample as read from the recording, in the order of arrival."""
         kind = None if sample.joints is None else sample.joints.slots
         if kind not in self._kinds:
             self._kinds[kind] = _Kind(sample.stamp is not None)
         self._kinds[kind].add(sample)
 
     def forget(self, before: int) -> None:
-        """Forget what arrived before a time in ns, except the newest."""
+        """Discard samples that arrived before a time in ns, except the newest."""
         for kind in self._kinds.values():
             kind.forget(before)
 
     def find(self, times: SampleTimes, now: int) -> Sample | None:
         """
-        Find the sample that a decision was made from.
+        Find the sample of a decision.
 
-        :param times: What the decision has of it.
+        :param times: Its times in the decision.
         :param now: The decision's own time, in ns.
-        :return: The sample, received when the node received it; None where it is not there.
+        :return: The sample, with its arrival time at the node; None if it is missing.
         """
         if self._layout is None or not times.joints:
             found = self._find(None, times.time, times.received, now)
@@ -89,7 +89,7 @@ class SampleIndex:
         return self._put_together(times.joints, now)
 
     def _put_together(self, times: Sequence[tuple[int, int]], now: int) -> Sample | None:
-        """Find the message of each slot, and put them together as the node did."""
+        """Find the message of each slot, and merge them as the node did."""
         assert self._layout is not None
         known: dict[tuple[int, int], Sample] = {}
         slots: list[Sample] = []
@@ -97,13 +97,13 @@ class SampleIndex:
             found = self._find(i, time, received, now)
             if found is None:
                 return None
-            # Slots of one message stay those of one.
+            # Slots of one message share one object.
             slots.append(known.setdefault(
                 (id(found), received), replace(found, received=received)))
         return assemble(self._layout, slots, max(slots, key=lambda sample: sample.received))
 
     def _find(self, slot: int | None, time: int, received: int, now: int) -> Sample | None:
-        """Find a message by its time, among those that have a slot; None for whole ones."""
+        """Find a message by its time, among those with a slot; None for whole messages."""
         found = [
             sample for kind, members in self._kinds.items()
             if kind is None or (slot is not None and kind[slot] >= 0)
@@ -115,9 +115,9 @@ class SampleIndex:
 
 class _Kind:
     """
-    Messages that have the same slots.
+    Messages with the same slots.
 
-    :param is_stamped: Whether their times are those of a header.
+    :param is_stamped: Whether their times are header stamps.
     """
 
     def __init__(self, is_stamped: bool) -> None:
@@ -134,7 +134,7 @@ class _Kind:
         self._by_time.setdefault(sample.time, []).append(sample)
 
     def forget(self, before: int) -> None:
-        """Forget the first ones, except the newest."""
+        """Discard the oldest ones, except the newest."""
         count = 0
         for time in self._times[:-1]:
             if self._by_time[time][0].received >= before:
@@ -146,7 +146,7 @@ class _Kind:
         del self._times[:count]
 
     def find(self, time: int, received: int, now: int) -> Sample | None:
-        """Find a message; of several with one stamp the one that was received then."""
+        """Find a message; of several with one stamp, the one with this arrival time."""
         if time not in self._by_time:
             near = None if self._is_stamped else self._near(time, now)
             if near is None:
@@ -157,10 +157,10 @@ class _Kind:
             same, key=lambda sample: abs(sample.received - received))
 
     def _near(self, time: int, now: int) -> int | None:
-        """Find the arrival that is meant, of messages without a stamp."""
-        place = bisect_left(self._times, time)
+        """Find the nearest arrival, of messages without a stamp."""
+        index = bisect_left(self._times, time)
         near = min(
-            self._times[max(0, place - 1):place + 1], default=None,
+            self._times[max(0, index - 1):index + 1], default=None,
             key=lambda each: abs(each - time))
         if near is not None and abs(near - time) <= JITTER:
             return near
@@ -169,5 +169,5 @@ class _Kind:
         before = bisect_right(self._times, time + JITTER)
         if before:
             return self._times[before - 1]
-        # The node had it before the recording began, and nothing replaced it until it was here.
+        # The node received it before the recording began, and no other message replaced it.
         return self._times[0] if self._times[0] <= now else None

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Messages to samples: the same for a message that arrives and for one out of a recording."""
+"""Conversion of messages to samples, for live and for recorded messages."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from dfp_ros.core.description.joint_layout import joint_layout
 from dfp_ros.core.observation.joint_reader import JointReader
 from dfp_ros.core.observation.sample import Sample
 
-# What a std_msgs/*MultiArray has its numbers in, and what says how they are laid out.
+# Fields of a std_msgs/*MultiArray with its numbers and with their layout.
 _NUMBERS, _LAYOUT = 'data', 'layout'
-# Of more dimensions than these nobody makes a table; so many are written out.
+# Largest number of dimensions that is checked, and number of sizes shown in messages.
 _DIMENSIONS, _SHOWN = 16, 10
 
-#: Where a message says which frame it is in.
+#: Path of the frame of a message.
 FRAME = 'header.frame_id'
 
 
 class SampleReader:
     """
-    Takes what is read of one source out of its messages.
+    Extracts the fields of one source from its messages.
 
-    :param readings: Everything that is read of this source.
-    :param stamped: Whether its messages have a header, and that counts.
-    :param framed: Whether the frame that the header names is read, too.
+    :param readings: All field selectors of the source.
+    :param stamped: Whether its messages have a header whose stamp is used.
+    :param framed: Whether the frame in the header is read.
     :param lasts: Whether a message is valid until another one replaces it.
     """
 
     def __init__(
             self, readings: Iterable[FieldSelector], stamped: bool, framed: bool = False,
             lasts: bool = False) -> None:
-        """Look everything up once, so that a message costs a few attribute accesses."""
+        """Resolve all paths once, so that a message costs a few attribute accesses."""
         readings = tuple(readings)
         self._getters = {
             leaf: path_getter(leaf) for reading in readings for leaf in reading.leaves}
@@ -63,8 +63,8 @@ class SampleReader:
         """
         Convert a message.
 
-        :param message: Message of the source's type; whatever has its fields as attributes.
-        :param received: When it arrived, in ns.
+        :param message: Message of the source's type, or any object with its fields as attributes.
+        :param received: Arrival time in ns.
         """
         stamp = None
         if self._stamped and message.header is not None:
@@ -77,7 +77,7 @@ class SampleReader:
 
 
 def _problem(message: Any) -> str:
-    """Say what a layout has that the numbers beside it have not; most leave the layout empty."""
+    """Describe a layout that does not fit the numbers; most messages leave the layout empty."""
     layout = getattr(message, _LAYOUT, None)
     if layout is None or not hasattr(layout, 'dim'):
         return ''

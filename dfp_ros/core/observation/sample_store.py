@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The samples that a tick takes of every source, and when those of one instant are complete."""
+"""Sample store: the sample of each source for a tick, and exact-time synchronisation."""
 
 from __future__ import annotations
 
@@ -25,32 +25,31 @@ from dfp_ros.core.observation.sample import Sample
 
 
 class Instant(enum.Enum):
-    """What a sample completes."""
+    """Effect of a sample on a set of samples with one stamp."""
 
     INCOMPLETE = 'incomplete'
     NEW = 'new'
     REPEATED = 'repeated'
 
 
-# Complete sets of samples that are older than the last by less than this, in ns, may still have
-# been on their way; by more, the robot's time has begun anew.
+# A complete set of samples that is older than the last by less than this, in ns, may have been
+# delayed; if it is older by more, the robot's time was restarted.
 _RESTART = 1_000_000_000
-# Samples by which a source may be ahead of the ticks: a second of a fast one.
+# Samples that are queued for a source that is ahead of the ticks: a second of a fast one.
 _AHEAD = 1000
 
 
 class SampleStore:
     """
-    Keeps the newest sample of each source, and where a description asks for it those before.
+    Stores the newest sample of each source, and queued ones for sampling before the tick.
 
-    Where several messages share the joints of a source, its sample is put together from the newest
-    message that has each. A sample that lasts (:attr:`Sample.lasts`) is forgotten by nothing but
-    one that replaces it.
+    If several messages share the joints of a source, its sample is merged from the newest message
+    of each joint. A latched sample (:attr:`Sample.lasts`) is kept until another one replaces it.
 
     :param sources: All sources by name.
 
-    :ivar samples: Newest samples by source, without those that were never seen.
-    :ivar instant: Time in ns of the last instant that was complete.
+    :ivar samples: Newest samples by source, without sources that were never received.
+    :ivar instant: Stamp in ns of the last complete set.
     """
 
     def __init__(self, sources: Mapping[str, Source] | tuple[()] = ()) -> None:
@@ -60,7 +59,7 @@ class SampleStore:
         self._before_tick: dict[str, deque[Sample]] = {
             name: deque(maxlen=_AHEAD) for name, source in dict(sources).items()
             if source.sampling == BEFORE_TICK}
-        # Of sources whose joints come in several messages: the newest, and those before the tick.
+        # For sources whose joints come in several messages: the newest, and those before the tick.
         self._newest: dict[str, JointMerger] = {}
         self._before: dict[str, JointMerger] = {}
         self._now = 0
@@ -71,13 +70,13 @@ class SampleStore:
 
     @property
     def missing(self) -> list[str]:
-        """Return the sources of which something was not seen yet."""
+        """Sources with values that have not been received yet."""
         return [
             name for name in self._sources
             if name not in self.samples or self.samples[name].missing]
 
     def renewed(self) -> SampleStore:
-        """Make a store that knows nothing but the samples that last."""
+        """Make a new store with the latched samples only."""
         other = SampleStore({})
         other._sources = self._sources
         other._before_tick = {
@@ -89,23 +88,23 @@ class SampleStore:
         return other
 
     def clear(self) -> None:
-        """Forget the samples, though not which instants were complete before."""
+        """Discard the samples, but not the record of complete sets."""
         lasting = self.renewed()
         self.samples = lasting.samples
         self._before_tick = lasting._before_tick
         self._newest, self._before = lasting._newest, lasting._before
-        # Whatever completes the last instant from here on was sent again by every source.
+        # A set that completes the last instant from here on was resent by every source.
         self._repeatable = self._last
         self._repeated = set(self._sources)
 
     def pass_time(self, now: int) -> bool:
         """
-        Note the time; where the clock was set back, forget the samples.
+        Advance the time; if the clock was set back, discard the samples.
 
-        How long ago they arrived cannot be told any more. Kept, those of a source that is dead
-        would be fresh once more when the clock comes by the time of their arrival again.
+        Their age is unknown then: those of a dead source would become fresh again when the clock
+        reaches their time of arrival.
 
-        :param now: Time in ns, on the clock that says when samples were received.
+        :param now: Time in ns, on the clock of the arrival times.
         :return: Whether the clock was set back.
         """
         is_back = now < self._now
@@ -116,11 +115,11 @@ class SampleStore:
 
     def at(self, now: int) -> Mapping[str, Sample]:
         """
-        Choose the sample of each source that a tick takes.
+        Select the sample of each source for a tick.
 
         :param now: Time of the tick in ns, not earlier than that of the last one.
-        :return: Samples by source, without those that have none: the newest, or where the source
-            is sampled so, the newest that was measured at the tick or before it.
+        :return: Samples by source, without sources that have none: the newest, or, if the source
+            is sampled before the tick, the newest that was measured at the tick or before it.
         """
         if not self._before_tick:
             return self.samples
@@ -134,14 +133,14 @@ class SampleStore:
                 chosen.pop(name, None)
                 continue
             chosen[name] = newest = max(before, key=lambda sample: sample.time)
-            # What is older is of no use to later ticks either.
+            # Older samples are not needed by later ticks either.
             while kept[0].time < newest.time:
                 kept.popleft()
         return chosen
 
     def _choose_joints(
             self, name: str, kept: deque[Sample], now: int, chosen: dict[str, Sample]) -> None:
-        """Choose of each joint the newest message that was measured at the tick or before it."""
+        """Select for each joint the newest message that was measured at the tick or before it."""
         merger = self._before[name]
         later = [sample for sample in kept if sample.time > now]
         for sample in kept:
@@ -156,14 +155,13 @@ class SampleStore:
 
     def add(self, name: str, sample: Sample) -> Instant:
         """
-        Keep a sample.
+        Store a sample.
 
         :param name: Its source.
         :param sample: The sample.
-        :return: Whether all sources now have samples of one stamp that was not complete before;
-            or have sent those of the last such instant all over again, as a robot does that
-            waits for an answer. An instant that is earlier by up to 1 s may have been late on its
-            way; it counts once all sources have sent it again.
+        :return: Whether it completes a new set of samples with one stamp, or a repetition of the
+            last such set, which a robot sends that waits for an answer. A set that is earlier by
+            up to 1 s may have been delayed; it counts once all sources have resent it.
         """
         self._now = max(self._now, sample.received)
         if name in self._before_tick:
@@ -178,7 +176,7 @@ class SampleStore:
             joints = other.joints
             if joints is not None and (joints.missing or joints.is_mixed and not other.lasts):
                 return Instant.INCOMPLETE
-            # What lasts is of no instant.
+            # Latched samples do not belong to a set.
             if not other.lasts:
                 if stamp is None:
                     stamp = other.time
@@ -187,7 +185,7 @@ class SampleStore:
         return self._complete(name, sample, sample.time if stamp is None else stamp)
 
     def _merge(self, name: str, sample: Sample) -> Sample:
-        """Put a source together from messages that share its joints."""
+        """Merge messages that share the joints of a source."""
         if name not in self._newest:
             assert sample.joints is not None
             for mergers in (self._newest, self._before):
@@ -197,7 +195,7 @@ class SampleStore:
         return self._newest[name].add(sample)
 
     def _complete(self, name: str, sample: Sample, stamp: int) -> Instant:
-        """Tell what a sample does where all sources have one of the same time."""
+        """Classify a sample, if all sources have one of the same stamp."""
         self.instant = stamp
         if self._last - _RESTART <= stamp <= self._last:
             if stamp != self._repeatable:
@@ -205,7 +203,7 @@ class SampleStore:
                 self._repeated.clear()
                 return Instant.INCOMPLETE
             if sample.lasts and stamp == self._last and len(self.samples) > 1:
-                # A goal that is replaced asks for no answer.
+                # A replaced goal needs no answer.
                 return Instant.INCOMPLETE
             self._repeated.add(name)
             if any(each not in self._repeated and not other.lasts

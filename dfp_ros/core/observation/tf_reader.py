@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Poses of one frame in another, out of the transforms that a robot publishes (REP-105)."""
+"""Pose of one frame in another, from the transforms of a robot (tf2, REP-105)."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.rotations import Quaternion
 
-# As tf2 has it: transforms whose rotation is none are left out.
+# As in tf2, transforms whose quaternion is not a rotation are ignored.
 _LENGTH_TOLERANCE = 1e-2
-# Frames that are remembered, and links from one to the top of its tree; robots have fewer by far.
+# Largest number of frames, and of links from a frame to its root; robots have far fewer.
 _FRAMES, _LINKS = 10_000, 250
 _ORIGIN, _UPRIGHT = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)
 
 
 class _Link(NamedTuple):
-    """Where a frame is in the one above it, and since when; no time for one that never moves."""
+    """Pose of a frame in its parent, and its time; no time for a static one."""
 
     above: str
     position: Point
@@ -45,15 +45,15 @@ class _Link(NamedTuple):
 
 class TfReader:
     """
-    Puts the links between two frames together, to samples like those of a TransformStamped.
+    Composes the transforms between two frames to samples like those of a TransformStamped.
 
-    Of each link the newest transform counts; nothing is interpolated. A sample is as old as the
-    oldest link of its chain that moves; where none does, it is valid until a link is replaced.
+    Of each link the newest transform is used, without interpolation. A sample is as old as the
+    oldest dynamic link of its chain; without one, it is valid until a link is replaced.
 
-    :param parent: The frame that poses are given in.
-    :param child: The frame whose pose is meant.
-    :param readings: Everything that is read of it.
-    :param stamped: Whether stamps count.
+    :param parent: The reference frame of the pose.
+    :param child: The frame whose pose is computed.
+    :param readings: All field selectors of the source.
+    :param stamped: Whether stamps are used.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class TfReader:
 
     def read(self, message: Any, received: int, is_static: bool = False) -> Sample | None:
         """
-        Take in the transforms of a message.
+        Add the transforms of a message.
 
         :param message: A tf2_msgs/TFMessage.
-        :param received: When it arrived, in ns.
-        :param is_static: Whether its transforms are for ever.
-        :return: A new sample; None where the message has no link of the chain, or one is missing.
+        :param received: Arrival time in ns.
+        :param is_static: Whether its transforms are static.
+        :return: A new sample; None if the message has no link of the chain, or one is missing.
         """
         is_new = not self._chain
         for transform in message.transforms:
@@ -85,8 +85,8 @@ class TfReader:
         return self._sample(received) if is_new else None
 
     def _sample(self, received: int) -> Sample | None:
-        """Go from both frames up to the first one that they have in common."""
-        child, parent = self._way_up(self._child), self._way_up(self._parent)
+        """Compose the pose by way of the first common ancestor of both frames."""
+        child, parent = self._ancestry(self._child), self._ancestry(self._parent)
         common = next((frame for frame in child if frame in parent), None)
         if common is None:
             return None
@@ -106,20 +106,20 @@ class TfReader:
                 rotation=SimpleNamespace(w=w, x=i, y=j, z=k))), received)
         return sample if times else replace(sample, lasts=True)
 
-    def _way_up(self, frame: str) -> list[str]:
-        """List a frame and all above it."""
-        way: list[str] = []
-        while frame not in way and len(way) < _LINKS:
-            way.append(frame)
+    def _ancestry(self, frame: str) -> list[str]:
+        """List a frame and its ancestors."""
+        chain: list[str] = []
+        while frame not in chain and len(chain) < _LINKS:
+            chain.append(frame)
             if frame in self._links:
                 frame = self._links[frame].above
-        return way
+        return chain
 
     def _pose(self, way: Iterable[str]) -> tuple[Point, Quaternion]:
         """Compute the pose of a frame in the one above the last of its way up."""
         position: Point = _ORIGIN
         rotation: Quaternion = _UPRIGHT
-        for frame in way:
+        for frame in chain:
             link = self._links[frame]
             w, x, y, z = link.rotation
             back = w, -x, -y, -z
@@ -130,7 +130,7 @@ class TfReader:
 
 
 def _link(transform: Any, is_static: bool) -> _Link | None:
-    """Take a transform apart; None where its numbers are none."""
+    """Convert a transform to a link; None if its numbers are invalid."""
     at, turn = transform.transform.translation, transform.transform.rotation
     position, rotation = (at.x, at.y, at.z), (turn.w, turn.x, turn.y, turn.z)
     if not all(map(math.isfinite, (*position, *rotation))) or abs(

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Values that go on faster than they can, and values that stay as they are though they change."""
+"""Monitor of implausible values: jumps, and values that are stuck."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from dfp_ros.core.observation.sample import ObservationError, Sample
 from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.settings.safety import SafetySettings
 
-# A robot may be moved faster than it is allowed to move by itself, by hand or by another program,
-# and measurements are noisy: so many times its limit of velocity is no motion of it.
+# A robot may be moved faster than its own limits, by hand or by another program, and measurements
+# are noisy: a change of this many times the velocity limit is a jump.
 _GENEROUS = 5.0
-# Seconds without a jump after which one is over.
+# Seconds without a jump after which the finding is cleared.
 _CALM = 0.5
 
 
 @dataclass
 class _Watched:
     """
-    A field that is watched.
+    A monitored field.
 
     :param name: Its name.
     :param unit: Its unit.
-    :param field: Computes it.
-    :param source: The source that says when it was measured.
-    :param rate: Largest change a second, one a number; empty for any.
-    :param why: What says so.
-    :param changes_within: Seconds within which it changes; 0 where it need not.
-    :param time: When it was measured last, in ns; None before the first time.
-    :param numbers: What it was then.
-    :param changed: When it was another last, in ns.
-    :param jumped: When it jumped last, in ns; None for not of late.
-    :param jump: What it did then, for people.
+    :param field: Computes its value.
+    :param source: The source that has its time of measurement.
+    :param rate: Largest rate of change, one for each number; empty for any.
+    :param why: Origin of that limit, for messages.
+    :param changes_within: Seconds within which it has to change; 0 if it need not.
+    :param time: Time of the last measurement in ns; None before the first.
+    :param numbers: The last measurement.
+    :param changed: Time of the last change in ns.
+    :param jumped: Time of the last jump in ns; None without a recent one.
+    :param jump: Description of that jump.
     """
 
     name: str
@@ -68,16 +68,16 @@ class _Watched:
 
 class ValueMonitor:
     """
-    Watches what the robot description gives a ``max_rate`` or ``changes_within`` for.
+    Monitors the fields with ``max_rate`` or ``changes_within`` in the robot description.
 
-    Positions that are measured for commands with a limit of velocity are watched without that.
+    Position feedback of commands with a velocity limit is always monitored.
 
     :param robot: The robot's description.
     :param tick: Time between two ticks in ns.
     """
 
     def __init__(self, robot: RobotDescription, tick: int) -> None:
-        """Look up what is watched."""
+        """Collect the monitored fields."""
         self._tick = tick
         self._watched = [
             _watched(entry, entry.max_rate, 'max_rate', entry.changes_within)
@@ -92,17 +92,17 @@ class ValueMonitor:
             and isinstance(entry.limits.velocity, tuple)]
 
     def reset(self) -> None:
-        """Begin as new."""
+        """Discard all measurements."""
         for watched in self._watched:
             watched.time = watched.jumped = None
 
     def check(
             self, samples: Mapping[str, Sample], settings: SafetySettings) -> list[Finding]:
         """
-        Look at the newest samples.
+        Check the newest samples.
 
-        :param samples: By source; all are there.
-        :param settings: What is done about jumps and about what is stuck.
+        :param samples: By source; all are present.
+        :param settings: Responses to jumps and stuck values.
         """
         findings = []
         for watched in self._watched:
@@ -124,11 +124,11 @@ class ValueMonitor:
         return findings
 
     def _advance(self, watched: _Watched, time: int, samples: Mapping[str, Sample]) -> None:
-        """Compare what was measured with what it was before."""
+        """Compare a measurement with the one before."""
         try:
             numbers = watched.field.read(samples)
         except ObservationError:
-            # What is wrong with it, the observation says.
+            # The observation builder reports this fault.
             numbers = None
         last, before = watched.time, watched.numbers
         if numbers is None or not all(map(math.isfinite, numbers)):
@@ -157,7 +157,7 @@ class ValueMonitor:
 def _watched(
         entry: ObservationEntry, rate: tuple[float, ...], why: str,
         changes_within: float) -> _Watched:
-    """Make what is watched of an entry: its value at one tick, before it is clipped."""
+    """Make a monitored field of an entry: its value at one tick, before clipping."""
     assert entry.reading is not None
     field = ObservationField(replace(entry, derivative=False, history=1, low=(), high=()))
     return _Watched(

@@ -54,7 +54,7 @@ class PublisherMonitor:
         """See which sources come from several publishers in turn."""
         found = []
         for source, interleaving in self._sources.interleavings:
-            if not interleaving.look():
+            if not interleaving.poll():
                 continue
             names = publisher_names(self._node, self._node.resolve_topic_name(source.topic))
             if len(names) > 1:
