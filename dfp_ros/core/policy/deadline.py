@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy that is not waited for longer than its deadline: there is a robot to stop."""
+"""Deadline wrapper of a policy: a late answer is abandoned, so that the robot can be stopped."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _Call = tuple[FloatArray, FloatArray, 'Future[Chunk]']
 
 class DeadlinePolicy:
     """
-    Asks a policy in a thread of its own, and gives up an answer that is late.
+    Runs a policy in a thread of its own, and abandons a late answer.
 
-    An answer that was given up is still being computed; until it is there, others are late at
+    An abandoned answer is still being computed; until it is finished, further calls are late at
     once.
 
     :param policy: The policy.
-    :param deadline: Seconds that an answer may take.
+    :param deadline: Timeout of an answer in s.
     """
 
     def __init__(self, policy: Policy, deadline: float) -> None:
-        """Do without a thread until there is a call; it ends with this object."""
+        """Start without a thread, which begins with the first call and ends with this object."""
         self.spec = policy.spec
         self._deadline = deadline
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
@@ -55,8 +55,8 @@ class DeadlinePolicy:
 
         :param observation: Shape (obs_dim,), float32.
         :param noise: Shape (candidates, horizon * act_dim), float32.
-        :raises LateError: Where the answer is not there in time.
-        :raises PolicyError: Where the policy fails.
+        :raises LateError: If the answer is late.
+        :raises PolicyError: If the policy fails.
         """
         if self._last is not None and not self._last.done():
             raise LateError(
@@ -98,7 +98,7 @@ def _answer(policy: Policy, calls: SimpleQueue[_Call | None]) -> None:
         observation, noise, future = call
         try:
             future.set_result(policy.act(observation, noise))
-        except Exception as error:  # it is raised where the answer is waited for
+        except Exception as error:  # raised again in the thread that waits for the answer
             future.set_exception(error)
-        # Nothing of the call is kept while the next is waited for.
+        # Release all references to the call before waiting for the next.
         del call, observation, noise, future

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a policy is to the controller: an answer to an observation, or an error."""
+"""Interface of a policy: an action chunk for an observation, or an error."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from dfp_ros.spec import PolicySpec
 @dataclass(frozen=True)
 class Chunk:
     """
-    What the policy answers to one observation.
+    Action chunk, the policy's answer to one observation.
 
     :param actions: Shape (horizon, act_dim), float32, in [-1, 1].
-    :param value: Value of this chunk by the critics' mean; NaN where one candidate was drawn and
-        no critic was asked.
+    :param value: Mean value of this chunk by the critics; NaN for a single candidate, for which
+        the critics are not evaluated.
     :param spread: Standard deviation of the candidates, averaged over dimensions; 0 for one.
     """
 
@@ -49,7 +49,7 @@ class Policy(Protocol):
 
 
 class PolicyError(ValueError):
-    """A policy file cannot be used, or was asked something that it cannot answer."""
+    """A policy file cannot be used, or its inference failed."""
 
 
 class LateError(PolicyError):

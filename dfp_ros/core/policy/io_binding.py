@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A session of ONNX Runtime whose inputs and outputs stay where they are, call after call."""
+"""I/O binding of an ONNX Runtime session to preallocated arrays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dfp_ros.core.policy.interface import Chunk
 
 @dataclass(frozen=True)
 class _Arrays:
-    """What one call works on: arrays, and a binding that knows where they are."""
+    """Arrays of one call, and their binding."""
 
     binding: Any
     observation: FloatArray
@@ -38,10 +38,10 @@ class _Arrays:
 
 class IoBinding:
     """
-    Runs a session on arrays that are there already.
+    Runs a session on preallocated arrays.
 
-    ONNX Runtime then neither looks at the arrays of each call nor makes new ones. Calls may
-    overlap: one that finds no arrays free makes some, and what it returns is its own.
+    ONNX Runtime then neither inspects the arrays of each call nor allocates new ones. Calls may
+    overlap: a call that finds no free arrays allocates some, and the result belongs to the caller.
 
     :param session: The session, ``onnxruntime.InferenceSession``.
     :param observation_size: Length of an observation.
@@ -50,11 +50,11 @@ class IoBinding:
 
     def __init__(
             self, session: Any, observation_size: int, chunk_shape: tuple[int, int]) -> None:
-        """Bind nothing yet."""
+        """Start without a binding."""
         self._session = session
         self._observation_size = observation_size
         self._chunk_shape = chunk_shape
-        # By candidates, those that no call is using.
+        # Free arrays, by number of candidates.
         self._free: dict[int, list[_Arrays]] = {}
 
     def run(self, observation: FloatArray, noise: FloatArray) -> Chunk:
@@ -81,7 +81,7 @@ class IoBinding:
         return chunk
 
     def _bind(self, candidates: int) -> _Arrays:
-        """Make arrays for a call, and tell ONNX Runtime where they are."""
+        """Allocate arrays for a call, and bind them."""
         horizon, action_size = self._chunk_shape
         made = _Arrays(
             self._session.io_binding(), np.zeros((1, self._observation_size), np.float32),

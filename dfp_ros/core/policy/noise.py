@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Noise that chunks start from, reproducible from a seed."""
+"""Noise of action chunks, reproducible from a seed."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from dfp_ros.core.arrays import FloatArray
 
 class NoiseStream:
     """
-    The noise that the policy turns into chunks, the same for the same seed.
+    Noise that the policy transforms into chunks, the same for the same seed.
 
-    The node and the offline evaluation draw from this one class, so that an episode over ROS can
-    be compared with the same episode in the simulator, command by command.
+    The node and the offline evaluation both use this class, so that an episode over ROS can be
+    compared with the same episode in the simulator, command by command.
 
     :param seed: Seed of the PCG64 generator, 0 or more.
-    :param candidates: Noise vectors in a draw, one a candidate chunk.
+    :param candidates: Noise vectors in a draw, one for each candidate chunk.
     :param size: Length of one noise vector, :attr:`dfp_ros.spec.PolicySpec.noise_size`.
-    :param scale: Factor on the standard normal numbers.
-    :param mode: ``each_chunk`` draws for each chunk; ``held`` draws once, after a reset, and gives
-        that again; ``zero`` gives zeros.
+    :param scale: Standard deviation of the normal distribution.
+    :param mode: ``each_chunk`` draws for each chunk; ``held`` draws once after a reset, and
+        repeats that; ``zero`` gives zeros.
 
-    :ivar draws: How often was drawn since the reset.
+    :ivar draws: Number of draws since the reset.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class NoiseStream:
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
-        """Start again at the first draw of a seed."""
+        """Restart at the first draw of a seed."""
         self._generator = np.random.Generator(np.random.PCG64(seed))
         self._held: FloatArray | None = None
         self.draws = 0
 
     def next(self) -> FloatArray:
         """
-        Give the noise of the next chunk.
+        Return the noise of the next chunk.
 
         :return: Shape (candidates, size), float32.
         """

@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What can be told of an ONNX file from its bytes alone, before any of it runs.
+Metadata and structure of an ONNX file, parsed from its bytes before any of it runs.
 
-ONNX Runtime answers every broken file with the same parser error. This walk over the protobuf
-fields (https://protobuf.dev/programming-guides/encoding, field numbers from onnx.proto) tells a
-file that was cut short from one that never was ONNX, reads the metadata, and finds tensors whose
-data would be fetched from another file, and operators that can run without end.
+ONNX Runtime reports the same parser error for every broken file. This walk over the protobuf
+fields (https://protobuf.dev/programming-guides/encoding, field numbers from onnx.proto)
+distinguishes a truncated file from one that is not ONNX, reads the metadata, and finds tensors
+with external data, and operators that can run without end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class OnnxFileError(ValueError):
     """The bytes are not those of a whole, self-contained ONNX model."""
 
 
-# Where messages nest on the way from the model to its tensors: (message, field) -> message.
+# Nesting of messages from the model to its tensors: (message, field) -> message.
 _NESTING = {
     ('model', 7): 'graph', ('model', 25): 'function', ('function', 7): 'node',
     ('graph', 1): 'node', ('graph', 5): 'tensor', ('graph', 15): 'sparse',
@@ -46,7 +46,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL_DATA = 13
 _GRAPH = 7 << 3 | _BYTES
 _LONGEST_HEAD = 20  # bytes: a tag and a length, or a number
-# What is around graph and functions: far more than any exporter writes.
+# Bounds of the fields outside graph and functions: far more than any exporter writes.
 _MOST_FIELDS, _MOST_METADATA = 20_000, 4 << 20
 _OPERATOR = 4
 _DEEPEST = 40
@@ -55,10 +55,10 @@ _DEEPEST = 40
 @dataclass
 class OnnxFacts:
     """
-    What a model says of itself.
+    Facts about a model.
 
     :param metadata: Its ``metadata_props``.
-    :param unbounded: Which operators of :data:`UNBOUNDED` it has, in any graph or function.
+    :param unbounded: Operators of :data:`UNBOUNDED` in any of its graphs or functions.
     :param ir_version: Version of its format.
     :param opset: Version of the operator set of ONNX that it uses.
     """
@@ -71,11 +71,11 @@ class OnnxFacts:
 
 def read_model(content: bytes) -> OnnxFacts:
     """
-    Check an ONNX model from the outside, and see what it says of itself.
+    Check the structure of an ONNX model, and read its facts.
 
     :param content: The whole file.
-    :raises OnnxFileError: Where the file is empty, cut short, not ONNX, refers to other files, or
-        has more around its graph than any model needs.
+    :raises OnnxFileError: If the file is empty, cut short, not ONNX, refers to other files, or
+        has more data outside its graph than any model needs.
     """
     if not content:
         raise OnnxFileError('found an empty file, expected an ONNX model')
@@ -99,7 +99,7 @@ def read_model(content: bytes) -> OnnxFacts:
             entry = dict(_fields(value, 'metadata'))
             facts.metadata[_text(entry.get(1))] = _text(entry.get(2))
         elif ('model', number) in _NESTING:
-            _look_through(value, _NESTING['model', number], facts, 0)
+            _scan(value, _NESTING['model', number], facts, 0)
     if 1 not in seen:
         raise OnnxFileError('found bytes that are not an ONNX model')
     if 7 not in seen:
@@ -108,18 +108,18 @@ def read_model(content: bytes) -> OnnxFacts:
 
 
 def read_metadata(content: bytes) -> dict[str, str]:
-    """Read the metadata alone, as :func:`read_model` does."""
+    """Read the metadata only, as :func:`read_model` does."""
     return read_model(content).metadata
 
 
 def skim_metadata(file: BinaryIO) -> dict[str, str]:
     """
-    Read a model's metadata alone, which takes the same time however large its weights are.
+    Read a model's metadata only, in a time that does not depend on the size of its weights.
 
     :param file: The file, open for reading.
     :return: The model's ``metadata_props``.
-    :raises OnnxFileError: Where the file is empty, cut short, or not ONNX, as far as can be told
-        without looking into the graph.
+    :raises OnnxFileError: If the file is empty, cut short, or not ONNX, as far as that shows
+        outside the graph.
     """
     size, position = file.seek(0, os.SEEK_END), 0
     kept = bytearray()
@@ -136,7 +136,7 @@ def skim_metadata(file: BinaryIO) -> dict[str, str]:
         if position + length > size:
             raise OnnxFileError(_cut_short(position + length - size, size))
         bounds.add(tag >> 3, length)
-        # The graph, which has the weights, is replaced by an empty one.
+        # The graph, which contains the weights, is replaced by an empty one.
         if tag == _GRAPH:
             kept += bytes((_GRAPH, 0))
         else:
@@ -147,7 +147,7 @@ def skim_metadata(file: BinaryIO) -> dict[str, str]:
 
 
 def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryview]]:
-    """Walk the fields of one protobuf message: field number and value."""
+    """Iterate over the fields of one protobuf message: field number and value."""
     position = 0
     while position < len(view):
         tag, position = _varint(view, position, message)
@@ -163,7 +163,7 @@ def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryv
         else:
             raise OnnxFileError('found bytes that are not an ONNX model')
         if position + length > len(view):
-            # Only at the outermost level does the end of the message come from the file's size.
+            # Only at the outermost level, the end of the message is the end of the file.
             if message == 'model' and number in _MODEL_FIELDS:
                 raise OnnxFileError(_cut_short(position + length - len(view), len(view)))
             raise OnnxFileError('found bytes that are not an ONNX model')
@@ -187,8 +187,8 @@ def _varint(view: memoryview, position: int, message: str) -> tuple[int, int]:
     raise OnnxFileError('found bytes that are not an ONNX model')
 
 
-def _look_through(view: memoryview, message: str, facts: OnnxFacts, depth: int) -> None:
-    """Look through a graph for tensors in other files, and for operators without an end."""
+def _scan(view: memoryview, message: str, facts: OnnxFacts, depth: int) -> None:
+    """Scan a graph for tensors with external data, and for operators that can run without end."""
     if depth > _DEEPEST:
         raise OnnxFileError(f'found graphs within graphs, deeper than {_DEEPEST} levels')
     for number, value in _fields(view, message):
@@ -203,15 +203,15 @@ def _look_through(view: memoryview, message: str, facts: OnnxFacts, depth: int) 
             if (name := _text(value)) in UNBOUNDED:
                 facts.unbounded.add(name)
         elif (message, number) in _NESTING:
-            _look_through(
+            _scan(
                 value, _NESTING[message, number], facts, depth + (message == 'attribute'))
 
 
 class _Bounds:
-    """Counts what is around the graph of a model, and refuses what is too much of it."""
+    """Counts the fields outside the graph of a model, and refuses too many of them."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start at zero."""
         self._count = self._size = 0
 
     def add(self, number: int, size: int) -> None:
@@ -231,7 +231,7 @@ class _Bounds:
 
 
 def _cut_short(missing: int, there: int) -> str:
-    """Say how much of a file is missing."""
+    """Make the error for a truncated file."""
     return (
         f'found a file that was cut short: {missing} bytes or more are missing after the {there} '
         'that are there')

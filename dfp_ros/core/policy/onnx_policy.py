@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A trained policy, ready to run: the ONNX file, checked, loaded and warmed up."""
+"""Policy in ONNX Runtime: a policy file, validated, loaded and warmed up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, REMEDY
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.spec import PolicySpec
 
-# Who runs a policy catches its errors.
+# Re-exported for callers that run a policy and catch its errors.
 __all__ = ('OnnxPolicy', 'PolicyError')
 
 _INPUTS = ('observation', 'noise')
@@ -45,32 +45,31 @@ class OnnxPolicy:
     """
     A policy file in memory.
 
-    By default one thread, no spinning and no pool of threads, so that inference never competes
-    with the control loop that waits for it. Weights and metadata come from the one file that was
-    hashed: the file may change or vanish afterwards.
+    By default it uses one thread, no spinning and no thread pool, so that inference never competes
+    with the control loop that waits for it. Weights and metadata are from the bytes that were
+    hashed: the file may be changed or deleted afterwards.
 
-    :param path: The ONNX file, or what was read of it before.
-    :param execution: What it runs on.
-    :param wait: Called before ONNX Runtime reads the model and before it prepares it, for which it
-        keeps the interpreter from other threads for milliseconds each; returns when they can spare
-        it. None for no wait.
-    :param candidates: Noise vectors that every call will have, 0 for the file's own number.
-        ONNX Runtime then leaves out what these do not need, as the critics for one, so that the
-        policy loads and answers sooner. None for calls of any number.
-    :param loaded: Called once ONNX Runtime has prepared the model; None for nothing.
-    :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
+    :param path: The ONNX file, or its content if it has been read already.
+    :param execution: Execution providers and threads.
+    :param wait: Called before each of the two steps in which ONNX Runtime parses and optimises the
+        model and holds the GIL for milliseconds; returns when other threads can spare it. None for
+        no wait.
+    :param candidates: Noise vectors of every call, 0 for the file's own number. ONNX Runtime then
+        prunes the graph, such as the critics for a single candidate, so that the policy loads and
+        answers faster. None for calls of any number.
+    :param loaded: Called once ONNX Runtime has optimised the model; None for no call.
+    :raises PolicyError: If the file is missing, cut short, not ONNX, not self-contained,
         without a specification, of another version, or with inputs or outputs that do not fit
-        its own specification; where it has operators that can run without end, unless they are
-        allowed; or where nothing that it may run on is there. Each has its own
-        message.
+        its own specification; if it has operators that can run without end, unless they are
+        allowed; or if no execution provider is available. Each has its own message.
 
-    :ivar file: What was read, one object for all that are prepared from it.
-    :ivar path: Where the file was.
+    :ivar file: The file's content, shared by all policies prepared from it.
+    :ivar path: Path of the file.
     :ivar sha256: Hash of the file, 64 hexadecimal digits.
-    :ivar spec: The specification that the file carries.
-    :ivar execution: What it was to run on.
-    :ivar candidates: Noise vectors of every call, None where calls may have any number.
-    :ivar providers: What it runs on, by ONNX Runtime's names, first choice first.
+    :ivar spec: The specification in the file.
+    :ivar execution: Requested execution providers and threads.
+    :ivar candidates: Noise vectors of every call, None if calls may have any number.
+    :ivar providers: ONNX Runtime's names of the providers in use, in order of preference.
     """
 
     file: PolicyFile
@@ -98,12 +97,12 @@ class OnnxPolicy:
     def prepared_for(
             self, candidates: int, wait: Callable[[], None] | None = None) -> OnnxPolicy:
         """
-        Give the same policy for calls of one number of candidates; the file is not read again.
+        Prepare the same policy for a number of candidates; the file is not read again.
 
         :param candidates: Noise vectors of every call, 0 for the file's own number.
         :param wait: As when the policy was loaded.
-        :return: This one where it is prepared for them already.
-        :raises PolicyError: Where the graph fits no such number.
+        :return: The policy; this one if it is prepared for them already.
+        :raises PolicyError: If the graph does not support this number.
         """
         candidates = candidates or self.spec.candidates
         if candidates == self.candidates:
@@ -119,7 +118,7 @@ class OnnxPolicy:
         :param observation: Shape (obs_dim,), float32, raw units; it must be finite.
         :param noise: Shape (candidates, horizon * act_dim), float32, already scaled.
         :return: The chunk that the policy chose.
-        :raises PolicyError: Where a shape or a type is another, or inference fails.
+        :raises PolicyError: If a shape or a type is wrong, or inference fails.
         """
         if observation.shape != self._observation_shape or observation.dtype != _FLOAT32:
             raise PolicyError(
@@ -138,10 +137,10 @@ class OnnxPolicy:
 
     def warm_up(self, candidates: int, calls: int = 20) -> NDArray[np.float64]:
         """
-        Run a few times as the control loop will, so that its first tick is no slower than others.
+        Run a few times like the control loop, so that its first tick is not slower than others.
 
-        :param candidates: Noise vectors a call.
-        :param calls: How often.
+        :param candidates: Noise vectors of a call.
+        :param calls: Number of calls.
         :return: Seconds that each call took, shape (calls,).
         """
         observation = self._typical_observation()
@@ -156,7 +155,7 @@ class OnnxPolicy:
     def _load(
             self, candidates: int | None, wait: Callable[[], None] | None,
             loaded: Callable[[], None] | None = None) -> None:
-        """Open a session for so many candidates, and try it out."""
+        """Open a session for a number of candidates, and run the self-test."""
         self.candidates = candidates
         self._session = open_session(self.file, self.execution, candidates, wait)
         if loaded is not None:
@@ -198,7 +197,7 @@ class OnnxPolicy:
                     f'{expected}; {REMEDY}')
 
     def _self_test(self) -> None:
-        """Run once for each kind of call, and look at what comes out."""
+        """Run once for each kind of call, and check the outputs."""
         spec = self.spec
         for candidates in (1, 2) if self.candidates is None else (self.candidates,):
             try:
@@ -219,7 +218,7 @@ class OnnxPolicy:
                     'whose losses are finite')
 
     def _typical_observation(self) -> FloatArray:
-        """Find the middle of the training data."""
+        """Return the middle of the training range."""
         middle = [
             (low + high) / 2 for member in self.spec.observation
             for low, high in zip(member.low, member.high, strict=True)]

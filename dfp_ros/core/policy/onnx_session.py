@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy file's session of ONNX Runtime, with the options of a control loop."""
+"""ONNX Runtime session of a policy file, with options for a control loop."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import PolicyFile, REMEDY
 from dfp_ros.core.settings.execution import ExecutionSettings, PROVIDERS
 
-# What ONNX Runtime says of a file that a newer one could load: another version of the format or of
-# the operator set, or an operator that it has not heard of.
+# Messages of ONNX Runtime about a file that needs a newer version of it: a newer version of the
+# format or of the operator set, or an unknown operator.
 _NEWER = ('Unsupported model IR version', 'is under development', 'No Op registered for')
 _VERSION = re.compile(r'[0-9]+(\.[0-9]+){1,3}')
 
 
 class _Pause:
     """
-    No optimizers at all; who goes through them waits.
+    Empty list of disabled optimizers; iterating over it waits.
 
-    ONNX Runtime looks at those that it is to leave out between its two long steps, reading a model
-    and preparing it.
+    ONNX Runtime reads the list between its two long steps, parsing a model and optimising it.
     """
 
     def __init__(self, wait: Callable[[], None]) -> None:
-        """Keep what to wait for."""
+        """Store the function that waits."""
         self._wait = wait
 
     def __iter__(self) -> Iterator[str]:
@@ -53,14 +52,14 @@ def open_session(
         file: PolicyFile, execution: ExecutionSettings, candidates: int | None = None,
         wait: Callable[[], None] | None = None) -> Any:
     """
-    Hand a policy file to ONNX Runtime.
+    Open a session of ONNX Runtime for a policy file.
 
     :param file: The file.
-    :param execution: What it is to run on.
+    :param execution: Execution providers and threads.
     :param candidates: Noise vectors of every call; None for any number.
     :param wait: Called before each of the two long steps; None for no wait.
     :return: The session, ``onnxruntime.InferenceSession``.
-    :raises PolicyError: Where nothing that it may run on is there, or it cannot be loaded.
+    :raises PolicyError: If no execution provider is available, or it cannot be loaded.
     """
     there = onnxruntime.get_available_providers()
     providers = [PROVIDERS[word] for word in execution.order if PROVIDERS[word] in there]
@@ -77,13 +76,13 @@ def open_session(
     options.add_session_config_entry(
         'session.intra_op.allow_spinning', '1' if execution.spinning else '0')
     options.add_session_config_entry('session.inter_op.allow_spinning', '0')
-    # Neither was seen to make a call faster, and without them memory does not grow in steps.
+    # Neither made a call measurably faster, and without them memory does not grow in steps.
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
     options.log_severity_level = 4
     if candidates is not None:
-        # The condition of the branch is a constant then, and the branch goes. Where a graph has
-        # another name for this size, nothing changes.
+        # The condition of the branch becomes a constant, and the branch is removed. If the graph
+        # has another name for this size, nothing changes.
         options.add_free_dimension_override_by_name('candidates', candidates)
     pause = {}
     if wait is not None:
@@ -99,9 +98,9 @@ def open_session(
 
 def _find_remedy(file: PolicyFile, problem: str) -> str:
     """
-    Say what to do about a file that cannot be loaded.
+    Return the remedy for a file that cannot be loaded.
 
-    Exporting a file that is newer than the runtime once more gives the same file.
+    If the file is newer than the runtime, exporting it again would give the same file.
     """
     if not any(sign in problem for sign in _NEWER):
         return REMEDY

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy file before any of it runs: read, hashed, and asked what it says of itself."""
+"""Policy file: its bytes, hash and specification, read before any of it runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.spec import METADATA_KEY, PolicySpec
 from dfp_ros.spec_bounds import SpecError
 
-#: Longest specification, in characters: who writes it as JSON keeps other threads waiting.
+#: Longest specification in characters; its serialisation to JSON blocks other threads.
 LARGEST_SPEC = 256 << 10
 REMEDY = 'export the policy again with `python -m training.export`'
 
@@ -36,13 +36,13 @@ REMEDY = 'export the policy again with `python -m training.export`'
 @dataclass(frozen=True)
 class PolicyFile:
     """
-    The bytes of a policy file, and what they say of themselves.
+    Content of a policy file, and the facts in it.
 
-    :param path: Where the file was; it may change or vanish afterwards.
-    :param content: The bytes.
+    :param path: Path of the file, which may be changed or deleted afterwards.
+    :param content: Its bytes.
     :param sha256: Their hash, 64 hexadecimal digits.
-    :param spec: The specification in them.
-    :param unbounded: Operators in them that can run without end.
+    :param spec: The specification in the metadata.
+    :param unbounded: Operators of the graph that can run without end.
     """
 
     path: Path
@@ -54,10 +54,10 @@ class PolicyFile:
 
 def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:
     """
-    Read a policy file and look through all of it.
+    Read a policy file and check all of it.
 
     :param path: The ONNX file.
-    :raises PolicyError: Where the file is missing, cut short, not ONNX, not self-contained,
+    :raises PolicyError: If the file is missing, cut short, not ONNX, not self-contained,
         without a specification, or of another version. Each has its own message.
     """
     path = Path(path)
@@ -78,9 +78,9 @@ def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:
 
 def require_ending(file: PolicyFile, execution: ExecutionSettings) -> None:
     """
-    See that a policy has no operator that can run without end, but those that are allowed.
+    Require that a policy has no operator that can run without end, unless it is allowed.
 
-    :raises PolicyError: Where it has another.
+    :raises PolicyError: If it has another.
     """
     refused = [name for name in file.unbounded if name not in execution.allowed]
     if refused:
@@ -92,10 +92,10 @@ def require_ending(file: PolicyFile, execution: ExecutionSettings) -> None:
 
 def read_spec(path: str | os.PathLike[str]) -> PolicySpec:
     """
-    Read no more of a policy file than its specification, in well under a tick.
+    Read only the specification of a policy file, in well under a tick.
 
     :param path: The ONNX file.
-    :raises PolicyError: As :func:`read_policy_file`, but for what only the weights would show.
+    :raises PolicyError: As :func:`read_policy_file`, except for faults of the graph.
     """
     path = Path(path)
     try:
@@ -110,7 +110,7 @@ def read_spec(path: str | os.PathLike[str]) -> PolicySpec:
 
 
 def _find_spec(path: Path, read: Callable[[], Mapping[str, str]]) -> PolicySpec:
-    """Get the specification out of the file's metadata."""
+    """Read the specification from the file's metadata."""
     try:
         metadata = read()
     except OnnxFileError as error:
@@ -133,7 +133,7 @@ def _find_spec(path: Path, read: Callable[[], Mapping[str, str]]) -> PolicySpec:
 
 
 def _explain(path: Path, error: OSError) -> PolicyError:
-    """Say plainly why a file cannot be read."""
+    """Explain why a file cannot be read."""
     if isinstance(error, FileNotFoundError):
         return PolicyError(
             f'policy file {path}: there is no such file (looked in {path.absolute().parent}); '
