@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Limits of position, velocity, acceleration and jerk on commands.
+Command limits: position, velocity and acceleration.
 
 Imports :mod:`dfp_ros.core.observation` and what is below it.
 """

@@ -34,7 +34,7 @@ class ActionScale:
         """Compute the range once."""
         self.low, self.high = low, high
         self._range = self.high - self.low
-        # As they are added to and multiplied with: each call of numpy costs a tick microseconds.
+        # Precomputed, as each call of NumPy takes microseconds of a tick.
         self._one, self._half_range = np.ones_like(self.low), self._range / 2
 
     @classmethod

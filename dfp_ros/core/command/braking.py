@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How fast a thing may be at most, if it must still be able to stop in time."""
+"""Braking speed: the largest speed from which a stop within a distance is possible."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ import math
 
 def braking_speed(gap: float, acceleration: float, tick: float) -> float:
     """
-    Find the largest speed for the next tick from which one can come to rest within a distance.
+    Compute the largest speed for the next tick from which a stop within a distance is possible.
 
-    Speed v is driven for one tick and falls by b = acceleration * tick in each that follows, to 0.
-    If that takes n more ticks, the way is ``tick * ((n + 1) * v - b * n * (n + 1) / 2)``, of which
-    this is the inverse. In the limit of short ticks it is ``sqrt(2 * acceleration * gap)``.
+    Speed v is held for one tick and falls by b = acceleration * tick in each of the following, to
+    0. If that takes n more ticks, the distance is ``tick * ((n + 1) * v - b * n * (n + 1) / 2)``;
+    this is its inverse. In the limit of short ticks it is ``sqrt(2 * acceleration * gap)``.
 
     :param gap: Distance, 0 or more.
     :param acceleration: Largest deceleration, above 0.

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Keeps commands within limits, and stops the robot."""
+"""Command limiter: limits of position, velocity and acceleration, and stopping of the robot."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from dfp_ros.core.safety.reasons import Reason
 
 class CommandLimiter:
     """
-    Keeps commands within limits, and stops.
+    Enforces the limits of commands, and stops the robot.
 
-    Whatever it is asked for, what it sends is finite, within bounds, and no further from what it
-    sent last than velocity and acceleration allow; only a stop by zero is sudden.
-    Positions start from where the robot is.
+    For any requested command, the sent one is finite, within bounds, and differs from the last by
+    no more than velocity and acceleration allow; only a stop by zero is abrupt. Positions start
+    from the measured position.
 
     :param limits: The limits.
     :param tick: Time between two commands in ns.
-    :param ramp_in: Time after a reset in which the speed that is allowed grows, in s.
+    :param ramp_in: Time after a reset in which the allowed speed rises, in s.
     """
 
     def __init__(self, limits: Limits, tick: int, ramp_in: float = 0.0) -> None:
@@ -47,14 +47,14 @@ class CommandLimiter:
         shape, seconds = limits.low.shape, tick * 1e-9
         stops = limits.stop if isinstance(limits.stop, tuple) else (limits.stop,) * shape[0]
         self._low, self._high = limits.low.tolist(), limits.high.tolist()
-        # Rounding may put an action of 1 a last digit above the bound.
+        # By rounding, an action of 1 may exceed the bound in the last digit.
         self._slack = (1e-9 * (limits.high - limits.low)).tolist()
         self._rotations = limits.rotations
         self._relative = np.broadcast_to(limits.relative, shape).tolist()
         velocity, acceleration, position_low, position_high = (
             np.clip(np.broadcast_to(bound, shape), -UNBOUNDED, UNBOUNDED).tolist() for bound in (
                 limits.velocity, limits.acceleration, limits.position_low, limits.position_high))
-        # With the place of each in a command; what is neither is sent as it was asked.
+        # With their index in a command; other outputs are sent unchanged.
         self._positions = [
             (i, PositionLimiter(
                 position_low[i], position_high[i], velocity[i], acceleration[i], seconds))
@@ -69,14 +69,14 @@ class CommandLimiter:
         self.reset()
 
     def reset(self) -> None:
-        """Begin as new, at rest: what was sent before does not bind what is sent next."""
+        """Restart at rest: the next command does not depend on the last."""
         self._sent: list[float] | None = None
         self._share = 0.0
         for _, velocity in self._velocities:
             velocity.start()
 
     def transfer_from(self, other: CommandLimiter) -> None:
-        """Go on from what another limiter, for the same robot, sent last."""
+        """Continue from the last command of another limiter of the same robot."""
         self._sent, self._share = other._sent, other._share
         for (_, position), (_, last) in zip(self._positions, other._positions, strict=True):
             position.transfer_from(last)
@@ -87,21 +87,21 @@ class CommandLimiter:
             self, asked: Vector, measured: Vector | None = None, speed: float = 1.0
     ) -> tuple[Vector | None, Reason]:
         """
-        Bound one command.
+        Limit one command.
 
-        :param asked: Shape (act_dim,), SI units. Where it is not finite, the robot is stopped.
-        :param measured: Where the robot is, shape (act_dim,), NaN where that is unknown.
-        :param speed: Share of the speed that may be used, in (0, 1].
-        :return: The command to send, and the reasons for a difference. None where positions have
-            nowhere to start from: nothing may be sent.
+        :param asked: Shape (act_dim,), SI units. If it is not finite, the robot is stopped.
+        :param measured: Position feedback, shape (act_dim,), NaN if unknown.
+        :param speed: Fraction of the velocity limits, in (0, 1].
+        :return: The command to send, and the reasons for a difference. None if positions lack
+            feedback to start from: nothing may be sent.
         """
         numbers: list[float] = asked.tolist()
         here = self._unknown if measured is None else measured.tolist()
         if not all(map(math.isfinite, numbers)):
             return self.stop(measured), Reason.NOT_FINITE_ACTION
         base = [
-            place if is_relative else 0.0
-            for place, is_relative in zip(here, self._relative, strict=True)]
+            position if is_relative else 0.0
+            for position, is_relative in zip(here, self._relative, strict=True)]
         if not all(map(math.isfinite, base)) or not self._start(here):
             return self.stop(measured), Reason.UNMEASURED
         self._share = min(1.0, self._share + self._share_each_tick)
@@ -111,10 +111,10 @@ class CommandLimiter:
             for number, low, high in zip(numbers, self._low, self._high, strict=True)]
         reason = Reason.CLIPPED if self._differ(numbers, wanted) else Reason.NONE
         wanted = [number + start for number, start in zip(wanted, base, strict=True)]
-        for place, rotation in self._rotations:
+        for part, rotation in self._rotations:
             reference = here if self._sent is None else self._sent
-            wanted[place] = nearest_form(
-                rotation, np.array(wanted[place]), np.array(reference[place])).tolist()
+            wanted[part] = nearest_form(
+                rotation, np.array(wanted[part]), np.array(reference[part])).tolist()
         sent = wanted.copy()
         for i, position in self._positions:
             sent[i] = position.move(wanted[i], share)
@@ -127,13 +127,13 @@ class CommandLimiter:
 
     def stop(self, measured: Vector | None = None, ramp: bool = False) -> Vector | None:
         """
-        Stop, or go on stopping, each output in its own way.
+        Stop, or continue to stop, each output as its stop says.
 
-        :param measured: Where the robot is, shape (act_dim,), NaN where that is unknown; it
-            matters before the first command.
-        :param ramp: Slow velocities down, even where zero at once would stop them.
-        :return: The command to send, shape (act_dim,), or None where nothing was sent yet and
-            there is nothing to stay at.
+        :param measured: Position feedback, shape (act_dim,), NaN if unknown; needed before the
+            first command only.
+        :param ramp: Ramp velocities down, even if their stop is zero at once.
+        :return: The command to send, shape (act_dim,), or None if nothing was sent yet and there
+            is no position to hold.
         """
         here = self._unknown if measured is None else measured.tolist()
         if not self._start(here):
@@ -150,18 +150,18 @@ class CommandLimiter:
 
     @property
     def is_fast(self) -> bool:
-        """Return whether :meth:`halt` would stop something harder than :meth:`stop` does."""
+        """Whether :meth:`halt` would stop some output harder than :meth:`stop` does."""
         return self._sent is not None and (
             any(position.is_fast for _, position in self._positions)
             or any(velocity.is_fast for _, velocity in self._velocities))
 
     def halt(self) -> Vector | None:
         """
-        Stop with a single command, the last before silence: no velocity may stay above zero.
+        Stop with a single command, the last one before silence: no velocity may stay above zero.
 
-        While :attr:`is_fast`, that is sudden; :meth:`stop` slows down before.
+        While :attr:`is_fast`, that is abrupt; :meth:`stop` slows down first.
 
-        :return: The command to send, shape (act_dim,), or None where nothing was sent yet.
+        :return: The command to send, shape (act_dim,), or None if nothing was sent yet.
         """
         if self._sent is None:
             return self.stop()
@@ -178,13 +178,13 @@ class CommandLimiter:
             self, commands: Vector, measured: Vector | None, period: int, speed: float = 1.0
     ) -> Vector:
         """
-        See what would be sent if nothing else came; nothing changes by it.
+        Predict the commands for planned ones, without a change of state.
 
-        :param commands: What is asked for next, shape (m, act_dim), SI units.
-        :param measured: Where the robot is, as for :meth:`limit`.
+        :param commands: The next requested commands, shape (m, act_dim), SI units.
+        :param measured: Position feedback, as for :meth:`limit`.
         :param period: Time between them in ns.
         :param speed: As for :meth:`limit`.
-        :return: Shape (n, act_dim); n is less than m where a command cannot be sent.
+        :return: Shape (n, act_dim); n is less than m if a command cannot be sent.
         """
         future = self.copy()
         for _, position in future._positions:
@@ -193,19 +193,19 @@ class CommandLimiter:
             velocity.tick = period * 1e-9
         commands = commands[np.logical_and.accumulate(np.isfinite(commands).all(1))]
         sent = [future.limit(command, measured, speed)[0] for command in commands]
-        # There is nothing to send for any of them, or for none.
+        # Either all of them can be sent or none.
         return np.array([command for command in sent if command is not None]).reshape(
             -1, len(self._low))
 
     def copy(self) -> CommandLimiter:
-        """Make another that goes on from the same state, and changes nothing here."""
+        """Make an independent limiter with the same state."""
         made = copy.copy(self)
         made._positions = [(i, copy.copy(position)) for i, position in self._positions]
         made._velocities = [(i, copy.copy(velocity)) for i, velocity in self._velocities]
         return made
 
     def _start(self, here: list[float]) -> bool:
-        """Let positions begin where the robot is; tell whether they have begun."""
+        """Start positions from the feedback; return whether all have started."""
         if self._sent is not None:
             return True
         if not all(math.isfinite(here[i]) for i, _ in self._positions):
@@ -215,7 +215,7 @@ class CommandLimiter:
         return True
 
     def _differ(self, numbers: list[float], others: list[float]) -> bool:
-        """Tell whether numbers differ by more than rounding."""
+        """Return whether numbers differ by more than rounding."""
         for number, other, slack in zip(numbers, others, self._slack, strict=True):
             if abs(number - other) > slack:
                 return True

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a command may be at most, how fast it may change, and what stops the robot."""
+"""Limits of commands: position, velocity, acceleration, and how each output is stopped."""
 
 from __future__ import annotations
 
@@ -24,20 +24,19 @@ from dfp_ros.core.description.commands import Stop
 @dataclass(frozen=True)
 class Limits:
     """
-    What commands are kept within, one number for each of the action's, in SI units.
+    Limits of commands, one number for each of the action's, in SI units.
 
-    A single number stands for all.
+    A single number applies to all.
 
     :param low: Smallest command, shape (act_dim,).
     :param high: Largest command, shape (act_dim,).
-    :param stop: What stops each, act_dim of them.
-    :param velocity: Largest change a second of positions, shape (act_dim,).
-    :param acceleration: Largest change a second of velocities, given or made by positions, shape
-        (act_dim,).
-    :param place_low: Lowest position that commands may lead to, shape (act_dim,).
-    :param place_high: Highest position that commands may lead to, shape (act_dim,).
-    :param relative: Where a position is given from where the robot is, shape (act_dim,).
-    :param rotations: Which of the numbers are a rotation, and of what form.
+    :param stop: How each output is stopped, act_dim of them.
+    :param velocity: Largest velocity of positions, shape (act_dim,).
+    :param acceleration: Largest acceleration, of velocities and of positions, shape (act_dim,).
+    :param position_low: Lowest position that commands may lead to, shape (act_dim,).
+    :param position_high: Highest position that commands may lead to, shape (act_dim,).
+    :param relative: Whether a position is relative to the measured one, shape (act_dim,).
+    :param rotations: Slices of the numbers that are rotations, and their representations.
     """
 
     low: Vector

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Position commands that a robot can follow: within bounds, without jumps, able to stop.
+Position limiter: commands within position, velocity and acceleration limits.
 
-One number at a time, in plain Python: for the few numbers of a robot arm, arrays take several
-times as long.
+It handles one number at a time, in plain Python: for the few numbers of a robot arm, arrays take
+several times as long.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _ROUNDING = 1e-12
 
 class PositionLimiter:
     """
-    Follows the position that it is asked for, as well as its limits allow.
+    Follows a requested position as closely as its limits allow.
 
-    What it can reach at once it sends as it was asked. Else it goes as fast as it may, and slows
-    down in time both for what it is asked for and for its bounds. All limits hold for
-    what is sent, tick by tick; whether the robot follows is for its own controller to see.
+    A position within reach of one tick is sent unchanged. Otherwise the command moves as fast as
+    allowed, and slows down in time both for the requested position and for its bounds. All limits
+    hold for the sent commands, tick by tick; tracking them is up to the robot's controller.
 
     :param low: Lowest position.
     :param high: Highest position.
-    :param velocity: Largest change a second.
-    :param acceleration: Largest change of that a second.
+    :param velocity: Largest velocity.
+    :param acceleration: Largest acceleration.
     :param tick: Time between two commands in s.
     """
 
@@ -53,36 +53,36 @@ class PositionLimiter:
         self._velocity = velocity
         self._acceleration = acceleration
         self.tick = tick
-        #: What was sent last, or None.
+        #: The last command, or None.
         self.position: float | None = None
         self._speed = 0.0
         self._asked = 0.0
 
     def start(self, position: float) -> None:
         """
-        Begin at rest.
+        Start at rest.
 
-        :param position: Where the robot is, finite. Where that is out of bounds, commands lead
-            back in at the speed that is allowed, and never further out.
+        :param position: Measured position, finite. If it is out of bounds, commands lead back in
+            at the allowed speed, and never further out.
         """
         self.position = self._asked = position
         self._speed = 0.0
 
     def transfer_from(self, other: PositionLimiter) -> None:
-        """Go on from what another has sent last."""
+        """Continue from the last command of another."""
         self.position, self._speed, self._asked = other.position, other._speed, other._asked
 
     def move(self, asked: float, share: float) -> float:
         """
-        Send the next position.
+        Compute the next position.
 
-        :param asked: Where to, finite.
-        :param share: Share of the largest velocity that may be used, in (0, 1].
+        :param asked: Requested position, finite.
+        :param share: Fraction of the largest velocity that may be used, in (0, 1].
         """
         asked = bounded(asked, self._low, self._high)
         start, fastest = self._start, self._velocity * share
-        # What is asked for moves by itself: fall in with its speed, and close the distance to it
-        # at a speed from which one can still fall in with it.
+        # The requested position moves: match its speed, and close the distance to it at a relative
+        # speed from which that is still possible in time.
         drift = bounded((asked - self._asked) / self.tick, -fastest, fastest)
         distance = asked - drift * self.tick - start
         closing = math.copysign(
@@ -94,42 +94,42 @@ class PositionLimiter:
         return self._send(start, sent)
 
     def brake(self) -> float:
-        """Come to rest as fast as the acceleration allows, and stay there."""
+        """Come to rest as fast as the acceleration allows, and hold that position."""
         start = self._start
         self._asked = self._send(start, self._next(start, 0.0, self._velocity))
         return self._asked
 
     def stay(self) -> None:
-        """Take it that the robot comes to rest at what was sent last, by itself."""
+        """Assume that the robot comes to rest at the last command by itself."""
         if self.position is not None:
             self.start(self.position)
 
     @property
     def is_fast(self) -> bool:
-        """Return whether :meth:`stay` would be a harder stop than the acceleration allows."""
+        """Whether :meth:`stay` would be a harder stop than the acceleration allows."""
         too_far = (abs(self._speed) - self._acceleration * self.tick) * self.tick
         return too_far > _ROUNDING
 
     @property
     def _start(self) -> float:
-        """Where the next command starts from."""
+        """Start of the next command."""
         assert self.position is not None, 'begin with start()'
         return self.position
 
     def _next(self, start: float, speed: float, fastest: float) -> float:
-        """Find the next position at a speed, or at the nearest that is allowed."""
+        """Compute the next position at a speed, or at the nearest that is allowed."""
         tick, acceleration = self.tick, self._acceleration
         low, high = min(self._low, start), max(self._high, start)
         lowest = -min(fastest, braking_speed(start - low, acceleration, tick))
         highest = min(fastest, braking_speed(high - start, acceleration, tick))
         reach = acceleration * tick
-        # Acceleration comes last: from what was allowed before, braking is enough.
+        # Acceleration is applied last: from any state that it allowed before, braking suffices.
         speed = bounded(
             bounded(speed, lowest, highest), self._speed - reach, self._speed + reach)
         return bounded(start + speed * tick, low, high)
 
     def _send(self, start: float, sent: float) -> float:
-        """Note what is sent."""
+        """Record the sent position."""
         self._speed = (sent - start) / self.tick
         self.position = sent
         return sent

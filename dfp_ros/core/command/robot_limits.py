@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The limits of a robot's commands, from all who have a say."""
+"""Limits of a robot's commands: intersection of policy file, description, URDF and data."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ from dfp_ros.core.description.urdf import JointLimits, require_joint
 from dfp_ros.core.units import read_unit
 from dfp_ros.spec import PolicySpec
 
-# A range, and where it is from.
+# A range and its origin.
 _Range = tuple[str, Vector, Vector]
 
 
 class LimitError(ValueError):
-    """A limit cannot be one, or limits leave nothing to command; the message names the field."""
+    """A limit is invalid, or an intersection of limits is empty; the message names the field."""
 
 
 def make_limits(
         robot: RobotDescription, spec: PolicySpec, data_envelope: bool = False) -> Limits:
     """
-    Intersect what the policy file, the robot's description, its URDF and the data allow.
+    Intersect the limits of the policy file, the robot description, its URDF and the data.
 
     :param robot: The robot's description.
     :param spec: The policy's specification; they fit.
-    :param data_envelope: Whether commands stay within those of the training data.
-    :raises LimitError: If a limit fails :mod:`dfp_ros.core.description.limit_check`, if nothing
-        is left of a range, or if limits of a URDF are wanted and there is none.
+    :param data_envelope: Whether commands are kept within the range of the training data.
+    :raises LimitError: If a limit fails :mod:`dfp_ros.core.description.limit_check`, if an
+        intersection is empty, or if limits of a URDF are needed and there is none.
     :raises UrdfError: If a joint is not in the URDF, or has no limits there.
     """
     scale = ActionScale.of_policy(spec)
@@ -75,10 +75,10 @@ def make_limits(
     relative = np.zeros(size, np.bool_)
     stops = [Stop.KEEP] * size
     rotations: list[tuple[slice, str]] = []
-    places = spec.action_slices
+    slices = spec.action_slices
     for topic in robot.commands:
         for entry in topic.entries:
-            where, stop = places[entry.action], topic.stop_of(entry)
+            where, stop = slices[entry.action], topic.stop_of(entry)
             stops[where] = [stop] * entry.size
             relative[where] = entry.relative
             if entry.limits.acceleration is not None:
@@ -86,7 +86,7 @@ def make_limits(
             fastest = _velocity(entry, robot.joints)
             source, lowest, highest = _position(entry, robot.joints)
             if stop.kind == 'velocity':
-                # Whatever the range, the robot may stand still.
+                # A standstill is allowed for any range.
                 low[where] = np.minimum(np.maximum(low[where], -fastest), 0)
                 high[where] = np.maximum(np.minimum(high[where], fastest), 0)
                 _check_speeds(entry, stop, np.maximum(-low[where], high[where]))
@@ -110,7 +110,7 @@ def make_limits(
 
 
 def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool_]:
-    """Find which numbers of an action are positions, shape (act_dim,)."""
+    """Return a mask of the numbers of an action that are positions, shape (act_dim,)."""
     found = np.zeros(spec.action_size, np.bool_)
     for topic in robot.commands:
         for entry in topic.entries:
@@ -121,11 +121,11 @@ def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool
 def require_joints(
         robot: RobotDescription, joints: Mapping[str, JointLimits]) -> RobotDescription:
     """
-    Give a robot the joints of its URDF that its limits are taken from.
+    Add the joints of the URDF that limits are taken from to a robot.
 
     :param robot: The robot's description.
     :param joints: All joints of the URDF, by name.
-    :raises LimitError: If the limits of a joint that is needed cannot be limits.
+    :raises LimitError: If the limits of a required joint are invalid.
     :raises UrdfError: If such a joint is not in the URDF, or has no limits there.
     """
     needed: dict[str, JointLimits] = {}
@@ -139,7 +139,7 @@ def require_joints(
 
 
 def _velocity(entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> Vector:
-    """Find the largest velocity of a field."""
+    """Return the largest velocity of a field."""
     given = entry.limits.velocity
     if given is None:
         return np.full(entry.size, UNBOUNDED)
@@ -154,7 +154,7 @@ def _velocity(entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> 
 
 def _position(
         entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> _Range:
-    """Find the lowest and the highest position of a field, and where they are from."""
+    """Return the ranges of positions of a field, and their origins."""
     given = entry.limits.position
     if given is None:
         return '', np.full(entry.size, -UNBOUNDED), np.full(entry.size, UNBOUNDED)
@@ -162,7 +162,7 @@ def _position(
         return 'description', np.array(given[0]), np.array(given[1])
     found = _joints(entry, joints, 'position')
     for name, joint in found:
-        # Recordings of before do not say the type.
+        # Older recordings lack the type.
         is_endless = joint.kind in ('continuous', '') and (
             joint.low, joint.high) == (-math.inf, math.inf)
         if not is_endless and (
@@ -176,7 +176,7 @@ def _position(
 def _joints(
         entry: CommandEntry, joints: Mapping[str, JointLimits] | None, wanted: str,
 ) -> list[tuple[str, JointLimits]]:
-    """Find the joints of a field in the URDF."""
+    """Return the URDF joints of a field."""
     if joints is None:
         raise LimitError(
             f'{entry.limits.where}: found {URDF!r}, but there is no URDF; publish one on '
@@ -187,7 +187,7 @@ def _joints(
 
 
 def _urdf_error(entry: CommandEntry, joint: str, key: str, fault: str) -> LimitError:
-    """Say what is wrong with a limit of a joint of the URDF."""
+    """Make the error for an invalid limit of a joint of the URDF."""
     return LimitError(
         f'{entry.limits.where}: URDF: joint {joint!r}: {key}: {fault}; correct the URDF, or give '
         f'limits.{key} as numbers in the robot description')
@@ -195,9 +195,10 @@ def _urdf_error(entry: CommandEntry, joint: str, key: str, fault: str) -> LimitE
 
 def _check_speeds(entry: CommandEntry, stop: Stop, fastest: Vector) -> None:
     """
-    Refuse speeds that an output cannot have: a position those of a wheel, and a wheel a million.
+    Refuse implausible speeds, such as that of a wheel for a position, or a million for a wheel.
 
-    A velocity that the policy never uses may be 0; what it may be, policy and limits together say.
+    A velocity that the policy never uses may have the limit 0; its range is the intersection of
+    policy and limits.
     """
     reach = reach_of_unit(read_unit(entry.unit))
     for name, value in zip(_names(entry), fastest.tolist(), strict=True):
@@ -212,7 +213,7 @@ def _check_speeds(entry: CommandEntry, stop: Stop, fastest: Vector) -> None:
 def _check_ranges(
         entry: CommandEntry, stop: Stop, low: Vector, high: Vector,
         ranges: list[_Range]) -> None:
-    """Refuse a range that is no range, and ranges that contradict each other."""
+    """Refuse an invalid range, and ranges that contradict each other."""
     reach = reach_of_unit(read_unit(entry.unit))
     for i, name in enumerate(_names(entry)):
         policy, *others = [
@@ -233,7 +234,7 @@ def _check_ranges(
 
 
 def _names(entry: CommandEntry) -> list[str]:
-    """Name the numbers of a field for messages, with their joints where those are known."""
+    """Name the numbers of a field for messages, with their joints if they are known."""
     joints = entry.urdf_joints
     return [
         f'{entry.action}[{i}]' + (f' (joint {joints[i]!r})' if len(joints) == entry.size else '')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What is asked to be slow, and the outputs that nothing slows down."""
+"""Outputs that the slow-speed settings do not affect."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from dfp_ros.core.settings.node import Settings
 
 def describe_unslowed(settings: Settings, robot: RobotDescription) -> str:
     """
-    Say which outputs a ramp-in, or a response of ``slow``, leaves as fast as they are.
+    List the outputs that a ramp-in, or a response of ``slow``, does not slow down.
 
-    Of an output that is neither a position nor a velocity, nobody knows what its speed is.
+    An output that is neither a position nor a velocity has no known speed.
 
     :param settings: The node's parameters.
     :param robot: The robot's description.
-    :return: For people; empty where nothing is asked to be slow, or all outputs can be.
+    :return: Warning for the log; empty if these settings are not used, or affect all outputs.
     """
     asked = ['limits.ramp_in'] if settings.limits.ramp_in else []
     safety = settings.safety

@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Velocity commands within bounds, without jerks, and slow enough to stop before a wall.
+Velocity limiter: commands within bounds and acceleration, which stop before a position limit.
 
-One number at a time, as :mod:`dfp_ros.core.command.position_limiter`.
+It handles one number at a time, like :mod:`dfp_ros.core.command.position_limiter`.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ import math
 from dfp_ros.core.arrays import bounded, UNBOUNDED
 from dfp_ros.core.command.braking import braking_speed
 
-# What sums of steps may be off by, as a share.
+# Relative rounding error of sums of steps.
 _ROUNDING = 1e-9
 
 
 class VelocityLimiter:
     """
-    Sends the velocity that it is asked for, or the nearest that is allowed.
+    Sends a requested velocity, or the nearest that is allowed.
 
     :param low: Smallest velocity, 0 or less.
     :param high: Largest velocity, 0 or more.
-    :param acceleration: Largest change a second.
-    :param wall_low: Lowest position that the robot may be driven to.
-    :param wall_high: Highest position that the robot may be driven to.
-    :param ramps: Whether it stops by slowing down; else by zero at once.
+    :param acceleration: Largest acceleration.
+    :param wall_low: Lower position limit.
+    :param wall_high: Upper position limit.
+    :param ramps: Whether it stops by a ramp; else by zero at once.
     :param tick: Time between two commands in s.
     """
 
@@ -53,31 +53,31 @@ class VelocityLimiter:
         self._has_wall = wall_low > -UNBOUNDED or wall_high < UNBOUNDED
         self._ramps = ramps
         self.tick = tick
-        #: What was sent last.
+        #: The last command.
         self.velocity = 0.0
 
     def start(self) -> None:
-        """Begin at rest."""
+        """Start at rest."""
         self.velocity = 0.0
 
     @property
     def is_fast(self) -> bool:
-        """Return whether zero at once would be harder than a stop that slows down may be."""
+        """Whether zero at once would be a harder stop than a ramp."""
         allowed = self._acceleration * self.tick
         return self._ramps and abs(self.velocity) > allowed * (1 + _ROUNDING)
 
     def transfer_from(self, other: VelocityLimiter) -> None:
-        """Go on from what another has sent last."""
+        """Continue from the last command of another."""
         self.velocity = other.velocity
 
     def move(self, asked: float, position: float, share: float) -> float:
         """
-        Send the next velocity.
+        Compute the next velocity.
 
-        :param asked: Finite.
-        :param position: Where the robot is, NaN where that is not known: towards a wall at an
-            unknown distance, it brakes.
-        :param share: Share of the bounds that may be used, in (0, 1].
+        :param asked: Requested velocity, finite.
+        :param position: Measured position, NaN if unknown: towards a position limit at an unknown
+            distance, it brakes.
+        :param share: Fraction of the bounds that may be used, in (0, 1].
         """
         lowest, highest = self._low * share, self._high * share
         if self._has_wall:
@@ -87,9 +87,9 @@ class VelocityLimiter:
 
     def stop(self, ramp: bool) -> float:
         """
-        Come to rest, and stay at rest.
+        Come to rest, and remain at rest.
 
-        :param ramp: Slow down as the acceleration allows, even where zero at once is right else.
+        :param ramp: Slow down as the acceleration allows, even if its stop is zero at once.
         """
         slower = self._send(0.0)
         self.velocity = slower if self._ramps or ramp else 0.0
@@ -97,9 +97,9 @@ class VelocityLimiter:
 
     def _to_wall(self, gap: float, velocity: float) -> float:
         """
-        Find the largest velocity towards a wall.
+        Compute the largest velocity towards a position limit.
 
-        The robot was seen a moment ago: what was sent last is on its way by now.
+        The feedback is from before the last command, whose motion is added.
         """
         if math.isnan(gap):
             return 0.0
@@ -107,7 +107,7 @@ class VelocityLimiter:
         return braking_speed(max(gap, 0), self._acceleration, self.tick)
 
     def _send(self, velocity: float) -> float:
-        """Change to a velocity as far as the acceleration allows."""
+        """Change towards a velocity as far as the acceleration allows."""
         reach = self._acceleration * self.tick
         self.velocity = bounded(velocity, self.velocity - reach, self.velocity + reach)
         return self.velocity
