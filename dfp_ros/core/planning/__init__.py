@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Action chunks: when a new one is asked for, and how chunks are blended.
+Planning with action chunks: when a new one is requested, and how chunks are blended.
 
 Imports :mod:`dfp_ros.core.command` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What chunks that overlap or follow each other become: averaged, interpolated, without a jump."""
+"""Chunk blending: temporal ensembling, interpolation, and smoothing of jumps between chunks."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from dfp_ros.core.planning.chunk_player import ChunkPlayer, Due
 
 class PlayedChunk:
     """
-    A chunk that is played, and how it was made.
+    A chunk that is being executed, and its origin.
 
-    :param player: Plays it.
-    :param draw: How often noise was drawn until it was asked for.
-    :param inference: Seconds that the policy took.
+    :param player: Its player.
+    :param draw: Number of draws of noise up to its request.
+    :param inference: Inference time in s.
 
-    :ivar due: Where in it the tick is, None where it is used up.
-    :ivar first: The place that it began at.
+    :ivar due: Action that is due at the tick, None if it is used up.
+    :ivar first: Position at which it began.
     """
 
     def __init__(self, player: ChunkPlayer, draw: int, inference: float) -> None:
@@ -46,30 +46,30 @@ class PlayedChunk:
         self.first = 0.0
 
     def move(self, now: int) -> bool:
-        """Go to a tick; tell whether the chunk still has an action for it."""
+        """Advance to a tick; return whether the chunk still has an action for it."""
         self.due = self.player.next(now)
         return self.due is not None
 
     @property
-    def place(self) -> float:
-        """How many actions of it are over, whole and part."""
+    def position(self) -> float:
+        """Position in the chunk, as a fractional index of its actions."""
         assert self.due is not None, 'a chunk that is played has an action'
         return self.due.index + self.due.fraction
 
 
 class ChunkBlender:
     """
-    Makes one plan of the chunks that are played.
+    Combines the chunks that are being executed into one plan.
 
-    What a policy answers may be huge: what becomes of that here may be infinite, or no number.
+    Very large actions of a policy may become infinite or NaN here.
 
-    :param ensemble_decay: How much less a chunk weighs than the one before it.
-    :param most: Largest jump between two chunks, in action units; 0 is any.
+    :param ensemble_decay: Decay of the weights of the ensemble.
+    :param most: Largest jump between two chunks, in action units; 0 for any.
     :param over: Actions over which a jump is spread.
-    :param moving: Which numbers of an action move from one to the next in a straight line, shape
-        (act_dim,); None for none.
+    :param moving: Mask of the numbers that are interpolated between actions, shape (act_dim,);
+        None for none.
 
-    :ivar last: The action of the last tick, joined, shape (act_dim,); None where there is no plan.
+    :ivar last: The blended action of the last tick, shape (act_dim,); None without a plan.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class ChunkBlender:
         self.drop()
 
     def drop(self) -> None:
-        """Forget what was planned."""
+        """Discard the plan."""
         self._jump: FloatArray | None = None
         self.last: FloatArray | None = None
 
     def join(self, playing: Sequence[PlayedChunk], is_new: bool) -> FloatArray:
         """
-        Plan one tick and what comes after it.
+        Plan the action of a tick and those after it.
 
         :param playing: The chunks, the newest last.
         :param is_new: Whether the newest begins at this tick.
@@ -97,15 +97,15 @@ class ChunkBlender:
         """
         newest, rest = playing[-1], self._rest(playing)
         if is_new:
-            newest.first = newest.place
+            newest.first = newest.position
             self._jump = self._find_jump(rest[0])
         if self._jump is not None:
-            rest = self._spread(rest, self._jump, newest.place - newest.first)
+            rest = self._spread(rest, self._jump, newest.position - newest.first)
         self.last = rest[0]
         return rest
 
     def _rest(self, playing: Sequence[PlayedChunk]) -> FloatArray:
-        """Put together what is planned from this tick on, a control period apart."""
+        """Combine the actions from this tick on, a control period apart."""
         if len(playing) == 1:
             return self._remaining(playing[0])
         # Temporal ensembling: https://arxiv.org/abs/2304.13705, algorithm 2.
@@ -120,7 +120,7 @@ class ChunkBlender:
         return total / weights
 
     def _remaining(self, playing: PlayedChunk) -> FloatArray:
-        """Take what a chunk has for this tick and after it."""
+        """Return the actions of a chunk for this tick and after it."""
         assert playing.due is not None, 'a chunk that is played has an action'
         index, fraction = playing.due.index, playing.due.fraction
         actions = playing.player.chunk.actions[index:]
@@ -132,7 +132,7 @@ class ChunkBlender:
         return between
 
     def _find_jump(self, action: FloatArray) -> FloatArray | None:
-        """Find by how much a new chunk jumps more than it may; None where it does not."""
+        """Compute the excess of the jump to a new chunk; None without one."""
         most = self._most
         if not most or self.last is None:
             return None
@@ -141,9 +141,9 @@ class ChunkBlender:
             excess: FloatArray = jump - np.clip(jump, -most, most)
         return excess if excess.any() and np.isfinite(excess).all() else None
 
-    def _spread(self, rest: FloatArray, jump: FloatArray, place: float) -> FloatArray:
-        """Take off what is left of a jump, less with each action."""
-        left = 1 - (place + np.arange(len(rest))) / self._over
+    def _spread(self, rest: FloatArray, jump: FloatArray, position: float) -> FloatArray:
+        """Subtract the remainder of a jump, which decreases with each action."""
+        left = 1 - (position + np.arange(len(rest))) / self._over
         if left[0] <= 0:
             self._jump = None
             return rest

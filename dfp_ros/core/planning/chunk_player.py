@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Action chunks: the noise they start from, and which of their actions is due when."""
+"""Chunk player: the action of a chunk that is due at a tick."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from dfp_ros.core.policy.interface import Chunk
 @dataclass(frozen=True)
 class Due:
     """
-    Where in a chunk a tick is.
+    Position of a tick in a chunk.
 
-    :param index: The action that is due.
-    :param fraction: How much of its time is over, 0 to 1; 0 where each tick plays another action.
+    :param index: Index of the action that is due.
+    :param fraction: Elapsed fraction of its period, 0 to 1; 0 if each tick has another action.
     """
 
     index: int
@@ -35,17 +35,17 @@ class Due:
 
 class ChunkPlayer:
     """
-    Plays a chunk: an action a period.
+    Executes a chunk, one action in each period.
 
-    Time is counted in ticks of the control loop, so that its jitter cannot play an action twice
-    or leave one out. With one tick a period, actions follow each other tick by tick. With another
-    rate, the time since the chunk's first action decides, rounded to whole ticks; ticks that were
-    missed count, so that a late loop does not stretch the chunk.
+    Time is counted in ticks of the control loop, so that jitter cannot repeat or skip an action.
+    With one tick in each period, actions follow each other tick by tick. At other rates, the time
+    since the chunk's first action decides, rounded to whole ticks; missed ticks count, so that a
+    late loop does not stretch the chunk.
 
     :param chunk: The chunk.
-    :param start: When its first action is due, in ns.
-    :param period: Time that one action is meant for, in ns.
-    :param tick: Time between two ticks, in ns; the same for one tick a period.
+    :param start: Time of its first action in ns.
+    :param period: Period of an action in ns.
+    :param tick: Time between two ticks in ns; the same for one tick in each period.
     """
 
     def __init__(self, chunk: Chunk, start: int, period: int, tick: int) -> None:
@@ -54,16 +54,16 @@ class ChunkPlayer:
         self._start = start
         self._period = period
         self._tick = tick
-        # Rates are given in Hz; 1/3 s cannot be written in ns. A thousandth is no other rate.
+        # Rates are given in Hz; 1/3 s is not exact in ns. A difference of 0.1 % is no other rate.
         self._each_tick = abs(tick - period) * 1000 <= period
         self._played = 0
 
     def next(self, now: int) -> Due | None:
         """
-        Say which action is due at this tick; call once a tick.
+        Return the action that is due at this tick; call once in each tick.
 
         :param now: Time in ns.
-        :return: None where the chunk is used up.
+        :return: None if the chunk is used up.
         """
         due = self.peek(now)
         self._played += 1
@@ -71,10 +71,10 @@ class ChunkPlayer:
 
     def peek(self, now: int) -> Due | None:
         """
-        Say which action will be due at the next tick.
+        Return the action that will be due at the next tick.
 
         :param now: Time of that tick in ns.
-        :return: None where the chunk is used up by then.
+        :return: None if the chunk is used up by then.
         """
         if self._each_tick:
             index, rest = self._played, 0
@@ -87,5 +87,5 @@ class ChunkPlayer:
         return Due(index, rest / self._period)
 
     def skip(self) -> None:
-        """Leave out the action that is due at this tick."""
+        """Skip the action that is due at this tick."""
         self._played += 1

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which action is due, and when the policy is asked for more."""
+"""Planner: the action that is due, and when a new chunk is requested from the policy."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from dfp_ros.core.settings.planning import PlanningSettings
 @dataclass(frozen=True)
 class Planned:
     """
-    What is planned for one tick.
+    Plan for one tick.
 
-    :param action: What the newest chunk says, shape (act_dim,), float32, in [-1, 1] as trained.
-    :param joined: The same after averaging, interpolating and joining, shape (act_dim,), float32.
-    :param ahead: What comes after that, shape (m, act_dim), one a control period; m may be 0.
+    :param action: Action of the newest chunk, shape (act_dim,), float32, in [-1, 1] as trained.
+    :param joined: The blended action, shape (act_dim,), float32.
+    :param ahead: Actions after it, shape (m, act_dim), a control period apart; m may be 0.
     :param chunk: The newest chunk.
     :param index: The action's index in it.
-    :param draw: How often noise was drawn until that chunk was asked for.
-    :param inference: Seconds that the policy took, None where no chunk is new.
+    :param draw: Number of draws of noise up to the request of that chunk.
+    :param inference: Inference time in s, None if no chunk is new.
     """
 
     action: FloatArray
@@ -54,17 +54,16 @@ class Planned:
 
 class Planner:
     """
-    Decides which action is due.
+    Plans the action of each tick.
 
-    What a policy answers may be huge: what becomes of that here may be infinite, or no number, and
-    is for the controller to see.
+    Very large actions of a policy may become infinite or NaN here, which the controller checks.
 
     :param policy: The policy.
-    :param noise: The noise that its chunks start from.
+    :param noise: Noise of its chunks.
     :param tick: Time between two ticks in ns.
-    :param clock: Counts ns, for measuring inference only; no plan depends on it.
-    :param settings: How chunks become actions; open loop by default, as in the paper.
-    :param positions: Which numbers of an action are positions, shape (act_dim,), bool; none by
+    :param clock: Clock in ns, for measuring inference time only; no plan depends on it.
+    :param settings: Execution and blending of chunks; open loop by default, as in the paper.
+    :param positions: Mask of the numbers that are positions, shape (act_dim,), bool; none by
         default.
     """
 
@@ -82,7 +81,7 @@ class Planner:
         self._replan_after = (
             policy.spec.horizon if self._settings.mode == 'open_loop'
             else self._settings.replan_every)
-        # Where a chunk is over within a tick, one that was prepared would be too old to be played.
+        # If a chunk ends within a tick, a prepared one would be outdated before its first action.
         self._ahead = self._settings.ahead and tick * 1.001 < self._period * policy.spec.horizon
         has_moving = self._settings.interpolate and positions is not None and positions.any()
         self._joiner = ChunkBlender(
@@ -92,27 +91,27 @@ class Planner:
 
     @property
     def last(self) -> FloatArray | None:
-        """Return the action of the last tick, joined, shape (act_dim,); None without a plan."""
+        """The blended action of the last tick, shape (act_dim,); None without a plan."""
         return self._joiner.last
 
     def restart(self, seed: int) -> None:
-        """Begin as new, with the first noise of a seed."""
+        """Restart without a plan, with the first noise of a seed."""
         self.drop()
         self._noise.reset(seed)
 
     def seek(self, seed: int, draws: int) -> None:
         """
-        Drop what is planned, and go on as if noise had been drawn so often.
+        Discard the plan, and advance the noise to a number of draws.
 
         :param seed: Seed of the noise.
-        :param draws: How often, since the restart.
+        :param draws: Number of draws since the restart.
         """
         self.restart(seed)
         while self._noise.draws < draws:
             self._noise.next()
 
     def drop(self) -> None:
-        """Drop what is planned, so that the next tick plans anew; the noise goes on."""
+        """Discard the plan, so that the next tick plans anew; the noise continues."""
         self._playing: list[PlayedChunk] = []
         self._prepared: PlayedChunk | Exception | None = None
         self._observed: tuple[int, FloatArray] | None = None
@@ -120,7 +119,7 @@ class Planner:
 
     def join(self, last: FloatArray) -> None:
         """
-        Go on from an action that another planner planned.
+        Continue from the last action of another planner.
 
         :param last: Shape (act_dim,), in this policy's units.
         """
@@ -128,11 +127,11 @@ class Planner:
 
     def next(self, now: int, observation: FloatArray) -> Planned:
         """
-        Plan one tick; call once a tick.
+        Plan one tick; call once in each tick.
 
         :param now: Time in ns.
         :param observation: Shape (obs_dim,), float32, finite.
-        :raises PolicyError: Where the policy was asked and failed; what was planned stands.
+        :raises PolicyError: If inference failed; the plan is not changed.
         """
         self._observed = now, observation
         self._playing = [playing for playing in self._playing if playing.move(now)]
@@ -147,7 +146,7 @@ class Planner:
 
     def asks_at(self, now: int) -> bool:
         """
-        Tell whether the next tick will ask the policy.
+        Return whether the next tick will request a chunk.
 
         :param now: Time of that tick in ns.
         """
@@ -161,11 +160,11 @@ class Planner:
 
     def prepare(self) -> None:
         """
-        Ask for the next chunk, where the next tick needs one and ``ahead`` is on.
+        Request the next chunk, if the next tick needs one and ``ahead`` is on.
 
-        Call it after the command of a tick was sent. The chunk starts from what that tick observed
-        and at its time, so the actions that are due before the next tick are left out. Where the
-        policy fails, the next tick raises what it raised.
+        Call it after the command of a tick was sent. The chunk starts from the observation and at
+        the time of that tick, so the actions that are due before the next tick are skipped. If
+        inference fails, the next tick raises the error.
         """
         if not self._ahead or self._observed is None or not self._playing:
             return
@@ -175,11 +174,11 @@ class Planner:
         try:
             self._prepared = self._ask(now, observation)
             self._prepared.player.skip()
-        except Exception as error:  # whatever it is, the tick that needs the chunk has to know
+        except Exception as error:  # raised again at the tick that needs the chunk
             self._prepared = error
 
     def _renew(self, now: int, observation: FloatArray) -> bool:
-        """See to it that there is a chunk to play; tell whether it is a new one."""
+        """Request a chunk if needed; return whether there is a new one."""
         prepared, self._prepared = self._prepared, None
         if isinstance(prepared, Exception):
             raise prepared
@@ -188,7 +187,7 @@ class Planner:
             return True
         if self._playing:
             newest = self._playing[-1]
-            if newest.place - newest.first < self._replan_after:
+            if newest.position - newest.first < self._replan_after:
                 return False
         asked = self._ask(now, observation)
         asked.move(now)
@@ -196,7 +195,7 @@ class Planner:
         return True
 
     def _ask(self, now: int, observation: FloatArray) -> PlayedChunk:
-        """Ask the policy for a chunk that starts now."""
+        """Request a chunk that starts now."""
         begin = self._clock()
         chunk = self._policy.act(observation, self._noise.next())
         inference = (self._clock() - begin) * 1e-9
@@ -204,7 +203,7 @@ class Planner:
         return PlayedChunk(player, self._noise.draws, inference)
 
     def _add(self, playing: PlayedChunk) -> None:
-        """Play a chunk, beside the others or instead of them."""
+        """Add a chunk, beside the others or in place of them."""
         if self._settings.mode != 'ensemble':
             self._playing.clear()
         self._playing.append(playing)
