@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One control step, from samples to a decision, as a pure function of time, samples and noise."""
+"""Controller: one control step from samples to a decision, a pure function of its inputs."""
 
 from __future__ import annotations
 
@@ -44,26 +44,26 @@ from dfp_ros.spec import PolicySpec, require_same_fields
 
 class Controller:
     """
-    Decides every command.
+    Computes every command.
 
-    Whatever is not determined by its past comes as an argument, so that the same calls give the
+    Everything that its state does not determine is an argument, so that the same calls give the
     same decisions, bit for bit.
 
     :param robot: Description of the robot.
     :param spec: The policy's specification.
     :param planner: Plans with that policy.
-    :param limiter: Keeps its commands within limits.
-    :param settings: What is done about doubts.
+    :param limiter: Limits its commands.
+    :param settings: Limits and responses of the runtime monitors.
     :param tick: Time between two ticks in ns; the policy's control period by default.
-    :param measure: Reads where the robot is from fresh samples, shape (act_dim,), NaN where that
-        is unknown; None where nothing needs it.
-    :param ahead: Whether the commands after the next are wanted.
-    :raises SpecMismatch: Where policy and robot do not fit.
+    :param measure: Reads the position feedback from fresh samples, shape (act_dim,), NaN if
+        unknown; None if no command needs it.
+    :param ahead: Whether the commands after the next are computed.
+    :raises SpecMismatch: If policy and robot do not fit.
 
-    :ivar planner: Asks the policy.
+    :ivar planner: Plans with the policy.
     :ivar limiter: Limits the commands.
     :ivar operator: The operator's stop.
-    :ivar counts: Steps since the reset by what was the matter; a swap does not end them.
+    :ivar counts: Steps since the reset by reason, kept across a policy swap.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Controller:
             tick: int | None = None,
             measure: Callable[[Mapping[str, Sample]], NDArray[np.float64]] | None = None,
             ahead: bool = False) -> None:
-        """Check that policy and robot fit, and wait."""
+        """Check that policy and robot fit, and wait for the first observation."""
         require_fit(spec, robot)
         settings = SafetySettings() if settings is None else settings
         self._robot = robot
@@ -97,17 +97,17 @@ class Controller:
 
     @property
     def outside(self) -> dict[str, int]:
-        """Return in how many steps since the reset numbers were outside the training data's."""
+        """Steps since the reset in which numbers were outside the training range, by name."""
         return self._monitors.envelope.outside
 
     def note(self, reason: Reason, text: str) -> None:
         """
-        Take note of what was found outside the samples, until it is noted otherwise.
+        Set a finding of the ROS graph, until it is set again.
 
-        A reset does not end it.
+        A reset does not clear it.
 
         :param reason: One of :data:`dfp_ros.core.safety.reasons.FROM_GRAPH`.
-        :param text: What was found, for people; empty where nothing is.
+        :param text: Description of the finding; empty to clear it.
         """
         self._noted.pop(reason, None)
         if text:
@@ -116,21 +116,21 @@ class Controller:
 
     def halt(self) -> NDArray[np.float64] | None:
         """
-        Stop with a single command, the last before silence; what was planned is dropped.
+        Stop with a single command, the last one before silence, and discard the plan.
 
-        :return: The command, shape (act_dim,), None where there is none.
+        :return: The command, shape (act_dim,), None if there is none.
         """
         self.planner.drop()
-        # What the observation remembers is from before the silence.
+        # Histories of the observation would be from before the silence.
         self._builder.reset()
         return self.limiter.halt()
 
     def reset(self, seed: int) -> None:
         """
-        Begin as new, as at the start of an episode: nothing is commanded before all is there.
+        Restart, as at the start of an episode: nothing is commanded before the first observation.
 
-        The robot has to stand still by then: send what :meth:`halt` gives first if it may not. One
-        that somebody stopped stays stopped.
+        The robot has to stand still: otherwise send the command of :meth:`halt` first. The
+        operator's stop stays in force.
 
         :param seed: Seed of the noise.
         """
@@ -146,10 +146,10 @@ class Controller:
 
     def transfer_from(self, other: Controller) -> None:
         """
-        Go on where another controller of the same robot was, with a chunk of one's own.
+        Continue from the state of another controller of the same robot, with a new chunk.
 
-        :param other: The controller that decided until now; it must not decide any more.
-        :raises SpecMismatch: Where their actions or observations are laid out differently.
+        :param other: The controller so far; it must not be used any more.
+        :raises SpecMismatch: If the layouts of their actions or observations differ.
         """
         require_same_fields(self._spec, other._spec)
         self._last_step = other._last_step
@@ -169,10 +169,10 @@ class Controller:
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
-        Decide the command of one tick.
+        Compute the decision of one tick.
 
         :param now: Time in ns, on the clock of the samples.
-        :param samples: Newest sample of each source by name, None or absent where none was seen.
+        :param samples: Newest sample of each source by name, None or absent if there is none.
         """
         step = StepRecord(self._watch_clock(now))
         step.findings += self._watch.check(now, samples)
@@ -184,15 +184,15 @@ class Controller:
             if sample is not None and not sample.missing}
         had_commanded = self._has_commanded
         if all(name in seen for name in self._robot.sources):
-            # How long ago a goal was set says nothing of how fresh an observation is.
+            # The age of a latched goal says nothing about the freshness of the observation.
             times = [seen[name].time for name in self._robot.sources if not seen[name].lasts]
             if times:
                 step.observation_age = (now - min(times)) * 1e-9
                 step.observation_stamp = max(times)
-            # From here on something is sent, if only a stop.
+            # From here on a command is sent, if only a stop.
             self._has_commanded |= not self.operator.is_stopped
         if step.stops:
-            # What the observation remembers would lack this tick.
+            # Histories of the observation would lack this tick.
             self._builder.reset()
             return self._hold(step)
         measured = None if self._measure is None else self._measure(seen)
@@ -246,38 +246,38 @@ class Controller:
 
     def fail(self, error: Exception) -> Decision:
         """
-        Stop for an error that should not have been, in deciding or in sending.
+        Stop because of an internal error, in the decision or in sending it.
 
-        What was planned is dropped, so that the next step plans anew.
+        The plan is discarded, so that the next step plans anew.
 
-        :param error: What was raised.
+        :param error: The error.
         """
         text = f'{type(error).__name__}: {error}'
         self._builder.reset()
         return self._hold(StepRecord([finding(Reason.INTERNAL_ERROR, text)]))
 
     def copy_limiter(self) -> CommandLimiter | None:
-        """Copy what limits the commands, for who stops the robot instead; None before motion."""
+        """Copy the limiter, for a watchdog that stops the robot; None before the first command."""
         return self.limiter.copy() if self._has_commanded else None
 
     def go_on_from(self, limiter: CommandLimiter | None) -> None:
-        """Take it that the last commands are those of another limiter of the same robot."""
+        """Assume that another limiter of the same robot sent the last commands."""
         if limiter is not None:
             self.limiter.transfer_from(limiter)
 
     def overdue(self, limiter: CommandLimiter | None, text: str) -> Decision:
         """
-        Go on after a watchdog that stopped the robot; what was decided meanwhile counts no more.
+        Continue after the watchdog has stopped the robot; the decision made meanwhile is void.
 
-        :param limiter: What has limited its stops, None where it sent none.
-        :param text: What happened, for people.
+        :param limiter: Limiter of the watchdog's stops, None if it sent none.
+        :param text: Description of the event.
         """
         self.go_on_from(limiter)
         self._builder.reset()
         return self._hold(StepRecord([finding(Reason.OVERDUE, text)]))
 
     def _watch_clock(self, now: int) -> list[Finding]:
-        """See whether the clock was set back; what was planned then belongs to another time."""
+        """Check whether the clock was set back, which makes the plan obsolete."""
         last, self._last_step = self._last_step, now
         if last is None or now >= last:
             return []
@@ -288,13 +288,13 @@ class Controller:
 
     def _hold(
             self, step: StepRecord, measured: NDArray[np.float64] | None = None) -> Decision:
-        """Stop the robot, if it may be moving."""
+        """Stop the robot, unless nothing was commanded yet."""
         ramp = step.response is Response.RAMP
         return self._held(
             step, self.limiter.stop(measured, ramp) if self._has_commanded else None)
 
     def _held(self, step: StepRecord, sent: NDArray[np.float64] | None) -> Decision:
-        """Plan anew from a fresh observation once it is over."""
+        """Conclude a step that holds the robot; planning restarts once the fault is cleared."""
         self.planner.drop()
         state = State.HOLD if self._has_commanded else State.WAITING
         if self.operator.is_stopped:
@@ -304,7 +304,7 @@ class Controller:
     def _decide(
             self, step: StepRecord, state: State,
             sent: NDArray[np.float64] | None) -> Decision:
-        """Write down a decision, and count its reasons."""
+        """Conclude a step, and count its reasons."""
         for counted in {found.reason for found in step.findings}:
             self.counts[counted] += 1
         return step.decision(state, sent)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a control step decides, and why."""
+"""Decision of a control step: state, command, reasons and intermediate results."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ from dfp_ros.core.safety.reasons import Reason, Response
 
 
 class State(enum.Enum):
-    """What the controller is doing; recordings hold the place in this list."""
+    """State of the controller; recordings store the index in this list."""
 
-    #: Some source was not seen yet, and nothing was commanded so far; nothing is.
+    #: A source was not received yet, and nothing has been commanded so far.
     WAITING = 'waiting'
     #: The policy commands.
     RUNNING = 'running'
-    #: The robot is stopped until what is wrong is over.
+    #: The robot is stopped until the fault is cleared.
     HOLD = 'hold'
-    #: The robot is stopped until somebody says that it may go on.
+    #: The robot is stopped until an operator resumes it.
     STOPPED = 'stopped'
 
 
 @dataclass(frozen=True)
 class Decision:
     """
-    Everything about one control step.
+    Result of one control step.
 
-    :param state: What the controller does.
-    :param reason: Why the command is not simply what the policy answered.
-    :param text: The same for people, with names and figures; empty where there is no reason.
+    :param state: State of the controller.
+    :param reason: Reasons for a difference between the command and the policy's answer.
+    :param text: Description of the reasons, with names and values; empty without a reason.
     :param sent: Command to send, shape (act_dim,), float64, SI units; None for none.
-    :param observation: Shape (obs_dim,), float32, or None where there was none.
-    :param action: What the policy answered, shape (act_dim,), float32, or None.
-    :param joined: The same after averaging, interpolating and joining chunks, or None.
-    :param command: What is asked for in SI units before any limit, shape (act_dim,), float64, or
+    :param observation: Shape (obs_dim,), float32, or None if there was none.
+    :param action: Action of the policy, shape (act_dim,), float32, or None.
+    :param joined: The action after blending, or None.
+    :param command: Requested command in SI units before any limit, shape (act_dim,), float64, or
         None.
-    :param limited: The same within all limits, or None where the robot is stopped instead.
-    :param ahead: What would be sent next, in SI units and limited, shape (m, act_dim), a control
-        period apart; None where nobody asked for it.
-    :param response: The strongest response to what is the matter.
+    :param limited: The command within all limits, or None if the robot is stopped instead.
+    :param ahead: Planned commands after it, in SI units and limited, shape (m, act_dim), a control
+        period apart; None if they are not needed.
+    :param response: The strongest response to the findings.
     :param chunk_index: Index of the action in its chunk, or None.
-    :param draw: How often noise was drawn since the reset until its chunk was asked for.
-    :param value: Value of the action's chunk by the critics, NaN where they were not asked.
-    :param spread: How far the candidates of its chunk disagreed, in action units.
-    :param inference: Seconds that the policy took, None in a step that did not ask it.
+    :param draw: Number of draws of noise from the reset to the request of its chunk.
+    :param value: Value of the action's chunk by the critics, NaN if they were not evaluated.
+    :param spread: Standard deviation of the candidates of its chunk, in action units.
+    :param inference: Inference time in s, None in a step without inference.
     :param observation_age: Age of the oldest source in s, None while waiting.
     :param observation_stamp: Time of the newest source in ns, None while waiting.
     """

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A decision as a row of numbers that says what they are, for a topic and back from a recording.
+Schema of recorded decisions: a row of labelled numbers, for a topic and from a recording.
 
 The row is the ``data`` of a std_msgs/Float64MultiArray, whose ``layout.dim`` has a label and a
-size for each part, in order. ``python -m dfp_ros.core.control.decision_row`` prints what the
-parts are.
+size for each part, in order. ``python -m dfp_ros.core.control.decision_row`` prints the table of
+the parts.
 """
 
 from __future__ import annotations
@@ -37,56 +37,56 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.core.text.printable import listed, printable
 
-# Times and seeds are split: a double holds no ns since 1970, and no 63 bits.
+# Times and seeds are split: a double represents neither ns since 1970 nor 63 bits exactly.
 _SECOND, _HALF = 1_000_000_000, 2**32
 _NEVER = (-1.0, 0.0)
-# The largest whole number that a double holds, and the last second that 63 bits of ns do; and no
-# inference takes longer, in s.
+# Largest whole number that a double represents exactly, last second that fits 63 bits of ns, and
+# longest inference in s.
 _LARGEST, _LATEST, _LONGEST = 2.0**53, 9_223_372_037, 1e6
 _STATES = tuple(State)
 _TIMES = ('sample', 'received')
 _JOINTS = ('joint_sample', 'joint_received')
 _COMMANDS = ('action', 'command', 'limited', 'sent')
 
-#: Label, size and meaning of the parts that every row begins with.
+#: Label, size and meaning of the parts at the start of every row.
 HEAD = (
-    ('number', 1, 'counts the steps of the node; one that is missing was not recorded'),
+    ('number', 1, 'step counter of the node; a gap means steps that were not recorded'),
     ('stamp', 2, 'time of the step: seconds, nanoseconds'),
-    ('lockstep', 1, '1 where the robot waits for each command'),
+    ('lockstep', 1, '1 if the robot waits for each command'),
     ('state', 1, ', '.join(f'{i} {state.value}' for i, state in enumerate(State))),
-    ('reason', 1, 'sum of the reasons why the command is not simply what the policy answered '
-     '(`dfp_ros.core.safety.reasons.Reason`)'),
-    ('response', 1, 'what is done about them (`dfp_ros.core.safety.reasons.Response`)'),
-    ('loop', 1, 'which policy with which settings: when it took over, in microseconds since '
-     '1970; `~/policy` says what it is'),
+    ('reason', 1, "sum of the reasons for a difference between the command and the policy's "
+     'answer (`dfp_ros.core.safety.reasons.Reason`)'),
+    ('response', 1, 'the response to them (`dfp_ros.core.safety.reasons.Response`)'),
+    ('loop', 1, 'identifier of policy and settings: the time at which they took over, in '
+     'microseconds since 1970; `~/policy` describes them'),
     ('policy', 1, "first 48 bits of the policy file's SHA-256"),
     ('seed', 2, 'seed of the noise: high and low 32 bits'),
-    ('step', 1, 'counts the steps since the last reset'),
-    ('stopped', 1, '1 where somebody called `~/stop`'),
-    ('stop_commands', 1, 'stops sent since the step before, because samples stayed away'),
+    ('step', 1, 'steps since the last reset'),
+    ('stopped', 1, '1 if stopped by `~/stop`'),
+    ('stop_commands', 1, 'stops sent since the step before, because no samples arrived'),
     ('failed', 1, ', '.join(f'{each.value} {each.name.lower()}' for each in Failed)),
-    ('draw', 1, "how often noise was drawn since the reset, for the action's chunk included"),
+    ('draw', 1, "number of draws of noise since the reset, including that of the action's chunk"),
     ('chunk_index', 1, 'index of the action in its chunk'),
     ('value', 1, "value of the chunk by the policy's critics"),
-    ('spread', 1, 'how far the candidates disagreed, in action units'),
-    ('inference', 1, 'seconds that the policy took, in a step that asked it'),
+    ('spread', 1, 'standard deviation of the candidates, in action units'),
+    ('inference', 1, 'inference time in seconds, in a step with inference'),
     ('observation_age', 1, 'age of the oldest source in seconds'),
     ('observation_stamp', 2, 'time of the newest source: seconds, nanoseconds'),
 )
-#: The parts that follow, which depend on robot and policy.
+#: The parts after these, which depend on robot and policy.
 REST = (
-    ('sample/SOURCE', '2', "the sample's time: its header stamp, or else when it was received"),
-    ('received/SOURCE', '2', 'when the sample was received'),
-    ('joint_sample/SOURCE', 'n', 'of a source that is read by joints: by how many ns the message '
-     'that each number is from is later than that; an arm and its gripper may share a topic'),
-    ('joint_received/SOURCE', 'n', 'likewise, when that message was received'),
-    ('observation', 'n', 'what the policy saw'),
-    ('action/FIELD', 'n', 'what it answered, in [-1, 1]'),
-    ('command/FIELD', 'n', 'what is asked for in SI units, before any limit'),
-    ('limited/FIELD', 'n', 'the same within all limits; none where the robot is stopped instead'),
-    ('sent/FIELD', 'n', 'what was sent, in SI units'),
+    ('sample/SOURCE', '2', "the sample's time: its header stamp, or else its arrival time"),
+    ('received/SOURCE', '2', 'arrival time of the sample'),
+    ('joint_sample/SOURCE', 'n', 'of a source that is read by joints: time of the message of each '
+     'number, in ns after that of the sample; an arm and its gripper may share a topic'),
+    ('joint_received/SOURCE', 'n', 'likewise, arrival time of that message'),
+    ('observation', 'n', 'the observation'),
+    ('action/FIELD', 'n', 'the action of the policy, in [-1, 1]'),
+    ('command/FIELD', 'n', 'requested command in SI units, before any limit'),
+    ('limited/FIELD', 'n', 'the command within all limits; none if the robot is stopped instead'),
+    ('sent/FIELD', 'n', 'sent command in SI units'),
 )
-# Parts that rows of the first layout had too.
+# Parts that are in rows of the first layout, too.
 _NEEDED = {label: size for label, size, _ in HEAD[:5]}
 
 Vectors = Mapping[str, NDArray[np.float64]]
@@ -95,25 +95,25 @@ Vectors = Mapping[str, NDArray[np.float64]]
 @dataclass(frozen=True)
 class RecordedDecision:
     """
-    One control step, as the policy node published it.
+    One control step, as published by the policy node.
 
-    :param number: Counts the steps of a node; one that is missing was not recorded.
+    :param number: Step counter of the node; a gap means steps that were not recorded.
     :param stamp: Time of the step in ns, on the node's clock.
     :param lockstep: Whether the robot waits for each command, so that a step is a control period
-        whatever the clock says.
-    :param state: What the controller did.
-    :param reason: Why the command was not simply what the policy answered.
-    :param samples: Times in ns of the samples that the step saw, by source.
-    :param observation: Shape (obs_dim,), or None where there was none.
-    :param action: What the policy answered, by name of the action field, or None.
-    :param command: The same in SI units before any limit, or None.
-    :param sent: What was sent, likewise, in SI units, or None.
-    :param received: When these samples were received, in ns, by source.
-    :param entry: What else the step had from outside; None in recordings that do not have it.
-    :param draw: How often noise was drawn, or None.
-    :param inference: Seconds that the policy took, None where it was not asked.
-    :param joints: When the message of each slot was measured and received, in ns, by source; only
-        where that was recorded.
+        for any clock.
+    :param state: State of the controller.
+    :param reason: Reasons for a difference between the command and the policy's answer.
+    :param samples: Times in ns of the samples of the step, by source.
+    :param observation: Shape (obs_dim,), or None if there was none.
+    :param action: Action of the policy, by name of the action field, or None.
+    :param command: Requested command in SI units before any limit, or None.
+    :param sent: Sent command in SI units, or None.
+    :param received: Arrival times of these samples in ns, by source.
+    :param entry: Other inputs of the step; None in recordings without them.
+    :param draw: Number of draws of noise, or None.
+    :param inference: Inference time in s, None without inference.
+    :param joints: Times of measurement and arrival of the message of each slot in ns, by source,
+        if recorded.
     """
 
     number: int
@@ -133,7 +133,7 @@ class RecordedDecision:
     joints: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
     def times(self, source: str) -> SampleTimes | None:
-        """Return the times of a source's sample; None where the step had none."""
+        """Return the times of a source's sample; None without a sample."""
         if source not in self.samples:
             return None
         time = self.samples[source]
@@ -143,12 +143,12 @@ class RecordedDecision:
 
 class DecisionRow:
     """
-    Writes decisions of one robot and one policy.
+    Writer of the decisions of one robot and one policy.
 
     :param sources: Names of the robot's sources.
     :param observation_size: Length of the observation.
     :param action: Name and size of each field of the action, in the policy's order.
-    :param slots: How many numbers are read by joints, of each source that is read so.
+    :param slots: Count of the slots of each source that is read by joints.
 
     :ivar parts: Label and size of each part of a row.
     """
@@ -178,14 +178,14 @@ class DecisionRow:
             self, number: int, stamp: int, lockstep: bool, decision: Decision,
             samples: Mapping[str, Sample], entry: Entry | None = None) -> array[float]:
         """
-        Write a decision; what it has not is not a number.
+        Write a decision; missing values are NaN.
 
-        :param number: Counts the steps.
+        :param number: Step counter.
         :param stamp: Time of the step in ns.
         :param lockstep: Whether the robot waits for each command.
         :param decision: The decision.
         :param samples: The samples that it was made from, by source.
-        :param entry: What else it had from outside.
+        :param entry: Other inputs of the step.
         """
         entry = Entry() if entry is None else entry
         row = array('d', (
@@ -211,7 +211,7 @@ class DecisionRow:
         return row
 
     def _write_joints(self, row: array[float], samples: Mapping[str, Sample]) -> None:
-        """Write which message each joint is from; most samples are from a single one."""
+        """Write the times of each joint's message; most samples are from a single message."""
         found = [samples.get(name) for name in self._slots]
         if not any(sample is None or sample.joints is not None for sample in found):
             row.extend(self._all_at_once)
@@ -227,7 +227,7 @@ class DecisionRow:
                     later = [
                         float(part.received - sample.received if is_received
                               else part.time - sample.time) for part in joints.parts]
-                    # Clocks that are months apart make a difference that a double cannot hold.
+                    # A difference of months exceeds the exact range of a double.
                     row.extend(
                         later[part] if abs(later[part]) <= _LARGEST else math.nan
                         for part in joints.slots)
@@ -237,12 +237,11 @@ def read_decision(
         parts: Iterable[tuple[str, int]], data: Sequence[float] | NDArray[np.float64],
 ) -> RecordedDecision:
     """
-    Read what :class:`DecisionRow` wrote.
+    Read a row written by :class:`DecisionRow`.
 
     :param parts: Label and size of each part.
     :param data: The row.
-    :raises ValueError: Where a part is missing or not what it should be, or the row is shorter
-        than its parts.
+    :raises ValueError: If a part is missing or invalid, or the row is shorter than its parts.
     """
     found, named = _take_apart(parts, np.asarray(data, np.float64))
     for label, size in _NEEDED.items():
@@ -255,7 +254,7 @@ def read_decision(
     state = int(found['state'][0])
     if not 0 <= state < len(_STATES):
         raise ValueError(f'found the state {state}, expected 0 to {len(_STATES) - 1}')
-    # Some releases of Python drop bits that mean nothing, and others refuse them.
+    # Some releases of Python drop unknown bits of a flag, and others refuse them.
     reason, known = int(found['reason'][0]), sum(member.value for member in Reason)
     if reason != reason & known:
         raise ValueError(f'found the reasons {reason}, expected 0 to {known}')
@@ -295,7 +294,7 @@ def _read_joints(
         samples: Mapping[str, int], received: Mapping[str, int],
         named: Mapping[str, Mapping[str, NDArray[np.float64]]],
 ) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Read which message each joint is from, where that was recorded."""
+    """Read the times of each joint's message, if recorded."""
     measured, arrived = (named[kind] for kind in _JOINTS)
     found = {}
     for name, later in measured.items():
@@ -303,7 +302,7 @@ def _read_joints(
             continue
         for kind, values in zip(_JOINTS, (later, arrived[name]), strict=True):
             _require_numbers(f'{kind}/{name}', np.nan_to_num(values, nan=0.0), len(later))
-        # What is unknown is found nowhere.
+        # An unknown time matches no sample.
         found[name] = tuple(
             (-1, -1) if math.isnan(time + arrival)
             else (samples[name] + int(time), received[name] + int(arrival))
@@ -314,7 +313,7 @@ def _read_joints(
 def _take_apart(
         parts: Iterable[tuple[str, int]], numbers: NDArray[np.float64],
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, dict[str, NDArray[np.float64]]]]:
-    """Find each part: by its label, or by kind and name."""
+    """Split a row into its parts: by label, or by kind and name."""
     found: dict[str, NDArray[np.float64]] = {}
     named: dict[str, dict[str, NDArray[np.float64]]] = {
         kind: {} for kind in (*_TIMES, *_JOINTS, *_COMMANDS)}
@@ -329,7 +328,7 @@ def _take_apart(
 
 
 def _read_entry(found: Vectors) -> Entry | None:
-    """Read what a step had from outside, where it was recorded."""
+    """Read the other inputs of a step, if recorded."""
     sizes = {'loop': 1, 'policy': 1, 'seed': 2, 'step': 1, 'stopped': 1, 'stop_commands': 1,
              'failed': 1}
     if 'loop' not in found:
@@ -355,7 +354,7 @@ def _read_entry(found: Vectors) -> Entry | None:
 
 
 def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None:
-    """See that a part has so many numbers."""
+    """Require the number of values of a part."""
     if len(values) != size or not (np.abs(values) <= _LARGEST).all():
         raise ValueError(
             f'the part {printable(label)!r}: found {all_shown(values[:size + 1])}, expected '
@@ -363,12 +362,12 @@ def _require_numbers(label: str, values: NDArray[np.float64], size: int) -> None
 
 
 def _split(time: int | None) -> tuple[float, float]:
-    """Take a time apart."""
+    """Split a time into seconds and nanoseconds."""
     return _NEVER if time is None else divmod(time, _SECOND)
 
 
 def _time(parts: NDArray[np.float64]) -> int:
-    """Put a time together."""
+    """Combine a time from seconds and nanoseconds."""
     if not 0 <= parts[0] < _LATEST or not 0 <= parts[1] < _SECOND:
         raise ValueError(
             f'found a time of {parts[0]:g} s {parts[1]:g} ns, expected 0 to {_LATEST:g} s')
@@ -376,7 +375,7 @@ def _time(parts: NDArray[np.float64]) -> int:
 
 
 def table() -> str:
-    """Write the table of the parts for the documentation."""
+    """Format the table of the parts for the documentation."""
     rows = [*((label, str(size), meaning) for label, size, meaning in HEAD), *REST]
     return '\n'.join([
         '| part | numbers | meaning |', '| --- | --- | --- |',

@@ -12,14 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Where episodes begin and end, as words on a topic.
+Episode marks: start and end of episodes, as words on a topic.
 
-Anybody may send them: the recorder's services and joystick buttons, the keyboard node, a simulated
+They are sent by the recorder's services and joystick buttons, the keyboard node, a simulated
 robot, or ``ros2 topic pub --once /episode_marks std_msgs/msg/String "data: start"``.
 """
 
 TOPIC = 'episode_marks'
-# A second start begins the episode anew: what came before it does not count.
+# A second start restarts the episode: everything before it is discarded.
 START = 'start'
 SUCCESS = 'success'
 FAILURE = 'failure'

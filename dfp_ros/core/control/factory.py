@@ -33,7 +33,7 @@ def make_planner(
         settings: Settings, policy: Policy, robot: RobotDescription,
         clock: Callable[[], int] = time.perf_counter_ns) -> Planner:
     """
-    Make what asks a policy for chunks and plays them, with noise from the start.
+    Make the planner of a policy, with noise from the start of its seed.
 
     The policy is asked as it is; see :func:`dfp_ros.core.policy.deadline.with_deadline`.
     """
@@ -49,16 +49,16 @@ def make_controller(
         settings: Settings, robot: RobotDescription, policy: Policy,
         clock: Callable[[], int] = time.perf_counter_ns) -> Controller:
     """
-    Make what decides; the policy is not asked anything.
+    Make the controller, without inference.
 
     :param settings: The node's parameters.
     :param robot: The robot's description.
     :param policy: The policy.
-    :param clock: Counts ns, for measuring inference.
-    :raises ValueError: Where settings, robot and policy do not fit each other.
+    :param clock: Clock in ns, for measuring inference time.
+    :raises ValueError: If settings, robot and policy do not fit each other.
     """
     spec, tick = policy.spec, settings.tick(policy.spec)
-    # A policy for another robot is refused before its limits are looked for.
+    # A policy for another robot is refused before its limits are computed.
     require_fit(spec, robot)
     limits = make_limits(robot, spec, settings.limits.data_envelope)
     limiter = CommandLimiter(limits, tick, settings.limits.ramp_in)

@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What enters a controller from outside, step by step: what a replay needs besides the samples.
+Input log: the inputs of a controller besides the samples, step by step, for replays.
 
-A controller has no memory from before a reset, so a reset is known by the count of steps since.
+A reset clears the controller's state, so it is recorded as the number of steps since.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ import time
 
 
 class Failed(enum.IntEnum):
-    """What failed in a step; recordings hold the numbers."""
+    """Failure in a step; recordings store the numbers."""
 
     NOTHING = 0
-    #: The controller raised an error, and was told to stop for it.
+    #: The controller raised an error, and stopped the robot because of it.
     DECIDING = 1
-    #: The decision could not be sent, and the controller was told to stop for that.
+    #: The decision could not be sent, and the controller stopped the robot because of it.
     SENDING = 2
-    #: A watchdog had stopped the robot, and what was decided counts no more.
+    #: The watchdog had stopped the robot, and the decision is void.
     OVERDUE = 3
 
 
@@ -41,14 +41,14 @@ class Entry:
     """
     What one step had from outside.
 
-    :param loop: Which control loop decided: when it began, in microseconds since 1970.
+    :param loop: Identifier of the control loop: its start in microseconds since 1970.
     :param policy: The first 48 bits of the policy file's SHA-256.
     :param seed: Seed of the noise.
-    :param step: Counts the steps since the last reset; the first after it is 1.
-    :param is_stopped: Whether somebody had stopped the robot.
-    :param stop_commands: How often the controller was asked, since the step before, for the
-        command that stops the robot.
-    :param failed: What failed.
+    :param step: Steps since the last reset; the first is 1.
+    :param is_stopped: Whether the operator's stop was in force.
+    :param stop_commands: Number of stop commands requested from the controller since the step
+        before.
+    :param failed: Failure in the step.
     """
 
     loop: int = 0
@@ -61,13 +61,13 @@ class Entry:
 
 
 def policy_number(sha256: str) -> int:
-    """Take the first 48 bits of a hash, which a double holds exactly."""
+    """Return the first 48 bits of a hash, which a double represents exactly."""
     return int(sha256[:12], 16)
 
 
 class InputLog:
     """
-    Keeps count of what enters a controller.
+    Counts and records the inputs of a controller.
 
     :ivar loop: As :attr:`Entry.loop`.
     """
@@ -78,27 +78,27 @@ class InputLog:
         self.reset(0)
 
     def reset(self, seed: int) -> None:
-        """Note that the controller begins as new."""
+        """Record a reset of the controller."""
         self._seed = seed
         self._step = 0
         self._stop_commands = 0
 
     def note_transfer(self, seed: int) -> None:
-        """Note that another loop goes on, with the first noise of a seed."""
+        """Record a transfer to another loop, with the first noise of a seed."""
         self._seed = seed
         self.loop = max(_now(), self.loop + 1)
 
     def ask_for_stop(self) -> None:
-        """Note that the controller is asked for the command that stops the robot."""
+        """Record a request for the command that stops the robot."""
         self._stop_commands += 1
 
     def step(self, sha256: str, is_stopped: bool, failed: Failed) -> Entry:
         """
-        Note a step, and write down what it had from outside.
+        Record a step, and return its inputs.
 
-        :param sha256: Hash of the policy that was asked.
-        :param is_stopped: Whether somebody had stopped the robot.
-        :param failed: What failed.
+        :param sha256: Hash of the policy file.
+        :param is_stopped: Whether the operator's stop was in force.
+        :param failed: Failure in the step.
         """
         self._step += 1
         entry = Entry(
@@ -109,5 +109,5 @@ class InputLog:
 
 
 def _now() -> int:
-    """Return the time in microseconds, which a double holds exactly."""
+    """Return the time in microseconds, which a double represents exactly."""
     return time.time_ns() // 1000

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Stop by an operator: holds the robot until it is resumed, whatever else happens."""
+"""Operator's stop: a latch that holds the robot until it is resumed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OperatorStop:
     """
     Latch of an operator's stop; a reset or another policy does not release it.
 
-    :ivar why: Who or what wants the stop, for people; None while there is none.
+    :ivar why: Origin of the stop, for messages; None while released.
     """
 
     def __init__(self) -> None:
@@ -29,17 +29,17 @@ class OperatorStop:
 
     @property
     def is_stopped(self) -> bool:
-        """Return whether an operator stopped the robot and nobody has resumed it."""
+        """Whether the robot is stopped and was not resumed."""
         return self.why is not None
 
     def stop(self, why: str) -> None:
         """
         Stop the robot from the next step on, until :meth:`resume`.
 
-        :param why: Who or what wants it, for people.
+        :param why: Origin of the stop, for messages.
         """
         self.why = why
 
     def resume(self) -> None:
-        """Release the robot, with a plan from what is observed then."""
+        """Release the robot, which continues with a new plan."""
         self.why = None

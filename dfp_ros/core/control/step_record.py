@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Facts of one control step, gathered while it is decided."""
+"""Record of one control step, filled in while the decision is made."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from dfp_ros.core.safety.reasons import conclude, Finding, Reason, Response, str
 @dataclass
 class StepRecord:
     """
-    Facts of one control step, as far as it has come.
+    Intermediate results of one control step.
 
     The fields are those of :class:`dfp_ros.core.control.decision.Decision`.
 
-    :param findings: What the monitors found.
+    :param findings: Findings of the monitors.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -52,19 +52,19 @@ class StepRecord:
 
     @property
     def response(self) -> Response:
-        """Return the strongest response to the findings."""
+        """The strongest response to the findings."""
         return strongest(self.findings)
 
     @property
     def stops(self) -> bool:
-        """Return whether the findings stop the robot."""
+        """Whether the findings stop the robot."""
         return strongest(self.findings) >= Response.HOLD
 
     def decision(self, state: State, sent: NDArray[np.float64] | None) -> Decision:
         """
         Conclude the step.
 
-        :param state: What the controller does.
+        :param state: State of the controller.
         :param sent: Command to send, shape (act_dim,), float64, SI units; None for none.
         """
         reason, text, response = (
