@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Decisions without ROS: from samples of the sensors to a command.
+Control core, independent of ROS: from sensor samples to a command.
 
 Plain Python on NumPy, and ONNX Runtime in ``policy``; no ROS, no PyTorch, no clock of its own.
 """

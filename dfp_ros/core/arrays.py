@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Aliases of array types, and the number that stands for no limit."""
+"""Type aliases of arrays, and the number that represents an absent limit."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
-# Stands for no bound at all: finite, so that no sum or product of it is NaN.
+# Represents an absent bound; finite, so that no sum or product of it is NaN.
 UNBOUNDED = 1e9
 
 
 def bounded(value: float, low: float, high: float) -> float:
-    """Clip; where the bounds contradict each other, to the upper one."""
+    """Clip a value; if the bounds contradict each other, to the upper one."""
     return min(max(value, low), high)
 
 

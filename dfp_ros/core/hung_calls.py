@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Calls that were given up and may never return: a process that has some ends without them."""
+"""Abandoned calls, which may never return, and process exit without waiting for them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _given_up: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
 
 
 def give_up(future: Future[Any]) -> None:
-    """Note that nobody waits for a call any more, though it goes on."""
+    """Register a call that is still running and is not awaited any more."""
     _given_up.add(future)
 
 
 def leave(status: int) -> int:
     """
-    End the process at once where a call hangs; Python and ONNX Runtime would wait for its thread.
+    End the process at once if a call hangs; Python and ONNX Runtime would wait for its thread.
 
     :param status: The exit status.
-    :return: The same, where nothing hangs.
+    :return: The same status, if no call hangs.
     """
     if all(future.done() for future in _given_up):
         return status

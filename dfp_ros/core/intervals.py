@@ -11,22 +11,22 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How certain a success rate is."""
+"""Confidence interval of a success rate."""
 
 from __future__ import annotations
 
 import math
 
-# Of a normal distribution, 95 % lie within so many deviations.
+# Standard deviations that enclose 95 % of a normal distribution.
 _NORMAL_95 = 1.959963984540054
 
 
 def wilson_interval(solved: int, episodes: int) -> tuple[float, float]:
     """
-    Wilson's 95 % interval of a share (E. B. Wilson, 1927, eq. 4 with the score's variance).
+    Wilson 95 % score interval of a proportion (E. B. Wilson, 1927, eq. 4).
 
     :param solved: Successes.
-    :param episodes: Trials; with none, nothing is known: 0 to 1.
+    :param episodes: Trials; without any, the interval is 0 to 1.
     :return: Its lower and upper end.
     """
     if not episodes:

@@ -73,10 +73,10 @@ class TwoWayEncoding(Encoding):
 
 def nearest_form(rotation: str, numbers: Vector, reference: Vector) -> Vector:
     """
-    Write a rotation in the form that is nearest to another, so that the way there is short.
+    Choose the equivalent form of a rotation that is nearest to another, for the shortest motion.
 
-    A quaternion is the same with the other sign; axis and angle are the same with the angle the
-    other way round.
+    A quaternion and its negative are the same rotation; so are an axis with an angle and the
+    reversed axis with 2 pi minus the angle.
 
     :param rotation: A name of :data:`COMMAND_ENCODINGS`.
     :param numbers: The rotation.
@@ -175,9 +175,9 @@ def _decode_six_d(numbers: Sequence[float]) -> Quaternion:
 
 
 def _from_columns(a: Sequence[float], b: Sequence[float], c: Sequence[float]) -> Quaternion:
-    """Turn a rotation matrix, given by columns, into a quaternion (Shepperd, 1978)."""
+    """Convert a rotation matrix, given by columns, to a quaternion (Shepperd, 1978)."""
     trace = a[0] + b[1] + c[2]
-    # Four times the square of each component; the largest one is divided by.
+    # Four times the square of each component; the largest one is the divisor.
     squares = [
         1 + 2 * a[0] - trace, 1 + 2 * b[1] - trace, 1 + 2 * c[2] - trace, 1 + trace]
     xy, xz, yz = a[1] + b[0], a[2] + c[0], b[2] + c[1]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The units that descriptions and policy files name, as far as safety depends on them."""
+"""Units in descriptions and policy files, as far as safety depends on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import re
 ANGLE, LENGTH, EFFORT, NUMBER, OTHER = 'angle', 'length', 'effort', 'number', 'other'
 
 _TURN = 2 * math.pi
-# What a name measures, its size in SI, and to which power of a second.
+# Quantity of a name, its size in SI units, and its power of the second.
 _NAMES: dict[str, tuple[str, float, int]] = {
     **dict.fromkeys(('rad', 'radian', 'radians'), (ANGLE, 1.0, 0)),
     'mrad': (ANGLE, 1e-3, 0),
@@ -53,11 +53,11 @@ _LONGEST = 100
 @dataclass(frozen=True)
 class Unit:
     """
-    What a unit measures.
+    A unit of measurement.
 
     :param measures: :data:`ANGLE`, :data:`LENGTH`, :data:`EFFORT` (a force, a torque, a current
-        and the like), :data:`NUMBER` for nothing but a number, or :data:`OTHER`.
-    :param size: How large it is in SI units.
+        and the like), :data:`NUMBER` for a dimensionless number, or :data:`OTHER`.
+    :param size: Its size in SI units.
     :param seconds: Power of the second in it: -1 of a velocity.
     """
 
@@ -72,7 +72,7 @@ class Unit:
 
     @property
     def is_rate(self) -> bool:
-        """Whether it is so much a second, of an angle, a length, or a plain number."""
+        """Whether it is a rate of change per second, of an angle, a length, or a number."""
         return self.measures in (ANGLE, LENGTH, NUMBER) and self.seconds == -1
 
 
@@ -80,8 +80,8 @@ def read_unit(text: str) -> Unit:
     """
     Read a unit such as ``rad``, ``0.1 m``, ``m/s``, ``deg s^-1`` or ``1/3``.
 
-    :param text: The unit, as descriptions and policy files have it.
-    :return: What it measures; :data:`OTHER` where that cannot be told.
+    :param text: The unit, as in descriptions and policy files.
+    :return: The unit; it measures :data:`OTHER` if it is not known.
     """
     measures, size, seconds, sign, end = NUMBER, 1.0, 0, 1, 0
     text = text.strip()

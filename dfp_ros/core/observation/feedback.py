@@ -38,7 +38,7 @@ class FeedbackReader:
     """
 
     def __init__(self, robot: RobotDescription, spec: PolicySpec) -> None:
-        """Look up what is measured, and where in a command it is."""
+        """Collect the feedback of each command field, and its slice of a command."""
         self._unknown = np.full(spec.action_size, np.nan)
         self._fields = [
             (spec.action_slices[entry.action], ObservationField(entry.measured))
@@ -53,8 +53,8 @@ class FeedbackReader:
         """
         Read it; the newest samples are all that counts, whatever the time.
 
-        :param samples: The newest sample of each source; those that are missing are left out.
-        :return: Shape (act_dim,), in the unit of the commands, NaN where it is unknown.
+        :param samples: The newest sample of each source, without missing ones.
+        :return: Shape (act_dim,), in the unit of the commands, NaN if unknown.
         """
         measured = self._unknown.copy()
         for part, field in self._fields:
