@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Python's garbage collector, run after ticks in place of whenever objects have added up."""
+"""Garbage collection after ticks, in place of Python's automatic collections."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ import gc
 import threading
 import time
 
-# Objects after which Python collects by itself all the same, for where no tick comes: time may
-# stand still.
+# Threshold at which Python still collects by itself, for periods without ticks, as simulated time
+# may stand still.
 _LAST_RESORT = 100_000
-# A collection has to fit the time that is left twice over.
+# Safety factor between the expected duration of a collection and the time left.
 _MARGIN = 2.0
-# How often over a generation may be due before it is collected though there is no time for it.
+# Multiple of its threshold at which a generation is collected without enough time.
 _OVERDUE = 10
 
 
 class TickCollector:
     """
-    Collects what reference counts do not free, when there is most time until a tick.
+    Collects reference cycles when there is most time until the next tick.
 
-    Between :meth:`acquire` and :meth:`release` Python does not do so by itself. What there is at
-    :meth:`acquire` stays, and is not looked through again, so that collections are short. All
-    nodes of a process share it.
+    Between :meth:`acquire` and :meth:`release`, Python's automatic collections are disabled.
+    Objects that exist at :meth:`acquire` are frozen and not traversed again, so that collections
+    are short. All nodes of a process share it.
     """
 
     def __init__(self) -> None:
-        """Leave all as it is."""
+        """Start without a change."""
         self._lock = threading.Lock()
         self._holders = 0
         self._before = gc.get_threshold()
         self._took = [0.0] * 3
 
     def acquire(self) -> None:
-        """Keep what there is, and stop collecting whenever objects have added up."""
+        """Freeze existing objects, and disable automatic collections."""
         with self._lock:
             if not self._holders:
                 self._before = gc.get_threshold()
@@ -59,7 +59,7 @@ class TickCollector:
                 self._collect(generation)
 
     def release(self) -> None:
-        """End one :meth:`acquire`; with the last, Python collects by itself again."""
+        """Undo one :meth:`acquire`; the last enables automatic collections again."""
         with self._lock:
             self._holders -= 1
             if not self._holders:
@@ -68,12 +68,11 @@ class TickCollector:
 
     def after_tick(self, time_left: Callable[[], float]) -> None:
         """
-        Collect what is due, the oldest generation first, if there is time for it.
+        Collect the generations that are due, the oldest first, if there is time.
 
-        :param time_left: Measures the seconds until the next tick, where that matters.
+        :param time_left: Returns the seconds until the next tick; called only if needed.
         """
-        # As Python does: objects that were made and not freed, collections of the first
-        # generation, and of the second.
+        # As in Python: net allocations, collections of the first generation, and of the second.
         counts = gc.get_count()
         if counts[0] <= self._before[0] or not self._before[0] or not gc.isenabled():
             return
@@ -86,11 +85,11 @@ class TickCollector:
                 return
 
     def _collect(self, generation: int) -> None:
-        """Collect, and note how long that took."""
+        """Collect, and measure the duration."""
         begin = time.perf_counter()
         gc.collect(generation)
         self._took[generation] = time.perf_counter() - begin
 
 
-#: That of this process.
+#: The collector of this process.
 GARBAGE = TickCollector()

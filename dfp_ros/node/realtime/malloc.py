@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Few pools of memory for all threads, so that what a policy frees is there for the next."""
+"""Limit of malloc arenas, so that memory freed by one policy is reused by the next."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from dfp_ros.node.realtime.privileges import load_libc
 
 # From malloc.h.
 _M_ARENA_MAX = -8
-#: The first thread's, and one for all others.
+#: The arena of the main thread, and one for all others.
 ARENAS = 2
 
 
 def limit_arenas() -> None:
     """
-    Have the C library keep :data:`ARENAS` pools, unless the environment asks for a number.
+    Limit the arenas of the C library to :data:`ARENAS`, unless the environment sets a number.
 
-    By itself, glibc lets threads that allocate at once have eight pools a processor. What one
-    thread frees is kept in its pool, where threads of the others do not find it: a node whose
-    policies and robots come and go grew by some 45 KB each time. Without glibc, do nothing.
+    By default, glibc creates up to eight arenas for each processor for threads that allocate
+    concurrently. Freed memory stays in its arena, where threads of other arenas cannot reuse it: a
+    node grew by some 45 KB with each swap of its policy or robot. Without glibc, nothing is done.
     """
     if 'MALLOC_ARENA_MAX' in os.environ or 'arena_max' in os.environ.get('GLIBC_TUNABLES', ''):
         return

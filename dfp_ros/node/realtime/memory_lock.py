@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Keeping the memory of this process from being swapped out."""
+"""Memory locking: keeps the memory of this process from being swapped out."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from dfp_ros.node.realtime.privileges import (
     RefusedError,
 )
 
-# From sys/mman.h. Pages are locked when they are first used: with them locked at once, each
-# thread's stack and each arena would be in memory from its first to its last page.
+# From sys/mman.h. Pages are locked at their first use (MCL_ONFAULT): otherwise each thread's stack
+# and each arena would be in memory as a whole.
 _CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
 
 
 class MemoryLock:
-    """Locks the memory of this process for as long as somebody asks for it."""
+    """Locks the memory of this process, counted by its users."""
 
     def __init__(self) -> None:
-        """Leave all as it is."""
+        """Start without a lock."""
         self._lock = threading.Lock()
         self._holders = 0
 
     @property
     def is_locked(self) -> bool:
-        """Return whether the memory is locked."""
+        """Whether the memory is locked."""
         return bool(self._holders)
 
     def acquire(self) -> None:
         """
-        Lock what is in memory, and what will be.
+        Lock current and future pages.
 
-        :raises RefusedError: Where the system does not let us.
+        :raises RefusedError: If the system refuses.
         """
         with self._lock:
             if not self._holders:
@@ -58,7 +58,7 @@ class MemoryLock:
             self._holders += 1
 
     def release(self) -> None:
-        """End one :meth:`acquire`; with the last, memory is unlocked."""
+        """Undo one :meth:`acquire`; the last unlocks the memory."""
         with self._lock:
             self._holders -= 1
             if not self._holders:
@@ -68,7 +68,7 @@ class MemoryLock:
 def _lock() -> None:
     """Call mlockall."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
-    # Below a limit it may be granted now, and then the first allocation above it fails.
+    # With a limit, locking may succeed now, and the first allocation above the limit fails later.
     if limit != resource.RLIM_INFINITY and not has_capability(CAP_IPC_LOCK):
         raise RefusedError(
             f'locking memory needs no limit, and the limit is '
@@ -80,5 +80,5 @@ def _lock() -> None:
         raise RefusedError(f'locking memory was refused: {os.strerror(ctypes.get_errno())}')
 
 
-#: That of this process.
+#: The lock of this process.
 MEMORY = MemoryLock()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the kernel lets this process do, for saying what is missing where it refuses."""
+"""Capabilities and resource limits of this process, for explanations of refused requests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23
 
 
 class RefusedError(ValueError):
-    """The system does not let this process have something; the message says what it takes."""
+    """The system refused a request; the message says what is needed."""
 
 
 def has_capability(number: int) -> bool:
     """
-    Say whether this process has a capability.
+    Return whether this process has a capability.
 
     :param number: One of those above.
     """
@@ -41,7 +41,7 @@ def has_capability(number: int) -> bool:
 
 def format_limit(which: int) -> str:
     """
-    Write the limit that is in force.
+    Format the soft limit that is in force.
 
     :param which: One of ``resource.RLIMIT_*``.
     """
@@ -50,5 +50,5 @@ def format_limit(which: int) -> str:
 
 
 def load_libc() -> ctypes.CDLL:
-    """Load the C library that the process has anyway."""
+    """Return the C library that is already loaded."""
     return ctypes.CDLL(None, use_errno=True)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a node asks of Python and the operating system while it is active; what was refused."""
+"""Real-time settings of an active node: scheduling, memory lock, garbage collection."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _IS_LINUX = sys.platform == 'linux'
 
 class Realtime:
     """
-    Asks for scheduling, processors, locked memory and no garbage collector, and gives them back.
+    Requests scheduling, CPU affinity, locked memory and no automatic garbage collection.
 
-    :ivar refused: What was refused at the last :meth:`acquire`, and what it takes.
+    :ivar refused: Requests that were refused at the last :meth:`acquire`, and what they need.
     """
 
     def __init__(self) -> None:
-        """Ask for nothing yet."""
+        """Start without a request."""
         self.refused: tuple[str, ...] = ()
         self._given_back: list[Callable[[], None]] = []
 
     def acquire(self, settings: RealtimeSettings) -> None:
         """
-        Ask for what the settings say, in place of what was asked for before.
+        Request the settings, in place of those before.
 
-        :param settings: What is wanted.
+        :param settings: The settings.
         """
         self.release()
         GARBAGE.acquire()
@@ -70,12 +70,12 @@ class Realtime:
         self.refused = tuple(refused)
 
     def release(self) -> None:
-        """Give back what was granted."""
+        """Undo all granted requests."""
         while self._given_back:
             self._given_back.pop()()
 
     def facts(self) -> dict[str, str]:
-        """Say what the calling thread has, and what was refused."""
+        """Scheduling of the calling thread, and refused requests, for diagnostics."""
         facts = {'realtime_refused': '; '.join(self.refused)}
         if _IS_LINUX:
             found = read_scheduling()
@@ -89,10 +89,10 @@ class Realtime:
 
 def prepare_threads(timer_slack: int) -> None:
     """
-    Set what threads inherit that are made later; call it before the executor is made.
+    Set properties that later threads inherit; call it before the executor is made.
 
     :param timer_slack: In microseconds; 0 leaves it as it is.
-    :raises RefusedError: Where the system does not let us.
+    :raises RefusedError: If the system refuses.
     """
     if _IS_LINUX and timer_slack:
         set_timer_slack(timer_slack)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How long one thread may keep Python's interpreter from another."""
+"""Switch interval of Python: how long a thread may hold the GIL while another waits."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _usual = 0.0
 
 class ShortSwitchInterval:
     """
-    Has Python change threads more often than usual, until it is closed.
+    Shortens the switch interval until it is closed.
 
-    The interval is one for the whole process: it is as it was before once all are closed.
+    The interval applies to the whole process: it is restored once all are closed.
     """
 
     def __init__(self) -> None:
-        """Shorten it, if nobody has."""
+        """Shorten it, unless that is done already."""
         global _users, _usual
         self._is_open = True
         with _lock:
@@ -44,7 +44,7 @@ class ShortSwitchInterval:
             _users += 1
 
     def close(self) -> None:
-        """Need it no more; a second time does nothing."""
+        """Release it; further calls have no effect."""
         global _users
         with _lock:
             was_open, self._is_open = self._is_open, False

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Scheduling of the threads of this process: priority and processors, and back."""
+"""Thread scheduling: real-time priority and CPU affinity, and their restoration."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from dfp_ros.node.realtime.privileges import (
 @dataclass(frozen=True)
 class ThreadScheduling:
     """
-    How a thread is scheduled.
+    Scheduling of a thread.
 
     :param policy: One of ``os.SCHED_*``.
-    :param priority: Of real-time policies, else 0.
-    :param processors: Where it may run.
+    :param priority: Priority of real-time policies, else 0.
+    :param processors: Its CPU affinity.
     """
 
     policy: int
@@ -46,7 +46,7 @@ class ThreadScheduling:
     processors: frozenset[int]
 
     def __str__(self) -> str:
-        """Write policy and priority."""
+        """Format policy and priority."""
         name = next((
             name for name in ('SCHED_OTHER', 'SCHED_FIFO', 'SCHED_RR', 'SCHED_BATCH', 'SCHED_IDLE')
             if getattr(os, name) == self.policy), str(self.policy))
@@ -55,12 +55,12 @@ class ThreadScheduling:
 
 def read_scheduling(thread: int = 0) -> ThreadScheduling:
     """
-    Read how a thread is scheduled.
+    Read the scheduling of a thread.
 
-    :param thread: The kernel's number of it; 0 is the one that calls.
-    :raises ProcessLookupError: Where it has ended.
+    :param thread: Its thread id; 0 is the calling thread.
+    :raises ProcessLookupError: If it has ended.
     """
-    # A policy may have a bit of its own for not being inherited.
+    # A policy may have the flag SCHED_RESET_ON_FORK.
     policy = os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK
     return ThreadScheduling(
         policy, os.sched_getparam(thread).sched_priority,
@@ -69,17 +69,17 @@ def read_scheduling(thread: int = 0) -> ThreadScheduling:
 
 class ProcessScheduling:
     """
-    Changes how the threads of this process are scheduled, and changes them back.
+    Changes the scheduling of the threads of this process, and restores it.
 
-    Threads that come later inherit from the one that starts them. Several nodes in a process share
-    its threads: what the last of them asks for counts, until none asks for anything.
+    Later threads inherit from the one that starts them. Several nodes in a process share its
+    threads: the last request applies, until all are released.
     """
 
     def __init__(self) -> None:
-        """Leave all as it is."""
+        """Start without a change."""
         self._lock = threading.RLock()
         self._before: dict[int, ThreadScheduling] = {}
-        # What threads had from which those that come later descend.
+        # Original scheduling of the threads that later ones descend from.
         self._ordinary: ThreadScheduling | None = None
         self._priority = 0
         self._processors: frozenset[int] = frozenset()
@@ -89,15 +89,15 @@ class ProcessScheduling:
 
     def acquire(self, priority: int, processors: frozenset[int]) -> None:
         """
-        Have all threads scheduled so; what works beside the loop gets one priority less.
+        Schedule all threads; background threads get one priority less.
 
-        Not the same: what loads a policy may have the interpreter when a tick is due, so it must
-        not be put aside for other processes; but on one processor it must not keep the tick from
-        running either. Its processors stay what they were.
+        A background thread that loads a policy may hold the GIL when a tick is due, so other
+        processes must not preempt it; but on a single processor it must not delay the tick either.
+        Its affinity is not changed.
 
-        :param priority: Under SCHED_FIFO, 1 to 99; 0 leaves it.
-        :param processors: Where to run; empty leaves it.
-        :raises RefusedError: Where the system does not let us; nothing has changed then.
+        :param priority: Under SCHED_FIFO, 1 to 99; 0 for no change.
+        :param processors: CPU affinity; empty for no change.
+        :raises RefusedError: If the system refuses; nothing has changed then.
         """
         with self._lock:
             if self._ordinary is None:
@@ -107,7 +107,7 @@ class ProcessScheduling:
             try:
                 while new := set(_threads()) - done:
                     aside, ahead = self._aside_now(), _numbers(self._ahead)
-                    # Those of the loop come first: a refusal names what was asked for.
+                    # The loop's threads come first: a refusal names the requested priority.
                     for thread in sorted(new, key=(aside | ahead).__contains__):
                         with contextlib.suppress(ProcessLookupError):
                             self._before.setdefault(thread, read_scheduling(thread))
@@ -129,14 +129,14 @@ class ProcessScheduling:
             self._holders += 1
 
     def release(self) -> None:
-        """End one :meth:`acquire`; with the last, all is as before."""
+        """Undo one :meth:`acquire`; the last restores the scheduling."""
         with self._lock:
             self._holders -= 1
             if not self._holders:
                 self._restore()
 
     def refresh(self) -> None:
-        """Schedule what was started aside, and belongs to the loop: threads of a policy's own."""
+        """Schedule threads of the loop that a background thread started: those of a policy."""
         with self._lock:
             if self._holders:
                 for thread in set(_threads()) - self._aside_now() - _numbers(self._ahead):
@@ -144,7 +144,7 @@ class ProcessScheduling:
                         _schedule(thread, self._priority, self._processors)
 
     def step_aside(self) -> None:
-        """Have the calling thread count as one that works beside the loop, until it ends."""
+        """Make the calling thread a background thread, until it ends."""
         with self._lock:
             self._aside.add(threading.current_thread())
             if self._holders and self._ordinary is not None:
@@ -153,10 +153,10 @@ class ProcessScheduling:
 
     def step_ahead(self) -> None:
         """
-        Have the calling thread run whatever the loop does, until it ends.
+        Give the calling thread precedence over the loop, until it ends.
 
-        Where the loop has real-time priority, it gets one priority more, if the system lets it,
-        and the processors that it had: a loop that hangs may never leave its own.
+        If the loop has real-time priority, it gets one priority more, if the system allows it, and
+        keeps its original affinity: a loop that hangs may occupy its processors for ever.
         """
         with self._lock:
             self._ahead.add(threading.current_thread())
@@ -166,11 +166,11 @@ class ProcessScheduling:
                     _schedule_ahead(0, self._priority)
 
     def _aside_now(self) -> set[int]:
-        """List the threads that work beside the loop."""
+        """Return the background threads."""
         return _numbers(self._aside)
 
     def _restore(self) -> None:
-        """Schedule all threads as they were, those that came later as the first."""
+        """Restore the scheduling of all threads; later ones get that of the first."""
         assert self._ordinary is not None
         for thread in _threads():
             old = self._before.get(thread, self._ordinary)
@@ -182,18 +182,18 @@ class ProcessScheduling:
 
 
 def _threads() -> Iterator[int]:
-    """List the threads of this process, by the kernel's numbers."""
+    """Iterate over the thread ids of this process."""
     return map(int, os.listdir('/proc/self/task'))
 
 
 def _numbers(threads: weakref.WeakSet[threading.Thread]) -> set[int]:
-    """List threads that run, by the kernel's numbers."""
+    """Return the thread ids of running threads."""
     return {thread.native_id for thread in threads if thread.native_id is not None
             and thread.is_alive()}
 
 
 def _schedule_ahead(thread: int, priority: int) -> None:
-    """Give a thread one priority more than the loop's, or the same where that is refused."""
+    """Give a thread one priority above the loop's, or the same if that is refused."""
     if priority:
         try:
             _schedule(thread, min(99, priority + 1), frozenset())
@@ -202,17 +202,17 @@ def _schedule_ahead(thread: int, priority: int) -> None:
 
 
 def _less(priority: int) -> int:
-    """Take one priority less, where there is one."""
+    """Return one priority less, but at least 1."""
     return max(min(priority, 1), priority - 1)
 
 
 def _schedule(thread: int, priority: int, processors: frozenset[int]) -> None:
-    """Schedule a thread; 0 and empty leave what they are about."""
+    """Schedule a thread; 0 and empty leave priority and affinity unchanged."""
     if processors:
         before = os.sched_getaffinity(thread)
         try:
             os.sched_setaffinity(thread, processors)
-            # The kernel takes what is there and says nothing of the rest.
+            # The kernel silently ignores processors that do not exist.
             found = os.sched_getaffinity(thread)
         except ProcessLookupError:
             raise
@@ -233,7 +233,7 @@ def _schedule(thread: int, priority: int, processors: frozenset[int]) -> None:
 
 
 def _explain(priority: int) -> str:
-    """Say what SCHED_FIFO takes."""
+    """Explain what SCHED_FIFO needs."""
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     allowed = limit == resource.RLIM_INFINITY or limit >= priority
     if allowed or has_capability(CAP_SYS_NICE):
@@ -249,5 +249,5 @@ def _explain(priority: int) -> str:
     return f'SCHED_FIFO with priority {priority} was refused: {why}'
 
 
-#: That of this process.
+#: The scheduling of this process.
 SCHEDULING = ProcessScheduling()

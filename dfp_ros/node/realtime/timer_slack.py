@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How much too late Linux may wake a thread, to wake several at once."""
+"""Timer slack: the delay with which Linux may wake a thread, to group wake-ups."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SET, _GET = 29, 30
 
 def set_timer_slack(microseconds: int) -> None:
     """
-    Set it for the calling thread, and for those that it starts from then on.
+    Set the timer slack of the calling thread, and of those that it starts from then on.
 
-    Under SCHED_FIFO there is none, whatever is set.
+    Under SCHED_FIFO it has no effect.
 
     :param microseconds: At least 1.
-    :raises RefusedError: Where the system does not let us.
+    :raises RefusedError: If the system refuses.
     """
     if load_libc().prctl(_SET, microseconds * 1000, 0, 0, 0):
         raise RefusedError(
@@ -39,5 +39,5 @@ def set_timer_slack(microseconds: int) -> None:
 
 
 def read_timer_slack() -> float:
-    """Read that of the calling thread, in microseconds."""
+    """Read the timer slack of the calling thread, in microseconds."""
     return float(load_libc().prctl(_GET, 0, 0, 0, 0)) / 1000
