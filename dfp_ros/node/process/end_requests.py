@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What asks a process to end or to be suspended: signals, and the end of what started it.
+Requests to end or to suspend a process: signals, and the end of its parent.
 
-A thread of its own hears them, from the start of the process on, so that none is lost while the
-others load, wait or hang.
+A separate thread receives them from the start of the process on, so that none is lost while other
+threads load, wait or hang.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ import time
 from dfp_ros.node.process.parent import explain_orphan, find_ancestors, Kin, read_kin
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 
-# What a defect of the process raises; a handler would return to the defect, for ever.
+# Signals raised by a defect of the process; a handler would return to the defect, for ever.
 _FAULTS = {
     signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP}
 _UNHEARD = {signal.SIGKILL, signal.SIGSTOP}
-# By default they do nothing.
+# Signals that are ignored by default.
 _HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
-# They suspend a background process that uses its terminal. Ignored, the terminal is used.
+# Signals that suspend a background process that uses its terminal; if ignored, it can use it.
 _TERMINAL = {signal.SIGTTIN, signal.SIGTTOU}
 _SUSPEND = signal.SIGTSTP
-# Heard even where they are ignored, as those of a script's background processes are.
+# Received even if they are ignored, as in background processes of a script.
 _ALWAYS = {signal.SIGINT, signal.SIGTERM}
-# Bytes of the thread's own among the numbers of signals.
+# Bytes for the thread itself, beside the numbers of signals.
 _LOOK, _CLOSE = 0, 255
-# Where the system has no descriptors of processes, in s.
+# Polling period in s, if the system has no process descriptors.
 _POLL = 0.25
 _LONGEST_JOIN = 1.0  # s
 
 
 def heard_signals() -> list[int]:
     """
-    List the signals that would end or suspend this process, and that can be heard.
+    List the signals that would end or suspend this process and can be caught.
 
-    What is ignored, as SIGHUP under ``nohup``, stays ignored.
+    Ignored signals, such as SIGHUP under ``nohup``, stay ignored.
     """
     others = {*_FAULTS, *_UNHEARD, *_HARMLESS, *_TERMINAL}
     return sorted(
@@ -73,17 +73,17 @@ def name_signal(number: int) -> str:
 
 class Requests:
     """
-    Hears what asks this process to end or to be suspended.
+    Receives requests to end or to suspend this process.
 
-    To be made on the main thread; at most one at a time.
+    Create it on the main thread; at most one at a time.
 
     :ivar ending: Set once the process was asked to end.
-    :ivar reason: What asked for that, for people.
-    :ivar last_resort: Called in the thread that hears, before the process is ended from there.
+    :ivar reason: Origin of that request, for messages.
+    :ivar last_resort: Called in the receiving thread before it ends the process by force.
     """
 
     def __init__(self) -> None:
-        """Hear signals from now on."""
+        """Receive signals from now on."""
         self.ending = threading.Event()
         self.reason = ''
         self.last_resort: Callable[[], None] = _nothing
@@ -105,14 +105,14 @@ class Requests:
             signal.signal(number, lambda *_: None)
         for number in _TERMINAL:
             signal.signal(number, signal.SIG_IGN)
-        # Whoever started this process may have blocked them for itself.
+        # The parent may have blocked them for itself.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
         self._thread = threading.Thread(target=self._listen, name='signals', daemon=True)
         self._thread.start()
 
     def watch_parent(self, choice: str) -> None:
         """
-        End with what started this process.
+        End together with the parent process.
 
         :param choice: One of :data:`dfp_ros.node.process.parent.CHOICES`.
         """
@@ -125,15 +125,15 @@ class Requests:
             try:
                 self._watched[os.pidfd_open(kin.pid)] = kin
             except (OSError, AttributeError):
-                # It has ended since, or the system has no such descriptors.
+                # It has ended since, or the system has no process descriptors.
                 self._polled.append(kin)
         self._send(_LOOK)
 
     def limit_end(self, seconds: float) -> None:
         """
-        Have the process ended from here where it takes too long to end.
+        End the process by force if it takes too long to end.
 
-        :param seconds: From when it was asked to.
+        :param seconds: Time since the request in s.
         """
         with self._lock:
             self._longest = seconds
@@ -143,12 +143,12 @@ class Requests:
 
     def tell(self, call: Callable[[], None] | None) -> None:
         """
-        Have a function called at each request, and at once if one is waiting.
+        Register a function that is called at each request, and at once if one is pending.
 
-        Once this returns, no other function that was told before is being called.
+        After return, no function that was registered before is being called.
 
-        :param call: Called in the thread that hears, or in this one; None for nobody: then there
-            is nothing to stop before the process is suspended.
+        :param call: Called in the receiving thread, or in this one; None for no function: then
+            there is nothing to stop before the process is suspended.
         """
         with self._calling:
             self._call = call
@@ -157,7 +157,7 @@ class Requests:
 
     @property
     def is_suspending(self) -> bool:
-        """Return whether the process was asked to be suspended, and is not to end."""
+        """Whether the process was asked to be suspended, and not to end."""
         return self._is_suspending and not self.ending.is_set()
 
     def suspend(self) -> None:
@@ -166,7 +166,7 @@ class Requests:
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def close(self) -> None:
-        """Hear nothing any more; what comes during the last moments of the process is ignored."""
+        """Stop receiving; later signals are ignored during the last moments of the process."""
         for number in self._numbers:
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
@@ -179,13 +179,13 @@ class Requests:
         self._ours.close()
 
     def _send(self, byte: int) -> None:
-        """Wake the thread up."""
+        """Wake up the thread."""
         with contextlib.suppress(BlockingIOError):
             self._theirs.send(bytes([byte]))
 
     def _listen(self) -> None:
-        """Hear requests until closed; runs in the thread."""
-        # A loop of real-time priority that hangs may never leave its processor.
+        """Receive requests until closed; runs in the thread."""
+        # A loop with real-time priority that hangs may occupy its processor for ever.
         SCHEDULING.step_ahead()
         while True:
             poll = select.poll()
@@ -208,14 +208,14 @@ class Requests:
                 self._force()
 
     def _patience(self) -> int | None:
-        """Say for how long there is nothing to do but to listen, in ms; None for ever."""
+        """Return the timeout of the next poll in ms; None for none."""
         left = min(
             self._deadline - time.monotonic(),
             _POLL if self._polled and not self.ending.is_set() else float('inf'))
         return None if left == float('inf') else max(0, round(left * 1000) + 1)
 
     def _take(self, number: int) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         if number != _SUSPEND:
             self._ask(name_signal(number))
             return
@@ -230,7 +230,7 @@ class Requests:
                 self._call()
 
     def _ask(self, reason: str) -> None:
-        """Ask the process to end; whoever asks again changes nothing."""
+        """Request the end of the process; further requests have no effect."""
         with self._lock:
             if self.ending.is_set():
                 return
@@ -242,12 +242,12 @@ class Requests:
                 self._call()
 
     def _force(self) -> None:
-        """End the process, whatever its other threads do."""
+        """End the process by force, even if other threads hang."""
         self._deadline = float('inf')
         text = (
             f'asked to end ({self.reason}), the process did not within {self._longest:g} s: '
             'something in it hangs; it is ended now\n')
-        # Each may hang like what hangs.
+        # Each of these may hang, too.
         for last in (self.last_resort, lambda: os.write(2, text.encode())):
             thread = threading.Thread(target=_try, args=(last,), daemon=True)
             thread.start()
@@ -256,7 +256,7 @@ class Requests:
 
 
 def _try(call: Callable[[], object]) -> None:
-    """Call a function; that it fails is no news."""
+    """Call a function, and ignore its errors."""
     with contextlib.suppress(Exception):
         call()
 

@@ -12,12 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Output that nobody reads must not stop a control loop.
+Non-blocking log output, so that a terminal or pipe that nobody reads cannot stop the control loop.
 
-A terminal that was stopped with Ctrl-S, or a pipe whose reader stands still, takes no more once
-it is full, and whoever writes the next line of the log to it waits: for ever, and with a robot
-that keeps its last velocity. So what such an output does not take at once is dropped. The log's
-file has every line.
+A terminal that was stopped with Ctrl-S, or a pipe without an active reader, blocks the next write
+once it is full, while the robot keeps its last velocity. So output that cannot be written at once
+is dropped. The log's file has every line.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ import stat
 
 def unblock_output() -> None:
     """
-    Have writing to standard output and standard error never wait.
+    Make standard output and standard error non-blocking.
 
-    They are opened once more for this process alone: another that writes to the same terminal
-    waits as before. Sockets, which cannot be opened again, stay as they are, and so do files.
+    They are reopened for this process alone: other processes that write to the same terminal block
+    as before. Sockets, which cannot be reopened, and files stay as they are.
     """
     for descriptor in (1, 2):
         with contextlib.suppress(OSError):

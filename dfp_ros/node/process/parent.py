@@ -12,13 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Whether a process was left alone: the processes that it belongs to, and which of them have ended.
+Detection of an orphaned process: its ancestors, and those of them that have ended.
 
-``ros2 run`` and ``ros2 launch`` start a node and wait for it. SIGTERM or SIGKILL ends them and not
-the node, which would command its robot with nobody left to stop it. The parent-death signal of
-Linux (``PR_SET_PDEATHSIG``) comes when the *thread* that started a process ends, and not where
-that happened before it was asked for; a descriptor of the process (``pidfd_open``) has neither
-fault.
+``ros2 run`` and ``ros2 launch`` start a node and wait for it. SIGTERM or SIGKILL ends them but not
+the node, which would command its robot without an operator. The parent-death signal of Linux
+(``PR_SET_PDEATHSIG``) is sent when the *thread* that started a process ends, and not if that
+happened before it was requested; a process descriptor (``pidfd_open``) has neither fault.
 """
 
 from __future__ import annotations
@@ -33,27 +32,27 @@ AUTO, ALWAYS, NEVER = 'auto', 'always', 'never'
 CHOICES = (AUTO, ALWAYS, NEVER)
 PARAMETER = 'end_with_parent'
 SENTENCE = (
-    'Whether the node stops its robot and ends when what started it ends. auto: with ros2 run, '
-    'ros2 launch and the script that it is part of (the processes above it in its process group), '
-    'but not where it was started to outlive them: with nohup, with setsid, or by systemd. '
-    'always: with the process that started it, whatever that is. never: not at all.')
+    'Whether the node stops its robot and ends when its parent ends. auto: with ros2 run, '
+    'ros2 launch and the script that it is part of (its ancestors in its process group), but not '
+    'if it was started to outlive them: with nohup, with setsid, or by systemd. always: with the '
+    'process that started it, in any case. never: not at all.')
 # Signal number of SIGHUP, as a bit of the mask in /proc.
 _HANGUP = 1
-# Above this many processes there is no script any more.
+# Largest number of ancestors that are searched.
 _MOST = 32
 
 
 @dataclass(frozen=True)
 class Kin:
     """
-    A process, as far as it matters whose it is.
+    A process and its relations.
 
-    :param pid: Its number.
+    :param pid: Its process id.
     :param name: Its name, at most 15 characters.
-    :param parent: Number of its parent.
+    :param parent: Process id of its parent.
     :param group: Its process group: a job of a shell.
     :param session: Its session.
-    :param ignores_hangup: Whether it ignores SIGHUP, as ``nohup`` has it.
+    :param ignores_hangup: Whether it ignores SIGHUP, as under ``nohup``.
     """
 
     pid: int
@@ -65,9 +64,9 @@ class Kin:
 
 
 def read_kin(pid: int) -> Kin | None:
-    """Read what the system knows of a process; None where there is none."""
+    """Read the properties of a process; None if it does not exist."""
     try:
-        # The name may have any character; what follows its last bracket has not.
+        # The name may contain any character; the fields after its last bracket do not.
         before, _, after = Path(f'/proc/{pid}/stat').read_text(errors='replace').rpartition(')')
         status = Path(f'/proc/{pid}/status').read_text(errors='replace')
     except OSError:
@@ -85,12 +84,12 @@ def read_kin(pid: int) -> Kin | None:
 def find_ancestors(
         own: Kin, choice: str, read: Callable[[int], Kin | None] = read_kin) -> list[Kin]:
     """
-    Find the processes with which a process is to end.
+    Find the processes whose end also ends this process.
 
     :param own: The process.
     :param choice: One of :data:`CHOICES`; see :data:`SENTENCE`.
-    :param read: Reads what is known of a process.
-    :return: The nearest first; empty where it stands alone.
+    :param read: Reads the properties of a process.
+    :return: The nearest first; empty if there are none.
     """
     found: list[Kin] = []
     child = own
@@ -98,7 +97,7 @@ def find_ancestors(
         above = read(child.parent)
         if above is None:
             break
-        # Over a connection without a terminal, sshd is all that ends with the connection.
+        # Of a connection without a terminal, only sshd ends with the connection.
         is_connection = above.name.startswith('sshd')
         if choice == AUTO and (
                 not (above.group == own.group or is_connection)
@@ -115,20 +114,20 @@ def explain_orphan(
         own: Kin, choice: str, parent: int = PARENT, parent_group: int = PARENT_GROUP,
         read: Callable[[int], Kin | None] = read_kin) -> str:
     """
-    Say whether a process lost what it belongs to before anybody looked.
+    Explain whether a process was orphaned before its ancestors were watched.
 
-    :param own: The process, as it is now.
+    :param own: The process, as of now.
     :param choice: One of :data:`CHOICES`.
     :param parent: Its parent at the start.
-    :param parent_group: That one's process group.
-    :param read: Reads what is known of a process.
-    :return: What ended, for people; empty where nothing did.
+    :param parent_group: The parent's process group.
+    :param read: Reads the properties of a process.
+    :return: Description of the process that ended; empty if none did.
     """
     if choice == NEVER or (choice == AUTO and own.ignores_hangup):
         return ''
     if parent > 1 and own.parent != parent and (choice == ALWAYS or parent_group == own.group):
         return f'the process that started it (process {parent})'
-    # Adopted already: the process group is somebody else's, who is gone.
+    # Adopted already: the leader of the process group has ended.
     if parent <= 1 and own.group not in (0, own.pid) and own.session != own.pid and (
             read(own.group) is None):
         return f'the command that it is part of (process {own.group})'

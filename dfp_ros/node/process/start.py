@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a console command does before anything else: until it hears signals, each of them ends it.
+First step of a console command: signals end it at once, until it can handle them.
 
-This imports nothing but a little of the standard library, for what is imported later takes half a
-second, in which Python turns SIGINT into an exception that some libraries pass over.
+This module imports only a little of the standard library, because the later imports take half a
+second, in which Python raises SIGINT as an exception that some libraries suppress.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from __future__ import annotations
 import os
 import signal
 
-#: The process that started this one, as far as it lived long enough to be seen.
+#: Parent of this process at its start.
 PARENT = os.getppid()
 
 
 def _find_group(pid: int) -> int:
-    """Find the process group of a process; 0 where there is none."""
+    """Return the process group of a process; 0 if it does not exist."""
     try:
         return os.getpgid(pid) if pid > 0 else 0
     except OSError:
@@ -41,15 +41,15 @@ PARENT_GROUP = _find_group(PARENT)
 
 def begin() -> None:
     """
-    Have SIGINT end the process at once, as SIGTERM does; nothing moves yet.
+    Let SIGINT end the process at once, as SIGTERM does; nothing moves yet.
 
-    One that is ignored, as that of a script's background process, stays so for now.
+    If SIGINT is ignored, as in a background process of a script, it stays ignored for now.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def raise_interrupts() -> None:
-    """Have SIGINT raise :class:`KeyboardInterrupt` again, for commands that wait for it."""
+    """Let SIGINT raise :class:`KeyboardInterrupt` again, for commands that wait for it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
