@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A node's parameter with its sentence, its range and whether it may change."""
+"""Declaration of a node's parameter, with description, range and constraints."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def declare_parameter(
     """
     Declare one parameter.
 
-    :param node: Where.
+    :param node: The node.
     :param name: Its name.
-    :param default: Its value where none is given; decides the type.
-    :param sentence: What `ros2 param describe` says.
+    :param default: Its default, which determines the type.
+    :param sentence: Its description in `ros2 param describe`.
     :param bounds: Smallest and largest value of a number.
     :param read_only: Whether it is fixed from the start on.
-    :param choices: The words that it may be; empty where it is anything. Who declares it checks.
+    :param choices: Allowed words; empty for any value. The caller checks them.
     :param any_type: Whether its value may be of another type than the default.
-    :returns: Its value.
+    :return: Its value.
     :raises rclpy.exceptions.ParameterException: Where the value given is of another type or out
         of range.
     """

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Which parameters a command line gives to which node: of ``--params-file`` and of ``-p``.
+Parameters on a command line, by ``--params-file`` and ``-p``, and the nodes that they are for.
 
-rcl passes over what is for other nodes without a word. A file for a whole system is one of those;
-a file whose only section has the wrong name is a robot without its safety settings.
+rcl silently ignores parameters of other nodes. That is right for a file of a whole system; but a
+file whose only section has a misspelt name would leave a robot without its safety settings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dfp_ros.core.files.bounded_yaml import compose_yaml
 from dfp_ros.core.text.errors import explain, near_names
 from dfp_ros.core.text.printable import printable
 
-# What people write instead of the name of the node.
+# Names that are written by mistake in place of the node's.
 _EXECUTABLES = ('policy_node', 'recorder', 'sim_node', 'preflight', 'dfp_ros')
 _KEY = 'ros__parameters'
 _LARGEST = 1 << 20
@@ -40,16 +40,16 @@ _RULE = re.compile(r'(?:([^:=\s]+):)?([^:=\s]+):=')
 
 
 class ParameterFileError(ValueError):
-    """A parameter file is missing, or has nothing for the node; says which, and what to do."""
+    """A parameter file is missing, or has nothing for the node; the message has the remedy."""
 
 
 @dataclass(frozen=True)
 class Given:
     """
-    Parameters that are given to the nodes of some name.
+    Parameters for the nodes of a name or pattern.
 
     :param origin: The file, or the argument.
-    :param pattern: Whose they are: a node's name, or a pattern of such names.
+    :param pattern: A node's name, or a pattern of such names.
     :param values: Values by name.
     """
 
@@ -58,7 +58,7 @@ class Given:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def is_for(self, node: str) -> bool:
-        """Whether they are for a node of this full name; rcl's own rules."""
+        """Whether they are for a node of this full name, by the rules of rcl."""
         pattern = '/' + self.pattern.lstrip('/')
         parts = [
             '(/[^/]+)*' if part == '**' else '/[^/]+' if part == '*' else '/' + re.escape(part)
@@ -70,7 +70,7 @@ def own_words(arguments: Sequence[str]) -> list[str]:
     """
     List the words of a command line that are not for ROS.
 
-    rclpy's own function takes NAME:=VALUE for a remapping of ROS 1, so nobody would hear of it.
+    rclpy's own function takes NAME:=VALUE for a remapping of ROS 1, and would hide the mistake.
     """
     found, inside = [], False
     for word in arguments:
@@ -102,7 +102,7 @@ def parameter_files(arguments: Sequence[str]) -> list[str]:
 
 
 def _values_of(arguments: Sequence[str], flags: Iterable[str]) -> list[str]:
-    """List what follows some flags."""
+    """List the values of some flags."""
     words = ros_words(arguments)
     return [
         value for flag, value in zip(words, words[1:], strict=False) if flag in set(flags)]
@@ -110,30 +110,30 @@ def _values_of(arguments: Sequence[str], flags: Iterable[str]) -> list[str]:
 
 def name_from(arguments: Sequence[str], name: str) -> str:
     """
-    Find the full name that a node will have.
+    Determine the full name that a node will have.
 
     :param arguments: The command line.
     :param name: The node's own name.
     """
     space, own = '/', name
     for rule in _values_of(arguments, ('-r', '--remap')):
-        what, _, value = rule.partition(':=')
+        target, _, value = rule.partition(':=')
         # A rule may begin with the name of the node that it is for.
-        whom, _, what = what.rpartition(':')
-        if whom.lstrip('/') not in ('', own):
+        owner, _, target = target.rpartition(':')
+        if owner.lstrip('/') not in ('', own):
             continue
-        if what == '__ns':
+        if target == '__ns':
             space = value
-        elif what in ('__node', '__name'):
+        elif target in ('__node', '__name'):
             name = value
     return f'/{space.strip("/")}/{name}' if space.strip('/') else f'/{name}'
 
 
 def require_files(arguments: Sequence[str]) -> None:
     """
-    See whether the parameter files of a command line are there, before rcl does.
+    Require that the parameter files of a command line exist, before rcl reads them.
 
-    :raises ParameterFileError: At the first that is not.
+    :raises ParameterFileError: At the first that does not.
     """
     for name in parameter_files(arguments):
         path = Path(name)
@@ -153,14 +153,14 @@ def require_files(arguments: Sequence[str]) -> None:
 
 def read_given(arguments: Sequence[str]) -> list[Given]:
     """
-    List what a command line gives to which nodes, in rcl's order.
+    List the parameters of a command line and their nodes, in the order of rcl.
 
     :param arguments: The command line.
-    :raises ParameterFileError: Where a file is empty.
+    :raises ParameterFileError: If a file is empty.
     """
     found = []
     for name in parameter_files(arguments):
-        # What is no regular file, as that of a shell's <(...), can be read once only.
+        # A file that is not regular, as of a shell's <(...), can be read only once.
         if Path(name).is_file():
             found += read_file(name)
     for rule in _values_of(arguments, ('-p', '--param')):
@@ -175,7 +175,7 @@ def read_file(name: str) -> list[Given]:
     Read a parameter file.
 
     :param name: The file.
-    :raises ParameterFileError: Where it is empty, or no parameter file.
+    :raises ParameterFileError: If it is empty, or no parameter file.
     """
     path = Path(name)
     try:
@@ -199,7 +199,7 @@ def read_file(name: str) -> list[Given]:
 
 
 def _find_sections(node: yaml.Node, prefix: str, origin: str, found: list[Given]) -> None:
-    """Find each ``ros__parameters``; what leads there is whose they are."""
+    """Find each ``ros__parameters``; the keys above it are the name of its nodes."""
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
@@ -213,7 +213,7 @@ def _find_sections(node: yaml.Node, prefix: str, origin: str, found: list[Given]
 
 
 def _flatten(node: yaml.Node, prefix: str, values: dict[str, Any]) -> None:
-    """Name parameters as ROS does: groups and names with dots in between."""
+    """Name parameters as ROS does: groups and names separated by dots."""
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
@@ -226,13 +226,13 @@ def _flatten(node: yaml.Node, prefix: str, values: dict[str, Any]) -> None:
 
 def require_meant(given: Sequence[Given], node: str, others: Iterable[str] = ()) -> list[str]:
     """
-    See whether what is given is for the node that is there.
+    Require that given parameters are for this node.
 
-    :param given: What the command line gives.
+    :param given: Parameters of the command line.
     :param node: The node's full name.
-    :param others: Full names of nodes that the same parameters may be for.
-    :return: What is worth a warning.
-    :raises ParameterFileError: Where something is for nobody, or for a name that is a mistake.
+    :param others: Full names of other nodes that the same parameters may be for.
+    :return: Warnings.
+    :raises ParameterFileError: If a file has nothing for any node, or a misspelt name.
     """
     names = (node, *others)
     own = [name.rpartition('/')[2] for name in names]

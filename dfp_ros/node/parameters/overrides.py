@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Parameters that were given to a node and that it does not have: refused, never passed over."""
+"""Refusal of unknown parameters, which ROS would ignore."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from dfp_ros.core.text.errors import nearest
 from dfp_ros.node.parameters.files import Given
 from dfp_ros.node.process.parent import PARAMETER
 
-# Those of ROS itself, which are declared where they are used.
+# Parameters of ROS itself, which are declared at their first use.
 _ROS = ('use_sim_time', 'start_type_description_service')
-# Declared by whoever runs the node as a process.
+# Declared by the function that runs the node as a process.
 _PROCESS = (PARAMETER,)
 _QOS = 'qos_overrides.'
-# Topics of every node, whose quality of service ROS takes from parameters.
+# Topics of every node, whose QoS can be overridden by parameters.
 _ROS_TOPICS = ('/clock', '/parameter_events', '/rosout')
 
 
@@ -38,13 +38,13 @@ class UnknownParameterError(ValueError):
 
 def require_known(node: Node, given: Sequence[Given] = ()) -> None:
     """
-    See whether a node has every parameter that it was given.
+    Require that a node has every parameter that it was given.
 
-    To be called once all are declared.
+    Call it once all are declared.
 
     :param node: The node.
-    :param given: What the command line gives, to say where an unknown one comes from.
-    :raises UnknownParameterError: At those that it does not have, each with the nearest.
+    :param given: Parameters of the command line, to name the origin of unknown ones.
+    :raises UnknownParameterError: If some are unknown; the message suggests the nearest.
     """
     # rclpy has no public name for them, in any distribution.
     overrides: Iterable[str] = getattr(node, '_parameter_overrides', {})
@@ -70,10 +70,10 @@ def require_known(node: Node, given: Sequence[Given] = ()) -> None:
 
 def nearest_parameter(name: str, known: Sequence[str]) -> str:
     """
-    Help with a name that is unknown.
+    Suggest the nearest name of a parameter.
 
-    :param name: What was found; it may be that of a parameter in another group.
-    :param known: What there is.
+    :param name: The unknown name, which may exist in another group.
+    :param known: The known names.
     """
     leaf = name.rpartition('.')[2]
     same = [each for each in known if each.rpartition('.')[2] == leaf]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The policy node's settings, as parameters of a ROS node."""
+"""Parameters of the policy node, declared from its settings and read back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.process.parent import AUTO, PARAMETER, SENTENCE
 
-# Groups of settings, and settings, whose values the log's first line tells.
+# Settings and groups of settings whose values are in the first line of the log.
 _SAFETY = (
     'safety', 'limits', 'trigger', 'latency_share', 'require_preflight', 'preflight_hours')
 
@@ -41,7 +41,7 @@ def declare_parameters(node: Node) -> None:
     Declare the parameters on a node.
 
     :raises rclpy.exceptions.ParameterException: Where a value from the command line or a
-        parameter file has another type, is out of range, or cannot be.
+        parameter file has another type, is out of range, or is not valid.
     """
     for name, default, meaning in describe():
         value = declare_parameter(
@@ -53,19 +53,19 @@ def declare_parameters(node: Node) -> None:
             raise ParameterException(str(error), name) from error
 
 
-#: Name, default and meaning of a parameter that each of our nodes has.
+#: Name, default and description of a parameter that all nodes of this package have.
 LIFETIME = (PARAMETER, AUTO, SENTENCE)
 
 
 def list_parameters() -> list[tuple[str, Any, str]]:
-    """List name, default and meaning of each parameter, with that of every node of ours."""
+    """List name, default and description of each parameter, with that of all nodes."""
     return [
         *((name, default, meaning.sentence) for name, default, meaning in describe()),
         LIFETIME]
 
 
 def tell_safety(node: Node) -> str:
-    """Tell which settings that the robot's safety depends on are not the defaults."""
+    """List the safety settings that differ from their defaults."""
     changed = [
         f'{name}={node.get_parameter(name).value}' for name, default, _ in describe()
         if name.split('.')[0] in _SAFETY and node.get_parameter(name).value != default]
@@ -76,14 +76,14 @@ def tell_safety(node: Node) -> str:
 
 def call_after_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:
     """
-    Have a callback called when parameters have been set.
+    Call a callback after parameters have been set.
 
-    Where a distribution has nothing of the kind (Humble), it is called by a timer at once after
-    that; call this before ``add_on_set_parameters_callback``, for what is added later is asked
-    first, and what it refuses gets no further.
+    If the distribution has no such callback (Humble), a timer calls it at once after that. Call
+    this before ``add_on_set_parameters_callback``: callbacks that are added later are called
+    first, and a refusal ends the chain.
 
     :param node: The node.
-    :param callback: Gets what was set.
+    :param callback: Gets the parameters.
     """
     if hasattr(node, 'add_post_set_parameters_callback'):
         node.add_post_set_parameters_callback(callback)
@@ -106,7 +106,7 @@ def read_settings(node: Node, changes: Mapping[str, Any] | None = None) -> Setti
 
     :param node: The node.
     :param changes: Values that are about to replace some of them.
-    :raises SettingsError: Where a value cannot be.
+    :raises SettingsError: If a value is not valid.
     """
     values = {name: node.get_parameter(name).value for name, _, _ in describe()}
     values.update({name: value for name, value in (changes or {}).items() if name in values})
@@ -115,11 +115,11 @@ def read_settings(node: Node, changes: Mapping[str, Any] | None = None) -> Setti
 
 def read_execution(node: Node, changes: Mapping[str, Any]) -> ExecutionSettings:
     """
-    Read what inference is to run on, whatever else is set.
+    Read the settings of execution, independently of all others.
 
     :param node: The node.
     :param changes: Values that are about to replace some of them.
-    :raises SettingsError: Where a value cannot be.
+    :raises SettingsError: If a value is not valid.
     """
     values = {
         name: node.get_parameter(name).value
@@ -130,10 +130,10 @@ def read_execution(node: Node, changes: Mapping[str, Any]) -> ExecutionSettings:
 
 def read_values(settings: Settings, groups: Collection[str]) -> dict[str, Any]:
     """
-    List the values of some settings.
+    List the values of groups of settings.
 
     :param settings: The settings.
-    :param groups: Fields of the settings; of one that is a group, all that it has.
+    :param groups: Fields of the settings; for a group, all of its settings.
     :return: Values by parameter.
     """
     values: dict[str, Any] = {}
@@ -145,11 +145,11 @@ def read_values(settings: Settings, groups: Collection[str]) -> dict[str, Any]:
 
 def require_changeable(old: Settings, changes: Mapping[str, Any]) -> None:
     """
-    See whether a configured node can follow a change.
+    Require that a change is possible while the node is configured.
 
-    :param old: What the node was configured with.
+    :param old: Settings of the configured node.
     :param changes: New values by name.
-    :raises SettingsError: At the first setting that would change though topics follow from it.
+    :raises SettingsError: At the first changed setting that topics depend on.
     """
     for name, _, meaning in describe():
         if meaning.is_unconfigured_only and name in changes and (
