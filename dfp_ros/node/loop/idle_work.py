@@ -34,6 +34,6 @@ class IdleWork(Listener):
 
     def on_idle(self, tick: Tick) -> None:
         """Hand over what has come."""
-        self._worker.look()
+        self._worker.deliver()
         if self._seldom.has_work:
-            self._seldom.look()
+            self._seldom.deliver()

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Helpers for rclpy: start, QoS, clocks, services, background threads.
+Use of rclpy: start, QoS, clocks, services, background threads.
 
 Imports :mod:`dfp_ros.node.parameters` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A thread for what takes longer than a tick; its results come back between two ticks."""
+"""Background worker: a thread for long jobs, whose results are delivered between ticks."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from dfp_ros.core.hung_calls import give_up
 from dfp_ros.node.realtime.switch_interval import ShortSwitchInterval
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 
-# How often results are looked for, in s, while there is work.
+# Period of the timer that delivers results, in s, while there is work.
 _POLL = 0.01
-# How long work waits for a tick at most, in s: ticks may end while it waits.
+# Longest wait of a job for a tick, in s: ticks may end meanwhile.
 _LONGEST_WAIT = 0.5
-# How long a thread that does not come to an end is waited for when it is closed, in s.
+# Timeout for a thread that hangs when the worker is closed, in s.
 _LONGEST_CLOSE = 2.0
 
 
 @dataclass
 class Job:
     """
-    Work under way.
+    A job of a background worker.
 
     :param future: Its result.
     :param done: Called with the result.
     :param failed: Called with the error instead.
-    :param work: What is done.
-    :param is_cancelled: Whether nobody wants the result any more.
-    :param begun: When it began, by the monotonic clock in s; None before.
+    :param work: The function of the job.
+    :param is_cancelled: Whether the result is not needed any more.
+    :param begun: Start by the monotonic clock in s; None before.
     """
 
     future: Future[Any]
@@ -61,22 +61,22 @@ class Job:
 
 class BackgroundWorker:
     """
-    Works through jobs one after the other.
+    Runs jobs one after the other.
 
-    Results are looked for right after a tick, when there is most time until the next. While there
-    are no ticks, a timer of the node looks for them: it needs no executor to be there yet. Either
-    way, whatever a result leads to happens on the thread that ticks.
+    Results are delivered right after a tick, when there is most time until the next. Without
+    ticks, a timer of the node delivers them, which does not need an executor yet. In both cases,
+    the callbacks run on the thread of the ticks.
 
     :param node: Creates the timer.
-    :param is_ticking: Says whether :meth:`look` is called after ticks.
-    :param longest: Gives how long a job may take in s; the thread of one that takes longer is left
-        alone, and another goes on. None for ever.
+    :param is_ticking: Returns whether :meth:`deliver` is called after ticks.
+    :param longest: Returns the timeout of a job in s; the thread of a job that takes longer is
+        abandoned, and another continues. None for no timeout.
     """
 
     def __init__(
             self, node: Node, is_ticking: Callable[[], bool],
             longest: Callable[[], float] | None = None) -> None:
-        """Start without work."""
+        """Start without a job."""
         self._node = node
         self._is_ticking = is_ticking
         self._longest = longest
@@ -84,14 +84,14 @@ class BackgroundWorker:
         self._jobs: deque[Job] = deque()
         self._ticked = threading.Event()
         self._timer: Any = None
-        # The worker must not keep the interpreter from a tick that is due.
+        # The worker must not hold the GIL when a tick is due.
         self._switch_interval = ShortSwitchInterval()
 
     def submit(
             self, work: Callable[[], Any], done: Callable[[Any], None],
             failed: Callable[[Exception], None]) -> Job:
         """
-        Take on a job.
+        Submit a job.
 
         :param work: Runs in the worker's thread.
         :param done: Gets the result, in the node's thread.
@@ -109,30 +109,30 @@ class BackgroundWorker:
         self._jobs.append(job)
         if self._timer is None:
             self._timer = self._node.create_timer(
-                _POLL, self._look_without_ticks, clock=Clock(clock_type=ClockType.STEADY_TIME))
+                _POLL, self._deliver_without_ticks, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return job
 
     def wait_for_tick(self) -> None:
         """
-        Wait for the moment when there is most time until a tick; for work, in its own thread.
+        Wait for the moment right after a tick; called by a job, in the worker's thread.
 
-        Where nothing ticks, there is nothing to wait for.
+        Without ticks, it returns at once.
         """
         if self._is_ticking():
             self._ticked.clear()
             self._ticked.wait(_LONGEST_WAIT)
 
     def cancel(self, job: Job) -> None:
-        """Give up a job; one that has begun is finished, and its result is dropped."""
+        """Cancel a job; one that has begun is finished, and its result discarded."""
         job.is_cancelled = True
         job.future.cancel()
 
     def close(self) -> None:
-        """Give up all jobs, and wait for the one that has begun; for one that hangs, not long."""
+        """Cancel all jobs, and wait for the running one, up to a timeout."""
         for job in self._jobs:
             job.future.cancel()
         self._jobs.clear()
-        self._stop_looking()
+        self._stop_timer()
         self._ticked.set()
         last = self._thread.submit(int)
         self._thread.shutdown(wait=False)
@@ -141,24 +141,24 @@ class BackgroundWorker:
         except TimeoutError:
             give_up(last)
             self._node.get_logger().error(
-                'a thread that loads does not come to an end, and is left alone')
+                'a thread that loads a file hangs, and is abandoned')
         self._switch_interval.close()
 
     def release(self, box: list[Any]) -> None:
         """
-        Free in the worker's thread what takes long to free.
+        Free an object in the worker's thread, as that may take long.
 
-        :param box: Holds it, and nobody else does; it is emptied.
+        :param box: Holds the only reference to it; it is emptied.
         """
         self._thread.submit(box.clear)
 
-    def _look_without_ticks(self) -> None:
-        """Look for results where no tick does."""
+    def _deliver_without_ticks(self) -> None:
+        """Deliver results while there are no ticks."""
         if not self._is_ticking():
-            self.look()
+            self.deliver()
 
-    def look(self) -> None:
-        """Hand over results that have come, and let go who waits for a tick."""
+    def deliver(self) -> None:
+        """Deliver finished results, and release jobs that wait for a tick."""
         self._ticked.set()
         while self._jobs and self._jobs[0].future.done():
             job = self._jobs.popleft()
@@ -172,17 +172,17 @@ class BackgroundWorker:
         if self._jobs:
             self._leave_alone(self._jobs[0])
         else:
-            self._stop_looking()
+            self._stop_timer()
 
     def _leave_alone(self, job: Job) -> None:
-        """Give up a job that takes too long, and go on with the others in another thread."""
+        """Abandon a job that exceeds its timeout, and continue with the others in a new thread."""
         if self._longest is None or job.begun is None or (
                 time.monotonic() < job.begun + self._longest()):
             return
         self._jobs.remove(job)
         give_up(job.future)
         hung, self._thread = self._thread, _make_thread()
-        # What waits behind it is asked for anew, in the same order.
+        # The jobs behind it are submitted again, in the same order.
         waiting, self._jobs = self._jobs, deque()
         for other in waiting:
             if other.future.cancel() and not other.is_cancelled:
@@ -191,15 +191,15 @@ class BackgroundWorker:
         hung.shutdown(wait=False)
         if not job.is_cancelled:
             job.failed(TimeoutError(
-                'loading did not come to an end within '
-                f'{self._longest():g} s, and its thread is left alone'))
+                'loading did not end within '
+                f'{self._longest():g} s, and its thread is abandoned'))
 
     @property
     def has_work(self) -> bool:
-        """Return whether there is work whose result was not handed over."""
+        """Whether there are jobs whose result was not delivered."""
         return bool(self._jobs)
 
-    def _stop_looking(self) -> None:
+    def _stop_timer(self) -> None:
         """Destroy the timer."""
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
@@ -207,6 +207,6 @@ class BackgroundWorker:
 
 
 def _make_thread() -> ThreadPoolExecutor:
-    """Make a thread that works beside the loop."""
+    """Make a background thread."""
     return ThreadPoolExecutor(
         max_workers=1, thread_name_prefix='worker', initializer=SCHEDULING.step_aside)

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The DDS transport of a process: UDP instead of Fast DDS's shared memory.
+DDS transport of a process: UDP instead of Fast DDS's shared memory.
 
 With shared memory, a process that joins the domain can block every publisher of a node for a third
-of a second (docs/realtime.md, "When a process joins"). Over UDP none does.
+of a second (docs/realtime.md, "When a process joins"); with UDP it cannot.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from pathlib import Path
 
 from dfp_ros.resources import find_shared, SharedFileError
 
-#: Environment variables with which users configure Fast DDS; if one is set, it decides.
+#: Environment variables with which users configure Fast DDS, which take precedence.
 USER_SETTINGS = (
     'FASTDDS_BUILTIN_TRANSPORTS', 'FASTDDS_DEFAULT_PROFILES_FILE',
     'FASTRTPS_DEFAULT_PROFILES_FILE', 'ROS_DISCOVERY_SERVER')
-#: Profiles that Fast DDS reads from the working directory; if one is there, it decides.
+#: Profiles that Fast DDS reads from the working directory, which take precedence.
 USER_FILES = ('DEFAULT_FASTDDS_PROFILES.xml', 'DEFAULT_FASTRTPS_PROFILES.xml')
 #: Profiles in ``config`` for the whole network and for this machine.
 NETWORK, LOOPBACK = 'fastdds_udp.xml', 'fastdds_loopback.xml'
-# Fast DDS 2 reads the one, Fast DDS 3 the other.
+# Names in Fast DDS 2 and Fast DDS 3.
 _PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 _RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 _LOCALHOST_ONLY = 'ROS_LOCALHOST_ONLY'
@@ -43,15 +43,15 @@ _LOCALHOST_ONLY = 'ROS_LOCALHOST_ONLY'
 def choose_transport(
         environment: MutableMapping[str, str] = os.environ, folder: Path | None = None) -> str:
     """
-    Have this process's Fast DDS use UDP alone, unless the user has configured it.
+    Make Fast DDS of this process use UDP only, unless the user has configured it.
 
-    To be called before ``rclpy.init``. With discovery range LOCALHOST only the loopback interface
-    is bound; rmw_fastrtps by itself binds UDP ports on all interfaces then. To get shared memory
-    back, for large messages, set ``FASTDDS_BUILTIN_TRANSPORTS=DEFAULT``.
+    Call it before ``rclpy.init``. With discovery range LOCALHOST, only the loopback interface is
+    bound; rmw_fastrtps by itself would bind UDP ports on all interfaces. To use shared memory, for
+    large messages, set ``FASTDDS_BUILTIN_TRANSPORTS=DEFAULT``.
 
     :param environment: Environment variables of the process, which are changed.
     :param folder: Working directory, if not the process's own.
-    :returns: What was chosen and why, as a sentence for the log.
+    :return: The choice and its cause, as a sentence for the log.
     """
     _forget_inherited(environment)
     implementation = environment.get('RMW_IMPLEMENTATION', '')
@@ -67,7 +67,7 @@ def choose_transport(
     if found in ('SYSTEM_DEFAULT', 'OFF'):
         return f'DDS transport: as Fast DDS chooses ({_RANGE}={found})'
     is_local = found == 'LOCALHOST' or environment.get(_LOCALHOST_ONLY) == '1'
-    # A peer on another machine was asked for by name, and is not reached from the loopback.
+    # A peer on another machine is configured by name, and cannot be reached from the loopback.
     is_local = is_local and not environment.get('ROS_STATIC_PEERS', '').strip(' ;')
     try:
         profile = find_shared(LOOPBACK if is_local else NETWORK, 'config', '.xml').resolve()
@@ -85,7 +85,7 @@ def choose_transport(
 
 
 def _forget_inherited(environment: MutableMapping[str, str]) -> None:
-    """Take back what a parent process chose in this way, as its child may have other settings."""
+    """Undo the choice of a parent process, as its child may have other settings."""
     for variable in _PROFILE_VARIABLES:
         profile = Path(environment.get(variable, ''))
         if profile.name in (NETWORK, LOOPBACK) and profile.parent.name == 'config':

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A ROS domain for oneself, so that several demos and tests on one machine do not meet."""
+"""Allocation of an unused ROS domain, which isolates demos and tests on one machine."""
 
 from __future__ import annotations
 
@@ -24,21 +24,20 @@ import socket
 import tempfile
 
 DOMAINS = range(1, 102)
-# A process that takes one domain after the other, as a test suite does, gives the oldest back.
+# A process that allocates many domains, such as a test suite, releases the oldest.
 HELD = 20
-# Locks last as long as these descriptors, and no longer than the process.
+# The locks are held as long as these descriptors, and no longer than the process.
 _held: deque[int] = deque()
 
 
 def free_domain() -> int:
     """
-    Take a ROS domain that nobody on this machine uses.
+    Allocate a ROS domain that is not used on this machine.
 
-    For other callers of this function it stays taken until this process ends, or has taken
-    :data:`HELD` more.
+    It stays reserved for this process until the process ends, or has allocated :data:`HELD` more.
 
-    :returns: A domain from 1 to 101.
-    :raises RuntimeError: Where all of them are in use.
+    :return: A domain from 1 to 101.
+    :raises RuntimeError: If all of them are in use.
     """
     for domain in random.sample(DOMAINS, len(DOMAINS)):
         if _take(domain):
@@ -47,14 +46,14 @@ def free_domain() -> int:
 
 
 def _take(domain: int) -> bool:
-    """Lock a domain, and see that no participant is in it already."""
+    """Lock a domain, and check that it has no participant yet."""
     folder = Path(tempfile.gettempdir()) / f'dfp_ros_domains.{os.getuid()}'
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder / str(domain), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            # The port of a domain's first participant.
+            # Port of the first participant of a domain.
             probe.bind(('', 7410 + 250 * domain))
     except OSError:
         os.close(descriptor)

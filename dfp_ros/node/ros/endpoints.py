@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Who is at the other end of a topic, and whether anything gets from one to the other."""
+"""Endpoints of a topic: its publishers and subscribers, and whether they are compatible."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from dfp_ros.core.text.printable import printable
 @dataclass(frozen=True)
 class Endpoint:
     """
-    Somebody at the other end of a topic.
+    A publisher or subscriber of a topic.
 
     :param node: The node's full name.
-    :param problem: Why nothing gets from one to the other; empty where it does.
+    :param problem: Why messages do not arrive; empty if they do.
     """
 
     node: str
     problem: str = ''
 
 
-# What the middleware says while it does not know.
+# Name that the middleware gives while it does not know the node.
 _UNKNOWN = '_NODE_NAME_UNKNOWN_'
 _REMEDY = {
     True: 'change qos of the source in the robot description, or what the publisher offers',
@@ -48,12 +48,12 @@ _REMEDY = {
 def publishers_of(
         node: Node, topic: str, type_name: str, requested: QoSProfile) -> tuple[Endpoint, ...]:
     """
-    List who publishes on a topic.
+    List the publishers of a topic.
 
-    :param node: Looks around.
+    :param node: The node that sees the ROS graph.
     :param topic: The topic's full name.
-    :param type_name: Message type that is subscribed to.
-    :param requested: Quality of service that is asked for.
+    :param type_name: Message type of the subscription.
+    :param requested: Requested QoS.
     """
     return tuple(
         Endpoint(_name(info), _problem(info, type_name, info.qos_profile, requested, True))
@@ -63,12 +63,12 @@ def publishers_of(
 def subscribers_of(
         node: Node, topic: str, type_name: str, offered: QoSProfile) -> tuple[Endpoint, ...]:
     """
-    List who subscribes to a topic.
+    List the subscribers of a topic.
 
-    :param node: Looks around.
+    :param node: The node that sees the ROS graph.
     :param topic: The topic's full name.
-    :param type_name: Message type that is published.
-    :param offered: Quality of service that is offered.
+    :param type_name: Message type of the publisher.
+    :param offered: Offered QoS.
     """
     return tuple(
         Endpoint(_name(info), _problem(info, type_name, offered, info.qos_profile, False))
@@ -79,42 +79,42 @@ def publisher_names(node: Node, topic: str) -> list[str]:
     """
     List the full names of the nodes that publish on a topic, one for each publisher.
 
-    :param node: Looks around.
+    :param node: The node that sees the ROS graph.
     :param topic: The topic's full name.
     """
     return [_name(info) for info in node.get_publishers_info_by_topic(topic)]
 
 
 def own_name(node: Node) -> str:
-    """Write a node's full name as those of the ends of topics are written."""
+    """Format a node's full name like those of endpoints."""
     return f'{node.get_namespace().rstrip("/")}/{node.get_name()}'
 
 
 def own_qos(node: Node, ends: Iterable[Any]) -> QoSProfile | None:
     """
-    Find a node's own quality of service among the ends of a topic.
+    Find a node's own QoS among the endpoints of a topic.
 
-    It is what the middleware says of it, as of the others: in our own words, a deadline that
-    nobody asked for differs from one that nobody offers.
+    It is as reported by the middleware, like that of the others: in rclpy's own values, an unset
+    deadline of a subscription differs from that of a publisher.
 
     :param node: The node.
-    :param ends: What the node sees.
-    :return: None where the node is not among them, or not yet.
+    :param ends: Endpoints that the node sees.
+    :return: None if the node is not among them, or not yet.
     """
-    whose = node.get_name(), node.get_namespace()
+    identity = node.get_name(), node.get_namespace()
     return next(
-        (end.qos_profile for end in ends if (end.node_name, end.node_namespace) == whose), None)
+        (end.qos_profile for end in ends if (end.node_name, end.node_namespace) == identity), None)
 
 
 def describe_qos(qos: QoSProfile) -> str:
-    """Write the part of a quality of service that decides who gets what."""
+    """Format the policies of a QoS that decide compatibility."""
     return f'{qos.reliability.name.lower()}, {qos.durability.name.lower()}'
 
 
 def _problem(
         info: Any, type_name: str, offered: QoSProfile, requested: QoSProfile,
         is_source: bool) -> str:
-    """Say what is between two ends of a topic; empty where nothing is."""
+    """Describe the incompatibility of two endpoints; empty without one."""
     if info.topic_type != type_name:
         return (
             f'its type is {printable(info.topic_type)}, the robot description says {type_name}; '
@@ -128,7 +128,7 @@ def _problem(
 
 
 def _name(info: Any) -> str:
-    """Write a node's full name; an end may be seen before the node that it belongs to."""
+    """Format a node's full name; an endpoint may be discovered before its node."""
     if info.node_name == _UNKNOWN:
         return 'somebody'
     return printable(f'{info.node_namespace.rstrip("/")}/{info.node_name}')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A node whose callbacks may fail without ending the spin of whoever spins it."""
+"""Guarded node: errors of callbacks are logged instead of ending the executor's spin."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from rclpy.timer import Timer
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import listed, quoted
 
-# A callback that fails again and again says so this often, in s.
+# Period of log lines of a callback that fails repeatedly, in s.
 _SILENCE = 1.0
 
 
 def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Have a callback log what goes wrong in it, instead of raising it.
+    Wrap a callback so that it logs its errors instead of raising them.
 
-    rclpy hands to whoever spins a node what its callbacks raise. A robot must not be left because
-    of one bad message, and a program with other nodes must not end.
+    rclpy raises errors of callbacks from the executor's spin. One bad message must not leave a
+    robot without control, nor end a program with other nodes.
 
     :param node: Logs.
     :param callback: The callback.
-    :return: One that returns the last argument where it fails, which is the response of a service.
+    :return: The wrapper; after an error it returns the last argument, the response of a service.
     """
     said = -math.inf
 
@@ -66,14 +66,14 @@ def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
 
 class GuardedNode(LifecycleNode):
     """
-    A lifecycle node of which no callback raises; see :func:`guarded`.
+    A lifecycle node whose callbacks never raise; see :func:`guarded`.
 
-    A transition that is asked for where it cannot be is refused with a warning, and what goes
-    wrong in one that can be is logged: rclpy says nothing of it.
+    An impossible transition is refused with a warning, and an error in a possible one is logged:
+    rclpy does neither.
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        """Guard what rclpy makes by itself, too."""
+        """Guard the callbacks that rclpy creates by itself, too."""
         super().__init__(name, **kwargs)
         for number, transition in self._callbacks.items():
             self._callbacks[number] = self._logging(transition)
@@ -84,7 +84,7 @@ class GuardedNode(LifecycleNode):
                 service.callback = guarded(self, service.callback)
 
     def _logging(self, transition: Callable[..., Any]) -> Callable[..., Any]:
-        """Have a transition say what goes wrong in it, before rclpy drops it."""
+        """Wrap a transition so that it logs its error, which rclpy would drop."""
         @functools.wraps(transition)
         def call(state: Any) -> Any:
             try:
@@ -95,7 +95,7 @@ class GuardedNode(LifecycleNode):
         return call
 
     def _refusing(self, change_state: Callable[..., Any]) -> Callable[..., Any]:
-        """Have the service refuse a transition that cannot be, for which rclpy would raise."""
+        """Wrap the service so that it refuses an impossible transition, for which rclpy raises."""
         @functools.wraps(change_state)
         def answer(request: Any, response: Any) -> Any:
             possible = {each[0]: each[1] for each in self._state_machine.available_transitions}
@@ -126,6 +126,6 @@ class GuardedNode(LifecycleNode):
     def create_service(
             self, srv_type: Any, srv_name: str, callback: Callable[..., Any], *args: Any,
             **kwargs: Any) -> Service:
-        """Create a service, guarded; it answers with what there is of a response."""
+        """Create a service, guarded; after an error it answers with the response as it is."""
         return super().create_service(
             srv_type, srv_name, guarded(self, callback), *args, **kwargs)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Services that answer later than their callback returns, and keep no thread meanwhile."""
+"""Deferred answers of services, which do not occupy a thread meanwhile."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from rclpy.service import Service
 
 
 class Later:
-    """What a callback returns in place of the response that it has not got yet."""
+    """Deferred response, returned by a callback in place of the response."""
 
     def __init__(self, send: Any) -> None:
-        """Wait for the header, which says whose call it is."""
+        """Wait for the header, which identifies the call."""
         self._send = send
         self._header: Any = None
 
     def keep(self, header: Any) -> None:
-        """Keep the header of the call."""
+        """Store the header of the call."""
         self._header = header
 
     def answer(self, response: Any) -> None:
         """
-        Answer the call, on the thread that spins the node.
+        Answer the call; runs on the thread that spins the node.
 
         :param response: The response.
         """
@@ -43,9 +43,9 @@ class Later:
 
 def answer_later(service: Service) -> Any:
     """
-    Let the callback of a service return a :class:`Later`.
+    Allow the callback of a service to return a :class:`Later`.
 
-    Coroutines do the same where the executor awaits them; the events executor does not.
+    Coroutines have the same effect if the executor awaits them; the events executor does not.
 
     :param service: The service.
     :return: Sends a response with a header, for :class:`Later`.

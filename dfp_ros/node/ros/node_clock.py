@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The time of a node, in ns."""
+"""Clock of a node, in ns."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from rclpy.node import Node
 
 class NodeClock:
     """
-    Tells what ``node.get_clock().now().nanoseconds`` does, in half the time.
+    Returns the time of ``node.get_clock().now().nanoseconds`` in half the duration.
 
-    :param node: Has the clock; whether it is simulated may change.
+    :param node: The node; whether its time is simulated may change.
     """
 
     def __init__(self, node: Node) -> None:
-        """Keep the node."""
+        """Store the node."""
         self._node = node
 
     def now(self) -> int:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Running a lifecycle node as a process: start, spin, stop safely whoever asks it to end."""
+"""Main function of a lifecycle node: start, spin, and a safe stop at every request to end."""
 
 from __future__ import annotations
 
@@ -39,31 +39,30 @@ from dfp_ros.node.ros.start import join
 
 _FOREVER = 1e8  # s
 _POLL = 0.1  # s
-# How long a node may take to stop its robot and to end, in s. `ros2 launch` kills 10 s after its
-# SIGINT.
+# Timeout for stopping the robot and ending, in s. `ros2 launch` kills 10 s after its SIGINT.
 LONGEST_END = 6.0
 
 
 class SafeNode(Protocol):
     """
-    A node that starts by itself and can stop what it moves.
+    A node that starts by itself and can stop its robot.
 
-    It may have more: ``ending``, an event that is set once it is to end; ``give_up()``, called
-    then in another thread, for what waits within a call; ``suspend()``, called before the process
-    is suspended; ``abandon()``, called in another thread if its own hangs; ``told()``, settings
-    for the log's first line.
+    Optional members: ``ending``, an event that is set once it has to end; ``give_up()``, called
+    then in another thread, to abort calls that wait; ``suspend()``, called before the process is
+    suspended; ``abandon()``, called in another thread if its own hangs; ``told()``, settings for
+    the first line of the log.
     """
 
     def autostart(self) -> bool:
-        """Begin to work if it is to; False where that failed and was logged."""
+        """Configure and activate, if configured so; False if that failed and was logged."""
         ...  # pragma: no cover
 
     def stop(self) -> None:
-        """Stop everything that moves."""
+        """Stop the robot."""
         ...  # pragma: no cover
 
     def close(self) -> None:
-        """Stop everything that moves, and destroy the node."""
+        """Stop the robot, and destroy the node."""
         ...  # pragma: no cover
 
 
@@ -71,13 +70,13 @@ def run_node(
         name: str, make: Callable[[], SafeNode], args: list[str] | None,
         longest_end: float = LONGEST_END) -> int:
     """
-    Run a node until it is asked to end: by a signal, or by the end of what started it.
+    Run a node until it is asked to end, by a signal or by the end of its parent.
 
-    :param name: For messages from before the node exists.
+    :param name: Name for messages before the node exists.
     :param make: Makes the node.
     :param args: Command line, None for the process's own.
-    :param longest_end: After so many seconds of ending, the process is ended whatever hangs.
-    :return: The exit status: 1 where a parameter is wrong or the autostart failed, else 0.
+    :param longest_end: Timeout of the end in s, after which the process is ended by force.
+    :return: The exit status: 1 if a parameter is wrong or the autostart failed, else 0.
     """
     requests = Requests()
     try:
@@ -92,7 +91,7 @@ def run_node(
 def _run(
         name: str, make: Callable[[], Any], args: list[str] | None, requests: Requests,
         longest_end: float) -> int:
-    """Run a node; requests are heard already."""
+    """Run a node; requests are received already."""
     requests.limit_end(longest_end)
     try:
         transport = join(args)
@@ -113,7 +112,7 @@ def _run(
         node.get_logger().info(transport)
         if requests.ending.is_set():
             return 0
-        # It waits for files, or for a URDF, on this very thread.
+        # The start waits for files, or for a URDF, on this thread.
         requests.tell(lambda: _give_up(node) if requests.ending.is_set() else requests.suspend())
         if not node.autostart():
             return 0 if requests.ending.is_set() else 1
@@ -123,26 +122,26 @@ def _run(
         executor.remove_node(node)
         return 0
     finally:
-        # From the last to the first, each whatever becomes of those before.
+        # Called in reverse order, each even if one before fails.
         with contextlib.ExitStack() as left:
             left.callback(node.close)
             if executor is not None:
                 left.callback(executor.shutdown)
-            # Nobody wakes an executor that is gone.
+            # An executor that was destroyed must not be woken up.
             left.callback(requests.tell, None)
             if requests.ending.is_set():
                 left.callback(node.get_logger().info, f'asked to end: {requests.reason}')
-            # Before anything is taken down, and before a log that may be full, the robot is
-            # stopped.
+            # The robot is stopped before anything is destroyed, and before a log line that may
+            # block.
             left.callback(node.stop)
 
 
 def _prepare(node: Any, args: list[str] | None, requests: Requests) -> None:
     """
-    Take the parameters of every node, refuse unknown ones, and log which are in force.
+    Declare the parameters of all nodes, refuse unknown ones, and log those in force.
 
-    :raises ValueError: Where a parameter was given that the node does not have.
-    :raises rclpy.exceptions.ParameterException: Where one of every node is of another type.
+    :raises ValueError: If a parameter was given that the node does not have.
+    :raises rclpy.exceptions.ParameterException: If a parameter of all nodes has another type.
     """
     watches = declare_end_with_parent(node)
     node.ending = requests.ending
@@ -158,11 +157,11 @@ def _prepare(node: Any, args: list[str] | None, requests: Requests) -> None:
 
 def declare_end_with_parent(node: Node) -> str:
     """
-    Declare the parameter that says whether a node ends with what started it.
+    Declare the parameter that says whether a node ends with its parent process.
 
     :return: Its value.
-    :raises SettingsError: Where it is none of those that it can be.
-    :raises rclpy.exceptions.ParameterException: Where it is of another type.
+    :raises SettingsError: If its value is not valid.
+    :raises rclpy.exceptions.ParameterException: If it has another type.
     """
     if node.has_parameter(PARAMETER):
         return str(node.get_parameter(PARAMETER).value)
@@ -175,10 +174,10 @@ def declare_end_with_parent(node: Node) -> str:
 
 def check_parameters(node: Node, args: list[str] | None) -> list[str]:
     """
-    See whether a node has, and gets, the parameters that its command line gives.
+    Check that a node has, and receives, the parameters of its command line.
 
-    :return: What is worth a warning.
-    :raises ValueError: Where it does not.
+    :return: Warnings.
+    :raises ValueError: If it does not.
     """
     given = read_given(sys.argv if args is None else args)
     warnings = require_meant(given, node.get_fully_qualified_name())
@@ -187,13 +186,13 @@ def check_parameters(node: Node, args: list[str] | None) -> list[str]:
 
 
 def _give_up(node: Any) -> None:
-    """Have a node give up what it waits for."""
+    """Abort the calls in which a node waits."""
     if hasattr(node, 'give_up'):
         node.give_up()
 
 
 def _spin(executor: Executor, node: Any, requests: Requests) -> None:
-    """Spin until the node is asked to end, and suspend it whenever it is asked to."""
+    """Spin until the node is asked to end, and suspend it on request."""
     while not requests.ending.is_set():
         ended = Future()
 
@@ -216,19 +215,19 @@ def _spin(executor: Executor, node: Any, requests: Requests) -> None:
 
 def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
     """
-    Take messages until told to end, whatever the callbacks do.
+    Spin until a future is done, even if callbacks fail.
 
-    A robot must not be left because of one bad message, so a callback that fails is logged.
+    One bad message must not leave a robot without control, so errors of callbacks are logged.
 
-    :param executor: Has the node.
-    :param node: Logs.
-    :param ended: Done when it is to end; who ends it calls ``executor.wake()`` too.
+    :param executor: The node's executor.
+    :param node: The node, for its log.
+    :param ended: Done when it has to end; ``executor.wake()`` has to be called, too.
     """
     while not ended.done():
         try:
             if isinstance(executor, SingleThreadedExecutor):
-                # Its spin_until_future_complete hangs one more callback on the future at every
-                # event, for ever.
+                # Its spin_until_future_complete would add another callback to the future at every
+                # event.
                 executor.spin_once(timeout_sec=_POLL)
             else:
                 # Without a timeout, the events executor of rclpy 7.1.6 spins at full load and
@@ -243,7 +242,7 @@ def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
 
 
 def make_executor() -> Executor:
-    """Make the executor that costs least, where this distribution has it."""
+    """Make the executor with the least overhead that this distribution has."""
     try:
         from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:

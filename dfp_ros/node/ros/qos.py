@@ -11,31 +11,31 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Quality of service of the topics that the nodes use."""
+"""Quality of service (QoS) of the nodes' topics."""
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from dfp_ros.core.description.sources import Reception
 
-# What sensors publish matches this, reliable or not.
+# Matches sensors that publish reliably or not.
 SENSOR_QOS = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
-# Controllers subscribe reliably, and only the newest command is worth having.
+# Controllers subscribe reliably, and only the newest command counts.
 COMMAND_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-# A recorder may fall behind for a moment, and wants all of them.
+# A recorder may fall behind for a moment, and needs all messages.
 DECISION_QOS = QoSProfile(
     depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-# Who comes later wants to know as well.
+# Late subscribers get the last message.
 STATUS_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def source_qos(reception: Reception, lockstep: bool = False) -> QoSProfile:
     """
-    Make the quality of service that a source is subscribed with.
+    Make the QoS of the subscription to a source.
 
-    :param reception: What the description says.
+    :param reception: QoS in the description.
     :param lockstep: Whether every sample is waited for, so that none may be lost; its publisher
         must be reliable then.
     """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Topics whose two ends do not match, so that nothing gets from one to the other."""
+"""QoS monitor: publishers and subscribers of a topic that are incompatible."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ except ImportError:  # Humble
 
 class QosMonitor:
     """
-    Says once a topic what keeps messages away, and keeps it for diagnostics until it is over.
+    Logs each incompatibility once for a topic, and reports it to diagnostics until it is resolved.
 
-    :param node: Has the topics, and logs.
+    :param node: The node with the topics.
     """
 
     def __init__(self, node: Node) -> None:
-        """Start without a problem."""
+        """Start without an incompatibility."""
         self._node = node
-        self._look: dict[str, Callable[[], Iterable[str]]] = {}
+        self._find_problems: dict[str, Callable[[], Iterable[str]]] = {}
         self._problems: dict[str, str] = {}
 
     def of_source(self, topic: str, type_name: str) -> SubscriptionEventCallbacks:
         """
         Make the callbacks of a subscription.
 
-        :param topic: Its topic, as it is subscribed to.
+        :param topic: Its topic, as given to the subscription.
         :param type_name: Its message type.
         """
         name = self._node.resolve_topic_name(topic)
 
-        def look() -> Iterable[str]:
+        def find_problems() -> Iterable[str]:
             own = own_qos(self._node, self._node.get_subscriptions_info_by_topic(name))
             for end in publishers_of(self._node, name, type_name, own) if own else ():
                 if end.problem:
                     yield f'nothing comes from {end.node}: {end.problem}'
-        self._look[name] = look
+        self._find_problems[name] = find_problems
         return SubscriptionEventCallbacks(
             incompatible_qos=guarded(self._node, self._reporter(name)))
 
@@ -69,34 +69,34 @@ class QosMonitor:
         """
         Make the callbacks of a publisher.
 
-        :param topic: Its topic, as it is published on.
+        :param topic: Its topic, as given to the publisher.
         :param type_name: Its message type.
         """
         name = self._node.resolve_topic_name(topic)
 
-        def look() -> Iterable[str]:
+        def find_problems() -> Iterable[str]:
             own = own_qos(self._node, self._node.get_publishers_info_by_topic(name))
             for end in subscribers_of(self._node, name, type_name, own) if own else ():
                 if end.problem:
                     yield f'nothing gets to {end.node}: {end.problem}'
-        self._look[name] = look
+        self._find_problems[name] = find_problems
         return PublisherEventCallbacks(
             incompatible_qos=guarded(self._node, self._reporter(name)))
 
     def status(self, name: str, silent: Iterable[str] = ()) -> DiagnosticStatus:
         """
-        Write what is the matter now, for diagnostics.
+        Make the status for diagnostics.
 
         :param name: The node's name.
-        :param silent: Topics that nothing comes from or goes to, though it should, as they are
-            subscribed to or published on: the middleware says nothing of another message type.
+        :param silent: Topics that should have messages but have none, as given to subscription or
+            publisher: the middleware does not report a different message type.
         """
         for topic in map(self._node.resolve_topic_name, silent):
-            if topic in self._look and topic not in self._problems and (
-                    problem := '; '.join(self._look[topic]())):
+            if topic in self._find_problems and topic not in self._problems and (
+                    problem := '; '.join(self._find_problems[topic]())):
                 self._add(topic, problem)
         for topic in list(self._problems):
-            problem = '; '.join(self._look[topic]())
+            problem = '; '.join(self._find_problems[topic]())
             if problem:
                 self._problems[topic] = problem
             else:
@@ -108,18 +108,18 @@ class QosMonitor:
             values=[KeyValue(key=key, value=value) for key, value in self._problems.items()])
 
     def _reporter(self, topic: str) -> Callable[[Any], None]:
-        """Make the callback of an event that says that two ends do not match."""
+        """Make the callback of the event about an incompatible endpoint."""
         def report(event: Any) -> None:
             if topic in self._problems:
                 return
-            # Who it is may not be known yet; what it is, is.
-            problem = '; '.join(self._look[topic]()) or (
+            # The endpoint may not be known yet; the incompatible QoS policy is.
+            problem = '; '.join(self._find_problems[topic]()) or (
                 'somebody asks for or offers another '
                 + qos_policy_name_from_kind(event.last_policy_kind).lower())
             self._add(topic, problem)
         return report
 
     def _add(self, topic: str, problem: str) -> None:
-        """Note a problem, and say it once."""
+        """Record a problem, and log it once."""
         self._problems[topic] = problem
         self._node.get_logger().warning(f'topic {topic}: {problem}')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Joining ROS, whatever the command line and the machine are like: no traceback, no lost words."""
+"""Start of ROS in a process, with clear errors for a wrong command line or machine."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _NO_LOG_FILE = '--disable-external-lib-logs'
 
 
 class StartError(ValueError):
-    """ROS cannot be joined with these arguments; the message says why."""
+    """ROS cannot be initialised with these arguments; the message says why."""
 
 
 def read_words(
         name: str, about: str, parameters: Iterable[tuple[str, Any, str]],
         arguments: Sequence[str] | None, notes: str = '') -> None:
     """
-    Read the words of a command line that are not for ROS: there is ``--help``, and nothing else.
+    Parse the words of a command line that are not for ROS: only ``--help`` is allowed.
 
     :param name: The command.
-    :param about: What it does.
-    :param parameters: Name, default and meaning of each of its parameters.
+    :param about: Its description.
+    :param parameters: Name, default and description of each of its parameters.
     :param arguments: The command line without the command; None for the process's own.
-    :param notes: More for ``--help``.
+    :param notes: Further text for ``--help``.
     :raises SystemExit: After ``--help`` with status 0, at an unknown word with status 2.
     """
     lines = [notes] if notes else []
@@ -75,14 +75,14 @@ def join(
         arguments: Sequence[str] | None,
         handlers: SignalHandlerOptions = SignalHandlerOptions.NO) -> str:
     """
-    Join ROS as :func:`rclpy.init` does.
+    Initialise ROS like :func:`rclpy.init`.
 
-    Where no log file can be written, there is none, and the log goes to the console alone.
+    If no log file can be written, the log goes to the console only.
 
     :param arguments: The command line; None for the process's own.
     :param handlers: Signals that rclpy is to handle.
-    :return: What was chosen for messages to travel by, for the log.
-    :raises ValueError: Where the command line is wrong.
+    :return: The chosen DDS transport, for the log.
+    :raises ValueError: If the command line is wrong.
     """
     words = list(sys.argv if arguments is None else arguments)
     require_files(words)
@@ -92,7 +92,7 @@ def join(
     transport = choose_transport()
     try:
         rclpy.init(args=words, signal_handler_options=handlers)
-    except Exception as error:  # rclpy has several of its own, which differ by distribution
+    except Exception as error:  # several types of rclpy, which differ by distribution
         text = re.sub(r',? at [^ ]+:\d+', '', str(error).splitlines()[0] if str(error) else '')
         hint = '; expected -p NAME:=VALUE' if 'override rule' in text else ''
         raise StartError(f'{type(error).__name__}: {text}{hint}') from error
@@ -100,7 +100,7 @@ def join(
 
 
 def explain_log_folder() -> str:
-    """Say why no file can be written where rcl writes its log; empty where one can."""
+    """Explain why rcl cannot write its log file; empty if it can."""
     named = os.environ.get('ROS_LOG_DIR') or os.environ.get('ROS_HOME')
     if not named and not os.environ.get('HOME'):
         return 'the environment variable HOME is not set'

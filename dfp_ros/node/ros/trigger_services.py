@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Services that do one thing each and say how it went."""
+"""Trigger services: a function as a service of type std_srvs/Trigger."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from dfp_ros.core.text.errors import explain
 
 class TriggerServices:
     """
-    Services of type std_srvs/Trigger.
+    Services of type std_srvs/Trigger of a node.
 
-    :param node: Where they are created.
-    :param actions: What they do, by name; an action returns what was done, for people, or raises
-        why it was not.
+    :param node: The node.
+    :param actions: Their functions by name; each returns a message about its result, or raises an
+        error.
     """
 
     def __init__(self, node: Node, actions: Mapping[str, Callable[[], str]]) -> None:
-        """Create them."""
+        """Create the services."""
         self._node = node
         self._created = [
             node.create_service(Trigger, name, self._server(name, action))
@@ -45,13 +45,13 @@ class TriggerServices:
         def serve(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             try:
                 response.message, response.success = action(), True
-            except Exception as error:  # whoever called is told, and the node lives on
+            except Exception as error:  # reported to the caller; the node continues
                 response.message, response.success = explain(error), False
             self._node.get_logger().info(f'{name}: {response.message}')
             return response
         return serve
 
     def close(self) -> None:
-        """Destroy them."""
+        """Destroy the services."""
         for service in self._created:
             self._node.destroy_service(service)

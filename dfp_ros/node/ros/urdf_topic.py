@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The URDF that ``robot_state_publisher`` publishes on ``robot_description``."""
+"""URDF from the topic ``robot_description`` of ``robot_state_publisher``."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.urdf import read_joint_limits, UrdfError
 
 TOPIC = 'robot_description'
-# How long those are waited for who publish beside the first, in s.
+# Wait for further publishers after the first, in s.
 _OTHERS = 0.3
-# How often to look whether the node is to end meanwhile, in s.
+# Period of the check whether the node has to end, in s.
 _POLL = 0.1
 
 
@@ -39,14 +39,14 @@ def with_urdf(
         node: Node, robot: RobotDescription, seconds: float,
         ending: threading.Event | None = None) -> RobotDescription:
     """
-    Add the limits of the robot's URDF, where its description asks for them.
+    Add the limits of the robot's URDF, if its description refers to them.
 
-    :param node: The node that wants them; see :func:`wait_for_urdf`.
+    :param node: The node that needs them; see :func:`wait_for_urdf`.
     :param robot: The robot's description.
-    :param seconds: How long to wait for the URDF.
-    :param ending: Set once nobody wants it any more.
-    :raises UrdfError: If none came by then, it is none, or it lacks a joint that is needed.
-    :raises LimitError: If the limits of such a joint cannot be limits.
+    :param seconds: Timeout in s.
+    :param ending: Set to abort the wait.
+    :raises UrdfError: If none arrived in time, it is invalid, or it lacks a required joint.
+    :raises LimitError: If the limits of such a joint are invalid.
     """
     if not robot.needs_urdf:
         return robot
@@ -55,14 +55,14 @@ def with_urdf(
 
 def wait_for_urdf(node: Node, seconds: float, ending: threading.Event | None = None) -> str:
     """
-    Wait for the URDF; it may have been published long ago.
+    Wait for the URDF, which may have been published long ago.
 
-    A node of its own listens, so that this may be called while the given node handles a call.
+    A separate node subscribes, so that this may be called within a callback of the given node.
 
-    :param node: The node that wants it; its namespace and its remappings count.
-    :param seconds: How long to wait.
-    :param ending: Set once nobody wants it any more.
-    :raises UrdfError: Where none came by then.
+    :param node: The node that needs it, whose namespace and remappings apply.
+    :param seconds: Timeout in s.
+    :param ending: Set to abort the wait.
+    :raises UrdfError: If none arrived in time.
     """
     until = time.monotonic() + seconds
     topic = node.resolve_topic_name(TOPIC)
@@ -86,7 +86,7 @@ def wait_for_urdf(node: Node, seconds: float, ending: threading.Event | None = N
             if ending is not None and ending.is_set():
                 raise UrdfError(f'topic {topic}: the node was asked to end before a URDF came')
             executor.spin_once(min(left, _POLL))
-        # Whose limits count must not depend on whose text comes first.
+        # The limits must not depend on the order of arrival of several URDFs.
         if arrived.done():
             executor.spin_until_future_complete(Future(executor=executor), _OTHERS)
             publishers = sorted(

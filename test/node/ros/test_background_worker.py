@@ -31,7 +31,7 @@ LIMIT = 10.0  # s
 
 def test_work_goes_on_after_the_next_tick(node: Node) -> None:
     worker = BackgroundWorker(node, lambda: True)
-    worker.look()
+    worker.deliver()
     begun, went_on = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -44,7 +44,7 @@ def test_work_goes_on_after_the_next_tick(node: Node) -> None:
     # The tick before does not count: how much time is left until the next is not known.
     assert not went_on.is_set()
     while not went_on.wait(0.01):
-        worker.look()
+        worker.deliver()
     job.future.result(LIMIT)
     worker.close()
 
@@ -73,10 +73,10 @@ def test_work_that_never_ends_is_left_alone(node: Node) -> None:
     worker.submit(lambda: 'next', done.append, failed.append)
     deadline = time.monotonic() + LIMIT
     while not done:
-        worker.look()
+        worker.deliver()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert 'did not come to an end within 0.2 s' in str(failed[0])
+    assert 'did not end within 0.2 s' in str(failed[0])
     worker.submit(may_end.wait, lambda _: None, failed.append)
     worker.close()
     may_end.set()
