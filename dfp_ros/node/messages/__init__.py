@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-ROS messages: introspection, reading samples, writing commands.
+ROS messages: type introspection, reading of samples, writing of commands.
 
 Imports :mod:`dfp_ros.node.ros` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From commands to the messages of a topic."""
+"""Command writer: conversion of commands to the messages of a topic."""
 
 from __future__ import annotations
 
@@ -33,36 +33,36 @@ from dfp_ros.spec import PolicySpec
 
 class CommandWriter:
     """
-    Puts commands into the messages of one topic.
+    Writes commands to the messages of one topic.
 
     :param topic: The topic.
-    :param spec: The policy's specification, which says where in an action its fields are.
-    :raises DescriptionError: Where the message type or a message field does not exist, takes no
-        numbers, is given twice, or is an array of which a part is left out; or where a message
-        cannot be sent.
+    :param spec: The policy's specification, which has the slices of the action fields.
+    :raises DescriptionError: If the message type or a message field does not exist, takes no
+        numbers, is given twice, or is an array with missing elements; or if a message cannot be
+        sent.
     """
 
     def __init__(self, topic: CommandTopic, spec: PolicySpec) -> None:
-        """Make the message, and look up what goes where."""
+        """Make the message, and compile its setters."""
         self.message_type = find_message_type(topic.type, topic.where)
         self._message = self.message_type()
         self._header = getattr(self._message, 'header', None)
         self._is_stamped = topic.is_stamped and self._header is not None
         if self._header is not None:
-            # Joints are in no frame.
+            # Joint commands have no frame.
             if not topic.frame_id and topic.type not in JOINT_NAMES:
                 raise DescriptionError(
                     f"{topic.where}: the key 'frame_id' is missing; {topic.type} has a header")
             self._header.frame_id = topic.frame_id
-        places = spec.action_slices
+        slices = spec.action_slices
         self._scale, self._offset = np.ones(spec.action_size), np.zeros(spec.action_size)
         harmless = np.zeros(spec.action_size)
         for entry in topic.entries:
-            place = places[entry.action]
+            part = slices[entry.action]
             if entry.scale:
-                self._scale[place] = entry.scale
+                self._scale[part] = entry.scale
             if entry.offset:
-                self._offset[place] = entry.offset
+                self._offset[part] = entry.offset
             if entry.rotation:
                 # Four or six zeros are no rotation.
                 harmless[place] = COMMAND_ENCODINGS[entry.rotation].identity
@@ -72,48 +72,48 @@ class CommandWriter:
             setattr(self._message, JOINT_NAMES[topic.type], list(names))
         self._points: TrajectoryPoints | None = None
         if topic.type == TRAJECTORY:
-            self._points = TrajectoryPoints(topic, places, spec.period)
+            self._points = TrajectoryPoints(topic, slices, spec.period)
             self._setters = []
         else:
             entries = [by_index(entry, names) for entry in topic.entries]
-            self._setters = make_setters(self._message, topic, entries, topic.type, places)
+            self._setters = make_setters(self._message, topic, entries, topic.type, slices)
         try:
-            # Whatever would fail later, with the robot moving, fails now.
+            # An error that would occur later, while the robot moves, is raised now.
             serialize_message(self.write(harmless, 0))
         except Exception as error:
             raise DescriptionError(
                 f'{topic.where}: a {topic.type} of zeros cannot be sent: '
                 f'{type(error).__name__}: {error}') from error
-        self._places: PreserializedNumbers | None = None
+        self._template: PreserializedNumbers | None = None
         if topic.type != TRAJECTORY or topic.trajectory != CHUNK:
-            self._places = find_offsets(
-                self._fill, [i for entry in topic.entries for i in _indices(places[entry.action])],
+            self._template = find_offsets(
+                self._fill, [i for entry in topic.entries for i in _indices(slices[entry.action])],
                 spec.action_size, self._is_stamped)
 
     def serialize(
             self, command: NDArray[np.float64], stamp: int,
             ahead: NDArray[np.float64] | None = None) -> Any:
         """
-        Make what a publisher sends, as :meth:`write`: serialized where that is faster.
+        Make the message like :meth:`write`, serialized if that is faster.
 
         :return: Bytes, or the message.
         """
-        if self._places is None:
+        if self._template is None:
             return self.write(command, stamp, ahead)
         numbers = command * self._scale + self._offset
-        return self._places.serialize(numbers.tolist(), stamp)
+        return self._template.serialize(numbers.tolist(), stamp)
 
     def write(
             self, command: NDArray[np.float64], stamp: int,
             ahead: NDArray[np.float64] | None = None) -> Any:
         """
-        Fill in the message, which is the same object every time.
+        Fill in the message, which is the same object each time.
 
         :param command: Shape (act_dim,), SI units.
         :param stamp: Time for the header, in ns.
-        :param ahead: Commands that are planned after it, a control period apart, shape
-            (m, act_dim), SI units; None where there are none.
-        :raises ValueError: Where a rotation has no direction.
+        :param ahead: Planned commands after it, a control period apart, shape (m, act_dim), SI
+            units; None if there are none.
+        :raises ValueError: If a rotation has no direction.
         """
         if ahead is not None:
             ahead = ahead * self._scale + self._offset
@@ -135,7 +135,7 @@ class CommandWriter:
         return self._message
 
     def _fix(self, topic: CommandTopic) -> None:
-        """Write what is the same in every message."""
+        """Write the constant fields of the message."""
         taken = {
             f'{entry.path}.{name}' for entry in topic.entries for name in entry.components}
         taken |= {entry.path for entry in topic.entries}
@@ -150,13 +150,13 @@ class CommandWriter:
             setattr(holder, name, float(value) if kind in FLOATS else value)
 
 
-def _indices(place: slice) -> range:
+def _indices(part: slice) -> range:
     """List the indices of an action field's numbers."""
-    return range(place.start, place.stop)
+    return range(part.start, part.stop)
 
 
 def _is_of(kind: str, value: str | bool | int | float) -> bool:
-    """Tell whether a value is of a message field's type; messages do not always see to it."""
+    """Return whether a value is of a message field's type, which messages do not always check."""
     if kind in WHOLE:
         low, high = WHOLE[kind]
         return type(value) is int and low <= value <= high

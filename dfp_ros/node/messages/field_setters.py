@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What puts the numbers of a command where they go in a message, compiled once."""
+"""Field setters: compiled functions that write the numbers of a command to message fields."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.node.messages.introspection import field_type, FLOATS, is_array, WHOLE
 
-#: Sets something from all numbers of a command, in the message's units.
+#: Sets a message field from all numbers of a command, in the message's units.
 Setter = Callable[[list[float]], None]
 
 
@@ -33,7 +33,7 @@ def joint_names(topic: CommandTopic) -> tuple[str, ...]:
     """
     List the joints of a topic's messages, in their order.
 
-    :raises DescriptionError: Where its messages have no list of joint names.
+    :raises DescriptionError: If its messages have no list of joint names.
     """
     names = dict.fromkeys(joint for entry in topic.entries for joint in entry.joints)
     if names and topic.type not in JOINT_NAMES:
@@ -44,35 +44,35 @@ def joint_names(topic: CommandTopic) -> tuple[str, ...]:
 
 
 def by_index(entry: CommandEntry, names: Sequence[str]) -> CommandEntry:
-    """Say where in the message's arrays the joints of a field are."""
+    """Replace the joints of a field by their indices in the message's arrays."""
     indices = tuple(names.index(joint) for joint in entry.joints)
     return replace(entry, indices=indices) if indices else entry
 
 
 def make_setters(
         message: Any, topic: CommandTopic, entries: Sequence[CommandEntry], type_name: str,
-        places: Mapping[str, slice]) -> list[Setter]:
+        slices: Mapping[str, slice]) -> list[Setter]:
     """
-    Compile one function a message field.
+    Compile one setter for each message field.
 
-    :param message: The message, or the part of it that the entries' paths lead through.
-    :param topic: The topic that it is for.
-    :param entries: What goes where.
+    :param message: The message, or the part of it that the entries' paths start from.
+    :param topic: Its topic.
+    :param entries: The action fields and their message fields.
     :param type_name: The message's type.
-    :param places: Where in a command each action field is.
-    :raises DescriptionError: Where a message field does not exist, takes no numbers, is given
-        twice, or is an array of which a part is left out.
+    :param slices: Slice of each action field in a command.
+    :raises DescriptionError: If a message field does not exist, takes no numbers, is given
+        twice, or is an array with missing elements.
     """
     setters: list[Setter] = []
     arrays: dict[str, dict[int, int]] = {}
     kinds: dict[str, str] = {}
     given: set[str] = set()
     for entry in entries:
-        place = range(places[entry.action].start, places[entry.action].stop)
+        positions = range(slices[entry.action].start, slices[entry.action].stop)
         if entry.indices:
             kinds[entry.path] = _require_kind(message, type_name, entry, entry.path, array=True)
             array = arrays.setdefault(entry.path, {})
-            for index, source in zip(entry.indices, place, strict=True):
+            for index, source in zip(entry.indices, positions, strict=True):
                 if index in array:
                     raise DescriptionError(
                         f'{entry.where}: {entry.path}[{index}] is given a second time')
@@ -87,9 +87,9 @@ def make_setters(
             given.add(leaf)
         whole = [_require_kind(message, type_name, entry, leaf, array=False) for leaf in leaves]
         if entry.rotation:
-            setters.append(_rotation_setter(message, entry, place))
+            setters.append(_rotation_setter(message, entry, positions))
             continue
-        for leaf, kind, source in zip(leaves, whole, place, strict=True):
+        for leaf, kind, source in zip(leaves, whole, positions, strict=True):
             setters.append(_number_setter(*parent(message, leaf), source, WHOLE.get(kind)))
     for path, array in arrays.items():
         if sorted(array) != list(range(len(array))):
@@ -112,9 +112,10 @@ def parent(message: Any, path: str) -> tuple[Any, str]:
 
 def _check_size(topic: CommandTopic, path: str, kind: str, found: int) -> None:
     """
-    See that an array has as many numbers as ``double[9]`` or ``sequence<double, 3>`` want.
+    Require the number of elements of an array type, such as ``double[9]``.
 
-    Nobody else does: of ``double[9]`` with two numbers, seven are sent from memory at random.
+    The message does not check it: of a ``double[9]`` with two numbers, seven would be sent from
+    uninitialised memory. Bounded sequences, such as ``sequence<double, 3>``, are checked, too.
     """
     fixed, bounded = re.search(r'\[(\d+)\]$', kind), re.search(r', (\d+)>$', kind)
     if fixed and found != int(fixed[1]):
@@ -129,7 +130,7 @@ def _check_size(topic: CommandTopic, path: str, kind: str, found: int) -> None:
 
 def _require_kind(
         message: Any, type_name: str, entry: CommandEntry, path: str, *, array: bool) -> str:
-    """See that a message field takes a number, or an array of floating-point numbers."""
+    """Require that a message field takes a number, or an array of floating-point numbers."""
     kind = field_type(type(message), type_name, path, entry.where)
     if not (is_array(kind, FLOATS) if array else kind in (*FLOATS, *WHOLE)):
         expected = 'an array of floating-point numbers' if array else 'a number'
@@ -141,7 +142,7 @@ def _require_kind(
 
 def _number_setter(
         holder: Any, name: str, source: int, whole: tuple[int, int] | None) -> Setter:
-    """Set one number; a whole one is rounded, and kept within what its type can be."""
+    """Set one number; an integer is rounded, and clipped to the range of its type."""
     if whole is None:
         return lambda numbers: setattr(holder, name, numbers[source])
     low, high = whole
@@ -153,7 +154,7 @@ def _array_setter(holder: Any, name: str, order: list[int]) -> Setter:
     return lambda numbers: setattr(holder, name, [numbers[source] for source in order])
 
 
-def _rotation_setter(message: Any, entry: CommandEntry, place: range) -> Setter:
+def _rotation_setter(message: Any, entry: CommandEntry, positions: range) -> Setter:
     """Set one quaternion."""
     holder, name = parent(message, entry.path)
     quaternion = getattr(holder, name)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which message types are installed, and what their fields are."""
+"""Introspection of message types: installed types and the types of their fields."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.text.errors import nearest
 
 FLOATS = ('float', 'double')
-#: Whole numbers, with the smallest and the largest of each.
+#: Integer types, with the smallest and the largest number of each.
 WHOLE = {
     **{f'int{bits}': (-2**(bits - 1), 2**(bits - 1) - 1) for bits in (8, 16, 32, 64)},
     **{f'uint{bits}': (0, 2**bits - 1) for bits in (8, 16, 32, 64)}}
@@ -45,7 +45,7 @@ def find_message_type(name: str, where: str) -> Any:
 
     :param name: For example ``sensor_msgs/msg/JointState``.
     :param where: File, line and key, for the message of an error.
-    :raises DescriptionError: Where no such type is installed.
+    :raises DescriptionError: If no such type is installed.
     """
     known = _known_message_types()
     if name not in known:
@@ -58,7 +58,7 @@ def find_message_type(name: str, where: str) -> Any:
 
 @cache
 def _known_message_types() -> tuple[str, ...]:
-    """List all message types that are installed."""
+    """List all installed message types."""
     return tuple(
         f'{package}/{line.strip()[:-len(".msg")]}'
         for package in get_resources('rosidl_interfaces')
@@ -74,8 +74,8 @@ def field_type(message_type: Any, type_name: str, path: str, where: str) -> str:
     :param type_name: Its name, for example ``sensor_msgs/msg/JointState``.
     :param path: The path, for example ``pose.position``.
     :param where: File, line and key, for the message of an error.
-    :return: The type at its end, for example ``sequence<double>``.
-    :raises DescriptionError: Where there is no such field.
+    :return: The type of the field, for example ``sequence<double>``.
+    :raises DescriptionError: If there is no such field.
     """
     kind = type_name
     for step in parse_path(path):
@@ -98,7 +98,7 @@ def field_type(message_type: Any, type_name: str, path: str, where: str) -> str:
 
 
 def _element(kind: str, index: int, path: str, where: str) -> str:
-    """Give the type of an array's elements."""
+    """Return the type of an array's elements."""
     array = _ARRAY.fullmatch(kind)
     if array is None:
         raise DescriptionError(
@@ -112,5 +112,5 @@ def _element(kind: str, index: int, path: str, where: str) -> str:
 
 
 def is_array(kind: str, numbers: Sequence[str]) -> bool:
-    """Tell whether a field type is an array of numbers: ``sequence<double>``, ``double[6]``."""
+    """Return whether a type is an array of numbers: ``sequence<double>``, ``double[6]``."""
     return any(kind.startswith((f'sequence<{number}', f'{number}[')) for number in numbers)

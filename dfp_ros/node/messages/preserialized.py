@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Where numbers are in a serialized message, for messages that differ in nothing else."""
+"""Preserialised messages (CDR templates), in which only numbers are patched."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class PreserializedRow:
     """
     Serializes rows of one layout, each a std_msgs/Float64MultiArray.
 
-    Only the numbers differ, and they come last. rclpy calls a Python property for each field of
-    the layout of a message that it sends: several times what sending takes.
+    Only the numbers differ, and they come last. For a message, rclpy would call a Python property
+    for each field of the layout, which takes several times as long as sending.
 
     :param parts: Label and size of each part of a row, in order.
     """
@@ -51,7 +51,7 @@ class PreserializedRow:
         Serialize one row.
 
         :param row: Its numbers.
-        :raises ValueError: Where they are not as many as the layout says.
+        :raises ValueError: If their count differs from the layout.
         """
         if len(row) != self._size:
             raise ValueError(f'found a row of {len(row)} numbers, its layout has {self._size}')
@@ -60,39 +60,39 @@ class PreserializedRow:
 
 _NUMBER, _STAMP = struct.Struct('=d'), struct.Struct('=iI')
 _SECOND = 1_000_000_000
-# Stands for the stamp while it is looked for: no digit of it is in another number by chance.
+# Marker for the stamp in the search: its bytes are not part of another number by chance.
 _MARK = 1_234_567_890_123_456_789
 
 
 class PreserializedNumbers:
     """
-    Serializes messages by putting numbers where they belong among bytes that stay the same.
+    Serializes messages by patching numbers in a template.
 
-    rclpy calls a Python property for each field of a message that it sends: several times what
-    sending takes.
+    For a message, rclpy would call a Python property for each field, which takes several times as
+    long as sending.
 
     :param message: A serialized message.
-    :param places: Where in it numbers begin, and the index of each in a command.
-    :param stamp: Where in it the header's stamp begins, None where there is none.
+    :param offsets: Byte offset of each number, and its index in a command.
+    :param stamp: Byte offset of the header's stamp, None if there is none.
     """
 
     def __init__(
-            self, message: bytes, places: Sequence[tuple[int, int]], stamp: int | None) -> None:
-        """Keep the message."""
+            self, message: bytes, offsets: Sequence[tuple[int, int]], stamp: int | None) -> None:
+        """Store the template."""
         self._message = bytearray(message)
-        self._places = tuple(places)
+        self._offsets = tuple(offsets)
         self._stamp = stamp
 
     def serialize(self, numbers: Sequence[float], stamp: int) -> bytes:
         """
         Serialize one message.
 
-        :param numbers: All numbers of a command, as they are to be sent.
+        :param numbers: All numbers of a command, in the message's units.
         :param stamp: Time for the header, in ns.
         """
         message, put = self._message, _NUMBER.pack_into
-        for place, index in self._places:
-            put(message, place, numbers[index])
+        for offset, index in self._offsets:
+            put(message, offset, numbers[index])
         if self._stamp is not None:
             _STAMP.pack_into(message, self._stamp, *divmod(stamp, _SECOND))
         return bytes(message)
@@ -102,30 +102,30 @@ def find_offsets(
         write: Callable[[NDArray[np.float64], int], Any], indices: Sequence[int], size: int,
         is_stamped: bool) -> PreserializedNumbers | None:
     """
-    Look for the numbers of a message.
+    Find the byte offsets of the numbers in a message.
 
-    :param write: Puts numbers of a command, and a stamp in ns, into the message.
-    :param indices: Which of a command's numbers it has.
-    :param size: How many numbers a command has.
+    :param write: Writes numbers of a command, and a stamp in ns, to the message.
+    :param indices: Indices of the command's numbers in the message.
+    :param size: Count of the numbers of a command.
     :param is_stamped: Whether its header has a stamp.
-    :return: None where they cannot be told apart, as they are rounded, turned or of single
+    :return: None if the offsets are ambiguous, as for rounded numbers, rotations or single
         precision.
     """
     marks = 1 / (3 + 2 * np.arange(size))
     message = serialize_message(write(marks, _MARK))
-    places = [(_find(message, _NUMBER.pack(marks[i])), i) for i in indices]
+    offsets = [(_find(message, _NUMBER.pack(marks[i])), i) for i in indices]
     stamp = _find(message, _STAMP.pack(*divmod(_MARK, _SECOND))) if is_stamped else None
-    if stamp == -1 or any(place == -1 for place, _ in places):
+    if stamp == -1 or any(offset == -1 for offset, _ in offsets):
         return None
-    found = PreserializedNumbers(message, places, stamp)
+    found = PreserializedNumbers(message, offsets, stamp)
     others = -1 / marks
     wanted = write(others, 0)
-    # Not byte by byte: what is between the fields of a message may be anything.
+    # Compared as messages, not as bytes: padding between fields is undefined.
     same = deserialize_message(found.serialize(others.tolist(), 0), type(wanted)) == wanted
     return found if same else None
 
 
 def _find(message: bytes, part: bytes) -> int:
-    """Find where a part is; -1 where that is nowhere, or not sure."""
-    place = message.find(part)
-    return place if message.find(part, place + 1) == -1 else -1
+    """Find the offset of a part; -1 if it is missing or ambiguous."""
+    offset = message.find(part)
+    return offset if message.find(part, offset + 1) == -1 else -1

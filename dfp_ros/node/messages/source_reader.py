@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From the messages of a source to samples."""
+"""Source reader: conversion of the messages of a source to samples."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.node.messages.introspection import field_type, find_message_type, is_array, NUMBERS
 
-#: What transforms between two frames are read like.
+#: Message type whose fields the samples of transforms have.
 TRANSFORM = 'geometry_msgs/msg/TransformStamped'
 
 
 class SourceReader:
     """
-    Turns the messages of one source into samples.
+    Converts the messages of one source to samples.
 
     :param source: The source.
-    :param robot: The description that it is from, which says what is read.
+    :param robot: Its description, with the field selectors.
 
     :ivar message_type: Class of its messages.
-    :ivar read_static: As :meth:`read`, for transforms that never change.
+    :ivar read_static: As :meth:`read`, for static transforms.
 
-    :raises DescriptionError: Where the message type or a message field does not exist, or is not
-        made of numbers.
+    :raises DescriptionError: If the message type or a message field does not exist, or is not
+        numeric.
     """
 
     def __init__(self, source: Source, robot: RobotDescription) -> None:
-        """Look everything up once, so that a message costs a few attribute accesses."""
+        """Resolve all paths once, so that a message costs a few attribute accesses."""
         readings = robot.readings(source.name)
         stamped = source.time != RECEIVE
         if source.child:
@@ -75,14 +75,14 @@ class SourceReader:
         Convert a message.
 
         :param message: Message of this source's type.
-        :param received: When it arrived, in ns.
-        :return: A sample; None where transforms came that do not matter.
+        :param received: Arrival time in ns.
+        :return: A sample; None for transforms that are not needed.
         """
         return self._read(message, received)
 
 
 def _find_transforms(source: Source) -> Any:
-    """Find the type of messages with transforms, which is not part of every installation."""
+    """Return the message type of transforms, which not every installation has."""
     try:
         return find_message_type(source.type, source.where)
     except DescriptionError as error:
@@ -92,14 +92,14 @@ def _find_transforms(source: Source) -> Any:
 
 
 def _check_readings(type_name: str, where: str, readings: Iterable[FieldSelector]) -> None:
-    """See that everything can be read from a message type."""
+    """Require that all numbers can be read from a message type."""
     message_type = find_message_type(type_name, where)
     for reading in readings:
         _check_reading(message_type, type_name, reading)
 
 
 def _check_reading(message_type: Any, type_name: str, reading: FieldSelector) -> None:
-    """See that numbers can be read from a message type."""
+    """Require that the numbers of a selector can be read from a message type."""
     kinds = [field_type(message_type, type_name, leaf, reading.where) for leaf in reading.leaves]
     if reading.joints and kinds[0] != 'sequence<string>':
         raise DescriptionError(

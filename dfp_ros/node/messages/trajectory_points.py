@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""From commands to the points of a joint trajectory."""
+"""Conversion of commands to the points of a joint trajectory."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ _PREFIX = 'points.'
 
 class TrajectoryPoints:
     """
-    Puts commands into points, a control period apart.
+    Writes commands to points, a control period apart.
 
-    A trajectory of several points has velocities, so that the robot does not stop at each: those
-    of the way itself, and zero at the end, which trajectory controllers ask for.
+    A trajectory of several points has velocities, so that the robot does not stop at each: finite
+    differences of the positions, and zero at the end, as trajectory controllers require.
 
     :param topic: The topic.
-    :param places: Where in a command each action field is.
+    :param slices: Slice of each action field in a command.
     :param period: Control period of the policy in s.
-    :raises DescriptionError: Where a field does not go to joints of a point.
+    :raises DescriptionError: If a field does not go to joints of a point.
     """
 
-    def __init__(self, topic: CommandTopic, places: Mapping[str, slice], period: float) -> None:
-        """Make the first point, so that what is wrong is wrong now."""
+    def __init__(self, topic: CommandTopic, slices: Mapping[str, slice], period: float) -> None:
+        """Make the first point, so that errors are raised now."""
         self._topic = topic
-        self._places = places
+        self._slices = slices
         self._period = period
         self._names = joint_names(topic)
         self._entries = []
@@ -59,7 +59,7 @@ class TrajectoryPoints:
                     'velocities, accelerations, effort) and joints')
             self._entries.append(replace(by_index(entry, self._names), path=entry.path[7:]))
         paths = {entry.path for entry in self._entries}
-        # Velocities follow from positions where the way is known and nobody gives them.
+        # Velocities are computed from positions if no field commands them.
         self._adds_velocities = topic.trajectory == CHUNK and paths == {'positions'}
         self._first = topic.time_from_start or period
         self._points: list[tuple[JointTrajectoryPoint, list[Setter], list[Setter]]] = []
@@ -68,7 +68,7 @@ class TrajectoryPoints:
     def write(
             self, command: NDArray[np.float64], ahead: NDArray[np.float64] | None) -> list[Any]:
         """
-        Fill in the points, which are the same objects every time.
+        Fill in the points, which are the same objects each time.
 
         :param command: Shape (act_dim,), in the message's units.
         :param ahead: Commands after it, shape (m, act_dim), or None.
@@ -89,7 +89,7 @@ class TrajectoryPoints:
         return [point for point, _, _ in self._points[:len(commands)]]
 
     def _add_point(self) -> None:
-        """Make one more point, at its time."""
+        """Append a point, with its time."""
         point = JointTrajectoryPoint()
         seconds = self._first + len(self._points) * self._period
         point.time_from_start.sec, point.time_from_start.nanosec = divmod(
@@ -97,12 +97,12 @@ class TrajectoryPoints:
         self._points.append((point, self._setters(point, ''), self._setters(point, 'velocities')))
 
     def _setters(self, point: JointTrajectoryPoint, path: str) -> list[Setter]:
-        """Compile what fills in a point, or what fills in one of its arrays."""
+        """Compile the setters of a point, or of one of its arrays."""
         entries = [replace(entry, path=path or entry.path) for entry in self._entries]
-        return make_setters(point, self._topic, entries, _POINT, self._places)
+        return make_setters(point, self._topic, entries, _POINT, self._slices)
 
     def _velocities(self, commands: NDArray[np.float64]) -> list[list[float]]:
-        """Find the velocities of the way at each point, by differences of its neighbours."""
+        """Compute the velocity at each point, as the central difference of its neighbours."""
         velocities = np.zeros_like(commands)
         if len(commands) > 1:
             velocities[:-1] = np.gradient(commands, self._period, axis=0)[:-1]
