@@ -112,7 +112,7 @@ class PolicyNode(GuardedNode):
         self._parts: list[Any] = []
         # What opens files for the node, and what tries them out.
         self._files = NodeFiles(self)
-        self._requests = ParameterRequests(self, self._files.look)
+        self._requests = ParameterRequests(self, self._files.read_policy)
         # What the node is doing while a transition is under way.
         self._transition = ''
         call_after_set(self, guarded(self, self._apply_parameters))
@@ -177,7 +177,7 @@ class PolicyNode(GuardedNode):
         """
         Configure and activate, where the parameter says so.
 
-        :return: False where that failed; the reason has been logged.
+        :return: False if that failed; the reason has been logged.
         """
         return not self.get_parameter('autostart').value or (
             self.trigger_configure() == TransitionCallbackReturn.SUCCESS
@@ -273,7 +273,7 @@ class PolicyNode(GuardedNode):
 
     def _load(self, settings: Settings, robot: RobotDescription) -> ControlLoop:
         """Load a policy while nothing ticks."""
-        file = self._files.look(settings.policy)
+        file = self._files.read_policy(settings.policy)
         self._files.say_what_changed(settings.policy, file)
         return load_control_loop(
             PendingPolicy(settings, file=file), robot, try_out=self._files.try_out)
@@ -298,10 +298,10 @@ class PolicyNode(GuardedNode):
         add(PublisherMonitor(
             self, sources,
             lambda text: ticker.loop.controller.note(Reason.SEVERAL_PUBLISHERS, text)))
-        looks = add(BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest))
-        self._requests.work_with(looks)
+        reader = add(BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest))
+        self._requests.work_with(reader)
         worker = BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest)
-        ticker.listeners.append(IdleWork(worker, looks))
+        ticker.listeners.append(IdleWork(worker, reader))
         status = add(PolicyStatus(self, loop.robot.sha256, worker.wait_for_tick))
         self._swapper = add(PolicySwapper(
             self, ticker, status, worker, self._files))
@@ -329,7 +329,7 @@ class PolicyNode(GuardedNode):
         """
         See that no other policy node commands the robot.
 
-        :raises RefusedError: Where one does, and that is to be refused.
+        :raises RefusedError: If one does, and that is to be refused.
         """
         assert self._ticker is not None
         assert self._commander_monitor is not None
@@ -345,7 +345,7 @@ class PolicyNode(GuardedNode):
         """
         Ask the system for what the parameters ``realtime.*`` say.
 
-        :raises RefusedError: Where it refuses something that is required.
+        :raises RefusedError: If it refuses something that is required.
         """
         self._realtime.acquire(settings)
         if self._realtime.refused and settings.required:
@@ -392,11 +392,11 @@ class PolicyNode(GuardedNode):
 
     def _find_file(self, name: str) -> PolicyFile:
         """Give what was read of a policy file when it was asked for."""
-        found = self._requests.looked.get(name)
+        found = self._requests.results.get(name)
         if isinstance(found, Exception):
             raise found
         assert self._ticker is not None
-        return found or self._files.look_now(name, self._ticker.keep_up)
+        return found or self._files.read_policy_while_ticking(name, self._ticker.keep_up)
 
     def _apply_parameters(self, parameters: list[Parameter]) -> None:
         """Use what was prepared. Ticks run on this thread too, so this is between two of them."""
@@ -408,7 +408,7 @@ def main(args: list[str] | None = None) -> int:
     """
     Run the node until it is asked to end.
 
-    :return: The exit status: 1 where a parameter is wrong or the autostart failed, else 0.
+    :return: The exit status: 1 if a parameter is wrong or the autostart failed, else 0.
     """
     read_words(
         'policy_node', 'Run a policy file on a robot, at a fixed rate.', list_parameters(), args)

@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Files, opened, read and tried out in a process that can be killed.
+Loader process: opens, reads and tests files in a process that can be killed.
 
-What a file does to whoever opens it is not known before: a file system may hang, a graph may never
-end, a parser may crash. None of that happens in the process that has a robot to stop.
+The effect of opening a file is not known before: a file system may hang, a graph may never end, a
+parser may crash. None of that may happen in the process that controls the robot.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from dfp_ros.node.files.loader_process import LONGEST, recall, remember
 from dfp_ros.spec import PolicySpec
 
 _POLL = 0.05  # s
-# How long work that nobody wants any more may go on, in s, before its process is killed for the
-# next: starting another takes as long as most work.
+# Grace period of an abandoned request, in s, before its process is killed for the next: a restart
+# takes as long as most requests.
 _GRACE = 1.0
 _ROOT = Path(__file__).resolve().parents[3]
-# This very package, whatever else is on the path, and nothing from the folder that it runs in.
+# Imports this package, even if another is on the path, and nothing from the working directory.
 _MAIN = (
     'import sys; sys.path[:] = [sys.argv[2], *filter(None, sys.path)]; import dfp_ros; '
     'sys.path.append(sys.path.pop(0)); import dfp_ros.node.files.loader_process as process; '
@@ -53,38 +53,38 @@ _MAIN = (
 
 
 class GivenUpError(PolicyError):
-    """Nobody wants the result any more."""
+    """A request was abandoned, because its result is not needed any more."""
 
 
 class Loader:
     """
-    A process that loads for this one, one file after the other; it starts when it is needed.
+    A loader process, which handles one file after the other; it is started when needed.
 
-    :param what: What it does, for messages.
-    :param is_ending: Says whether the node is to end, so that nothing is waited for any more.
+    :param role: Its description, for messages.
+    :param is_ending: Returns whether the node has to end, which aborts all waits.
     """
 
-    def __init__(self, what: str, is_ending: Callable[[], bool] = bool) -> None:
-        """Start nothing yet."""
-        self._what = what
+    def __init__(self, role: str, is_ending: Callable[[], bool] = bool) -> None:
+        """Start without a process."""
+        self._role = role
         self._is_ending = is_ending
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._is_closed = False
 
-    # What it does
+    # Requests
 
-    def look(self, name: str, seconds: float) -> PolicyFile:
+    def read_policy(self, name: str, seconds: float) -> PolicyFile:
         """
-        Read a policy file, hash it, and see what it says of itself.
+        Read a policy file, its hash and its specification.
 
         :param name: Path of a file, or the bare name of one that comes with the package.
-        :param seconds: How long that may take.
-        :raises PolicyError: Where the file cannot be used, or that takes longer.
+        :param seconds: Timeout in s.
+        :raises PolicyError: If the file cannot be used, or after the timeout.
         """
         reply, (spec, content) = self._ask(
-            {'do': 'look', 'name': name}, (), seconds, f'policy file {name}', 2)
+            {'do': 'read_policy', 'name': name}, (), seconds, f'policy file {name}', 2)
         return PolicyFile(
             Path(reply['path']), content, reply['sha256'], PolicySpec.from_json(spec.decode()),
             tuple(reply['unbounded']))
@@ -96,12 +96,12 @@ class Loader:
         Read a short file.
 
         :param name: Its path.
-        :param seconds: How long that may take.
-        :param folder: Where bare names are, if it may be one; see
+        :param seconds: Timeout in s.
+        :param folder: Folder of bare names, if they are allowed; see
             :func:`dfp_ros.resources.find_shared`.
-        :param suffix: What a bare name may leave out.
-        :return: Where it was found, and what is in it.
-        :raises PolicyError: Where it cannot be read, or that takes longer.
+        :param suffix: Suffix that a bare name may omit.
+        :return: Its path and its content.
+        :raises PolicyError: If it cannot be read, or after the timeout.
         """
         reply, (content,) = self._ask(
             {'do': 'read', 'name': name, 'folder': folder, 'suffix': suffix}, (), seconds, name, 1)
@@ -111,15 +111,15 @@ class Loader:
             self, file: PolicyFile, execution: ExecutionSettings, candidates: int,
             seconds: float, is_given_up: Callable[[], bool] = bool) -> float:
         """
-        See whether a policy file can be loaded and answers.
+        Test whether a policy file can be loaded and answers.
 
         :param file: The file as it was read.
-        :param execution: What it is to run on.
+        :param execution: Execution providers and threads.
         :param candidates: Noise vectors of every call, 0 for the file's own number.
-        :param seconds: How long that may take.
-        :param is_given_up: Says whether nobody wants to know any more.
-        :return: For how long at a time loading it keeps the interpreter from other threads, in s.
-        :raises PolicyError: Where it cannot, or that takes longer.
+        :param seconds: Timeout in s.
+        :param is_given_up: Returns whether the result is not needed any more.
+        :return: Longest time for which loading it holds the GIL, in s.
+        :raises PolicyError: If it cannot, or after the timeout.
         """
         files: list[int] = []
         try:
@@ -135,24 +135,24 @@ class Loader:
             for number in files:
                 os.close(number)
 
-    # How it does it
+    # The process
 
     def start(self) -> None:
-        """Start the process already, so that what is asked first takes no longer than the rest."""
+        """Start the process in advance, so that the first request takes no longer than others."""
         with self._lock, contextlib.suppress(PolicyError):
             self._start()
 
     def kill(self) -> None:
-        """Kill the process, whatever it does; who waits for it gets an error at once."""
+        """Kill the process; a pending request fails at once."""
         process = self._process
         if process is not None:
             process.kill()
 
     def close(self) -> None:
-        """Kill the process, and start no other."""
+        """Kill the process, and do not start another."""
         self._is_closed = True
         self.kill()
-        # Who waits for it lets go within a moment.
+        # A pending request returns within a moment.
         if self._lock.acquire(timeout=1.0):
             self._drop()
             self._lock.release()
@@ -161,13 +161,13 @@ class Loader:
             self, request: dict[str, Any], files: Sequence[int], seconds: float, what: str,
             count: int, is_given_up: Callable[[], bool] = bool,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """Have one request answered; return the answer and the contents beside it."""
+        """Send one request; return the answer and the contents beside it."""
         end = time.monotonic() + seconds
         text = json.dumps({**request, 'seconds': seconds}).encode()
         if len(text) > LONGEST:
             raise PolicyError(f'{what[:200]}...: is too long for the path of a file')
         if not self._lock.acquire(timeout=seconds):
-            raise PolicyError(f'{what}: {self._what} was busy with another for {seconds:g} s')
+            raise PolicyError(f'{what}: {self._role} was busy with another for {seconds:g} s')
         try:
             started = self._start()
             try:
@@ -179,7 +179,7 @@ class Loader:
                 for file in received:
                     os.close(file)
                 raise PolicyError(reply['error'])
-            assert len(received) == count, 'the process that was started speaks the same'
+            assert len(received) == count, 'both processes have the same protocol'
             return reply, [recall(file) for file in received]
         finally:
             self._lock.release()
@@ -187,7 +187,7 @@ class Loader:
     def _receive(
             self, ours: socket.socket, end: float, seconds: float, what: str,
             is_given_up: Callable[[], bool]) -> tuple[dict[str, Any], list[int]]:
-        """Wait for an answer; kill the process where there is none in time."""
+        """Wait for an answer; kill the process after the timeout."""
         waiting = select.poll()
         waiting.register(ours, select.POLLIN)
         begin = time.monotonic()
@@ -202,7 +202,7 @@ class Loader:
             if now > end:
                 self._drop()
                 raise PolicyError(
-                    f'{what}: {self._what} did not come to an end within {seconds:g} s, and was '
+                    f'{what}: {self._role} did not end within {seconds:g} s, and was '
                     'killed; does the file system answer, and does its graph end? load_timeout '
                     'is how long each step may take')
         text, files, *_ = socket.recv_fds(ours, LONGEST, 2)
@@ -211,7 +211,7 @@ class Loader:
         return json.loads(text), list(files)
 
     def _explain_end(self, what: str) -> PolicyError:
-        """Say that the process ended by itself, and let it go."""
+        """Make the error for a process that ended by itself, and forget it."""
         process = self._process
         with contextlib.suppress(subprocess.TimeoutExpired):
             if process is not None:
@@ -221,21 +221,21 @@ class Loader:
         if self._is_closed:
             return PolicyError(f'{what}: was given up, as the node ends')
         return PolicyError(
-            f'{what}: {self._what} ended with status {status} in the middle of it: memory was '
+            f'{what}: {self._role} ended with status {status} in the middle of it: memory was '
             'short, or the file makes ONNX Runtime crash')
 
     def _start(self) -> socket.socket:
-        """Start the process, unless it is there."""
+        """Start the process, unless it runs."""
         if self._socket is not None and self._process is not None and (
                 self._process.poll() is None):
             return self._socket
         self._drop()
         if self._is_closed:
-            raise PolicyError(f'{self._what} was asked for, but the node ends')
+            raise PolicyError(f'{self._role} was asked for, but the node ends')
         failed: list[Exception] = []
 
         def start() -> None:
-            # A new process has the priority and the processors of the thread that starts it.
+            # A new process inherits priority and affinity of the thread that starts it.
             with contextlib.suppress(OSError):
                 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
                 os.sched_setaffinity(0, range(os.cpu_count() or 1))
@@ -255,11 +255,11 @@ class Loader:
         thread.start()
         thread.join()
         if self._socket is None:
-            raise PolicyError(f'{self._what} could not be started: {failed[0]}')
+            raise PolicyError(f'{self._role} could not be started: {failed[0]}')
         return self._socket
 
     def _drop(self) -> None:
-        """Kill the process and forget it, even where the kernel does not let it go."""
+        """Kill the process and forget it, even if it cannot be killed at once."""
         if self._process is not None:
             self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A process that opens, reads and tries out files for a node, and that can be killed.
+Main program of the loader process, which opens, reads and tests files for a node.
 
-It gets one request after the other on a socket, as JSON with file descriptors beside it, and
-answers each; see :mod:`dfp_ros.node.files.loader`. Contents travel as files in memory. It ends
-with the process that started it.
+It receives requests on a socket, as JSON with file descriptors, and answers each; see
+:mod:`dfp_ros.node.files.loader`. Contents are passed as files in memory. It ends with the process
+that started it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _WARM_UPS = 2
 
 
 def remember(content: bytes, name: str) -> int:
-    """Put bytes into a file in memory; return its descriptor, which the caller closes."""
+    """Write bytes to a file in memory; return its descriptor, which the caller closes."""
     file = os.memfd_create(name, os.MFD_CLOEXEC)
     left = memoryview(content)
     while left:
@@ -58,7 +58,7 @@ def remember(content: bytes, name: str) -> int:
 
 
 def recall(file: int) -> bytes:
-    """Read and close what :func:`remember` made."""
+    """Read and close a file that :func:`remember` made."""
     try:
         size = os.fstat(file).st_size
         pieces, position = [], 0
@@ -70,8 +70,8 @@ def recall(file: int) -> bytes:
         os.close(file)
 
 
-def look_at_policy(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    """Read a policy file, hash it, and see what it says of itself."""
+def read_policy(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    """Read a policy file, its hash and its specification."""
     file = read_policy_file(find_shared(request['name'], 'models', '.onnx'))
     return {'path': os.fspath(file.path), 'sha256': file.sha256, 'unbounded': file.unbounded}, [
         remember(file.spec.to_json().encode(), 'spec'), remember(file.content, 'policy')]
@@ -93,10 +93,10 @@ def read_text(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
 
 
 def try_policy(request: dict[str, Any], files: Sequence[int]) -> dict[str, Any]:
-    """Make a session of a policy file, and have it answer."""
+    """Open a session of a policy file, and run it."""
     from dfp_ros.core.policy.onnx_policy import OnnxPolicy
     spec, content = map(recall, files)
-    # ONNX Runtime keeps the interpreter in each of two steps; the second ends with the session.
+    # ONNX Runtime holds the GIL in each of two steps; the second ends with the session.
     times: list[float] = []
     policy = OnnxPolicy(
         PolicyFile(
@@ -113,21 +113,21 @@ class LoadError(ValueError):
 
 
 def answer(request: dict[str, Any], files: Sequence[int]) -> tuple[dict[str, Any], list[int]]:
-    """Do what is asked for; an error is an answer too."""
+    """Handle a request; an error is an answer, too."""
     try:
-        if request['do'] == 'look':
-            return look_at_policy(request)
+        if request['do'] == 'read_policy':
+            return read_policy(request)
         if request['do'] == 'read':
             return read_text(request)
         return try_policy(request, files), []
-    except Exception as error:  # whatever it is, who asked has to know
+    except Exception as error:  # reported to the node
         text = explain(error)
         return {'error': text[:_LONGEST_TEXT], 'kind': type(error).__name__}, []
 
 
 def main(number: int) -> None:
     """
-    Answer until whoever asks is gone.
+    Answer requests until the node has ended.
 
     :param number: Descriptor of the socket.
     """
@@ -139,10 +139,10 @@ def main(number: int) -> None:
         if not text:
             return
         request = json.loads(text)
-        # Whatever becomes of whoever asked and of this thread, the process ends.
+        # A separate thread ends the process with the node, even if this thread hangs.
         signal.setitimer(signal.ITIMER_REAL, request['seconds'] + 5)
         if request['do'] == 'try':
-            # What has to be imported is no part of what is timed.
+            # Imports must not count towards the measured time.
             import dfp_ros.core.policy.onnx_policy  # noqa: F401
         reply, made = answer(request, files)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -153,12 +153,12 @@ def main(number: int) -> None:
 
 
 def step_back() -> None:
-    """Leave processor and memory to the node, whatever it had when it started this process."""
+    """Lower the priority of this process below the node's, for processor and memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.nice(_NICE)
     with contextlib.suppress(OSError):
-        # The first that the kernel ends where memory is short.
+        # Preferred by the kernel's out-of-memory killer.
         Path('/proc/self/oom_score_adj').write_text('1000')
 
 

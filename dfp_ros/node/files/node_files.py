@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The files of a policy node, none of which is opened in its own process."""
+"""Files of a policy node, opened only in loader processes."""
 
 from __future__ import annotations
 
@@ -33,84 +33,84 @@ from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.files.loader import Loader
 from dfp_ros.node.parameters.parameters import read_execution
 
-# How long a thread that ticks may wait for a look, in s, and how often it ticks meanwhile.
+# Timeout of a read by the thread of the ticks, in s, and its polling period meanwhile.
 _LONGEST_NOW, _POLL = 1.0, 0.001
 
 
 class NodeFiles:
     """
-    Looks at files and tries them out, in two processes, each step within ``load_timeout``.
+    Reads files and tests policies, in two processes, each step within ``load_timeout``.
 
-    :param node: Has the parameters, and logs.
+    :param node: The node, for its parameters and its log.
 
-    :ivar trials: The process that tries policies out.
+    :ivar trials: The process that tests policies.
     """
 
     def __init__(self, node: Node) -> None:
-        """Start no process yet."""
+        """Start without processes."""
         self._node = node
         self._make_loaders()
-        # By parameter value, what was read of a file last.
+        # Last results, by parameter value.
         self._known: dict[str, str] = {}
 
     def start(self) -> None:
         """Start both processes."""
         self.trials.start()
-        self._looks.start()
+        self._reader.start()
 
     def close(self) -> None:
-        """End both processes, whatever they do; they start again when they are needed."""
+        """Kill both processes; they are started again when needed."""
         self.trials.close()
-        self._looks.close()
+        self._reader.close()
         self._make_loaders()
 
     def longest(self) -> float:
-        """Return how long a look or a load may take altogether, in s."""
+        """Timeout of reading or loading a file as a whole, in s."""
         return 3 * self._seconds
 
     @property
     def _seconds(self) -> float:
-        """Return how long a step may take, in s."""
+        """Timeout of a step in s."""
         return float(self._node.get_parameter('load_timeout').value)
 
     def _make_loaders(self) -> None:
-        """Make both, not started."""
-        self._looks = Loader('the process that reads files', self._is_ending)
+        """Make both loaders, without starting them."""
+        self._reader = Loader('the process that reads files', self._is_ending)
         self.trials = Loader('the process that tries policies out', self._is_ending)
 
     def _is_ending(self) -> bool:
-        """Tell whether the process was asked to end, so that a transition waits for no file."""
+        """Return whether the process was asked to end, which aborts waits for files."""
         ending = getattr(self._node, 'ending', None)
         return ending is not None and ending.is_set()
 
-    def look(self, name: str) -> PolicyFile:
+    def read_policy(self, name: str) -> PolicyFile:
         """
-        Read a policy file, hash it, and see what it says of itself.
+        Read a policy file, its hash and its specification.
 
         :param name: Its path, or the bare name of one that comes with the package.
-        :raises PolicyError: Where it cannot be used, or that takes too long.
+        :raises PolicyError: If it cannot be used, or after the timeout.
         """
-        return self._looks.look(name, self._seconds)
+        return self._reader.read_policy(name, self._seconds)
 
-    def look_now(self, name: str, keep_up: Callable[[], None]) -> PolicyFile:
+    def read_policy_while_ticking(self, name: str, keep_up: Callable[[], None]) -> PolicyFile:
         """
-        Look at a policy file from the thread that ticks, which ticks on meanwhile.
+        Read a policy file from the thread of the ticks, which continue meanwhile.
 
-        Nothing else is done meanwhile: messages and calls wait. So it waits for a second at most.
+        Messages and service calls are delayed meanwhile, so the timeout is a second at most.
 
-        :param name: As for :meth:`look`.
-        :param keep_up: Ticks if it is time.
-        :raises PolicyError: As for :meth:`look`.
+        :param name: As for :meth:`read_policy`.
+        :param keep_up: Ticks if a tick is due.
+        :raises PolicyError: As for :meth:`read_policy`.
         """
         future: Future[PolicyFile] = Future()
 
-        def look() -> None:
+        def read() -> None:
             try:
-                future.set_result(self.look(name))
-            except Exception as error:  # it is raised where the answer is waited for
+                future.set_result(self.read_policy(name))
+            except Exception as error:  # raised again in the thread that waits
                 future.set_exception(error)
 
-        threading.Thread(target=look, name='look', daemon=True).start()
+        threading.Thread(target=read, name='read', daemon=True).start()
         seconds = min(self._seconds, _LONGEST_NOW)
         end = time.monotonic() + seconds
         while True:
@@ -125,9 +125,9 @@ class NodeFiles:
 
     def try_out(self, file: PolicyFile, execution: ExecutionSettings, candidates: int) -> None:
         """
-        See whether a policy file can be loaded and answers.
+        Test whether a policy file can be loaded and answers.
 
-        :raises PolicyError: Where it cannot, or that takes too long.
+        :raises PolicyError: If it cannot, or after the timeout.
         """
         self.trials.try_out(file, execution, candidates, self._seconds)
 
@@ -135,29 +135,29 @@ class NodeFiles:
         """
         Read a short file.
 
-        :raises PolicyError: Where it cannot be read, or that takes too long.
+        :raises PolicyError: If it cannot be read, or after the timeout.
         """
-        return self._looks.read(str(path), self._seconds)[1]
+        return self._reader.read(str(path), self._seconds)[1]
 
     def load_robot(self, name: str) -> RobotDescription:
         """
         Load a robot description.
 
         :param name: Its path, or the bare name of one that comes with the package.
-        :raises ValueError: Where it cannot be found or used.
+        :raises ValueError: If it cannot be found or used.
         """
-        path, content = self._looks.read(name, self._seconds, 'config', '.yaml')
+        path, content = self._reader.read(name, self._seconds, 'config', '.yaml')
         return load_robot_description(path, content)
 
     def check(self, changes: Mapping[str, Any]) -> None:
         """
-        Look closely at what new values of parameters name, while nothing ticks.
+        Read and test the files that new values of parameters name, while there are no ticks.
 
         :param changes: New values by name.
-        :raises ValueError: Where something cannot be used.
+        :raises ValueError: If a file cannot be used.
         """
         if changes.get('policy'):
-            file = self.look(changes['policy'])
+            file = self.read_policy(changes['policy'])
             execution = read_execution(self._node, changes)
             require_ending(file, execution)
             self.try_out(file, execution, 0)
@@ -167,15 +167,15 @@ class NodeFiles:
 
     def say_what_changed(self, name: str, file: PolicyFile) -> None:
         """
-        Log where a policy file is another than when it was asked for.
+        Log whether a policy file has changed since the parameter was set.
 
-        :param name: As it was asked for.
-        :param file: What was read now.
+        :param name: Value of the parameter.
+        :param file: The file as read now.
         """
         before = self._known.get(name, file.sha256)
         self._known[name] = file.sha256
         if before != file.sha256:
             self._node.get_logger().warning(
-                f'policy file {printable(file.path, TEXT)} has changed since it was looked at '
+                f'policy file {printable(file.path, TEXT)} has changed since it was read '
                 f'(sha256 {before[:12]} then, {file.sha256[:12]} now); what is there now is '
                 'loaded')

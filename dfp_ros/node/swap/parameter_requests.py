@@ -26,7 +26,7 @@ from dfp_ros.node.ros.background_worker import BackgroundWorker
 from dfp_ros.node.ros.late_answers import answer_later, Later
 
 #: What a look found, or what was wrong.
-Looked = PolicyFile | Exception
+ReadResult = PolicyFile | Exception
 _NAMES = ('policy', 'shadow')
 _SERVICES = ('set_parameters', 'set_parameters_atomically')
 
@@ -38,15 +38,15 @@ class ParameterRequests:
     Requests that name no policy file are served at once; those that do, in their order.
 
     :param node: Has the services.
-    :param look: Looks at a policy file, in any thread.
+    :param read: Looks at a policy file, in any thread.
 
-    :ivar looked: What was found of the files that the request names that is being served.
+    :ivar results: What was found of the files that the request names that is being served.
     """
 
-    def __init__(self, node: Node, look: Callable[[str], PolicyFile]) -> None:
+    def __init__(self, node: Node, read: Callable[[str], PolicyFile]) -> None:
         """Serve requests as before, until there is a worker."""
-        self.looked: Mapping[str, Looked] = {}
-        self._look = look
+        self.results: Mapping[str, ReadResult] = {}
+        self._read = read
         self._worker: BackgroundWorker | None = None
         self._waiting: dict[Later, Callable[[], Any]] = {}
         for service in node.services:
@@ -79,28 +79,28 @@ class ParameterRequests:
                 return serve(request, response)
             later = Later(send)
 
-            def look() -> dict[str, Looked]:
-                return {name: self._try_to_look(name) for name in names}
+            def read_all() -> dict[str, ReadResult]:
+                return {name: self._try_to_read(name) for name in names}
 
-            def done(looked: Mapping[str, Looked]) -> None:
+            def done(results: Mapping[str, ReadResult]) -> None:
                 if self._waiting.pop(later, None) is None:
                     return
-                self.looked = looked
+                self.results = results
                 try:
                     later.answer(serve(request, response))
                 finally:
-                    self.looked = {}
+                    self.results = {}
 
             self._waiting[later] = lambda: _refusal(request, response)
             self._worker.submit(
-                look, done, lambda error: done(dict.fromkeys(names, error)))
+                read_all, done, lambda error: done(dict.fromkeys(names, error)))
             return later
         return begin
 
-    def _try_to_look(self, name: str) -> Looked:
+    def _try_to_read(self, name: str) -> ReadResult:
         """Look at a file; what is wrong is for whoever sets the parameter."""
         try:
-            return self._look(name)
+            return self._read(name)
         except Exception as error:
             return error
 

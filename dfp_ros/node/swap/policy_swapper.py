@@ -92,7 +92,7 @@ class PolicySwapper:
 
         :param changes: New values by name.
         :param find: Gives what was read of the policy file of a name.
-        :raises ValueError: Where they are refused.
+        :raises ValueError: If they are refused.
         """
         if self.is_restoring:
             return
@@ -196,7 +196,7 @@ class PolicySwapper:
                 f'{policy.sha256[:12]} then, {found.sha256[:12]} now)'))
 
         self._worker.submit(
-            functools.partial(self._files.look, str(policy.path)), compare,
+            functools.partial(self._files.read_policy, str(policy.path)), compare,
             lambda error: note(
                 f'policy file {policy.path} cannot be read any more: {explain(error)}'))
 
@@ -230,7 +230,7 @@ class PolicySwapper:
         Go back to the previous policy, which is still loaded.
 
         :return: What was done, for people.
-        :raises ValueError: Where there is none, or it does not fit the parameters of now.
+        :raises ValueError: If there is none, or it does not fit the parameters of now.
         """
         if self._previous is None:
             raise SwapError('there is no previous policy: none was swapped since the node was '
@@ -242,7 +242,7 @@ class PolicySwapper:
         Make the shadow the policy.
 
         :return: What was done, for people.
-        :raises ValueError: Where there is none, or it does not fit the parameters of now.
+        :raises ValueError: If there is none, or it does not fit the parameters of now.
         """
         if self._shadow.loop is None:
             raise SwapError('there is no shadow, or it is not loaded yet; set the parameter '

@@ -58,7 +58,7 @@ def test_the_content_is_read_unchanged(loader: Loader, tmp_path: Path) -> None:
     """Content, hash and specification are of one moment; later changes are not seen."""
     path = write_policy(tmp_path / 'a.onnx', cube_spec(name='a'))
     wanted = read_policy_file(path)
-    found = loader.look(str(path), LONG)
+    found = loader.read_policy(str(path), LONG)
     assert found == wanted
     assert 0 < loader.try_out(found, ExecutionSettings(), 0, LONG) < 1
     loader.try_out(found, ExecutionSettings(), 3, LONG)
@@ -76,11 +76,11 @@ def test_refusals_are_as_they_are_without_it(loader: Loader, tmp_path: Path) -> 
         with pytest.raises(PolicyError) as here:
             read_policy_file(path)
         with pytest.raises(PolicyError) as there:
-            loader.look(str(path), LONG)
+            loader.read_policy(str(path), LONG)
         assert str(there.value) == str(here.value)
     with pytest.raises(PolicyError, match='too long for the path of a file'):
-        loader.look('x' * 100_000, LONG)
-    assert loader.look(str(write_policy(tmp_path / 'a.onnx')), LONG).spec.name == 'test'
+        loader.read_policy('x' * 100_000, LONG)
+    assert loader.read_policy(str(write_policy(tmp_path / 'a.onnx')), LONG).spec.name == 'test'
 
 
 def test_a_graph_that_never_ends(loader: Loader, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_graph_that_never_ends(loader: Loader, tmp_path: Path) -> None:
         loader.try_out(endless, ExecutionSettings(), 0, LONG)
     loader.try_out(good, ALLOWED, 0, LONG)
     begin = time.monotonic()
-    with pytest.raises(PolicyError, match='did not come to an end within 1 s, and was killed'):
+    with pytest.raises(PolicyError, match='did not end within 1 s, and was killed'):
         loader.try_out(endless, ALLOWED, 0, 1.0)
     assert time.monotonic() - begin < 10
     loader.try_out(good, ALLOWED, 0, LONG)
@@ -142,16 +142,16 @@ def test_operators_without_end_are_found_anywhere(where: str, tmp_path: Path) ->
 def test_a_process_that_hangs_or_dies(loader: Loader, tmp_path: Path) -> None:
     """As on a file system that hangs: there is an answer, and another process afterwards."""
     path = str(write_policy(tmp_path / 'a.onnx'))
-    loader.look(path, LONG)
+    loader.read_policy(path, LONG)
     process_of(loader).send_signal(signal.SIGSTOP)
-    with pytest.raises(PolicyError, match='did not come to an end within 0.5 s'):
-        loader.look(path, 0.5)
-    loader.look(path, LONG)
+    with pytest.raises(PolicyError, match='did not end within 0.5 s'):
+        loader.read_policy(path, 0.5)
+    loader.read_policy(path, LONG)
     process_of(loader).send_signal(signal.SIGSTOP)
     threading.Timer(0.3, process_of(loader).kill).start()
     with pytest.raises(PolicyError, match='ended with status -9 in the middle of it'):
-        loader.look(path, LONG)
-    assert loader.look(path, LONG).spec.name == 'test'
+        loader.read_policy(path, LONG)
+    assert loader.read_policy(path, LONG).spec.name == 'test'
 
 
 def test_it_keeps_out_of_the_way_and_ends_with_its_owner(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_how_long_loading_keeps_the_interpreter(loader: Loader, tmp_path: Path) 
         model.graph.node.append(helper.make_node(
             'Tanh', [f'link_{i}'], [f'link_{i + 1}'] if i < 5999 else ['spread']))
     onnx.save(model, tmp_path / 'many.onnx')
-    small = loader.look(str(write_policy(tmp_path / 'small.onnx')), LONG)
-    many = loader.look(str(tmp_path / 'many.onnx'), LONG)
+    small = loader.read_policy(str(write_policy(tmp_path / 'small.onnx')), LONG)
+    many = loader.read_policy(str(tmp_path / 'many.onnx'), LONG)
     assert loader.try_out(many, ExecutionSettings(), 0, LONG) > 3 * loader.try_out(
         small, ExecutionSettings(), 0, LONG)

@@ -34,9 +34,9 @@ def test_files_are_looked_at_after_a_cleanup_too(node: Any, tmp_path: Path) -> N
     files = NodeFiles(node)
     try:
         files.start()
-        first = files.look(str(policy)).sha256
+        first = files.read_policy(str(policy)).sha256
         files.close()
-        assert files.look(str(policy)).sha256 == first
+        assert files.read_policy(str(policy)).sha256 == first
         files.close()
         assert files.read(policy) == policy.read_bytes()
         files.close()

@@ -182,7 +182,7 @@ def test_files_that_keep_their_reader(files: dict[str, Path], tmp_path: Path) ->
         cell.peer.wait_for(request.done)
         result = request.result().results[0]
         assert not result.successful
-        assert 'did not come to an end within 4 s' in result.reason
+        assert 'did not end within 4 s' in result.reason
         assert cell.get('policy').string_value == str(files['first'])
         for reader in readers(cell):
             os.kill(reader, signal.SIGCONT)
