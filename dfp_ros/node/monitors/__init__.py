@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Monitors of the ROS graph: other nodes, other publishers, slow clocks.
+Monitors of the ROS graph: other policy nodes, other publishers, slow simulated clocks.
 
 Imports :mod:`dfp_ros.node.loop` and what is below it.
 """

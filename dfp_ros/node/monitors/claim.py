@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which of several policy nodes commands a robot: the one that was activated first."""
+"""Claims of policy nodes to a robot: the node that was activated first commands it."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ import uuid
 
 from dfp_ros.core.text.printable import printable
 
-#: Seconds between two messages that say that a node commands.
+#: Period of the claim messages in s.
 BEAT = 0.2
-#: Seconds after which a node that was not heard commands no more.
+#: Timeout in s after which the claim of a silent node expires.
 TIMEOUT = 1.0
-# Characters of a message that are looked at, and nodes that are remembered.
+# Longest message that is parsed, and largest number of nodes that are stored.
 _LONGEST, _MOST = 4096, 100
 
 
 @dataclass(frozen=True, order=True)
 class Claim:
     """
-    That a node commands a robot. Of two claims, the smaller one holds.
+    Claim of a node to a robot. Of two claims, the smaller one takes precedence.
 
-    Every node that sees both finds the same one smaller, whenever it hears of them and whatever
-    its clock says, so that two that begin at the same time neither both go on nor both stop.
+    The order does not depend on the observer, its clock, or the time of arrival, so that of two
+    nodes that start at the same time exactly one continues.
 
     :param since: When the node was activated, in ns since 1970 by its own clock.
-    :param id: Tells the claim from all others.
+    :param id: Unique identifier of the claim.
     :param node: The node's full name.
-    :param host: The machine that it runs on.
+    :param host: Name of its machine.
     """
 
     since: int
@@ -50,7 +50,7 @@ class Claim:
     host: str
 
     def to_json(self) -> str:
-        """Write a message that says so."""
+        """Format the claim message."""
         return json.dumps(vars(self))
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Claim:
 
 
 def read_claim(text: str) -> Claim | None:
-    """Read what :meth:`Claim.to_json` wrote; None for anything else."""
+    """Parse a claim message; None if it is not one."""
     try:
         found = json.loads(text) if len(text) <= _LONGEST else None
         if not isinstance(found, dict):
@@ -73,10 +73,10 @@ def read_claim(text: str) -> Claim | None:
 
 class Claims:
     """
-    The claim of a node, and those that it hears of.
+    A node's own claim, and those of other nodes.
 
     :param node: The node's full name.
-    :param host: The machine that it runs on.
+    :param host: Name of its machine.
 
     :ivar own: The node's own claim; None while it does not command.
     """
@@ -86,7 +86,7 @@ class Claims:
         self._node, self._host = node, host
         self.own: Claim | None = None
         self._heard: dict[str, tuple[Claim, float]] = {}
-        # Ids of the last claims that were this node's own: its last messages may come late.
+        # Ids of this node's last claims: its own messages may arrive late.
         self._mine: deque[str] = deque(maxlen=_MOST)
 
     def make(self, since: int) -> Claim:
@@ -100,15 +100,15 @@ class Claims:
         return self.own
 
     def drop(self) -> None:
-        """Command no more."""
+        """Release the claim."""
         self.own = None
 
     def hear(self, text: str, now: float) -> None:
         """
-        Hear that a node commands, this one or another.
+        Receive the claim of a node, this one or another.
 
         :param text: The message.
-        :param now: The time in s, on any clock that goes on.
+        :param now: The time in s, on any monotonic clock.
         """
         claim = read_claim(text)
         if claim is not None and claim.id not in self._mine and (
@@ -116,13 +116,13 @@ class Claims:
             self._heard[claim.id] = claim, now
 
     def rivals(self, now: float) -> list[Claim]:
-        """List the other nodes that command, the one first that was activated first."""
+        """List the claims of other nodes, in the order of activation."""
         self._heard = {
             name: (claim, heard) for name, (claim, heard) in self._heard.items()
             if now - heard < TIMEOUT}
         return sorted(claim for claim, _ in self._heard.values())
 
     def stronger(self, now: float) -> Claim | None:
-        """Find another node that commands and was activated before this one, or None."""
+        """Return a claim that takes precedence over this node's, or None."""
         rivals = self.rivals(now)
         return rivals[0] if rivals and (self.own is None or rivals[0] < self.own) else None

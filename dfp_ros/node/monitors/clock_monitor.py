@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Says when simulated time is too slow for the ticks: in the log, and in diagnostics."""
+"""Clock monitor: reports steps of simulated time that are too long for the control period."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from dfp_ros.core.safety.clock_steps import ClockSteps, describe_slow_clock
 
 class ClockMonitor:
     """
-    Watches ``/clock``, where a node's time is simulated.
+    Monitors ``/clock``, if the node's time is simulated.
 
-    :param node: Has the clock, and logs.
+    :param node: The node, for its clock and its log.
     :param tick: Returns the time between two ticks in s.
     """
 
@@ -48,16 +48,16 @@ class ClockMonitor:
 
     @property
     def step(self) -> float | None:
-        """Return by how much simulated time goes on at once, in s; None while that is unknown."""
+        """Step of simulated time in s; None while unknown."""
         return self._steps.step
 
     def say_again(self) -> None:
-        """Say what is the matter once more, now if it is known, else when it is."""
+        """Log the fault again, now if it is known, else once it is."""
         self._said = ''
         self.facts()
 
     def facts(self) -> dict[str, str]:
-        """List what is worth a line in diagnostics; say in the log what was not said yet."""
+        """Facts for diagnostics; a new fault is logged, too."""
         if not self._node.get_parameter('use_sim_time').value:
             return {}
         step, tick = self.step, self._tick()
@@ -70,9 +70,9 @@ class ClockMonitor:
         return {'clock_step_ms': f'{step * 1e3:.4g}', 'clock_problem': problem}
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop monitoring."""
         self._handle.unregister()
 
     def _jumped(self, jump: Any) -> None:
-        """Note a step of the clock."""
+        """Add a step of the clock."""
         self._steps.add(jump.delta.nanoseconds)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Who else commands the robot: other policy nodes, and whoever publishes on a command topic."""
+"""Commander monitor: other policy nodes, and other publishers, that command the same robot."""
 
 from __future__ import annotations
 
@@ -30,40 +30,40 @@ from dfp_ros.core.text.printable import listed
 from dfp_ros.node.monitors.claim import BEAT, Claim, Claims
 from dfp_ros.node.ros.endpoints import own_name, publisher_names
 
-# Under each command topic; hidden, as its last part begins with an underscore.
+# Topic below each command topic; hidden, as its last part begins with an underscore.
 _MARK = '_commander'
-# Seconds to wait for a node that is known to be there, but was not heard yet.
+# Wait for the claim of a node that was discovered, in s.
 _PATIENCE = 2 * BEAT
-# Seconds that DDS takes to find the other participants and their topics, on a busy machine too.
-# A node that is activated earlier would command beside another that it has not found yet.
+# Time that DDS needs for the discovery of participants and topics, on a busy machine too, in s.
+# A node that is activated earlier could command beside another that it has not discovered yet.
 _DISCOVERY = 1.5
-# What was killed stays known for 20 s; an end of a node of this node's own name may be its ghost.
+# A killed participant stays known for 20 s; an endpoint with this node's name may be left from it.
 _GHOST = 25.0
-# Beats between two looks at who else publishes.
-_LOOK = 5
-# Lines of the log that one activation is worth; each other node may have a name of its own.
-_MOST_SAID = 100
+# Beats between two checks for other publishers.
+_POLL_BEATS = 5
+# Largest number of log lines in an activation, as each other node may have a different name.
+_MOST_LINES = 100
 
 
 class CommanderMonitor:
     """
-    Sees to it that one policy node at a time commands a robot, and looks for others who do.
+    Ensures that one policy node at a time commands a robot, and detects other publishers.
 
-    While a node is active it says so, on a topic beside each command topic; a node that hears
-    another is not activated, and of two that have been, the later one deactivates itself. A node
-    that was killed is not heard, so one that is started in its place need not wait.
+    An active node publishes its claim on a topic beside each command topic; a node that receives
+    another's claim is not activated, and of two active nodes, the later one deactivates itself. A
+    node that was killed sends no claims, so that its replacement need not wait.
 
-    :param node: Publishes on the topics, and logs.
-    :param topics: The command topics, as they are published on.
-    :param settings: Returns what is done about others.
+    :param node: The node.
+    :param topics: Its command topics, as given to the publishers.
+    :param settings: Returns the responses to other nodes.
     :param deactivate: Deactivates the node.
-    :param note: Gets what is to be told of others that publish, empty for nothing.
+    :param note: Receives the description of other publishers, empty for none.
     """
 
     def __init__(
             self, node: Node, topics: Iterable[str], settings: Callable[[], SafetySettings],
             deactivate: Callable[[], object], note: Callable[[str], None]) -> None:
-        """Listen, and say nothing yet."""
+        """Subscribe to claims, without a claim of its own."""
         self._node = node
         self._topics = [node.resolve_topic_name(topic) for topic in topics]
         self._settings = settings
@@ -87,10 +87,10 @@ class CommanderMonitor:
 
     def find_stronger(self) -> Claim | None:
         """
-        Find another node that commands, before this one is to.
+        Find another active node, before this one is activated.
 
-        Right after the start, DDS is given time to find it. One that is known to be there is
-        waited for, for a moment: what it says may be on its way.
+        Right after the start, DDS needs time for discovery. A node that was discovered is waited
+        for a moment: its claim may be on its way.
         """
         give_up = time.monotonic() + _PATIENCE
         while True:
@@ -107,7 +107,7 @@ class CommanderMonitor:
             time.sleep(0.01)
 
     def start(self) -> None:
-        """Say that this node commands, from now on."""
+        """Start publishing the claim of this node."""
         self._message = String(data=self._claims.make(time.time_ns()).to_json())
         self._beats = 0
         self._said.clear()
@@ -115,15 +115,15 @@ class CommanderMonitor:
         self._advance()
 
     def stop(self) -> None:
-        """Say no more that this node commands."""
+        """Stop publishing the claim of this node."""
         self._claims.drop()
 
     def facts(self) -> dict[str, str]:
-        """List what is worth a line in diagnostics."""
+        """Facts for diagnostics."""
         return {'other_nodes': self._rivals, 'other_publishers': self._others}
 
     def close(self) -> None:
-        """Destroy everything."""
+        """Destroy publishers, subscriptions and timer."""
         self._node.destroy_timer(self._timer)
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
@@ -131,17 +131,17 @@ class CommanderMonitor:
             self._node.destroy_publisher(publisher)
 
     def _hear(self, message: String) -> None:
-        """Hear that a node commands."""
+        """Receive a claim."""
         self._claims.hear(message.data, time.monotonic())
 
     def _take(self, subscription: Any) -> None:
-        """Hear what has come, where nobody spins the node."""
+        """Receive waiting claims, while the node is not spinning."""
         with subscription.handle:
             while (taken := subscription.handle.take_message(String, False)) is not None:
                 self._hear(taken[0])
 
     def _advance(self) -> None:
-        """Say that this node commands, where it does; see who else does."""
+        """Publish the claim, if there is one; check for other nodes and publishers."""
         own, settings = self._claims.own, self._settings()
         now = time.monotonic()
         if own is None:
@@ -161,14 +161,14 @@ class CommanderMonitor:
             return
         self._say(self._rivals)
         if rivals or settings.other_publisher == 'ignore':
-            # Other nodes that command are no others that merely publish.
+            # Other policy nodes are not reported again as publishers.
             self._others = ''
-        elif self._beats % _LOOK == 1:
+        elif self._beats % _POLL_BEATS == 1:
             self._others = self._find_others(now)
         self._note(self._others)
 
     def _find_others(self, now: float) -> str:
-        """List who else publishes on a command topic."""
+        """List the other publishers of command topics."""
         found = []
         for topic in self._topics:
             if self._node.count_publishers(topic) <= 1:
@@ -186,7 +186,7 @@ class CommanderMonitor:
         return '; '.join(found)
 
     def _say(self, text: str) -> None:
-        """Say something in the log that was not said since the activation."""
-        if text and text not in self._said and len(self._said) < _MOST_SAID:
+        """Log a line once in each activation."""
+        if text and text not in self._said and len(self._said) < _MOST_LINES:
             self._said.add(text)
             self._node.get_logger().warning(text)

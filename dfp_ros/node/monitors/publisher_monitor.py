@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Tells of sources that several publishers send in turn."""
+"""Publisher monitor: sources with several publishers that send the same values in turn."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _PERIOD = 0.2  # s
 
 class PublisherMonitor:
     """
-    Looks several times a second.
+    Polls the sources several times a second.
 
-    :param node: Has the timer, and looks around.
+    :param node: The node.
     :param sources: The subscriptions.
-    :param note: Gets what is to be told, empty for nothing.
+    :param note: Receives the description of the finding, empty for none.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class PublisherMonitor:
         self._node.destroy_timer(self._timer)
 
     def _advance(self) -> None:
-        """See which sources come from several publishers in turn."""
+        """Check which sources come from several publishers in turn."""
         found = []
         for source, interleaving in self._sources.interleavings:
             if not interleaving.poll():
