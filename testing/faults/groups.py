@@ -320,7 +320,7 @@ def report_on(cell: FaultCell, topic: str) -> str:
         report for report in cell.reports if report.arrived > begun
         and f'nobody listens to /{topic}' in report.message), None), f'diagnostics about {topic}')
     message = str(report.message)
-    return message[message.index('nobody listens'):]
+    return message[message.index('no subscriber'):]
 
 
 def _policy_node_killed(cell: FaultCell) -> Outcome:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Topics that report: decisions, diagnostics, statistics, the policy in use.
+Reporting topics: decisions, diagnostics, statistics, the policy in use.
 
 Imports :mod:`dfp_ros.node.monitors` and what is below it.
 """

@@ -28,14 +28,14 @@ from dfp_ros.node.ros.qos import DECISION_QOS
 
 class DecisionPublisher(Listener):
     """
-    Publishes decisions as rows of numbers.
+    Publishes decisions as labelled rows of numbers.
 
-    :param node: Where the publisher is created.
-    :param loop: A policy that takes over from its policy has the same sizes.
+    :param node: The node.
+    :param loop: The control loop; policies that follow it have the same sizes.
     """
 
     def __init__(self, node: Node, loop: ControlLoop) -> None:
-        """Create the publisher, and lay out its message."""
+        """Create the publisher and the layout of its message."""
         spec = loop.policy.spec
         self._node = node
         self._is_lockstep = loop.is_lockstep

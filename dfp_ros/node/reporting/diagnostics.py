@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What the node says of itself once a second on ``/diagnostics`` (REP-107), a status a concern.
+Diagnostics of the node, once a second on ``/diagnostics`` (REP-107), with a status for each part.
 
-Not with diagnostic_updater: it declares its parameter each time it is made, which fails in a node
-that is configured twice, and its frequency task counts ticks instead of missed deadlines.
+It does not use diagnostic_updater, which declares its parameter at each construction, so that a
+second configuration fails, and whose frequency task counts ticks instead of missed deadlines.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from dfp_ros.core.text.printable import listed, printable, TEXT
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.reporting.severity import Level, StatusBuilder
 
-# The figures that belong to a status, by what their names contain.
+# Part of the names of the statistics of inference, which are in the status of the policy.
 _INFERENCE = 'inference'
-# Facts of the control loop; the others are the policy's.
+# Prefixes of the facts in the status of the control loop; the others are the policy's.
 _OF_LOOP = ('realtime_', 'clock_', 'other_')
 _STATES = {State.HOLD: Level.ERROR, State.STOPPED: Level.WARN, State.WAITING: Level.WARN}
 
@@ -46,31 +46,31 @@ _STATES = {State.HOLD: Level.ERROR, State.STOPPED: Level.WARN, State.WAITING: Le
 @dataclass(frozen=True)
 class Situation:
     """
-    What is reported on.
+    Input of a diagnostics report.
 
     :param loop: The control loop.
     :param samples: Newest samples by source.
     :param decision: The last decision, None while the node is not active.
-    :param figures: The loop's statistics since the last report and since the beginning.
-    :param facts: More to say, by name; ``unheard``, ``realtime_refused``, ``clock_problem`` and
-        ``other_nodes`` are worth a warning.
+    :param statistics: The loop's statistics since the last report and since the beginning.
+    :param facts: Further values by name; ``unheard``, ``realtime_refused``, ``clock_problem`` and
+        ``other_nodes`` cause warnings.
     :param now: The time in ns.
     """
 
     loop: ControlLoop
     samples: Mapping[str, Sample]
     decision: Decision | None
-    figures: Mapping[str, float]
+    statistics: Mapping[str, float]
     facts: Mapping[str, str]
     now: int
 
 
 def diagnose(name: str, situation: Situation) -> DiagnosticArray:
     """
-    Write the diagnostics message.
+    Make the diagnostics message.
 
     :param name: The node's name.
-    :param situation: What is reported on.
+    :param situation: Input of the report.
     """
     statuses = {
         'control loop': _control_loop(situation), 'policy': _policy(situation),
@@ -91,8 +91,8 @@ def diagnose(name: str, situation: Situation) -> DiagnosticArray:
 
 
 def _control_loop(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
-    """Say what the controller does, and whether it does it in time."""
-    loop, decision, figures = situation.loop, situation.decision, situation.figures
+    """Report the state of the controller, and its timing."""
+    loop, decision, statistics = situation.loop, situation.decision, situation.statistics
     limits, tick = loop.settings.diagnostics, loop.tick * 1e-6
     state = 'not active' if decision is None else decision.state.value
     status = StatusBuilder(state)
@@ -104,12 +104,12 @@ def _control_loop(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
             status.compare(
                 error / tick, limits.period_warn, limits.period_error,
                 f'periods are off by up to {error:.1f} ms (p99) of {tick:g} ms')
-        missed = figures['missed_ticks']
+        missed = statistics['missed_ticks']
         status.compare(
-            missed / max(1, missed + figures['ticks']), limits.missed_warn, limits.missed_error,
+            missed / max(1, missed + statistics['ticks']), limits.missed_warn, limits.missed_error,
             f'{state}, {missed:.0f} ticks missed since the last report')
         if situation.facts.get('unheard'):
-            status.add(Level.WARN, f'nobody listens to {situation.facts["unheard"]}')
+            status.add(Level.WARN, f'no subscriber on {situation.facts["unheard"]}')
         for problem in ('realtime_refused', 'clock_problem', 'other_nodes'):
             if situation.facts.get(problem):
                 status.add(Level.WARN, situation.facts[problem])
@@ -118,15 +118,15 @@ def _control_loop(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
         'reason': 'none' if decision is None else decision.reason.words,
         'rate_hz': f'{1e9 / loop.tick:g}',
         **{key: text for key, text in situation.facts.items() if key.startswith(_OF_LOOP)},
-        **_format({key: value for key, value in figures.items() if _INFERENCE not in key})}
+        **_format({key: value for key, value in statistics.items() if _INFERENCE not in key})}
 
 
 def _policy(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
-    """Say what runs, and whether it answers in time."""
-    loop, figures = situation.loop, situation.figures
+    """Report the policy, and its inference time."""
+    loop, statistics = situation.loop, situation.statistics
     limits, tick = loop.settings.diagnostics, loop.tick * 1e-6
     status = StatusBuilder(loop.policy.spec.name)
-    took = figures['inference_p99_ms']
+    took = statistics['inference_p99_ms']
     status.compare(
         took / tick, limits.inference_warn, limits.inference_error,
         f'inference takes {took:.1f} ms (p99), the ticks are {tick:g} ms apart')
@@ -134,11 +134,11 @@ def _policy(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
         'policy': loop.policy.spec.name, 'policy_file': loop.policy.path,
         'policy_sha256': loop.policy.sha256,
         **{key: text for key, text in situation.facts.items() if not key.startswith(_OF_LOOP)},
-        **_format({key: value for key, value in figures.items() if _INFERENCE in key})}
+        **_format({key: value for key, value in statistics.items() if _INFERENCE in key})}
 
 
 def _safety(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
-    """Say what is done for safety's sake, and how often each reason applied."""
+    """Report the response to faults, and the count of each reason."""
     controller, decision = situation.loop.controller, situation.decision
     response = Response.PASS if decision is None else decision.response
     status = StatusBuilder('commands are sent as they are')
@@ -156,7 +156,7 @@ def _safety(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
 
 
 def _source(situation: Situation, source: Source) -> tuple[StatusBuilder, dict[str, Any]]:
-    """Say how fresh a source is."""
+    """Report the freshness of a source."""
     sample, limits = situation.samples.get(source.name), situation.loop.settings.diagnostics
     is_active = situation.decision is not None
     age = math.nan if sample is None else (situation.now - sample.time) * 1e-9
@@ -164,7 +164,7 @@ def _source(situation: Situation, source: Source) -> tuple[StatusBuilder, dict[s
     if is_active and sample is None:
         status.add(Level.WARN, f'no message on {source.topic} yet')
     elif is_active and sample is not None and sample.missing:
-        status.add(Level.WARN, f'{listed(sample.missing)} never came on {source.topic}')
+        status.add(Level.WARN, f'{listed(sample.missing)} was never received on {source.topic}')
     elif sample is not None and sample.lasts and source.max_age == math.inf:
         status = StatusBuilder(
             'latched, valid until it is replaced' if is_active else 'not active')
@@ -180,7 +180,7 @@ def _source(situation: Situation, source: Source) -> tuple[StatusBuilder, dict[s
 
 
 def _joints(source: Source, sample: Sample | None) -> dict[str, str]:
-    """Say which joints are the oldest, where they come in several messages, and from whom."""
+    """Report the oldest joints and the publishers, if joints come in several messages."""
     if sample is None or sample.joints is None or not sample.joints.parts:
         return {}
     oldest = min(sample.joints.parts, key=lambda part: part.time)
@@ -189,8 +189,8 @@ def _joints(source: Source, sample: Sample | None) -> dict[str, str]:
         f'source_{source.name}_publishers': listed(sample.joints.publishers)}
 
 
-def _format(figures: Mapping[str, float]) -> dict[str, str]:
-    """Write figures: counts as they are, others to four digits after the point."""
+def _format(statistics: Mapping[str, float]) -> dict[str, str]:
+    """Format statistics: counts in full, others with four decimals."""
     return {
         key: str(value) if isinstance(value, int) else f'{value:.4f}'
-        for key, value in figures.items()}
+        for key, value in statistics.items()}

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Topic ``/diagnostics``: how the control loop does, once a second."""
+"""Topic ``/diagnostics``: state and timing of the control loop, once a second."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.reporting.diagnostics import diagnose, Situation
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 
-# Figures first, the message half a period later: a tick that comes due waits for one of them.
+# Statistics first, the message half a period later: a tick that becomes due waits for one of them.
 _HALF_PERIOD = 0.5  # s
 
 
@@ -33,10 +33,10 @@ class DiagnosticsPublisher:
     """
     Publishes diagnostics while a node is configured.
 
-    :param node: Where publisher and timer are created.
-    :param ticker: Is reported on.
-    :param facts: Lists more to report.
-    :param watch: Knows which topics do not match.
+    :param node: The node.
+    :param ticker: Its ticker.
+    :param facts: Returns further values.
+    :param watch: Monitor of incompatible endpoints.
     """
 
     def __init__(
@@ -48,21 +48,21 @@ class DiagnosticsPublisher:
         self._facts = facts
         self._watch = watch
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # Simulated time may stand still, which is worth reporting.
+        # Wall time, as simulated time may stand still, which has to be reported.
         self._timer = node.create_timer(
             _HALF_PERIOD, self.advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._figures: Mapping[str, float] | None = None
+        self._statistics: Mapping[str, float] | None = None
 
     def advance(self) -> None:
-        """Take figures, or publish a report with those that were taken."""
-        if self._figures is None:
-            self._figures = self._ticker.statistics.report()
+        """Collect statistics, or publish a report with those collected before."""
+        if self._statistics is None:
+            self._statistics = self._ticker.statistics.report()
             return
-        figures, self._figures = self._figures, None
+        statistics, self._statistics = self._statistics, None
         ticker, name = self._ticker, self._node.get_fully_qualified_name()
         facts = self._facts()
         report = diagnose(name, Situation(
-            ticker.loop, ticker.store.samples, ticker.log.last, figures,
+            ticker.loop, ticker.store.samples, ticker.log.last, statistics,
             facts, self._node.get_clock().now().nanoseconds))
         sources = ticker.loop.robot.sources
         missing = [sources[each].topic for each in ticker.store.missing if ticker.is_active]

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Topic ``~/policy``: which policy runs, and what became of the last one that was to."""
+"""Topic ``~/policy``: the running policy, the one being loaded, and the last refusal."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from dfp_ros.node.ros.qos import STATUS_QOS
 @dataclass(frozen=True)
 class Refusal:
     """
-    A policy that was not taken.
+    Refusal of a policy.
 
-    :param policy: As it was asked for.
-    :param reason: Why.
-    :param time: When, in UTC.
+    :param policy: Value of the parameter.
+    :param reason: Reason of the refusal.
+    :param time: Its time in UTC.
     """
 
     policy: str
@@ -47,12 +47,12 @@ class Refusal:
 
 
 def time_now() -> str:
-    """Return the time in UTC as ISO 8601 has it, whatever clock the node goes by."""
+    """Return the wall time in UTC in ISO 8601, for any clock of the node."""
     return datetime.now(timezone.utc).isoformat(timespec='milliseconds')
 
 
 def describe_policy(loop: ControlLoop) -> dict[str, Any]:
-    """Say which policy a control loop has, as JSON can."""
+    """Describe the policy of a control loop, for JSON."""
     policy = loop.policy
     return {
         'name': policy.spec.name, 'parameter': loop.settings.policy, 'path': str(policy.path),
@@ -64,15 +64,15 @@ def describe_policy(loop: ControlLoop) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Standing:
     """
-    Which policies there are, and what became of the last one that was to run.
+    Status of the policies of a node.
 
-    :param loop: What runs.
-    :param number: Which loop that is, in the rows of ~/decision.
-    :param since: When its policy took over.
-    :param loading: What is being loaded, as it was asked for.
-    :param previous: What ~/rollback would go back to, or None.
-    :param shadow: The shadow, or None.
-    :param refusal: The last policy that was not taken, or None.
+    :param loop: The running control loop.
+    :param number: Its identifier in the rows of ~/decision.
+    :param since: Time at which its policy took over.
+    :param loading: Parameter values of the policies being loaded.
+    :param previous: The policy that ~/rollback would return to, or None.
+    :param shadow: The shadow policy, or None.
+    :param refusal: The last refusal, or None.
     """
 
     loop: ControlLoop
@@ -84,7 +84,7 @@ class Standing:
     refusal: Refusal | None
 
     def to_json(self, robot_sha256: str) -> str:
-        """Write all of it, with the specification and the settings."""
+        """Format the status as JSON, with the specification and the settings."""
         loop = self.loop
         return json.dumps({
             **describe_policy(loop), 'loop': self.number, 'since': self.since,
@@ -98,7 +98,7 @@ class Standing:
             'last_refusal': self.refusal and asdict(self.refusal)})
 
     def facts(self) -> dict[str, str]:
-        """List what is worth a line in diagnostics."""
+        """Facts for diagnostics."""
         policy = self.loop.policy
         return {
             'providers': ' '.join(policy.providers),
@@ -110,11 +110,11 @@ class Standing:
 
 class PolicyStatus:
     """
-    Publishes which policy runs, for whoever asks, whenever.
+    Publishes the status of the policies, latched for late subscribers.
 
-    :param node: Creates the publisher.
+    :param node: The node.
     :param robot_sha256: Hash of the robot description's file.
-    :param wait: Returns when there is most time until a tick; called in another thread.
+    :param wait: Returns right after a tick; called in another thread.
     """
 
     def __init__(self, node: Node, robot_sha256: str, wait: Callable[[], None]) -> None:
@@ -124,22 +124,22 @@ class PolicyStatus:
         self._robot_sha256 = robot_sha256
         self._publisher = node.create_publisher(String, '~/policy', STATUS_QOS)
         self._newest: deque[Standing] = deque(maxlen=1)
-        # Writing all that down takes as long as a tick.
+        # The serialisation takes as long as a tick.
         self._thread = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix='status', initializer=SCHEDULING.step_aside)
 
     def publish(self, standing: Standing) -> None:
         """
-        Publish, in a thread of its own.
+        Publish in a separate thread.
 
-        What still waits for a tick is out of date, and left out: hundreds of new parameters would
-        pile up.
+        A status that still waits for a tick is outdated and skipped: otherwise hundreds of
+        parameter changes would accumulate.
         """
         self._newest.append(standing)
         self._thread.submit(self._publish)
 
     def _publish(self) -> None:
-        """Write the newest down and publish it, unless that was done already."""
+        """Serialise and publish the newest status, unless that was done already."""
         if not self._newest:
             return
         self._wait()
@@ -147,6 +147,6 @@ class PolicyStatus:
         self._publisher.publish(String(data=standing.to_json(self._robot_sha256)))
 
     def close(self) -> None:
-        """Publish what there is to publish, and destroy the publisher."""
+        """Publish the pending status, and destroy the publisher."""
         self._thread.shutdown(wait=True)
         self._node.destroy_publisher(self._publisher)

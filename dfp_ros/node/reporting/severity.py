@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Levels of diagnostics, worst first told, without ROS."""
+"""Diagnostic levels, and the worst of several findings; no ROS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import enum
 
 
 class Level(enum.IntEnum):
-    """As in diagnostic_msgs/DiagnosticStatus."""
+    """Levels of diagnostic_msgs/DiagnosticStatus."""
 
     OK = 0
     WARN = 1
@@ -28,32 +28,32 @@ class Level(enum.IntEnum):
 
 class StatusBuilder:
     """
-    The worst of several findings, and what they say.
+    Level and message of a status, from several findings.
 
-    :param message: What to say while all is well.
+    :param message: Message without findings.
 
     :ivar level: The worst level.
     """
 
     def __init__(self, message: str) -> None:
-        """Start with all well."""
+        """Start without findings."""
         self.level = Level.OK
         self._message = message
         self._problems: list[tuple[Level, str]] = []
 
     def add(self, level: Level, message: str) -> None:
-        """Add a finding; one that is well says nothing."""
+        """Add a finding; one of level OK has no message."""
         if level is not Level.OK:
             self.level = max(self.level, level)
             self._problems.append((level, message))
 
-    def compare(self, figure: float, warn: float, error: float, message: str) -> None:
-        """Add a finding where a figure is above a threshold; one that is not a number is not."""
+    def compare(self, value: float, warn: float, error: float, message: str) -> None:
+        """Add a finding if a value is above a threshold; NaN is not."""
         self.add(
-            Level.ERROR if figure > error else Level.WARN if figure > warn else Level.OK, message)
+            Level.ERROR if value > error else Level.WARN if value > warn else Level.OK, message)
 
     @property
     def message(self) -> str:
-        """Say what is the matter, the worst first."""
+        """Messages of the findings, the worst first."""
         found = sorted(self._problems, key=lambda problem: -problem[0])
         return '; '.join(message for _, message in found) or self._message

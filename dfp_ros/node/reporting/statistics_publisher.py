@@ -14,9 +14,9 @@
 """
 Topic ``~/statistics``: ten rows of numbers a second, for plots.
 
-A std_msgs/Float64MultiArray, which every plotting tool takes by index; ``layout.dim`` names the
-parts, and the layouts in config name the curves. Messages that carry their names with them are
-understood by one tool, and not by another.
+It is a std_msgs/Float64MultiArray, which every plotting tool can index; ``layout.dim`` names the
+parts, and the plot layouts in config name the curves. Messages with names of their own are not
+supported by all tools.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class StatisticsPublisher:
     """
     Publishes statistics while a node is configured.
 
-    :param node: Where publisher and timer are created.
-    :param ticker: Is reported on.
+    :param node: The node.
+    :param ticker: Its ticker.
     """
 
     def __init__(self, node: Node, ticker: Ticker) -> None:
-        """Create publisher and timer, and lay out the message."""
+        """Create publisher, timer and the layout of the message."""
         self._node = node
         self._ticker = ticker
         loop = ticker.loop

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What ``~/statistics`` holds: the newest decision and the worst since the last row, for plots."""
+"""Schema of ``~/statistics``: the newest decision and the peaks since the last row, for plots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.observation.sample import Sample
 
 _STATES = tuple(State)
-#: Label and meaning of the parts that every row begins with; each is one number.
+#: Label and meaning of the parts at the start of every row; each is one number.
 HEAD = (
     ('ticks', 'ticks since the timer was started'),
     ('missed_ticks', 'missed ticks since then'),
@@ -37,7 +37,7 @@ HEAD = (
     ('value', "value of the chunk by the policy's critics"),
     ('spread', 'disagreement of the candidates, in action units'),
 )
-#: The parts that follow, which depend on robot and policy.
+#: The parts after these, which depend on robot and policy.
 REST = (
     ('age_ms/SOURCE', 'age of the newest sample'),
     ('command/FIELD', 'requested command in SI units, before any limit'),
@@ -47,7 +47,7 @@ REST = (
 
 class StatisticsRow:
     """
-    Writes rows for one robot and one policy.
+    Writer of the rows of one robot and one policy.
 
     :param sources: Names of the robot's sources.
     :param action: Name and size of each field of the action, in the policy's order.
@@ -56,7 +56,7 @@ class StatisticsRow:
     """
 
     def __init__(self, sources: Iterable[str], action: Sequence[tuple[str, int]]) -> None:
-        """Lay out the row."""
+        """Create the layout of the row."""
         self._sources = tuple(sources)
         self._size = sum(size for _, size in action)
         self.parts: tuple[tuple[str, int], ...] = (
@@ -68,11 +68,11 @@ class StatisticsRow:
             self, ticks: int, missed: int, peaks: Mapping[str, float],
             decision: Decision | None, samples: Mapping[str, Sample], now: int) -> array[float]:
         """
-        Write a row; what there is none of is not a number.
+        Write a row; missing values are NaN.
 
         :param ticks: Ticks so far.
-        :param missed: Of these deadlines, how many passed without a tick.
-        :param peaks: Largest of each kind since the last row, in ms.
+        :param missed: Deadlines so far without a tick.
+        :param peaks: Largest value of each quantity since the last row, in ms.
         :param decision: The newest decision, None while the node is not active.
         :param samples: Newest samples by source.
         :param now: The time in ns.
@@ -95,7 +95,7 @@ class StatisticsRow:
 
 
 def table() -> str:
-    """Write the table of the parts for the documentation."""
+    """Format the table of the parts for the documentation."""
     return '\n'.join([
         '| part | meaning |', '| --- | --- |',
         *(f'| `{label}` | {meaning} |' for label, meaning in (*HEAD, *REST))])

@@ -87,7 +87,7 @@ def test_all_is_well(loop: ControlLoop) -> None:
     assert values(found['control loop'])['state'] == 'running'
     assert values(found['source arm'])['source_arm_age_ms'] == '10.0'
     unheard = statuses(loop, facts={'unheard': '/twist_command'})['control loop']
-    assert (unheard.level, unheard.message) == (WARN, 'nobody listens to /twist_command')
+    assert (unheard.level, unheard.message) == (WARN, 'no subscriber on /twist_command')
     assert {status.level for status in statuses(
         loop, decision=None, samples={}).values()} == {OK}, 'nothing is wrong while inactive'
 
@@ -105,7 +105,7 @@ def test_thresholds(
         loop: ControlLoop, concern: str, changes: dict[str, float], level: bytes, message: str,
         ) -> None:
     """Figures on either side of each, in the status that they concern and in no other."""
-    found = statuses(loop, figures=figures(**changes))
+    found = statuses(loop, statistics=figures(**changes))
     assert found[concern].level == level
     assert message in found[concern].message
     assert all(status.level == OK for name, status in found.items() if name != concern)
@@ -129,7 +129,7 @@ def test_thresholds_are_parameters(loop: ControlLoop) -> None:
     """The same figures, other thresholds."""
     strict = replace(loop, settings=replace(loop.settings, diagnostics=DiagnosticsSettings(
         period_warn=0.01, inference_error=0.01, inference_warn=0.0, age_warn=0.01)))
-    found = statuses(strict, figures=figures(period_error_p99_ms=0.6))
+    found = statuses(strict, statistics=figures(period_error_p99_ms=0.6))
     assert found['control loop'].level == WARN
     assert found['policy'].level == ERROR
     assert found['source arm'].level == WARN
