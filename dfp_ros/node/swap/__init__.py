@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Policies exchanged while the node runs, and the shadow policy.
+Policy swaps while the node runs, and the shadow policy.
 
 Imports :mod:`dfp_ros.node.reporting` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What follows from parameters that are about to change, before any of it is used."""
+"""Change plan: the consequences of a parameter change, computed before it is accepted."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from dfp_ros.spec import require_same_fields
 @dataclass(frozen=True)
 class ChangePlan:
     """
-    What follows from a change.
+    Consequences of a parameter change.
 
-    :param loop: What runs with it at once; None where nothing changes at once.
-    :param policy: What has to be loaded to take over; None for nothing.
-    :param shadow: What has to be loaded as the shadow; None for nothing.
-    :param gives_up: Whether what is being loaded to take over is not wanted any more.
+    :param loop: Control loop that runs with it at once; None if nothing changes at once.
+    :param policy: Policy that has to be loaded to take over; None for none.
+    :param shadow: Policy that has to be loaded as the shadow; None for none.
+    :param gives_up: Whether the policy being loaded has to be dropped.
     """
 
     loop: ControlLoop | None = None
@@ -48,19 +48,19 @@ def plan_change(
         wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
         last: PendingPolicy, files: Mapping[str, PolicyFile]) -> ChangePlan:
     """
-    See what follows from a change, in well under a tick; no file is read.
+    Plan a change, in well under a tick, without reading files.
 
-    :param wanted: All settings with the change in them.
+    :param wanted: All settings, including the change.
     :param changes: New values by parameter.
-    :param loop: What runs.
-    :param last: What was to run last: what runs, or what is being loaded.
-    :param files: What was read of the policy files that the change names, by parameter.
-    :raises ValueError: Where it cannot be.
+    :param loop: The running control loop.
+    :param last: The last requested policy: the running one, or the one being loaded.
+    :param files: Content of the policy files that the change names, by parameter.
+    :raises ValueError: If the change is not possible.
     """
     policy = _find_policy(wanted, changes, loop, last, files)
     gives_up = False
     if policy is not None and _is_same(policy, loop.settings, loop.policy.file):
-        # What is asked for runs already, and would become the one before itself.
+        # The requested policy runs already, and would become its own previous policy.
         loop, policy, gives_up = _renamed(loop, policy), None, True
     changed = _change_at_once(wanted, loop)
     if changed is None and gives_up:
@@ -69,7 +69,7 @@ def plan_change(
 
 
 def _is_same(candidate: PendingPolicy, settings: Settings, file: PolicyFile) -> bool:
-    """Tell whether a candidate is a policy file that runs, or is to run, with some settings."""
+    """Return whether a pending policy is the same policy file with the same settings."""
     content = candidate.content
     return content is not None and content.sha256 == file.sha256 and all(
         getattr(candidate.settings, name) == getattr(settings, name)
@@ -77,7 +77,7 @@ def _is_same(candidate: PendingPolicy, settings: Settings, file: PolicyFile) -> 
 
 
 def _renamed(loop: ControlLoop, candidate: PendingPolicy) -> ControlLoop:
-    """Note where a policy that runs was found this time."""
+    """Update the path of the running policy."""
     policy = copy(loop.policy)
     if candidate.content is not None:
         policy.path = candidate.content.path
@@ -86,7 +86,7 @@ def _renamed(loop: ControlLoop, candidate: PendingPolicy) -> ControlLoop:
 
 
 def _change_at_once(wanted: Settings, loop: ControlLoop) -> ControlLoop | None:
-    """Make the loop that runs until what is wanted is loaded."""
+    """Make the loop that runs until the pending policy is loaded."""
     settings = replace(wanted.with_loaded(loop.settings), shadow=loop.settings.shadow)
     if settings == loop.settings:
         return None
@@ -104,25 +104,25 @@ def _find_policy(
         wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
         last: PendingPolicy, files: Mapping[str, PolicyFile]) -> PendingPolicy | None:
     """
-    Find what has to be loaded to take over, after a look at it.
+    Validate and return the policy that has to be loaded to take over.
 
-    Only a change of the parameter policy leads to another file; for all others what was read when
-    it was asked for is loaded again, whatever the file has become since.
+    Only a change of the parameter policy reads its file again; for all others, the content that
+    was read when the parameter was set is loaded again, even if the file has changed since.
     """
     if 'policy' in changes:
         found = PendingPolicy(wanted, file=files['policy'])
         if last.content is not None and last.settings.policy == wanted.policy and _is_same(
                 found, last.settings, last.content) and last.policy is None:
-            # It is being loaded.
+            # It is being loaded already.
             return None
     elif wanted.execution != last.settings.execution:
         found = PendingPolicy(wanted, file=last.content)
     elif wanted.candidates != last.settings.candidates:
-        # The same policy has to be tried out with them.
+        # The same policy has to be tested with the new settings.
         found = PendingPolicy(wanted, last.policy, last.file)
     else:
         return None
-    assert found.content is not None, 'what runs, or is being loaded, was read'
+    assert found.content is not None, 'a policy that runs or is being loaded has content'
     require_same_fields(validate(wanted, loop.robot, found.content), loop.policy.spec)
     return found
 
@@ -130,7 +130,7 @@ def _find_policy(
 def _find_shadow(
         wanted: Settings, changes: Mapping[str, Any], loop: ControlLoop,
         files: Mapping[str, PolicyFile]) -> PendingPolicy | None:
-    """Find the shadow that has to be loaded, after a look at it."""
+    """Validate and return the shadow that has to be loaded."""
     if not changes.get('shadow'):
         return None
     file = files['shadow']

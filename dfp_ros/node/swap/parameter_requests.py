@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Requests to set parameters that name policy files: the files are looked at beside the loop."""
+"""Requests to set parameters, whose policy files are read in the background first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dfp_ros.core.policy.policy_file import PolicyFile
 from dfp_ros.node.ros.background_worker import BackgroundWorker
 from dfp_ros.node.ros.late_answers import answer_later, Later
 
-#: What a look found, or what was wrong.
+#: The file that was read, or the error.
 ReadResult = PolicyFile | Exception
 _NAMES = ('policy', 'shadow')
 _SERVICES = ('set_parameters', 'set_parameters_atomically')
@@ -33,18 +33,18 @@ _SERVICES = ('set_parameters', 'set_parameters_atomically')
 
 class ParameterRequests:
     """
-    Has policy files looked at beside the loop, and only then their parameters set.
+    Reads policy files in the background before their parameters are set.
 
-    Requests that name no policy file are served at once; those that do, in their order.
+    Requests without a policy file are served at once; the others in their order.
 
-    :param node: Has the services.
-    :param read: Looks at a policy file, in any thread.
+    :param node: The node with the services.
+    :param read: Reads a policy file, in any thread.
 
-    :ivar results: What was found of the files that the request names that is being served.
+    :ivar results: The files of the request that is being served, by name.
     """
 
     def __init__(self, node: Node, read: Callable[[str], PolicyFile]) -> None:
-        """Serve requests as before, until there is a worker."""
+        """Serve requests at once, until there is a worker."""
         self.results: Mapping[str, ReadResult] = {}
         self._read = read
         self._worker: BackgroundWorker | None = None
@@ -55,14 +55,14 @@ class ParameterRequests:
 
     def work_with(self, worker: BackgroundWorker) -> None:
         """
-        Look at files beside the loop from now on.
+        Read files in the background from now on.
 
-        :param worker: Does it; whoever makes it closes it after :meth:`stop_working`.
+        :param worker: The background worker, closed by the caller after :meth:`stop_working`.
         """
         self._worker = worker
 
     def stop_working(self) -> None:
-        """Refuse what waits; later requests are served at once."""
+        """Refuse pending requests; later ones are served at once."""
         self._worker = None
         waiting, self._waiting = self._waiting, {}
         for later, refuse in waiting.items():
@@ -98,7 +98,7 @@ class ParameterRequests:
         return begin
 
     def _try_to_read(self, name: str) -> ReadResult:
-        """Look at a file; what is wrong is for whoever sets the parameter."""
+        """Read a file, or return the error, which refuses the parameter."""
         try:
             return self._read(name)
         except Exception as error:
@@ -106,10 +106,10 @@ class ParameterRequests:
 
 
 def _refusal(request: Any, response: Any) -> Any:
-    """Refuse all that a request asks for."""
+    """Refuse all parameters of a request."""
     refused = SetParametersResult(
         successful=False,
-        reason='the node was cleaned up before its file had been looked at; set it again')
+        reason='the node was cleaned up before its file was read; set it again')
     if hasattr(response, 'results'):
         response.results = [refused] * len(request.parameters)
     else:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Swapping policies as a transaction: looked at, loaded, tried out, switched between two ticks."""
+"""Policy swap as a transaction: validate, load, test, and switch between two ticks."""
 
 from __future__ import annotations
 
@@ -39,41 +39,41 @@ from dfp_ros.node.ros.background_worker import BackgroundWorker, Job
 from dfp_ros.node.swap.change_plan import ChangePlan, plan_change
 from dfp_ros.node.swap.shadow_slot import ShadowSlot
 
-# The parameters that a failure gives their old values back, by what failed.
+# Parameters that are set back after a failure, by kind of policy.
 _RESTORED = {'policy': LOADED, 'shadow': ('shadow',)}
 
 
 class SwapError(ValueError):
-    """There is nothing to swap."""
+    """There is no policy to swap to."""
 
 
 class PolicySwapper:
     """
-    Changes what a node runs, one change after the other.
+    Changes the policy of a node, one change after the other.
 
-    Everything but loading happens on the thread that spins the node, so between two ticks. Where
-    two swaps are asked for at once, the later one counts.
+    Everything but loading runs on the thread that spins the node, and thus between two ticks. Of
+    two swaps at once, the later one applies.
 
-    :param node: Has the parameters.
-    :param ticker: Has the loop that runs.
-    :param status: Says what runs.
-    :param worker: Loads; it ends with the swapper.
-    :param files: Reads files and tries them out, where that can be killed.
+    :param node: The node, for its parameters and its log.
+    :param ticker: Its ticker.
+    :param status: Publisher of the status.
+    :param worker: Background worker that loads; it is closed with the swapper.
+    :param files: Reads and tests files in processes that can be killed.
 
-    :ivar is_restoring: Whether parameters are just being set to what runs.
+    :ivar is_restoring: Whether parameters are being set back to the running policy.
     """
 
     def __init__(
             self, node: Node, ticker: Ticker, status: PolicyStatus, worker: BackgroundWorker,
             files: NodeFiles) -> None:
-        """Start with what the ticker runs."""
+        """Start with the ticker's control loop."""
         self.is_restoring = False
         self._node = node
         self._ticker = ticker
         self._status = status
         self._worker = worker
         self._files = files
-        # What is known of the file of the policy that runs, if it has changed since.
+        # Description of a change of the running policy's file since it was read.
         self._on_disk = ''
         self._jobs: dict[str, tuple[Job, PendingPolicy]] = {}
         self._prepared = ChangePlan()
@@ -88,10 +88,10 @@ class PolicySwapper:
     def check(
             self, changes: Mapping[str, Any], find: Callable[[str], PolicyFile]) -> None:
         """
-        Accept new values of parameters; what follows from them is prepared, but not used yet.
+        Accept new values of parameters, and prepare their consequences.
 
         :param changes: New values by name.
-        :param find: Gives what was read of the policy file of a name.
+        :param find: Returns the content of the policy file of a name.
         :raises ValueError: If they are refused.
         """
         if self.is_restoring:
@@ -113,10 +113,10 @@ class PolicySwapper:
 
     def apply(self) -> None:
         """
-        Use what was prepared, or have it loaded.
+        Apply the prepared change, or start loading it.
 
-        Where that comes some time after parameters were set (Humble), it is called before anything
-        else changes too: what was prepared is for what runs now.
+        If that is delayed after parameters were set (Humble), it is also called before any other
+        change: the prepared change is for the current control loop.
         """
         prepared, self._prepared = self._prepared, ChangePlan()
         if prepared.gives_up:
@@ -135,7 +135,7 @@ class PolicySwapper:
 
     def _load(
             self, kind: str, candidate: PendingPolicy, use: Callable[[ControlLoop], None]) -> None:
-        """Have a candidate loaded, in place of one that is not loaded yet."""
+        """Load a pending policy, in place of one that is not loaded yet."""
         self._cancel(kind)
         robot = self._ticker.loop.robot
 
@@ -151,8 +151,8 @@ class PolicySwapper:
             self._refuse(candidate.settings.policy, error)
             self._restore(kind)
             self._node.get_logger().error(
-                f'{kind} {printable(candidate.settings.policy, TEXT)} was not taken, and the '
-                f'parameter has its old value again: {explain(error)}')
+                f'{kind} {printable(candidate.settings.policy, TEXT)} was refused, and the '
+                f'parameter was set back: {explain(error)}')
 
         def try_out(file: PolicyFile, execution: ExecutionSettings, candidates: int) -> None:
             keeps = self._files.trials.try_out(
@@ -174,9 +174,9 @@ class PolicySwapper:
 
     def compare_with_disk(self) -> None:
         """
-        See, beside the loop, whether the file of the policy that runs has changed, and say so.
+        Check in the background whether the running policy's file has changed, and log it.
 
-        What runs stays what was read when it was asked for, until it is asked for again.
+        The running policy is not changed until its parameter is set again.
         """
         policy = self._ticker.loop.policy
 
@@ -186,13 +186,13 @@ class PolicySwapper:
                 return
             if text and text != self._on_disk:
                 self._node.get_logger().warning(
-                    f'{text}; what was read before runs on: set the parameter policy again for '
-                    'what is there now')
+                    f'{text}; the node runs the old content: set the parameter policy again for '
+                    'the new one')
             self._on_disk = text
 
         def compare(found: PolicyFile) -> None:
             note('' if found.sha256 == policy.sha256 else (
-                f'policy file {policy.path} has changed since it was asked for (sha256 '
+                f'policy file {policy.path} has changed since it was read (sha256 '
                 f'{policy.sha256[:12]} then, {found.sha256[:12]} now)'))
 
         self._worker.submit(
@@ -201,7 +201,7 @@ class PolicySwapper:
                 f'policy file {policy.path} cannot be read any more: {explain(error)}'))
 
     def _take_over(self, loaded: ControlLoop) -> None:
-        """Switch to what was loaded, with the parameters of now."""
+        """Switch to the loaded policy, with the current parameters."""
         self.apply()
         settings = self._ticker.loop.settings.with_loaded(loaded.settings)
         loop = loaded if loaded.settings == settings else remake_control_loop(loaded, settings)
@@ -209,11 +209,11 @@ class PolicySwapper:
         self._switch(loop)
 
     def _switch(self, loop: ControlLoop) -> None:
-        """Go on with another loop from the next tick on."""
+        """Continue with another loop from the next tick on."""
         old = self._ticker.loop
         self._ticker.transfer_to(loop)
         dropped: list[ControlLoop | None] = [old]
-        # Prepared for another number of candidates, or read once more, it is the same policy.
+        # Prepared for another number of candidates, or read again, it is the same policy.
         if loop.policy.sha256 != old.policy.sha256:
             dropped = [self._previous]
             self._previous, self._since = old, time_now()
@@ -227,10 +227,10 @@ class PolicySwapper:
 
     def rollback(self) -> str:
         """
-        Go back to the previous policy, which is still loaded.
+        Return to the previous policy, which is still loaded.
 
-        :return: What was done, for people.
-        :raises ValueError: If there is none, or it does not fit the parameters of now.
+        :return: Message about the result.
+        :raises ValueError: If there is none, or it does not fit the current parameters.
         """
         if self._previous is None:
             raise SwapError('there is no previous policy: none was swapped since the node was '
@@ -241,8 +241,8 @@ class PolicySwapper:
         """
         Make the shadow the policy.
 
-        :return: What was done, for people.
-        :raises ValueError: If there is none, or it does not fit the parameters of now.
+        :return: Message about the result.
+        :raises ValueError: If there is none, or it does not fit the current parameters.
         """
         if self._shadow.loop is None:
             raise SwapError('there is no shadow, or it is not loaded yet; set the parameter '
@@ -258,9 +258,9 @@ class PolicySwapper:
         return text
 
     def _revive(self, loop: ControlLoop) -> str:
-        """Switch to a policy that is loaded; one that is being loaded is given up."""
+        """Switch to a loaded policy; a pending one is dropped."""
         self.apply()
-        # Its plan and its settings are those of then.
+        # Its plan and its settings are outdated.
         settings = self._ticker.loop.settings.with_loaded(loop.settings)
         loop = remake_control_loop(loop, settings)
         require_latency(loop)
@@ -272,26 +272,26 @@ class PolicySwapper:
 
     def take_shadow(self, loop: ControlLoop) -> None:
         """
-        Have a policy shadow the one that runs.
+        Use a policy as the shadow of the running one.
 
-        :param loop: What it was loaded as.
+        :param loop: Its control loop.
         """
         self._shadow.take(loop)
         self._publish()
 
     def _drop_shadow(self) -> None:
-        """Go on without a shadow."""
+        """Remove the shadow."""
         self._cancel('shadow')
         if self._shadow.drop():
             self._publish()
 
     def _cancel(self, kind: str) -> None:
-        """Give up what is being loaded."""
+        """Drop the policy that is being loaded."""
         if kind in self._jobs:
             self._worker.cancel(self._jobs.pop(kind)[0])
 
     def _restore(self, kind: str) -> None:
-        """Set the parameters to what runs."""
+        """Set the parameters back to the running policy."""
         values = read_values(self._ticker.loop.settings, _RESTORED[kind])
         self.is_restoring = True
         try:
@@ -305,32 +305,32 @@ class PolicySwapper:
 
     @property
     def standing(self) -> Standing:
-        """Return which policies there are."""
+        """Return the status of the policies."""
         return Standing(
             self._ticker.loop, self._ticker.input_log.loop, self._since,
             tuple(candidate.settings.policy for _, candidate in self._jobs.values()),
             self._previous, self._shadow.loop, self._refusal)
 
     def _publish(self) -> None:
-        """Say which policies there are."""
+        """Publish the status of the policies."""
         self._status.publish(self.standing)
 
     def facts(self) -> dict[str, str]:
-        """List what is worth a line in diagnostics."""
+        """Facts for diagnostics."""
         return self.standing.facts() | self._shadow.facts() | {'policy_on_disk': self._on_disk}
 
     def _refuse(self, policy: str, error: Exception) -> None:
-        """Keep in mind what was not taken, and publish it."""
+        """Store and publish a refusal."""
         self._refusal = Refusal(policy, explain(error), time_now())
         self._publish()
 
     def close(self) -> None:
-        """Give up what is being loaded, and say so; the shadow ends too."""
+        """Drop pending policies, with a log line, and the shadow."""
         for kind, (_, candidate) in list(self._jobs.items()):
             self._cancel(kind)
             self._restore(kind)
             self._node.get_logger().warning(
-                f'{kind} {printable(candidate.settings.policy, TEXT)} was not taken: the node is '
+                f'{kind} {printable(candidate.settings.policy, TEXT)} was dropped: the node is '
                 'cleaned up')
         self._files.trials.kill()
         self._worker.close()

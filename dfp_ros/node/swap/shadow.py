@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy that sees what the running one sees, and never commands."""
+"""Shadow policy: gets the observations of the running policy, and never commands the robot."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ from dfp_ros.spec import PolicySpec, require_same_fields
 @dataclass(frozen=True)
 class Comparison:
     """
-    What a shadow would have done in one step.
+    Comparison of the shadow with the running policy in one step.
 
-    :param command: Its command in SI units before any limit, shape (act_dim,), float64.
+    :param command: The shadow's command in SI units before any limit, shape (act_dim,), float64.
     :param disagreement: Root mean square of its difference from the running policy's command, one
         number for each action field, in the field's unit.
-    :param rms: Root mean square of the difference over the whole action, each number in parts of
-        half its range, as actions in [-1, 1] are.
+    :param rms: Root mean square of the difference over the whole action, in action units.
     """
 
     command: NDArray[np.float64]
@@ -47,17 +46,17 @@ class Comparison:
 
 class Shadow:
     """
-    Asks a policy what it would do.
+    Runs a policy as a shadow.
 
     :param spec: The shadow's specification.
     :param planner: Plans with it.
     :param running: Specification of the policy that commands, for the same robot.
-    :param latency: Seconds that the shadow takes to answer, with room to spare.
-    :raises SpecMismatch: Where the two lay actions or observations out differently.
+    :param latency: Inference time of the shadow in s, with a margin.
+    :raises SpecMismatch: If the layouts of their actions or observations differ.
 
-    :ivar asked: Steps in which it was asked.
-    :ivar skipped: Steps in which there was no time for it.
-    :ivar failed: Steps in which it could not answer.
+    :ivar asked: Steps with inference.
+    :ivar skipped: Steps without enough time.
+    :ivar failed: Steps in which inference failed.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Shadow:
 
     @property
     def rms(self) -> float:
-        """Return the root mean square of :attr:`Comparison.rms` so far, NaN before the first."""
+        """Root mean square of :attr:`Comparison.rms` so far, NaN before the first."""
         return math.sqrt(self._squares / self.asked) if self.asked else math.nan
 
     def compare(
@@ -85,13 +84,14 @@ class Shadow:
         """
         Compare the shadow with the running policy in one step.
 
-        Where it is not asked, its plan is dropped: the next one begins with what is seen then.
+        In a step without inference, its plan is discarded; the next one starts from a new
+        observation.
 
         :param now: Time of the step in ns.
-        :param observation: What the running policy saw, shape (obs_dim,), float32, or None.
-        :param command: What it asked for, shape (act_dim,), SI units before any limit, or None.
+        :param observation: Observation of the running policy, shape (obs_dim,), float32, or None.
+        :param command: Its command, shape (act_dim,), SI units before any limit, or None.
         :param time_left: Seconds until the next tick.
-        :return: The comparison, None where there is nothing to compare, or no time to.
+        :return: The comparison, None without a command to compare, or without enough time.
         """
         if observation is None or command is None:
             self._planner.drop()

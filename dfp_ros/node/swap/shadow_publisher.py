@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Topic ``~/shadow``: what the shadow would have done."""
+"""Topic ``~/shadow``: commands of the shadow policy, compared with those of the running one."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from dfp_ros.node.ros.qos import DECISION_QOS
 from dfp_ros.node.swap.shadow import Shadow
 
 _SECOND = 1_000_000_000
-# Measured one call at a time, on a quiet thread; what else a comparison takes is small.
+# Margin on the latency, which is measured without load; the comparison itself takes little.
 _MARGIN = 2.0
 
 
 class ShadowPublisher:
     """
-    Publishes comparisons as rows of numbers that say what they are.
+    Publishes comparisons as labelled rows of numbers.
 
     A row is the ``data`` of a std_msgs/Float64MultiArray, whose ``layout.dim`` has a label and a
     size for each part: the decision's number and stamp, the shadow's command, its disagreement in
     each action field, and the root mean square of all.
 
-    :param node: Creates the publisher.
-    :param loop: What the shadow was loaded as.
-    :param running: The loop that commands.
+    :param node: The node.
+    :param loop: The control loop of the shadow.
+    :param running: The running control loop.
 
-    :ivar loop: What the shadow was loaded as.
-    :ivar shadow: What is asked.
+    :ivar loop: The control loop of the shadow.
+    :ivar shadow: The shadow.
     """
 
     def __init__(self, node: Node, loop: ControlLoop, running: ControlLoop) -> None:
@@ -55,7 +55,7 @@ class ShadowPublisher:
         self._publisher = node.create_publisher(Float64MultiArray, '~/shadow', DECISION_QOS)
 
     def follow(self, running: ControlLoop) -> None:
-        """Compare with another loop from now on, for example one with another rate."""
+        """Compare with another running loop from now on, for example one with another rate."""
         action = running.policy.spec.action
         # Its candidates are those that it was tried out with.
         settings = running.settings.with_loaded(self.loop.settings)
@@ -68,7 +68,7 @@ class ShadowPublisher:
         self._layout = PreserializedRow(parts)
 
     def compare(self, tick: Tick) -> None:
-        """Ask the shadow about what was just decided, if there is time."""
+        """Compare the shadow with the decision of a tick, if there is time."""
         decision = tick.decision
         found = self.shadow.compare(
             tick.now, decision.observation, decision.command, tick.time_left())
@@ -80,7 +80,7 @@ class ShadowPublisher:
             self._publisher.publish(self._layout.serialize(row))
 
     def facts(self) -> dict[str, str]:
-        """List what is worth a line in diagnostics."""
+        """Facts for diagnostics."""
         shadow = self.shadow
         return {
             'shadow': self.loop.policy.spec.name, 'shadow_sha256': self.loop.policy.sha256,

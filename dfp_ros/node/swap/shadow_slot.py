@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The place beside the loop that runs, where another policy may be that never commands."""
+"""Slot for an optional shadow policy, which never commands the robot."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from dfp_ros.node.swap.shadow_publisher import ShadowPublisher
 
 class ShadowSlot(Listener):
     """
-    Holds the shadow of what a ticker runs, if there is one; it begins empty.
+    Slot for the shadow of a ticker's policy, empty at first.
 
-    :param node: Where the shadow publishes.
-    :param ticker: Has the loop that runs, and asks the shadow.
+    :param node: The node.
+    :param ticker: Its ticker.
     """
 
     def __init__(self, node: Node, ticker: Ticker) -> None:
@@ -42,25 +42,25 @@ class ShadowSlot(Listener):
 
     @property
     def loop(self) -> ControlLoop | None:
-        """Return what the shadow was loaded as."""
+        """The control loop of the shadow, or None."""
         return None if self._shadow is None else self._shadow.loop
 
     def on_idle(self, tick: Tick) -> None:
-        """Ask the shadow about a tick."""
+        """Compare the shadow with the decision of a tick."""
         if self._shadow is not None:
             self._shadow.compare(tick)
 
     def on_transfer(self, loop: ControlLoop) -> None:
-        """Go on beside another policy."""
+        """Compare with another running policy."""
         if self._shadow is not None:
             self._shadow.follow(loop)
 
     def take(self, loop: ControlLoop) -> None:
         """
-        Have a policy shadow the one that runs.
+        Use a policy as the shadow.
 
-        :param loop: What it was loaded as.
-        :raises ValueError: Where it cannot; then the one that was there goes on.
+        :param loop: Its control loop.
+        :raises ValueError: If it does not fit; the shadow before is kept then.
         """
         made = ShadowPublisher(self._node, loop, self._ticker.loop)
         self.close()
@@ -69,7 +69,7 @@ class ShadowSlot(Listener):
 
     def drop(self) -> bool:
         """
-        Go on without a shadow.
+        Remove the shadow.
 
         :return: Whether there was one.
         """
@@ -86,10 +86,10 @@ class ShadowSlot(Listener):
             self._shadow = None
 
     def facts(self) -> dict[str, str]:
-        """List what is worth a line in diagnostics."""
+        """Facts for diagnostics."""
         return {} if self._shadow is None else self._shadow.facts()
 
     def _note(self, name: str) -> None:
-        """Write the shadow into the settings of the loop that runs."""
+        """Update the settings of the running loop with the shadow."""
         loop = self._ticker.loop
         self._ticker.transfer_to(replace(loop, settings=replace(loop.settings, shadow=name)))

@@ -141,7 +141,7 @@ def test_a_file_that_changes_is_not_taken_unasked(
             assert (said['name'], said['sha256']) == ('first', before['sha256'])
             assert said['previous'] is None
         _, values = cell.report(policy='first')
-        cell.peer.wait_for(lambda: 'has changed since it was asked for' in cell.process.output)
+        cell.peer.wait_for(lambda: 'has changed since it was read' in cell.process.output)
         _, values = cell.report(policy='first')
         assert 'has changed since' in values['policy_on_disk']
         # Asked for again, it is swapped as any other, and what ran is at hand.
@@ -222,7 +222,7 @@ def test_a_failure_after_acceptance_is_taken_back(files: dict[str, Path]) -> Non
         assert said['name'] == 'first'
         assert said['last_refusal']['policy'] == str(files['unknown'])
         assert 'cannot load it' in said['last_refusal']['reason']
-        cell.peer.wait_for(lambda: 'was not taken' in cell.process.output)
+        cell.peer.wait_for(lambda: 'the parameter was set back' in cell.process.output)
         cell.peer.wait_for(lambda: cell.get('policy').string_value == str(files['first']))
         _, values = cell.report(state='running')
         assert 'cannot load it' in values['last_refusal']
