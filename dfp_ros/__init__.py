@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One-step Drifting Field Policies on robots, at a fixed control rate, safely."""
+"""ROS 2 package for running one-step Drifting Field Policies on robots safely at a fixed rate."""

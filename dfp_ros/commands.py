@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The console commands.
+Console commands of the package.
 
-Each is imported only after :func:`dfp_ros.node.process.start.begin`, so that no signal is lost
-while that takes place.
+Each command's module is imported only after :func:`dfp_ros.node.process.start.begin`, so that no
+signal is lost during the import.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def policy_node() -> int:
 
 
 def preflight() -> int:
-    """See whether machine, policy and robot are ready."""
+    """Check whether machine, policy and robot are ready."""
     return _run('dfp_ros.tools.preflight.main')
 
 
@@ -67,7 +67,7 @@ def recorder() -> int:
 
 
 def replay() -> int:
-    """Make the decisions of a recording once more."""
+    """Recompute the decisions of a recording."""
     return _run('dfp_ros.tools.replay.main')
 
 

@@ -12,10 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What the launch files share: arguments that become parameters only where they are given.
+Arguments of the launch files: those given become parameters, and unknown ones are refused.
 
-Arguments that a launch file does not have are refused, and so is an end with an error; ``launch``
-itself passes over both.
+A process that ends with an error makes the launch fail, too; ``launch`` itself ignores both.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ from dfp_ros.core.text.errors import nearest
 
 
 class LaunchError(ValueError):
-    """A launch cannot go on; the message says why."""
+    """A launch has to be aborted; the message says why."""
 
 
 def given(context: LaunchContext, arguments: Sequence[tuple[str, type]]) -> dict[str, object]:
     """
-    Take the arguments that were given; what is left out keeps the node's default.
+    Collect the given arguments; omitted ones keep the node's defaults.
 
     :param arguments: Name and type of each.
-    :raises ValueError: Where a value is not of its type.
+    :raises ValueError: If a value is not of its type.
     """
     texts = {name: LaunchConfiguration(name).perform(context) for name, _ in arguments}
     return {name: _typed(name, kind, texts[name]) for name, kind in arguments if texts[name]}
@@ -61,12 +60,12 @@ def _typed(name: str, kind: type, text: str) -> object:
 
 def require_known(file: str, names: Iterable[str], groups: Iterable[str] = ()) -> OpaqueFunction:
     """
-    Make the action that refuses arguments that a launch file does not have.
+    Make the action that refuses unknown arguments of a launch file.
 
     :param file: The launch file's ``__file__``.
-    :param names: Arguments that it has.
-    :param groups: Beginnings of names that are nobody else's, for example ``safety.``.
-    :return: To be the first action of the file.
+    :param names: Its arguments.
+    :param groups: Prefixes of names that only it uses, for example ``safety.``.
+    :return: The action, to be the first one of the file.
     """
     known, prefixes = tuple(names), tuple(groups)
 
@@ -84,7 +83,7 @@ def require_known(file: str, names: Iterable[str], groups: Iterable[str] = ()) -
 
 
 def nearest_argument(name: str, known: Sequence[str]) -> str:
-    """Help with a name that is unknown; it may be that of another group."""
+    """Suggest the nearest argument for an unknown name, also one of another group."""
     leaf = name.rpartition('.')[2]
     same = [each for each in known if each.rpartition('.')[2] == leaf]
     return f'did you mean {same[0]!r}?' if same else nearest(name, known)
@@ -92,9 +91,9 @@ def nearest_argument(name: str, known: Sequence[str]) -> str:
 
 def _given_names(context: LaunchContext, file: str) -> list[str]:
     """
-    List the arguments with which a file was included, by `ros2 launch` or by another launch file.
+    List the arguments of the inclusion of a file, by `ros2 launch` or by another launch file.
 
-    What else is set in the context may be the arguments of whoever includes it.
+    Other names in the context may be arguments of the including file.
     """
     root = getattr(getattr(context.locals, 'event', None), 'launch_description', None)
     found: list[str] = []
@@ -115,32 +114,32 @@ def _given_names(context: LaunchContext, file: str) -> list[str]:
 
 
 def _is_same(action: IncludeLaunchDescription, file: str) -> bool:
-    """Whether an action includes a file."""
+    """Return whether an action includes a file."""
     location = action.launch_description_source.location
     return os.path.exists(location) and os.path.realpath(location) == os.path.realpath(file)
 
 
 def find_parameter_file(context: LaunchContext, argument: str) -> str:
     """
-    Take an argument that is a parameter file.
+    Read an argument that is a parameter file.
 
-    :raises LaunchError: Where it is no file; ``launch`` would warn, and go on without it.
+    :raises LaunchError: If it is not a file; ``launch`` would only warn.
     """
     text = LaunchConfiguration(argument).perform(context)
     path = Path(text).expanduser()
     if not path.is_file():
-        what = 'a folder' if path.is_dir() else 'no such file'
+        found = 'a folder' if path.is_dir() else 'no such file'
         raise LaunchError(
-            f'argument {argument}: found {text!r}, which is {what} (looked in {Path.cwd()}); '
+            f'argument {argument}: found {text!r}, which is {found} (looked in {Path.cwd()}); '
             "give the path of a parameter file, or leave it out for the package's own")
     return str(path)
 
 
 def end_with(what: str) -> Callable[[Any, LaunchContext], Any]:
     """
-    Make what ends a launch when one of its processes ends, with an error where that had one.
+    Make the handler that ends a launch with one of its processes, and passes on its error.
 
-    :param what: Name of the process, for people.
+    :param what: Name of the process, for messages.
     :return: For ``on_exit``.
     """
     def end(event: Any, context: LaunchContext) -> Any:
@@ -149,9 +148,9 @@ def end_with(what: str) -> Callable[[Any, LaunchContext], Any]:
 
         def fail(_: LaunchContext) -> None:
             raise LaunchError(
-                f'{what} ended with exit status {event.returncode}; what it said last is above')
+                f'{what} ended with exit status {event.returncode}; its last output is above')
 
-        # All that makes `ros2 launch` end with another status than 0.
+        # Only an exception makes `ros2 launch` end with a status other than 0.
         return [OpaqueFunction(function=fail)]
 
     return end

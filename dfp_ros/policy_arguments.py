@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""The arguments of policy.launch.py, for the launch files that include it."""
+"""Arguments of policy.launch.py, for the launch files that include it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from launch_ros.substitutions import FindPackageShare
 from dfp_ros.node.parameters.parameters import list_parameters
 
 REQUIRED = ('policy', 'robot')
-#: Name, default and meaning of the parameters that may be left out.
+#: Name, default and description of the optional parameters.
 OPTIONAL = tuple(each for each in list_parameters() if each[0] not in REQUIRED)
-#: What the names of settings in groups begin with.
+#: Prefixes of the names of settings in groups.
 GROUPS = tuple(dict.fromkeys(
     f'{name.partition(".")[0]}.' for name, _, _ in OPTIONAL if '.' in name))
 

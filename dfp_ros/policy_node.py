@@ -20,7 +20,7 @@ Node ``dfp_policy``: runs a policy file on a robot, at a fixed rate.
 from __future__ import annotations
 
 if __name__ == '__main__':
-    # Before all else, for what follows takes half a second.
+    # Before the other imports, which take half a second.
     from dfp_ros.node.process.start import begin
     begin()
 
@@ -84,18 +84,18 @@ from dfp_ros.tools.preflight.subject import require_preflight
 
 class PolicyNode(GuardedNode):
     """
-    The policy node; see the parameters' descriptions.
+    Lifecycle node that runs a policy; see the descriptions of its parameters.
 
     :raises rclpy.exceptions.ParameterException: Where a parameter's value is out of range.
 
-    :ivar ending: Set once the process is asked to end; what waits within a transition gives up.
+    :ivar ending: Set once the process is asked to end, which aborts waits within a transition.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        """Declare the parameters; everything else happens in the transitions."""
+        """Declare the parameters; everything else is done in the transitions."""
         super().__init__('dfp_policy', **kwargs)
         self.ending = threading.Event()
-        # Whether the robot may be moving by this node.
+        # Whether the robot may be moving because of this node.
         self._is_moving = False
         declare_parameters(self)
         self._realtime = Realtime()
@@ -103,17 +103,17 @@ class PolicyNode(GuardedNode):
             prepare_threads(self.get_parameter('realtime.timer_slack').value)
         except RefusedError as error:
             self.get_logger().warning(explain(error))
-        # What exists while the node is configured.
+        # Objects of the configured node.
         self._ticker: Ticker | None = None
         self._commands: CommandPublishers | None = None
         self._swapper: PolicySwapper | None = None
         self._clock_monitor: ClockMonitor | None = None
         self._commander_monitor: CommanderMonitor | None = None
         self._parts: list[Any] = []
-        # What opens files for the node, and what tries them out.
+        # Loader processes.
         self._files = NodeFiles(self)
         self._requests = ParameterRequests(self, self._files.read_policy)
-        # What the node is doing while a transition is under way.
+        # Name of the current transition.
         self._transition = ''
         call_after_set(self, guarded(self, self._apply_parameters))
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -121,11 +121,11 @@ class PolicyNode(GuardedNode):
     # Transitions
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load, check and warm up; a failure is logged, and leaves nothing behind."""
+        """Load, check and warm up; a failure is logged and undone."""
         with self._changing('configuring'):
             try:
                 loop = self._configure()
-            except Exception as error:  # whatever it is, the operator is told; the node lives on
+            except Exception as error:  # reported to the operator; the node continues
                 self.get_logger().error(f'cannot configure: {explain(error)}')
                 self._close()
                 return TransitionCallbackReturn.FAILURE
@@ -144,7 +144,7 @@ class PolicyNode(GuardedNode):
                 self._require_sole_command()
                 require_preflight(self._ticker.loop, self._files.read)
                 self._acquire_realtime(self._ticker.loop.settings.realtime)
-            except Exception as error:  # whatever it is, the operator is told
+            except Exception as error:  # reported to the operator
                 self.get_logger().error(f'cannot activate: {explain(error)}')
                 return TransitionCallbackReturn.FAILURE
             self._is_moving = True
@@ -157,25 +157,25 @@ class PolicyNode(GuardedNode):
             return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop the robot, and stop ticking; what is being loaded takes over all the same."""
+        """Stop the robot and the ticks; a pending policy still takes over."""
         with self._changing('deactivating'):
             self.stop()
             return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop the robot, should it be moving, and free everything."""
+        """Stop the robot if it is moving, and destroy everything."""
         with self._changing('cleaning up'):
             self.stop()
             self._close()
             return TransitionCallbackReturn.SUCCESS
 
-    # After a shutdown or a transition that failed there is nothing more, and nothing less, to do.
+    # A shutdown and a failed transition need exactly the same.
     on_shutdown = on_cleanup
     on_error = on_cleanup
 
     def autostart(self) -> bool:
         """
-        Configure and activate, where the parameter says so.
+        Configure and activate, if the parameter autostart is set.
 
         :return: False if that failed; the reason has been logged.
         """
@@ -184,38 +184,38 @@ class PolicyNode(GuardedNode):
             and self.trigger_activate() == TransitionCallbackReturn.SUCCESS)
 
     def stop(self) -> None:
-        """Stop ticking, and stop the robot, whatever the node is doing."""
+        """Stop the robot and the ticks, in any state of the node."""
         if self._commander_monitor is not None:
             self._commander_monitor.stop()
         if self._ticker is not None and self._ticker.stop():
             has_stopped = self._ticker.commander.has_stopped
             self.get_logger().info(
                 'stopped: sent a stop to every command topic' if has_stopped else
-                'stopped: no stop was sent, as there was no command that it could end')
+                'stopped: no stop was sent, as nothing had been commanded')
         self._is_moving = False
         self._realtime.release()
 
     def give_up(self) -> None:
-        """Load nothing any more, from another thread: who waits for it gets an error at once."""
+        """Abort loading from another thread; a pending wait fails at once."""
         if self._transition == 'configuring':
             self._files.close()
 
     def suspend(self) -> None:
-        """Deactivate before the process is suspended: nobody would stop the robot then."""
+        """Deactivate before the process is suspended, as it could not stop the robot then."""
         if not self._is_moving:
             return
         self.trigger_deactivate()
         if self._commands is not None:
             self._commands.wait_until_arrived()
         self.get_logger().warning(
-            'deactivated, because the process is being suspended; once it goes on (fg), activate '
-            f'it: ros2 lifecycle set {self.get_fully_qualified_name()} activate')
+            'deactivated, because the process is being suspended; once it continues (fg), '
+            f'activate it: ros2 lifecycle set {self.get_fully_qualified_name()} activate')
 
     def abandon(self) -> None:
         """
-        Send a stop from another thread, where this node's own hangs; nothing comes after it.
+        Send a last stop from another thread, if the node's own hangs.
 
-        Where the watchdog has stopped the robot already, it did so within the limits.
+        If the watchdog has stopped the robot already, that was within the limits.
         """
         if self._is_moving and self._ticker is not None and self._commands is not None and (
                 not self._ticker.is_overdue):
@@ -223,7 +223,7 @@ class PolicyNode(GuardedNode):
             self._commands.wait_until_arrived()
 
     def told(self) -> str:
-        """Tell which settings of safety are not the defaults."""
+        """Safety settings that differ from their defaults, for the log."""
         return tell_safety(self)
 
     def close(self) -> None:
@@ -236,7 +236,7 @@ class PolicyNode(GuardedNode):
 
     @contextlib.contextmanager
     def _changing(self, what: str) -> Iterator[None]:
-        """Mark a transition, so that nothing else changes meanwhile."""
+        """Mark a transition, to refuse other changes meanwhile."""
         self._transition = what
         try:
             yield
@@ -244,7 +244,7 @@ class PolicyNode(GuardedNode):
             self._transition = ''
 
     def _configure(self) -> ControlLoop:
-        """Load what the parameters name, and open the topics."""
+        """Load the files that the parameters name, and open the topics."""
         require_known(self)
         settings = read_settings(self)
         self._files.start()
@@ -272,14 +272,14 @@ class PolicyNode(GuardedNode):
         return loop
 
     def _load(self, settings: Settings, robot: RobotDescription) -> ControlLoop:
-        """Load a policy while nothing ticks."""
+        """Load a policy while there are no ticks."""
         file = self._files.read_policy(settings.policy)
         self._files.say_what_changed(settings.policy, file)
         return load_control_loop(
             PendingPolicy(settings, file=file), robot, try_out=self._files.try_out)
 
     def _open(self, loop: ControlLoop, shadow: ControlLoop | None) -> None:
-        """Create publishers, then subscriptions, then what reports on them."""
+        """Create publishers, then subscriptions, then the reporting topics."""
         def add(part: Any) -> Any:
             self._parts.append(part)
             return part
@@ -315,7 +315,7 @@ class PolicyNode(GuardedNode):
             '~/promote': self._swapper.promote}))
 
     def _facts(self) -> dict[str, str]:
-        """List what is worth a line in diagnostics, besides the ticks."""
+        """Facts for diagnostics, besides the statistics of ticks."""
         assert self._swapper is not None
         assert self._commands is not None
         assert self._clock_monitor is not None
@@ -327,9 +327,9 @@ class PolicyNode(GuardedNode):
 
     def _require_sole_command(self) -> None:
         """
-        See that no other policy node commands the robot.
+        Require that no other policy node commands the robot.
 
-        :raises RefusedError: If one does, and that is to be refused.
+        :raises RefusedError: If one does, and the response is to refuse.
         """
         assert self._ticker is not None
         assert self._commander_monitor is not None
@@ -343,16 +343,16 @@ class PolicyNode(GuardedNode):
 
     def _acquire_realtime(self, settings: RealtimeSettings) -> None:
         """
-        Ask the system for what the parameters ``realtime.*`` say.
+        Request the settings ``realtime.*`` from the system.
 
-        :raises RefusedError: If it refuses something that is required.
+        :raises RefusedError: If it refuses a required setting.
         """
         self._realtime.acquire(settings)
         if self._realtime.refused and settings.required:
             self._realtime.release()
             raise RefusedError('; '.join(self._realtime.refused))
         for text in self._realtime.refused:
-            self.get_logger().warning(f'{text}; the node goes on without it')
+            self.get_logger().warning(f'{text}; the node continues without it')
 
     def _close(self) -> None:
         """Destroy what :meth:`_open` created."""
@@ -367,9 +367,9 @@ class PolicyNode(GuardedNode):
     # Parameters
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Accept or refuse new values; what follows from them is prepared, but not used yet."""
+        """Accept or refuse new values, and prepare their consequences."""
         changes = {parameter.name: parameter.value for parameter in parameters}
-        # What is restored may be so within a tick, which must not begin another.
+        # Parameters may be set back within a tick, which must not start another.
         if self._swapper is not None and not self._swapper.is_restoring:
             assert self._ticker is not None
             self._ticker.keep_up()
@@ -382,16 +382,16 @@ class PolicyNode(GuardedNode):
                 self._swapper.check(changes, self._find_file)
             else:
                 require_possible(changes)
-                # Nothing ticks, so there is time to look closely.
+                # Without ticks, there is time for a full test.
                 self._files.check(changes)
-        except Exception as error:  # a bad value must not end what is running
+        except Exception as error:  # a wrong value must not end the running loop
             reason = explain(error)
             self.get_logger().warning(f'refused {", ".join(changes)}: {reason}')
             return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
     def _find_file(self, name: str) -> PolicyFile:
-        """Give what was read of a policy file when it was asked for."""
+        """Return the content of a policy file that was read for the request."""
         found = self._requests.results.get(name)
         if isinstance(found, Exception):
             raise found
@@ -399,7 +399,7 @@ class PolicyNode(GuardedNode):
         return found or self._files.read_policy_while_ticking(name, self._ticker.keep_up)
 
     def _apply_parameters(self, parameters: list[Parameter]) -> None:
-        """Use what was prepared. Ticks run on this thread too, so this is between two of them."""
+        """Apply the prepared change between two ticks, which run on this thread, too."""
         if self._swapper is not None:
             self._swapper.apply()
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Finding policies and robot descriptions by path or by bare name."""
+"""Resource files of the package: policies and robot descriptions, by path or by bare name."""
 
 from __future__ import annotations
 
@@ -29,42 +29,41 @@ def load_robot(name: str) -> RobotDescription:
     """
     Load a robot description by path or bare name.
 
-    :raises ValueError: Where it cannot be found or used.
+    :raises ValueError: If it cannot be found or used.
     """
     return load_robot_description(find_shared(name, 'config', '.yaml'))
 
 
 def hash_robot(name: str) -> str:
-    """Hash a robot description's file: SHA-256, 64 hexadecimal digits."""
+    """Return the SHA-256 hash of a robot description's file, 64 hexadecimal digits."""
     return hashlib.sha256(read_text(find_shared(name, 'config', '.yaml'))).hexdigest()
 
 
 class SharedFileError(ValueError):
-    """A bare name is not the name of a file of the package, or a path cannot be one."""
+    """A bare name is not that of a file of the package, or a path is invalid."""
 
 
 def find_shared(name: str, folder: str, suffix: str) -> Path:
     """
-    Find a file.
+    Find a resource file.
 
     :param name: Path of a file, or the bare name of one that comes with the package.
-    :param folder: Where in the package's share directory bare names are, for example ``models``.
-    :param suffix: What a bare name may leave out, for example ``.onnx``.
-    :return: The path; for a path as opposed to a bare name it may be one that does not exist.
-    :raises SharedFileError: Where there is no file of that bare name, or no file can have that
-        path.
+    :param folder: Folder of bare names in the package's share directory, for example ``models``.
+    :param suffix: Suffix that a bare name may omit, for example ``.onnx``.
+    :return: The path; if a path was given, it may not exist.
+    :raises SharedFileError: If there is no file of that bare name, or the path is invalid.
     """
     try:
         return _find(name, folder, suffix)
     except (OSError, RuntimeError) as error:
-        # A name that is too long, a folder that may not be entered, the home of nobody.
+        # A name that is too long, a folder without permission, the home of an unknown user.
         raise SharedFileError(
             f'found {name!r}, which cannot be the path of a file: {error}; give another path, or '
             f'the bare name of one in {folder}') from error
 
 
 def _find(name: str, folder: str, suffix: str) -> Path:
-    """Find a file, as far as the file system lets us."""
+    """Find a file; errors of the file system are raised."""
     path = Path(name).expanduser()
     if path.is_file() or path.name != name:
         return path
@@ -81,7 +80,7 @@ def _find(name: str, folder: str, suffix: str) -> Path:
 
 
 def _roots() -> list[Path]:
-    """List where the package keeps its files: installed by colcon or pip, or a checkout."""
+    """List the roots of resource files: installed by colcon or pip, or a checkout."""
     roots = []
     try:
         roots.append(Path(get_package_share_directory('dfp_ros')))

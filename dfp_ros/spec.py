@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-What a policy file says of itself.
+Policy specification: the contract between training and robot, stored in the policy file.
 
-A :class:`PolicySpec` travels as JSON inside the metadata of the ONNX file, under the key
-:data:`METADATA_KEY`. It holds everything a robot needs in order to run the policy, and everything
-an auditor needs in order to know where the policy came from. Nothing in it executes.
+A :class:`PolicySpec` is stored as JSON in the metadata of the ONNX file, under the key
+:data:`METADATA_KEY`. It has everything that is needed to run the policy on a robot, and to trace
+its origin. It contains no executable code.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from dfp_ros.spec_bounds import (
 METADATA_KEY = 'dfp_ros.policy_spec'
 SPEC_VERSION = 1
 PRECISIONS = ('float32', 'fp16', 'int8')
-# Keys that files of earlier releases do not have: their defaults say what those files are.
+# Keys that files of earlier releases lack; their defaults describe those files.
 _ADDED = {'precision'}
 
 
@@ -62,13 +62,13 @@ class SpecMismatch(ValueError):
 @dataclass(frozen=True)
 class ObservationField:
     """
-    A named run of numbers in the observation vector.
+    A named slice of the observation vector.
 
-    :param name: What the numbers are, for example ``joint_positions``.
-    :param size: How many numbers.
-    :param unit: Their unit as the policy sees them, for example ``rad`` or ``0.1 m``.
-    :param low: Smallest value in the training data, one a number.
-    :param high: Largest value in the training data, one a number.
+    :param name: Its name, for example ``joint_positions``.
+    :param size: Count of its numbers.
+    :param unit: Their unit in the observation, for example ``rad`` or ``0.1 m``.
+    :param low: Smallest value in the training data, for each number.
+    :param high: Largest value in the training data, for each number.
     """
 
     name: str
@@ -81,13 +81,13 @@ class ObservationField:
 @dataclass(frozen=True)
 class ActionField:
     """
-    A named run of numbers in the action vector, which is in [-1, 1] throughout.
+    A named slice of the action vector, whose numbers are in [-1, 1].
 
-    :param name: What the numbers command, for example ``effector_linear_velocity``.
-    :param size: How many numbers.
+    :param name: Its name, for example ``effector_linear_velocity``.
+    :param size: Count of its numbers.
     :param unit: SI unit of ``low`` and ``high``.
-    :param low: Physical value at action -1, one a number.
-    :param high: Physical value at action +1, one a number.
+    :param low: Command at action -1, for each number.
+    :param high: Command at action +1, for each number.
     :param data_low: Smallest action in the training data, in action units.
     :param data_high: Largest action in the training data, in action units.
     """
@@ -104,20 +104,20 @@ class ActionField:
 @dataclass(frozen=True)
 class PolicySpec:
     """
-    Everything needed to run a policy and to audit it.
+    Specification of a policy, for running and for auditing it.
 
-    :param name: The policy's name, for people.
+    :param name: The policy's name.
     :param environment: Environment that it was trained for, for example
         ``cube-single-singletask-task2-v0``.
     :param observation: The observation vector's fields, in order.
     :param action: The action vector's fields, in order.
-    :param period: Control period in s: the time that one action of a chunk is meant for.
+    :param period: Control period in s: the duration of one action of a chunk.
     :param horizon: Actions in a chunk.
-    :param candidates: Candidates that the policy was evaluated with (best-of-N').
-    :param noise_scale: Factor on the standard normal noise that it was evaluated with.
+    :param candidates: Number of candidates in its evaluation (best-of-N').
+    :param noise_scale: Standard deviation of the noise in its evaluation.
     :param provenance: Algorithm, configuration, data hash, seed, commit, versions: plain JSON.
-    :param precision: What the weights are stored in, one of :data:`PRECISIONS`.
-    :raises SpecError: Where a value is out of its range.
+    :param precision: Precision of the stored weights, one of :data:`PRECISIONS`.
+    :raises SpecError: If a value is out of its range.
     """
 
     name: str
@@ -132,7 +132,7 @@ class PolicySpec:
     precision: str = 'float32'
 
     def __post_init__(self) -> None:
-        """Check ranges once, so that a spec that exists is a spec that can be run."""
+        """Check ranges at construction, so that every specification is valid."""
         require_text('name', self.name)
         require_text('environment', self.environment)
         require_period(self.period)
@@ -170,7 +170,7 @@ class PolicySpec:
 
     @property
     def action_slices(self) -> dict[str, slice]:
-        """Where in an action each of its fields is, by name."""
+        """Slice of each field in an action, by name."""
         ends = accumulate(member.size for member in self.action)
         return {
             member.name: slice(end - member.size, end)
@@ -182,16 +182,16 @@ class PolicySpec:
         return self.horizon * self.action_size
 
     def to_json(self) -> str:
-        """Write the spec as JSON text, with the format's version in it."""
+        """Format the specification as JSON, with the version of the format."""
         return json.dumps({'version': SPEC_VERSION, **asdict(self)}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> PolicySpec:
         """
-        Read a spec back from JSON text.
+        Parse a specification from JSON.
 
-        :param text: What :meth:`to_json` wrote.
-        :raises SpecError: Where the text is not JSON, of another version, or has a key too many,
+        :param text: Output of :meth:`to_json`.
+        :raises SpecError: If the text is not JSON, of another version, or has a key too many,
             a key too few, or a value of the wrong kind; the message names it.
         """
         try:
@@ -218,14 +218,14 @@ class PolicySpec:
 
 def require_equal_fields(
         spec: PolicySpec, observation: Sequence[tuple[str, int]],
-        action: Sequence[tuple[str, int]], whose: str) -> None:
+        action: Sequence[tuple[str, int]], owner: str) -> None:
     """
-    Compare a policy's observation and action layout with somebody else's.
+    Require that a policy's observation and action layouts equal those of another party.
 
     :param spec: The policy's specification.
     :param observation: Names and sizes of the other's observation fields, in order.
     :param action: Names and sizes of the other's action fields, in order.
-    :param whose: Who the other is, for the message, for example ``robot ur5e_cube``.
+    :param owner: Name of the other party, for messages, for example ``robot ur5e_cube``.
     :raises SpecMismatch: At the first field that differs.
     """
     for kind, mine, theirs in (
@@ -236,17 +236,17 @@ def require_equal_fields(
             found = f'{theirs[i][0]} ({theirs[i][1]})' if i < len(theirs) else 'nothing'
             if wanted != found:
                 raise SpecMismatch(
-                    f'{kind} field {i}: policy {spec.name!r} has {wanted}, {whose} has {found}')
+                    f'{kind} field {i}: policy {spec.name!r} has {wanted}, {owner} has {found}')
 
 
 def require_same_fields(spec: PolicySpec, running: PolicySpec) -> None:
     """
-    See that two policies mean the same by each number of observation and action.
+    Require that two policies have the same layouts of observation and action.
 
-    A robot's description finds action fields by name, whatever their order; what one policy sent
-    last is the other's beginning number by number.
+    A robot description maps action fields by name, in any order; but at a swap, the last command
+    of one policy is the start of the other, number by number.
 
-    :param spec: Specification of the policy that is to follow or to be compared.
+    :param spec: Specification of the policy that follows or is compared.
     :param running: Specification of the policy that runs.
     :raises SpecMismatch: At the first field that differs.
     """
@@ -260,7 +260,7 @@ _T = TypeVar('_T')
 
 
 def _build(kind: type[_T], raw: Any, where: str) -> _T:
-    """Make a dataclass from parsed JSON, strictly."""
+    """Convert parsed JSON to a dataclass, and refuse unknown keys."""
     if not isinstance(raw, dict):
         raise SpecError(f'{where}: found {printable(repr(raw))}, expected an object')
     known = {member.name: member for member in fields(kind)}  # type: ignore[arg-type]
@@ -296,7 +296,7 @@ def _convert(value: Any, annotation: str, where: str) -> Any:
 
 
 def _check_lengths(kind: str, member: ObservationField | ActionField) -> None:
-    """See that every bound of a field has one finite number for each of its numbers."""
+    """Require one finite number in every bound for each of the field's numbers."""
     for pair in (('low', 'high'), ('data_low', 'data_high')):
         if hasattr(member, pair[0]):
             require_bounds(

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Bounds of what a policy may say of itself: numbers beyond them stop a node or fill a machine."""
+"""Bounds of policy specifications, which protect a node from extreme numbers and sizes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SHORTEST_PERIOD, LONGEST_PERIOD = 1e-3, 1.0
 #: Largest whole numbers.
 MOST_ACTIONS, MOST_CANDIDATES, MOST_FIELDS = 1000, 1024, 1000
 MOST_OBSERVED, MOST_COMMANDED, MOST_NOISE = 10_000, 1000, 1_000_000
-#: Largest factor on the noise.
+#: Largest scale of the noise.
 MOST_NOISE_SCALE = 10.0
 #: Largest magnitude of an action's bounds, in its unit, and of an observation's.
 LARGEST_ACTION, LARGEST_OBSERVATION = 1e9, 1e15
 #: Longest names and units, in characters, and the longest specification.
 LONGEST_NAME, LONGEST_UNIT, LONGEST_SPEC = 200, 40, 256 << 10
-# Periods are written as fractions of a second that have no end.
+# Tolerance for periods that are not exact decimal fractions of a second.
 _ROUNDING = 1e-9
 
 
@@ -42,9 +42,9 @@ class SpecError(ValueError):
 
 def require_text(where: str, text: str, longest: int = LONGEST_NAME) -> None:
     """
-    See that a name can be printed, published and logged.
+    Require that a name can be printed, published and logged.
 
-    :raises SpecError: If it is too long, or has line breaks, escapes or half characters.
+    :raises SpecError: If it is too long, or has line breaks, escapes or lone surrogates.
     """
     if len(text) > longest:
         raise SpecError(f'{where}: found {len(text)} characters, expected at most {longest}')
@@ -54,7 +54,7 @@ def require_text(where: str, text: str, longest: int = LONGEST_NAME) -> None:
 
 def require_period(period: float) -> None:
     """
-    See that a control period is one that a node can tick with.
+    Require that a control period is within the bounds of the node's rate.
 
     :raises SpecError: If it is not.
     """
@@ -69,9 +69,9 @@ def require_period(period: float) -> None:
 
 def require_within(where: str, value: float, low: float, high: float) -> None:
     """
-    See that a number is within bounds.
+    Require that a number is within bounds.
 
-    :raises SpecError: If it is not, or not a number.
+    :raises SpecError: If it is not, or is NaN.
     """
     if not low <= value <= high:
         expected = f'at least {low:g}' if value < low else f'at most {high:g}'
@@ -80,7 +80,7 @@ def require_within(where: str, value: float, low: float, high: float) -> None:
 
 def require_fields(kind: str, names: Sequence[str], units: Sequence[str]) -> None:
     """
-    See that fields have names of their own.
+    Require that fields have unique names.
 
     :raises SpecError: If there are none, too many, or two of one name.
     """
@@ -99,10 +99,10 @@ def require_bounds(
         where: str, size: int, pair: Sequence[tuple[str, Iterable[float]]], largest: float,
 ) -> None:
     """
-    See that a lower and an upper bound have one finite number for each of a field's numbers.
+    Require that a lower and an upper bound have one finite number for each of a field's numbers.
 
     :param where: The field, for messages.
-    :param size: How many numbers it has.
+    :param size: Count of its numbers.
     :param pair: Names and values of the lower and the upper bound.
     :param largest: Largest magnitude.
     :raises SpecError: If they do not.

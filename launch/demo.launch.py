@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-A simulated arm and the policy that drives it.
+Launch file of the demo: a simulated arm and the policy node that controls it.
 
 ``ros2 launch dfp_ros demo.launch.py policy:=cube_single episodes:=10``
 
-When one of the two ends, for whatever reason, the other is ended too.
+When one of the two ends, for any reason, the other is ended, too.
 """
 
 from launch import LaunchDescription
@@ -31,12 +31,12 @@ ARGUMENTS = (
     ('policy', 'cube_single', 'Policy file, or the bare name of one in models.'),
     ('robot', 'ur5e_cube', 'Robot description, or the bare name of one in config.'),
     ('environment', 'cube-single-singletask-task2-v0', 'Environment to simulate.'),
-    ('episodes', '0', 'End after so many episodes; 0 goes on for ever.'),
+    ('episodes', '0', 'Number of episodes after which it ends; 0 for no end.'),
     ('seed', '0', 'Seed of the first episode; each following episode has the next one.'),
     ('mode', 'realtime', 'realtime, or lockstep: physics wait for each command.'),
     ('real_time_factor', '1.0', 'Simulated seconds in a second of wall time.'),
     ('render', 'false', 'Publish camera images.'),
-    ('record', '', 'Folder in which each episode becomes a file; empty for none.'),
+    ('record', '', 'Folder of recordings, a file for each episode; empty for none.'),
     ('publish_decisions', 'false', 'Publish every decision on ~/decision, for recordings.'),
     ('namespace', '', 'Namespace of both nodes.'),
     ('log_level', 'info', 'Log level of both nodes.'),
@@ -49,7 +49,7 @@ def generate_launch_description() -> LaunchDescription:
         return ParameterValue(LaunchConfiguration(name), value_type=kind)
 
     lockstep = ["'", LaunchConfiguration('mode'), "' == 'lockstep'"]
-    # At another pace than the wall clock's, the policy keeps its rate by simulated time.
+    # If simulated time differs from wall time, the policy keeps its rate in simulated time.
     other_pace = ParameterValue(PythonExpression(
         ['float(', LaunchConfiguration('real_time_factor'), ') != 1 and not ', *lockstep]),
         value_type=bool)

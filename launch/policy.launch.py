@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The policy node, for any robot that a description file describes.
+Launch file of the policy node, for any robot with a description file.
 
 ``ros2 launch dfp_ros policy.launch.py policy:=cube_single robot:=ur5e_cube``
 
-Every parameter of the node is an argument (``--show-args`` lists them); one that is not given
-leaves the value of the parameter file. two_robots.launch.py runs several with it.
+Every parameter of the node is an argument (``--show-args`` lists them); without it, the value of
+the parameter file is used. two_robots.launch.py includes it for several nodes.
 """
 
 from launch import LaunchContext, LaunchDescription

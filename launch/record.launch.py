@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Record a robot: everything that its description names, decisions, and episode marks, as a bag.
+Launch file of the recorder: the topics of a robot description, decisions and episode marks.
 
 ``ros2 launch dfp_ros record.launch.py robot:=ur5e_cube out:=bags/monday``
 
@@ -32,12 +32,12 @@ LIFETIME = (PARAMETER, str, SENTENCE)
 PARAMETERS = (
     ('storage', str, 'mcap or sqlite3.'),
     ('policy_node', str, 'Name of the policy node whose decisions are recorded.'),
-    ('episodes', int, 'End after so many episodes; 0 goes on until Ctrl-C.'),
+    ('episodes', int, 'Number of episodes after which it ends; 0 for no end before Ctrl-C.'),
     ('joystick', str, 'Topic of sensor_msgs/Joy whose buttons mark episodes.'),
     ('button_start', int, 'Index of the button that starts an episode.'),
     ('button_success', int, 'Index of the button that ends one as a success.'),
     ('button_failure', int, 'Index of the button that ends one as a failure.'),
-    ('queue', int, 'Messages that may wait for the disk.'),
+    ('queue', int, 'Largest number of messages that wait for the disk.'),
     ('keep_free', int, 'Megabytes to leave free on the disk.'),
     ('use_sim_time', bool, 'Follow the clock of a simulation.'),
     LIFETIME,

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Two robots, ``left`` and ``right``, each with a policy node of its own in its namespace.
+Launch file for two robots, ``left`` and ``right``, each with a policy node in its namespace.
 
 ``ros2 launch dfp_ros two_robots.launch.py policy:=cube_single robot:=ur5e_cube``
 
-The arguments are those of policy.launch.py, and count for both. Topics of a robot description are
+The arguments are those of policy.launch.py, and apply to both. Topics of a robot description are
 relative, so ``/left/dfp_policy`` listens to ``/left/joint_states`` and commands
 ``/left/twist_command``.
 """
@@ -39,7 +39,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         require_known(__file__, names, GROUPS),
         *arguments,
-        # A group of its own, for what one include sets would be there for the next one too.
+        # A separate group, as settings of one include would apply to the next one, too.
         *(GroupAction([IncludeLaunchDescription(
             PythonLaunchDescriptionSource(file), launch_arguments={
                 **{name: LaunchConfiguration(name) for name in names},

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The ROS 2 node: what runs the core on a robot.
+ROS 2 node, which runs the core on a robot.
 
 Imports :mod:`dfp_ros.core`.
 """
