@@ -223,7 +223,7 @@ def _judge_parts(
 def _describe_missing(joints: Joints) -> str:
     """Describe joints that were never received, and those that were received instead."""
     return (
-        f'{listed(joints.missing)} never came; {joints.hint}'
+        f'{listed(joints.missing)} never received; {joints.hint}'
         + _describe_publishers(joints, 'from'))
 
 

@@ -177,5 +177,5 @@ class NodeFiles:
         if before != file.sha256:
             self._node.get_logger().warning(
                 f'policy file {printable(file.path, TEXT)} has changed since it was read '
-                f'(sha256 {before[:12]} then, {file.sha256[:12]} now); what is there now is '
+                f'(sha256 {before[:12]} then, {file.sha256[:12]} now); the new content is '
                 'loaded')

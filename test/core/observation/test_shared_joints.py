@@ -202,7 +202,7 @@ def test_a_missing_joint_is_named_with_the_received_ones() -> None:
     (reason, text), = node.findings(START)
     assert reason is Reason.WAITING
     assert text.startswith(
-        "source 'arm' (topic joint_states): shoulder_pan_joint never came; seen so far, in 2 "
+        "source 'arm' (topic joint_states): shoulder_pan_joint never received; seen so far, in 2 "
         r'kind(s) of messages: finger\n[INFO] running | shoulder_pan, shoulder_lift_joint')
     assert text.endswith("; did you mean 'shoulder_pan'?")
 
