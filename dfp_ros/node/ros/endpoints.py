@@ -130,5 +130,5 @@ def _problem(
 def _name(info: Any) -> str:
     """Format a node's full name; an endpoint may be discovered before its node."""
     if info.node_name == _UNKNOWN:
-        return 'somebody'
+        return 'an unknown node'
     return printable(f'{info.node_namespace.rstrip("/")}/{info.node_name}')

@@ -57,7 +57,7 @@ def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
                 said = now
                 name = getattr(callback, '__qualname__', repr(callback))
                 node.get_logger().error(
-                    f'a callback failed, the node goes on: {type(error).__name__}: {error} '
+                    f'a callback failed, the node continues: {type(error).__name__}: {error} '
                     f'(in {name})')
             return arguments[-1] if arguments else None
 

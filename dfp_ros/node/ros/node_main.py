@@ -210,7 +210,7 @@ def _spin(executor: Executor, node: Any, requests: Requests) -> None:
         if hasattr(node, 'suspend'):
             node.suspend()
         requests.suspend()
-        node.get_logger().warning('the process was suspended, and goes on')
+        node.get_logger().warning('the process was suspended, and continues')
 
 
 def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
@@ -237,7 +237,7 @@ def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
             return
         except Exception as error:
             node.get_logger().error(
-                f'a callback failed, the node goes on: {explain(error)}',
+                f'a callback failed, the node continues: {explain(error)}',
                 throttle_duration_sec=1.0)
 
 

@@ -114,7 +114,7 @@ class QosMonitor:
                 return
             # The endpoint may not be known yet; the incompatible QoS policy is.
             problem = '; '.join(self._find_problems[topic]()) or (
-                'somebody asks for or offers another '
+                'an endpoint requests or offers another '
                 + qos_policy_name_from_kind(event.last_policy_kind).lower())
             self._add(topic, problem)
         return report

@@ -89,7 +89,7 @@ def test_a_failing_callback_does_not_end_the_node(
     assert made[0].calls >= 4
     assert made[0].closed
     said = capfd.readouterr().err
-    assert 'a callback failed, the node goes on: RuntimeError: on purpose' in said
+    assert 'a callback failed, the node continues: RuntimeError: on purpose' in said
 
 
 def test_a_stop_that_fails_leaves_nothing_behind() -> None:

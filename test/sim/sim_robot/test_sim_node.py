@@ -270,7 +270,7 @@ def test_a_failing_callback_does_not_deafen_the_robot(
         gc.unfreeze()
     assert robot.calls >= 2
     said = capfd.readouterr().err
-    assert 'a callback failed, the node goes on: RuntimeError: on purpose' in said
+    assert 'a callback failed, the node continues: RuntimeError: on purpose' in said
 
 
 def test_camera(domain: int) -> None:
