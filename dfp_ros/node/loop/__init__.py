@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The running control loop: timer, lockstep, watchdog, controlled stop.
+Running control loop: timer, lockstep, watchdog, controlled stop.
 
 Imports :mod:`dfp_ros.node.files` and what is below it.
 """

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A step for nothing shortly before one that counts, so that all it needs is in the caches."""
+"""Cache warm-up: a dry-run step shortly before the real one, to warm the CPU caches."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from rclpy.node import Node
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.node.loop.control_loop import ControlLoop
 
-# A rehearsal must be over this many times before the tick, so that it makes none late.
+# Safety factor between the expected duration of a warm-up and the time left until the tick.
 _MARGIN = 1.5
 
 
 class CacheWarmup:
     """
-    Has an understudy decide, on the samples that there are, before each tick that asks the policy.
+    Runs a warm-up controller on the current samples before each tick with inference.
 
-    It is a controller of its own on the same policy: noise, plan and statistics of the one that
-    counts know nothing of it, and commands are the same with it.
+    It is a separate controller with the same policy, so noise, plan, statistics and commands of
+    the running one do not depend on it.
 
     :param node: Creates the timer, on the thread that ticks.
-    :param loop: Gives the control loop that ticks work with.
-    :param samples: Gives the newest samples.
-    :param time_left: Gives the seconds until the next tick.
+    :param loop: Returns the running control loop.
+    :param samples: Returns the newest samples.
+    :param time_left: Returns the seconds until the next tick.
     """
 
     def __init__(
@@ -56,40 +56,40 @@ class CacheWarmup:
 
     def start(self, lead: float) -> None:
         """
-        Rehearse from now on; call it right after the timer of the ticks was made.
+        Start warming up; call it right after the timer of the ticks was made.
 
-        :param lead: How long before a tick, in s, at most half of one; 0 for never.
+        :param lead: Time before a tick in s, at most half a tick; 0 for never.
         """
         self.stop()
         tick = self._loop().tick
         ahead = min(round(lead * 1e9), tick // 2)
         if ahead <= 0:
             return
-        # The first call is so much sooner than the first tick; all others follow as ticks do.
+        # The first call is earlier than the first tick by the lead; the others are periodic.
         self._timer = self._node.create_timer(
-            (tick - ahead) * 1e-9, self._rehearse, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            (tick - ahead) * 1e-9, self._warm_up, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._timer.timer_period_ns = tick
 
     def stop(self) -> None:
-        """Rehearse no more."""
+        """Stop warming up."""
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
             self._timer = None
 
-    def _rehearse(self) -> None:
-        """Rehearse, if the next tick asks the policy and there is time for one more step."""
+    def _warm_up(self) -> None:
+        """Run a step, if the next tick has an inference and there is time for it."""
         loop, left = self._loop(), self._time_left()
         if loop.warmup is None:
             return
         now = self._node.get_clock().now().nanoseconds
         planner = loop.controller.planner
         if left < _MARGIN * self._took or not planner.asks_at(now + round(left * 1e9)):
-            # One that was slow once must not be the last.
+            # A single slow step must not disable all further ones.
             self._took *= 0.9
             return
         begin = time.perf_counter()
-        with contextlib.suppress(Exception):  # the tick meets it too, and stops the robot
+        with contextlib.suppress(Exception):  # the tick has the same error, and stops the robot
             loop.warmup.planner.drop()
             loop.warmup.step(now, self._samples())
-        # One that found nothing to ask about says little of those that do.
+        # A step without inference must not reduce the estimate much.
         self._took = max(0.9 * self._took, time.perf_counter() - begin)

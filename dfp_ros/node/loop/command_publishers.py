@@ -30,13 +30,13 @@ class CommandPublishers:
     """
     The publishers of a robot's command topics; see :mod:`dfp_ros.node.loop.commanding`.
 
-    :param node: Where they are created.
+    :param node: The node.
     :param loop: Has the robot's description; loops that follow it have the same.
     :param watch: Hears of subscribers that get nothing.
     """
 
     def __init__(self, node: Node, loop: ControlLoop, watch: QosMonitor | None = None) -> None:
-        """Create them."""
+        """Create the publishers."""
         self._node = node
         watch = watch or QosMonitor(node)
         self._publishers: list[Publisher] = [
@@ -52,7 +52,7 @@ class CommandPublishers:
         :param loop: Its writers put the command into messages.
         :param decision: The decision.
         :param stamp: Stamp of the messages in ns.
-        :raises Exception: What the last topic that failed raised.
+        :raises Exception: The error of the last topic that failed.
         """
         if decision.sent is None:
             return
@@ -67,7 +67,7 @@ class CommandPublishers:
 
     def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> bool:
         """
-        Publish a decision's command where there is nothing to fall back on.
+        Publish a decision's command, and log an error instead of raising it.
 
         :return: Whether it had one, and that was sent.
         """
@@ -81,21 +81,21 @@ class CommandPublishers:
 
     def unasked_stamp(self) -> int:
         """
-        Make the stamp of a command that answers no observation.
+        Make the stamp of a command that is not the answer to an observation.
 
-        It is not quite now: where time is simulated, an observation may be stamped with this very
-        instant, and a robot that waits for its answer would take the command for it.
+        It is slightly earlier than now: in simulated time, an observation may have exactly the
+        current stamp, and a robot that waits for its answer would take the command for it.
         """
         return max(0, self._node.get_clock().now().nanoseconds - 1)
 
     def facts(self) -> dict[str, str]:
-        """List what is worth a line in diagnostics: the topics that nobody listens to."""
+        """Facts for diagnostics: the topics without a subscriber."""
         return {'unheard': ' '.join(
             publisher.topic_name for publisher in self._publishers
             if not publisher.get_subscription_count())}
 
     def wait_until_arrived(self) -> None:
-        """Wait a moment for the last commands to arrive."""
+        """Wait a moment, so that the last commands can arrive."""
         for publisher in self._publishers:
             publisher.wait_for_all_acked(Duration(seconds=0.5))
 

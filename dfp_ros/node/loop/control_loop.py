@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Everything that one control loop works with, loaded from the files that the settings name."""
+"""Control loop: the objects of a running policy, made from the settings and their files."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from dfp_ros.spec import PolicySpec
 @dataclass(frozen=True)
 class ControlLoop:
     """
-    What the ticks work with; it is replaced as a whole, between two ticks.
+    Objects that a tick uses; they are replaced together, between two ticks.
 
-    :param settings: The parameters that it was made from.
+    :param settings: The node's parameters.
     :param robot: The robot's description.
     :param policy: The policy.
-    :param controller: Decides the commands.
+    :param controller: Computes the commands.
     :param writers: Writers of the command topics, in the description's order.
     :param tick: Time between two ticks in ns.
-    :param latency: p99 of the policy's inference in s as measured, NaN where it was not.
-    :param understudy: Rehearses steps before they count; None where nothing is rehearsed.
+    :param latency: Measured p99 of the inference time in s, NaN if not measured.
+    :param warmup: Controller for cache warm-up; None without warm-up.
     """
 
     settings: Settings
@@ -62,12 +62,12 @@ class ControlLoop:
 def make_control_loop(
         settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:
     """
-    Put a control loop together; the policy is not asked anything.
+    Make a control loop, without inference.
 
     :param settings: The node's parameters.
     :param robot: The robot's description.
     :param policy: The policy.
-    :raises ValueError: Where settings, robot and policy do not fit each other.
+    :raises ValueError: If settings, robot and policy do not fit each other.
     """
     controller = make_controller(settings, robot, with_deadline(policy, settings))
     return ControlLoop(
@@ -83,11 +83,11 @@ def make_writers(robot: RobotDescription, spec: PolicySpec) -> tuple[CommandWrit
 def make_warmup_controller(
         settings: Settings, robot: RobotDescription, policy: Policy) -> Controller | None:
     """
-    Make what rehearses; None where nothing is to be rehearsed.
+    Make the controller for cache warm-up; None without warm-up.
 
     :param settings: The node's parameters.
     :param robot: The robot's description.
-    :param policy: The policy that is asked when it counts, too.
+    :param policy: The policy, the same as that of the running controller.
     """
     if not settings.realtime.rehearsal:
         return None
@@ -96,9 +96,9 @@ def make_warmup_controller(
 
 def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
     """
-    Make a loop with the same policy, without a plan, and other settings.
+    Make a loop with the same policy and other settings, without a plan.
 
-    :raises ValueError: Where they do not fit robot and policy.
+    :raises ValueError: If they do not fit robot and policy.
     """
     made = make_control_loop(settings, loop.robot, loop.policy)
     return replace(made, latency=loop.latency)

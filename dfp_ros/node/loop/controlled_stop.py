@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Stops a robot before silence: slows it down within its limits, then sends the last command."""
+"""Controlled stop: slows a robot down within its limits, then sends the last command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dfp_ros.node.loop.control_loop import ControlLoop
 def stop_robot(
         loop: ControlLoop, commander: Commander, since: float | None, logger: Any) -> bool:
     """
-    Slow a robot down within its limits, as far as there is time for it, and stop it.
+    Slow a robot down within its limits, as far as time allows, and stop it.
 
     A transition can wait for no tick, so this keeps the thread that ticks: for
     ``limits.stop_within`` at most, and for no time where a single command stops the robot within
@@ -63,8 +63,8 @@ def _slow_down(loop: ControlLoop, commander: Commander, sent: float, end: float)
     :param end: When there is no more time, in s.
     """
     tick = loop.tick * 1e-9
-    # One that is late moves those after it: two are never closer than a tick, and the last has
-    # its time too.
+    # A late command delays those after it: two are never closer than a tick, and the last has its
+    # time, too.
     while loop.controller.limiter.is_fast and sent + 2 * tick <= end:
         time.sleep(max(0.0, sent + tick - time.monotonic()))
         commander.slow_down(loop)

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Which decisions are worth a line in the log: changes once, what lasts now and then."""
+"""Log of decisions: a line for each change, and periodic lines while a fault lasts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from typing import Any
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.text.printable import printable, TEXT
 
-# How long a source may be missing, in s, before that is worth a warning, and between warnings.
+# Time without a source before a warning, and between warnings, in s.
 PATIENCE, REPEAT = 3.0, 5.0
-# Lines that may come at once, and then in a second: a line costs a tick more than its decision.
+# Largest burst of lines, and lines per second: a line takes longer than the decision itself.
 BURST, PER_SECOND = 20, 1.0
 
 
@@ -45,13 +45,13 @@ class DecisionLog:
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was logged."""
+        """Start anew, without a last decision."""
         self.last: Decision | None = None
         self._said_text = ''
         self._next_warning = self._clock() + PATIENCE
 
     def add(self, decision: Decision) -> None:
-        """Log a decision, if there is something to say."""
+        """Log a decision, if it differs from the last or a repetition is due."""
         last, self.last = self.last, decision
         now = self._clock()
         is_new = last is None or last.state is not decision.state
@@ -59,7 +59,7 @@ class DecisionLog:
             if is_new or (last is not None and last.reason != decision.reason):
                 self._unsaid += 1
             elif decision.text != self._said_text and now >= self._next_warning:
-                # The reason is the same, but another joint, or another source.
+                # The same reason, but for another joint or source.
                 self._unsaid += 1
             if self._unsaid:
                 self._said_text, self._next_warning = decision.text, now + REPEAT
@@ -80,14 +80,14 @@ class DecisionLog:
             self._logger.warning(f'{what}: {printable(decision.text, TEXT)}')
 
     def _say(self, text: str, now: float, is_warning: bool) -> None:
-        """Say the newest of what is unsaid, unless there were many lines of late."""
+        """Log the newest change, unless there were too many lines recently."""
         self._may_say = min(BURST, self._may_say + (now - self._last_time) * PER_SECOND)
         self._last_time = now
         if self._may_say >= 1:
             self._may_say -= 1
             unsaid, self._unsaid = self._unsaid - 1, 0
             text += f' (and {unsaid} changes before it)' if unsaid else ''
-            # rclpy takes a line of code for one that always has the same severity.
+            # rclpy requires that a line of code always logs with the same severity.
             if is_warning:
                 self._logger.warning(text)
             else:

@@ -21,19 +21,19 @@ from dfp_ros.node.ros.background_worker import BackgroundWorker
 
 class IdleWork(Listener):
     """
-    Hands over what has come of background work, after each tick.
+    Delivers results of background work after each tick.
 
-    :param worker: Is looked at after each tick.
-    :param seldom: Is looked at where it has work.
+    :param worker: Delivers after each tick.
+    :param seldom: Delivers after a tick if it has work.
     """
 
     def __init__(self, worker: BackgroundWorker, seldom: BackgroundWorker) -> None:
-        """Look at nothing yet."""
+        """Store the workers."""
         self._worker = worker
         self._seldom = seldom
 
     def on_idle(self, tick: Tick) -> None:
-        """Hand over what has come."""
+        """Deliver results."""
         self._worker.deliver()
         if self._seldom.has_work:
             self._seldom.deliver()

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ticks that follow the samples of a robot that waits for the answer to each of them."""
+"""Lockstep: ticks triggered by the samples of a robot that waits for each command."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class LockstepTrigger:
         self._missing = missing
         self._watch_timer: Any = None
         self._last_tick = 0.0
-        # What the last tick decided, with the loop whose writers can put it into messages.
+        # The last decision, and the loop whose writers can convert it to messages.
         self._answer: tuple[ControlLoop, Decision] | None = None
 
     def reset(self) -> None:
@@ -91,7 +91,7 @@ class LockstepTrigger:
             self._watch_timer = None
 
     def keep(self, loop: ControlLoop, decision: Decision) -> None:
-        """Keep what a tick decided, should it have to be sent again."""
+        """Store the decision of a tick, in case it has to be resent."""
         self._answer = loop, decision
 
     def keep_up(self) -> None:
@@ -103,10 +103,10 @@ class LockstepTrigger:
 
     def receive(self, loop: ControlLoop, instant: Instant, store: SampleStore) -> None:
         """
-        Tick when the samples of an instant are complete.
+        Tick when a set of samples with one stamp is complete.
 
-        Where they come again, their answer got lost: it is sent again, and nothing is decided.
-        Only where the robot was stopped since, or let go on, that answer is not true any more.
+        If the set is resent, its command got lost: it is resent, without a new decision, unless
+        the robot was stopped or resumed meanwhile, which makes that command obsolete.
 
         :param loop: The control loop that runs.
         :param instant: What the sample that arrived completes.
@@ -121,7 +121,7 @@ class LockstepTrigger:
                 answer[1].state is State.STOPPED) == loop.controller.operator.is_stopped:
             self._commander.try_to_send(*answer, stamp)
         else:
-            # Time is the robot's here: it stands still while it waits for the command.
+            # The robot's time stands still here while it waits for the command.
             self._tick(stamp, {
                 name: sample.arriving(stamp) for name, sample in store.samples.items()})
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A policy that is to take over: looked at in a moment, then loaded and tried out."""
+"""Pending policy: validated at once, then loaded and tested before it takes over."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ def load_policy(
     Load a policy by path or bare name.
 
     :param name: The path or the name.
-    :param execution: What it runs on.
-    :param wait: Called before what keeps the interpreter for long; see :class:`OnnxPolicy`.
+    :param execution: Execution providers and threads.
+    :param wait: Called before steps that hold the GIL for long; see :class:`OnnxPolicy`.
     :param candidates: Noise vectors of every call, 0 for the file's own number; None for any.
-    :raises ValueError: Where it cannot be found or used.
+    :raises ValueError: If it cannot be found or used.
     """
     return OnnxPolicy(find_shared(name, 'models', '.onnx'), execution, wait, candidates)
 
 
-#: Tries a file out, with what it is to run on and its candidates; raises PolicyError.
+#: Tests a file with execution settings and a number of candidates; raises PolicyError.
 TryOut = Callable[[PolicyFile, ExecutionSettings, int], None]
 
-# Calls to measure a p99 with, fewer where they take longer than this many seconds together. What
-# else the machine does must not have a policy refused, so one that seems too slow is tried again.
+# Calls for the measurement of a p99, fewer if they take longer than this many seconds in total. A
+# policy that seems too slow is measured again, as other load on the machine may be the cause.
 _CALLS, _FEWEST_CALLS, _SECONDS, _ATTEMPTS = 200, 50, 0.1, 3
 
 
 @dataclass(frozen=True)
 class PendingPolicy:
     """
-    What is to take over.
+    A policy that has to take over.
 
-    :param settings: The parameters that it is to run with.
-    :param policy: The policy, where it is loaded already; None where it has to be.
-    :param file: What was read of its file when it was asked for; None where that was not yet.
+    :param settings: Its parameters.
+    :param policy: The policy, if it is loaded already; else None.
+    :param file: Content of its file, read when the parameter was set; None if not yet read.
     """
 
     settings: Settings
@@ -72,7 +72,7 @@ class PendingPolicy:
 
     @property
     def content(self) -> PolicyFile | None:
-        """Return what was read of its file, None where nothing was."""
+        """Return the content of its file, None if not yet read."""
         return self.policy.file if self.policy is not None else self.file
 
 
@@ -90,12 +90,12 @@ class _Unloaded:
 
 def validate(settings: Settings, robot: RobotDescription, file: PolicyFile) -> PolicySpec:
     """
-    See whether a policy file can be what the settings want of it, in well under a tick.
+    Validate a policy file for given settings, in well under a tick.
 
-    It fits robot and settings, as far as its specification tells; no file is read.
+    It has to fit robot and settings, as far as its specification shows; no file is read.
 
     :return: Its specification.
-    :raises ValueError: Where it cannot be.
+    :raises ValueError: If it cannot be.
     """
     require_ending(file, settings.execution)
     make_controller(settings, robot, _Unloaded(file.spec))
@@ -107,21 +107,20 @@ def load_control_loop(
         candidate: PendingPolicy, robot: RobotDescription,
         wait: Callable[[], None] | None = None, try_out: TryOut | None = None) -> ControlLoop:
     """
-    Load a candidate, try it out, and measure how long it takes to answer.
+    Load a pending policy, test it, and measure its inference time.
 
-    :param candidate: What is to be loaded.
+    :param candidate: The pending policy.
     :param robot: The robot's description.
-    :param wait: Called before what keeps other threads from the interpreter; it returns when they
-        can spare it. None for no wait.
-    :param try_out: Tries its file out first, where that can be killed; None for no trial.
-    :raises ValueError: Where it cannot be used.
+    :param wait: Called before steps that hold the GIL for long; returns when other threads can
+        spare it. None for no wait.
+    :param try_out: Tests its file first, in a process that can be killed; None for no test.
+    :raises ValueError: If it cannot be used.
     """
     settings = candidate.settings
     if try_out is not None and candidate.content is not None:
         try_out(candidate.content, settings.execution, settings.candidates)
     if wait is not None:
-        # Who asked for it may be at it still, and each thread that wants the interpreter delays
-        # the others.
+        # The test process may still be busy, and each thread that needs the GIL delays the others.
         wait()
     if candidate.policy is None and candidate.file is not None:
         policy = OnnxPolicy(candidate.file, settings.execution, wait, settings.candidates)
@@ -142,15 +141,15 @@ def load_control_loop(
 
 
 def longest_latency(loop: ControlLoop) -> float:
-    """Return how long inference may take, in s."""
+    """Return the largest allowed inference time in s."""
     return loop.settings.latency_share * loop.tick * 1e-9
 
 
 def require_latency(loop: ControlLoop) -> None:
     """
-    See whether a policy answers fast enough for its ticks.
+    Require that inference of a policy is fast enough for its ticks.
 
-    :raises PolicyError: Where it does not.
+    :raises PolicyError: If it does not.
     """
     limit = longest_latency(loop)
     if loop.latency > limit:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Subscriptions to the sources of an observation."""
+"""Subscriptions to the sources of a robot description."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _LOOK_AGAIN = 1.0
 
 class SourceSubscriptions:
     """
-    The subscriptions to a robot's sources.
+    Subscriptions to a robot's sources.
 
-    :param node: Where they are created.
+    :param node: The node.
     :param loop: Has the robot's description.
     :param receive: Gets each sample with its source's name.
     :param watch: Hears of publishers from which nothing comes.
@@ -58,14 +58,14 @@ class SourceSubscriptions:
         _require_other_topics(node, loop.robot)
         self._node = node
         self._time = NodeClock(node)
-        #: Each source that one publisher is to send, with what notices several of them.
+        #: Sources that have a single publisher, and the detection of several.
         self.interleavings = [
             (source, Interleaving()) for source in loop.robot.sources.values() if not source.child]
         turns = {source.name: interleaving for source, interleaving in self.interleavings}
 
         def counted(name: str, sample: Sample) -> None:
             if name in turns:
-                # What has other joints may be another publisher's; what has none does not count.
+                # Messages with other joints may have another publisher; those without are ignored.
                 joints = sample.joints
                 if joints is None or max(joints.slots) >= 0:
                     turns[name].add(joints and joints.slots)
@@ -98,9 +98,8 @@ class SourceSubscriptions:
         """
         Make the callback of one topic of a source.
 
-        :param is_kept: Whether messages count that come before simulated time begins. Their age
-            would be the time of the simulation, and so would be what their stamps are ahead of
-            their arrival.
+        :param is_kept: Whether messages from before the start of simulated time are used. Their
+            age, and the lead of their stamps, would be the time of the simulation.
         """
         full_name = self._node.resolve_topic_name(topic)
         publishers: tuple[str, ...] = ()
@@ -113,7 +112,7 @@ class SourceSubscriptions:
             if sample is None or not (now or is_kept):
                 return
             if sample.joints is not None:
-                # Where a message has a part of the joints, whose it may be is worth knowing.
+                # If a message has only some of the joints, its publishers are reported.
                 if time.monotonic() - looked >= _LOOK_AGAIN:
                     publishers = tuple(publisher_names(self._node, full_name))
                     looked = time.monotonic()
@@ -129,9 +128,9 @@ class SourceSubscriptions:
 
 def _require_other_topics(node: Node, robot: RobotDescription) -> None:
     """
-    See that no command is heard as if a sensor had sent it, after remapping.
+    Require that no source is a command topic after remapping.
 
-    :raises DescriptionError: Where a source's topic is a command topic.
+    :raises DescriptionError: If a source's topic is a command topic.
     """
     commands = {node.resolve_topic_name(topic.topic): topic for topic in robot.commands}
     for source in robot.sources.values():

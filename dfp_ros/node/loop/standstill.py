@@ -22,7 +22,7 @@ TIMEOUT = 2.0
 
 
 class StandstillMonitor:
-    """Sees whether simulated time goes on; no timer of it would tell."""
+    """Checks whether simulated time advances, which a timer in simulated time cannot."""
 
     def __init__(self) -> None:
         """Wait to be started."""
@@ -39,10 +39,10 @@ class StandstillMonitor:
 
     def find(self, now: int) -> str:
         """
-        Say that time stands still, once that is too long.
+        Describe a standstill of time, after a timeout.
 
         :param now: Simulated time in ns.
-        :return: For people; empty while it goes on.
+        :return: Description for the log; empty while time advances.
         """
         if now != self._now:
             self.start(now)

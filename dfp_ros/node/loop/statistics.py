@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""How well the control loop keeps its promise: period, inference time, observation age."""
+"""Timing statistics of the control loop: period, inference time, observation age."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-# Bins of the whole run's histogram: from _SMALLEST on, each reaches 1 % further than the one
-# before, over twelve decades. A report costs microseconds, however long the run.
+# Histogram of the whole run: bins from _SMALLEST on, each 1 % wider than the one before, over
+# twelve decades. The cost of a report does not depend on the length of the run.
 _SMALLEST, _BINS = 1e-6, 2778
 _STEP = math.log(1.01)
 
 
 class Series:
     """
-    Numbers of one kind, since the last report and since the beginning.
+    Statistics of one quantity, since the last report and since the beginning.
 
-    Percentiles of the whole run are right to 1 %, of numbers from 1e-6 to 1e6; what is smaller, or
-    negative, counts as 0. Memory stays flat. Everything else is exact.
+    Percentiles of the whole run have a resolution of 1 % for numbers from 1e-6 to 1e6; smaller and
+    negative numbers count as 0. Memory is constant. All other values are exact.
     """
 
     def __init__(self) -> None:
         """Start empty."""
-        # Most of the work is left for reports, when ticks do not wait for it.
+        # Most of the work is done in reports, which do not delay ticks.
         self._window: list[float] = []
         self._counted = 0
         self._peak = -math.inf
@@ -53,43 +53,43 @@ class Series:
             self._peak = value
 
     def peak(self) -> float | None:
-        """Return the largest number since the last call, None where there was none."""
+        """Return the largest number since the last call, None if there was none."""
         peak, self._peak = self._peak, -math.inf
         return peak if peak > -math.inf else None
 
     def window(self) -> dict[str, float]:
-        """Report on the numbers since the last call."""
+        """Summarise the numbers since the last call."""
         self._count_in()
         values, self._window, self._counted = np.array(self._window), [], 0
         if not len(values):
-            return _figures(*[math.nan] * 5)
+            return _summary(*[math.nan] * 5)
         values.sort()
-        return _figures(
+        return _summary(
             values.mean(), values.std(), _percentile(values, 50), _percentile(values, 99),
             values[-1])
 
     def run(self) -> dict[str, float]:
-        """Report on all numbers."""
+        """Summarise all numbers."""
         self._count_in()
         if not self._count:
-            return _figures(*[math.nan] * 5)
+            return _summary(*[math.nan] * 5)
         up_to = np.cumsum(self._histogram)
-        return _figures(
+        return _summary(
             self._mean, math.sqrt(self._squares / self._count), self._percentile(50, up_to),
             self._percentile(99, up_to), self._max)
 
     def _count_in(self) -> None:
-        """Add what is new to the figures of the whole run."""
+        """Add new numbers to the statistics of the whole run."""
         values = np.array(self._window[self._counted:])
         self._counted = len(self._window)
         if not len(values):
             return
         large = values[values >= _SMALLEST]
-        places = 1 + (np.log(large / _SMALLEST) / _STEP).astype(np.int64)
-        self._histogram += np.bincount(np.minimum(places, _BINS - 1), minlength=_BINS)
+        bins = 1 + (np.log(large / _SMALLEST) / _STEP).astype(np.int64)
+        self._histogram += np.bincount(np.minimum(bins, _BINS - 1), minlength=_BINS)
         self._histogram[0] += len(values) - len(large)
-        # Two means and two sums of squares make one of each without loss of digits, however long
-        # the run (Chan, Golub and LeVeque, 1979).
+        # Parallel algorithm for mean and variance, stable for runs of any length (Chan, Golub and
+        # LeVeque, 1979).
         before, count, mean = self._count, len(values), float(values.mean())
         self._count += count
         difference = mean - self._mean
@@ -99,25 +99,25 @@ class Series:
         self._max = max(self._max, float(values.max()))
 
     def _percentile(self, percent: float, up_to: NDArray[np.int64]) -> float:
-        """Interpolate between the two nearest ranks, as numpy does."""
+        """Interpolate between the two nearest ranks, like NumPy."""
         rank = percent / 100 * (self._count - 1)
         below, above = (
-            # The middle of the bin, in proportion; the bin of what is too small has none.
-            _SMALLEST * math.exp((place - 0.5) * _STEP) if place else 0.0
-            for place in np.searchsorted(up_to, (math.floor(rank), math.ceil(rank)), side='right'))
+            # The geometric middle of the bin; the first bin, of the smallest numbers, counts as 0.
+            _SMALLEST * math.exp((index - 0.5) * _STEP) if index else 0.0
+            for index in np.searchsorted(up_to, (math.floor(rank), math.ceil(rank)), side='right'))
         return min(self._max, below + (above - below) * (rank - math.floor(rank)))
 
 
 def _percentile(values: NDArray[np.float64], percent: float) -> float:
-    """Interpolate in sorted numbers, as ``numpy.percentile`` does in several times the time."""
+    """Interpolate in sorted numbers, like ``numpy.percentile``, but several times as fast."""
     rank = percent / 100 * (len(values) - 1)
     below = math.floor(rank)
     low, high = values[below], values[min(below + 1, len(values) - 1)]
     return float(low + (high - low) * (rank - below))
 
 
-def _figures(mean: float, std: float, p50: float, p99: float, largest: float) -> dict[str, float]:
-    """Give figures their names; NaN where there are no numbers."""
+def _summary(mean: float, std: float, p50: float, p99: float, largest: float) -> dict[str, float]:
+    """Name the values of a summary; NaN without numbers."""
     return {
         'mean': float(mean), 'std': float(std), 'p50': float(p50), 'p99': float(p99),
         'max': float(largest)}
@@ -127,7 +127,7 @@ class LoopStatistics:
     """
     Statistics of a control loop.
 
-    :param period: Time between ticks in s, or None for a loop that follows its samples.
+    :param period: Time between ticks in s, or None for a loop that is triggered by samples.
     """
 
     _REPORTED = (
@@ -136,7 +136,7 @@ class LoopStatistics:
         ('observation_age', ('p50', 'max')))
 
     def __init__(self, period: float | None) -> None:
-        """Start with the first tick to come."""
+        """Start before the first tick."""
         self.ticks = 0
         self.missed_ticks = 0
         self._period = period
@@ -147,14 +147,14 @@ class LoopStatistics:
 
     def tick(self, time: float, deadline: float | None = None) -> None:
         """
-        Note that a tick began.
+        Add the start of a tick.
 
-        The deadlines between those of two ticks were missed: whatever was due then was dropped,
-        and is never made up for. A tick that comes before the next deadline is late, and not
-        missed. A clock that is set back starts anew.
+        The deadlines between those of two ticks were missed: these ticks are skipped, and never
+        made up for. A tick before the next deadline is late, but not missed. If the clock is set
+        back, the deadlines start anew.
 
         :param time: Time in s.
-        :param deadline: The last one before that, on the same clock; None where there are none.
+        :param deadline: Its deadline on the same clock; None without deadlines.
         """
         self.ticks += 1
         if self._last_time is None or time < self._last_time:
@@ -169,29 +169,29 @@ class LoopStatistics:
         self._last_time, self._last_deadline = time, deadline
 
     def pause(self) -> None:
-        """Have the deadlines begin anew with the next tick; none was missed until then."""
+        """Restart the deadlines at the next tick; none counts as missed until then."""
         self._last_time = None
 
     def add(self, inference: float | None, observation_age: float | None) -> None:
-        """Note what a tick found, both in s; None where there was none."""
+        """Add the measurements of a tick, both in s; None if there was none."""
         if inference is not None:
             self._series['inference'].add(inference * 1e3)
         if observation_age is not None:
             self._series['observation_age'].add(observation_age * 1e3)
 
     def peaks(self) -> dict[str, float]:
-        """Largest of each kind since the last call, in ms; those that there are."""
+        """Return the largest value of each quantity since the last call, in ms."""
         peaks = {name: series.peak() for name, series in self._series.items()}
         return {name: peak for name, peak in peaks.items() if peak is not None}
 
     def report(self) -> dict[str, float]:
-        """Figures since the last report, and with the prefix ``run_`` since the beginning."""
+        """Summarise the time since the last report and, with prefix ``run_``, the whole run."""
         found: dict[str, float] = {}
         for prefix in ('', 'run_'):
-            for name, figures in self._REPORTED:
+            for name, keys in self._REPORTED:
                 series = self._series[name]
                 values = series.run() if prefix else series.window()
-                found.update({f'{prefix}{name}_{key}_ms': values[key] for key in figures})
+                found.update({f'{prefix}{name}_{key}_ms': values[key] for key in keys})
         found['ticks'] = self.ticks - self._reported[0]
         found['missed_ticks'] = self.missed_ticks - self._reported[1]
         found['run_ticks'], found['run_missed_ticks'] = self.ticks, self.missed_ticks

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A tick that is over, and who is told of it."""
+"""Completed tick of the control loop, and the interface of its listeners."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from dfp_ros.node.loop.control_loop import ControlLoop
 @dataclass(frozen=True)
 class Tick:
     """
-    One pass of the control loop; its command was sent.
+    One completed tick of the control loop, after its command was sent.
 
-    :param number: Counts the ticks, from 1.
+    :param number: Its number, from 1.
     :param now: Its time in ns, on the clock of the samples.
-    :param decision: What was decided.
-    :param samples: The newest samples by source, which it was decided from.
-    :param entry: What entered the controller from outside since the tick before, for replays.
-    :param time_left: Gives the seconds until the next tick.
+    :param decision: Its decision.
+    :param samples: The samples of the decision, by source.
+    :param entry: Other inputs of the controller since the tick before, for replays.
+    :param time_left: Returns the seconds until the next tick.
     """
 
     number: int
@@ -47,20 +47,20 @@ class Tick:
 
 
 class TickListener(Protocol):
-    """Is told of ticks, on the thread that ticks."""
+    """Listener of ticks, called on the thread of the ticks."""
 
     def on_tick(self, tick: Tick) -> None:
-        """Take note of a tick, right after its command."""
+        """Handle a tick, right after its command."""
 
     def on_idle(self, tick: Tick) -> None:
-        """Do what takes time, when there is most of it until the next tick."""
+        """Do work that takes time, when there is most time until the next tick."""
 
     def on_transfer(self, loop: ControlLoop) -> None:
-        """Go on beside another loop, which has taken over."""
+        """Continue with another loop, which has taken over."""
 
 
 class Listener:
-    """A :class:`TickListener` that does nothing; subclasses replace what they need."""
+    """A :class:`TickListener` that does nothing; subclasses override the methods they need."""
 
     def on_tick(self, tick: Tick) -> None:
         """Do nothing."""

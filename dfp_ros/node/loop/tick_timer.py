@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What makes ticks come, and the deadlines that they come at."""
+"""Tick timer: ticks at absolute deadlines."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _WATCH_PERIOD = 0.1  # s
 
 class TickTimer:
     """
-    Calls for ticks at absolute deadlines, which are dropped when they are missed.
+    Triggers ticks at absolute deadlines; missed deadlines are skipped.
 
-    :param node: Creates the timers, and has the clock where time is simulated.
+    :param node: The node, for its timers and its simulated time.
     :param tick: Called at each deadline.
-    :param stand_still: Called with what is the matter where simulated time stands still.
+    :param stand_still: Called with a description of the fault if simulated time stands still.
 
     :ivar is_simulated: Whether deadlines are on simulated time.
-    :ivar watched: Called ten times a second where time is simulated.
+    :ivar watched: Called ten times a second if time is simulated.
     :ivar deadline: Of the last tick, in s on the clock of the deadlines; None before the first.
     """
 
@@ -52,7 +52,7 @@ class TickTimer:
         self._stand_still = stand_still
         self.watched: Callable[[], None] = _nothing
         self._timer: Any = None
-        # Where time is simulated, sees whether it goes on.
+        # Checks whether simulated time advances.
         self._watch_timer: Any = None
         self._standstill = StandstillMonitor()
         self._period = self._early = 0.0
@@ -63,7 +63,7 @@ class TickTimer:
 
         :param period: Time between two in ns.
         :param early: How long before a deadline to wake up, and watch the clock for the rest, in
-            ns; at most a tenth of a period, and not where time is simulated.
+            ns; at most a tenth of a period, and not in simulated time.
         """
         self.stop()
         self._period = period * 1e-9
@@ -84,7 +84,7 @@ class TickTimer:
             self._timer.timer_period_ns = period
 
     def stop(self) -> None:
-        """Call for no more."""
+        """Stop the ticks."""
         for timer in (self._timer, self._watch_timer):
             if timer is not None:
                 self._node.destroy_timer(timer)
@@ -93,7 +93,7 @@ class TickTimer:
 
     def keep_up(self) -> None:
         """
-        Tick if it is time, before something else that may come many times in a row.
+        Tick if a tick is due, before callbacks that may occur many times in a row.
 
         The executor takes all that waits of one kind before it looks at its timers: hundreds of
         new parameters would keep a robot on its way without a decision. Where time is simulated,
@@ -103,7 +103,7 @@ class TickTimer:
             return
         late = -self.time_left()
         if late >= 0:
-            # What the timer names is the first deadline that it was not called at.
+            # The timer's next call is the first deadline at which it was not called.
             self._serve(time.monotonic() - late % self._period)
 
     def time_left(self) -> float:
@@ -124,13 +124,13 @@ class TickTimer:
         self._serve(deadline)
 
     def _serve(self, deadline: float) -> None:
-        """Tick once for a deadline; a clock that was set back has them all anew."""
+        """Tick once for a deadline; if the clock was set back, all deadlines start anew."""
         if self.deadline is None or abs(deadline - self.deadline) > 0.5 * self._period:
             self.deadline = deadline
             self._tick()
 
     def _watch_clock(self) -> None:
-        """See whether simulated time goes on."""
+        """Check whether simulated time advances."""
         self.watched()
         text = self._standstill.find(self._node.get_clock().now().nanoseconds)
         if text:

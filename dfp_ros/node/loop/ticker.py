@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""When a tick is due, and what is done in it, in order."""
+"""Ticker: runs the control loop between activation and deactivation, tick by tick."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ _STOPPED = 'stopped by ~/stop; call ~/resume to go on'
 
 
 class NotActiveError(ValueError):
-    """Something was asked for that takes an active node."""
+    """A request needs an active node."""
 
 
 class NotStoppedError(ValueError):
-    """Something was asked for that takes a robot that somebody stopped."""
+    """A request needs a robot that was stopped by its operator."""
 
 
 class Ticker:
     """
     Runs a control loop between activation and deactivation.
 
-    Everything here happens on the thread that spins the node.
+    All methods run on the thread that spins the node.
 
     :param node: Has the clock, and creates the timer.
     :param loop: The control loop.
@@ -108,7 +108,7 @@ class Ticker:
         return self._watchdog.has_fired
 
     def start(self) -> None:
-        """Begin an episode, from samples that arrive from now on, and from those that last."""
+        """Start an episode, with samples that arrive from now on, and with latched ones."""
         self.store = self.store.renewed()
         self.log.restart()
         self._trigger.reset()
@@ -118,7 +118,7 @@ class Ticker:
 
     def stop(self) -> bool:
         """
-        Stop ticking, and stop the robot; a last command is sent whatever was sent before.
+        Stop the ticks and the robot; a last command is sent in any case.
 
         :return: Whether it was running.
         """
@@ -133,12 +133,12 @@ class Ticker:
 
     def reset(self) -> str:
         """
-        Stop the robot, and begin an episode: noise from its seed, samples from now on.
+        Stop the robot, and start an episode: noise from its seed, samples from now on.
 
-        Those that last stay, as nothing has replaced them.
+        Latched samples are kept, as nothing has replaced them.
 
-        :return: What was done, for people.
-        :raises NotActiveError: Where the node is not active.
+        :return: Message about the result.
+        :raises NotActiveError: If the node is not active.
         """
         if not self.is_active:
             raise NotActiveError('the node is not active; activate it first')
@@ -157,10 +157,10 @@ class Ticker:
 
     def hold(self) -> str:
         """
-        Stop the robot at once, and keep it stopped, whatever else happens.
+        Stop the robot at once, and keep it stopped until :meth:`resume`.
 
-        :return: What was done, for people.
-        :raises Exception: Where the stop could not be sent; the robot is stopped at the next tick
+        :return: Message about the result.
+        :raises Exception: If the stop could not be sent; the robot is stopped at the next tick
             all the same, if that one can be.
         """
         self.loop.controller.operator.stop(_STOPPED)
@@ -171,15 +171,15 @@ class Ticker:
             return f'nothing was commanded yet, and nothing will be; {until}'
         if not self._stop_now():
             raise NotStoppedError(
-                f'the stop could not be sent ({self.log.last.text}); the node goes on trying')
+                f'the stop could not be sent ({self.log.last.text}); the node keeps trying')
         return f'a stop was sent to every command topic; {until}'
 
     def _stop_now(self) -> bool:
         """
-        Send the stop that was asked for; tell whether that worked.
+        Send the requested stop; return whether that succeeded.
 
         A robot that a single command would stop harder than its limits is slowed down from the
-        next tick on, which is waited for where it is soon.
+        next tick on, which is waited for if it is soon.
         """
         loop = self.loop
         if loop.controller.limiter.is_fast and self._is_on_wall_time and (
@@ -197,26 +197,26 @@ class Ticker:
         """
         Let the robot go on after :meth:`hold`.
 
-        :return: What was done, for people.
-        :raises NotStoppedError: Where it was not stopped.
+        :return: Message about the result.
+        :raises NotStoppedError: If it was not stopped.
         """
         if not self.loop.controller.operator.is_stopped:
-            raise NotStoppedError('nobody stopped the robot; there is nothing to resume')
+            raise NotStoppedError('the robot is not stopped; there is nothing to resume')
         self.loop.controller.operator.resume()
-        return 'goes on with a plan from what is observed now'
+        return 'continues with a new plan'
 
     def transfer_to(self, loop: ControlLoop) -> None:
         """
         Go on with another loop from the next tick on.
 
-        :param loop: For the same robot; where its controller is the one that runs, nothing that
-            is decided changes.
+        :param loop: A control loop for the same robot; if its controller is the running one, the
+            decisions do not change.
         """
         old = self.loop
         if loop.controller is old.controller:
             self.loop = loop
             return
-        # Where it cannot take over, the one that runs goes on.
+        # If it cannot take over, the running one continues.
         loop.controller.transfer_from(old.controller)
         self.loop = loop
         self.input_log.note_transfer(loop.settings.noise_seed)
@@ -226,7 +226,7 @@ class Ticker:
             listener.on_transfer(loop)
 
     def receive(self, name: str, sample: Sample) -> None:
-        """Take a sample of a source; where ticks follow the samples, it may be time for one."""
+        """Receive a sample of a source, which may trigger a tick."""
         if not self.is_active:
             if sample.lasts:
                 # It is sent once, and valid until it is replaced.
@@ -236,7 +236,7 @@ class Ticker:
 
     def tick(self, now: int, samples: Mapping[str, Sample]) -> None:
         """
-        Decide, send, and only then do what is not urgent.
+        Decide and send, and only then do all work that is not urgent.
 
         :param now: Time in ns, on the clock of the samples.
         :param samples: Newest samples by source.
@@ -252,7 +252,7 @@ class Ticker:
                 done = Failed.OVERDUE
             self.commander.send(loop, decision, now)
             failed = done
-        except Exception as error:  # a defect must stop the robot, never leave it on its way
+        except Exception as error:  # a defect must stop the robot, never leave it moving
             decision = loop.controller.fail(error)
             self.commander.try_to_send(loop, decision, now)
         self._last_sent = time.monotonic()
@@ -320,7 +320,7 @@ class Ticker:
             self.commander.hold_at_standstill(self.loop, text)
 
     def _watch_sources(self) -> None:
-        """Hold a robot whose sources fail between two ticks, where ticks are slow."""
+        """Hold a robot whose sources fail between two slow ticks."""
         self._beat()
         last = self.log.last
         if not self.is_active or last is None or last.state is not State.RUNNING:
@@ -331,7 +331,7 @@ class Ticker:
             self.commander.hold(self.loop, reason, text)
 
     def _beat(self) -> None:
-        """Show the watchdog that this thread goes on."""
+        """Send a heartbeat to the watchdog."""
         self._watchdog.beat = max(self._watchdog.beat, time.monotonic())
 
     def _tick_now(self) -> None:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A watchdog that stops the robot when a decision is overdue, whatever keeps the node from it."""
+"""Watchdog: stops the robot from a separate thread when a decision is overdue."""
 
 from __future__ import annotations
 
@@ -30,44 +30,43 @@ from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 from dfp_ros.spec import PolicySpec
 
-#: Longest time between two signs of life of the thread that ticks, in s, however slow the policy.
+#: Longest period between two heartbeats of the control thread, in s, even for slow ticks.
 LONGEST_BEAT = 0.05
-#: A machine without real-time priority stalls for so long now and then, in s.
+#: Shortest timeout in s; a machine without real-time priority stalls for this long occasionally.
 SHORTEST_LIMIT = 0.1
-#: Where no tick is due by the wall's clock, in s.
+#: Shortest timeout in s, if ticks are not due by the wall clock.
 SHORTEST_LIMIT_UNTIMED = 0.5
 
 
 def overdue_limit(loop: ControlLoop, is_timed: bool) -> float:
     """
-    Return after how long without a sign of life the robot is stopped, in s.
+    Return the timeout without a heartbeat after which the robot is stopped, in s.
 
     :param loop: The control loop.
-    :param is_timed: Whether ticks are due by the wall's clock.
+    :param is_timed: Whether ticks are due by the wall clock.
     """
     tick, settings = loop.tick * 1e-9, loop.settings
     limit = max(
         SHORTEST_LIMIT, settings.safety.overdue * min(tick, LONGEST_BEAT),
-        # A slow policy may take its time to answer.
+        # Inference of a slow policy may take most of a tick.
         min(1.0, settings.latency_share) * tick)
     return limit if is_timed else max(limit, SHORTEST_LIMIT_UNTIMED)
 
 
 class Watchdog:
     """
-    Sends stops in a thread of its own while the thread that ticks gives no sign of life.
+    Sends stops from a separate thread while the control thread has no heartbeat.
 
-    An inference that does not end, a full pipe behind the log, a callback that hangs: all keep
-    that thread from deciding, and a robot that got a velocity keeps it. What is sent comes from a
-    copy of the limiter, within its limits, and is sent once a tick until the thread takes over
-    again with :meth:`hand_back`.
+    An inference that does not end, a full pipe behind the log, or a callback that hangs would
+    block the control thread, and the robot would keep its last velocity. The stops come from a
+    copy of the limiter, within its limits, and are sent once in each tick until the control thread
+    takes over again with :meth:`hand_back`.
 
     :param commander: Sends the stops.
     :param loop: Gives the control loop.
     :param logger: Hears of it.
 
-    :ivar beat: When the thread that ticks gave its last sign of life, by the monotonic clock in s;
-        it sets this.
+    :ivar beat: Last heartbeat of the control thread, which sets it, by the monotonic clock in s.
     :ivar has_fired: Whether the robot is being stopped.
     """
 
@@ -85,15 +84,15 @@ class Watchdog:
         self._since = 0.0
         self._ended: threading.Event | None = None
         self._is_timed = True
-        # Writers of its own: those of the loop may be in the middle of a message.
+        # Separate writers: those of the loop may be in the middle of a message.
         self._writers: tuple[CommandWriter, ...] = ()
         self._written_for: tuple[RobotDescription, PolicySpec] | None = None
 
     def start(self, is_timed: bool) -> None:
         """
-        Begin to watch.
+        Start watching.
 
-        :param is_timed: Whether ticks are due by the wall's clock.
+        :param is_timed: Whether ticks are due by the wall clock.
         """
         self.stop()
         self._is_timed = is_timed
@@ -104,7 +103,7 @@ class Watchdog:
 
     def stop(self) -> CommandLimiter | None:
         """
-        Watch no more.
+        Stop watching.
 
         :return: As :meth:`hand_back`.
         """
@@ -114,15 +113,15 @@ class Watchdog:
         return self.hand_back()[0]
 
     def wait(self, seconds: float) -> None:
-        """Let the thread that ticks do something else for so long."""
+        """Allow the control thread to do something else for some time."""
         self.beat = time.monotonic() + seconds
 
     def hand_back(self) -> tuple[CommandLimiter | None, str]:
         """
-        Let the thread that ticks decide again.
+        Return control to the control thread.
 
-        :return: What has limited the stops that were sent, None where none was; and what happened,
-            for people.
+        :return: Limiter of the stops that were sent, None if none was; and a description of the
+            event.
         """
         with self._lock:
             limiter, self._limiter = self._limiter, None
@@ -132,7 +131,7 @@ class Watchdog:
                 'stopped the robot')
 
     def _watch(self, ended: threading.Event) -> None:
-        """Stop the robot whenever there is no sign of life."""
+        """Stop the robot whenever a heartbeat is overdue."""
         SCHEDULING.step_ahead()
         while not ended.is_set():
             try:
@@ -140,12 +139,12 @@ class Watchdog:
             except Exception as error:  # a defect must not end the watch
                 threading.Thread(
                     target=self._logger.error, args=(
-                        f'the watchdog failed, and goes on: {explain(error)}',),
+                        f'the watchdog failed, and continues: {explain(error)}',),
                     name='watchdog log', daemon=True).start()
                 ended.wait(LONGEST_BEAT)
 
     def _watch_once(self, ended: threading.Event) -> None:
-        """Wait until a sign of life is due; stop the robot where there is none."""
+        """Wait until a heartbeat is due; stop the robot if there is none."""
         loop = self._loop()
         if self._written_for is None or self._written_for[0] is not loop.robot or (
                 self._written_for[1] is not loop.policy.spec):
@@ -159,7 +158,7 @@ class Watchdog:
             ended.wait(LONGEST_BEAT)
 
     def _stop_robot(self, ended: threading.Event, loop: ControlLoop) -> None:
-        """Send stops, a tick apart, until the thread that ticks takes over."""
+        """Send stops, a tick apart, until the control thread takes over."""
         loop = replace(loop, writers=self._writers)
         with self._lock:
             self._limiter = None if ended.is_set() else loop.controller.copy_limiter()
@@ -177,12 +176,12 @@ class Watchdog:
                 self._commander.stop_overdue(loop, limiter, is_soon)
             if not told:
                 told = True
-                # The log may be what hangs.
+                # The log itself may hang.
                 threading.Thread(target=self._tell, name='watchdog log', daemon=True).start()
             ended.wait(min(loop.tick * 1e-9, LONGEST_BEAT))
 
     def _tell(self) -> None:
-        """Say what happened."""
+        """Log the event."""
         self._logger.error(
             f'no decision came for {time.monotonic() - self._since:.2f} s, which is overdue: the '
-            'watchdog stops the robot until the thread that decides goes on')
+            'watchdog stops the robot until the thread that decides continues')
