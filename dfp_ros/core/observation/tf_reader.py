@@ -115,8 +115,8 @@ class TfReader:
                 frame = self._links[frame].above
         return chain
 
-    def _pose(self, way: Iterable[str]) -> tuple[Point, Quaternion]:
-        """Compute the pose of a frame in the one above the last of its way up."""
+    def _pose(self, chain: Iterable[str]) -> tuple[Point, Quaternion]:
+        """Compute the pose of a frame in the one above the last of its chain."""
         position: Point = _ORIGIN
         rotation: Quaternion = _UPRIGHT
         for frame in chain:

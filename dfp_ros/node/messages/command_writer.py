@@ -65,7 +65,7 @@ class CommandWriter:
                 self._offset[part] = entry.offset
             if entry.rotation:
                 # Four or six zeros are no rotation.
-                harmless[place] = COMMAND_ENCODINGS[entry.rotation].identity
+                harmless[part] = COMMAND_ENCODINGS[entry.rotation].identity
         self._fix(topic)
         names = joint_names(topic)
         if names:

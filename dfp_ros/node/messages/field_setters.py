@@ -162,5 +162,5 @@ def _rotation_setter(message: Any, entry: CommandEntry, positions: range) -> Set
 
     def set_rotation(numbers: list[float]) -> None:
         quaternion.w, quaternion.x, quaternion.y, quaternion.z = decode(
-            numbers[place.start:place.stop])
+            numbers[positions.start:positions.stop])
     return set_rotation

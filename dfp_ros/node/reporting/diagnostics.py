@@ -100,7 +100,7 @@ def _control_loop(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
         level = _STATES.get(decision.state, Level.WARN if decision.reason else Level.OK)
         status.add(level, decision.text or state)
         if not loop.is_lockstep:
-            error = figures['period_error_p99_ms']
+            error = statistics['period_error_p99_ms']
             status.compare(
                 error / tick, limits.period_warn, limits.period_error,
                 f'periods are off by up to {error:.1f} ms (p99) of {tick:g} ms')

@@ -61,9 +61,9 @@ def said(unit: str, kind: str = ARRAY, path: str = 'data', topic: str = 'command
     (said('1', action='joint_positions'), "the name of the action 'joint_positions'"),
 ])
 def test_no_position_is_stopped_by_a_zero(
-        command: Said, evidence: str, stop: Stop, says: str) -> None:
+        command: KindEvidence, evidence: str, stop: Stop, says: str) -> None:
     """A declared velocity may use zero, even if other keys look like those of a position."""
-    fault = stop_fault(Said(**{**vars(command), 'kind': says}), stop.value, stop.kind)
+    fault = stop_fault(KindEvidence(**{**vars(command), 'kind': says}), stop.value, stop.kind)
     assert fault.startswith(f'found stop: {stop.value}, which sends 0, for what is a position by')
     assert evidence in fault
     assert 'stop: hold, with measured and limits.velocity' in fault
@@ -77,7 +77,7 @@ def test_no_position_is_stopped_by_a_zero(
     said('1/s', action='joint_positions'), said('kg m/s'),
     said('m/s^2', TRAJECTORY, 'points.accelerations'),
 ])
-def test_an_ambiguous_kind_must_be_declared(command: Said) -> None:
+def test_an_ambiguous_kind_must_be_declared(command: KindEvidence) -> None:
     """An ambiguous kind is an error until it is declared a velocity."""
     fault = stop_fault(command, 'zero', 'velocity')
     assert 'which sends 0. Is this a velocity, or a position, which would be driven to 0?' in fault
@@ -102,7 +102,7 @@ def test_velocities_need_no_more_words(command: KindEvidence) -> None:
 
 @pytest.mark.parametrize('command', [
     said('m/s', TWIST, 'twist.linear'), said('rad/s'), said('1', STATE, 'velocity')])
-def test_velocities_do_not_go_on(command: Said) -> None:
+def test_velocities_do_not_go_on(command: KindEvidence) -> None:
     """Repeating the last velocity is no stop, except for an explicit ``keep``, as of a fan."""
     assert 'the robot would go on' in stop_fault(command, 'hold', 'position')
     assert 'Is the robot to go on at that velocity' in stop_fault(command, 'keep', 'other')
