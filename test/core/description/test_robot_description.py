@@ -158,7 +158,7 @@ def test_bad_frames(tmp_path: Path, keys: str, place: str, message: str) -> None
 
 
 def test_how_a_source_is_taken(tmp_path: Path) -> None:
-    """QoS defaults are those of sensors; explicit keys override them."""
+    """The defaults of QoS are those of sensors; explicit keys override them."""
     robot = load_robot_description(description(
         tmp_path, '    max_age: 0.2', '    max_age: 0.2\n    time: receive\n'
         '    sampling: before_tick\n    when_stale: warn\n'

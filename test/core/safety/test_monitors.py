@@ -46,7 +46,7 @@ def test_a_doubt_begins_at_once_and_ends_after_several_low_values() -> None:
 
 def test_nan_raises_a_warning() -> None:
     """It is above any limit, and no calm."""
-    doubt = Monitor(1.0, calm=2)
+    doubt = Monitor(1.0, release_count=2)
     assert [doubt.judge(figure) for figure in (math.nan, 0, math.nan, 0, 0)] == [
         True, True, True, True, False]
 

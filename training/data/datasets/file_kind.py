@@ -30,7 +30,7 @@ def is_ogbench(path: Path) -> bool:
 
 def environment_of(path: Path) -> str:
     """
-    Default environment of a data file, derived from its name.
+    Derive the default environment of a data file from its name.
 
     :param path: For example ``cube-double-play-v0-val.npz``, for cube-double's default task, or
         ``cube-single-demo-task2-v0.npz``.

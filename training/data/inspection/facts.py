@@ -148,8 +148,9 @@ def summary(facts: Facts, rewarded: bool) -> list[Row]:
                        f'{facts.solved_episodes} of {_count(len(lengths), "episode")}')]
     return [*rows, ('repeated', f'{_count(facts.repeated_steps, "step")}, '
                                 f'{_count(facts.repeated_episodes, "episode")}'),
-            ('gaps', f'{_count(facts.breaks, "step")} whose successor is not the next step of the '
-                 'episode' if facts.breaks else 'none within an episode')]
+            ('gaps', (
+                f'{_count(facts.breaks, "step")} whose successor is not the next step of the '
+                'episode') if facts.breaks else 'none within an episode')]
 
 
 def percent(share: float, digits: int = 0) -> str:

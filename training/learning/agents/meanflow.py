@@ -79,7 +79,7 @@ class MeanFlowActor(Actor):
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
             critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
-        """MeanFlow loss: squared error to v - (t - r) du/dt, which is v itself if r = t."""
+        """Loss of MeanFlow: squared error to v - (t - r) du/dt, which is v itself if r = t."""
         data = chunk.unsqueeze(1)
         noise = distributed.noise(len(state), 1, self.chunk_size, state.device)
         times = distributed.uniform(len(state), 2, state.device).sort(dim=1).values
