@@ -52,7 +52,7 @@ class StepRecord:
 
     @property
     def response(self) -> Response:
-        """The strongest response to the findings."""
+        """Return the strongest response to the findings."""
         return strongest(self.findings)
 
     @property

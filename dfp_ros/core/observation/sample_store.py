@@ -70,7 +70,7 @@ class SampleStore:
 
     @property
     def missing(self) -> list[str]:
-        """Sources with values that have not been received yet."""
+        """Return sources with values that have not been received yet."""
         return [
             name for name in self._sources
             if name not in self.samples or self.samples[name].missing]

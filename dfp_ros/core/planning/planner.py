@@ -91,7 +91,7 @@ class Planner:
 
     @property
     def last(self) -> FloatArray | None:
-        """The blended action of the last tick, shape (act_dim,); None without a plan."""
+        """Return the blended action of the last tick, shape (act_dim,); None without a plan."""
         return self._joiner.last
 
     def restart(self, seed: int) -> None:

@@ -85,7 +85,7 @@ class Reason(enum.Flag):
 
     @property
     def words(self) -> str:
-        """The reasons as words, ``none`` if there is none."""
+        """Return the reasons as words, ``none`` if there is none."""
         names = [str(member.name) for member in Reason if member.value and member in self]
         return ' '.join(name.lower() for name in names) or 'none'
 

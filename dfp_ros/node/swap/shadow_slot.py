@@ -42,7 +42,7 @@ class ShadowSlot(Listener):
 
     @property
     def loop(self) -> ControlLoop | None:
-        """The control loop of the shadow, or None."""
+        """Return the control loop of the shadow, or None."""
         return None if self._shadow is None else self._shadow.loop
 
     def on_idle(self, tick: Tick) -> None:

@@ -79,7 +79,7 @@ class Report:
 
     @property
     def solved(self) -> int:
-        """Number of episodes solved."""
+        """Return the number of episodes solved."""
         return sum(episode.success for episode in self.episodes)
 
     @property

@@ -68,7 +68,7 @@ class SlicedSimulation(ABC):
 
     @property
     def slices(self) -> int:
-        """Number of slices in a control period."""
+        """Return the number of slices in a control period."""
         return self._period_substeps // self._slice_substeps
 
     @abstractmethod

@@ -86,7 +86,7 @@ class RobotEvaluation:
 
     @property
     def solved(self) -> int:
-        """Number of successful episodes."""
+        """Return the number of successful episodes."""
         return sum(episode.success for episode in self.episodes)
 
     @property

@@ -80,7 +80,7 @@ class Agent(nn.Module):
 
     @property
     def candidates(self) -> int:
-        """Number of candidates N' of best-of-N."""
+        """Return the number of candidates N' of best-of-N."""
         return self.config.best_of if self.actor.ranked else 1
 
     def critic_loss(self, batch: Batch) -> tuple[torch.Tensor, Info]:

@@ -71,7 +71,7 @@ class Scene:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Number of values per row, by key of a data file."""
+        """Return the number of values per row, by key of a data file."""
         slides = self.buttons + 2 * self.furniture
         widths = {
             'observations': sum(size for _, size, _ in self.observation),
