@@ -97,7 +97,7 @@ class Controller:
 
     @property
     def outside(self) -> dict[str, int]:
-        """Return steps since the reset in which numbers were outside the training range, by name."""
+        """Return, by name, in how many steps since the reset numbers were outside the range."""
         return self._monitors.envelope.outside
 
     def note(self, reason: Reason, text: str) -> None:
