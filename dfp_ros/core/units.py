@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 import re
+import sys
 
 ANGLE, LENGTH, EFFORT, NUMBER, OTHER = 'angle', 'length', 'effort', 'number', 'other'
 
@@ -96,7 +97,11 @@ def read_unit(text: str) -> Unit:
         if slash:
             sign = -1
         elif number:
-            size *= float(number) ** sign if float(number) else 1.0
+            value = float(number)
+            # Below the smallest normal number, the reciprocal is none.
+            if 0 < value < sys.float_info.min:
+                return Unit(OTHER)
+            size *= value ** sign if value else 1.0
         elif name:
             known = _NAMES.get(name.casefold())
             exponent = sign * (_POWERS.get(power) or int(power.replace('−', '-')) if power else 1)

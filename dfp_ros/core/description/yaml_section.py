@@ -235,7 +235,7 @@ class Section:
             raise self.error(
                 f'found {quoted(self._node.value)}, which is no value: {printable(error, 200)}'
             ) from error
-        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        if isinstance(value, str | bytes) and len(value) > LONGEST_TEXT:
             raise self.error(
                 f'found a text of {len(value)} characters, expected at most {LONGEST_TEXT}')
         if isinstance(value, int) and abs(value) > LARGEST_WHOLE:

@@ -21,6 +21,11 @@ import yaml
 
 #: Longest text in characters, deepest nesting, most values; an alias counts as its full content.
 LONGEST, DEEPEST, MOST_VALUES = 128 << 10, 30, 5_000
+#: What PyYAML raises at values that do not fit their tag (``!!bool zz``, ``!!int ""``), at dates
+#: that do not exist, and at numbers that are too large.
+CONVERSION_ERRORS = (
+    yaml.YAMLError, ValueError, LookupError, ArithmeticError, AttributeError, TypeError)
+_TAGS = 'tag:yaml.org,2002:'
 
 
 class YamlError(ValueError):
@@ -54,10 +59,13 @@ def compose_yaml(text: str) -> yaml.Node | None:
         raise YamlError(f'found text that is not YAML: {error}') from error
     try:
         node: yaml.Node | None = loader.get_single_node()
-    except (yaml.YAMLError, ValueError) as error:
-        if isinstance(error, YamlError):
-            raise
+    except YamlError:
+        raise
+    except yaml.YAMLError as error:
         raise YamlError(f'found text that is not YAML: {error}') from error
+    except (ValueError, ArithmeticError) as error:
+        # Characters that do not exist, such as \UFFFFFFFF.
+        raise YamlError(f'found text that is not YAML: {error}', loader.line + 1) from error
     finally:
         loader.dispose()
     return node
@@ -73,6 +81,9 @@ def convert_scalar(node: yaml.ScalarNode) -> Any:
         return yaml.constructor.SafeConstructor().construct_object(node)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+    except CONVERSION_ERRORS as error:
+        raise ValueError(
+            f'it cannot be read as {node.tag.replace(_TAGS, "!!")}: {error}') from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -28,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from dfp_ros.core.files.bounded_yaml import compose_yaml
+from dfp_ros.core.files.bounded_yaml import compose_yaml, CONVERSION_ERRORS
 from dfp_ros.core.text.errors import explain, near_names
 from dfp_ros.core.text.printable import printable
 
@@ -189,7 +189,7 @@ def read_file(name: str) -> list[Given]:
             _find_sections(top, '', name, sections)
     except ParameterFileError:
         raise
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, RecursionError, *CONVERSION_ERRORS) as error:
         raise ParameterFileError(f'parameter file {name}: cannot be read: {error}') from error
     if not any(section.values for section in sections):
         raise ParameterFileError(

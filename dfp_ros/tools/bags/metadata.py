@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from dfp_ros.core.files.bounded_yaml import CONVERSION_ERRORS
 from dfp_ros.core.text.printable import printable, quoted
 
 NAME = 'metadata.yaml'
@@ -67,8 +68,7 @@ def read_metadata(folder: Path) -> BagMetadata:
         mode = str(found.get('compression_mode') or '').lower()
         compression = found.get('compression_format') or ''
         messages = found.get('message_count')
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError,
-            RecursionError) as error:
+    except (RecursionError, *CONVERSION_ERRORS) as error:
         raise MetadataError(f'{NAME} cannot be read: {printable(error, 200)}') from error
     if not isinstance(version, int) or version > _NEWEST:
         raise MetadataError(

@@ -15,6 +15,8 @@
 
 import json
 from pathlib import Path
+from random import Random
+import re
 import time
 
 import pytest
@@ -23,6 +25,7 @@ from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.yaml_section import DescriptionError, read_yaml
 from dfp_ros.core.files.bounded_json import JsonError, read_json
 from dfp_ros.core.files.bounded_yaml import LONGEST
+from dfp_ros.core.units import read_unit
 from testing import ROOT
 
 SHIPPED = (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
@@ -101,6 +104,65 @@ def test_numbers_without_bounds(tmp_path: Path, old: str, new: str, message: str
     assert time.process_time() - begun < 2
     assert message in str(caught.value)
     assert len(str(caught.value)) < len(str(path)) + 400
+
+
+TAGS = ('bool', 'int', 'float', 'null', 'str', 'binary', 'timestamp', 'seq', 'set', 'map', 'omap',
+        'pairs', 'merge', 'value', 'python/name:os.system', 'none/such')
+ODD = ('zz', '""', '"-"', '"_"', '"0b"', '2001-99-99', '0001-01-01 00:00:00 +12:00', '.nan',
+       '9' * 5000, '1:' + '59:' * 500 + '59.5', r'"\UFFFFFFFF"', r'"\ud800"', 'm/s 1/1e-320',
+       '1/1e-400 m', '1/9e999 m')
+TYPED = [f'!!{tag} {text}' for tag in TAGS for text in ('zz', '""', '"-"')]
+
+
+def refusal(path: Path) -> str:
+    """Return why a description is refused; empty if it is not."""
+    try:
+        load_robot_description(path)
+    except DescriptionError as error:
+        return str(error)
+    return ''
+
+
+@pytest.mark.parametrize('value', [*TYPED, *ODD], ids=lambda value: value[:40])
+def test_values_that_do_not_fit_their_tag(tmp_path: Path, value: str) -> None:
+    """Whatever PyYAML raises, the value is read or refused with file and line."""
+    path = tmp_path / 'robot.yaml'
+    for old in ('robot: ur5e_cube', 'max_age: 0.2', 'unit: rad', 'path: position'):
+        assert old in SHIPPED
+        path.write_text(SHIPPED.replace(old, f'{old.partition(":")[0]}: {value}', 1))
+        fault = refusal(path)
+        if fault:
+            assert str(path) in fault
+            assert re.search(r'robot\.yaml:\d+: |in "<unicode string>", line \d+', fault)
+            assert len(fault) < len(str(path)) + 400
+
+
+def test_random_tags(tmp_path: Path) -> None:
+    """Tags at random places are no traceback either."""
+    random = Random(4)
+    path = tmp_path / 'robot.yaml'
+    lines = SHIPPED.splitlines()
+    places = [i for i, line in enumerate(lines) if re.search(r': [^{\[&*#]', line)]
+    refused = 0
+    for _ in range(150):
+        i = random.choice(places)
+        key, _, rest = lines[i].partition(': ')
+        text = random.choice((rest, *ODD))
+        new = f'{key}: !!{random.choice(TAGS)} {text}'
+        path.write_text('\n'.join([*lines[:i], new, *lines[i + 1:]]))
+        fault = refusal(path)
+        refused += bool(fault)
+        assert not fault or str(path) in fault
+    assert refused > 75
+
+
+def test_random_units() -> None:
+    """Every text is some unit."""
+    random = Random(5)
+    parts = ('m', 'rad', 's', 'kN', '/', ' ', '1e-320', '1e308', '0', '^-9', '-9', '²', '⁻¹',
+             'per', '(', ')', '·', '⋅', '%', 'ſ', '1e', '1e999', '−', 'min', 'um', 'km')
+    for _ in range(3000):
+        read_unit(''.join(random.choices(parts, k=random.randrange(12))))
 
 
 JSON = {

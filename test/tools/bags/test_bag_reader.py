@@ -196,9 +196,10 @@ def test_files_compared_with_the_metadata(tmp_path: Path) -> None:
     (path / 'metadata.yaml').write_text(metadata.replace('  - second.mcap\n', ''))
     with pytest.raises(RecordingError, match='does not name second.mcap, which is there.*one by'):
         read(path)
-    (path / 'metadata.yaml').write_text('[' * 1_000_000)
-    with pytest.raises(RecordingError, match=r'metadata.yaml cannot be read.*one by one'):
-        read(path)
+    for text in ('[' * 1_000_000, 'a: !!int ""', 'a: !!bool zz', r'a: "\UFFFFFFFF"'):
+        (path / 'metadata.yaml').write_text(text)
+        with pytest.raises(RecordingError, match=r'metadata.yaml cannot be read.*one by one'):
+            read(path)
     (path / 'metadata.yaml').write_text(metadata)
     (path / 'split.mcap').unlink()
     with pytest.raises(RecordingError, match='names split.mcap, which is missing'):
