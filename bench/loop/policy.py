@@ -57,7 +57,7 @@ def write_robot(spec: PolicySpec, folder: Path) -> tuple[Path, Path]:
             'fields': [
                 {'action': field.name, 'unit': field.unit, 'path': 'data',
                  'indices': list(places[field.name]),
-                 **({} if read_unit(field.unit).is_rate else {'stop': 'keep'})}
+                 **({} if read_unit(field.unit).is_rate else {'stop': 'keep', 'kind': 'other'})}
                 for field in spec.action]}}}
     paths = folder / 'robot.yaml', folder / 'joint_states.json'
     paths[0].write_text(yaml.safe_dump(robot, sort_keys=False))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import math
 import re
 import sys
+import unicodedata
 
 ANGLE, LENGTH, EFFORT, NUMBER, OTHER = 'angle', 'length', 'effort', 'number', 'other'
 
@@ -26,11 +27,11 @@ _TURN = 2 * math.pi
 # Quantity of a name, its size in SI units, and its power of the second.
 _NAMES: dict[str, tuple[str, float, int]] = {
     **dict.fromkeys(('rad', 'radian', 'radians'), (ANGLE, 1.0, 0)),
-    'mrad': (ANGLE, 1e-3, 0),
+    'mrad': (ANGLE, 1e-3, 0), 'krad': (ANGLE, 1e3, 0),
     **dict.fromkeys(('deg', 'degree', 'degrees', '°'), (ANGLE, _TURN / 360, 0)),
     **dict.fromkeys(('turn', 'turns', 'rev', 'revolution', 'revolutions', 'rot'), (
         ANGLE, _TURN, 0)),
-    'rpm': (ANGLE, _TURN / 60, -1),
+    'rpm': (ANGLE, _TURN / 60, -1), 'rps': (ANGLE, _TURN, -1), 'dps': (ANGLE, _TURN / 360, -1),
     **dict.fromkeys(('m', 'meter', 'meters', 'metre', 'metres'), (LENGTH, 1.0, 0)),
     'km': (LENGTH, 1e3, 0), 'dm': (LENGTH, 0.1, 0), 'cm': (LENGTH, 1e-2, 0),
     **dict.fromkeys(('mm', 'millimeter', 'millimetre'), (LENGTH, 1e-3, 0)),
@@ -38,17 +39,29 @@ _NAMES: dict[str, tuple[str, float, int]] = {
     **dict.fromkeys(('in', 'inch', 'inches'), (LENGTH, 0.0254, 0)),
     **dict.fromkeys(('ft', 'foot', 'feet'), (LENGTH, 0.3048, 0)),
     'mps': (LENGTH, 1.0, -1), 'kmh': (LENGTH, 1 / 3.6, -1), 'mph': (LENGTH, 0.44704, -1),
-    'kn': (LENGTH, 0.514444, -1), 'knots': (LENGTH, 0.514444, -1),
-    **dict.fromkeys(('n', 'nm', 'newton', 'a', 'ma', 'v', 'mv', 'w', 'pa', 'bar'), (
-        EFFORT, 1.0, 0)),
+    'kph': (LENGTH, 1 / 3.6, -1), 'kn': (LENGTH, 0.514444, -1), 'knots': (LENGTH, 0.514444, -1),
+    **dict.fromkeys((
+        'n', 'nm', 'newton', 'newtons', 'mnm', 'nmm', 'ncm', 'knm', 'kgf', 'gf', 'lbf', 'ozf', 'a',
+        'ma', 'amp', 'amps', 'ampere', 'amperes', 'v', 'mv', 'kv', 'volt', 'volts', 'w', 'kw',
+        'hp', 'watt', 'watts', 'pa', 'kpa', 'mpa', 'psi', 'bar'), (EFFORT, 1.0, 0)),
     **dict.fromkeys(('s', 'sec', 'second', 'seconds'), (NUMBER, 1.0, 1)),
     'ms': (NUMBER, 1e-3, 1), 'min': (NUMBER, 60.0, 1), 'h': (NUMBER, 3600.0, 1),
     'hz': (NUMBER, 1.0, -1), '%': (NUMBER, 0.01, 0), 'percent': (NUMBER, 0.01, 0),
 }
-_PART = re.compile(r'(/|\bper\b)|([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)|([a-zµμ°%]+)'
-                   r'(?:\^|\*\*)?([-−]?[0-9]|[²³]|⁻[¹²])?|([\s*·.()]+)', re.IGNORECASE)
+_PART = re.compile(
+    r'([/⁄∕÷]|(?<![a-z])per(?![a-z]))|([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)|([a-zµμ°%]+)'
+    r'(?:\^|\*\*)?([-−]?[0-9]|[²³]|⁻[¹²])?|([\s*·⋅∙•×._()\[\]]+)', re.IGNORECASE)
 _POWERS = {'²': 2, '³': 3, '⁻¹': -1, '⁻²': -2}
-_LONGEST = 100
+_LONGEST, _LONGEST_RATE = 100, 1000
+# What a rate is counted by: times, and what a controller repeats.
+_TIME = (
+    r'(?<![a-zµμ])(?:(?:milli|micro|nano|[munµμ])?(?:s|secs?|seconds?)|mins?|minutes?|hr?s?|hours?|'
+    r'd|days?|steps?|ticks?|frames?|cycles?|periods?|iterations?|samples?)(?![a-zµμ])')
+_RATE = re.compile(
+    rf'(?:/|(?<![a-z])per(?![a-z]))[^/]*?{_TIME}|{_TIME}\s*(?:\^|\*\*)?[\s({{]*-\s*[0-9]|'
+    r'per(?:sec|min|hour)|hz(?![a-z])|hertz|'
+    r'(?<![a-z])(?:k?rpm|k?rps|dps|fps|ips|cps|pps|sps|spm|bpm|mps|kmp?h|kph|mph|knots?)(?![a-z])')
+_SIGNS = str.maketrans('−–‐‑‒⁄∕÷', '-----///')
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,11 @@ class Unit:
     def is_rate(self) -> bool:
         """Whether it is a rate of change per second, of an angle, a length, or a number."""
         return self.measures in (ANGLE, LENGTH, NUMBER) and self.seconds == -1
+
+    @property
+    def is_acceleration(self) -> bool:
+        """Whether it is the rate of a rate, or of an acceleration."""
+        return self.measures in (ANGLE, LENGTH, NUMBER) and self.seconds <= -2
 
 
 def read_unit(text: str) -> Unit:
@@ -115,3 +133,13 @@ def read_unit(text: str) -> Unit:
             elif kind != NUMBER:
                 measures = kind if measures == NUMBER and exponent == 1 else OTHER
     return Unit(measures, size, seconds) if 1e-9 <= size <= 1e9 else Unit(OTHER)
+
+
+def looks_like_rate(text: str) -> bool:
+    """
+    Tell whether a unit, known or not, looks like so much per time, such as ``counts/s``.
+
+    :param text: The unit; of a long one, only the beginning counts.
+    """
+    text = unicodedata.normalize('NFKC', text[:_LONGEST_RATE]).translate(_SIGNS)
+    return _RATE.search(text.casefold()) is not None

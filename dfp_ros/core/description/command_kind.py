@@ -14,10 +14,11 @@
 """
 Kind of a command, position or velocity, inferred from everything the description says about it.
 
-A velocity is stopped by a zero; a zero sent as a position would drive the robot there. A position
-is stopped by repeating its last number; a velocity would continue. So a description is refused,
-with a question, if its unit, message, names and keys together do not confirm the kind that its
-``stop`` assumes.
+What stops a velocity is a zero, and a zero sent to a position is a place that the robot is driven
+to. What stops a position is its last number, and a velocity that is sent its last number goes on,
+as does an effort or an acceleration.
+So a description whose unit, message, names and keys do not say together what its ``stop`` takes
+for granted is refused with the question.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 import re
 
-from dfp_ros.core.units import EFFORT, read_unit
+from dfp_ros.core.units import EFFORT, looks_like_rate, read_unit
+from dfp_ros.core.units import OTHER as UNKNOWN
 
 POSITION, VELOCITY, OTHER = 'position', 'velocity', 'other'
 KINDS = (POSITION, VELOCITY, OTHER)
-_TORQUE = 'effort'
+_TORQUE, _ACCELERATION = 'effort', 'acceleration'
+# What moves the robot for as long as it is sent, with its article.
+_MOVING = {VELOCITY: 'a velocity', _TORQUE: 'an effort', _ACCELERATION: 'an acceleration'}
 
 # Words in paths and message types; the last one that is known counts.
 _MESSAGE_WORDS = {
@@ -44,14 +48,25 @@ _MESSAGE_WORDS = {
     **dict.fromkeys((
         'effort', 'efforts', 'torque', 'torques', 'force', 'forces', 'wrench', 'current',
         'currents', 'voltage', 'thrust', 'throttle'), _TORQUE),
-    **dict.fromkeys(('acceleration', 'accelerations', 'accel', 'jerk'), OTHER)}
-# Words in freely chosen names, of topics and action fields.
+    **dict.fromkeys(('acceleration', 'accelerations', 'accel', 'jerk'), _ACCELERATION)}
+# Words in names that people choose, of topics and action fields.
 _NAME_WORDS = {
     **dict.fromkeys((
         'position', 'positions', 'pos', 'pose', 'poses', 'angle', 'angles', 'orientation',
         'displacement', 'height'), POSITION),
     **dict.fromkeys((
-        'velocity', 'velocities', 'vel', 'twist', 'speed', 'speeds', 'rate', 'rates'), VELOCITY)}
+        'velocity', 'velocities', 'vel', 'vels', 'twist', 'speed', 'speeds', 'spd', 'rate',
+        'rates', 'omega', 'qd', 'dq', 'qdot', 'rpm', 'rps', 'jog'), VELOCITY),
+    **dict.fromkeys((
+        'effort', 'efforts', 'torque', 'torques', 'force', 'forces', 'wrench', 'current',
+        'currents', 'voltage', 'voltages', 'thrust', 'throttle', 'power', 'pwm', 'duty'), _TORQUE),
+    **dict.fromkeys((
+        'acceleration', 'accelerations', 'accel', 'acc', 'jerk'), _ACCELERATION)}
+# Parts of words that are written without a mark between them, such as cmdvel and jointvelocities.
+_STEMS = {
+    **dict.fromkeys(('velocit', 'speed', 'twist', 'cmdvel', 'jointvel', 'wheelvel'), VELOCITY),
+    **dict.fromkeys(('effort', 'torque', 'wrench', 'thrust', 'throttle'), _TORQUE),
+    'accel': _ACCELERATION}
 _WORD = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+')
 
 
@@ -93,18 +108,41 @@ class KindEvidence:
         unit = read_unit(self.unit)
         kind = (
             POSITION if unit.is_position else VELOCITY if unit.is_rate
+            else _ACCELERATION if unit.is_acceleration
             else _TORQUE if unit.measures == EFFORT else '')
         return {kind: f'the unit {self.unit!r}'} if kind else {}
 
     def by_name(self) -> dict[str, str]:
         """Kinds implied by the names."""
         found = {}
-        for what, name in (('topic', self.topic), ('action', self.action)):
-            kinds = set(_known(name, _NAME_WORDS))
+        for what, name in self._names():
+            kinds = [*_known(name, _NAME_WORDS)]
             # A velocity_position_controller may be either.
             if kind := POSITION if POSITION in kinds else next(iter(kinds), ''):
                 found[kind] = f'the name of the {what} {name!r}'
         return found
+
+    def may_move(self) -> dict[str, str]:
+        """Tell what makes it possible that this is a velocity, an effort or an acceleration."""
+        found = {}
+        unit = read_unit(self.unit)
+        if unit.measures == UNKNOWN:
+            for kind in ([VELOCITY] if looks_like_rate(self.unit) else _moving(self.unit)):
+                found[kind] = f'the unit {self.unit!r}'
+        if POSITION in self.by_message():
+            return found
+        fields = [('message field', path) for path in self.paths]
+        for what, name in (
+                *fields, ('message type', self.type.rpartition('/')[2]), *self._names()):
+            if unit.is_position and POSITION in _known(name, _NAME_WORDS):
+                continue
+            for kind in _moving(name):
+                found.setdefault(kind, f'the name of the {what} {name!r}')
+        return {kind: found[kind] for kind in _MOVING if kind in found}
+
+    def _names(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """List the names, each with what it is the name of."""
+        return ('topic', self.topic), ('action', self.action)
 
 
 def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
@@ -117,18 +155,33 @@ def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
     """
     message, unit = evidence.by_message(), evidence.by_unit()
     if stops == VELOCITY:
-        return _zero_fault(evidence, stop, message, unit)
-    goes_on = _listed(VELOCITY, message, unit)
-    if not goes_on or (stops == OTHER and evidence.kind == OTHER):
+        return _zero_fault(said, stop, message, unit)
+    return '' if stops == OTHER == said.kind else _last_fault(said, stop, stops, message, unit)
+
+
+def _last_fault(
+        said: Said, stop: str, stops: str, message: dict[str, str], unit: dict[str, str]) -> str:
+    """Say why the last number may not stop a command."""
+    found = f'found stop: {stop}, which goes on sending the last number, for what '
+    for kind, name in _MOVING.items():
+        if why := _listed(kind, message, unit):
+            if stops == POSITION:
+                return (
+                    f'{found}is {name} by {why}: the robot would go on. Use stop: zero, or ramp')
+            what = 'at that velocity' if kind == VELOCITY else f'with that {kind}'
+            return (
+                f'{found}is {name} by {why}. Is the robot to go on {what} when it is stopped? If '
+                'not, use stop: zero, or ramp; if so, add kind: other')
+    if stops == said.kind:
         return ''
-    if stops == POSITION:
+    for kind, why in said.may_move().items():
+        what = (
+            'a position, add kind: position' if stops == POSITION else
+            'what may stay as it was last sent, such as a gripper, add kind: other')
         return (
-            f'found stop: {stop}, which goes on sending the last number, for what is a velocity '
-            f'by {goes_on}: the robot would go on. Use stop: zero, or ramp')
-    return (
-        f'found stop: {stop}, which goes on sending the last number, for what is a velocity by '
-        f'{goes_on}. Is the robot to go on at that velocity when it is stopped? If not, use stop: '
-        'zero, or ramp; if so, add kind: other')
+            f'{found}may be {_MOVING[kind]} by {why}: the robot would go on. What stops it? For '
+            f'{_MOVING[kind]}, use stop: zero, or ramp, with kind: velocity. For {what}')
+    return ''
 
 
 def _zero_fault(
@@ -175,6 +228,13 @@ def _listed(kind: str, *found: dict[str, str]) -> str:
 def _last(text: str, words: dict[str, str]) -> str:
     """Return the kind of the last known word."""
     return next(reversed([*_known(text, words)]), '')
+
+
+def _moving(text: str) -> list[str]:
+    """List the kinds that names say which move the robot, also by parts of words."""
+    kinds = [*_known(text, _NAME_WORDS)]
+    kinds += [kind for stem, kind in _STEMS.items() if stem in text[:1000].casefold()]
+    return [kind for kind in _MOVING if kind in kinds]
 
 
 def _known(text: str, words: dict[str, str]) -> Iterator[str]:

@@ -109,6 +109,71 @@ def test_velocities_do_not_go_on(command: KindEvidence) -> None:
     assert not stop_fault(KindEvidence(**{**vars(command), 'kind': 'other'}), 'keep', 'other')
 
 
+@pytest.mark.parametrize('stop', [Stop.HOLD, Stop.KEEP])
+@pytest.mark.parametrize(('command', 'evidence'), [
+    (said('N m'), "is an effort by the unit 'N m'"), (said('N'), 'effort'), (said('A'), 'effort'),
+    (said('V'), 'effort'), (said('N⋅m'), 'effort'), (said('mNm'), 'effort'),
+    (said('1', STATE, 'effort'), "an effort by the message field 'effort'"),
+    (said('1', 'geometry_msgs/msg/Wrench', 'torque.z'), "the message field 'torque.z'"),
+    (said('1', 'geometry_msgs/msg/WrenchStamped', 'wrench.force'), 'an effort'),
+    (said('rad/s^2'), "is an acceleration by the unit 'rad/s^2'"), (said('m/s²'), 'acceleration'),
+    (said('1', 'geometry_msgs/msg/Accel', 'linear.x'), 'acceleration by the message type Accel'),
+    (said('m/s/s/s'), 'acceleration'), (said('krad/s'), 'velocity'), (said('rps'), 'velocity'),
+    (said('rpm'), 'velocity'), (said('kph'), 'velocity'), (said('m⋅s-1'), 'velocity'),
+    (said('rad_per_s'), 'velocity'), (said('[m/s]'), 'velocity'), (said('dps'), 'velocity')])
+def test_what_moves_the_robot_does_not_go_on(command: Said, evidence: str, stop: Stop) -> None:
+    """The last effort or acceleration is no stop, nor is the last velocity in any spelling."""
+    fault = stop_fault(command, stop.value, stop.kind)
+    assert fault.startswith(f'found stop: {stop.value}, which goes on sending the last number')
+    assert evidence in fault
+    assert 'use stop: zero, or ramp' in fault.replace('Use', 'use')
+    position = Said(**{**vars(command), 'kind': 'position'})
+    assert stop_fault(position, 'hold', 'position')
+
+
+@pytest.mark.parametrize(('stop', 'says'), [(Stop.HOLD, 'position'), (Stop.KEEP, 'other')])
+@pytest.mark.parametrize(('command', 'evidence'), [
+    *((said('1', topic=name), f"a velocity by the name of the topic '{name}'") for name in (
+        'cmd_vel', 'joint_velocities', '/a/cmdVel', 'cmdvel', 'jointvelocities', 'wheel_speed',
+        'turn_rate', 'velocity_position_controller/commands')),
+    *((said('1', action=name), f"a velocity by the name of the action '{name}'") for name in (
+        'joint_velocities', 'base_twist', 'qdot')),
+    (said('rad', topic='joint_velocities'), "a velocity by the name of the topic 'joint_vel"),
+    (said('1', topic='motor_torque'), "an effort by the name of the topic 'motor_torque'"),
+    (said('1', action='throttle'), 'an effort by the name of the action'),
+    (said('1', topic='base_acceleration'), 'an acceleration by the name of the topic'),
+    (said('1', 'my_msgs/msg/Drive', 'left_rpm'), "of the message field 'left_rpm'"),
+    *((said(unit), f"a velocity by the unit '{unit}'") for unit in (
+        'r/min', 'U/min', 'counts/s', 'ticks/s', 'steps/s', 'steps/sec', 'counts per second',
+        'counts per minute', 'counts s-1', 'counts s^-1', 'counts s^{-1}', 'counts s⁻¹', 'kHz',
+        'counts/(10 ms)', 'counts / 100ms', '㎧', 'counts∕s', 'tick/step', 'counts persec',
+        'kg m/s', 'm^2/s', 'counts s**-1', '1e400 m/s', f'm/s {"m" * 200}', 'normalised speed')),
+    (said('percent of torque'), "an effort by the unit 'percent of torque'"),
+])
+def test_what_may_move_the_robot_is_asked_for(
+        command: Said, evidence: str, stop: Stop, says: str) -> None:
+    """A velocity by nothing but its name, or by a unit that looks like a rate."""
+    fault = stop_fault(command, stop.value, stop.kind)
+    assert fault.startswith(f'found stop: {stop.value}, which goes on sending the last number')
+    assert evidence in fault
+    assert 'What stops it?' in fault
+    assert 'use stop: zero, or ramp, with kind: velocity' in fault
+    assert f'add kind: {says}' in fault
+    assert not stop_fault(Said(**{**vars(command), 'kind': says}), stop.value, stop.kind)
+
+
+@pytest.mark.parametrize('command', [
+    said('1'), said('%'), said('tick'), said('1', topic='gripper'), said('m', action='opening'),
+    said('rad', topic='velocity_position_controller/commands'), said('percent of range'),
+    said('1', TRAJECTORY, 'points.positions', topic='velocity_limited/joint_trajectory'),
+    said('mm', topic='travel'), said('1', 'std_msgs/msg/UInt8', topic='level'),
+    said('person'), said('positions'), said('steps'), said('s')])
+def test_what_does_not_move_by_itself_may_stay(command: Said) -> None:
+    """Words within words say nothing, and a position message outweighs the topic's name."""
+    assert not stop_fault(command, 'hold', 'position')
+    assert not stop_fault(command, 'keep', 'other')
+
+
 def test_positions_are_held_and_kept() -> None:
     """Positions hold as before, and a gripper may keep its state."""
     for command in (said('rad'), said('1'), said('1', POSE, 'pose.orientation')):
@@ -121,7 +186,9 @@ def test_positions_are_held_and_kept() -> None:
     ('rad/s', 'angle', 1, -1), ('m/s²', 'length', 1, -2), ('m s-1', 'length', 1, -1),
     ('m/s/s', 'length', 1, -2), ('N*m', 'effort', 1, 0), ('km/h', 'length', 1 / 3.6, -1),
     ('m^2', 'other', 1, 0), ('1/m', 'other', 1, 0), ('bananas', 'other', 1, 0),
-    ('m' * 10**6, 'other', 1, 0), ('1e9999 m', 'other', 1, 0)])
+    ('rps', 'angle', 6.283185307179586, -1), ('N⋅m', 'effort', 1, 0), ('[m/s]', 'length', 1, -1),
+    ('m⋅s-1', 'length', 1, -1), ('rad_per_s', 'angle', 1, -1), ('percent', 'number', 0.01, 0),
+    ('m/s 1/1e-320', 'other', 1, 0), ('m' * 10**6, 'other', 1, 0), ('1e9999 m', 'other', 1, 0)])
 def test_units(text: str, measures: str, size: float, seconds: int) -> None:
     """Kinds implied by units, and ambiguous units."""
     unit = read_unit(text)
