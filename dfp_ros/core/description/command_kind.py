@@ -67,6 +67,9 @@ _STEMS = {
     **dict.fromkeys(('velocit', 'speed', 'twist', 'cmdvel', 'jointvel', 'wheelvel'), VELOCITY),
     **dict.fromkeys(('effort', 'torque', 'wrench', 'thrust', 'throttle'), _TORQUE),
     'accel': _ACCELERATION}
+# A largest effort is no effort, and neither is a mode.
+_NO_EFFORT = re.compile(
+    r'(?:^|_)(?:max|maximum|limits?|mode|type|id|enabled?|use)(?:_|$)', re.IGNORECASE)
 _WORD = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+')
 
 
@@ -157,6 +160,20 @@ def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
     if stops == VELOCITY:
         return _zero_fault(said, stop, message, unit)
     return '' if stops == OTHER == said.kind else _last_fault(said, stop, stops, message, unit)
+
+
+def fixed_fault(said: Said, is_beside: bool) -> str:
+    """
+    Say what a constant number in every message is that no stop ends; empty if it is nothing such.
+
+    :param said: Message type and path of the number.
+    :param is_beside: Whether the number is a component of what the description stops by zeros.
+    """
+    kind = next((kind for kind in said.by_message() if kind in _MOVING), '')
+    # GripperCommand.max_effort.
+    if kind and kind != VELOCITY and _NO_EFFORT.search(said.paths[0].rpartition('.')[2]):
+        return ''
+    return _MOVING[kind] if kind else _MOVING[VELOCITY] if is_beside else ''
 
 
 def _last_fault(

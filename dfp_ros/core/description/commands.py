@@ -20,7 +20,13 @@ from dataclasses import dataclass, field
 import enum
 from types import MappingProxyType
 
-from dfp_ros.core.description.command_kind import KindEvidence, KINDS, stop_fault, VELOCITY
+from dfp_ros.core.description.command_kind import (
+    fixed_fault,
+    KINDS,
+    Said,
+    stop_fault,
+    VELOCITY,
+)
 from dfp_ros.core.description.limit_check import amount_fault
 from dfp_ros.core.description.limits import FieldLimits, read_field_limits
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
@@ -33,6 +39,7 @@ from dfp_ros.core.units import ANGLE, LENGTH, read_unit
 POINT, CHUNK = 'point', 'chunk'
 # Largest time from start of a trajectory's first point, in s.
 MOST_AHEAD = 60.0
+_COMPONENTS = ('x', 'y', 'z')
 TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 #: Messages whose arrays are in the order of a list of joint names.
 JOINT_NAMES = MappingProxyType({
@@ -165,22 +172,27 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
         if key in keys and message != TRAJECTORY:
             raise keys[key].error(f'found this key with type {message}; it is for {TRAJECTORY}')
     entries = []
+    # What is stopped by zeros.
+    zeroed: set[str] = set()
     for item in keys['fields'].items():
         own, own_kind = _read_stop(item.entries(), stop, kind)
         entries.append(entry := _read_entry(item, own, sources))
-        evidence = _kind_evidence(entry, topic, message, own_kind)
-        if fault := stop_fault(evidence, own.value, own.kind):
+        said = _said(entry, topic, message, own_kind)
+        if fault := stop_fault(said, own.value, own.kind):
             raise item.error(fault)
-        _require_standstill(item, entry, own, message)
+        _require_standstill(item, entry, own)
+        if own.kind == VELOCITY:
+            zeroed.update(said.paths)
     fixed = {
         path: value.scalar() for path, value in keys['fixed'].entries().items()
     } if 'fixed' in keys else {}
     for path, value in fixed.items():
-        said = KindEvidence('', message, (path,), '', '')
-        if value and isinstance(value, int | float) and VELOCITY in said.by_message():
+        if not value or not isinstance(value, int | float):
+            continue
+        if what := fixed_fault(Said('', message, (path,), '', ''), _is_beside(path, zeroed)):
             raise keys['fixed'].error(
-                f'found {value} for {path!r}, a velocity that no stop would end; only 0 can be '
-                'fixed there')
+                f'found {value} for {path!r}, {what} that no stop would end; only 0 can be fixed '
+                'there')
     return CommandTopic(
         name, topic, message,
         keys['frame_id'].text() if 'frame_id' in keys else '', stop, tuple(entries),
@@ -224,14 +236,20 @@ def _kind_evidence(entry: CommandEntry, topic: str, message: str, kind: str) -> 
         tuple(key for key, value in keys if value is not None), kind)
 
 
-def _require_standstill(
-        section: Section, entry: CommandEntry, stop: Stop, message: str) -> None:
-    """Require that a zero action is a zero velocity in the message."""
-    if stop.kind == VELOCITY and any(entry.offset) and (
-            VELOCITY in _kind_evidence(entry, '', message, '').by_message()):
+def _is_beside(path: str, others: Iterable[str]) -> bool:
+    """Tell whether a path leads to a component of the vector that one of the others is of."""
+    vector, _, component = path.rpartition('.')
+    return component in _COMPONENTS and any(
+        other.rpartition('.')[0] == vector and other.rpartition('.')[2] in _COMPONENTS
+        for other in others)
+
+
+def _require_standstill(section: Section, entry: CommandEntry, stop: Stop) -> None:
+    """See that a zero action is a zero in the message, if that is what stops it."""
+    if stop.kind == VELOCITY and any(entry.offset):
         raise section.error(
-            f'found offset {all_shown(entry.offset)} with stop: {stop.value}: the robot would be '
-            'stopped with that velocity; leave the offset out')
+            f'found offset {all_shown(entry.offset)} with stop: {stop.value}: the robot would not '
+            'be stopped by a zero, but sent the offset; leave it out')
 
 
 def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> CommandEntry:

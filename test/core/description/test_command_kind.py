@@ -264,6 +264,38 @@ def test_a_velocity_that_no_stop_ends(tmp_path: Path, path: str) -> None:
     load_robot_description(tmp_path / 'robot.yaml')
 
 
+@pytest.mark.parametrize(('kind', 'path', 'fixed', 'what'), [
+    ('Wrench', 'force.x', 'torque.z: 100.0', 'an effort'),
+    ('WrenchStamped', 'wrench.force.x', 'wrench.torque.z: 1', 'an effort'),
+    ('Accel', 'linear.x', 'angular.z: 1.0', 'an acceleration'),
+    ('Twist', 'linear.x', 'angular.z: 1.0', 'a velocity'),
+    ('Vector3', 'x', 'z: 1.0', 'a velocity'),
+    ('Vector3Stamped', 'vector.x', 'vector.y: -1.0', 'a velocity')])
+def test_an_effort_that_no_stop_ends(
+        tmp_path: Path, kind: str, path: str, fixed: str, what: str) -> None:
+    """Constant efforts and accelerations go on like constant velocities."""
+    text = CAR.replace(ARRAY, f'geometry_msgs/msg/{kind}').replace(
+        '    fields:', f'    fixed: {{{fixed}}}\n    fields:').replace(
+        'path: data, indices: [0],', f'path: {path}, kind: velocity,')
+    text = text[:text.index('      - action: steering')]
+    (tmp_path / 'robot.yaml').write_text(text)
+    with pytest.raises(DescriptionError, match=f'commands.car.fixed: found .*, {what} that no st'):
+        load_robot_description(tmp_path / 'robot.yaml')
+    (tmp_path / 'robot.yaml').write_text(text.replace(fixed, f'{fixed.partition(":")[0]}: 0.0'))
+    load_robot_description(tmp_path / 'robot.yaml')
+
+
+@pytest.mark.parametrize(('kind', 'fixed'), [
+    ('control_msgs/msg/GripperCommand', 'max_effort: 40.0'),
+    ('my_msgs/msg/Drive', 'torque_mode: 2'), ('sensor_msgs/msg/JoyFeedback', 'type: 1')])
+def test_constants_that_move_nothing(tmp_path: Path, kind: str, fixed: str) -> None:
+    """The largest effort of a gripper and the mode of a controller may be fixed."""
+    text = CAR.replace(ARRAY, kind).replace(
+        '    fields:', f'    fixed: {{{fixed}}}\n    fields:').replace('indices: [0], ', '')
+    (tmp_path / 'robot.yaml').write_text(text[:text.index('      - action: steering')])
+    load_robot_description(tmp_path / 'robot.yaml')
+
+
 @pytest.mark.parametrize('key', ['velocity', 'acceleration'])
 def test_limits_that_limit_nothing(tmp_path: Path, key: str) -> None:
     """An output that only repeats its last number has no speed to limit."""
@@ -273,11 +305,20 @@ def test_limits_that_limit_nothing(tmp_path: Path, key: str) -> None:
         load_robot_description(tmp_path / 'robot.yaml')
 
 
-def test_a_velocity_that_is_stopped_with_an_offset(tmp_path: Path) -> None:
-    """A zero is a zero in the message, too."""
+@pytest.mark.parametrize(('kind', 'old', 'new'), [
+    ('geometry_msgs/msg/Twist', 'path: data, indices: [0]', 'path: linear.x, offset: 0.1'),
+    (ARRAY, 'indices: [0]', 'indices: [0, 2], offset: [5.0, 0.0]'),
+    (ARRAY, 'unit: m/s, path: data', 'unit: rad/s, path: data, offset: 5.0'),
+    (ARRAY, 'unit: m/s, path: data', "unit: '1', kind: velocity, path: data, offset: 5.0"),
+    (ARRAY, 'unit: m/s, path: data', 'unit: N m, path: data, offset: 5.0'),
+    ('geometry_msgs/msg/Wrench', 'm/s, path: data, indices: [0]', 'N, path: force.x, offset: 9'),
+    ('geometry_msgs/msg/Accel', 'm/s, path: data, indices: [0]',
+     'm/s^2, kind: velocity, path: linear.x, offset: 9')])
+def test_a_velocity_that_is_stopped_with_an_offset(
+        tmp_path: Path, kind: str, old: str, new: str) -> None:
+    """A zero is a zero in the message, whatever says that it stops the output."""
     path = tmp_path / 'robot.yaml'
-    text = CAR.replace(ARRAY, 'geometry_msgs/msg/Twist').replace(
-        'path: data, indices: [0]', 'path: linear.x, offset: 0.1')
-    path.write_text(text)
-    with pytest.raises(DescriptionError, match='the robot would be stopped with that velocity'):
+    assert old in CAR
+    path.write_text(CAR.replace(ARRAY, kind).replace(old, new))
+    with pytest.raises(DescriptionError, match='the robot would not be stopped by a zero'):
         load_robot_description(path)
