@@ -117,10 +117,15 @@ def load_robot_description(
             if names.count(name) > 1:
                 raise section.error(f'found the field {name!r} twice')
     topics = [topic.topic for topic in commands]
+    # Without a namespace, cmd and /cmd are one topic.
+    taken: dict[str, str] = {}
     for name in topics:
-        if topics.count(name) > 1:
+        key = name.removeprefix('/')
+        if key in taken:
+            also = '' if taken[key] == name else f', once as {taken[key]!r}'
             raise top['commands'].error(
-                f'found the topic {name!r} twice; put all its fields under one entry')
+                f'found the topic {name!r} twice{also}; put all its fields under one entry')
+        taken[key] = name
     for name, fields in (('observation', observation), ('commands', [
             entry for topic in commands for entry in topic.entries])):
         if sum(entry.size for entry in fields) > MOST_NUMBERS:

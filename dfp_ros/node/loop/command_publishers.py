@@ -19,7 +19,12 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
-from dfp_ros.core.control.decision import Decision
+from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.description.commands import CommandTopic
+from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.observation.interleaving import Interleaving
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
@@ -33,10 +38,15 @@ class CommandPublishers:
     :param node: The node.
     :param loop: Has the robot's description; loops that follow it have the same.
     :param watch: Hears of subscribers that get nothing.
+    :raises DescriptionError: If two commands go to one topic.
+
+    :ivar has_stopped: Whether the last stop was a command that was sent: positions have none
+        before there was another.
     """
 
     def __init__(self, node: Node, loop: ControlLoop, watch: QosMonitor | None = None) -> None:
-        """Create the publishers."""
+        """Create them."""
+        require_own_topics(node, loop.robot)
         self._node = node
         watch = watch or QosMonitor(node)
         self._publishers: list[Publisher] = [
@@ -103,3 +113,39 @@ class CommandPublishers:
         """Destroy the publishers."""
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
+
+
+def require_own_topics(node: Node, robot: RobotDescription) -> None:
+    """
+    See that no two commands go to one topic, after namespaces and remapping.
+
+    :raises DescriptionError: If two do.
+    """
+    taken: dict[str, CommandTopic] = {}
+    for command in robot.commands:
+        name = node.resolve_topic_name(command.topic)
+        other = taken.setdefault(name, command)
+        if other is not command:
+            raise DescriptionError(
+                f'{command.where}: its topic {command.topic} is, as remapped, {name}, which the '
+                f'command {other.name!r} goes to as {other.topic}; put all fields of a topic '
+                'under one entry, or remap only one of the two')
+
+
+def _numbered(
+        receive: Callable[[object], None],
+        interleaving: Interleaving | None) -> Callable[..., None]:
+    """Have a callback note the number that the publisher gave a message."""
+    if interleaving is None:
+        return receive
+
+    def receive_numbered(*arguments: Any) -> None:
+        # The executor of events gives message and information as one argument, the others as two.
+        found = arguments[0] if len(arguments) == 1 else arguments
+        message, info = found if isinstance(found, tuple) else (found, {})
+        interleaving.number = info.get('publication_sequence_number')
+        receive(message)
+
+    # From which rclpy tells that the information is wanted.
+    receive_numbered.__signature__ = _WITH_INFORMATION  # type: ignore[attr-defined]
+    return receive_numbered

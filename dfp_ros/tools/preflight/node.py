@@ -30,7 +30,7 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.policy.noise import NoiseStream
-from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.command_publishers import CommandPublishers, require_own_topics
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
@@ -88,6 +88,8 @@ class PreflightNode(Node):
         self._sources = SourceSubscriptions(self, self._loop, self._receive)
         self._subscriptions_made = [
             made for made in self.subscriptions if made not in before]
+        # Of the robot itself: the private topics differ by their numbers.
+        require_own_topics(self, robot)
         self._private = replace(self._loop, robot=private_topics(robot))
         self._commands = CommandPublishers(self, self._private)
         self._listener = _Listener(self, self._loop)

@@ -127,7 +127,9 @@ def test_shipped_description_fits_cube_single() -> None:
     ('- action: effector_yaw_rate', '- action: gripper_rate', 'commands',
      "the field 'gripper_rate' twice"),
     ('topic: gripper_command', 'topic: twist_command', 'commands',
-     "found the topic 'twist_command' twice"),
+     "found the topic 'twist_command' twice; put"),
+    ('topic: gripper_command', 'topic: /twist_command', 'commands',
+     "found the topic '/twist_command' twice, once as 'twist_command'; put"),
 ])
 def test_bad_description(tmp_path: Path, old: str, new: str, place: str, message: str) -> None:
     """Every message has the file, the line, the key, and the nearest thing that would be right."""

@@ -21,12 +21,17 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+import rclpy
+from rclpy.context import Context
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from std_msgs.msg import Float64
+from std_msgs.msg import Float64, Float64MultiArray
 
+from dfp_ros.core.description.robot import load_robot_description
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.ros.domain import free_domain
-from testing.descriptions import described
+from testing.descriptions import described, GRIP, TEXT
 from testing.ros_processes import Peer
 
 
@@ -51,3 +56,58 @@ def test_latched_messages_from_before_the_subscription(
         peer.wait_for(lambda: ('it', 2.0) in seen)
         assert seen == [('it', number) for number in expected]
         subscriptions.close()
+
+
+@pytest.mark.parametrize(('command', 'fails', 'sent'), [
+    (np.zeros(1), False, True), (None, False, False), (np.zeros(1), True, False)])
+def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
+    """False if no command was sent before, and if sending failed."""
+    published: list[Any] = []
+
+    def publish(message: Any) -> None:
+        if fails:
+            raise RuntimeError('no network')
+        published.append(message)
+
+    node: Any = SimpleNamespace(
+        resolve_topic_name=lambda name: f'/{name}',
+        create_publisher=lambda *given, **more: SimpleNamespace(publish=publish),
+        get_logger=lambda: SimpleNamespace(error=lambda *given, **more: None),
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)))
+    writer = SimpleNamespace(message_type=Float64, serialize=lambda *given: b'stop')
+    loop: Any = SimpleNamespace(
+        robot=SimpleNamespace(commands=[SimpleNamespace(topic='it', type='x')]),
+        writers=[writer], controller=SimpleNamespace(halt=lambda: command))
+    watch: Any = SimpleNamespace(of_command=lambda topic, kind: None)
+    commands = CommandPublishers(node, loop, watch)
+    commands.send_stop(loop)
+    assert commands.has_stopped is sent
+    assert published == ([b'stop'] if sent else [])
+
+
+@pytest.mark.parametrize(('topics', 'more'), [
+    (('cmd', 'other'), ['--ros-args', '-r', 'other:=cmd']),
+    (('a', 'b'), ['--ros-args', '-r', 'a:=/x', '-r', 'b:=/x']),
+    (('cmd', '/arm/cmd'), ['--ros-args', '-r', '__ns:=/arm']),
+    (('~/cmd', '/peer/cmd'), ['--ros-args', '-r', '__node:=peer'])])
+def test_two_commands_of_one_resolved_topic(
+        tmp_path: Path, topics: tuple[str, str], more: list[str]) -> None:
+    """Two publishers on one topic would contradict each other; nothing is published."""
+    path = tmp_path / 'robot.yaml'
+    second = GRIP.partition('\n')[2].replace('grip', 'second').replace(
+        'topic: second', f'topic: {topics[1]}')
+    text = (TEXT % ('std_msgs/msg/Float64', '', 'path: data')).replace(
+        GRIP, GRIP.replace('topic: grip', f'topic: {topics[0]}') + second)
+    path.write_text(text)
+    robot = load_robot_description(path)
+    context = Context()
+    rclpy.init(args=more, context=context, domain_id=free_domain())
+    try:
+        node = rclpy.create_node('other', context=context)
+        loop: Any = SimpleNamespace(robot=robot, writers=[
+            SimpleNamespace(message_type=Float64MultiArray)] * 2)
+        with pytest.raises(DescriptionError, match=r"robot.yaml:\d+: commands.second: .* 'grip'"):
+            CommandPublishers(node, loop)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
