@@ -37,12 +37,14 @@ class OnnxFileError(ValueError):
 # Nesting of messages from the model to its tensors: (message, field) -> message.
 _NESTING = {
     ('model', 7): 'graph', ('model', 25): 'function', ('function', 7): 'node',
-    ('graph', 1): 'node', ('graph', 5): 'tensor', ('graph', 15): 'sparse',
-    ('sparse', 1): 'tensor', ('sparse', 2): 'tensor', ('node', 5): 'attribute',
-    ('attribute', 5): 'tensor', ('attribute', 10): 'tensor', ('attribute', 6): 'graph',
-    ('attribute', 11): 'graph', ('attribute', 22): 'sparse', ('attribute', 23): 'sparse'}
+    ('function', 11): 'attribute', ('graph', 1): 'node', ('graph', 5): 'tensor',
+    ('graph', 15): 'sparse', ('sparse', 1): 'tensor', ('sparse', 2): 'tensor',
+    ('node', 5): 'attribute', ('attribute', 5): 'tensor', ('attribute', 10): 'tensor',
+    ('attribute', 6): 'graph', ('attribute', 11): 'graph', ('attribute', 22): 'sparse',
+    ('attribute', 23): 'sparse'}
 _MODEL_FIELDS = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_LARGEST_TAG, _LARGEST_VARINT = (1 << 32) - 1, (1 << 64) - 1
 _EXTERNAL_DATA = 13
 _GRAPH = 7 << 3 | _BYTES
 _LONGEST_HEAD = 20  # bytes: a tag and a length, or a number
@@ -127,7 +129,7 @@ def skim_metadata(file: BinaryIO) -> dict[str, str]:
     while position < size:
         file.seek(position)
         head = memoryview(file.read(_LONGEST_HEAD))
-        tag, length = _varint(head, 0, 'model')
+        tag, length = _varint(head, 0, 'model', _LARGEST_TAG)
         if tag >> 3 not in _MODEL_FIELDS or tag & 7 not in (_BYTES, _VARINT):
             raise OnnxFileError('found bytes that are not an ONNX model')
         value, length = _varint(head, length, 'model')
@@ -150,8 +152,10 @@ def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryv
     """Iterate over the fields of one protobuf message: field number and value."""
     position = 0
     while position < len(view):
-        tag, position = _varint(view, position, message)
+        tag, position = _varint(view, position, message, _LARGEST_TAG)
         number, kind = tag >> 3, tag & 7
+        if not number:
+            raise OnnxFileError('found bytes that are not an ONNX model')
         if kind == _VARINT:
             value, position = _varint(view, position, message)
             yield number, value
@@ -171,8 +175,15 @@ def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryv
         position += length
 
 
-def _varint(view: memoryview, position: int, message: str) -> tuple[int, int]:
-    """Read a variable-length integer; return it and the position after it."""
+def _varint(
+        view: memoryview, position: int, message: str, largest: int = _LARGEST_VARINT,
+) -> tuple[int, int]:
+    """
+    Read a variable-length integer; return it and the position after it.
+
+    One that another parser could read as another number is refused: protobuf keeps the low 32
+    bits of a tag, so a tag above them would name one field here and another there.
+    """
     value = 0
     for shift in range(0, 64, 7):
         if position == len(view):
@@ -183,6 +194,8 @@ def _varint(view: memoryview, position: int, message: str) -> tuple[int, int]:
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if value > largest or (not byte and shift):
+                break
             return value, position
     raise OnnxFileError('found bytes that are not an ONNX model')
 

@@ -80,6 +80,9 @@ def open_session(
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
     options.log_severity_level = 4
+    # Otherwise ONNX Runtime guesses the format from a few bytes: a file can be an ONNX model that
+    # is read before it is loaded, and another model in the runtime's own format.
+    options.add_session_config_entry('session.load_model_format', 'ONNX')
     if candidates is not None:
         # The condition of the branch becomes a constant, and the branch is removed. If the graph
         # has another name for this size, nothing changes.

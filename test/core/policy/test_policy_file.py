@@ -13,15 +13,19 @@
 # limitations under the License.
 """Policy file validation: the quick check agrees with the thorough one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
 from testing import ROOT
+from testing.endless_policy import endless_model
 from testing.policies import cube_spec, policy_model, write_policy
 
 MODELS = ROOT / 'models'
@@ -70,3 +74,96 @@ def test_the_quick_look_reads_no_weights(tmp_path: Path) -> None:
     content[middle:middle + 1000] = b'\xff' * 1000
     path.write_bytes(content)
     assert read_spec(path).name == 'test'
+
+
+def varint(number: int, length: int = 1) -> bytes:
+    """Encode a number as protobuf does, in at least so many bytes."""
+    digits = []
+    while number or len(digits) < length:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits[-1] &= 0x7F
+    return bytes(digits)
+
+
+# How a field's tag (number and wire type) can be written so that protobuf reads the same field.
+TAGS = {
+    'bit 32': lambda tag: varint(tag | 1 << 32), 'bit 34': lambda tag: varint(tag | 1 << 34),
+    'overlong': lambda tag: varint(tag, 5)}
+
+
+def rewritten(model: onnx.ModelProto, hidden: str, write: Callable[[int], bytes]) -> bytes:
+    """Serialise a model in which the tag of its Loop, or of its external data, is rewritten."""
+    def field(number: int, content: bytes, is_hidden: bool = False) -> bytes:
+        tag = number << 3 | 2
+        return (write(tag) if is_hidden else varint(tag)) + varint(len(content)) + content
+
+    rest = onnx.GraphProto()
+    rest.CopyFrom(model.graph)
+    del rest.node[:]
+    tensors = []
+    if hidden == 'tensor':
+        for name, value in (('location', 'weights.bin'), ('length', '4')):
+            entry = onnx.StringStringEntryProto(key=name, value=value)
+            tensors.append(field(13, entry.SerializeToString(), True))
+    graph = rest.SerializeToString() + b''.join(
+        field(1, node.SerializeToString(), hidden == 'node' and node.op_type == 'Loop')
+        for node in model.graph.node)
+    if tensors:
+        tensor = onnx.TensorProto(
+            name='far', dims=[1], data_type=onnx.TensorProto.FLOAT,
+            data_location=onnx.TensorProto.EXTERNAL)
+        graph += field(5, tensor.SerializeToString() + b''.join(tensors))
+    outside = onnx.ModelProto()
+    outside.CopyFrom(model)
+    outside.ClearField('graph')
+    return outside.SerializeToString() + field(7, graph, hidden == 'graph')
+
+
+@pytest.mark.parametrize('tag', TAGS)
+@pytest.mark.parametrize('hidden', ['node', 'tensor', 'graph'])
+def test_no_field_is_hidden_from_the_check(hidden: str, tag: str, tmp_path: Path) -> None:
+    """ONNX Runtime keeps 32 bits of a tag: what it would read otherwise is refused."""
+    model = policy_model(cube_spec()) if hidden == 'tensor' else endless_model(cube_spec())
+    content = rewritten(model, hidden, TAGS[tag])
+    assert onnxruntime.InferenceSession(content).get_inputs(), 'the runtime reads it'
+    (tmp_path / 'hidden.onnx').write_bytes(content)
+    with pytest.raises(PolicyError, match='found bytes that are not an ONNX model'):
+        read_policy_file(tmp_path / 'hidden.onnx')
+
+
+@pytest.mark.parametrize('field', [
+    b'\x02\x00', b'\x0b', b'\x0c', b'\x0e\x00', b'\x0f\x00', b'\x52\x80\x00',
+    b'\x08' + b'\xff' * 9 + b'\x02', b'\x08' + b'\xff' * 10 + b'\x01'],
+    ids=['field 0', 'group', 'end of group', 'wire type 6', 'wire type 7', 'overlong length',
+         '65 bits', '77 bits'])
+def test_fields_that_parsers_disagree_about(field: bytes, tmp_path: Path) -> None:
+    """In the graph, where most of the file is: refused as a whole."""
+    model = policy_model(cube_spec())
+    graph = model.graph.SerializeToString() + field
+    model.ClearField('graph')
+    path = tmp_path / 'a.onnx'
+    path.write_bytes(model.SerializeToString() + b'\x3a' + varint(len(graph)) + graph)
+    with pytest.raises(PolicyError, match='found bytes that are not an ONNX model'):
+        read_policy_file(path)
+
+
+def test_a_negative_number_is_no_overlong_one(tmp_path: Path) -> None:
+    """Protobuf writes it in ten bytes."""
+    model = policy_model(cube_spec())
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute('axis', -1))
+    model.graph.initializer.append(onnx.helper.make_tensor(
+        'x', onnx.TensorProto.INT64, [2], [-1, -(1 << 63)]))
+    path = tmp_path / 'a.onnx'
+    onnx.save(model, path)
+    assert read_policy_file(path).spec.name == 'test'
+
+
+def test_the_runtime_reads_what_was_checked(tmp_path: Path) -> None:
+    """ONNX Runtime takes a file for one of its own format where four bytes say so: not here."""
+    model = policy_model(cube_spec())
+    model.ir_version, model.producer_name = 8, 'ORTM' + 'x' * 40
+    path = tmp_path / 'a.onnx'
+    onnx.save(model, path)
+    assert path.read_bytes()[4:8] == b'ORTM'
+    assert OnnxPolicy(path).spec.name == 'test'

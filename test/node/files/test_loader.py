@@ -116,7 +116,8 @@ def test_a_graph_that_never_ends(loader: Loader, tmp_path: Path) -> None:
     assert failed
 
 
-@pytest.mark.parametrize('where', ['graph', 'branch', 'function', 'unused function'])
+@pytest.mark.parametrize(
+    'where', ['graph', 'branch', 'function', 'unused function', 'default of a function'])
 def test_operators_without_end_are_found_anywhere(where: str, tmp_path: Path) -> None:
     """In the graph, in a branch, in a function of the file's own."""
     model = endless_model(cube_spec())
@@ -127,6 +128,20 @@ def test_operators_without_end_are_found_anywhere(where: str, tmp_path: Path) ->
         model.graph.node.remove(loop)
         model.graph.node.append(helper.make_node(
             'If', ['always'], ['spread'], then_branch=inner, else_branch=inner))
+    elif where == 'default of a function':
+        model.graph.node.remove(loop)
+        inner = onnx.GraphProto(name='then', node=[loop])
+        inner.output.append(helper.make_tensor_value_info('spread', TensorProto.FLOAT, [1]))
+        branch = helper.make_node('If', ['always'], ['spread'])
+        for name in ('then_branch', 'else_branch'):
+            branch.attribute.append(onnx.AttributeProto(
+                name=name, type=onnx.AttributeProto.GRAPH, ref_attr_name='branch'))
+        model.functions.append(helper.make_function(
+            'own', 'Quick', ['always', 'spread_before'], ['spread'], [branch],
+            [helper.make_opsetid('', 17)],
+            attribute_protos=[helper.make_attribute('branch', inner)]))
+        model.graph.node.append(helper.make_node(
+            'Quick', ['always', 'spread_before'], ['spread'], domain='own'))
     elif where.endswith('function'):
         model.graph.node.remove(loop)
         model.functions.append(helper.make_function(
