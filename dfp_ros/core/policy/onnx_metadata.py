@@ -50,6 +50,8 @@ _GRAPH = 7 << 3 | _BYTES
 _LONGEST_HEAD = 20  # bytes: a tag and a length, or a number
 # Bounds of the fields outside graph and functions: far more than any exporter writes.
 _MOST_FIELDS, _MOST_METADATA = 20_000, 4 << 20
+# In the graph too: a walk over so many takes about a second. The shipped policies have 744.
+_MOST_FIELDS_INSIDE = 500_000
 _OPERATOR = 4
 _DEEPEST = 40
 
@@ -76,15 +78,15 @@ def read_model(content: bytes) -> OnnxFacts:
     Check the structure of an ONNX model, and read its facts.
 
     :param content: The whole file.
-    :raises OnnxFileError: If the file is empty, cut short, not ONNX, refers to other files, or
-        has more data outside its graph than any model needs.
+    :raises OnnxFileError: Where the file is empty, cut short, not ONNX, refers to other files, or
+        has more fields, or more around its graph, than any model needs.
     """
     if not content:
         raise OnnxFileError('found an empty file, expected an ONNX model')
     facts = OnnxFacts()
     seen = set()
     bounds = _Bounds()
-    for number, value in _fields(memoryview(content), 'model'):
+    for number, value in _fields(memoryview(content), 'model', bounds):
         if number not in _MODEL_FIELDS:
             raise OnnxFileError('found bytes that are not an ONNX model')
         seen.add(number)
@@ -93,15 +95,15 @@ def read_model(content: bytes) -> OnnxFacts:
             if number == 1:
                 facts.ir_version = value
         elif number == 8:
-            imported = dict(_fields(value, 'opset'))
+            imported = dict(_fields(value, 'opset', bounds))
             version = imported.get(2, 0)
             if _text(imported.get(1)) in ('', 'ai.onnx') and isinstance(version, int):
                 facts.opset = max(facts.opset, version)
         elif number == 14:
-            entry = dict(_fields(value, 'metadata'))
+            entry = dict(_fields(value, 'metadata', bounds))
             facts.metadata[_text(entry.get(1))] = _text(entry.get(2))
         elif ('model', number) in _NESTING:
-            _scan(value, _NESTING['model', number], facts, 0)
+            _look_through(value, _NESTING['model', number], facts, bounds, 0)
     if 1 not in seen:
         raise OnnxFileError('found bytes that are not an ONNX model')
     if 7 not in seen:
@@ -148,10 +150,13 @@ def skim_metadata(file: BinaryIO) -> dict[str, str]:
     return read_metadata(bytes(kept))
 
 
-def _fields(view: memoryview, message: str) -> Iterator[tuple[int, int | memoryview]]:
-    """Iterate over the fields of one protobuf message: field number and value."""
+def _fields(
+        view: memoryview, message: str, bounds: _Bounds,
+) -> Iterator[tuple[int, int | memoryview]]:
+    """Walk the fields of one protobuf message: field number and value."""
     position = 0
     while position < len(view):
+        bounds.count()
         tag, position = _varint(view, position, message, _LARGEST_TAG)
         number, kind = tag >> 3, tag & 7
         if not number:
@@ -200,11 +205,12 @@ def _varint(
     raise OnnxFileError('found bytes that are not an ONNX model')
 
 
-def _scan(view: memoryview, message: str, facts: OnnxFacts, depth: int) -> None:
-    """Scan a graph for tensors with external data, and for operators that can run without end."""
+def _look_through(
+        view: memoryview, message: str, facts: OnnxFacts, bounds: _Bounds, depth: int) -> None:
+    """Look through a graph for tensors in other files, and for operators without an end."""
     if depth > _DEEPEST:
         raise OnnxFileError(f'found graphs within graphs, deeper than {_DEEPEST} levels')
-    for number, value in _fields(view, message):
+    for number, value in _fields(view, message, bounds):
         if isinstance(value, int):
             continue
         if message == 'tensor':
@@ -216,20 +222,21 @@ def _scan(view: memoryview, message: str, facts: OnnxFacts, depth: int) -> None:
             if (name := _text(value)) in UNBOUNDED:
                 facts.unbounded.add(name)
         elif (message, number) in _NESTING:
-            _scan(
-                value, _NESTING[message, number], facts, depth + (message == 'attribute'))
+            _look_through(
+                value, _NESTING[message, number], facts, bounds,
+                depth + (message == 'attribute'))
 
 
 class _Bounds:
-    """Counts the fields outside the graph of a model, and refuses too many of them."""
+    """Counts what a model consists of, and refuses what is too much of it."""
 
     def __init__(self) -> None:
-        """Start at zero."""
-        self._count = self._size = 0
+        """Start with nothing."""
+        self._count = self._size = self._inside = 0
 
     def add(self, number: int, size: int) -> None:
         """
-        Count a field.
+        Count a field around the graph.
 
         :param number: Its number.
         :param size: Its size in bytes.
@@ -241,6 +248,14 @@ class _Bounds:
             raise OnnxFileError(
                 f'found more than {_MOST_FIELDS} fields or {_MOST_METADATA >> 20} MiB of metadata '
                 'around its graph, which no policy needs')
+
+    def count(self) -> None:
+        """Count a field, wherever it is."""
+        self._inside += 1
+        if self._inside > _MOST_FIELDS_INSIDE:
+            raise OnnxFileError(
+                f'found more than {_MOST_FIELDS_INSIDE} fields in its graph, which no policy '
+                'needs')
 
 
 def _cut_short(missing: int, there: int) -> str:

@@ -217,8 +217,9 @@ def test_a_file_that_is_newer_than_the_runtime(tmp_path: Path) -> None:
         assert 'export the policy again' not in str(caught.value)
 
 
-@pytest.mark.parametrize('what', ['fields', 'metadata', 'specification'])
-def test_too_much_around_the_graph(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize('what', [
+    'fields', 'metadata', 'specification', 'fields of the graph', 'graph after graph'])
+def test_too_much_in_a_file(what: str, tmp_path: Path) -> None:
     """Megabytes that no policy needs are refused, before anything takes long over them."""
     model = policy_model(cube_spec(
         provenance={'x': np.zeros(300_000, int).tolist()} if what == 'specification' else {}))
@@ -227,6 +228,11 @@ def test_too_much_around_the_graph(what: str, tmp_path: Path) -> None:
     content = model.SerializeToString()
     if what == 'fields':
         content += b'\x28\x01' * 3_000_000
+    elif what == 'fields of the graph':
+        # Unknown to ONNX and empty, 40 million of them.
+        content += b'\x3a\x80\x9c\x9c\x39' + b'\x92\x03\x00' * 40_000_000
+    elif what == 'graph after graph':
+        content += (b'\x3a\xa0\xf7\x36' + b'\x92\x03\x00' * 300_000) * 30
     (tmp_path / 'a.onnx').write_bytes(content)
     begin = time.monotonic()
     with pytest.raises(PolicyError, match='which no policy needs|keep its provenance short'):
