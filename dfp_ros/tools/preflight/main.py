@@ -33,12 +33,11 @@ import sys
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
-from dfp_ros.node.process.start import raise_interrupts
-from dfp_ros.node.ros.node_main import keep_spinning, make_executor
+from dfp_ros.node.process.end_requests import Requests
+from dfp_ros.node.ros.node_main import keep_spinning, LONGEST_END, make_executor
 from dfp_ros.node.ros.start import join
 from dfp_ros.tools.preflight.node import PreflightNode
 from dfp_ros.tools.preflight.report import format_report, write_report
@@ -88,18 +87,52 @@ def main(args: list[str] | None = None) -> int:
     :return: Exit status: 0 if nothing failed.
     """
     asked = parse(args)
-    raise_interrupts()
-    node: PreflightNode | None = None
+    requests = Requests()
+    # Also if the policy hangs in ONNX Runtime, where Python handles no signal.
+    requests.limit_end(LONGEST_END)
     try:
-        join(args, SignalHandlerOptions.ALL)
-        overrides = _take_overrides(sys.argv if args is None else args)
-        node = PreflightNode(asked.seconds, asked.wait, parameter_overrides=overrides)
+        return _measure(asked, args, requests)
+    except (ValueError, OSError, ParameterException) as error:
+        if not requests.ending.is_set():
+            print(f'preflight: cannot start: {explain(error)}', file=sys.stderr)
+        return 1
+    finally:
+        if requests.ending.is_set():
+            print(f'preflight: interrupted: {requests.reason}', file=sys.stderr)
+        rclpy.try_shutdown()
+        requests.close()
+
+
+def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Requests) -> int:
+    """
+    Measure, judge and report until asked to end.
+
+    :return: Exit status.
+    :raises ValueError: If parameters, robot and policy do not fit, or a file cannot be used.
+    :raises OSError: If a file cannot be written.
+    :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
+    """
+    join(args)
+    overrides = _take_overrides(sys.argv if args is None else args)
+    node = PreflightNode(
+        asked.seconds, asked.wait, requests.ending, parameter_overrides=overrides)
+    try:
         executor = make_executor()
         executor.add_node(node)
+
+        def wake() -> None:
+            if requests.is_suspending:
+                requests.suspend()
+            elif not node.ended.done():
+                node.ended.set_result(None)
+                executor.wake()
+
+        requests.tell(wake)
         keep_spinning(executor, node, node.ended)
+        requests.tell(None)
         executor.remove_node(node)
         executor.shutdown()
-        if not node.ended.done():
+        if requests.ending.is_set() or not node.ended.done():
             return 1
         figures = node.figures()
         verdict = judge(figures)
@@ -107,16 +140,8 @@ def main(args: list[str] | None = None) -> int:
         if asked.json is not None:
             write_report(asked.json, node.subject, figures, verdict)
         return 0 if verdict.passed else 1
-    except (ValueError, OSError, ParameterException) as error:
-        print(f'preflight: cannot start: {explain(error)}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('preflight: interrupted', file=sys.stderr)
-        return 1
     finally:
-        if node is not None:
-            node.close()
-        rclpy.try_shutdown()
+        node.close()
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import math
+import threading
 import time
 from typing import Any
 
@@ -30,7 +31,9 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.policy.noise import NoiseStream
-from dfp_ros.node.loop.command_publishers import CommandPublishers, require_own_topics
+from dfp_ros.core.settings.node import Settings
+from dfp_ros.node.files.node_files import NodeFiles
+from dfp_ros.node.loop.command_publishers import CommandPublishers
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
@@ -41,7 +44,6 @@ from dfp_ros.node.realtime.garbage_collector import GARBAGE
 from dfp_ros.node.realtime.process import prepare_threads, Realtime
 from dfp_ros.node.ros.qos import COMMAND_QOS
 from dfp_ros.node.ros.urdf_topic import with_urdf
-from dfp_ros.resources import load_robot
 from dfp_ros.tools.preflight.arrivals import Arrivals
 from dfp_ros.tools.preflight.measurements import Figures, PARTS, Percentiles, WakeUps
 from dfp_ros.tools.preflight.robot_check import find_commands, find_sources, private_topics
@@ -60,24 +62,28 @@ class PreflightNode(Node):
 
     :param seconds: Duration of the measurement.
     :param wait: Time limit for sources and subscribers to appear, in s.
+    :param ending: Set once the process is asked to end; None for never.
     :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
     :raises ValueError: If parameters, robot and policy do not fit.
 
     :ivar subject: Identity of policy, robot and machine.
+    :ivar ending: Event that is set once the process is asked to end.
     :ivar ended: Future that completes at the end of the measurement.
     """
 
-    def __init__(self, seconds: float, wait: float, **kwargs: Any) -> None:
+    def __init__(
+            self, seconds: float, wait: float, ending: threading.Event | None = None,
+            **kwargs: Any) -> None:
         """Load policy and robot, subscribe, and wait for the robot."""
         super().__init__('dfp_preflight', **kwargs)
+        self.ending = threading.Event() if ending is None else ending
         declare_parameters(self)
         self.declare_parameter(*LIFETIME[:2])
         require_known(self)
         settings = read_settings(self)
         self._realtime = Realtime()
         prepare_threads(settings.realtime.timer_slack)
-        self._loop = load_control_loop(PendingPolicy(settings), with_urdf(
-            self, load_robot(settings.robot), settings.limits.urdf_wait))
+        self._loop = self._load(settings)
         self.subject = subject(self._loop)
         self.ended = Future()
         self._seconds = seconds
@@ -114,6 +120,18 @@ class PreflightNode(Node):
         self._timer = self.create_timer(_POLL, self._wait_for_robot, clock=self._steady)
         # Simulated time may stand still.
         self._end_timer = self.create_timer(_POLL, self._end_in_time, clock=self._steady)
+
+    def _load(self, settings: Settings) -> ControlLoop:
+        """Load robot and policy as the policy node does: in processes that can be killed."""
+        files = NodeFiles(self)
+        try:
+            robot = with_urdf(
+                self, files.load_robot(settings.robot), settings.limits.urdf_wait, self.ending)
+            file = files.look(settings.policy)
+            return load_control_loop(
+                PendingPolicy(settings, file=file), robot, try_out=files.try_out)
+        finally:
+            files.close()
 
     def figures(self) -> Figures:
         """Summarise the measurements, with the current endpoints."""

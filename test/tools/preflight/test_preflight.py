@@ -17,12 +17,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 import json
+import os
 from pathlib import Path
+import signal
+import time
 from typing import Any
 
 import pytest
 
-from testing.policies import write_policy
+from testing.endless_policy import write_endless_policy
+from testing.policies import cube_spec, write_policy
 from testing.robot_samples import rest_messages
 
 pytest.importorskip('rclpy')
@@ -214,3 +218,48 @@ def test_an_interruption_is_no_crash(domain: int, policy: Path) -> None:
         peer.wait_for(lambda: 'dfp_preflight_listener' in peer.node.get_node_names())
         assert process.stop() == 1
         assert 'Traceback' not in process.output, process.output
+
+
+def test_a_policy_that_never_answers(domain: int, tmp_path: Path) -> None:
+    """It is tried out in a process that is killed after load_timeout, as in the policy node."""
+    endless = write_endless_policy(tmp_path / 'endless.onnx', cube_spec())
+    with NodeProcess(MODULE, domain, '--ros-args', *arguments(
+            endless, load_timeout=2.0, **{'execution.unbounded_operators': 'Loop'})) as process:
+        assert process.wait() == 1
+        assert 'did not come to an end within 2 s, and was killed' in process.output
+        assert 'Traceback' not in process.output
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_policy_is_tried_out(
+        number: int, domain: int, tmp_path: Path) -> None:
+    """The preflight ends at once, and so does the process that tries the policy out."""
+    endless = write_endless_policy(tmp_path / 'endless.onnx', cube_spec())
+    with NodeProcess(MODULE, domain, '--ros-args', *arguments(
+            endless, load_timeout=500.0, **{'execution.unbounded_operators': 'Loop'})) as process:
+        pid = process.process.pid
+        deadline = time.monotonic() + 30
+        while processor_time(pid) < 5:
+            assert time.monotonic() < deadline, process.output
+            time.sleep(0.05)
+        children = children_of(pid)
+        assert process.stop(number, 10) == 1
+        assert f'preflight: interrupted: {signal.Signals(number).name}' in process.output
+        assert 'Traceback' not in process.output
+    while any(Path(f'/proc/{child}').exists() for child in children):
+        assert time.monotonic() < deadline + 10, 'a process is left'
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    """List the child processes of a process."""
+    return [
+        int(child) for task in Path(f'/proc/{pid}/task').iterdir()
+        for child in (task / 'children').read_text().split()]
+
+
+def processor_time(pid: int) -> float:
+    """Return the processor time of a process and its children, in s."""
+    return sum(
+        int(Path(f'/proc/{each}/stat').read_text().rpartition(')')[2].split()[11])
+        for each in (pid, *children_of(pid))) / os.sysconf('SC_CLK_TCK')
