@@ -36,6 +36,7 @@ from dfp_ros.core.control.episode_marks import TOPIC
 from dfp_ros.core.description.robot import load_robot_description, require_fit
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.files.digest import sha256
+from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import SpecMismatch
@@ -84,7 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         robot = load_robot_description(asked.robot)
         if asked.policy:
-            spec = OnnxPolicy(asked.policy).spec
+            with ended_by_interrupts():
+                spec = OnnxPolicy(asked.policy).spec
             require_fit(spec, robot)
             period, layout = spec.period, ActionLayout.of_policy(spec)
         else:

@@ -25,6 +25,7 @@ from contextlib import closing, ExitStack
 from pathlib import Path
 import sys
 
+from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.simulation.rendering import RenderingError
@@ -56,7 +57,8 @@ def evaluate_file(
     :raises ValueError: If no such environment is registered.
     :raises EnvironmentFailed: If an environment's process dies, or does not respond.
     """
-    policy = OnnxPolicy(path)
+    with ended_by_interrupts():
+        policy = OnnxPolicy(path)
     started = start(
         environment or policy.spec.environment, min(environments, episodes),
         policy.spec.provenance)

@@ -15,9 +15,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 import os
+import signal
 import sys
+import threading
 from typing import Any
 import weakref
 
@@ -41,3 +45,22 @@ def leave(status: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(status)
+
+
+@contextmanager
+def ended_by_interrupts() -> Iterator[None]:
+    """
+    Have SIGINT end the process at once meanwhile, as SIGTERM does.
+
+    For calls of other libraries that may take for ever: Python turns a signal into an exception
+    only once they return. A handler that somebody has set stays.
+    """
+    if threading.current_thread() is not threading.main_thread() or (
+            signal.getsignal(signal.SIGINT) is not signal.default_int_handler):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

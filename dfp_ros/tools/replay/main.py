@@ -38,7 +38,7 @@ from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import count_slots, RobotDescription
 from dfp_ros.core.description.urdf import read_recorded_joints
-from dfp_ros.core.hung_calls import leave
+from dfp_ros.core.hung_calls import ended_by_interrupts, leave
 from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Chunk, LateError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
@@ -155,7 +155,8 @@ class RecordedLoops:
     def _find_policy(self, sha256: str) -> OnnxPolicy:
         """Find a policy file by its hash, and load it as recorded."""
         known = next(each for each in self._recording.loops.values() if each['sha256'] == sha256)
-        return find_policy(known, self._policies)
+        with ended_by_interrupts():
+            return find_policy(known, self._policies)
 
 
 def replay(arguments: argparse.Namespace) -> int:
@@ -229,7 +230,8 @@ def _given_policy(
     if any(sha256 == each['sha256'] for each in recording.loops.values()):
         # Loaded as recorded, with the recorded permissions.
         return {sha256: str(path)}, None
-    return {}, load_policy(str(path))
+    with ended_by_interrupts():
+        return {}, load_policy(str(path))
 
 
 def _report(

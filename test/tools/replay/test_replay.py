@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 import shutil
+import signal
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.control.episode_marks import TOPIC
 from dfp_ros.node.ros.domain import free_domain
-from dfp_ros.tools.replay.main import main
+from dfp_ros.tools.replay.main import _given_policy, main
+from dfp_ros.tools.replay.recorded_bag import Recording
 from testing.policies import write_policy
 from testing.ros_processes import NodeProcess, Peer
 
@@ -253,3 +255,14 @@ def test_real_time_and_a_swap(
     assert len({entry.policy for entry in entries}) == 2
     # Each episode sets its seed, which makes another loop too.
     assert len({entry.loop for entry in entries}) >= 3
+
+
+def test_an_interrupt_ends_a_load_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While ONNX Runtime loads another policy, SIGINT is not left to Python."""
+    met = []
+    monkeypatch.setattr(
+        'dfp_ros.tools.replay.main.load_policy',
+        lambda path: met.append(signal.getsignal(signal.SIGINT)))
+    _given_policy('cube_single', Recording('', (), (), {}))
+    assert met == [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

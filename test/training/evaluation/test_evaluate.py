@@ -35,13 +35,13 @@ from PIL import Image
 import pytest
 
 from dfp_ros.core.policy.noise import NoiseStream
-from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy, PolicyError
 from dfp_ros.resources import find_shared
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from dfp_ros.sim.simulation.rendering import choose_backend, RenderingError
 from testing import ROOT
 from testing.policies import cube_spec, write_policy
-from training.evaluate import main
+from training.evaluate import evaluate_file, main
 from training.evaluation import environments
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.episodes import Act, Episode
@@ -288,6 +288,21 @@ def test_no_process_is_left(
         finally:
             if program.poll() is None:
                 os.killpg(program.pid, signal.SIGKILL)
+
+
+def test_an_interrupt_ends_a_load_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While ONNX Runtime loads the policy, SIGINT is not left to Python; afterwards it is."""
+    met = []
+
+    def load(path: Path) -> OnnxPolicy:
+        met.append(signal.getsignal(signal.SIGINT))
+        raise PolicyError(str(path))
+
+    monkeypatch.setattr('training.evaluate.OnnxPolicy', load)
+    with pytest.raises(PolicyError):
+        evaluate_file(SHIPPED, 1, 0)
+    assert met == [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.fixture(scope='module')
