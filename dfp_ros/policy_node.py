@@ -394,7 +394,11 @@ class PolicyNode(GuardedNode):
         """Return the content of a policy file that was read for the request."""
         found = self._requests.results.get(name)
         if isinstance(found, Exception):
-            raise found
+            try:
+                raise found
+            finally:
+                # Its traceback has this frame, and the frame would have it.
+                del found
         assert self._ticker is not None
         return found or self._files.read_policy_while_ticking(name, self._ticker.keep_up)
 

@@ -103,25 +103,30 @@ class NodeFiles:
         :raises PolicyError: As for :meth:`read_policy`.
         """
         future: Future[PolicyFile] = Future()
-
-        def read() -> None:
-            try:
-                future.set_result(self.read_policy(name))
-            except Exception as error:  # raised again in the thread that waits
-                future.set_exception(error)
-
-        threading.Thread(target=read, name='read', daemon=True).start()
+        threading.Thread(
+            target=self._look_for, args=(name, future), name='look', daemon=True).start()
         seconds = min(self._seconds, _LONGEST_NOW)
         end = time.monotonic() + seconds
-        while True:
-            try:
-                return future.result(_POLL)
-            except concurrent.futures.TimeoutError:
-                if time.monotonic() > end:
-                    raise PolicyError(
-                        f'policy file {name}: was not read within {seconds:g} s; does its file '
-                        'system answer?') from None
-            keep_up()
+        try:
+            while True:
+                try:
+                    return future.result(_POLL)
+                except concurrent.futures.TimeoutError:
+                    if time.monotonic() > end:
+                        raise PolicyError(
+                            f'policy file {name}: was not read within {seconds:g} s; does its '
+                            'file system answer?') from None
+                keep_up()
+        finally:
+            # The traceback of its error has this frame, and the frame would have the error.
+            del future
+
+    def _look_for(self, name: str, future: Future[PolicyFile]) -> None:
+        """Look at a policy file; what is found, or is wrong, is in the future afterwards."""
+        try:
+            future.set_result(self.look(name))
+        except Exception as error:  # it is raised where the answer is waited for
+            future.set_exception(error)
 
     def try_out(self, file: PolicyFile, execution: ExecutionSettings, candidates: int) -> None:
         """

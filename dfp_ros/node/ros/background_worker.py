@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+import contextlib
 from dataclasses import dataclass
 import threading
 import time
@@ -57,6 +58,24 @@ class Job:
     work: Callable[[], Any]
     is_cancelled: bool = False
     begun: float | None = None
+
+    def drop(self) -> list[Any]:
+        """
+        Let go of the work and of its result.
+
+        They refer to the job and the job to them, often by way of an error's traceback, and they
+        may have a whole file in memory: without this, only Python's garbage collector frees them.
+
+        :return: All that was held; nobody else holds it.
+        """
+        if self.future.done() and not self.future.cancelled():
+            error = self.future.exception()
+            while error is not None:
+                error.__traceback__ = None
+                error = error.__cause__ or error.__context__
+        held = [self.future, self.work, self.done, self.failed]
+        self.future, self.work, self.done, self.failed = Future(), _nothing, _drop, _drop
+        return held
 
 
 class BackgroundWorker:
@@ -131,6 +150,7 @@ class BackgroundWorker:
         """Cancel all jobs, and wait for the running one, up to a timeout."""
         for job in self._jobs:
             job.future.cancel()
+            job.drop()
         self._jobs.clear()
         self._stop_timer()
         self._ticked.set()
@@ -161,18 +181,28 @@ class BackgroundWorker:
         """Deliver finished results, and release jobs that wait for a tick."""
         self._ticked.set()
         while self._jobs and self._jobs[0].future.done():
-            job = self._jobs.popleft()
+            self._hand_over(self._jobs.popleft())
+        if self._jobs:
+            self._leave_alone(self._jobs[0])
+        else:
+            self._stop_looking()
+
+    def _hand_over(self, job: Job) -> None:
+        """Hand over a result, and free it afterwards."""
+        error: BaseException | None = None
+        try:
             if job.is_cancelled:
-                continue
+                return
             error = job.future.exception()
             if error is None:
                 job.done(job.future.result())
             elif isinstance(error, Exception):
                 job.failed(error)
-        if self._jobs:
-            self._leave_alone(self._jobs[0])
-        else:
-            self._stop_timer()
+        finally:
+            # It may take long to free.
+            error = None
+            with contextlib.suppress(RuntimeError):  # closed meanwhile
+                self.release(job.drop())
 
     def _leave_alone(self, job: Job) -> None:
         """Abandon a job that exceeds its timeout, and continue with the others in a new thread."""
@@ -191,8 +221,9 @@ class BackgroundWorker:
         hung.shutdown(wait=False)
         if not job.is_cancelled:
             job.failed(TimeoutError(
-                'loading did not end within '
-                f'{self._longest():g} s, and its thread is abandoned'))
+                'loading did not come to an end within '
+                f'{self._longest():g} s, and its thread is left alone'))
+        job.drop()
 
     @property
     def has_work(self) -> bool:
@@ -204,6 +235,14 @@ class BackgroundWorker:
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
             self._timer = None
+
+
+def _nothing() -> None:
+    """Stand for work that is over."""
+
+
+def _drop(_: Any) -> None:
+    """Take a result that nobody wants."""
 
 
 def _make_thread() -> ThreadPoolExecutor:

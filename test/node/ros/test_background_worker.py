@@ -15,8 +15,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -39,13 +42,13 @@ def test_work_goes_on_after_the_next_tick(node: Node) -> None:
         worker.wait_for_tick()
         went_on.set()
 
-    job = worker.submit(work, lambda _: None, lambda _: None)
+    future = worker.submit(work, lambda _: None, lambda _: None).future
     assert begun.wait(LIMIT)
     # The tick before does not count: how much time is left until the next is not known.
     assert not went_on.is_set()
     while not went_on.wait(0.01):
-        worker.deliver()
-    job.future.result(LIMIT)
+        worker.look()
+    future.result(LIMIT)
     worker.close()
 
 
@@ -81,3 +84,54 @@ def test_work_that_never_ends_is_left_alone(node: Node) -> None:
     worker.close()
     may_end.set()
     assert len(failed) == 1
+
+
+class Content:
+    """Stands for a file in memory."""
+
+
+@pytest.mark.parametrize('end', ['result', 'error', 'cancelled', 'closed', 'left alone'])
+def test_nothing_of_a_job_is_left(node: Node, end: str) -> None:
+    """Without a garbage collection: while a node ticks, there may be none for long."""
+    may_end = threading.Event()
+    worker = BackgroundWorker(node, lambda: True, lambda: 0.2 if end == 'left alone' else LIMIT)
+    content = Content()
+    found = weakref.ref(content)
+    ended: list[str] = []
+
+    def work(content: Content) -> Content:
+        if end == 'left alone':
+            may_end.wait(LIMIT)
+        if end == 'error':
+            try:
+                raise ValueError('inner')
+            except ValueError as error:
+                raise ValueError('outer') from error
+        return content
+
+    gc.collect()
+    gc.disable()
+    try:
+        job = worker.submit(
+            partial(work, content), lambda content: ended.append('result'),
+            lambda error: ended.append('error'))
+        del content
+        if end == 'cancelled':
+            worker.cancel(job)
+        if end == 'closed':
+            worker.close()
+        deadline = time.monotonic() + LIMIT
+        while worker.has_work:
+            worker.look()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        may_end.set()
+        while found() is not None:
+            assert time.monotonic() < deadline, gc.get_referrers(found())
+            time.sleep(0.01)
+    finally:
+        gc.enable()
+        if end != 'closed':
+            worker.close()
+    assert ended == {
+        'result': ['result'], 'error': ['error'], 'left alone': ['error']}.get(end, [])

@@ -17,12 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import gc
 import json
 import os
 from pathlib import Path
 import signal
 import threading
+import time
 from typing import Any
+import weakref
 
 import onnx
 import pytest
@@ -40,6 +43,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
+from dfp_ros.core.policy.policy_file import PolicyFile
 from dfp_ros.node.loop.pending_policy import load_control_loop
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.policy_node import PolicyNode
@@ -376,6 +380,42 @@ def test_no_swap_in_a_transition(node: PolicyNode, files: dict[str, Path]) -> No
     executor.remove_node(node)
     assert node._ticker.loop.policy.spec.name == 'second'
     assert node.trigger_activate() == success
+
+
+def test_a_refused_policy_is_not_kept(
+        node: PolicyNode, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file may be large: it is freed without a garbage collection."""
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    read: list[weakref.ref[PolicyFile]] = []
+    look = node._files.look
+
+    def note(name: str) -> PolicyFile:
+        file = look(name)
+        read.append(weakref.ref(file))
+        return file
+
+    monkeypatch.setattr(node._files, 'look', note)
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    assert node._ticker is not None
+    assert node._swapper is not None
+    executor = rclpy.executors.SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            assert node.set_parameters(
+                [Parameter('policy', value=str(files['unknown']))])[0].successful
+            deadline = time.monotonic() + 30
+            while node._swapper.standing.loading or any(file() for file in read):
+                executor.spin_once(0.02)
+                assert time.monotonic() < deadline, [
+                    gc.get_referrers(file()) for file in read if file()]
+        assert len(read) > 2
+        assert 'NoSuchOperator' in str(node._swapper.standing.refusal)
+    finally:
+        gc.enable()
+        executor.remove_node(node)
 
 
 def test_ticks_go_on_while_a_policy_loads(
