@@ -121,10 +121,9 @@ class Loader:
         :return: Longest time for which loading it holds the GIL, in s.
         :raises PolicyError: If it cannot, or after the timeout.
         """
-        files: list[int] = []
+        files = remember(
+            f'policy file {file.path}', spec=file.spec.to_json().encode(), policy=file.content)
         try:
-            files += [
-                remember(file.spec.to_json().encode(), 'spec'), remember(file.content, 'policy')]
             reply, _ = self._ask({
                 'do': 'try', 'path': os.fspath(file.path), 'sha256': file.sha256,
                 'unbounded': file.unbounded, 'execution': asdict(execution),

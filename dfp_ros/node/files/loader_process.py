@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -35,6 +36,7 @@ import time
 from typing import Any
 
 from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
+from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.text.errors import explain
@@ -48,13 +50,38 @@ _NICE = 10
 _WARM_UPS = 2
 
 
-def remember(content: bytes, name: str) -> int:
-    """Write bytes to a file in memory; return its descriptor, which the caller closes."""
-    file = os.memfd_create(name, os.MFD_CLOEXEC)
-    left = memoryview(content)
-    while left:
-        left = left[os.write(file, left):]
-    return file
+# What to do if a file in memory cannot be made or written, by the number of the error.
+_REMEDIES = {
+    errno.EFBIG: 'raise the limit on file sizes (`ulimit -f`), which counts for files in memory',
+    errno.EMFILE: 'raise the limit on open files (`ulimit -n`)',
+    errno.ENFILE: 'raise the limit on open files (`sysctl fs.file-max`)'}
+
+
+def remember(what: str, **contents: bytes) -> list[int]:
+    """
+    Put bytes into files in memory, which the caller closes.
+
+    :param what: The file that they are of, for the message.
+    :param contents: The bytes by name.
+    :return: The descriptors.
+    :raises PolicyError: If they do not fit.
+    """
+    files: list[int] = []
+    try:
+        for name, content in contents.items():
+            files.append(os.memfd_create(name, os.MFD_CLOEXEC))
+            left = memoryview(content)
+            while left:
+                left = left[os.write(files[-1], left):]
+    except OSError as error:
+        for file in files:
+            os.close(file)
+        size = sum(map(len, contents.values()))
+        raise PolicyError(
+            f'{what}: its {size / 1e6:.1f} MB cannot be kept in memory: {error.strerror}; '
+            f'{_REMEDIES.get(error.errno or 0, "free memory, or allow the process more")}',
+        ) from error
+    return files
 
 
 def recall(file: int) -> bytes:
@@ -73,8 +100,9 @@ def recall(file: int) -> bytes:
 def read_policy(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """Read a policy file, its hash and its specification."""
     file = read_policy_file(find_shared(request['name'], 'models', '.onnx'))
-    return {'path': os.fspath(file.path), 'sha256': file.sha256, 'unbounded': file.unbounded}, [
-        remember(file.spec.to_json().encode(), 'spec'), remember(file.content, 'policy')]
+    return {'path': os.fspath(file.path), 'sha256': file.sha256, 'unbounded': file.unbounded}, (
+        remember(
+            f'policy file {file.path}', spec=file.spec.to_json().encode(), policy=file.content))
 
 
 def read_text(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
@@ -89,7 +117,7 @@ def read_text(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
             f'{path}: there is no such file (looked in {path.absolute().parent})') from error
     except OSError as error:
         raise LoadError(f'{path}: cannot be read: {error.strerror}') from error
-    return {'path': os.fspath(path)}, [remember(content, 'text')]
+    return {'path': os.fspath(path)}, remember(os.fspath(path), text=content)
 
 
 def try_policy(request: dict[str, Any], files: Sequence[int]) -> dict[str, Any]:

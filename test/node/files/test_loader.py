@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import os
 from pathlib import Path
+import resource
 import signal
 import subprocess
 import sys
@@ -253,3 +254,34 @@ def test_how_long_loading_keeps_the_interpreter(loader: Loader, tmp_path: Path) 
     many = loader.read_policy(str(tmp_path / 'many.onnx'), LONG)
     assert loader.try_out(many, ExecutionSettings(), 0, LONG) > 3 * loader.try_out(
         small, ExecutionSettings(), 0, LONG)
+
+
+@pytest.mark.parametrize(('limit', 'remedy'), [
+    (resource.RLIMIT_FSIZE, 'File too large; raise the limit on file sizes (`ulimit -f`)'),
+    (resource.RLIMIT_NOFILE, 'Too many open files; raise the limit on open files (`ulimit -n`)')])
+def test_a_file_that_does_not_fit_in_memory(
+        limit: int, remedy: str, loader: Loader, tmp_path: Path) -> None:
+    """The message names the file and what to do, wherever the limit is met; it leaves nothing."""
+    path = write_policy(tmp_path / 'a.onnx')
+    file = read_policy_file(path)
+    (tmp_path / 'robot.yaml').write_text('x' * 4000)
+    loader.look(str(path), LONG)
+    before = resource.getrlimit(limit)
+    opened = os.listdir('/proc/self/fd')
+    small = 100 if limit == resource.RLIMIT_FSIZE else 3
+    resource.setrlimit(limit, (small, before[1]))
+    try:
+        with pytest.raises(PolicyError) as here:
+            loader.try_out(file, ExecutionSettings(), 0, LONG)
+    finally:
+        resource.setrlimit(limit, before)
+    assert len(os.listdir('/proc/self/fd')) == len(opened)
+    assert f'policy file {path}: its 0.0 MB cannot be kept in memory: {remedy}' in str(here.value)
+    if limit == resource.RLIMIT_NOFILE:
+        return  # no file could be opened either
+    resource.prlimit(process_of(loader).pid, limit, (small, before[1]))
+    with pytest.raises(PolicyError) as there:
+        loader.look(str(path), LONG)
+    assert str(there.value) == str(here.value)
+    with pytest.raises(PolicyError, match='robot.yaml: its 0.0 MB cannot be kept in memory: File'):
+        loader.read(str(tmp_path / 'robot.yaml'), LONG)
