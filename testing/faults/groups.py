@@ -318,7 +318,7 @@ def report_on(cell: FaultCell, topic: str) -> str:
     begun = time.monotonic()
     report = cell.wait_for(lambda: next((
         report for report in cell.reports if report.arrived > begun
-        and f'nobody listens to /{topic}' in report.message), None), f'diagnostics about {topic}')
+        and f'no subscriber on /{topic}' in report.message), None), f'diagnostics about {topic}')
     message = str(report.message)
     return message[message.index('no subscriber'):]
 

@@ -158,26 +158,29 @@ def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
     """
     message, unit = evidence.by_message(), evidence.by_unit()
     if stops == VELOCITY:
-        return _zero_fault(said, stop, message, unit)
-    return '' if stops == OTHER == said.kind else _last_fault(said, stop, stops, message, unit)
+        return _zero_fault(evidence, stop, message, unit)
+    if stops == OTHER == evidence.kind:
+        return ''
+    return _last_fault(evidence, stop, stops, message, unit)
 
 
-def fixed_fault(said: Said, is_beside: bool) -> str:
+def fixed_fault(evidence: KindEvidence, is_beside: bool) -> str:
     """
     Say what a constant number in every message is that no stop ends; empty if it is nothing such.
 
-    :param said: Message type and path of the number.
+    :param evidence: Message type and path of the number.
     :param is_beside: Whether the number is a component of what the description stops by zeros.
     """
-    kind = next((kind for kind in said.by_message() if kind in _MOVING), '')
+    kind = next((kind for kind in evidence.by_message() if kind in _MOVING), '')
     # GripperCommand.max_effort.
-    if kind and kind != VELOCITY and _NO_EFFORT.search(said.paths[0].rpartition('.')[2]):
+    if kind and kind != VELOCITY and _NO_EFFORT.search(evidence.paths[0].rpartition('.')[2]):
         return ''
     return _MOVING[kind] if kind else _MOVING[VELOCITY] if is_beside else ''
 
 
 def _last_fault(
-        said: Said, stop: str, stops: str, message: dict[str, str], unit: dict[str, str]) -> str:
+        evidence: KindEvidence, stop: str, stops: str, message: dict[str, str],
+        unit: dict[str, str]) -> str:
     """Say why the last number may not stop a command."""
     found = f'found stop: {stop}, which goes on sending the last number, for what '
     for kind, name in _MOVING.items():
@@ -189,9 +192,9 @@ def _last_fault(
             return (
                 f'{found}is {name} by {why}. Is the robot to go on {what} when it is stopped? If '
                 'not, use stop: zero, or ramp; if so, add kind: other')
-    if stops == said.kind:
+    if stops == evidence.kind:
         return ''
-    for kind, why in said.may_move().items():
+    for kind, why in evidence.may_move().items():
         what = (
             'a position, add kind: position' if stops == POSITION else
             'what may stay as it was last sent, such as a gripper, add kind: other')

@@ -22,8 +22,8 @@ from types import MappingProxyType
 
 from dfp_ros.core.description.command_kind import (
     fixed_fault,
+    KindEvidence,
     KINDS,
-    Said,
     stop_fault,
     VELOCITY,
 )
@@ -177,19 +177,20 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
     for item in keys['fields'].items():
         own, own_kind = _read_stop(item.entries(), stop, kind)
         entries.append(entry := _read_entry(item, own, sources))
-        said = _said(entry, topic, message, own_kind)
-        if fault := stop_fault(said, own.value, own.kind):
+        evidence = _kind_evidence(entry, topic, message, own_kind)
+        if fault := stop_fault(evidence, own.value, own.kind):
             raise item.error(fault)
         _require_standstill(item, entry, own)
         if own.kind == VELOCITY:
-            zeroed.update(said.paths)
+            zeroed.update(evidence.paths)
     fixed = {
         path: value.scalar() for path, value in keys['fixed'].entries().items()
     } if 'fixed' in keys else {}
     for path, value in fixed.items():
         if not value or not isinstance(value, int | float):
             continue
-        if what := fixed_fault(Said('', message, (path,), '', ''), _is_beside(path, zeroed)):
+        number = KindEvidence('', message, (path,), '', '')
+        if what := fixed_fault(number, _is_beside(path, zeroed)):
             raise keys['fixed'].error(
                 f'found {value} for {path!r}, {what} that no stop would end; only 0 can be fixed '
                 'there')

@@ -124,7 +124,7 @@ class NodeFiles:
     def _look_for(self, name: str, future: Future[PolicyFile]) -> None:
         """Look at a policy file; what is found, or is wrong, is in the future afterwards."""
         try:
-            future.set_result(self.look(name))
+            future.set_result(self.read_policy(name))
         except Exception as error:  # it is raised where the answer is waited for
             future.set_exception(error)
 

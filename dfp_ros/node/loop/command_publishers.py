@@ -19,12 +19,10 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.description.commands import CommandTopic
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.yaml_section import DescriptionError
-from dfp_ros.core.observation.interleaving import Interleaving
-from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
@@ -130,22 +128,3 @@ def require_own_topics(node: Node, robot: RobotDescription) -> None:
                 f'{command.where}: its topic {command.topic} is, as remapped, {name}, which the '
                 f'command {other.name!r} goes to as {other.topic}; put all fields of a topic '
                 'under one entry, or remap only one of the two')
-
-
-def _numbered(
-        receive: Callable[[object], None],
-        interleaving: Interleaving | None) -> Callable[..., None]:
-    """Have a callback note the number that the publisher gave a message."""
-    if interleaving is None:
-        return receive
-
-    def receive_numbered(*arguments: Any) -> None:
-        # The executor of events gives message and information as one argument, the others as two.
-        found = arguments[0] if len(arguments) == 1 else arguments
-        message, info = found if isinstance(found, tuple) else (found, {})
-        interleaving.number = info.get('publication_sequence_number')
-        receive(message)
-
-    # From which rclpy tells that the information is wanted.
-    receive_numbered.__signature__ = _WITH_INFORMATION  # type: ignore[attr-defined]
-    return receive_numbered

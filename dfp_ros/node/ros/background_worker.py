@@ -185,7 +185,7 @@ class BackgroundWorker:
         if self._jobs:
             self._leave_alone(self._jobs[0])
         else:
-            self._stop_looking()
+            self._stop_timer()
 
     def _hand_over(self, job: Job) -> None:
         """Hand over a result, and free it afterwards."""

@@ -33,7 +33,7 @@ from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.node.files.node_files import NodeFiles
-from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.loop.command_publishers import CommandPublishers, require_own_topics
 from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
@@ -127,7 +127,7 @@ class PreflightNode(Node):
         try:
             robot = with_urdf(
                 self, files.load_robot(settings.robot), settings.limits.urdf_wait, self.ending)
-            file = files.look(settings.policy)
+            file = files.read_policy(settings.policy)
             return load_control_loop(
                 PendingPolicy(settings, file=file), robot, try_out=files.try_out)
         finally:

@@ -121,13 +121,14 @@ def test_velocities_do_not_go_on(command: KindEvidence) -> None:
     (said('m/s/s/s'), 'acceleration'), (said('krad/s'), 'velocity'), (said('rps'), 'velocity'),
     (said('rpm'), 'velocity'), (said('kph'), 'velocity'), (said('m⋅s-1'), 'velocity'),
     (said('rad_per_s'), 'velocity'), (said('[m/s]'), 'velocity'), (said('dps'), 'velocity')])
-def test_what_moves_the_robot_does_not_go_on(command: Said, evidence: str, stop: Stop) -> None:
+def test_what_moves_the_robot_does_not_go_on(
+        command: KindEvidence, evidence: str, stop: Stop) -> None:
     """The last effort or acceleration is no stop, nor is the last velocity in any spelling."""
     fault = stop_fault(command, stop.value, stop.kind)
     assert fault.startswith(f'found stop: {stop.value}, which goes on sending the last number')
     assert evidence in fault
     assert 'use stop: zero, or ramp' in fault.replace('Use', 'use')
-    position = Said(**{**vars(command), 'kind': 'position'})
+    position = KindEvidence(**{**vars(command), 'kind': 'position'})
     assert stop_fault(position, 'hold', 'position')
 
 
@@ -151,7 +152,7 @@ def test_what_moves_the_robot_does_not_go_on(command: Said, evidence: str, stop:
     (said('percent of torque'), "an effort by the unit 'percent of torque'"),
 ])
 def test_what_may_move_the_robot_is_asked_for(
-        command: Said, evidence: str, stop: Stop, says: str) -> None:
+        command: KindEvidence, evidence: str, stop: Stop, says: str) -> None:
     """A velocity by nothing but its name, or by a unit that looks like a rate."""
     fault = stop_fault(command, stop.value, stop.kind)
     assert fault.startswith(f'found stop: {stop.value}, which goes on sending the last number')
@@ -159,7 +160,7 @@ def test_what_may_move_the_robot_is_asked_for(
     assert 'What stops it?' in fault
     assert 'use stop: zero, or ramp, with kind: velocity' in fault
     assert f'add kind: {says}' in fault
-    assert not stop_fault(Said(**{**vars(command), 'kind': says}), stop.value, stop.kind)
+    assert not stop_fault(KindEvidence(**{**vars(command), 'kind': says}), stop.value, stop.kind)
 
 
 @pytest.mark.parametrize('command', [
@@ -168,7 +169,7 @@ def test_what_may_move_the_robot_is_asked_for(
     said('1', TRAJECTORY, 'points.positions', topic='velocity_limited/joint_trajectory'),
     said('mm', topic='travel'), said('1', 'std_msgs/msg/UInt8', topic='level'),
     said('person'), said('positions'), said('steps'), said('s')])
-def test_what_does_not_move_by_itself_may_stay(command: Said) -> None:
+def test_what_does_not_move_by_itself_may_stay(command: KindEvidence) -> None:
     """Words within words say nothing, and a position message outweighs the topic's name."""
     assert not stop_fault(command, 'hold', 'position')
     assert not stop_fault(command, 'keep', 'other')

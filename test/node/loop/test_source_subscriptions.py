@@ -58,33 +58,6 @@ def test_latched_messages_from_before_the_subscription(
         subscriptions.close()
 
 
-@pytest.mark.parametrize(('command', 'fails', 'sent'), [
-    (np.zeros(1), False, True), (None, False, False), (np.zeros(1), True, False)])
-def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
-    """False if no command was sent before, and if sending failed."""
-    published: list[Any] = []
-
-    def publish(message: Any) -> None:
-        if fails:
-            raise RuntimeError('no network')
-        published.append(message)
-
-    node: Any = SimpleNamespace(
-        resolve_topic_name=lambda name: f'/{name}',
-        create_publisher=lambda *given, **more: SimpleNamespace(publish=publish),
-        get_logger=lambda: SimpleNamespace(error=lambda *given, **more: None),
-        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)))
-    writer = SimpleNamespace(message_type=Float64, serialize=lambda *given: b'stop')
-    loop: Any = SimpleNamespace(
-        robot=SimpleNamespace(commands=[SimpleNamespace(topic='it', type='x')]),
-        writers=[writer], controller=SimpleNamespace(halt=lambda: command))
-    watch: Any = SimpleNamespace(of_command=lambda topic, kind: None)
-    commands = CommandPublishers(node, loop, watch)
-    commands.send_stop(loop)
-    assert commands.has_stopped is sent
-    assert published == ([b'stop'] if sent else [])
-
-
 @pytest.mark.parametrize(('topics', 'more'), [
     (('cmd', 'other'), ['--ros-args', '-r', 'other:=cmd']),
     (('a', 'b'), ['--ros-args', '-r', 'a:=/x', '-r', 'b:=/x']),
