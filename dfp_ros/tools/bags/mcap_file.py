@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import closing
+from contextlib import closing, ExitStack
 from dataclasses import dataclass
 import heapq
 from pathlib import Path
@@ -48,13 +48,49 @@ from dfp_ros.tools.bags.mcap_records import (
     read_chunk,
     read_message,
     SCHEMA,
+    SizeError,
     STATISTICS,
+    UnpackedSize,
     walk,
 )
 
 _BLOCK = 1 << 20
 # Length of the footer, with record header and the magic bytes that follow.
 _END = HEAD + 20 + len(MAGIC)
+# Most messages of a chunk; usual chunks have a few thousand.
+_MOST_MESSAGES = 1 << 20
+# Most bytes of messages that wait for earlier ones, and what each takes beside its content.
+_MOST_WAITING, _OVERHEAD = 1 << 30, 256
+
+
+class Waiting:
+    """
+    Size of the messages in memory that wait for earlier ones; the files of a bag may share it.
+
+    :param most: Limit in bytes.
+    """
+
+    def __init__(self, most: int = 0) -> None:
+        """Start at none."""
+        self._most = most or _MOST_WAITING
+        self._total = 0
+
+    def add(self, content: bytes) -> None:
+        """
+        Count a message.
+
+        :raises SizeError: If they are too large together.
+        """
+        self._total += len(content) + _OVERHEAD
+        if self._total > self._most:
+            raise SizeError(
+                f'found more than {self._most} bytes of messages that must wait in memory for '
+                'earlier ones, expected messages roughly in order of time; sort a copy of each '
+                'mcap file with `mcap sort`')
+
+    def remove(self, *contents: bytes) -> None:
+        """Count messages no longer."""
+        self._total -= sum(len(content) + _OVERHEAD for content in contents)
 
 
 @dataclass(frozen=True)
@@ -77,7 +113,9 @@ class McapFile:
     Mcap file, indexed in one pass.
 
     :param path: The file.
+    :param waiting: Size of the messages that wait.
     :raises McapError: If it is damaged, other than truncated at its end.
+    :raises SizeError: If its chunks are larger than those of any recording.
     :raises OSError: If it cannot be read.
 
     :ivar channels: Topics and their types, by channel number.
@@ -89,9 +127,10 @@ class McapFile:
     :ivar has_checksums: Whether checksums cover all messages.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, waiting: Waiting | None = None) -> None:
         """Index the file."""
         self.path = path
+        self._waiting = waiting or Waiting()
         self.counts: Counter[int] = Counter()
         self.lost = 0
         self.set_back = 0
@@ -105,6 +144,7 @@ class McapFile:
         self._checksum = 0
         with path.open('rb') as file:
             self._size = path.stat().st_size
+            self._unpacked = UnpackedSize(self._size, '`mcap decompress` makes one')
             if file.read(len(MAGIC)) != MAGIC:
                 raise McapError('it has no mcap header')
             self._checksum = crc32(MAGIC)
@@ -121,12 +161,17 @@ class McapFile:
 
         :param channels: Numbers of the channels to read.
         :return: Channel number, reception time in ns, and content of each message.
+        :raises SizeError: If too many messages wait for earlier ones.
         """
         waiting: list[tuple[int, int, int, int, bytes]] = []
-        with closing(self.path.open('rb')) as file:
+        with closing(self.path.open('rb')) as file, ExitStack() as stack:
+            # A caller may stop before the last message.
+            stack.callback(
+                lambda: self._waiting.remove(*(content for *_, content in waiting)))
             for part in sorted(self._parts, key=lambda each: each.first):
                 while waiting and waiting[0][:2] < (part.first, part.offset):
                     received, _, _, channel, content = heapq.heappop(waiting)
+                    self._waiting.remove(content)
                     yield channel, received, content
                 file.seek(part.offset)
                 body = file.read(part.length)
@@ -137,10 +182,13 @@ class McapFile:
                     if code == MESSAGE:
                         channel, received = read_message(record, where)
                         if channel in channels:
+                            content = record[22:]
+                            self._waiting.add(content)
                             heapq.heappush(
-                                waiting, (received, part.offset, offset, channel, record[22:]))
+                                waiting, (received, part.offset, offset, channel, content))
             while waiting:
                 received, _, _, channel, content = heapq.heappop(waiting)
+                self._waiting.remove(content)
                 yield channel, received, content
 
     def _read_data(self, file: BinaryIO) -> None:
@@ -194,6 +242,7 @@ class McapFile:
     def _read_chunk(self, body: bytes, offset: int, where: str) -> None:
         """Index a chunk, and verify it against its header."""
         chunk = read_chunk(body, where)
+        self._unpacked.add(len(chunk.content))
         self.has_checksums &= chunk.has_checksum
         index: dict[int, list[tuple[int, int]]] = {}
         self._index = index
@@ -202,6 +251,10 @@ class McapFile:
             if code == MESSAGE:
                 channel, received = self._count(record, where)
                 times.append(received)
+                if len(times) > _MOST_MESSAGES:
+                    raise SizeError(
+                        f'{where} is a chunk of more than {_MOST_MESSAGES} messages, expected at '
+                        'most that; copy it into smaller chunks with `mcap compress`')
                 index.setdefault(channel, []).append((received, at))
             elif code in (SCHEMA, CHANNEL):
                 self._channels.read(code, record, where)

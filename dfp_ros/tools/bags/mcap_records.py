@@ -41,16 +41,51 @@ STATISTICS, DATA_END = 0x0b, 0x0f
 HEAD = 9
 #: Largest chunk or message that is read, in bytes, compressed and decompressed.
 LARGEST = 1 << 29
-# Largest factor by which a file may grow when it is decompressed, beyond 1 GB.
-_MOST = 1000
+# Largest factor by which a file may grow when it is decompressed, and what it may grow to anyway.
+_MOST, _MOST_ANYWAY = 1000, 1 << 30
 # Largest definition of a type in bytes; the largest in use have some 40,000.
 _LARGEST_SCHEMA = 1 << 18
+# Largest size of all definitions of a file in bytes.
+_LARGEST_DEFINITIONS = 1 << 26
 # After the year 2262, times in ns do not fit 63 bits.
 _END_OF_TIME = 2**63
 
 
 class McapError(ValueError):
     """A file violates the mcap format; the message says where."""
+
+
+class SizeError(ValueError):
+    """A file is intact, but takes more memory or time than is allowed; the message says what."""
+
+
+class UnpackedSize:
+    """
+    Number of bytes that a file was decompressed to, limited relative to its size.
+
+    :param size: Size of the file in bytes.
+    :param remedy: Command that makes a copy which can be read.
+    """
+
+    def __init__(self, size: int, remedy: str) -> None:
+        """Start at none."""
+        self._most = max(_MOST_ANYWAY, _MOST * size)
+        self._size = size
+        self._remedy = remedy
+        self._total = 0
+
+    def add(self, count: int) -> None:
+        """
+        Count further bytes.
+
+        :raises SizeError: If they are too many.
+        """
+        self._total += count
+        if self._total > self._most:
+            raise SizeError(
+                f'found {self._size} bytes that decompress to more than {self._most}, expected '
+                f'at most {_MOST} times as much; if you trust it, read an uncompressed copy: '
+                f'{self._remedy}')
 
 
 @dataclass(frozen=True)
@@ -122,15 +157,23 @@ class Channels:
         """Start empty."""
         self.found: dict[int, Channel] = {}
         self._schemas: dict[int, tuple[str, str, str]] = {0: ('', '', '')}
+        self._size = 0
 
     def read(self, code: int, body: bytes, where: str) -> None:
         """
         Process a record that defines a schema or a channel.
 
         :raises McapError: If it is malformed, or contradicts an earlier definition.
+        :raises SizeError: If all definitions together are larger than those of any recording.
         """
         fields = Fields(body, where)
         number = fields.number(2)
+        if number not in (self._schemas if code == SCHEMA else self.found):
+            self._size += len(body)
+        if self._size > _LARGEST_DEFINITIONS:
+            raise SizeError(
+                f'found more than {_LARGEST_DEFINITIONS} bytes of topics and types, expected at '
+                'most that; copy the topics that are needed with `mcap filter`')
         if code == SCHEMA:
             if len(body) > _LARGEST_SCHEMA:
                 raise McapError(
@@ -264,16 +307,15 @@ def unpack_file(path: Path, folder: Path) -> Path:
 
     :param path: The file.
     :param folder: Folder for the decompressed file.
-    :raises McapError: If decompression fails, or its result is larger than any recording.
+    :raises McapError: If decompression fails.
+    :raises SizeError: If its result is larger than any recording.
     """
     target = folder / path.stem
-    most = max(1 << 30, _MOST * path.stat().st_size)
+    total = UnpackedSize(path.stat().st_size, '`zstd -d` makes one')
     try:
         with zstd.open(path, 'rb') as packed, target.open('wb') as unpacked:
             while block := packed.read(1 << 20):
-                if unpacked.tell() + len(block) > most:
-                    raise McapError(
-                        f'it has more than {most} bytes when it is decompressed')
+                total.add(len(block))
                 unpacked.write(block)
     except (zstd.ZstdError, EOFError) as error:
         raise McapError(f'it cannot be decompressed: {error}') from error

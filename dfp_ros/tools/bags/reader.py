@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 import heapq
 from pathlib import Path
@@ -30,8 +30,15 @@ from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable, quoted
 from dfp_ros.tools.bags.database_file import BeingWrittenError, DatabaseFile, SUMS
 from dfp_ros.tools.bags.definitions import add_definition, DefinitionError, is_usual
-from dfp_ros.tools.bags.mcap_file import McapFile
-from dfp_ros.tools.bags.mcap_records import Channel, McapError, unpack_file, unpack_message
+from dfp_ros.tools.bags.mcap_file import McapFile, Waiting
+from dfp_ros.tools.bags.mcap_records import (
+    Channel,
+    McapError,
+    SizeError,
+    unpack_file,
+    unpack_message,
+    UnpackedSize,
+)
 from dfp_ros.tools.bags.metadata import BagMetadata, MetadataError, read_metadata
 
 ENDINGS = ('.mcap', '.db3')
@@ -62,6 +69,7 @@ class BagReader:
         """Open the files."""
         self.path = path
         self.lost = 0
+        self._waiting = Waiting()
         self.notes: list[str] = []
         with ExitStack() as stack:
             try:
@@ -141,15 +149,18 @@ class BagReader:
                     f'{self.path}: its definition of {channel.type} differs from that of ROS 2 '
                     'Jazzy; messages are read with the recorded one')
         is_packed = self._metadata.compression == 'message'
+        unpacked = UnpackedSize(
+            sum(file.stat().st_size for file in self.files), '`ros2 bag convert` makes one')
         try:
-            for channel, received, raw in heapq.merge(*(
-                    self._of(storage, found)
-                    for storage, found in zip(self._storages, wanted, strict=True)),
-                    key=lambda each: each[1]):
+            for channel, received, raw in self._merge(wanted):
                 content = unpack_message(raw) if is_packed else raw
+                if is_packed:
+                    unpacked.add(len(content))
                 yield channel.topic, received, store.deserialize_cdr(content, channel.type)
         except self.error:
             raise
+        except SizeError as error:
+            raise self.error(f'{self.path}: {error}') from error
         except OSError as error:
             raise self.error(f'{self.path}: cannot be read: {error}') from error
         except Exception as error:  # damaged bytes make rosbags raise any kind of error
@@ -157,13 +168,23 @@ class BagReader:
                 f'{self.path}: found damaged messages: {printable(error, 300)}; copy it again'
             ) from error
 
-    def _of(
-            self, storage: McapFile | DatabaseFile, wanted: Mapping[int, Channel],
-    ) -> Iterator[tuple[Channel, int, bytes]]:
-        """Read raw messages of one file."""
-        if wanted:
-            for number, received, raw in storage.messages(wanted):
-                yield wanted[number], received, raw
+    def _merge(
+            self, wanted: Sequence[Mapping[int, Channel]]) -> Iterator[tuple[Channel, int, bytes]]:
+        """Read raw messages of all files, in order; a file is begun only when it is its turn."""
+        files = [storage.messages(found) if found else iter(())
+                 for storage, found in zip(self._storages, wanted, strict=True)]
+        left = sorted((
+            (storage.earliest, i) for i, storage in enumerate(self._storages)), reverse=True)
+        heads: list[tuple[int, int, int, bytes]] = []
+        while left or heads:
+            if left and (not heads or left[-1][0] <= heads[0][0]):
+                _, i = left.pop()
+            else:
+                received, i, number, raw = heapq.heappop(heads)
+                yield wanted[i][number], received, raw
+            for number, received, raw in files[i]:
+                heapq.heappush(heads, (received, i, number, raw))
+                break
 
     def _channels(self) -> Iterator[tuple[McapFile | DatabaseFile, int, Channel]]:
         """Iterate over the channels of all files."""
@@ -232,13 +253,15 @@ class BagReader:
         try:
             path = unpack_file(file, folder) if file.suffix == '.zstd' else file
             if path.suffix == '.mcap':
-                return McapFile(path)
+                return McapFile(path, self._waiting)
             database = DatabaseFile(path, folder)
             stack.callback(database.close)
             return database
         except OSError:
             raise
         except BeingWrittenError as error:
+            raise self.error(f'{file}: {error}') from error
+        except SizeError as error:
             raise self.error(f'{file}: {error}') from error
         except McapError as error:
             raise self._damaged(

@@ -30,10 +30,11 @@ import numpy as np
 import pytest
 from rosbags.typesys import get_typestore, Stores
 
+from dfp_ros.tools.bags import mcap_file, mcap_records
 from dfp_ros.tools.bags.definitions import add_definition, DefinitionError
 from dfp_ros.tools.bags.mcap_records import CHANNEL, CHUNK, MAGIC, MESSAGE, SCHEMA, walk
 from dfp_ros.tools.bags.reader import BagReader, RecordingError
-from testing.bags import demonstration, JOINTS, MS, START, STORE, TYPES, write_bag
+from testing.bags import demonstration, header, JOINTS, MS, START, STORE, TYPES, write_bag
 
 
 def record(code: int, *fields: bytes) -> bytes:
@@ -250,6 +251,74 @@ def test_no_room_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(RecordingError, match='No space left.*set TMPDIR to a folder') as caught:
         read(path)
     assert 'damaged' not in str(caught.value)
+
+
+def with_late_messages(count: int, size: int, start: int = START) -> bytes:
+    """Make chunks of an early message and a large late one, which waits for the next chunk's."""
+    definition, _ = STORE.generate_msgdef(JOINTS, ros_version=2)
+    late = start + 1000 * MS
+    messages = b''.join(
+        record(MESSAGE, struct.pack('<HIQQ', 1, 0, time, time), STORE.serialize_cdr(
+            STORE.types[JOINTS](header(time), [], *map(np.zeros, (0, size // 8, 0))), JOINTS))
+        for time, size in ((start, 0), (late, size)))
+    return (
+        record(SCHEMA, struct.pack('<H', 1), text(JOINTS), text('ros2msg'), text(definition))
+        + record(CHANNEL, struct.pack('<HH', 1, 1), text('/joint_states'), text('cdr'), text(''))
+        + chunk(messages, start, late, 'lz4') * count)
+
+
+def test_chunks_that_decompress_to_too_much(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before all are decompressed, with a remedy for a file that is trusted."""
+    monkeypatch.setattr(mcap_records, '_MOST', 10)
+    monkeypatch.setattr(mcap_records, '_MOST_ANYWAY', 5_000_000)
+    file = make(tmp_path, with_late_messages(4, 1_000_000))
+    assert len(read(file)) == 8
+    file = make(tmp_path, with_late_messages(6, 1_000_000))
+    with pytest.raises(RecordingError, match=(
+            r'made.mcap: found \d+ bytes that decompress to more than 5000000, expected .* '
+            'uncompressed copy: `mcap decompress`')) as caught:
+        read(file)
+    assert 'damaged' not in str(caught.value)
+
+
+def test_messages_that_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limited for all files of a bag together; what a caller leaves unread no longer counts."""
+    monkeypatch.setattr(mcap_file, '_MOST_WAITING', 5_000_000)
+    with BagReader(make(tmp_path, with_late_messages(4, 1_000_000))) as bag:
+        for _ in range(3):
+            assert next(bag.messages({'/joint_states': JOINTS}))[1] == START
+        assert len(list(bag.messages({'/joint_states': JOINTS}))) == 8
+    with pytest.raises(RecordingError, match=(
+            'made.mcap: found more than 5000000 bytes of messages that must wait .*`mcap sort`')):
+        read(make(tmp_path, with_late_messages(6, 1_000_000)))
+
+
+def test_files_that_follow_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begun only when it is their turn, so that they do not wait in memory."""
+    monkeypatch.setattr(mcap_file, '_MOST_WAITING', 2_500_000)
+    folder = tmp_path / 'long'
+    folder.mkdir()
+    names = [f'{i}.mcap' for i in range(5)]
+    for i, name in enumerate(names):
+        make(tmp_path, with_late_messages(1, 1_000_000, START + i * 2000 * MS)).rename(
+            folder / name)
+    (folder / 'metadata.yaml').write_text(
+        f'rosbag2_bagfile_information: {{version: 9, relative_file_paths: {names}}}\n')
+    assert [time for _, time in read(folder)] == [
+        START + i * 1000 * MS for i in range(10)]
+
+
+def test_too_many_definitions_and_messages(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limited for a file, and for a chunk."""
+    file = make(tmp_path, with_late_messages(2, 10))
+    monkeypatch.setattr(mcap_file, '_MOST_MESSAGES', 1)
+    with pytest.raises(RecordingError, match='chunk of more than 1 messages.*`mcap compress`'):
+        read(file)
+    monkeypatch.setattr(mcap_records, '_LARGEST_DEFINITIONS', 300)
+    with pytest.raises(RecordingError, match='more than 300 bytes of topics.*`mcap filter`'):
+        read(file)
 
 
 def test_a_database_with_other_contents(tmp_path: Path) -> None:
