@@ -44,6 +44,9 @@ from dfp_ros.tools.bags.metadata import BagMetadata, MetadataError, read_metadat
 ENDINGS = ('.mcap', '.db3')
 # A smaller backward step of the clock, in ns, is an adjustment; the recorder uses the same limit.
 _ADJUSTMENT = 1_000_000_000
+# Size in bytes up to which a file may be empty space, and the largest factor between size and
+# space in use; a file system that compresses reaches some 30.
+_SMALL, _SPARSEST = 1 << 30, 100
 
 
 class RecordingError(ValueError):
@@ -247,8 +250,19 @@ class BagReader:
             raise self.error(f'{path}: found no regular file, expected one of a rosbag2 folder')
         return path
 
+    def _require_dense(self, file: Path) -> None:
+        """Check that a file is not mostly a hole, which would be read as zeros for hours."""
+        state = file.stat()
+        # Some network file systems do not know the space in use, and say 0.
+        used = 512 * state.st_blocks or state.st_size
+        if state.st_size > max(_SMALL, _SPARSEST * used):
+            raise self.error(
+                f'{file}: found {state.st_size} bytes, of which only {used} are on the disk, '
+                'expected a recording without holes; copy it again from where it was recorded')
+
     def _open(self, file: Path, stack: ExitStack) -> McapFile | DatabaseFile:
         """Open one file."""
+        self._require_dense(file)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='dfp_bag_')))
         try:
             path = unpack_file(file, folder) if file.suffix == '.zstd' else file

@@ -253,6 +253,18 @@ def test_no_room_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert 'damaged' not in str(caught.value)
 
 
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_file_that_is_a_hole(tmp_path: Path, storage: str) -> None:
+    """Refused at once; to read terabytes of zeros would take hours."""
+    path = write_bag(tmp_path / 'bag', demonstration(10), storage)
+    file, = (each for each in path.iterdir() if each.name != 'metadata.yaml')
+    os.truncate(file, 1 << 32)
+    with pytest.raises(RecordingError, match=(
+            rf'{file.name}: found 4294967296 bytes, of which only \d+ are on the disk, .* '
+            'copy it again from')):
+        read(path)
+
+
 def with_late_messages(count: int, size: int, start: int = START) -> bytes:
     """Make chunks of an early message and a large late one, which waits for the next chunk's."""
     definition, _ = STORE.generate_msgdef(JOINTS, ros_version=2)
