@@ -25,7 +25,7 @@ import yaml
 
 from dfp_ros.core.description.unfilled import explain_unfilled, find_unfilled
 from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
-from dfp_ros.core.files.bounded_yaml import compose_yaml, convert_scalar, YamlError
+from dfp_ros.core.files.bounded_yaml import compose_yaml, convert_node, YamlError
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.text.printable import printable, quoted
@@ -230,7 +230,7 @@ class Section:
         if not isinstance(self._node, yaml.ScalarNode):
             raise self.error(f'found {self._kind()}, expected a single value')
         try:
-            value = convert_scalar(self._node)
+            value = convert_node(self._node)
         except ValueError as error:
             raise self.error(
                 f'found {quoted(self._node.value)}, which is no value: {printable(error, 200)}'

@@ -21,11 +21,9 @@ import yaml
 
 #: Longest text in characters, deepest nesting, most values; an alias counts as its full content.
 LONGEST, DEEPEST, MOST_VALUES = 128 << 10, 30, 5_000
-#: What PyYAML raises at values that do not fit their tag (``!!bool zz``, ``!!int ""``), at dates
-#: that do not exist, and at numbers that are too large.
-CONVERSION_ERRORS = (
-    yaml.YAMLError, ValueError, LookupError, ArithmeticError, AttributeError, TypeError)
-_TAGS = 'tag:yaml.org,2002:'
+# Longest number or date in characters. A number to base 60 takes time by the square of its length.
+_LONGEST_NUMBER = 1000
+_TEXT = 'tag:yaml.org,2002:str'
 
 
 class YamlError(ValueError):
@@ -42,19 +40,22 @@ class YamlError(ValueError):
         self.line = line
 
 
-def compose_yaml(text: str) -> yaml.Node | None:
+def compose_yaml(
+        text: str, longest: int = LONGEST, most_values: int = MOST_VALUES) -> yaml.Node | None:
     """
     Parse untrusted YAML in a time bounded by its length.
 
     :param text: The text.
-    :return: The root node, whose values are not converted yet; None for an empty text.
-    :raises YamlError: If the text is longer than :data:`LONGEST`, nests deeper than
-        :data:`DEEPEST`, has more values than :data:`MOST_VALUES`, contains itself, or is not YAML.
+    :param longest: Longest text in characters.
+    :param most_values: Most values.
+    :return: The top node, whose values are not converted yet; None for an empty text.
+    :raises YamlError: If the text is longer or has more values than allowed, nests deeper than
+        :data:`DEEPEST`, contains itself, or is no YAML.
     """
-    if len(text) > LONGEST:
-        raise YamlError(f'found {len(text)} characters, expected at most {LONGEST}')
+    if len(text) > longest:
+        raise YamlError(f'found {len(text)} characters, expected at most {longest}')
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, most_values)
     except yaml.YAMLError as error:
         raise YamlError(f'found text that is not YAML: {error}') from error
     try:
@@ -71,27 +72,44 @@ def compose_yaml(text: str) -> yaml.Node | None:
     return node
 
 
-def convert_scalar(node: yaml.ScalarNode) -> Any:
+def convert_node(node: yaml.Node) -> Any:
     """
-    Convert a single value as YAML does.
+    Convert a value as YAML does.
 
+    :param node: A node that :func:`compose_yaml` returned, or one within it.
     :raises ValueError: If it cannot be converted.
     """
+    _require_short(node)
     try:
-        return yaml.constructor.SafeConstructor().construct_object(node)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
-    except CONVERSION_ERRORS as error:
-        raise ValueError(
-            f'it cannot be read as {node.tag.replace(_TAGS, "!!")}: {error}') from error
+        return yaml.constructor.SafeConstructor().construct_document(node)
+    except Exception as error:  # PyYAML raises IndexError for an empty !!int, and others alike
+        raise ValueError(f'{error}' if isinstance(error, yaml.YAMLError) else (
+            f'found a value that its tag does not allow ({type(error).__name__})')) from error
+
+
+def _require_short(node: yaml.Node) -> None:
+    """Check that no number or date is too long to be converted."""
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag != _TEXT and len(node.value) > _LONGEST_NUMBER:
+            raise ValueError(
+                f'found a number of {len(node.value)} characters, expected at most '
+                f'{_LONGEST_NUMBER}')
+    elif isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            for each in pair:
+                _require_short(each)
+    else:
+        for each in node.value:
+            _require_short(each)
 
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes up to the bounds."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most_values: int) -> None:
         """Start before the first node."""
         super().__init__(text)
+        self._most_values = most_values
         self._depth = self._total = 0
         # Count of the values in each complete node, itself included.
         self._sizes: dict[int, int] = {}
@@ -113,6 +131,6 @@ class _Loader(yaml.SafeLoader):
             self._total += self._sizes[id(node)]
         else:
             self._sizes[id(node)] = self._total - before
-        if self._total > MOST_VALUES:
-            raise YamlError(f'found more than {MOST_VALUES} values', line)
+        if self._total > self._most_values:
+            raise YamlError(f'found more than {self._most_values} values', line)
         return node

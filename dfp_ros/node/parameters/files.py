@@ -28,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from dfp_ros.core.files.bounded_yaml import compose_yaml, CONVERSION_ERRORS
+from dfp_ros.core.files.bounded_yaml import compose_yaml, convert_node
 from dfp_ros.core.text.errors import explain, near_names
 from dfp_ros.core.text.printable import printable
 
@@ -221,7 +221,7 @@ def _flatten(node: yaml.Node, prefix: str, values: dict[str, Any]) -> None:
         if isinstance(value, yaml.MappingNode):
             _flatten(value, f'{name}.', values)
         else:
-            values[name] = yaml.safe_load(yaml.serialize(value))
+            values[name] = convert_node(value)
 
 
 def require_meant(given: Sequence[Given], node: str, others: Iterable[str] = ()) -> list[str]:

@@ -17,16 +17,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
 
 import yaml
 
-from dfp_ros.core.files.bounded_yaml import CONVERSION_ERRORS
+from dfp_ros.core.files.bounded_yaml import compose_yaml, convert_node
 from dfp_ros.core.text.printable import printable, quoted
 
 NAME = 'metadata.yaml'
-# Largest size that is read, in bytes; a thousand topics take some 600,000.
-_LARGEST = 1 << 20
+# Largest size that is read, in bytes, and most values; a thousand topics take some 600,000 bytes
+# and 30,000 values.
+_LARGEST, _MOST_VALUES = 1 << 20, 50_000
 _NEWEST = 9
 
 
@@ -61,14 +61,13 @@ def read_metadata(folder: Path) -> BagMetadata:
     if path.stat().st_size > _LARGEST:
         raise MetadataError(f'{NAME} has more than {_LARGEST} bytes')
     try:
-        # The pure-Python loader: in C, deeply nested YAML crashes the process.
-        found: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
-        found = found['rosbag2_bagfile_information']
-        version, names = found['version'], found['relative_file_paths']
-        mode = str(found.get('compression_mode') or '').lower()
-        compression = found.get('compression_format') or ''
-        messages = found.get('message_count')
-    except (RecursionError, *CONVERSION_ERRORS) as error:
+        top = compose_yaml(path.read_text(encoding='utf-8'), _LARGEST, _MOST_VALUES)
+        found = _members(_members(top).get('rosbag2_bagfile_information'))
+        version, names, mode, compression, messages = (
+            convert_node(found[key]) if key in found else None
+            for key in ('version', 'relative_file_paths', 'compression_mode',
+                        'compression_format', 'message_count'))
+    except ValueError as error:
         raise MetadataError(f'{NAME} cannot be read: {printable(error, 200)}') from error
     if not isinstance(version, int) or version > _NEWEST:
         raise MetadataError(
@@ -76,7 +75,7 @@ def read_metadata(folder: Path) -> BagMetadata:
     if not isinstance(names, list) or not names or not all(
             isinstance(name, str) and PurePath(name).name for name in names):
         raise MetadataError(f'{NAME} names no files')
-    mode = '' if mode == 'none' else mode
+    mode = '' if str(mode).lower() == 'none' else str(mode).lower()
     if mode not in ('', 'file', 'message') or (mode and compression != 'zstd'):
         raise MetadataError(
             f'{NAME} has the compression {quoted(mode)} by {quoted(compression)}, expected file '
@@ -84,3 +83,10 @@ def read_metadata(folder: Path) -> BagMetadata:
     return BagMetadata(
         tuple(dict.fromkeys(PurePath(name).name for name in names)), mode,
         messages if isinstance(messages, int) else None)
+
+
+def _members(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """Return the members of a mapping; merges (``<<``) are not followed."""
+    if not isinstance(node, yaml.MappingNode):
+        raise ValueError('found no mapping that is called rosbag2_bagfile_information')
+    return {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}

@@ -78,6 +78,8 @@ def test_half_characters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('old', 'new', 'message'), [
     ('max_age: 0.2', f'max_age: {"9" * 400}', 'max_age: found the number 9999'),
     ('max_age: 0.2', f'max_age: {"9" * 5000}', 'max_age: found '),
+    ('max_age: 0.2', f'max_age: 1{":1" * 60_000}', 'a number of 120001 characters, expected at'),
+    ('max_age: 0.2', 'max_age: !!int ""', 'a value that its tag does not allow (IndexError)'),
     ('max_age: 0.2', 'max_age: 1.0e+10', 'max_age: found 1e+10, expected at most 4e+09'),
     ('max_age: 0.2', 'max_age: 1.0e+400', 'expected a finite number'),
     ('scale: 10.0', 'scale: 1.0e+200', 'scale: found 1e+200, expected at most 1e+12'),

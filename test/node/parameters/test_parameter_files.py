@@ -148,8 +148,8 @@ def test_aliases_that_grow_without_end_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('value', [
-    '!!python/name:os.system x', '2001-99-99', '9' * 5000, '{a: *a}', '!!bool zz', '!!int ""',
-    '!!float ""', '!!timestamp x', '1:' + '59:' * 500 + '59.5', r'"\UFFFFFFFF"'])
+    '!!python/name:os.system x', '2001-99-99', '9' * 5000, '{a: *a}', '!!int ""',
+    '[!!bool zz]', '1' + ':1' * 60_000], ids=lambda value: value[:20])
 def test_a_value_that_yaml_cannot_make_is_refused_with_its_file(
         tmp_path: Path, value: str) -> None:
     """The error names the file, whatever the parser raises."""

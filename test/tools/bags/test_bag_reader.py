@@ -24,6 +24,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import time
 
 from lz4.frame import compress
 import numpy as np
@@ -210,6 +211,27 @@ def test_files_compared_with_the_metadata(tmp_path: Path) -> None:
     (path / 'metadata.yaml').unlink()
     with pytest.raises(RecordingError, match='found no regular file'):
         read(path)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ('version: !!int ""', 'a value that its tag does not allow'),
+    ('version: !!bool zz', 'a value that its tag does not allow'),
+    ('message_count: !!timestamp "x"', 'a value that its tag does not allow'),
+    (f'version: 1{":1" * 400_000}', 'a number of 800001 characters'),
+    ('custom_data: [' + 'a, ' * 60_000 + ']', 'more than 50000 values'),
+    ('<<: &a0 {k: 1, l: 2}\n' + ''.join(
+        f'  a{i}: &a{i} {{<<: [{", ".join([f"*a{i - 1}"] * 20)}]}}\n' for i in range(1, 8)),
+     'more than 50000 values')], ids=['int', 'bool', 'time', 'base 60', 'values', 'merges'])
+def test_metadata_that_is_expensive_to_read(tmp_path: Path, change: str, message: str) -> None:
+    """Refused within a second or two, with the files that can be read instead."""
+    path = split(tmp_path)
+    metadata = path / 'metadata.yaml'
+    metadata.write_text(f'{metadata.read_text()}\n  {change}\n')
+    begin = time.monotonic()
+    with pytest.raises(RecordingError, match=(
+            rf'metadata.yaml cannot be read: found {message}.*one by one: second.mcap')):
+        read(path)
+    assert time.monotonic() - begin < 5
 
 
 WRITER = """
