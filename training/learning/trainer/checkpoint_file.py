@@ -20,6 +20,7 @@ executed. Every error names the path, the fault and the remedy.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 import hashlib
 import os
@@ -31,6 +32,7 @@ import zipfile
 import numpy as np
 import torch
 
+from dfp_ros.core.text.printable import printable
 from training.files import atomic_path
 
 FORMAT = 2
@@ -41,6 +43,9 @@ PARTS: dict[str, type] = {
     'config': str, 'spec': str, 'agent': dict, 'optimiser': dict, 'torch_random': torch.Tensor,
     'batch_random': str, 'progress': dict}
 OPTIONAL: dict[str, type] = {'replay': dict, 'explorer': dict, 'cuda_random': list}
+# Limits of what is hashed: values, nesting, and how often the bytes of one tensor repeat. A small
+# file may contain one list many times, and repeat it without end.
+_MOST_VALUES, _DEEPEST, _MOST_REPEATS = 1_000_000, 50, 16
 REMEDY = 'restore an intact copy of it, or start another run'
 
 
@@ -80,10 +85,13 @@ def read(path: Path, tell: bool = False) -> dict[str, Any]:
         raise CheckpointError(
             f'{path}: found {type(content).__name__} of another program, expected a checkpoint '
             'of training.train; give the folder of a run')
-    if content['format'] != FORMAT:
+    given = content['format']
+    if type(given) is not int or given != FORMAT:
+        text = printable(given, 20) if isinstance(given, int | float | str) else (
+            type(given).__name__)
         raise CheckpointError(
-            f'{path}: found a checkpoint of format {str(content["format"])[:20]}, this release '
-            f'reads format {FORMAT}; train again, or use the release that wrote it')
+            f'{path}: found a checkpoint of format {text}, this release reads '
+            f'format {FORMAT}; train again, or use the release that wrote it')
     told = content.pop(HASH, None)
     if told is not None and told != _digest(path, content):
         raise CheckpointError(
@@ -106,11 +114,9 @@ def digest(content: object) -> str:
     """
     Hash plain contents; equal for equal keys in the same order, equal values and equal types.
 
-    :raises TypeError: If a value is not plain.
+    :raises TypeError: If a value is not plain, or there are too many.
     """
-    found = hashlib.sha256()
-    _feed(found, content)
-    return found.hexdigest()
+    return _Hash().of(content)
 
 
 def _load(path: Path) -> Any:
@@ -123,9 +129,9 @@ def _load(path: Path) -> Any:
         return torch.load(path, map_location='cpu', weights_only=True)
     # A damaged file may raise anything in torch's reader; the errors share no base class.
     except Exception as error:
-        reason = ' '.join(str(error).split()) or type(error).__name__
+        reason = printable(' '.join(str(error).split()), 200) or type(error).__name__
         raise CheckpointError(
-            f'{path}: found a file that is damaged or not a checkpoint ({reason[:200]}); {REMEDY}'
+            f'{path}: found a file that is damaged or not a checkpoint ({reason}); {REMEDY}'
         ) from error
 
 
@@ -138,26 +144,54 @@ def _digest(path: Path, content: dict[str, Any]) -> str:
         ) from error
 
 
-def _feed(found: Any, value: object) -> None:
-    """Hash a value with its type, and with its length if it is a container."""
-    if isinstance(value, torch.Tensor):
-        if value.layout != torch.strided or value.numel() * value.element_size() > (
-                value.untyped_storage().nbytes()):
+class _Hash:
+    """Hash of plain contents, with limits on what it takes."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._found: Any = hashlib.sha256()
+        self._values = 0
+        # Bytes that were hashed of each storage of tensors.
+        self._bytes: Counter[int] = Counter()
+
+    def of(self, content: object) -> str:
+        """Return the hash of contents."""
+        self._feed(content, 0)
+        return self._found.hexdigest()
+
+    def _feed(self, value: object, depth: int) -> None:
+        """Hash a value with its type, and with its length if it is a container."""
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise TypeError(f'more than {_MOST_VALUES} values')
+        if depth > _DEEPEST:
+            raise TypeError(f'nesting deeper than {_DEEPEST}')
+        if isinstance(value, torch.Tensor):
+            self._feed_tensor(value)
+        elif isinstance(value, dict):
+            self._found.update(f'dict {len(value)}\n'.encode())
+            for key, member in value.items():
+                self._feed(key, depth + 1)
+                self._feed(member, depth + 1)
+        elif isinstance(value, list | tuple):
+            self._found.update(f'list {len(value)}\n'.encode())
+            for member in value:
+                self._feed(member, depth + 1)
+        elif value is None or type(value) in (str, int, float, bool):
+            text = repr(value).encode()
+            self._found.update(f'{type(value).__name__} {len(text)}\n'.encode() + text)
+        else:
+            raise TypeError(f'{type(value).__name__}, which is not plain')
+
+    def _feed_tensor(self, value: torch.Tensor) -> None:
+        """Hash a tensor."""
+        size = value.numel() * value.element_size()
+        if value.layout != torch.strided or size > value.untyped_storage().nbytes():
             raise TypeError('a tensor larger than its storage')
+        storage = value.untyped_storage()
+        self._bytes[storage.data_ptr()] += size
+        if self._bytes[storage.data_ptr()] > _MOST_REPEATS * storage.nbytes():
+            raise TypeError(f'a tensor more than {_MOST_REPEATS} times')
         array = value.detach().cpu().contiguous().reshape(-1)
-        found.update(f'tensor {value.dtype} {tuple(value.shape)}\n'.encode())
-        found.update(array.numpy().view(np.uint8))
-    elif isinstance(value, dict):
-        found.update(f'dict {len(value)}\n'.encode())
-        for key, member in value.items():
-            _feed(found, key)
-            _feed(found, member)
-    elif isinstance(value, list | tuple):
-        found.update(f'list {len(value)}\n'.encode())
-        for member in value:
-            _feed(found, member)
-    elif value is None or type(value) in (str, int, float, bool):
-        text = repr(value).encode()
-        found.update(f'{type(value).__name__} {len(text)}\n'.encode() + text)
-    else:
-        raise TypeError(f'{type(value).__name__}, which is not plain')
+        self._found.update(f'tensor {value.dtype} {tuple(value.shape)}\n'.encode())
+        self._found.update(array.numpy().view(np.uint8))

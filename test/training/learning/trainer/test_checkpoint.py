@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 import random
 import shutil
+import time
 from typing import Any
 import zipfile
 
@@ -236,6 +237,32 @@ def test_nothing_in_a_checkpoint_is_executed(copied: Path, tmp_path: Path) -> No
     with pytest.raises(CheckpointError, match='damaged or not a checkpoint'):
         read(copied / 'checkpoint.pt')
     assert not (tmp_path / 'touched').exists()
+
+
+def repeated(count: int) -> list:
+    """Nest lists that contain the one below twice."""
+    value: list = []
+    for _ in range(count):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'agent': {'x': repeated(40)}}, 'more than 1000000 values'),
+    ({'agent': {'x': repeated(60)}}, 'nesting deeper than 50'),
+    ({'agent': {'x': [torch.zeros(10)] * 17}}, 'a tensor more than 16 times'),
+    ({'format': repeated(60)}, 'format list, this release reads format 2'),
+    ({'format': '2\n[ERROR]'}, r'format 2\\n\[ERROR\], this release reads format 2'),
+], ids=['wide', 'deep', 'tensor', 'format', 'lines'])
+def test_contents_that_repeat_without_end(
+        copied: Path, change: dict[str, Any], message: str) -> None:
+    """Refused after a bounded number of values, with file and remedy."""
+    path = copied / 'checkpoint.pt'
+    torch.save({**read(path), checkpoint_file.HASH: '0' * 64, **change}, path)
+    begin = time.monotonic()
+    with pytest.raises(CheckpointError, match=rf'checkpoint\.pt: found .*{message}.*; (res|tra)'):
+        read(path)
+    assert time.monotonic() - begin < 10
 
 
 def test_the_hash_tells_apart_what_differs() -> None:
