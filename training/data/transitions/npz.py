@@ -39,6 +39,8 @@ BLOCK = 16_384
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeDecodeError)
 # Kinds of NumPy types that are read: booleans, integers, floats and text.
 PLAIN = 'biufU'
+# Most dimensions of an array that every release of NumPy can make.
+_MOST_DIMENSIONS = 32
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], kind: int = zipfile.ZIP_DEFLATED) -> None:
@@ -156,6 +158,10 @@ class Archive:
             raise DataError(
                 f'{self._path}: {key}: found contents that are not plain arrays but pickled '
                 'objects, which are never loaded; write them as numbers')
+        if len(shape) > _MOST_DIMENSIONS:
+            raise DataError(
+                f'{self._path}: {key}: found an array of {len(shape)} dimensions, expected '
+                'plain numbers; write them as such with numpy.savez, or copy the file again')
         if kind.kind not in PLAIN or not kind.itemsize or any(
                 isinstance(size, bool) or size < 0 for size in shape):
             raise DataError(

@@ -25,12 +25,14 @@ from dataclasses import asdict, dataclass
 import json
 import operator
 from pathlib import Path
+import sys
 from typing import Any
 import zipfile
 
 import numpy as np
 
 from dfp_ros.core.files.digest import sha256
+from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.spec import ActionField, ObservationField
 from training.data.transitions import npz
 from training.data.transitions.npz import Archive, opened, UNREADABLE
@@ -174,6 +176,18 @@ def _source(path: Path, value: Any) -> dict[str, Any]:
     return source
 
 
+def _short(value: object) -> str:
+    """Quote a value for an error."""
+    return printable(repr(value))
+
+
+def _is_finite(value: object) -> bool:
+    """Tell whether a value is a number that a float can hold."""
+    # Compared before conversion to float, as in _period.
+    return isinstance(value, int | float) and not isinstance(value, bool) and (
+        -sys.float_info.max <= value <= sys.float_info.max)
+
+
 def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
     """
     Build observation or action fields from JSON.
@@ -191,33 +205,30 @@ def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any
         if not isinstance(size, int) or isinstance(size, bool) or size < 1 or any(
                 not isinstance(values, list) or len(values) != size for values in ranges):
             raise DataError(
-                f'{path}: {DESCRIPTION}: found the field {name!r} of size {size!r} with ranges of '
+                f'{path}: {DESCRIPTION}: found the field {_short(name)} of size {_short(size)} '
+                'with ranges of '
                 'another size, expected the size of the field; convert the recording again')
         if not all(isinstance(text, str) and text.isprintable() for text in (
                 name, field['unit'])) or not name:
             raise DataError(
-                f'{path}: {DESCRIPTION}: found a field named {name!r} with the unit '
-                f'{field["unit"]!r}, expected text; convert the recording again')
-        numbers = [
-            np.array(values, np.float64) if all(
-                isinstance(value, int | float) and not isinstance(value, bool)
-                for value in values) else None for values in ranges]
-        if any(values is None or not np.isfinite(values).all() for values in numbers):
+                f'{path}: {DESCRIPTION}: found a field named {_short(name)} with the unit '
+                f'{_short(field["unit"])}, expected text; convert the recording again')
+        if not all(_is_finite(value) for values in ranges for value in values):
             raise DataError(
-                f'{path}: {DESCRIPTION}: found ranges of the field {name!r} that are not finite '
-                'numbers; convert the recording again')
+                f'{path}: {DESCRIPTION}: found ranges of the field {_short(name)} that are not '
+                'finite numbers; convert the recording again')
         one = kind(**{
             key: tuple(value) if isinstance(value, list) else value
             for key, value in field.items()})
         for low, high in (('low', 'high'), ('data_low', 'data_high')):
             if any(map(operator.gt, getattr(one, low, ()), getattr(one, high, ()))):
                 raise DataError(
-                    f'{path}: {DESCRIPTION}: found {low} above {high} in the field {name!r}; '
-                    'convert the recording again')
+                    f'{path}: {DESCRIPTION}: found {low} above {high} in the field '
+                    f'{_short(name)}; convert the recording again')
         made.append(one)
     names = [field.name for field in made]
     if not made or len(set(names)) < len(names):
         raise DataError(
-            f'{path}: {DESCRIPTION}: found the fields {", ".join(names)[:200] or "none"}, '
+            f'{path}: {DESCRIPTION}: found the fields {listed(names) or "none"}, '
             'expected at least one, with unique names; convert the recording again')
     return tuple(made)

@@ -110,7 +110,8 @@ def member(path: Path, key: str, content: bytes) -> None:
 
 @pytest.mark.parametrize(('kind', 'shape'), [
     ('|b1', (-1,)), ('|b1', (True,)), ('|V4', (2,)), ('|V0', (10**15,)), ('<U0', (10**12,)),
-    ('<c8', (2,)), ('<M8[s]', (2,)), ([('a', '<f4')], (2,)), (('<f4', (2,)), (2,))])
+    ('<c8', (2,)), ('<M8[s]', (2,)), ([('a', '<f4')], (2,)), (('<f4', (2,)), (2,)),
+    ('<f4', (1,) * 100)], ids=lambda value: str(value)[:20])
 def test_what_is_no_array_of_plain_numbers_is_refused(
         tmp_path: Path, kind: Any, shape: tuple[int, ...]) -> None:
     header = io.BytesIO()
