@@ -34,6 +34,7 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 from training.data.collection.engine import Budget, collect, CollectionError, Recipe
 from training.data.formats.ogbench.scenes import SCENES
 from training.disk import WriteError
+from training.error_line import error_line
 
 
 def _ogbench(asked: argparse.Namespace) -> Recipe:
@@ -117,9 +118,10 @@ def main(arguments: list[str] | None = None) -> int:
                 recipe, file.with_stem(f'{file.stem}-val'), validation, FIRST_VALIDATION,
                 asked.workers)
     except WriteError as error:
-        made.exit(2, f'{error}. Finished episodes are kept: the same command resumes\n')
+        made.exit(
+            2, f'{error_line(error)}. Finished episodes are kept: the same command resumes\n')
     except CollectionError as error:
-        made.exit(2, f'{error}\n')
+        made.exit(2, f'{error_line(error)}\n')
     except KeyboardInterrupt:
         made.exit(130, 'stopped; finished episodes are kept, the same command resumes\n')
     return 0

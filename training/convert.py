@@ -45,6 +45,7 @@ from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
+from training.error_line import error_line
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -95,18 +96,18 @@ def main(arguments: list[str] | None = None) -> int:
             period, layout, asked.action, asked.ticks, asked.unended, asked.namespace,
             asked.decisions, asked.marks))
     except (DataError, DescriptionError, PolicyError, SpecMismatch) as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     source = {**transitions.source, 'robot_sha256': sha256(asked.robot)}
     try:
         stored.save(asked.out, replace(transitions, source=source))
     except OSError as error:
-        print(error if isinstance(error, WriteError) else (
-            f'{asked.out}: cannot be written: {error}'), file=sys.stderr)
+        print(error_line(error if isinstance(error, WriteError) else (
+            f'{asked.out}: cannot be written: {error}')), file=sys.stderr)
         return 2
-    print('\n'.join(report.lines()))
+    print('\n'.join(map(error_line, report.lines())))
     for reason in report.refused:
-        print(f'left out: {reason}', file=sys.stderr)
+        print(f'left out: {error_line(reason)}', file=sys.stderr)
     print(f'{asked.out}: {len(transitions)} transitions')
     return 1 if report.refused else 0
 

@@ -31,6 +31,7 @@ from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.simulation.rendering import RenderingError
 from training.config import ConfigError, NO_ENVIRONMENT
 from training.disk import WriteError
+from training.error_line import error_line
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.evaluation import evaluate, Evaluation
 from training.evaluation.video import Film
@@ -122,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
             if film:
                 film.write(found.episodes[:asked.video_episodes])
     except (ValueError, EnvironmentFailed, RenderingError, WriteError) as error:
-        made.exit(2, f'{error}\n')
+        made.exit(2, f'{error_line(error)}\n')
     except KeyboardInterrupt:
         made.exit(130, 'interrupted; all processes have been stopped\n')
     return 0

@@ -35,6 +35,7 @@ from training.config import TrainConfig
 from training.data.datasets.numbered import Data
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
+from training.error_line import error_line
 from training.files import atomic_path
 from training.learning.trainer.checkpoint import load_agent
 from training.learning.trainer.checkpoint_file import CheckpointError
@@ -124,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         is_file = asked.run.is_file()
     except OSError as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     if is_file:
         return _store(asked, name)
@@ -135,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         found = export(asked.run, asked.out, asked.data, **changes)
     except (CheckpointError, ExportError, ValueError, WriteError) as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     print(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against PyTorch on '
           f'{found.compared} chunks: action {found.action:.1e}, value {found.value:.1e}, '
@@ -147,13 +148,14 @@ def _store(asked: argparse.Namespace, name: str) -> int:
     """Convert a policy file to another precision."""
     for other in ('candidates', 'noise_scale', 'data'):
         if getattr(asked, other) is not None:
-            print(f'--{other.replace("_", "-")}: {asked.run} is a policy file, which fixes this '
-                  'already; give the folder of a run to export it again', file=sys.stderr)
+            print(f'--{other.replace("_", "-")}: {error_line(asked.run)} is a policy file, which '
+                  'fixes this already; give the folder of a run to export it again',
+                  file=sys.stderr)
             return 2
     try:
         found = store(asked.run, asked.out, asked.precision, name)
     except (ExportError, ValueError, WriteError) as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     print(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against {asked.run} on '
           f'{found.compared} observations: action {found.largest:.1e} at most, '

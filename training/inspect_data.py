@@ -32,6 +32,7 @@ from training.data.datasets import numbered
 from training.data.inspection.figures import panels, png
 from training.data.inspection.inspected import inspect, Inspected, page, terminal
 from training.disk import WriteError
+from training.error_line import error_line
 from training.evaluation import environments
 from training.files import atomic_path
 from training.presets import PRESETS
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
                 if asked.html or (asked.png and not found):
                     found.append(one)
         except (ValueError, OSError) as error:
-            print(error, file=sys.stderr)
+            print(error_line(error), file=sys.stderr)
             status = 2
     try:
         if asked.html and found:
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             png(panels(found[0].data, found[0].facts, found[0].rewarded), asked.png)
             print(asked.png)
     except WriteError as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     return status
 

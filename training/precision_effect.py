@@ -36,6 +36,7 @@ import numpy as np
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PRECISIONS
+from training.error_line import error_line
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.evaluation import evaluate, Evaluation
 from training.files import write_json
@@ -152,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         rows = measure(asked.policy, asked.episodes, asked.seed, asked.environments)
     except (PolicyError, ValueError, ExportError, EnvironmentFailed) as error:
-        made.exit(2, f'{error}\n')
+        made.exit(2, f'{error_line(error)}\n')
     print(table(rows, asked.episodes))
     if asked.json:
         write_json(asked.json, {

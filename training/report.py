@@ -28,6 +28,7 @@ from pathlib import Path
 import sys
 
 from training.disk import WriteError
+from training.error_line import error_line
 from training.files import atomic_path
 from training.pages.style import png
 from training.reports.figures import figures
@@ -72,11 +73,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print(report(asked.runs, asked.out, asked.png))
     except ReportError as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     except OSError as error:
-        print(error if isinstance(error, WriteError) else (
-            f'{error.filename}: cannot be written ({error.strerror}); name another --out'),
+        print(error_line(error if isinstance(error, WriteError) else (
+            f'{error.filename}: cannot be written ({error.strerror}); name another --out')),
             file=sys.stderr)
         return 2
     return 0

@@ -32,6 +32,7 @@ from pathlib import Path
 import sys
 
 from training.config import ConfigError, TrainConfig
+from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment
 from training.learning.sweeps.plan import changed, Choice, choices, environments, plan, PlannedRun
 from training.learning.sweeps.table import markdown, table, write
@@ -93,7 +94,7 @@ def planned(asked: argparse.Namespace) -> list[PlannedRun]:
             _name(name) == 'environment' for name, *_ in asked.vary)):
         base, note = choose_environment(base)
         if note:
-            print(note, file=sys.stderr)
+            print(error_line(note), file=sys.stderr)
     if not base.threads:
         # Concurrent runs share the CPUs evenly; by default PyTorch would use all for each.
         threads = max(1, (os.cpu_count() or 1) // asked.parallel)
@@ -154,7 +155,7 @@ def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
     write(rows, folder)
     print(f'\n{markdown(rows)}')
     for name, why in failed.items():
-        print(f'{folder / name}: failed: {why}', file=sys.stderr)
+        print(f'{error_line(folder / name)}: failed: {error_line(why)}', file=sys.stderr)
     if all(run.finished(folder) for run in runs):
         return 0
     print('unfinished; the same command resumes the sweep', file=sys.stderr)
@@ -178,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         return sweep(runs, asked)
     except (ValueError, TrainingError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
 
 

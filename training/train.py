@@ -39,6 +39,7 @@ from dataclasses import dataclass
 import tyro
 
 from training.config import TrainConfig
+from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment
 from training.learning import distributed
 from training.learning.trainer.run import train
@@ -76,10 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
         with distributed.group(config.device):
             first = distributed.own() == 0
             if note and first:
-                print(note, file=sys.stderr)
+                print(error_line(note), file=sys.stderr)
             progress = train(asked.run, config, asked.resume, asked.init_from)
     except (ValueError, TrainingError) as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     done = progress.step == config.updates
     if not first:

@@ -37,6 +37,7 @@ from training.data.transitions import stored
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
+from training.error_line import error_line
 from training.evaluation import environments
 
 FORMATS = {'ogbench': '.npz', 'robomimic': '.hdf5', 'own': '.npz'}
@@ -91,11 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         steps = write(asked.file, asked.out, asked.format, asked.environment)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     except OSError as error:
-        print(error if isinstance(error, WriteError) else (
-            f'{asked.out}: cannot be written ({error}); name another --out'), file=sys.stderr)
+        print(error_line(error if isinstance(error, WriteError) else (
+            f'{asked.out}: cannot be written ({error}); name another --out')), file=sys.stderr)
         return 2
     print(f'{asked.out}: {steps} steps')
     return 0

@@ -16,8 +16,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 import os
 from pathlib import Path
+import re
 import stat
 
 import pytest
@@ -27,7 +29,7 @@ from testing import ROOT
 pytest.importorskip('torch')
 pytest.importorskip('gymnasium')
 
-from training import export, sweep
+from training import convert, evaluate, export, report, sweep, write
 from training import inspect_data as inspect
 from training.disk import WriteError
 from training.files import atomic_path
@@ -54,6 +56,25 @@ def test_the_command_that_exports_says_it(
     assert export.main([str(MODEL), '--out', str(tmp_path / 'pipe')]) == 2
     assert 'pipe: cannot be written (is a FIFO' in capsys.readouterr().err
     assert stat.S_ISFIFO((tmp_path / 'pipe').stat().st_mode)
+
+
+@pytest.mark.parametrize(('main', 'arguments'), [
+    (inspect.main, []), (export.main, ['--out', 'policy.onnx']), (evaluate.main, []),
+    (convert.main, ['--robot', 'arm.yaml', '--rate', '20', '--out', 'a.npz']),
+    (report.main, []), (write.main, ['--format', 'robomimic', '--out', 'a.hdf5'])])
+def test_a_name_that_forges_a_line(
+        main: Callable[[list[str]], int], arguments: list[str], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its line breaks and escapes are escaped."""
+    monkeypatch.chdir(tmp_path)
+    name = 'a\n[ERROR] forged\x1b[2J.npz'
+    if main is convert.main:
+        arguments = [*arguments[:1], name, *arguments[2:]]
+    with contextlib.suppress(SystemExit):
+        assert main([name, *arguments]) == 2
+    err = capsys.readouterr().err
+    assert r'a\n[ERROR] forged\x1b[2J.npz' in err
+    assert not re.search(r'^\[ERROR\]|\x1b', err, re.MULTILINE)
 
 
 @pytest.mark.parametrize(('main', 'arguments'), [

@@ -33,6 +33,7 @@ from dfp_ros.spec import ActionField, ObservationField
 from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import read_fields
+from training.error_line import error_line
 from training.files import write_json
 
 VERSION = 1
@@ -57,7 +58,7 @@ def kept(files: list[Path], source: DataSource) -> Summary | None:
     try:
         content = read_json(path.read_text())
         if content['of'] != state(files):
-            print(f'{path}: is outdated; reading the data files', file=sys.stderr)
+            print(f'{error_line(path)}: is outdated; reading the data files', file=sys.stderr)
             return None
         count, *columns = content['statistics']
         return Summary(
@@ -69,7 +70,8 @@ def kept(files: list[Path], source: DataSource) -> Summary | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f'{path}: cannot be read ({error!r}); reading the data files', file=sys.stderr)
+        print(error_line(
+            f'{path}: cannot be read ({error!r}); reading the data files'), file=sys.stderr)
         return None
 
 
@@ -89,8 +91,9 @@ def keep(files: list[Path], source: DataSource, summary: Summary, of: list[Any])
             'of': of, 'statistics': [statistics.count, *(c.tolist() for c in columns)],
             **fields, 'source': summary.description['source']})
     except OSError as error:
-        print(f'{path}: cannot be written ({error}); the next start reads all files again',
-              file=sys.stderr)
+        print(error_line(
+            f'{path}: cannot be written ({error}); the next start reads all files again'),
+            file=sys.stderr)
 
 
 def _path(files: list[Path], source: DataSource) -> Path:

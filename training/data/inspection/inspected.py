@@ -28,6 +28,7 @@ from training.data.inspection.verdict import Compatibility, judge
 from training.data.transitions import stored
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
+from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment, misfits
 from training.pages.style import drawing
 from training.pages.templates import template
@@ -143,7 +144,7 @@ def numbers(dimension: Dimension) -> list[str]:
 
 def terminal(found: Inspected) -> str:
     """Format the results for the terminal."""
-    lines = [str(found.path), *_aligned([['', *row] for row in found.rows]), '']
+    lines = [error_line(found.path), *_aligned([['', *row] for row in found.rows]), '']
     cells = [['', 'dimension', 'unit', *COLUMNS, '']]
     cells += [
         ['', *numbers(one)] for one in (*found.facts.observation, *found.facts.action)]

@@ -32,6 +32,7 @@ import threading
 import traceback
 from typing import Any, Protocol
 
+from training.error_line import error_line
 from training.files import write_json
 from training.learning.sweeps.plan import FINISHED, PlannedRun
 from training.learning.trainer.run import train
@@ -113,7 +114,7 @@ def work(planned: PlannedRun, folder: Path) -> int:
             write_json(run / FINISHED, {
                 'config': json.loads(config.to_json()), 'progress': asdict(progress)})
     except (ValueError, TrainingError) as error:
-        print(error, file=sys.stderr, flush=True)
+        print(error_line(error), file=sys.stderr, flush=True)
         return 1
     except Exception:
         traceback.print_exc()
@@ -204,7 +205,7 @@ class RayTasks:
         except self._ray.exceptions.TaskCancelledError:
             return STOPPED
         except self._ray.exceptions.RayError as error:
-            print(error, file=sys.stderr)
+            print(error_line(error), file=sys.stderr)
             return 1
 
 

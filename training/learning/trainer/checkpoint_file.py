@@ -33,6 +33,7 @@ import numpy as np
 import torch
 
 from dfp_ros.core.text.printable import printable
+from training.error_line import error_line
 from training.files import atomic_path
 
 FORMAT = 2
@@ -105,8 +106,8 @@ def read(path: Path, tell: bool = False) -> dict[str, Any]:
                 f'{kind.__name__}; {REMEDY}')
     if told is None and tell:
         print(
-            f'{path}: has no hash of its contents, because an earlier release wrote it; only '
-            'the checksums of its archive were verified', file=sys.stderr)
+            f'{error_line(path)}: has no hash of its contents, because an earlier release wrote '
+            'it; only the checksums of its archive were verified', file=sys.stderr)
     return content
 
 

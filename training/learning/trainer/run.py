@@ -33,6 +33,7 @@ from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import Description
 from training.data.transitions.transitions import Transitions
 from training.disk import make_folder
+from training.error_line import error_line
 from training.evaluation.environment_fit import require_fit
 from training.learning import distributed
 from training.learning.agents.agent import Agent
@@ -92,7 +93,7 @@ def train(
         checkpoint.initialise(init_from, state)
     content = checkpoint.restore(saved, state) if resume else {}
     if distributed.own() == 0 and state.notes:
-        print('\n'.join(state.notes), file=sys.stderr)
+        print('\n'.join(map(error_line, state.notes)), file=sys.stderr)
     progress = state.progress
     with ExitStack() as stack:
         stack.enter_context(disk_errors(saved))

@@ -47,6 +47,7 @@ from training.data.formats.rosbag.grid_steps import grid_steps
 from training.data.formats.rosbag.report import Report
 from training.data.formats.rosbag.steps import Event, Step
 from training.data.transitions.transitions import DataError, observation_fields, Transitions
+from training.error_line import INDENT
 
 Reader: TypeAlias = Callable[[Any, int], Sample | None]
 ARRAY, STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'
@@ -108,7 +109,7 @@ def convert(
         report.add(reported)
         sources.append({'bag': path.name, 'sha256': digest})
     if not sources:
-        raise DataError('\n'.join(report.refused))
+        raise DataError(INDENT.join(report.refused))
     if not pieces:
         raise DataError(
             f'{", ".join(source["bag"] for source in sources)}: found no usable step'
