@@ -39,7 +39,7 @@ from std_msgs.msg import Float64MultiArray, String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
 from dfp_ros.core.text.errors import nearest
-from dfp_ros.core.text.printable import quoted
+from dfp_ros.core.text.printable import printable, quoted, TEXT
 from dfp_ros.node.messages.introspection import find_message_type
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.parameters.declare import declare_parameter
@@ -106,11 +106,12 @@ class RecorderNode(Node):
         try:
             self._open()
         except Exception as error:  # any fault is reported to the operator
-            self.get_logger().fatal(f'cannot record: {error}')
+            self.get_logger().fatal(f'cannot record: {printable(error, TEXT)}')
             self.failed = True
             return False
         self.get_logger().info(
-            f'recording {len(self._topics)} topics to {self._settings["out"]}')
+            f'recording {len(self._topics)} topics to '
+            f'{printable(self._settings["out"], TEXT)}')
         return True
 
     def stop(self) -> None:
@@ -128,7 +129,8 @@ class RecorderNode(Node):
             self._report_faults()
             marks = ', '.join(f'{count} {mark}' for mark, count in self._marked.items())
             self.get_logger().info(
-                f'{self._bag.path}: {self._bag.written} messages, {self._bag.dropped} dropped'
+                f'{printable(self._bag.path, TEXT)}: {self._bag.written} messages, '
+                f'{self._bag.dropped} dropped'
                 + (f', {self._bag.lost} lost because they could not be written'
                    if self._bag.lost else '') + f'; marks: {marks}')
         self.destroy_node()
@@ -252,7 +254,7 @@ class RecorderNode(Node):
         """Shut down with an error."""
         if not self.failed:
             self.failed = True
-            self.get_logger().fatal(reason)
+            self.get_logger().fatal(printable(reason, TEXT))
             self._end()
 
     def _end(self) -> None:

@@ -126,17 +126,20 @@ def test_records_all_messages_unchanged(tmp_path: Path, storage: str) -> None:
 
 @pytest.mark.parametrize(('parameters', 'message'), [
     ({}, 'already exists; name another folder'),
+    ({'out': r'"{}/a\n[FATAL] forged"'}, r'/a\n[FATAL] forged: already exists'),
     ({'robot': 'none_such'}, "found 'none_such', which is neither a file"),
     ({'storage': 'tape'}, "parameter storage: found 'tape'"),
     ({'out': '{}/new', 'keep_free': 1_000_000_000}, 'MB are kept free')])
 def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:
     """Existing files are never overwritten; faults are reported before the recording starts."""
     (tmp_path / 'kept').write_text('kept')
+    (tmp_path / 'a\n[FATAL] forged').mkdir()
     given = {name: str(value).format(tmp_path) for name, value in parameters.items()}
     with recording(**{'out': tmp_path, **given}) as (process, _):
         assert process.wait() == 1
         assert message in process.output
         assert 'Traceback' not in process.output
+        assert '\n[FATAL] forged' not in process.output
     assert (tmp_path / 'kept').read_text() == 'kept'
 
 
