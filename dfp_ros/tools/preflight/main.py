@@ -40,7 +40,12 @@ from dfp_ros.node.process.end_requests import Requests
 from dfp_ros.node.ros.node_main import keep_spinning, LONGEST_END, make_executor
 from dfp_ros.node.ros.start import join
 from dfp_ros.tools.preflight.node import PreflightNode
-from dfp_ros.tools.preflight.report import format_report, write_report
+from dfp_ros.tools.preflight.report import (
+    format_report,
+    PreflightError,
+    require_writable,
+    write_report,
+)
 from dfp_ros.tools.preflight.verdict import judge
 
 
@@ -117,6 +122,11 @@ def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Reques
     node = PreflightNode(
         asked.seconds, asked.wait, requests.ending, parameter_overrides=overrides)
     try:
+        if asked.json is not None:
+            require_writable(asked.json)
+        join(args, SignalHandlerOptions.ALL)
+        overrides = _take_overrides(sys.argv if args is None else args)
+        node = PreflightNode(asked.seconds, asked.wait, parameter_overrides=overrides)
         executor = make_executor()
         executor.add_node(node)
 
@@ -138,7 +148,11 @@ def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Reques
         verdict = judge(figures)
         print(format_report(node.subject, figures, verdict), flush=True)
         if asked.json is not None:
-            write_report(asked.json, node.subject, figures, verdict)
+            try:
+                write_report(asked.json, node.subject, figures, verdict)
+            except PreflightError as error:
+                print(f'preflight: {explain(error)}', file=sys.stderr)
+                return 1
         return 0 if verdict.passed else 1
     finally:
         node.close()

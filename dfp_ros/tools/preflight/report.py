@@ -16,8 +16,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 import datetime
+import errno
 import json
 import math
 import os
@@ -25,9 +27,10 @@ from pathlib import Path
 import platform
 from typing import Any
 
-from dfp_ros.core.files.atomic import atomic_path
+from dfp_ros.core.files.atomic import atomic_path, partial_path
 from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.core.files.bounded_json import read_json
+from dfp_ros.core.files.replaceable import require_replaceable
 from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.tools.preflight.measurements import Figures, PARTS, Percentiles
 from dfp_ros.tools.preflight.verdict import Verdict
@@ -36,6 +39,8 @@ VERSION = 1
 # Rates are equal if they differ only by rounding in their text.
 _RATE_TOLERANCE = 1e-6
 _LARGEST = 1e6
+# More bytes than a report usually has.
+_USUAL_SIZE = 1 << 16
 
 
 class PreflightError(ValueError):
@@ -80,7 +85,7 @@ def write_report(path: Path, subject: Subject, figures: Figures, verdict: Verdic
     :param subject: Identity of policy, robot and machine.
     :param figures: Measurements.
     :param verdict: Verdict on them.
-    :raises OSError: If it cannot be written.
+    :raises PreflightError: If it cannot be written.
     """
     content = _plain({
         'version': VERSION, 'passed': verdict.passed,
@@ -91,8 +96,40 @@ def write_report(path: Path, subject: Subject, figures: Figures, verdict: Verdic
             {'level': remark.level.value, 'about': remark.about, 'text': remark.text}
             for remark in verdict.remarks],
         'figures': asdict(figures)})
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
+    try:
+        with atomic_path(path) as partial:
+            partial.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def require_writable(path: Path) -> None:
+    """
+    Check that a report can be written, before anything is measured.
+
+    :param path: The file; one that is there stays as it is.
+    :raises PreflightError: If it cannot; names the file.
+    """
+    try:
+        # As the report itself; on a full disk, only writing fails.
+        partial = partial_path(path)
+        require_replaceable(path)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        try:
+            partial.write_bytes(bytes(_USUAL_SIZE))
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> PreflightError:
+    """Make the error for a report that cannot be written."""
+    return PreflightError(
+        f'report {path}: cannot be written: {error.strerror or error}; make room or name another '
+        'file with --json')
 
 
 def remedy(path: Path) -> str:

@@ -16,8 +16,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+import errno
 import json
 from pathlib import Path
+import re
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from dfp_ros.tools.preflight.report import (
     format_report,
     PreflightError,
     require_passed,
+    require_writable,
 )
 from dfp_ros.tools.preflight.verdict import judge
 from testing.preflight_reports import now, SUBJECT, written
@@ -41,6 +44,37 @@ def test_a_passed_report_is_enough(tmp_path: Path) -> None:
     report = json.loads(path.read_text())
     assert report['passed'] is True
     assert report['figures']['sources'][0]['rate'] == 100
+
+
+def test_a_report_that_cannot_be_written(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """Found before anything is measured, with the file; what is there stays."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.preflight.main import main
+
+    path = written(tmp_path)
+    before = path.read_bytes()
+    require_writable(path)
+    require_writable(tmp_path / 'new.json')
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ['preflight.json']
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    monkeypatch.setattr(Path, 'write_text', full)
+    for name in ('preflight.json', 'new.json'):
+        assert main(['--json', str(tmp_path / name)]) == 1
+        assert re.search(
+            f'{name}: cannot be written: No space left on device; make room or name another file',
+            capsys.readouterr().err)
+    with pytest.raises(PreflightError, match=r'preflight\.json: cannot be written: No space'):
+        written(tmp_path)
+    with pytest.raises(PreflightError, match='cannot be written: Is a directory'):
+        require_writable(tmp_path)
+    assert path.read_bytes() == before
 
 
 def test_nan_is_written_as_null(tmp_path: Path) -> None:
