@@ -22,10 +22,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 import os
 from pathlib import Path
+import signal
 from typing import Any
 
 from launch import LaunchContext  # type: ignore[attr-defined]
-from launch.actions import IncludeLaunchDescription, OpaqueFunction, Shutdown
+from launch.actions import (
+    EmitEvent,
+    ExecuteLocal,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+)
+from launch.event_handlers import OnProcessStart, OnShutdown
+from launch.events import matches_action
+from launch.events.process import SignalProcess
 from launch.substitutions import LaunchConfiguration
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 
@@ -154,3 +165,24 @@ def end_with(what: str) -> Callable[[Any, LaunchContext], Any]:
         return [OpaqueFunction(function=fail)]
 
     return end
+
+
+def pass_on_interrupt(process: ExecuteLocal) -> RegisterEventHandler:
+    """
+    Make the action that passes SIGINT on to a process at once; put it before the process.
+
+    ``launch`` assumes that a terminal has sent it to every process, and waits 5 s. A container or
+    another program sends it to ``launch`` alone. To our nodes, a second one makes no difference.
+    """
+    def interrupt(event: Any, context: LaunchContext) -> Any:
+        if not event.due_to_sigint or context.noninteractive:
+            # Then `launch` itself sends it.
+            return None
+        send = EmitEvent(event=SignalProcess(
+            signal_number=signal.SIGINT, process_matcher=matches_action(process)))
+        if process.process_details is not None:
+            return [send]
+        # It is being started.
+        return [RegisterEventHandler(OnProcessStart(target_action=process, on_start=[send]))]
+
+    return RegisterEventHandler(OnShutdown(on_shutdown=interrupt))

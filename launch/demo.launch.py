@@ -25,7 +25,7 @@ from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from dfp_ros.launch_arguments import end_with, require_known
+from dfp_ros.launch_arguments import end_with, pass_on_interrupt, require_known
 
 ARGUMENTS = (
     ('policy', 'cube_single', 'Policy file, or the bare name of one in models.'),
@@ -58,10 +58,7 @@ def generate_launch_description() -> LaunchDescription:
         'output': 'screen',
         'ros_arguments': ['--log-level', LaunchConfiguration('log_level')],
     }
-    return LaunchDescription([
-        require_known(__file__, [name for name, _, _ in ARGUMENTS]),
-        *(DeclareLaunchArgument(name, default_value=default, description=sentence)
-          for name, default, sentence in ARGUMENTS),
+    nodes = [
         Node(
             package='dfp_ros', executable='sim_node', name='sim_robot',
             parameters=[{
@@ -86,4 +83,10 @@ def generate_launch_description() -> LaunchDescription:
                 'publish_decisions': typed('publish_decisions', bool),
             }],
             on_exit=end_with('the policy node'), **both),
+    ]
+    return LaunchDescription([
+        require_known(__file__, [name for name, _, _ in ARGUMENTS]),
+        *(DeclareLaunchArgument(name, default_value=default, description=sentence)
+          for name, default, sentence in ARGUMENTS),
+        *map(pass_on_interrupt, nodes), *nodes,
     ])

@@ -20,12 +20,18 @@ Every parameter of the node is an argument (``--show-args`` lists them); without
 the parameter file is used. two_robots.launch.py includes it for several nodes.
 """
 
-from launch import LaunchContext, LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dfp_ros.launch_arguments import end_with, find_parameter_file, given, require_known
+from dfp_ros.launch_arguments import (
+    end_with,
+    find_parameter_file,
+    given,
+    pass_on_interrupt,
+    require_known,
+)
 from dfp_ros.policy_arguments import declare, GROUPS, OPTIONAL, REQUIRED
 
 
@@ -38,14 +44,15 @@ def generate_launch_description() -> LaunchDescription:
         *arguments, OpaqueFunction(function=_nodes)])
 
 
-def _nodes(context: LaunchContext) -> list[Node]:
+def _nodes(context: LaunchContext) -> list[Action]:
     """Make the node, now that the arguments have values."""
     wanted = [
         *((name, str) for name in REQUIRED), ('use_sim_time', bool),
         *((name, type(default)) for name, default, _ in OPTIONAL)]
-    return [Node(
+    node = Node(
         package='dfp_ros', executable='policy_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
         parameters=[find_parameter_file(context, 'params'), given(context, wanted)],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
-        output='screen', on_exit=end_with('the policy node'))]
+        output='screen', on_exit=end_with('the policy node'))
+    return [pass_on_interrupt(node), node]

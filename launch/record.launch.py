@@ -19,12 +19,12 @@ Launch file of the recorder: the topics of a robot description, decisions and ep
 Ctrl-C ends the recording. An argument that is not given leaves the node's default.
 """
 
-from launch import LaunchContext, LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dfp_ros.launch_arguments import end_with, given, require_known
+from dfp_ros.launch_arguments import end_with, given, pass_on_interrupt, require_known
 from dfp_ros.node.process.parent import PARAMETER, SENTENCE
 
 LIFETIME = (PARAMETER, str, SENTENCE)
@@ -60,12 +60,13 @@ def generate_launch_description() -> LaunchDescription:
     ])
 
 
-def _nodes(context: LaunchContext) -> list[Node]:
+def _nodes(context: LaunchContext) -> list[Action]:
     """Make the node, now that the arguments have values."""
     wanted = [('robot', str), ('out', str), *((name, kind) for name, kind, _ in PARAMETERS)]
-    return [Node(
+    node = Node(
         package='dfp_ros', executable='recorder', name='dfp_recorder',
         namespace=LaunchConfiguration('namespace'),
         parameters=[given(context, wanted)],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
-        output='screen', on_exit=end_with('the recorder'))]
+        output='screen', on_exit=end_with('the recorder'))
+    return [pass_on_interrupt(node), node]

@@ -15,6 +15,7 @@
 
 from pathlib import Path
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -56,6 +57,24 @@ def test_forwards_its_arguments() -> None:
             process.kill()
     assert 'process has finished cleanly' in output
     assert 'Traceback' not in output
+
+
+def test_an_interrupt_of_launch_alone_ends_the_node_at_once() -> None:
+    """As a container sends it: launch passes it on without delay, and waits for the node."""
+    domain = free_domain()
+    with Peer(domain) as peer:
+        reports: list[Any] = peer.collect(DiagnosticArray, '/diagnostics')
+        process = launch(FILE, domain, 'policy:=cube_single', 'robot:=ur5e_cube')
+        try:
+            peer.wait_for(lambda: reports)
+            begin = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert time.monotonic() < begin + 4.0
+    assert 'process has finished cleanly' in output
+    assert 'failed to terminate' not in output
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
