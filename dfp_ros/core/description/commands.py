@@ -282,6 +282,8 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
         read_observation(keys['measured'], sources, action, unit) if 'measured' in keys else None)
     if measured is not None and measured.size != size:
         raise keys['measured'].error(f'found {measured.size} numbers, the action has {size}')
+    if measured is not None:
+        _require_same_places(keys['measured'], joints, measured.joints)
     entry = CommandEntry(
         action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
         rotation, scale, keys['offset'].numbers(size) if 'offset' in keys else (),
@@ -290,6 +292,17 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
         stop if 'stop' in keys else None)
     _check_limits(section, entry, stop)
     return entry
+
+
+def _require_same_places(
+        section: Section, joints: tuple[str, ...], measured: tuple[str, ...]) -> None:
+    """Require that a joint has the same place in the command and in what is measured."""
+    for place, joint in enumerate(measured):
+        if joint in joints and joints.index(joint) != place:
+            raise section.error(
+                f'found the joint {joint!r} in place {place + 1}, expected it in place '
+                f'{joints.index(joint) + 1}, as joints of the command have it: each would start '
+                "from another joint's position; give both lists in one order")
 
 
 def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
