@@ -28,7 +28,7 @@ from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.core.files.bounded_yaml import compose_yaml, convert_node, YamlError
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.numbers import shown
-from dfp_ros.core.text.printable import printable, quoted
+from dfp_ros.core.text.printable import listed, printable, quoted
 
 #: Bounds of numbers, whole numbers and texts: larger ones are mistakes, or an attack.
 LARGEST, LARGEST_WHOLE, MOST, LONGEST_TEXT = 1e12, 2**64, 100_000, 1000
@@ -95,7 +95,7 @@ class Section:
                 raise section.error(f'found an unknown key; {nearest(key, known)}')
         for key in required:
             if key not in found:
-                raise self.error(f'the key {key!r} is missing; {nearest(key, found)}')
+                raise self.error(f'the key {key!r} is missing; found {listed(found) or "nothing"}')
         return found
 
     def at_most_one(self, keys: Mapping[str, Section], exclusive: Sequence[str]) -> None:

@@ -126,6 +126,8 @@ def test_shipped_description_fits_cube_single() -> None:
      '        joints: [a, b]\n        measured: {source: arm, path: position, joints: [b, a]}',
      'commands.effector.fields[1].measured',
      "found the joint 'b' in place 1, expected it in place 2, as joints of the command have it"),
+    ('    stop: zero\n', '', 'commands.effector',
+     "the key 'stop' is missing; found topic, type, frame_id, fields"),
     ('indices: [0]', 'indices: [-1]', 'commands.gripper.fields[0].indices[0]',
      'found -1, expected an index'),
     ('- action: effector_yaw_rate', '- action: gripper_rate', 'commands',
