@@ -35,6 +35,7 @@ from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.text.printable import printable
+from dfp_ros.tools.bags.being_written import BeingWrittenError
 from dfp_ros.tools.bags.mcap_records import Channel, LARGEST
 
 SUMS = 'SHA256SUMS'
@@ -48,10 +49,6 @@ _LANGUAGES = {'MSG': 'ros2msg', 'IDL': 'ros2idl', 'NONE': ''}
 
 class DatabaseError(ValueError):
     """A database is damaged; the message describes the damage."""
-
-
-class BeingWrittenError(ValueError):
-    """A database is still being written; the message names the process."""
 
 
 class DatabaseFile:
@@ -175,8 +172,7 @@ def _require_no_writer(file: int, lock: int, where: tuple[int, int]) -> None:
     asked = struct.pack('hhqqi', lock, os.SEEK_SET, *where, 0)
     kind, _, _, _, process = struct.unpack('hhqqi', fcntl.fcntl(file, fcntl.F_GETLK, asked))
     if kind != fcntl.F_UNLCK:
-        raise BeingWrittenError(
-            f'it is still being written, by process {process}; end the recording first')
+        raise BeingWrittenError(process)
 
 
 def _roll_back(path: Path, folder: Path) -> Path:

@@ -25,11 +25,13 @@ from collections.abc import Collection, Iterator
 from contextlib import closing, ExitStack
 from dataclasses import dataclass
 import heapq
+import os
 from pathlib import Path
 import struct
 from typing import BinaryIO
 from zlib import crc32
 
+from dfp_ros.tools.bags.being_written import require_no_writer
 from dfp_ros.tools.bags.mcap_records import (
     CHANNEL,
     Channel,
@@ -115,7 +117,7 @@ class McapFile:
     :param path: The file.
     :param waiting: Size of the messages that wait.
     :raises McapError: If it is damaged, other than truncated at its end.
-    :raises SizeError: If its chunks are larger than those of any recording.
+    :raises BeingWrittenError: If a recorder still writes to it.
     :raises OSError: If it cannot be read.
 
     :ivar channels: Topics and their types, by channel number.
@@ -147,6 +149,11 @@ class McapFile:
             self._unpacked = UnpackedSize(self._size, '`mcap decompress` makes one')
             if file.read(len(MAGIC)) != MAGIC:
                 raise McapError('it has no mcap header')
+            file.seek(-len(MAGIC), os.SEEK_END)
+            if self._size == len(MAGIC) or file.read() != MAGIC:
+                # Interrupted, or not ended yet.
+                require_no_writer(path)
+            file.seek(len(MAGIC))
             self._checksum = crc32(MAGIC)
             self._read_data(file)
 

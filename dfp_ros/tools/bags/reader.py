@@ -28,7 +28,8 @@ from rosbags.typesys import get_typestore, Stores
 
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable, quoted
-from dfp_ros.tools.bags.database_file import BeingWrittenError, DatabaseFile, SUMS
+from dfp_ros.tools.bags.being_written import BeingWrittenError
+from dfp_ros.tools.bags.database_file import DatabaseFile, SUMS
 from dfp_ros.tools.bags.definitions import add_definition, DefinitionError, is_usual
 from dfp_ros.tools.bags.mcap_file import McapFile, Waiting
 from dfp_ros.tools.bags.mcap_records import (

@@ -261,6 +261,27 @@ def test_a_database_that_is_still_written(tmp_path: Path, mode: str) -> None:
     assert len(read(path)) == 20
 
 
+def test_an_mcap_file_that_is_still_written(tmp_path: Path) -> None:
+    """The process is named; one that has the file open to read it does not count."""
+    path = write_bag(tmp_path / 'bag', demonstration(10), 'mcap') / 'bag.mcap'
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    wait = 'import sys; file = open(sys.argv[1], sys.argv[2]); print(flush=True); sys.stdin.read()'
+    for mode in ('rb', 'ab'):
+        with subprocess.Popen(
+                [sys.executable, '-c', wait, str(path), mode], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            if mode == 'rb':
+                read(path)
+            else:
+                with pytest.raises(RecordingError, match=(
+                        f'still being written, by process {process.pid}; end the recording')):
+                    read(path)
+            process.kill()
+
+
 def test_no_room_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database with a journal is put in order in TMPDIR, and it is that which is full."""
     path = write_bag(tmp_path / 'bag', demonstration(10), 'sqlite3')
