@@ -37,6 +37,7 @@ from dfp_ros.node.reporting.policy_status import Standing
 from dfp_ros.resources import hash_robot
 from dfp_ros.tools.replay import main as replay
 from dfp_ros.tools.replay.main import main
+from dfp_ros.tools.replay.recorded_loop import find_policy, hash_policy, LoopError
 from testing.bags import array, make, MS, PERIOD, START, state, TYPES, write_bag
 from testing.policies import cube_spec, write_policy
 from testing.robot_samples import shipped_robot
@@ -206,3 +207,14 @@ def test_a_policy_that_never_answers(
     assert main([str(bag)]) == 2
     assert 'recorded.onnx: gave no answer within 0.2 s' in capsys.readouterr().err
     ended.set()
+
+
+def test_a_file_that_the_user_names_is_taken_by_its_hash(tmp_path: Path) -> None:
+    """Whatever its name is; a file that only the recording names must look like a policy."""
+    file = write_policy(tmp_path / 'made.onnx').rename(tmp_path / 'model')
+    known: dict[str, Any] = {
+        'sha256': hash_policy(file), 'path': str(file), 'parameter': str(file), 'name': 'made',
+        'settings': {'policy': str(file), 'robot': 'ur5e_cube'}}
+    assert find_policy(known, {known['sha256']: str(file)}) is not None
+    with pytest.raises(LoopError, match='expected a name that ends in .onnx'):
+        find_policy(known, {})
