@@ -30,6 +30,7 @@ import os
 from pathlib import Path
 import signal
 import sys
+import time
 from typing import Any
 
 from rclpy.node import Node
@@ -39,11 +40,12 @@ from std_msgs.msg import Float64MultiArray, String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
 from dfp_ros.core.text.errors import nearest
-from dfp_ros.core.text.printable import printable, quoted, TEXT
+from dfp_ros.core.text.printable import listed, quoted
 from dfp_ros.node.messages.introspection import find_message_type
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.parameters import LIFETIME
+from dfp_ros.node.ros.endpoints import publishers_of
 from dfp_ros.node.ros.node_main import run_node
 from dfp_ros.node.ros.start import read_words
 from dfp_ros.resources import load_robot
@@ -55,6 +57,8 @@ from dfp_ros.tools.recording.operator_marks import OperatorMarks
 DEPTH = 1000
 # A smaller backward step of the clock, in ns, is an adjustment.
 _ADJUSTMENT = 1_000_000_000
+# Time from the start in s after which a topic without a message is reported.
+_PATIENCE = 5.0
 
 # Name, default, description, range.
 _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
@@ -88,8 +92,13 @@ class RecorderNode(Node):
         self._bag: BagWriter | None = None
         self._subscriptions_made: list[Any] = []
         self._topics: list[tuple[str, Any]] = []
+        self._types: list[str] = []
         self._best_effort: set[int] = set()
         self._latched: set[int] = set()
+        # Topics that had no message yet, and those of them that were reported.
+        self._silent: set[int] = set()
+        self._told: set[int] = set()
+        self._began = time.monotonic()
         self._last = 0
         self._reported = 0
         self._marked = {START: 0, SUCCESS: 0, FAILURE: 0}
@@ -128,11 +137,13 @@ class RecorderNode(Node):
             self._bag.close()
             self._report_faults()
             marks = ', '.join(f'{count} {mark}' for mark, count in self._marked.items())
+            silent = listed(self._topics[index][0] for index in sorted(self._silent))
             self.get_logger().info(
                 f'{printable(self._bag.path, TEXT)}: {self._bag.written} messages, '
                 f'{self._bag.dropped} dropped'
                 + (f', {self._bag.lost} lost because they could not be written'
-                   if self._bag.lost else '') + f'; marks: {marks}')
+                   if self._bag.lost else '') + f'; marks: {marks}'
+                + (f'; no message on {silent}' if silent else ''))
         self.destroy_node()
 
     def _open(self) -> None:
@@ -164,12 +175,16 @@ class RecorderNode(Node):
         # Two sources may share a topic.
         topics = list(dict.fromkeys(topics))
         self._topics = [(self.resolve_topic_name(name), kind) for name, kind, _ in topics]
+        self._types = [text for _, _, text in topics]
         self._latched = {i for i, (name, _, _) in enumerate(topics) if name in latched}
         self._bag = BagWriter(
             Path(settings['out']).expanduser(), settings['storage'],
             [(name, text) for (name, _), (_, _, text) in zip(self._topics, topics, strict=True)],
             find_definitions(text for _, _, text in topics), settings['queue'],
             settings['keep_free'] << 20)
+        # Marks come when the operator gives them.
+        self._silent = set(range(len(self._topics) - 1))
+        self._began = time.monotonic()
         for index in range(len(self._topics)):
             self._subscriptions_made.append(self._subscribe(index))
         OperatorMarks(self, settings['joystick'], {
@@ -206,6 +221,7 @@ class RecorderNode(Node):
             if self.failed:
                 return
             self._last = max(now, self._last)
+            self._silent.discard(index)
             bag.add(index, self._last, bytes(message))
             if is_mark:
                 self._count(deserialize_message(message, String).data)
@@ -237,7 +253,27 @@ class RecorderNode(Node):
                 self.destroy_subscription(self._subscriptions_made[index])
                 self._subscriptions_made[index] = self._subscribe(index)
                 self.get_logger().info(f'{name} is published best effort, so messages may be lost')
+        if time.monotonic() > self._began + _PATIENCE:
+            self._report_silence()
         self._report_faults()
+
+    def _report_silence(self) -> None:
+        """Log once each topic that has no message yet, and what publishes it."""
+        for index in sorted(self._silent - self._told):
+            self._told.add(index)
+            name, _ = self._topics[index]
+            ends = publishers_of(
+                self, name, self._types[index], self._subscriptions_made[index].qos_profile)
+            found = '; '.join(f'{end.node}: {end.problem}' for end in ends if end.problem) or (
+                f'{listed(end.node for end in ends)} publishes it' if ends else
+                'nothing publishes it' + self._hint(name))
+            self.get_logger().warning(f'{name}: no message yet; {found}')
+
+    def _hint(self, topic: str) -> str:
+        """Say what makes a topic be published."""
+        if topic == self.resolve_topic_name(f'{self._settings["policy_node"]}/decision'):
+            return '; the policy node does with publish_decisions:=true'
+        return ''
 
     def _report_faults(self) -> None:
         """Log newly dropped messages, and the fault that ended the bag."""

@@ -154,6 +154,28 @@ def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
     assert len(contents(tmp_path / 'bag')['/episode_marks']) == 6
 
 
+def test_topics_without_messages_are_named(tmp_path: Path) -> None:
+    """After some seconds, with what publishes them and of which type, and at the end."""
+    with recording(tmp_path / 'bag') as (process, peer):
+        publishers = [
+            peer.node.create_publisher(JointState, 'joint_states', 5),
+            peer.node.create_publisher(String, 'effector_pose', 5)]
+        peer.wait_for(publishers[0].get_subscription_count)
+        publishers[0].publish(JointState())
+        peer.wait_for(lambda: '/dfp_policy/decision: no message yet' in process.output)
+        assert process.stop() == 0, process.output
+        output = process.output
+    assert '/joint_states: no message' not in output
+    assert (
+        '/effector_pose: no message yet; /peer: its type is std_msgs/msg/String, the robot '
+        'description says geometry_msgs/msg/') in output
+    assert '/cube_0_pose: no message yet; nothing publishes it\n' in output
+    assert 'no message yet; nothing publishes it; the policy node does with' in output
+    last = output.splitlines()[-1]
+    assert '; no message on /gripper_state, /effector_pose, /cube_0_pose, ' in last
+    assert '/episode_marks' not in last
+
+
 def test_messages_before_the_end_are_recorded(tmp_path: Path) -> None:
     """Messages that no callback has taken yet count too, such as a mark right before Ctrl-C."""
     with Peer(free_domain()) as peer:
