@@ -34,7 +34,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.episode_marks import FAILURE, MARKS, START, SUCCESS, TOPIC
-from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.node.ros.qos import STATUS_QOS
 from dfp_ros.tools.evaluation.result import EvaluationError, RobotEpisode, RobotEvaluation
 from dfp_ros.tools.evaluation.software import software
@@ -73,6 +73,13 @@ class Plan:
     settle: float
     release: bool
     policy_node: str
+
+    @property
+    def of_episodes(self) -> dict[str, Any]:
+        """Options on which success may depend, for the result."""
+        return {
+            'seconds': self.seconds, 'scene': self.scene, 'settle': self.settle,
+            'release': self.release}
 
 
 class RobotEvaluator:
@@ -137,7 +144,8 @@ class RobotEvaluator:
         status = self._status
         return RobotEvaluation(
             self._plan.episodes, policy_of(status), dict(status['robot']),
-            dict(status['settings']), software(), socket.gethostname(), _now())
+            dict(status['settings']), software(), socket.gethostname(), _now(),
+            plan=self._plan.of_episodes)
 
     def run(self, evaluation: RobotEvaluation, path: Path) -> None:
         """
@@ -313,7 +321,7 @@ class RobotEvaluator:
         deadline = time.monotonic() + _ANSWER
         while not client.service_is_ready():
             if time.monotonic() > deadline:
-                raise EvaluationError(f'service {name}: not found')
+                raise EvaluationError(f'service {name}: {self._why_not(client, name)}')
             self._spin()
         future = client.call_async(request)
         while not future.done():
@@ -322,6 +330,15 @@ class RobotEvaluator:
                 raise EvaluationError(f'service {name}: no answer within {_ANSWER:g} s')
             self._spin()
         return future.result()
+
+    def _why_not(self, client: Any, name: str) -> str:
+        """Explain why a service cannot be called."""
+        full = self._node.resolve_service_name(name)
+        wanted = f'{client.srv_type.__module__.split(".")[0]}/srv/{client.srv_type.__name__}'
+        for other, kinds in self._node.get_service_names_and_types():
+            if other == full and (others := [kind for kind in kinds if kind != wanted]):
+                return f'found the type {listed(others)}, expected {wanted}'
+        return f'not found as {full}; start the node that offers it'
 
     def _spin(self) -> None:
         """Process messages."""

@@ -64,7 +64,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument(
         '--continue', dest='go_on', action='store_true',
-        help='continue the evaluation in --out with the same policy and robot')
+        help='continue the evaluation in --out with the same policy, robot and options')
     kept.add_argument(
         '--force', action='store_true', help='overwrite an existing --out')
     words = sys.argv if arguments is None else ['evaluate_on_robot', *arguments]
@@ -152,6 +152,7 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
             found = evaluator.begin()
             if earlier is not None:
                 earlier.require_same(found.policy, found.robot)
+                earlier.require_same_plan(found.plan)
                 earlier.asked = asked.episodes
             evaluation = earlier or found
             evaluator.run(evaluation, asked.out)

@@ -71,6 +71,8 @@ class RobotEvaluation:
     :param episodes: Completed episodes, in order.
     :param dropped: Episodes started that do not count: restarted, abandoned or interrupted.
     :param remarks: Notes for the reader, such as parameters that changed during the evaluation.
+    :param plan: How each episode is run: its time limit, the service that prepares it, and the
+        time after that; empty in files of earlier versions.
     """
 
     asked: int
@@ -83,6 +85,7 @@ class RobotEvaluation:
     episodes: list[RobotEpisode] = field(default_factory=list)
     dropped: int = 0
     remarks: list[str] = field(default_factory=list)
+    plan: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def solved(self) -> int:
@@ -122,6 +125,23 @@ class RobotEvaluation:
                     f'{what}: found {_whose(other)}, expected {_whose(mine)}: a success '
                     'rate belongs to one policy and one robot. Start another '
                     'evaluation with another --out')
+
+    def require_same_plan(self, plan: Mapping[str, Any]) -> None:
+        """
+        Check that episodes are run as the earlier ones.
+
+        :raises EvaluationError: If an option differs.
+        """
+        if not self.plan:
+            self.remark('the options of the earlier episodes are unknown')
+            self.plan = plan
+        for option, value in plan.items():
+            if self.plan.get(option) != value:
+                raise EvaluationError(
+                    f'--{option}: found {value!r}, expected {printable(self.plan.get(option))} '
+                    'as in the earlier episodes: a success rate belongs to one kind of episode. '
+                    'Continue with the same option, or start another evaluation with another '
+                    '--out')
 
     def write(self, path: Path) -> None:
         """
@@ -165,7 +185,8 @@ def read_evaluation(path: Path) -> RobotEvaluation:
             int(content['asked']), dict(content['policy']), dict(content['robot']),
             dict(content['settings']), dict(content['software']), str(content['host']),
             str(content['started']), [_episode(item) for item in content['episodes']],
-            int(content['dropped']), [str(text) for text in content['remarks']])
+            int(content['dropped']), [str(text) for text in content['remarks']],
+            dict(content.get('plan', {})))
     except OSError as error:
         raise EvaluationError(f'--out: {path} cannot be read: {error.strerror}') from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

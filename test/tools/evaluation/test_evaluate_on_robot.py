@@ -96,6 +96,43 @@ def test_two_policies_have_no_common_rate(
         evaluation(True).require_same(policy, robot)
 
 
+def test_two_kinds_of_episodes_have_no_common_rate(tmp_path: Path) -> None:
+    """The file has the options; a file of an earlier version is continued with a remark."""
+    plan = {'seconds': 30.0, 'scene': 'reset', 'settle': 1.0, 'release': False}
+    found = evaluation(True)
+    found.require_same_plan(plan)
+    assert found.remarks == ['the options of the earlier episodes are unknown']
+    found.write(tmp_path / 'a.json')
+    again = robot_evaluation.read_evaluation(tmp_path / 'a.json')
+    assert again.plan == plan
+    again.require_same_plan(plan)
+    with pytest.raises(EvaluationError, match='--seconds: found 20.0, expected 30.0 as in'):
+        again.require_same_plan({**plan, 'seconds': 20.0})
+
+
+def test_a_scene_of_another_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The type is named; it is not said to be missing."""
+    pytest.importorskip('rclpy')
+    from std_srvs.srv import SetBool
+
+    from dfp_ros.node.ros.domain import free_domain
+    from dfp_ros.tools.evaluation import evaluator
+    from testing.ros_processes import Peer
+    monkeypatch.setattr(evaluator, '_ANSWER', 1.0)
+    domain = free_domain()
+    with Peer(domain) as peer, Peer(domain) as other:
+        peer.node.create_service(SetBool, 'scene', lambda _, answer: answer)
+        for scene, message in (
+                ('scene', 'found the type std_srvs/srv/SetBool, expected std_srvs/srv/Trigger'),
+                ('seen', 'not found as /seen; start the node that offers it')):
+            running = evaluator.RobotEvaluator(
+                other.node, evaluator.Plan(1, 0.0, scene, 0.0, False, 'dfp_policy'),
+                str, bool, print)
+            with pytest.raises(EvaluationError, match=f'service {scene}: {message}'):
+                running.run(evaluation(), tmp_path / 'a.json')
+            running.close()
+
+
 def test_keys_of_lines_and_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe counts by the first letters of its lines, a terminal by its keys; neither waits."""
     from dfp_ros.tools.recording.operator_keys import OperatorKeys
