@@ -38,8 +38,9 @@ from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
 # Largest number of topics to subscribe to.
 MOST_TOPICS = 200
 _MOST_BYTES = 1 << 20
-# Largest number of JointStates decoded on a topic, to find the joints of every publisher.
-_MOST_READ, _MOST_JOINTS = 500, 200
+# Largest number of JointStates decoded on a topic, to find the joints of every publisher and the
+# rate of each.
+_MOST_READ, _MOST_JOINTS = 20_000, 200
 _DISCOVERY_PERIOD = 0.25  # s
 _ANSWER = 2.0  # s
 # Parameters of ros2_control's controllers that state their joints and interface.
@@ -219,6 +220,8 @@ class _Heard:
         self._newest = b''
         self._first = self._last = 0.0
         self._joints: dict[str, float] = {}
+        # Number of messages with a joint, time of the first and of the last of them.
+        self._arrivals: dict[str, tuple[int, float, float]] = {}
         self.count = 0
 
     def receive(self, message: bytes) -> None:
@@ -229,13 +232,20 @@ class _Heard:
         self._newest = bytes(message) if len(message) <= _MOST_BYTES else b''
         self.count += 1
         if self._message_type is JointState and self.count <= _MOST_READ:
-            self._note_joints(self._read())
+            self._note_joints(self._read(), now)
 
     @property
     def rate(self) -> float | None:
-        """Messages per second; None for fewer than two."""
-        took = self._last - self._first
-        return (self.count - 1) / took if self.count > 1 and took > 0 else None
+        """
+        Messages per second; None for fewer than two.
+
+        Of a JointState, the rate of the slowest joint: publishers that share a topic differ.
+        """
+        rates = [
+            _rate(*each) for each in self._arrivals.values() or [
+                (self.count, self._first, self._last)]]
+        known = [rate for rate in rates if rate is not None]
+        return min(known) if len(known) == len(rates) else None
 
     def message(self) -> Any:
         """
@@ -249,13 +259,15 @@ class _Heard:
             message.name, message.position = list(self._joints), list(self._joints.values())
         return message
 
-    def _note_joints(self, message: Any) -> None:
+    def _note_joints(self, message: Any, now: float) -> None:
         """Collect the joints of a message that has a position for each."""
         if message is None or len(message.name) != len(message.position):
             return
         for name, position in zip(message.name, message.position, strict=True):
             if name in self._joints or len(self._joints) < _MOST_JOINTS:
                 self._joints[name] = position
+                count, first, _ = self._arrivals.get(name, (0, now, now))
+                self._arrivals[name] = count + 1, first, now
 
     def _read(self) -> Any:
         """Deserialise the newest message."""
@@ -265,6 +277,11 @@ class _Heard:
             return deserialize_message(self._newest, self._message_type)
         except Exception:  # any fault of deserialisation: the message is malformed
             return None
+
+
+def _rate(count: int, first: float, last: float) -> float | None:
+    """Return messages per second; None for fewer than two."""
+    return (count - 1) / (last - first) if count > 1 and last > first else None
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -103,12 +103,15 @@ def write_source(name: str, topic: PublishedTopic) -> list[str]:
             *pair(4, 'qos', {
                 'reliability': 'reliable', 'durability': 'transient_local', 'depth': 1})]
     if topic.rate is None:
-        came = 'received one message' if topic.count else 'received no message'
+        came = 'received no message' if not topic.count else (
+            'received one message' if topic.count == 1 else 'received one message of some joints')
         return [*lines, *pair(
             4, 'max_age', MARK, f's: {came}; above this age the robot is stopped')]
     age = max(_LEAST_AGE, float(f'{_PERIODS / topic.rate:.2g}'))
+    what = 'its slowest joint' if len(topic.publishers) > 1 and topic.type == JOINT_STATE else 'it'
     return [*lines, *pair(
-        4, 'max_age', age, f's: it comes at {topic.rate:.3g} Hz; above this age the robot stops')]
+        4, 'max_age', age,
+        f's: {what} comes at {topic.rate:.3g} Hz; above this age the robot stops')]
 
 
 def write_fields(

@@ -31,7 +31,8 @@ class PublishedTopic:
     :param is_reliable: Whether all of them offer reliable delivery.
     :param is_latched: Whether all of them are transient local (latched).
     :param count: Number of messages received.
-    :param rate: Messages per second; None for fewer than two.
+    :param rate: Messages per second; None for fewer than two. Of a JointState, of its slowest
+        joint.
     :param message: Newest message; None if none was received and readable.
     """
 

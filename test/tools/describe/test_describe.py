@@ -30,6 +30,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.tools.describe.policy_table import describe_policy_file
 from dfp_ros.tools.describe.scaffold import ScaffoldError, write_scaffold
+from dfp_ros.tools.describe.scaffold_sources import write_source
 from dfp_ros.tools.describe.survey import PublishedTopic, Survey, TakenTopic
 from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
 from testing import ROOT
@@ -253,3 +254,27 @@ def test_joints_of_two_publishers_are_all_there() -> None:
     assert heard.count == 4
     assert list(heard.message().name) == ['arm_1', 'arm_2', 'finger']
     assert len(heard.message().position) == 3
+
+
+def test_the_slowest_joint_decides_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gripper at 5 Hz beside an arm at 100 Hz: its samples are up to 0.2 s old."""
+    pytest.importorskip('rclpy')
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import JointState
+
+    from dfp_ros.tools.describe import listener
+    heard = listener._Heard(JointState)
+    now = 0.0
+    monkeypatch.setattr(listener, 'time', SimpleNamespace(monotonic=lambda: now))
+    for i in range(1, 500):
+        now = i / 100
+        heard.receive(serialize_message(JointState(name=['arm'], position=[0.5])))
+        if i % 20 == 1:
+            heard.receive(serialize_message(JointState(name=['finger'], position=[0.5])))
+            # One message tells no rate.
+            assert i > 1 or heard.rate is None
+    assert heard.rate == pytest.approx(5.0)
+    both = replace(survey().published[0], publishers=('/arm', '/gripper'), rate=heard.rate)
+    text = '\n'.join(write_source('arm', both))
+    assert 'max_age: 1.0' in text
+    assert 'its slowest joint comes at 5 Hz' in text
