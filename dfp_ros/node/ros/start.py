@@ -95,6 +95,8 @@ def join(
     except Exception as error:  # several types of rclpy, which differ by distribution
         text = re.sub(r',? at [^ ]+:\d+', '', str(error).splitlines()[0] if str(error) else '')
         hint = '; expected -p NAME:=VALUE' if 'override rule' in text else ''
+        if type(error).__name__ == 'UnknownROSArgsError':
+            hint = ', which ROS does not know; options of the command go before --ros-args'
         raise StartError(f'{type(error).__name__}: {text}{hint}') from error
     return transport
 

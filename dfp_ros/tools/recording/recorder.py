@@ -33,9 +33,11 @@ import sys
 import time
 from typing import Any
 
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import Float64MultiArray, String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
@@ -152,6 +154,8 @@ class RecorderNode(Node):
         for name in ('robot', 'out'):
             if not settings[name]:
                 raise ValueError(f'parameter {name}: found nothing; set it')
+        for name in ('policy_node', 'joystick'):
+            self._require_name(name)
         if settings['storage'] not in STORAGES:
             raise ValueError(
                 f'parameter storage: found {settings["storage"]!r}; '
@@ -190,6 +194,16 @@ class RecorderNode(Node):
         OperatorMarks(self, settings['joystick'], {
             mark: settings[f'button_{mark}'] for mark in (START, SUCCESS, FAILURE)})
         self.create_timer(0.5, self._monitor)
+
+    def _require_name(self, parameter: str) -> None:
+        """Check that a parameter can be the name of a topic, or of a node."""
+        value = self._settings[parameter]
+        try:
+            validate_topic_name(value or 'none')
+        except InvalidTopicNameException as error:
+            raise ValueError(
+                f'parameter {parameter}: found {quoted(value)}, expected a name such as '
+                f'left/{"joy" if parameter == "joystick" else "dfp_policy"}') from error
 
     def _subscribe(self, index: int) -> Any:
         """Subscribe to a topic: reliable if its publisher is, transient local if requested."""

@@ -220,6 +220,8 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
             [['--out', str(tmp_path / 'no' / 'x.yaml')], 'there is no folder']):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err
+    assert main(['--ros-args', '--out', 'x.yaml']) == 1
+    assert 'options of the command go before --ros-args' in capsys.readouterr().err
     for arguments in (['--seconds', '0'], ['cube_single', '--out', 'x'], ['--name', 'a\nb']):
         with pytest.raises(SystemExit):
             main(arguments)

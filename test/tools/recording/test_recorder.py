@@ -129,6 +129,8 @@ def test_records_all_messages_unchanged(tmp_path: Path, storage: str) -> None:
     ({'out': r'"{}/a\n[FATAL] forged"'}, r'/a\n[FATAL] forged: already exists'),
     ({'robot': 'none_such'}, "found 'none_such', which is neither a file"),
     ({'storage': 'tape'}, "parameter storage: found 'tape'"),
+    ({'policy_node': 'a b'}, "parameter policy_node: found 'a b', expected a name such as left/"),
+    ({'joystick': '1joy'}, "parameter joystick: found '1joy', expected a name such as left/joy"),
     ({'out': '{}/new', 'keep_free': 1_000_000_000}, 'MB are kept free')])
 def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:
     """Existing files are never overwritten; faults are reported before the recording starts."""
