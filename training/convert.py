@@ -45,7 +45,7 @@ from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
-from training.error_line import error_line
+from training.files import require_output
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -84,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     asked = parse(arguments)
     try:
+        require_output(asked.out)
         robot = load_robot_description(asked.robot)
         if asked.policy:
             with ended_by_interrupts():
@@ -95,8 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         transitions, report = convert(asked.bags, robot, Options(
             period, layout, asked.action, asked.ticks, asked.unended, asked.namespace,
             asked.decisions, asked.marks))
-    except (DataError, DescriptionError, PolicyError, SpecMismatch) as error:
-        print(error_line(error), file=sys.stderr)
+    except (DataError, DescriptionError, PolicyError, SpecMismatch, WriteError) as error:
+        print(error, file=sys.stderr)
         return 2
     source = {**transitions.source, 'robot_sha256': sha256(asked.robot)}
     try:

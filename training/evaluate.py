@@ -35,7 +35,7 @@ from training.error_line import error_line
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.evaluation import evaluate, Evaluation
 from training.evaluation.video import Film
-from training.files import write_json
+from training.files import require_output, write_json
 from training.provenance import versions
 
 
@@ -106,6 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with ExitStack() as stack:
             film = None
+            require_output(asked.json)
+            require_output(asked.video)
             spec = read_spec(asked.policy)
             if (asked.environment or spec.environment) == NO_ENVIRONMENT:
                 raise ConfigError(

@@ -35,8 +35,7 @@ from training.config import TrainConfig
 from training.data.datasets.numbered import Data
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
-from training.error_line import error_line
-from training.files import atomic_path
+from training.files import atomic_path, require_output
 from training.learning.trainer.checkpoint import load_agent
 from training.learning.trainer.checkpoint_file import CheckpointError
 from training.onnx_export.parity import compare, ExportError, Parity
@@ -123,6 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     name = asked.name or asked.out.stem
     try:
+        require_output(asked.out)
         is_file = asked.run.is_file()
     except OSError as error:
         print(error_line(error), file=sys.stderr)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from dfp_ros.core.files import atomic
-from dfp_ros.core.files.replaceable import require_replaceable
+from dfp_ros.core.files.replaceable import require_replaceable, require_writable
 from training.disk import judged, require_room, write_error, WriteError
 
 
@@ -59,6 +59,27 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
         if needed is not None:
             require_room(path, needed, 'the file')
         yield partial
+
+
+def require_output(path: Path | None, suffix: str = '') -> None:
+    """
+    Check before the work that its result can be written; nothing is created.
+
+    :param path: The file; None if none was requested.
+    :param suffix: Suffix that its name must have, for example ``.png``; empty for any.
+    :raises WriteError: If it cannot be written, with path and remedy.
+    """
+    if path is None:
+        return
+    try:
+        require_writable(path)
+    except OSError as error:
+        raise WriteError(
+            error.errno, f'{path}: cannot be written ({error.strerror})', str(path)) from error
+    if suffix and path.suffix.lower() != suffix:
+        raise WriteError(
+            errno.EINVAL, f'{path}: found {path.suffix or "no ending"}, expected a name that ends '
+            f'in {suffix}', str(path))
 
 
 def write_json(path: Path, value: Any) -> None:

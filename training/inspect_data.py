@@ -34,7 +34,7 @@ from training.data.inspection.inspected import inspect, Inspected, page, termina
 from training.disk import WriteError
 from training.error_line import error_line
 from training.evaluation import environments
-from training.files import atomic_path
+from training.files import atomic_path, require_output
 from training.presets import PRESETS
 
 
@@ -52,6 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument(
         '--png', type=Path, metavar='FILE', help="PNG file for the first file's plots")
     asked = made.parse_args(arguments)
+    try:
+        require_output(asked.html)
+        require_output(asked.png, '.png')
+    except WriteError as error:
+        print(error, file=sys.stderr)
+        return 2
     environments.headless()
     found: list[Inspected] = []
     status = 0

@@ -36,10 +36,10 @@ import numpy as np
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PRECISIONS
-from training.error_line import error_line
+from training.disk import WriteError
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.evaluation import evaluate, Evaluation
-from training.files import write_json
+from training.files import require_output, write_json
 from training.onnx_export.parity import ExportError
 from training.onnx_export.precision import Difference, store, summarised
 
@@ -151,14 +151,15 @@ def main(arguments: list[str] | None = None) -> int:
         if getattr(asked, name) < least:
             made.error(f'--{name}: found {getattr(asked, name)}, expected {least} or more')
     try:
+        require_output(asked.json)
         rows = measure(asked.policy, asked.episodes, asked.seed, asked.environments)
-    except (PolicyError, ValueError, ExportError, EnvironmentFailed) as error:
-        made.exit(2, f'{error_line(error)}\n')
-    print(table(rows, asked.episodes))
-    if asked.json:
-        write_json(asked.json, {
-            'policy': asked.policy.name, 'sha256': OnnxPolicy(asked.policy).sha256,
-            'episodes': asked.episodes, 'seed': asked.seed, 'rows': rows})
+        print(table(rows, asked.episodes))
+        if asked.json:
+            write_json(asked.json, {
+                'policy': asked.policy.name, 'sha256': OnnxPolicy(asked.policy).sha256,
+                'episodes': asked.episodes, 'seed': asked.seed, 'rows': rows})
+    except (PolicyError, ValueError, ExportError, EnvironmentFailed, WriteError) as error:
+        made.exit(2, f'{error}\n')
     return 0
 
 

@@ -28,8 +28,7 @@ from pathlib import Path
 import sys
 
 from training.disk import WriteError
-from training.error_line import error_line
-from training.files import atomic_path
+from training.files import atomic_path, require_output
 from training.pages.style import png
 from training.reports.figures import figures
 from training.reports.page import render
@@ -47,10 +46,12 @@ def report(folders: list[Path], out: Path | None = None, picture: Path | None = 
     :raises ReportError: If there is no run, or it cannot be read.
     :raises OSError: If a file cannot be written.
     """
+    require_output(picture, '.png')
     found = find(folders)
     shared = common_folder(found)
-    groups = group(read(found), shared.name)
     out = out or shared / 'report.html'
+    require_output(out)
+    groups = group(read(found), shared.name)
     shown = figures(groups)
     page = render(shared.name, groups, shown)
     with atomic_path(out) as partial:

@@ -39,6 +39,7 @@ from training.data.transitions.transitions import DataError
 from training.disk import WriteError
 from training.error_line import error_line
 from training.evaluation import environments
+from training.files import require_output
 
 FORMATS = {'ogbench': '.npz', 'robomimic': '.hdf5', 'own': '.npz'}
 
@@ -58,6 +59,7 @@ def write(path: Path, out: Path, form: str, environment: str | None = None) -> i
         raise DataError(f'{out}: found {out.suffix!r}, expected {FORMATS[form]} for {form}')
     if out.exists():
         raise DataError(f'{out}: found a file there; name another one with --out')
+    require_output(out)
     known = environment_of(path) if environment is None else environment
     if not known:
         raise DataError(

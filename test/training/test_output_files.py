@@ -29,7 +29,7 @@ from testing import ROOT
 pytest.importorskip('torch')
 pytest.importorskip('gymnasium')
 
-from training import convert, evaluate, export, report, sweep, write
+from training import convert, evaluate, export, precision_effect, report, sweep, write
 from training import inspect_data as inspect
 from training.disk import WriteError
 from training.files import atomic_path
@@ -87,3 +87,39 @@ def test_a_name_that_no_file_can_have(
         capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert 'File name too long' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('main', 'words', 'name'), [
+    (evaluate.main, [str(MODEL)], '--json'), (evaluate.main, [str(MODEL)], '--video'),
+    (precision_effect.main, [str(MODEL)], '--json'), (report.main, ['run'], '--png'),
+    (inspect.main, ['x.npz'], '--png'), (inspect.main, ['x.npz'], '--html'),
+    (export.main, ['run'], '--out'), (write.main, ['x.npz', '--format', 'own'], '--out'),
+    (convert.main, ['bag', '--robot', 'robot.yaml', '--rate', '20'], '--out'),
+])
+def test_an_output_is_checked_before_the_work(
+        main: Callable[[list[str]], int], words: list[str], name: str, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'robot.py').touch()
+
+    def work(*_: object) -> None:
+        raise AssertionError('the work began')
+    monkeypatch.setattr(evaluate, 'evaluate_file', work)
+    monkeypatch.setattr(precision_effect, 'measure', work)
+    try:
+        status = main([*words, name, 'robot.py/x.npz'])
+    except SystemExit as ended:
+        status = ended.code
+    assert status == 2
+    assert 'robot.py/x.npz: cannot be written (' in (said := capsys.readouterr().err)
+    assert 'robot.py is a file, not a folder; name another path)' in said
+
+
+@pytest.mark.parametrize(('main', 'words'), [
+    (report.main, ['run']), (inspect.main, ['x.npz'])])
+@pytest.mark.parametrize(('path', 'found'), [('x.txt', '.txt'), ('x', 'no ending')])
+def test_a_picture_ends_in_png(
+        main: Callable[[list[str]], int], words: list[str], path: str, found: str,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, '--png', path]) == 2
+    assert f'{path}: found {found}, expected a name that ends in .png' in capsys.readouterr().err

@@ -11,11 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Check before an atomic write: a rename to a path must replace nothing but a regular file."""
+"""Checks before an atomic write: what a rename would replace, and whether it can succeed."""
 
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 import stat
 
@@ -45,3 +46,26 @@ def require_replaceable(path: Path) -> None:
             raise OSError(errno.EINVAL, f'{name}, {expected}', str(path))
     if path.absolute().parent.resolve() == _DEVICES:
         raise OSError(errno.EINVAL, f'is in the folder of devices, {expected}', str(path))
+
+
+def require_writable(path: Path) -> None:
+    """
+    Require that a file can be created or replaced, before the work whose result it gets.
+
+    :param path: Path of the new file; its folder may not exist yet. Nothing is created.
+    :raises OSError: If it cannot; ``strerror`` has the explanation and the remedy.
+    """
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, 'it is a folder; name a file in it', str(path))
+    place = next(part for part in path.absolute().parents if part.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(
+            errno.ENOTDIR, f'{place} is a file, not a folder; name another path', str(path))
+    try:
+        require_replaceable(path)
+    except OSError as error:
+        raise OSError(error.errno, f'{error.strerror}; name another path', str(path)) from error
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(
+            errno.EACCES, f'the folder {place} is not writable; check its permissions or name '
+            'another path', str(path))

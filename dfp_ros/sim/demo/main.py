@@ -31,6 +31,7 @@ from pathlib import Path
 import sys
 import tempfile
 
+from dfp_ros.core.files.replaceable import require_writable
 from dfp_ros.node.ros.dds_transport import choose_transport
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.demo.report import Report
@@ -102,6 +103,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             f'--real-time-factor: found {options.real_time_factor:g}, expected 0.01 to 10')
     if options.seed < 0:
         parser.error(f'--seed: found {options.seed}, expected 0 or more')
+    for name in ('json',) if options.no_gif else ('json', 'gif'):
+        try:
+            require_writable(getattr(options, name))
+        except OSError as error:
+            parser.error(
+                f'--{name}: {error.filename} cannot be written: {error.strerror}')
     return options
 
 
@@ -128,10 +135,16 @@ def main(arguments: list[str] | None = None) -> int:
                 options.episodes, options.seed, options.policy, *ROBOTS[options.robot][1:],
                 options.real_time_factor, options.timeout, options.verbose), signals, report,
                 folder)
-            report.write(options.json)
-            print(f'\n{report.table()}\n\nmeasurements: {options.json}', flush=True)
-            if not options.no_gif:
-                print(draw(folder / 'episodes', options.gif, signals, report), flush=True)
+            print(f'\n{report.table()}\n', flush=True)
+            try:
+                report.write(options.json)
+                print(f'measurements: {options.json}', flush=True)
+                if not options.no_gif:
+                    print(draw(folder / 'episodes', options.gif, signals, report), flush=True)
+            except OSError as error:
+                report.problems.append(
+                    f'{error.filename} cannot be written: {error.strerror}; the table above has '
+                    'the measurements')
         except Interrupted:
             print('interrupted; all processes have been stopped', file=sys.stderr)
             return 128 + signals.received

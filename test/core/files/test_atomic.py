@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from dfp_ros.core.files.atomic import atomic_path
+from dfp_ros.core.files.replaceable import require_writable
 
 
 @pytest.mark.parametrize('overwrite', [True, False])
@@ -58,3 +59,24 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r'FIFO|directory'), atomic_path(path) as partial:
             partial.write_text('new')
     assert {each.name for each in tmp_path.iterdir()} == {'pipe', 'folder'}
+
+
+def test_what_can_be_written_is_known_before(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fault has its remedy, and nothing is created."""
+    (tmp_path / 'file').write_text('old')
+    os.mkfifo(tmp_path / 'pipe')
+    require_writable(tmp_path / 'file')
+    require_writable(tmp_path / 'new' / 'folder' / 'x')
+    for path, said in (
+            (tmp_path, 'it is a folder; name a file in it'), (Path(), 'it is a folder'),
+            (tmp_path / 'file' / 'x', 'file is a file, not a folder; name another path'),
+            (tmp_path / 'file' / 'y' / 'x', 'file is a file, not a folder; name another path'),
+            (tmp_path / 'pipe', 'is a FIFO, .*; name another path')):
+        with pytest.raises(OSError, match=said) as caught:
+            require_writable(path)
+        assert caught.value.filename == str(path)
+    monkeypatch.setattr(os, 'access', lambda *_: False)
+    with pytest.raises(PermissionError, match=f'the folder {tmp_path} is not writable; check'):
+        require_writable(tmp_path / 'new' / 'x')
+    assert {each.name for each in tmp_path.iterdir()} == {'pipe', 'file'}

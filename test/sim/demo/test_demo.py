@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -25,7 +26,7 @@ import psutil
 import pytest
 
 from dfp_ros.node.ros.domain import free_domain
-from dfp_ros.sim.demo.main import main
+from dfp_ros.sim.demo.main import main, parse
 from dfp_ros.sim.demo.report import Episode, Report
 from testing.ros_processes import NodeProcess
 
@@ -82,6 +83,39 @@ def test_bad_arguments_are_refused(
         main(arguments)
     assert refused.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', ['--json', '--gif'])
+def test_a_result_that_cannot_be_written_is_refused_before_the_run(
+        name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The check creates no folder."""
+    (tmp_path / 'robot.py').touch()
+    others = {'--json': tmp_path / 'new' / 'x.json', '--gif': tmp_path / 'new' / 'x.gif'}
+    for path, said in (
+            (tmp_path / 'robot.py' / 'x', 'robot.py is a file, not a folder; name another path'),
+            (tmp_path, 'it is a folder; name a file in it')):
+        with pytest.raises(SystemExit) as refused:
+            parse([str(word) for pair in {**others, name: path}.items() for word in pair])
+        assert refused.value.code == 2
+        assert f'{name}: {path} cannot be written: ' in (found := capsys.readouterr().err)
+        assert said in found
+    assert os.listdir(tmp_path) == ['robot.py']
+
+
+def test_the_table_is_printed_if_the_file_cannot_be_written(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """The disk may have become full during the run."""
+    def fail(self: Report, path: Path) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+    for name in ('Signals', 'run', 'choose_transport'):
+        monkeypatch.setattr(f'{MODULE}.{name}', lambda *_: None)
+    monkeypatch.setattr(Report, 'write', fail)
+    monkeypatch.setenv('ROS_DOMAIN_ID', '0')
+    assert main(['--json', str(tmp_path / 'demo.json'), '--no-gif']) == 1
+    captured = capsys.readouterr()
+    assert 'episodes solved    0 of 10' in captured.out
+    assert 'demo.json cannot be written: No space left on device; the table' in captured.err
 
 
 def test_a_policy_that_ends_is_named(tmp_path: Path) -> None:
