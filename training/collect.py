@@ -31,6 +31,7 @@ import sys
 
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 
+from dfp_ros.core.files.user_path import user_path
 from training.data.collection.engine import Budget, collect, CollectionError, Recipe
 from training.data.formats.ogbench.scenes import SCENES
 from training.disk import WriteError
@@ -88,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('--seed', type=int, default=0, help='random seed (default: %(default)s)')
     made.add_argument('--workers', type=int, default=2,
                       help='number of processes (default: %(default)s)')
-    made.add_argument('--out', type=Path, default=Path('data'),
+    made.add_argument('--out', type=user_path, default=Path('data'),
                       help='folder to write to (default: %(default)s)')
     return made
 

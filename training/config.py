@@ -24,6 +24,7 @@ import json
 import math
 from typing import Any, Literal
 
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import nearest
 
 # For data that comes from no simulator: nothing is evaluated.
@@ -148,7 +149,9 @@ class TrainConfig:
     """Updates between checkpoints."""
 
     def __post_init__(self) -> None:
-        """Check the ranges of all settings."""
+        """Check the ranges of all settings, and expand ``~`` in the path of the data."""
+        if self.data.startswith('~'):
+            object.__setattr__(self, 'data', str(user_path(self.data)))
         for name in (
                 'steps', 'batch_size', 'critics', 'horizon', 'best_of', 'generated', 'pool', 'top',
                 'evaluate_every', 'episodes', 'environments', 'log_every', 'checkpoint_every',

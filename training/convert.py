@@ -29,14 +29,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 import sys
 
 from dfp_ros.core.control.episode_marks import TOPIC
 from dfp_ros.core.description.robot import load_robot_description, require_fit
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.files.digest import sha256
-from dfp_ros.core.hung_calls import ended_by_interrupts
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import SpecMismatch
@@ -54,15 +53,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         prog='python -m training.convert', description='Convert recordings to a data file.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('bags', nargs='+', type=Path, help='rosbag2 folders, or their files')
-    add('--robot', type=Path, required=True, help='robot description (.yaml)')
+    add('bags', nargs='+', type=user_path, help='rosbag2 folders, or their files')
+    add('--robot', type=user_path, required=True, help='robot description (.yaml)')
     rate = parser.add_mutually_exclusive_group(required=True)
     rate.add_argument(
-        '--policy', type=Path, help='policy file, for control rate and bounds of actions')
+        '--policy', type=user_path, help='policy file, for control rate and bounds of actions')
     rate.add_argument('--rate', type=float, help='control rate in Hz; the bounds of actions '
                       'are the `limit` of each command in the robot description, or else its '
                       '`limits`')
-    add('--out', type=Path, required=True, help='data file to write (.npz)')
+    add('--out', type=user_path, required=True, help='data file to write (.npz)')
     add('--action', choices=('sent', 'raw'), default='sent',
         help='the command that was sent, or the output of the policy before any limit')
     add('--ticks', choices=('auto', 'decisions', 'grid'), default='auto',

@@ -25,7 +25,7 @@ from contextlib import closing, ExitStack
 from pathlib import Path
 import sys
 
-from dfp_ros.core.hung_calls import ended_by_interrupts
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.simulation.rendering import RenderingError
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     made = argparse.ArgumentParser(
         prog='python -m training.evaluate', description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('policy', type=Path, help='policy file')
+    made.add_argument('policy', type=user_path, help='policy file')
     made.add_argument('--episodes', type=int, default=100,
                       help='number of episodes (default: %(default)s)')
     made.add_argument('--seed', type=int, default=100_000,
@@ -84,8 +84,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('--candidates', type=int, help="N' of best-of-N (default: the file's own)")
     made.add_argument('--noise-scale', type=float, help="noise scale (default: the file's own)")
     made.add_argument('--discount', type=float, help="discount factor (default: the file's own)")
-    made.add_argument('--json', type=Path, help='JSON file for the result')
-    made.add_argument('--video', type=Path, help='GIF file for a video of the first episodes')
+    made.add_argument('--json', type=user_path, help='JSON file for the result')
+    made.add_argument('--video', type=user_path, help='GIF file for a video of the first episodes')
     made.add_argument('--video-episodes', type=int, default=1, metavar='COUNT',
                       help='number of episodes in the video (default: %(default)s)')
     return made

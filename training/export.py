@@ -29,6 +29,7 @@ import sys
 import numpy as np
 import onnx
 
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec, PRECISIONS
 from training.config import TrainConfig
@@ -103,8 +104,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog='python -m training.export', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument(
-        'run', type=Path, help='folder of a run, or a policy file to convert to another precision')
-    made.add_argument('--out', type=Path, required=True, help='policy file to write')
+        'run', type=user_path,
+        help='folder of a run, or a policy file to convert to another precision')
+    made.add_argument('--out', type=user_path, required=True, help='policy file to write')
     made.add_argument('--name', help="name of the policy (default: the file's)")
     made.add_argument(
         '--candidates', type=int, help="recommended N' of best-of-N (default: the run's)")
@@ -113,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         '--precision', choices=PRECISIONS, default='float32',
         help='precision of the weights (default: %(default)s)')
-    made.add_argument('--data', type=Path, help='data file for the self-check')
+    made.add_argument('--data', type=user_path, help='data file for the self-check')
     return made
 
 

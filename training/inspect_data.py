@@ -25,9 +25,9 @@ task. For a folder of numbered files, each file is reported. The page is self-co
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 import sys
 
+from dfp_ros.core.files.user_path import user_path
 from training.data.datasets import numbered
 from training.data.inspection.figures import panels, png
 from training.data.inspection.inspected import inspect, Inspected, page, terminal
@@ -43,14 +43,15 @@ def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(
         prog='python -m training.inspect_data',
         description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('files', type=Path, nargs='+', metavar='FILE')
+    made.add_argument('files', type=user_path, nargs='+', metavar='FILE')
     made.add_argument(
         '--environment', help="environment of the rewards (default: by the file's name)")
     made.add_argument(
         '--preset', action='append', choices=PRESETS, help='check only this preset; repeatable')
-    made.add_argument('--html', type=Path, metavar='FILE', help='HTML file for a page of plots')
+    made.add_argument('--html', type=user_path, metavar='FILE',
+                      help='HTML file for a page of plots')
     made.add_argument(
-        '--png', type=Path, metavar='FILE', help="PNG file for the first file's plots")
+        '--png', type=user_path, metavar='FILE', help="PNG file for the first file's plots")
     asked = made.parse_args(arguments)
     try:
         require_output(asked.html)

@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PRECISIONS
@@ -138,14 +139,14 @@ def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(
         prog='python -m training.precision_effect',
         description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('policy', type=Path, help='policy file in float32')
+    made.add_argument('policy', type=user_path, help='policy file in float32')
     made.add_argument('--episodes', type=int, default=100,
                       help='number of episodes (default: %(default)s)')
     made.add_argument('--seed', type=int, default=100_000,
                       help='seed of the first episode (default: %(default)s)')
     made.add_argument('--environments', type=int, default=2, metavar='COUNT',
                       help='number of parallel environments (default: %(default)s)')
-    made.add_argument('--json', type=Path, help='JSON file for the result')
+    made.add_argument('--json', type=user_path, help='JSON file for the result')
     asked = made.parse_args(arguments)
     for name, least in (('episodes', 1), ('environments', 1), ('seed', 0)):
         if getattr(asked, name) < least:

@@ -27,6 +27,7 @@ import argparse
 from pathlib import Path
 import sys
 
+from dfp_ros.core.files.user_path import user_path
 from training.disk import WriteError
 from training.files import atomic_path, require_output
 from training.pages.style import png
@@ -66,10 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(
         prog='python -m training.report', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument(
-        'runs', type=Path, nargs='+', metavar='RUN', help='folder of a run, or of a sweep')
-    made.add_argument('--out', type=Path, metavar='FILE', help='HTML file to write (default: '
+        'runs', type=user_path, nargs='+', metavar='RUN', help='folder of a run, or of a sweep')
+    made.add_argument('--out', type=user_path, metavar='FILE', help='HTML file to write (default: '
                       'report.html in the common folder of the runs)')
-    made.add_argument('--png', type=Path, metavar='FILE', help='PNG file for the figures')
+    made.add_argument('--png', type=user_path, metavar='FILE', help='PNG file for the figures')
     asked = made.parse_args(arguments)
     try:
         print(report(asked.runs, asked.out, asked.png))

@@ -31,6 +31,7 @@ import os
 from pathlib import Path
 import sys
 
+from dfp_ros.core.files.user_path import user_path
 from training.config import ConfigError, TrainConfig
 from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         prog='python -m training.sweep', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('preset', choices=PRESETS, metavar='PRESET',
                       help=f'settings that all runs share: {", ".join(PRESETS)}')
-    made.add_argument('--run-folder', type=Path, required=True,
+    made.add_argument('--run-folder', type=user_path, required=True,
                       help="the sweep's folder: one folder per run, and the table")
     made.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], metavar='SEED',
                       help='random seeds, one run each (default: 0 1 2)')

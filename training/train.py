@@ -38,6 +38,7 @@ from dataclasses import dataclass
 
 import tyro
 
+from dfp_ros.core.files.user_path import user_path
 from training.config import TrainConfig
 from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment
@@ -74,18 +75,21 @@ def main(arguments: list[str] | None = None) -> int:
         config, note = asked.config, ''
         if not _names_environment(sys.argv[1:] if arguments is None else arguments):
             config, note = choose_environment(config)
+        run = user_path(asked.run)
         with distributed.group(config.device):
             first = distributed.own() == 0
             if note and first:
-                print(error_line(note), file=sys.stderr)
-            progress = train(asked.run, config, asked.resume, asked.init_from)
+                print(note, file=sys.stderr)
+            progress = train(
+                run, config, asked.resume,
+                user_path(asked.init_from) if asked.init_from else None)
     except (ValueError, TrainingError) as error:
         print(error_line(error), file=sys.stderr)
         return 2
     done = progress.step == config.updates
     if not first:
         return 0 if done else 130
-    print(f'{asked.run}: {progress.step} of {config.updates} updates'
+    print(f'{run}: {progress.step} of {config.updates} updates'
           + ('' if done else '; stopped, continue with --resume'))
     return 0 if done else 130
 

@@ -29,6 +29,7 @@ import sys
 
 import numpy as np
 
+from dfp_ros.core.files.user_path import user_path
 from training.data.datasets.file_kind import environment_of, is_ogbench
 from training.data.datasets.load import load
 from training.data.formats.ogbench import writer as write_ogbench
@@ -84,9 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     made = argparse.ArgumentParser(
         prog='python -m training.write', description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('file', type=Path, metavar='FILE')
+    made.add_argument('file', type=user_path, metavar='FILE')
     made.add_argument('--format', required=True, choices=FORMATS)
-    made.add_argument('--out', required=True, type=Path, metavar='FILE')
+    made.add_argument('--out', required=True, type=user_path, metavar='FILE')
     made.add_argument(
         '--environment', help="environment of the rewards (default: by the file's name)")
     asked = made.parse_args(arguments)

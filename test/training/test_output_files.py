@@ -29,8 +29,21 @@ from testing import ROOT
 pytest.importorskip('torch')
 pytest.importorskip('gymnasium')
 
-from training import convert, evaluate, export, precision_effect, report, sweep, write
+from testing.transitions import drawn
+from training import (
+    collect,
+    convert,
+    evaluate,
+    export,
+    precision_effect,
+    report,
+    sweep,
+    train,
+    write,
+)
 from training import inspect_data as inspect
+from training.data.datasets import official
+from training.data.transitions import stored
 from training.disk import WriteError
 from training.files import atomic_path
 
@@ -123,3 +136,40 @@ def test_a_picture_ends_in_png(
         capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, '--png', path]) == 2
     assert f'{path}: found {found}, expected a name that ends in .png' in capsys.readouterr().err
+
+
+def test_the_home_folder_in_every_path(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A shell leaves ``--out=~/x`` to the command, which must not make a folder named ``~``."""
+    home, here = tmp_path / 'home', tmp_path / 'here'
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.setenv('HOME', str(home))
+    monkeypatch.chdir(here)
+    stored.save(home / 'x.npz', drawn([9, 9, 9]))
+    small = ['--hidden', '8', '--batch-size', '4', '--log-every', '1', '--pool', '4', '--top', '2']
+    assert train.main([
+        'cpu', '--run=~/runs/a', '--data=~/x.npz', '--environment=none', '--steps=1', *small,
+        '--device=cpu', '--threads=1']) == 0
+    assert train.main([
+        'cpu', '--run=~/runs/b', '--data=~/x.npz', '--environment=none', '--steps=1', *small,
+        '--init-from=~/runs/a', '--device=cpu', '--threads=1']) == 0
+    assert export.main(['~/runs/a', '--out=~/a.onnx', '--data=~/x.npz']) == 0
+    assert report.main(['~/runs', '--out=~/r.html', '--png=~/r.png']) == 0
+    assert inspect.main(['~/x.npz', '--html=~/i.html', '--png=~/i.png', '--preset=cpu']) == 0
+    assert write.main(['~/x.npz', '--format=own', '--out=~/y.npz']) == 0
+    assert sweep.main([
+        'cpu', '--run-folder=~/sweep', '--seeds', '0', '--set', 'data=~/x.npz', 'environment=none',
+        '--list']) == 0
+    names = 'a.onnx', 'i.html', 'i.png', 'r.html', 'r.png', 'runs', 'x.npz', 'y.npz'
+    assert sorted(path.name for path in home.iterdir()) == list(names)
+    assert list(here.iterdir()) == []
+    for parser, words in (
+            (collect.parser(), ['--out=~/x']), (official.parser(), ['name', '--out=~/x'])):
+        assert parser.parse_args(words).out == home / 'x'
+    found = evaluate.parser().parse_args(['~/a', '--json=~/b', '--video=~/c'])
+    assert (found.policy, found.json, found.video) == (home / 'a', home / 'b', home / 'c')
+    asked = convert.parse(['~/a', '--robot=~/b', '--policy=~/c', '--out=~/d.npz'])
+    assert (asked.bags, asked.robot, asked.policy, asked.out) == (
+        [home / 'a'], home / 'b', home / 'c', home / 'd.npz')

@@ -32,6 +32,7 @@ import sys
 import tempfile
 
 from dfp_ros.core.files.replaceable import require_writable
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.node.ros.dds_transport import choose_transport
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.demo.report import Report
@@ -89,8 +90,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add('--policy', help='policy file, or the name of one in models; by default that of the robot')
     add('--real-time-factor', type=float, default=1.0,
         help='ratio of simulated time to wall time')
-    add('--json', type=Path, default=Path('results/demo.json'), help='file for the measurements')
-    add('--gif', type=Path, default=Path('results/demo.gif'), help='file for the animation')
+    add('--json', type=user_path, default=Path('results/demo.json'),
+        help='file for the measurements')
+    add('--gif', type=user_path, default=Path('results/demo.gif'), help='file for the animation')
     add('--no-gif', action='store_true', help='make no animation')
     add('--timeout', type=float, default=0.0, help='time limit in seconds; 0 chooses one')
     add('--verbose', action='store_true', help='show the output of the nodes')

@@ -32,6 +32,7 @@ import sys
 
 from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.core.files.atomic import atomic_path
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.text.printable import printable
@@ -54,7 +55,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         'policy', nargs='?', help='policy file to print, or the bare name of one in models')
     parser.add_argument(
-        '--out', type=Path, help='robot description to write (default: standard output)')
+        '--out', type=user_path, help='robot description to write (default: standard output)')
     parser.add_argument(
         '--force', action='store_true', help='overwrite an existing --out')
     parser.add_argument('--name', help="the robot's name (default: that of the file)")

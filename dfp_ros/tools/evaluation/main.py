@@ -34,6 +34,7 @@ import sys
 
 import rclpy
 
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.node.process.end_requests import heard_signals
@@ -50,7 +51,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('--episodes', type=int, default=20, help='number of episodes to count (default: 20)')
-    add('--out', type=Path, required=True, help='result file (JSON), updated after each episode')
+    add('--out', type=user_path, required=True,
+        help='result file (JSON), updated after each episode')
     add('--seconds', type=float, default=0.0,
         help='time limit of an episode in seconds, after which it is a failure (default: 0, none)')
     add('--scene', default='', metavar='SERVICE',

@@ -27,13 +27,13 @@ if __name__ == '__main__':
     begin()
 
 import argparse
-from pathlib import Path
 import sys
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.parameter import Parameter
 
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
 from dfp_ros.node.process.end_requests import Requests
@@ -57,7 +57,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--seconds', type=float, default=10.0, help='seconds to measure')
     parser.add_argument(
         '--wait', type=float, default=10.0, help='seconds to wait for the robot at the start')
-    parser.add_argument('--json', type=Path, help='also write the report to this JSON file')
+    parser.add_argument('--json', type=user_path, help='also write the report to this JSON file')
     words = own_words(sys.argv if arguments is None else ['preflight', *arguments])
     asked = parser.parse_args(words[1:])
     for name in ('seconds', 'wait'):

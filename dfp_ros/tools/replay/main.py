@@ -38,7 +38,8 @@ from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import count_slots, RobotDescription
 from dfp_ros.core.description.urdf import read_recorded_joints
-from dfp_ros.core.hung_calls import ended_by_interrupts, leave
+from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.hung_calls import leave
 from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Chunk, LateError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
@@ -277,7 +278,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='replay', description='Replay recorded decisions, and compare them bit for bit.')
     add = parser.add_argument
-    add('bag', type=Path, help='rosbag2 folder, or one of its files')
+    add('bag', type=user_path, help='rosbag2 folder, or one of its files')
     add('--policy', help='the recorded policy file, or another one, to see how its '
                          'decisions differ')
     add('--robot', help='robot description (default: the recorded name)')

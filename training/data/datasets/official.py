@@ -30,6 +30,7 @@ import sys
 
 from ogbench.utils import DATASET_URL, DEFAULT_DATASET_DIR
 
+from dfp_ros.core.files.user_path import user_path
 from training.data.datasets.download import Download, DownloadError
 from training.data.transitions.transitions import DataError
 
@@ -85,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         prog='python -m training.datasets.official',
         description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('name', help='data set, for example cube-double-play-v0')
-    made.add_argument('--out', type=Path, default=Path('data'),
+    made.add_argument('--out', type=user_path, default=Path('data'),
                       help='folder to write to (default: %(default)s)')
     made.add_argument('--files', type=int, help='number of numbered files (default: all)')
     made.add_argument('--url', default=DATASET_URL,

@@ -1,0 +1,42 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""``~`` in a path on a command line."""
+
+from pathlib import Path
+
+import pytest
+
+from dfp_ros.core.files.user_path import user_path
+from dfp_ros.sim.demo import main as demo
+from dfp_ros.tools.describe import main as describe
+from dfp_ros.tools.evaluation import main as evaluation
+from dfp_ros.tools.preflight import main as preflight
+
+
+def test_the_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start only, and an unknown user stays as it is."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert user_path('~/x') == user_path(Path('~/x')) == tmp_path / 'x'
+    assert user_path('~') == tmp_path
+    for text in ('x/~/y', '~no_such_user/x', '/x', 'x~'):
+        assert user_path(text) == Path(text)
+
+
+def test_the_commands_expand_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves ``--out=~/x`` as it is."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert describe.parse(['--out=~/x.yaml']).out == tmp_path / 'x.yaml'
+    assert evaluation.parse(['--out=~/x.json']).out == tmp_path / 'x.json'
+    assert preflight.parse(['--json=~/x.json']).json == tmp_path / 'x.json'
+    assert demo.parse(['--json=~/x.json']).json == tmp_path / 'x.json'
