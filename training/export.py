@@ -30,6 +30,7 @@ import numpy as np
 import onnx
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec, PRECISIONS
 from training.config import TrainConfig
@@ -156,6 +157,10 @@ def _store(asked: argparse.Namespace, name: str) -> int:
             return 2
     try:
         found = store(asked.run, asked.out, asked.precision, name)
+    except PolicyError as error:
+        is_policy = asked.run.suffix == '.onnx'
+        print(error if is_policy else _no_policy(asked.run), file=sys.stderr)
+        return 2
     except (ExportError, ValueError, WriteError) as error:
         print(error_line(error), file=sys.stderr)
         return 2
@@ -163,6 +168,14 @@ def _store(asked: argparse.Namespace, name: str) -> int:
           f'{found.compared} observations: action {found.largest:.1e} at most, '
           f'{found.rms:.1e} rms')
     return 0
+
+
+def _no_policy(path: Path) -> str:
+    """Say what the command expects instead of a file that is no policy."""
+    run = f'; give {path.parent}' if path.name == 'checkpoint.pt' else ''
+    return (
+        f'{path}: found a file that is no policy, expected the folder of a run, or a policy file '
+        f'(.onnx) to convert to another precision{run}')
 
 
 if __name__ == '__main__':

@@ -173,3 +173,15 @@ def test_the_home_folder_in_every_path(
     asked = convert.parse(['~/a', '--robot=~/b', '--policy=~/c', '--out=~/d.npz'])
     assert (asked.bags, asked.robot, asked.policy, asked.out) == (
         [home / 'a'], home / 'b', home / 'c', home / 'd.npz')
+
+
+@pytest.mark.parametrize('name', ['checkpoint.pt', 'x.npz'])
+def test_export_of_a_file_that_is_no_policy(
+        name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It wants the folder of the run, and says so."""
+    (tmp_path / name).write_bytes(b'PK\x03\x04 an archive')
+    assert export.main([str(tmp_path / name), '--out', str(tmp_path / 'x.onnx')]) == 2
+    said = capsys.readouterr().err
+    assert 'export the policy again' not in said
+    assert f'{name}: found a file that is no policy, expected the folder of a run' in said
+    assert ((f'; give {tmp_path}' in said) == (name == 'checkpoint.pt')), said

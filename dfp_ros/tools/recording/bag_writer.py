@@ -27,6 +27,7 @@ from typing import Literal
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys.store import Typestore
 
+from dfp_ros.core.files.replaceable import require_writable
 from dfp_ros.tools.bags.checked_writer import CheckedWriter
 
 STORAGES = {plugin.name.lower(): plugin for plugin in StoragePlugin}
@@ -115,6 +116,10 @@ class BagWriter:
         try:
             if self.path.exists():
                 raise BagError(f'{self.path}: already exists; name another folder')
+            try:
+                require_writable(self.path)
+            except OSError as error:
+                raise BagError(f'{self.path}: cannot be written: {error.strerror}') from error
             writer = CheckedWriter(
                 self.path, version=VERSION, storage_plugin=STORAGES[self._storage])
             try:
@@ -132,8 +137,9 @@ class BagWriter:
             self.failure = str(error)
         except Exception as error:  # any fault: a thread that died silently would lose all
             self.failure = (
-                f'{self.path}: cannot be written: {type(error).__name__}: {error}; messages '
-                'written before that can be converted and replayed')
+                f'{self.path}: cannot be written: {type(error).__name__}: {error}' + (
+                    '; messages written before that can be converted and replayed'
+                    if self.written else ''))
         finally:
             self._open.set()
 

@@ -332,6 +332,30 @@ def test_a_folder_that_is_there(tmp_path: Path) -> None:
         writer(tmp_path)
 
 
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """Nothing was written, so nothing can be converted."""
+    (tmp_path / 'robot.py').touch()
+    with pytest.raises(BagError) as caught:
+        writer(tmp_path / 'robot.py' / 'x')
+    assert str(caught.value) == (
+        f'{tmp_path / "robot.py" / "x"}: cannot be written: {tmp_path / "robot.py"} is a file, '
+        'not a folder; name another path')
+
+
+def test_what_was_written_is_mentioned_only_if_there_is_something(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first message fails, or the third, with the others on the disk."""
+    monkeypatch.setattr('dfp_ros.tools.recording.bag_writer.FLUSH_EVERY', 0.0)
+    for name, before in (('none', 0), ('two', 2)):
+        bag = writer(tmp_path / name)
+        for time in range(before):
+            bag.add(0, time, b'')
+        bag.add(0, -1, b'before 1970')
+        bag.close()
+        assert bag.written == before
+        assert ('can be converted' in bag.failure) == bool(before)
+
+
 def test_definitions_are_those_of_ros() -> None:
     """The hash of each type is the one that ROS 2 computes, so other readers accept the bag."""
     store = find_definitions(('sensor_msgs/msg/JointState', 'diagnostic_msgs/msg/DiagnosticArray'))

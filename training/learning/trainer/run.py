@@ -32,9 +32,9 @@ from training.data.datasets.numbered import Data
 from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import Description
 from training.data.transitions.transitions import Transitions
-from training.disk import make_folder
-from training.error_line import error_line
+from training.disk import make_folder, WriteError
 from training.evaluation.environment_fit import require_fit
+from training.files import require_output
 from training.learning import distributed
 from training.learning.agents.agent import Agent
 from training.learning.networks.modules import Normaliser
@@ -75,6 +75,10 @@ def train(
         raise TrainingError(
             f'--init-from: found {init_from} together with --resume; a resumed run starts from '
             'its own checkpoint, so omit one of them')
+    try:
+        require_output(saved)
+    except WriteError as error:
+        raise TrainingError(str(error)) from error
     if config.device == 'cuda' and not torch.cuda.is_available():
         raise TrainingError("device: found 'cuda', but torch sees no GPU; use --device cpu")
     if config.batch_size % distributed.count():

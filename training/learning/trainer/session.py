@@ -239,12 +239,16 @@ def disk_errors(saved: Path) -> Iterator[None]:
         if isinstance(error, TrainingError) or number is None or (
                 number not in DISK and not isinstance(error, WriteError)):
             raise
+        if isinstance(error, WriteError):
+            # Its message is complete, with path and remedy.
+            raise TrainingError(str(error) + (
+                f'; then use --resume, {_last_good(saved)}' if saved.exists() else '')) from error
         free = free_bytes(saved)
-        reason = str(error) if isinstance(error, WriteError) else os.strerror(number) + (
-            f'; {megabytes(free)} are free there' if free is not None else '')
+        room = f'; {megabytes(free)} are free there' if free is not None else ''
         raise TrainingError(
-            f'{saved.parent}: cannot be written ({reason}); free some space and use --resume, '
-            f'{_last_good(saved)}') from error
+            f'{saved.parent}: cannot be written ({os.strerror(number)}{room}); free some space '
+            f'and {"use --resume" if saved.exists() else "start again"}, {_last_good(saved)}'
+        ) from error
 
 
 @contextmanager

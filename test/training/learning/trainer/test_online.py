@@ -248,8 +248,8 @@ def test_a_full_disk_is_said_and_the_checkpoint_kept(
     monkeypatch.setattr(Agent, 'update', filling)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        with pytest.raises(TrainingError, match=r'run: cannot be written \(.*free some space and '
-                                                r'use --resume, the last good checkpoint is'):
+        with pytest.raises(TrainingError, match=r'checkpoint.pt: cannot be written \(.*free some '
+                           r'space .* then use --resume, the last good checkpoint is'):
             train(run, settings(demonstrations, steps=20, checkpoint_every=10))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -14,6 +14,7 @@
 """Training runs: from data to checkpoint, stopped and resumed, and errors of invalid ones."""
 
 import csv
+import errno
 import json
 import os
 from pathlib import Path
@@ -29,12 +30,13 @@ torch = pytest.importorskip('torch')
 
 from testing.runs import settings  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
+from training.disk import write_error  # noqa: E402
 from training.learning.trainer import checkpoint_file  # noqa: E402
 from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
 from training.learning.trainer.continuation import learning_rate  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
-from training.learning.trainer.session import TrainingError  # noqa: E402
+from training.learning.trainer.session import disk_errors, TrainingError  # noqa: E402
 from training.train import main  # noqa: E402
 
 
@@ -102,6 +104,39 @@ def test_existing_run_is_not_overwritten(demonstrations: Path, tmp_path: Path) -
     train(tmp_path / 'run', settings(demonstrations, steps=1))
     with pytest.raises(TrainingError, match='found a run there; continue it with --resume'):
         train(tmp_path / 'run', settings(demonstrations, steps=1))
+
+
+def test_a_run_that_is_a_file(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before the data are read, and the remedy is not that of a full disk."""
+    (tmp_path / 'file').touch()
+    for run in (tmp_path / 'file', tmp_path / 'file' / 'run'):
+        assert main(['cpu', '--run', str(run), '--data', 'none.npz']) == 2
+        assert capsys.readouterr().err == (
+            f'{run / "checkpoint.pt"}: cannot be written ({tmp_path / "file"} is a file, not a '
+            'folder; name another path)\n')
+
+
+def test_the_remedy_is_that_of_the_error(tmp_path: Path) -> None:
+    """Without a checkpoint there is nothing to resume from, and no path is named twice."""
+    saved = tmp_path / 'checkpoint.pt'
+    full = write_error(saved, OSError(errno.ENOSPC, 'full'), 1000, 0)
+    wrong = write_error(saved, OSError(errno.EACCES, 'no'), 1000, 0)
+    for error in (full, wrong):
+        with pytest.raises(TrainingError) as caught, disk_errors(saved):
+            raise error
+        assert str(caught.value) == str(error)
+    with pytest.raises(TrainingError, match='free some space and start again, none was saved'), (
+            disk_errors(saved)):
+        raise OSError(errno.ENOSPC, 'full')
+    saved.touch()
+    for error, rest in ((full, '; then use --resume, the last good'), (wrong, '; then use')):
+        with pytest.raises(TrainingError) as caught, disk_errors(saved):
+            raise error
+        assert str(caught.value).startswith(f'{error}{rest}')
+    with pytest.raises(TrainingError, match='free some space and use --resume, the last good'), (
+            disk_errors(saved)):
+        raise OSError(errno.ENOSPC, 'full')
 
 
 def test_checkpoint_of_another_configuration(demonstrations: Path, tmp_path: Path) -> None:
