@@ -526,8 +526,15 @@ def test_topics_and_types_that_are_not_there(tmp_path: Path) -> None:
             types={**TYPES, '/episode_marks': ARRAY}))
     with pytest.raises(DataError, match='topic /left/joint_states is missing'):
         read(write_bag(tmp_path / 'names', demonstration(10)), namespace='left')
-    with pytest.raises(DataError, match='which --action raw needs'):
+    with pytest.raises(DataError, match='which --action raw needs; use --action sent, or record'):
         read(tmp_path / 'names', action='raw')
+    with pytest.raises(
+            DataError, match='found no message on /dfp_policy/decision, which --ticks decisions '
+            'needs; use --ticks grid, or record'):
+        read(tmp_path / 'names', ticks='decisions')
+    with pytest.raises(DataError, match='found --ticks grid with --action raw, .* use --action '
+                       'sent, or --ticks decisions'):
+        read(tmp_path / 'names', ticks='grid', action='raw')
 
 
 def test_two_robots_in_one_recording(tmp_path: Path) -> None:

@@ -151,12 +151,21 @@ def _steps(
 ) -> Iterator[Step]:
     """Choose the kind of control steps, and iterate over them."""
     decisions = _resolve(options, options.decisions)
+    if options.ticks == 'grid' and options.action == 'raw':
+        raise DataError(
+            f'{bag.path}: found --ticks grid with --action raw, which only decisions contain; use '
+            '--action sent, or --ticks decisions')
     decided = options.ticks == 'decisions' or (options.ticks == 'auto' and bag.count(decisions))
     if decided:
         bag.require(decisions, ARRAY, 'the option --decisions')
+        if not bag.count(decisions):
+            raise DataError(
+                f'{bag.path}: found no message on {decisions}, which --ticks decisions needs; use '
+                '--ticks grid, or record with publish_decisions:=true on the policy node')
     elif options.action == 'raw':
         raise DataError(
-            f'{bag.path}: found no decision on {decisions}, which --action raw needs')
+            f'{bag.path}: found no decision on {decisions}, which --action raw needs; use '
+            '--action sent, or record with publish_decisions:=true on the policy node')
     events = clocks.watch(_events(bag, robot, options, bool(decided)))
     period = round(options.period * 1e9)
     if decided:
