@@ -138,4 +138,7 @@ def _explain(path: Path, error: OSError) -> PolicyError:
         return PolicyError(
             f'policy file {path}: there is no such file (looked in {path.absolute().parent}); '
             'give the path of an exported .onnx file')
-    return PolicyError(f'policy file {path}: cannot be read: {error.strerror}')
+    remedy = (
+        f"; give an exported .onnx file; that of a run's folder is written with `python -m "
+        f'training.export {path} --out NAME.onnx`' if path.is_dir() else '')
+    return PolicyError(f'policy file {path}: cannot be read: {error.strerror}{remedy}')

@@ -175,7 +175,8 @@ def test_missing(tmp_path: Path) -> None:
 
 def test_folder(tmp_path: Path) -> None:
     """A folder instead of a file is rejected."""
-    assert 'cannot be read: Is a directory' in refusal(tmp_path)
+    assert 'cannot be read: Is a directory' in (said := refusal(tmp_path))
+    assert f'with `python -m training.export {tmp_path} --out NAME.onnx`' in said
 
 
 def test_empty(tmp_path: Path) -> None:

@@ -130,6 +130,12 @@ def files(path: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
     within = [file for file in sorted(place.glob('*.npz')) if NUMBER.fullmatch(file.stem)]
+    if not within and any(
+            file.suffix in ('.mcap', '.db3') or file.name == 'metadata.yaml'
+            for file in place.iterdir()):
+        raise DataError(
+            f'{place}: found a recording, expected a data file; convert it with `python -m '
+            f'training.convert {place} --robot ROBOT.yaml --rate HZ --out FILE.npz`')
     if not within:
         raise DataError(
             f'{place}: found a folder without numbered files, expected name-000.npz and so on')

@@ -83,6 +83,15 @@ def test_names_that_stand_for_numbered_files(folder: Path) -> None:
         files(empty)
 
 
+@pytest.mark.parametrize('name', ['bag_0.mcap', 'bag_0.db3', 'metadata.yaml'])
+def test_a_folder_that_is_a_recording(name: str, tmp_path: Path) -> None:
+    (tmp_path / 'bag').mkdir()
+    (tmp_path / 'bag' / name).touch()
+    with pytest.raises(DataError, match=f'found a recording, expected a data file; convert it '
+                       f'with `python -m training.convert {tmp_path / "bag"} --robot '):
+        files(tmp_path / 'bag')
+
+
 def test_every_file_has_its_turn_and_the_seed_decides_the_order(folder: Path) -> None:
     data = Data(settings(folder, steps=400))
     turns = [[data.index(step) for step in range(start, start + 12, 4)]
