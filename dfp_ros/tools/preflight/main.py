@@ -33,6 +33,7 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.parameter import Parameter
 
+from dfp_ros.core.files.replaceable import require_writable
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
@@ -65,6 +66,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             parser.error(f'--{name}: found {getattr(asked, name)}, expected 0 to 3600 s')
     if asked.json is not None and not asked.json.absolute().parent.is_dir():
         parser.error(f'--json: there is no folder {asked.json.absolute().parent}')
+    if asked.json is not None:
+        try:
+            require_writable(asked.json)
+        except OSError as error:
+            parser.error(f'--json: {asked.json} cannot be written: {error.strerror}')
     return asked
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from dfp_ros.tools.preflight.main import parse
 from dfp_ros.tools.preflight.report import (
     format_report,
     PreflightError,
@@ -165,3 +166,11 @@ def test_the_report_for_people() -> None:
     assert len(lines[at]) == len(lines[at + 1])
     assert 'WARN  source arm (/joint_states): it comes at 40 Hz' in lines[-2]
     assert lines[-1] == 'PASSED at 50 Hz; ticks fit up to 200 Hz'
+
+
+def test_a_folder_as_report_is_refused_before_the_measurement(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        parse(['--json', str(tmp_path)])
+    assert refused.value.code == 2
+    assert f'--json: {tmp_path} cannot be written: it is a folder' in capsys.readouterr().err
