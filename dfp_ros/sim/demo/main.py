@@ -70,7 +70,10 @@ def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
                 frames.append(server.draw(picture))
         finally:
             server.close()
-        write_gif(path, frames, 1 / (2 * recording.period))
+        try:
+            write_gif(path, frames, 1 / (2 * recording.period))
+        except OSError as error:
+            return f'no GIF: {path} cannot be written: {error.strerror}'
     except RenderingError as error:
         return f'no GIF: {error}'
     return f'GIF of the episode with seed {chosen.seed}: {path}'
@@ -140,13 +143,14 @@ def main(arguments: list[str] | None = None) -> int:
             print(f'\n{report.table()}\n', flush=True)
             try:
                 report.write(options.json)
-                print(f'measurements: {options.json}', flush=True)
-                if not options.no_gif:
-                    print(draw(folder / 'episodes', options.gif, signals, report), flush=True)
             except OSError as error:
                 report.problems.append(
-                    f'{error.filename} cannot be written: {error.strerror}; the table above has '
-                    'the measurements')
+                    f'{options.json} cannot be written: {error.strerror}; the table above has the '
+                    'measurements')
+            else:
+                print(f'measurements: {options.json}', flush=True)
+            if not options.no_gif:
+                print(draw(folder / 'episodes', options.gif, signals, report), flush=True)
         except Interrupted:
             print('interrupted; all processes have been stopped', file=sys.stderr)
             return 128 + signals.received
