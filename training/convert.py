@@ -36,6 +36,7 @@ from dfp_ros.core.description.robot import load_robot_description, require_fit
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import SpecMismatch
@@ -44,6 +45,7 @@ from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
+from training.error_line import error_line
 from training.files import require_output
 
 

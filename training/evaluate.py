@@ -26,6 +26,7 @@ from pathlib import Path
 import sys
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.simulation.rendering import RenderingError

@@ -37,6 +37,7 @@ from training.config import TrainConfig
 from training.data.datasets.numbered import Data
 from training.data.transitions.transitions import DataError
 from training.disk import WriteError
+from training.error_line import error_line
 from training.files import atomic_path, require_output
 from training.learning.trainer.checkpoint import load_agent
 from training.learning.trainer.checkpoint_file import CheckpointError

@@ -189,7 +189,7 @@ def read_file(name: str) -> list[Given]:
             _find_sections(top, '', name, sections)
     except ParameterFileError:
         raise
-    except (OSError, RecursionError, *CONVERSION_ERRORS) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise ParameterFileError(f'parameter file {name}: cannot be read: {error}') from error
     if not any(section.values for section in sections):
         raise ParameterFileError(

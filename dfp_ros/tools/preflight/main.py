@@ -33,7 +33,6 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.parameter import Parameter
 
-from dfp_ros.core.files.replaceable import require_writable
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
@@ -69,8 +68,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if asked.json is not None:
         try:
             require_writable(asked.json)
-        except OSError as error:
-            parser.error(f'--json: {asked.json} cannot be written: {error.strerror}')
+        except PreflightError as error:
+            parser.error(f'--json: {error}')
     return asked
 
 
@@ -128,11 +127,6 @@ def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Reques
     node = PreflightNode(
         asked.seconds, asked.wait, requests.ending, parameter_overrides=overrides)
     try:
-        if asked.json is not None:
-            require_writable(asked.json)
-        join(args, SignalHandlerOptions.ALL)
-        overrides = _take_overrides(sys.argv if args is None else args)
-        node = PreflightNode(asked.seconds, asked.wait, parameter_overrides=overrides)
         executor = make_executor()
         executor.add_node(node)
 

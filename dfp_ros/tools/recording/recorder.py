@@ -42,7 +42,7 @@ from std_msgs.msg import Float64MultiArray, String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
 from dfp_ros.core.text.errors import nearest
-from dfp_ros.core.text.printable import listed, quoted
+from dfp_ros.core.text.printable import listed, printable, quoted, TEXT
 from dfp_ros.node.messages.introspection import find_message_type
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.parameters.declare import declare_parameter

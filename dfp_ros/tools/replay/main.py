@@ -39,7 +39,7 @@ from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import count_slots, RobotDescription
 from dfp_ros.core.description.urdf import read_recorded_joints
 from dfp_ros.core.files.user_path import user_path
-from dfp_ros.core.hung_calls import leave
+from dfp_ros.core.hung_calls import ended_by_interrupts, leave
 from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Chunk, LateError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy

@@ -33,6 +33,7 @@ from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import Description
 from training.data.transitions.transitions import Transitions
 from training.disk import make_folder, WriteError
+from training.error_line import error_line
 from training.evaluation.environment_fit import require_fit
 from training.files import require_output
 from training.learning import distributed
