@@ -33,6 +33,7 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.parameter import Parameter
 
+from dfp_ros.core.files import replaceable
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
@@ -67,9 +68,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f'--json: there is no folder {asked.json.absolute().parent}')
     if asked.json is not None:
         try:
-            require_writable(asked.json)
-        except PreflightError as error:
-            parser.error(f'--json: {error}')
+            replaceable.require_writable(asked.json)
+        except OSError as error:
+            parser.error(f'--json: {asked.json} cannot be written: {error.strerror}')
     return asked
 
 
@@ -122,6 +123,9 @@ def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Reques
     :raises OSError: If a file cannot be written.
     :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
     """
+    if asked.json is not None:
+        # A full disk shows only when something is written.
+        require_writable(asked.json)
     join(args)
     overrides = _take_overrides(sys.argv if args is None else args)
     node = PreflightNode(

@@ -133,10 +133,10 @@ def test_settings_of_a_run_are_refused_for_a_file(
 
 
 def test_a_broken_file_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import export
-    monkeypatch.setitem(export.TOLERANCES, 'int8', 1e-4)
+    from training.onnx_export import precision
+    monkeypatch.setitem(precision.TOLERANCES, 'int8', 1e-4)
     with pytest.raises(ExportError, match=r'differ by .* expected at most 1e-04'):
-        export.store(CUBE, tmp_path / 'out.onnx', 'int8', 'out')
+        precision.store(CUBE, tmp_path / 'out.onnx', 'int8', 'out')
     assert not list(tmp_path.iterdir())
 
 

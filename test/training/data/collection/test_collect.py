@@ -163,7 +163,7 @@ def test_what_is_there_is_not_made_again_nor_overwritten(
     assert collect(DEMONSTRATIONS, demonstrations, Budget(4), 0, workers=1) == 4
     assert 'exists already, 4 episodes' in capsys.readouterr().out
     for recipe, budget, message in (
-            (Recipe('cube-single', 'demo', 2, 1), Budget(4), 'says seed 0, expected 1; remove'),
+            (Recipe('cube-single', 'demo', 2, 1), Budget(4), 'found a file with seed 0 .*, expected 1; remove'),
             (DEMONSTRATIONS, Budget(5), r"says budget \{'episodes': 4, .*, expected")):
         with pytest.raises(CollectionError, match=message):
             collect(recipe, demonstrations, budget, 0, workers=1)
@@ -175,7 +175,7 @@ def test_file_that_was_put_in_the_place_of_another_stays(
     made = tmp_path / demonstrations.name
     made.write_bytes(b'official')
     shutil.copy(demonstrations.with_suffix('.json'), tmp_path)
-    with pytest.raises(CollectionError, match='says sha256'):
+    with pytest.raises(CollectionError, match='found a file with sha256'):
         collect(DEMONSTRATIONS, made, Budget(4), 0, workers=1)
     assert made.read_bytes() == b'official'
 

@@ -23,11 +23,11 @@ from ogbench.utils import load_dataset
 import pytest
 
 from dfp_ros.sim.simulation.ogbench_env import make_env
-from training.config import TrainConfig
 from training.data.datasets import load as load_run
 from training.data.formats.ogbench.reader import load
 from training.data.formats.ogbench.scenes import scene_of, SCENES
 from training.data.inspection.inspected import inspect
+from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError
 from training.presets import PRESETS
 
@@ -229,8 +229,7 @@ def test_rewards_are_the_environments_at_both_timings(
 
 def test_post_is_pre_one_step_earlier(demonstrations: Path) -> None:
     pre, post = (
-        load_run.load(TrainConfig(
-            data=str(demonstrations), environment=TASK, success_timing=timing))
+        load_run.load(DataSource(demonstrations, TASK, success_timing=timing))
         for timing in ('pre', 'post'))
     inside = np.flatnonzero(pre.terminals == 0)
     np.testing.assert_array_equal(post.rewards[inside], pre.rewards[inside + 1])
@@ -246,7 +245,7 @@ def test_presets_of_scene_and_puzzles_load(tmp_path: Path, preset: str) -> None:
     arrays['button_states'] = arrays['button_states'].astype(np.int64)
     arrays['terminals'] = np.array([0, 0, 1, 0, 0, 1], bool)
     path = written(tmp_path / Path(config.data).name, arrays)
-    data = load_run.load(replace(config, data=str(path)))
+    data = load_run.load(replace(DataSource.of_run(config), path=path))
     assert len(data) == 4
     assert [field.name for field in data.observation_fields] == [
         name for name, *_ in scene.observation]
@@ -263,7 +262,7 @@ def test_same_transitions_as_ogbenchs_own_loader(demonstrations: Path) -> None:
 
 @pytest.mark.parametrize(('key', 'change', 'message'), [
     ('observations', lambda a: a.astype(np.int64), 'observations: found int64, expected float32'),
-    ('terminals', lambda a: a * 2, 'terminals: found int64 of shape .* of 0 and 1; write 1 where'),
+    ('terminals', lambda a: a * 2, 'terminals: found int64 of shape .* of 0 and 1; write 1 in'),
     ('terminals', lambda a: a[:, None], 'terminals: found bool of shape .* of 0 and 1; write 1'),
     *((key, lambda a: a[:-1], rf'{key}: found \d+ rows, expected \d+ as in terminals; collect or')
       for key in ('observations', 'actions', 'qpos', 'qvel')),

@@ -340,7 +340,7 @@ def test_steps_of_another_robot(tmp_path: Path) -> None:
             [path], other, Options(0.05, ActionLayout.of_robot(other), action=action))
         assert [field.name for field in data.action_fields][0] == 'gripper_rate'
         np.testing.assert_allclose(data.actions, number, atol=1e-6)
-    with pytest.raises(DataError, match='found observations of 28 numbers, expected the 26'):
+    with pytest.raises(DataError, match='found observations of size 28, expected 26'):
         convert([path], replace(ROBOT, observation=ROBOT.observation[:-1]), Options(0.05, LAYOUT))
     entry = replace(ROBOT.commands[1].entries[0], action='finger_rate')
     other = replace(ROBOT, commands=(replace(ROBOT.commands[1], entries=(entry,)),))

@@ -137,7 +137,7 @@ def test_a_file_that_is_cut_off_is_refused(share: float, tmp_path: Path) -> None
     content = path.read_bytes()
     path.write_bytes(content[:int(len(content) * share)])
     with pytest.raises(DataError, match=r'recorded\.npz: found a file that is damaged .* again'):
-        load(DataSource(path, 'none'))
+        load(DataSource(path, 'cube-single-singletask-task2-v0'))
 
 
 def test_a_file_of_which_bytes_have_changed_is_refused(tmp_path: Path) -> None:

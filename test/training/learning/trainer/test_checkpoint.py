@@ -169,7 +169,7 @@ def moments(content: dict) -> dict:
 @pytest.mark.parametrize(('change', 'words'), [
     (lambda c: c['agent'].pop('critic.weights.0'), 'critic.weights.0: found nothing'),
     (lambda c: c['agent'].update(more=torch.zeros(1)), 'more: found float32'),
-    (lambda c: c['agent'].update({'critic.weights.0': torch.zeros(2)}), r'weights.0: .*\(2,\), t'),
+    (lambda c: c['agent'].update({'critic.weights.0': torch.zeros(2)}), r'weights.0: .*\(2,\), expected'),
     (lambda c: c['agent'].update({'critic.weights.0': c['agent']['critic.weights.0'].double()}),
      'critic.weights.0: found float64'),
     (lambda c: c['agent'].update({'critic.weights.0': 'text'}), 'critic.weights.0: found str'),
@@ -191,7 +191,7 @@ def moments(content: dict) -> dict:
     (lambda c: c.update(config='3'), 'settings that cannot be read'),
     (lambda c: c.update(spec='{}'), 'settings that cannot be read'),
     (lambda c: c.update(replay={}), 'replay: found only one of replay and explorer'),
-    (lambda c: c.update(replay={}, explorer={}), 'replay: found other parts'),
+    (lambda c: c.update(replay={}, explorer={}), 'replay: found other keys'),
 ])
 def test_contents_that_do_not_fit(
         copied: Path, data: Path, change: Callable, words: str) -> None:
