@@ -163,8 +163,9 @@ def test_what_is_there_is_not_made_again_nor_overwritten(
     assert collect(DEMONSTRATIONS, demonstrations, Budget(4), 0, workers=1) == 4
     assert 'exists already, 4 episodes' in capsys.readouterr().out
     for recipe, budget, message in (
-            (Recipe('cube-single', 'demo', 2, 1), Budget(4), 'found a file with seed 0 .*, expected 1; remove'),
-            (DEMONSTRATIONS, Budget(5), r"says budget \{'episodes': 4, .*, expected")):
+            (Recipe('cube-single', 'demo', 2, 1), Budget(4),
+             'found a file with seed 0 .*, expected 1; remove'),
+            (DEMONSTRATIONS, Budget(5), r"with budget \{'episodes': 4, .*, expected")):
         with pytest.raises(CollectionError, match=message):
             collect(recipe, demonstrations, budget, 0, workers=1)
     assert demonstrations.stat().st_mtime_ns == before

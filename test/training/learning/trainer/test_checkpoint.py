@@ -169,7 +169,8 @@ def moments(content: dict) -> dict:
 @pytest.mark.parametrize(('change', 'words'), [
     (lambda c: c['agent'].pop('critic.weights.0'), 'critic.weights.0: found nothing'),
     (lambda c: c['agent'].update(more=torch.zeros(1)), 'more: found float32'),
-    (lambda c: c['agent'].update({'critic.weights.0': torch.zeros(2)}), r'weights.0: .*\(2,\), expected'),
+    (lambda c: c['agent'].update({'critic.weights.0': torch.zeros(2)}),
+     r'weights.0: .*\(2,\), expected'),
     (lambda c: c['agent'].update({'critic.weights.0': c['agent']['critic.weights.0'].double()}),
      'critic.weights.0: found float64'),
     (lambda c: c['agent'].update({'critic.weights.0': 'text'}), 'critic.weights.0: found str'),
