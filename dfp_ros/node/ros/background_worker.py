@@ -221,8 +221,8 @@ class BackgroundWorker:
         hung.shutdown(wait=False)
         if not job.is_cancelled:
             job.failed(TimeoutError(
-                'loading did not come to an end within '
-                f'{self._longest():g} s, and its thread is left alone'))
+                'loading did not end within '
+                f'{self._longest():g} s, and its thread is abandoned'))
         job.drop()
 
     @property

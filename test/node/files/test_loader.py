@@ -265,7 +265,7 @@ def test_a_file_that_does_not_fit_in_memory(
     path = write_policy(tmp_path / 'a.onnx')
     file = read_policy_file(path)
     (tmp_path / 'robot.yaml').write_text('x' * 4000)
-    loader.look(str(path), LONG)
+    loader.read_policy(str(path), LONG)
     before = resource.getrlimit(limit)
     opened = os.listdir('/proc/self/fd')
     small = 100 if limit == resource.RLIMIT_FSIZE else 3
@@ -281,7 +281,7 @@ def test_a_file_that_does_not_fit_in_memory(
         return  # no file could be opened either
     resource.prlimit(process_of(loader).pid, limit, (small, before[1]))
     with pytest.raises(PolicyError) as there:
-        loader.look(str(path), LONG)
+        loader.read_policy(str(path), LONG)
     assert str(there.value) == str(here.value)
     with pytest.raises(PolicyError, match='robot.yaml: its 0.0 MB cannot be kept in memory: File'):
         loader.read(str(tmp_path / 'robot.yaml'), LONG)

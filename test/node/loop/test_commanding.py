@@ -144,6 +144,7 @@ def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
         published.append(message)
 
     node: Any = SimpleNamespace(
+        resolve_topic_name=lambda name: f'/{name}',
         create_publisher=lambda *given, **more: SimpleNamespace(publish=publish),
         get_logger=lambda: SimpleNamespace(error=lambda *given, **more: None),
         get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)))

@@ -47,7 +47,7 @@ def test_work_goes_on_after_the_next_tick(node: Node) -> None:
     # The tick before does not count: how much time is left until the next is not known.
     assert not went_on.is_set()
     while not went_on.wait(0.01):
-        worker.look()
+        worker.deliver()
     future.result(LIMIT)
     worker.close()
 
@@ -122,7 +122,7 @@ def test_nothing_of_a_job_is_left(node: Node, end: str) -> None:
             worker.close()
         deadline = time.monotonic() + LIMIT
         while worker.has_work:
-            worker.look()
+            worker.deliver()
             assert time.monotonic() < deadline
             time.sleep(0.01)
         may_end.set()

@@ -387,14 +387,14 @@ def test_a_refused_policy_is_not_kept(
     """Its file may be large: it is freed without a garbage collection."""
     assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
     read: list[weakref.ref[PolicyFile]] = []
-    look = node._files.look
+    read_policy = node._files.read_policy
 
     def note(name: str) -> PolicyFile:
-        file = look(name)
+        file = read_policy(name)
         read.append(weakref.ref(file))
         return file
 
-    monkeypatch.setattr(node._files, 'look', note)
+    monkeypatch.setattr(node._files, 'read_policy', note)
     assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
     assert node._ticker is not None
     assert node._swapper is not None
