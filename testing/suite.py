@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The whole test suite, in two pytest sessions side by side.
+The whole test suite, in three pytest sessions, two of them side by side.
 
 Tests that learn, simulate or lint keep a processor busy; tests that run nodes mostly wait. So the
-former run at low priority beside the latter: ``make test`` takes two thirds of the time that one
-session takes on two cores. With arguments there is one session, with these arguments.
+former run at low priority beside the latter. Whole nodes that are timed come last, alone. With
+arguments there is one session, with these arguments.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ BUSY = (
     'test/training', 'test/sim/simulation', 'test/package/test_lint.py',
     'test/package/test_import_rules.py', 'test/bench/test_bandit.py',
     'test/bench/test_update_bench.py')
+#: What is timed, and runs with nothing beside it.
+TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop')
 _PYTEST = (sys.executable, '-m', 'pytest', '-m', 'not long')
 _NICE = 10
 # pytest's exit status where no test was chosen.
@@ -55,7 +57,8 @@ def main(arguments: list[str]) -> int:
         try:
             print(f'beside this, with its output at the end: {" ".join(BUSY)}', flush=True)
             rest = subprocess.run(
-                [*_PYTEST, 'test', *(f'--ignore={path}' for path in BUSY)], cwd=ROOT, check=False)
+                [*_PYTEST, 'test', *(f'--ignore={path}' for path in (*BUSY, *TIMED))], cwd=ROOT,
+                check=False)
             statuses = {rest.returncode, busy.wait()}
         finally:
             if busy.poll() is None:
@@ -65,6 +68,8 @@ def main(arguments: list[str]) -> int:
             sys.stdout.flush()
             sys.stdout.buffer.write(output.read())
             sys.stdout.flush()
+    timed = subprocess.run([*_PYTEST, *TIMED], cwd=ROOT, check=False)
+    statuses.add(timed.returncode)
     return max(statuses - {_NOTHING}, default=0)
 
 
