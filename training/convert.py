@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
             period, layout, asked.action, asked.ticks, asked.unended, asked.namespace,
             asked.decisions, asked.marks))
     except (DataError, DescriptionError, PolicyError, SpecMismatch, WriteError) as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     source = {**transitions.source, 'robot_sha256': sha256(asked.robot)}
     try:

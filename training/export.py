@@ -160,7 +160,7 @@ def _store(asked: argparse.Namespace, name: str) -> int:
         found = store(asked.run, asked.out, asked.precision, name)
     except PolicyError as error:
         is_policy = asked.run.suffix == '.onnx'
-        print(error if is_policy else _no_policy(asked.run), file=sys.stderr)
+        print(error_line(error if is_policy else _no_policy(asked.run)), file=sys.stderr)
         return 2
     except (ExportError, ValueError, WriteError) as error:
         print(error_line(error), file=sys.stderr)

@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         require_output(asked.html)
         require_output(asked.png, '.png')
     except WriteError as error:
-        print(error, file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 2
     environments.headless()
     found: list[Inspected] = []

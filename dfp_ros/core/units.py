@@ -55,8 +55,8 @@ _POWERS = {'²': 2, '³': 3, '⁻¹': -1, '⁻²': -2}
 _LONGEST, _LONGEST_RATE = 100, 1000
 # What a rate is counted by: times, and what a controller repeats.
 _TIME = (
-    r'(?<![a-zµμ])(?:(?:milli|micro|nano|[munµμ])?(?:s|secs?|seconds?)|mins?|minutes?|hr?s?|hours?|'
-    r'd|days?|steps?|ticks?|frames?|cycles?|periods?|iterations?|samples?)(?![a-zµμ])')
+    r'(?<![a-zµμ])(?:(?:milli|micro|nano|[munµμ])?(?:s|secs?|seconds?)|mins?|minutes?|hr?s?|'
+    r'hours?|d|days?|steps?|ticks?|frames?|cycles?|periods?|iterations?|samples?)(?![a-zµμ])')
 _RATE = re.compile(
     rf'(?:/|(?<![a-z])per(?![a-z]))[^/]*?{_TIME}|{_TIME}\s*(?:\^|\*\*)?[\s({{]*-\s*[0-9]|'
     r'per(?:sec|min|hour)|hz(?![a-z])|hertz|'

@@ -161,7 +161,7 @@ def test_a_run_folder_that_cannot_be_written(
     taken = count_updates(monkeypatch)
     asked = ['small-clone', '--data', config.data, '--hidden', '8', '--threads', '1']
     assert main([*asked, '--run', str(tmp_path / 'file' / 'run')]) == 2
-    assert f'{tmp_path}/file/run: cannot be written' in capsys.readouterr().err
+    assert f'{tmp_path}/file/run/checkpoint.pt: cannot be written' in capsys.readouterr().err
     assert not taken
 
 
