@@ -37,9 +37,6 @@ class CommandPublishers:
     :param loop: Has the robot's description; loops that follow it have the same.
     :param watch: Hears of subscribers that get nothing.
     :raises DescriptionError: If two commands go to one topic.
-
-    :ivar has_stopped: Whether the last stop was a command that was sent: positions have none
-        before there was another.
     """
 
     def __init__(self, node: Node, loop: ControlLoop, watch: QosMonitor | None = None) -> None:

@@ -72,17 +72,20 @@ def test_work_that_never_ends_is_left_alone(node: Node) -> None:
     worker = BackgroundWorker(node, lambda: True, lambda: 0.2)
     failed: list[Exception] = []
     done: list[str] = []
-    worker.submit(may_end.wait, lambda _: None, failed.append)
-    worker.submit(lambda: 'next', done.append, failed.append)
-    deadline = time.monotonic() + LIMIT
-    while not done:
-        worker.deliver()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert 'did not end within 0.2 s' in str(failed[0])
-    worker.submit(may_end.wait, lambda _: None, failed.append)
-    worker.close()
-    may_end.set()
+    try:
+        worker.submit(may_end.wait, lambda _: None, failed.append)
+        worker.submit(lambda: 'next', done.append, failed.append)
+        deadline = time.monotonic() + LIMIT
+        while not done:
+            worker.deliver()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert 'did not end within 0.2 s' in str(failed[0])
+        worker.submit(may_end.wait, lambda _: None, failed.append)
+        worker.close()
+    finally:
+        # A failure must not leave a thread that keeps the interpreter from ending.
+        may_end.set()
     assert len(failed) == 1
 
 
