@@ -41,29 +41,13 @@ import time
 from typing import Any
 
 import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 
 from bench.common.distribution import distribution
 from bench.common.machine import finish
 from bench.tick.cell import Cell, SHIPPED
+from bench.tick.listener import listen
 from bench.tick.stopwatch import Stopwatch
 from dfp_ros.node.ros.domain import free_domain
-from dfp_ros.node.ros.qos import SENSOR_QOS
-
-
-def listen(domain: int, topics: list[tuple[type, str]], ready: Any) -> None:
-    """Subscribe to topics as a robot does, in a separate process, until it is ended."""
-    context = Context()
-    rclpy.init(context=context, domain_id=domain)
-    node = Node('listener', context=context)
-    for kind, topic in topics:
-        node.create_subscription(kind, topic, lambda message: None, SENSOR_QOS)
-    ready.set()
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    executor.spin()
 
 
 def paced(calls: int, rate: float | None) -> Iterator[int]:
@@ -140,7 +124,8 @@ def listened_to(policy: str, asked: argparse.Namespace, domain: int) -> Iterator
     topics = [(publisher.msg_type, publisher.topic_name) for publisher in cell.node.publishers]
     listener = spawn.Process(target=listen, args=(domain, topics, ready), daemon=True)
     listener.start()
-    ready.wait(60)
+    if not ready.wait(60):
+        raise RuntimeError('bench.tick: the listener did not start within 60 s')
     time_calls(cell.tick, 200, None, cell.follow)
     # As in the node; and garbage collection must not be timed here.
     gc.collect()

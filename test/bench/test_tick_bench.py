@@ -13,6 +13,9 @@
 # limitations under the License.
 """bench/tick times the parts of real ticks, and none of them twice."""
 
+from pathlib import Path
+import subprocess
+import sys
 import time
 
 import pytest
@@ -46,3 +49,14 @@ def test_the_parts_of_a_tick_are_no_more_than_the_tick() -> None:
         cell.close()
     rclpy.shutdown()
     assert seen == {name for name, _, _ in PARTS}
+
+
+def test_the_command_starts_its_subscriber(tmp_path: Path) -> None:
+    """The subscriber's process cannot import a function of a package's ``__main__``."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'bench.tick', 'cube_single', '--seconds', '0.1', '--json',
+         str(tmp_path / 'tick.json')],
+        capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert 'Traceback' not in done.stderr
+    assert 'cube_single' in (tmp_path / 'tick.json').read_text()
