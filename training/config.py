@@ -63,6 +63,10 @@ class TrainConfig:
     """Device of the networks."""
     threads: int = 0
     """Number of PyTorch threads on the CPU; 0 for PyTorch's default."""
+    precision: Literal['float32', 'bf16', 'auto'] = 'float32'
+    """Precision of the products of layers in updates: float32; bfloat16, with parameters,
+    gradients, last layers and losses in float32; or the faster of the two, measured once when the
+    run starts."""
     compile: bool = False
     """Whether to compile the networks with torch.compile; needs a C++ compiler on the CPU."""
 

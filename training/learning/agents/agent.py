@@ -19,6 +19,7 @@ The critic loss is the paper's (Koo et al., arXiv 2605.07727), which is that of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import copy
 from typing import Any
 
@@ -63,6 +64,9 @@ class Agent(nn.Module):
         self.critic = CriticEnsemble(
             observation_size, self.chunk_size, config.hidden, config.critics)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        if config.precision == 'bf16':
+            for network in self.networks():
+                network.product_type = torch.bfloat16
         self.trained = [p for p in self.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
 
@@ -74,9 +78,15 @@ class Agent(nn.Module):
         """
         for kind in (ConditionedMLP, CriticEnsemble):
             function = compiled(kind.evaluate, self.normaliser.mean.device)
-            for network in self.modules():
+            for network in self.networks():
                 if isinstance(network, kind):
                     network.compiled = function
+
+    def networks(self) -> Iterator[ConditionedMLP | CriticEnsemble]:
+        """Iterate over the networks of actor and critics."""
+        for module in self.modules():
+            if isinstance(module, ConditionedMLP | CriticEnsemble):
+                yield module
 
     @property
     def candidates(self) -> int:

@@ -64,6 +64,9 @@ class ConditionedMLP(nn.Module):
 
     compiled: Callable[..., torch.Tensor] | None = None
     """Compiled version of :meth:`evaluate`, used for many rows."""
+    product_type: torch.dtype | None = None
+    """Type of weights and activations in the products over many rows, if it is not that of the
+    parameters; gradients and the last layer keep the parameters' type."""
 
     def __init__(
             self, observation_size: int, input_size: int, output_size: int,
@@ -94,13 +97,14 @@ class ConditionedMLP(nn.Module):
     def evaluate(self, state: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         """Evaluate as :meth:`forward` does, without compilation."""
         first, *middle, last = cast(list[nn.Linear], list(self.layers))
+        kind = (many(inputs) and self.product_type) or first.weight.dtype
         seen, given = first.weight.split([self.observation_size, self.input_size], dim=1)
-        hidden = functional.linear(inputs, given)
-        hidden += functional.linear(state, seen, first.bias).unsqueeze(1)
+        hidden = functional.linear(inputs.to(kind), given.to(kind))
+        hidden += functional.linear(state, seen, first.bias).to(kind).unsqueeze(1)
         hidden = gelu(hidden)
         for layer in middle:
-            hidden = activated(hidden, layer.weight, layer.bias)
-        return linear(hidden, last.weight, last.bias)
+            hidden = activated(hidden, layer.weight.to(kind), layer.bias.to(kind))
+        return linear(hidden.to(last.weight.dtype), last.weight, last.bias)
 
 
 class CriticEnsemble(nn.Module):
@@ -115,6 +119,9 @@ class CriticEnsemble(nn.Module):
 
     compiled: Callable[..., torch.Tensor] | None = None
     """Compiled version of :meth:`evaluate`, used for many rows."""
+    product_type: torch.dtype | None = None
+    """Type of weights and activations in the products over many rows, if it is not that of the
+    parameters; gradients and the last layer keep the parameters' type."""
 
     def __init__(
             self, observation_size: int, chunk_size: int, hidden: Sequence[int],
@@ -158,38 +165,50 @@ class CriticEnsemble(nn.Module):
         if not torch.is_grad_enabled() and fuses(chunk):
             return self._evaluate_each(state, chunk)
         batch, count, size = chunk.shape
+        kind = (many(chunk) and self.product_type) or self.weights[0].dtype
         seen, proposed = self.weights[0].split([self.observation_size, size], dim=1)
         from_observation = torch.matmul(state, seen) + self.biases[0]
-        from_chunk = torch.matmul(chunk.reshape(batch * count, size), proposed)
+        from_chunk = torch.matmul(
+            chunk.reshape(batch * count, size).to(kind), proposed.to(kind))
         members = from_chunk.shape[0]
         hidden = from_chunk.view(members, batch, count, -1)
-        hidden += from_observation.unsqueeze(2)
+        hidden += from_observation.to(kind).unsqueeze(2)
         hidden = hidden.view(members, batch * count, -1)
-        for weight, bias, scale, shift in zip(
+        last = len(self.norm_scales) - 1
+        for i, (weight, bias, scale, shift) in enumerate(zip(
                 self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
-                strict=True):
-            hidden = torch.addcmul(shift, normalise(gelu(hidden)), scale)
-            hidden = torch.baddbmm(bias, hidden, weight)
+                strict=True)):
+            # Values are far larger than their differences, which bfloat16 would round away.
+            kind = weight.dtype if i == last else kind
+            hidden = normalise(gelu(hidden)).to(kind)
+            hidden = torch.addcmul(shift.to(kind), hidden, scale.to(kind))
+            hidden = torch.baddbmm(bias.to(kind), hidden, weight.to(kind))
         return hidden.view(members, batch, count)
 
     def _evaluate_each(self, state: torch.Tensor, chunk: torch.Tensor) -> torch.Tensor:
         """Evaluate member by member, with the scale and shift of the layer norms folded in."""
+        kind = self.product_type or self.weights[0].dtype
         seen, proposed = self.weights[0].split([self.observation_size, chunk.shape[2]], dim=1)
-        from_observation = torch.matmul(state, seen) + self.biases[0]
+        from_observation = (torch.matmul(state, seen) + self.biases[0]).to(kind)
+        chunk, proposed = chunk.to(kind), proposed.to(kind)
         weights, biases = [], []
         for weight, bias, scale, shift in zip(
                 self.weights[1:], self.biases[1:], self.norm_scales, self.norm_shifts,
                 strict=True):
             weights.append(scale.transpose(1, 2) * weight)
             biases.append(torch.baddbmm(bias, shift, weight).squeeze(1))
+        last_weight, last_bias = weights.pop(), biases.pop()
+        weights, biases = [[each.to(kind) for each in some] for some in (weights, biases)]
         values = []
         for member, observation in enumerate(from_observation):
             hidden = torch.matmul(chunk, proposed[member])
             hidden += observation.unsqueeze(1)
             hidden = normalise(gelu(hidden))
-            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+            for weight, bias in zip(weights, biases, strict=True):
                 hidden = normalise(activated(hidden, weight[member].t(), bias[member]))
-            values.append(torch.matmul(hidden, weights[-1][member, :, 0]) + biases[-1][member])
+            # Values are far larger than their differences, which bfloat16 would round away.
+            hidden = hidden.to(last_weight.dtype)
+            values.append(torch.matmul(hidden, last_weight[member, :, 0]) + last_bias[member])
         return torch.stack(values)
 
 

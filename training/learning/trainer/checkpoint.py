@@ -116,10 +116,20 @@ def save(path: Path, state: RunState) -> None:
 
 
 def build_agent(config: TrainConfig, spec: PolicySpec) -> Agent:
-    """Build an agent of the right sizes, with weights to be loaded."""
+    """Build an agent of the right sizes, in float32, with weights to be loaded."""
+    config = replace(config, precision='float32')
     size = spec.observation_size
     normaliser = Normaliser(torch.zeros(size), torch.ones(size))
     return Agent(config, size, spec.action_size, normaliser)
+
+
+def settings(path: Path) -> TrainConfig:
+    """
+    Read the settings in a checkpoint.
+
+    :raises CheckpointError: If the file cannot be read.
+    """
+    return _said(path, read(path))[0]
 
 
 def load_agent(path: Path) -> tuple[Agent, TrainConfig, PolicySpec, Progress]:

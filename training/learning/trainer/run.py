@@ -39,6 +39,7 @@ from training.files import require_output
 from training.learning import distributed
 from training.learning.agents.agent import Agent
 from training.learning.networks.modules import Normaliser
+from training.learning.precision import faster
 from training.learning.trainer import checkpoint, readiness
 from training.learning.trainer.explorer import Explorer
 from training.learning.trainer.log import RunLog
@@ -89,8 +90,13 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     memory.keep()
+    notes = []
+    if config.precision == 'auto':
+        config, note = resolve_precision(config, saved if resume else None)
+        notes.append(note)
     torch.manual_seed(config.seed)
     state = prepare(run.name, config)
+    state.notes += notes
     spec = state.spec
     require_fit(config.environment, Description(
         spec.observation, spec.action, spec.period, spec.provenance['data']), config.data)
@@ -135,6 +141,21 @@ def train(
                 session.keep()
         session.keep(everything=stopped())
     return progress
+
+
+def resolve_precision(config: TrainConfig, saved: Path | None) -> tuple[TrainConfig, str]:
+    """
+    Replace the precision ``auto`` by that of the run so far, or by the faster one.
+
+    :param config: Settings of the run.
+    :param saved: Path of the checkpoint of a run that resumes.
+    :return: The settings, and a sentence for the user.
+    """
+    if saved and saved.exists():
+        before = checkpoint.settings(saved).precision
+        return replace(config, precision=before), f'precision: {before}, as so far'
+    chosen, note = faster(config)
+    return replace(config, precision=chosen), note
 
 
 def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
