@@ -111,6 +111,10 @@ class TrainConfig:
     # The drifting field.
     bandwidths: tuple[float, ...] = (0.05,)
     """Kernel bandwidths, in units of the mean distance."""
+    field: Literal['release', 'separate'] = 'release'
+    """Weights of the drifting field: the release's, normalised over attracting and repelling
+    chunks together and in both directions, or separate softmaxes for each of the two, as in the
+    paper's equations."""
     generated: int = 8
     """G: chunks generated per state."""
     clip_generated: bool = True
@@ -122,11 +126,24 @@ class TrainConfig:
     """N: candidates sampled from the anchor policy per state."""
     top: int = 8
     """K: number of best candidates of the pool that serve as positives."""
-    anchor_rate: float = 1e-4
-    """Rate of Polyak averaging of the anchor policy."""
     improve_after: int = 0
     """Updates of behaviour cloning before the top-K drift starts in an offline run, with the
     anchor policy as a copy of the actor."""
+    value_ramp: int = 0
+    """Updates over which lambda rises linearly from 0 when the top-K drift starts."""
+    anchor: Literal['following', 'frozen'] = 'following'
+    """Whether the anchor policy follows the actor (Polyak averaging), as in the paper, or stays
+    the copy of it that is made when the top-K drift starts."""
+    anchor_rate: float = 1e-4
+    """Rate of Polyak averaging of an anchor policy that follows."""
+    anchor_every: int = 0
+    """Updates after which the anchor policy is renewed, as a copy of the actor; 0 for never."""
+    targets: Literal['actor', 'anchor'] = 'actor'
+    """Policy whose candidates the critic's targets are chosen from during the top-K drift: the
+    actor, as in the paper, or the anchor policy."""
+    pessimism: float = 0.0
+    """Standard deviations of the critic ensemble that are subtracted from its mean when a
+    candidate is chosen: in targets, top-K pool and exploration, not in the exported policy."""
 
     # Other policies, for comparison.
     flow_steps: int = 10
@@ -163,7 +180,8 @@ class TrainConfig:
             _require(name, getattr(self, name), getattr(self, name) >= 1, 'at least 1')
         for name in (
                 'seed', 'threads', 'value_weight', 'noise_scale', 'online_steps', 'online_start',
-                'replay', 'distillation', 'improve_after'):
+                'replay', 'distillation', 'improve_after', 'value_ramp', 'anchor_every',
+                'pessimism'):
             value = getattr(self, name)
             _require(name, value, math.isfinite(value) and value >= 0, '0 or more')
         for name in ('learning_rate', 'discount', 'target_rate', 'anchor_rate'):

@@ -56,6 +56,8 @@ class Actor(nn.Module, ABC):
         self.chunk_size = chunk_size
         # An offline-to-online run clones behaviour first, and improves on it in the online phase.
         self.improving = config.online_steps == 0 and config.improve_after == 0
+        # lambda of the next update.
+        self.value_weight = config.value_weight
 
     @abstractmethod
     def forward(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -94,6 +96,13 @@ class Actor(nn.Module, ABC):
     def improve(self) -> None:
         """Start policy improvement, at the switch from the offline to the online phase."""
         self.improving = True
+
+    def propose(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Sample the candidates of the critic's targets; arguments as in :meth:`forward`."""
+        return self(state, noise)
+
+    def renew_anchor(self) -> None:
+        """Make the anchor policy, if there is one, a copy of the current policy."""
 
     def update_targets(self) -> None:
         """Update target or anchor networks by Polyak averaging, after an update."""

@@ -35,6 +35,7 @@ from training.learning.networks.layers import compiled
 from training.learning.networks.modules import (
     ConditionedMLP,
     CriticEnsemble,
+    lower_bound,
     Normaliser,
     polyak_update,
 )
@@ -103,10 +104,11 @@ class Agent(nn.Module):
         """
         with torch.no_grad():
             following = batch.next_observation
-            chunks = self.actor(following, self.config.noise_scale * distributed.noise(
+            chunks = self.actor.propose(following, self.config.noise_scale * distributed.noise(
                 len(following), self.candidates, self.chunk_size, following.device))
             if self.candidates > 1:
-                best = self.critic(following, chunks).mean(dim=0).argmax(dim=1)
+                best = lower_bound(
+                    self.critic(following, chunks), self.config.pessimism).argmax(dim=1)
                 chunks = chunks[torch.arange(len(best), device=best.device), best].unsqueeze(1)
             value = self.target_critic(following, chunks).mean(dim=0).squeeze(1)
             target = batch.reward + (
@@ -185,5 +187,6 @@ class Agent(nn.Module):
         chunks = self.actor(state, noise.unsqueeze(0))
         best: Any = 0
         if len(noise) > 1:
-            best = self.critic(state, chunks).mean(dim=0).argmax(dim=1).squeeze(0)
+            best = lower_bound(
+                self.critic(state, chunks), self.config.pessimism).argmax(dim=1).squeeze(0)
         return chunks[0, best].view(self.config.horizon, -1)

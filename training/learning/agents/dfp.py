@@ -28,7 +28,12 @@ from training.config import TrainConfig
 from training.learning import distributed
 from training.learning.agents.actor import Actor, Info
 from training.learning.agents.drift import drift_loss
-from training.learning.networks.modules import ConditionedMLP, CriticEnsemble, polyak_update
+from training.learning.networks.modules import (
+    ConditionedMLP,
+    CriticEnsemble,
+    lower_bound,
+    polyak_update,
+)
 
 if TYPE_CHECKING:
     from training.learning.networks.onnx_builder import Graph
@@ -64,13 +69,15 @@ class DriftingActor(Actor):
             generated = generated.clamp(-1, 1)
 
         loss, cloning = drift_loss(
-            generated, chunk.unsqueeze(1), config.bandwidths, weights=valid)
+            generated, chunk.unsqueeze(1), config.bandwidths, weights=valid,
+            separate=config.field == 'separate')
         info = {'cloning_force': cloning['force'].mean(), 'scale': cloning['scale']}
 
-        if self.improving and config.value_weight > 0:
+        if self.improving and self.value_weight > 0:
             positives, value, best = self._best_of_anchor(state, critic)
-            improvement, ascent = drift_loss(generated, positives, config.bandwidths)
-            loss = loss + config.value_weight * improvement
+            improvement, ascent = drift_loss(
+                generated, positives, config.bandwidths, separate=config.field == 'separate')
+            loss = loss + self.value_weight * improvement
             info |= {
                 'ascent_force': ascent['force'].mean(), 'value_of_pool': value,
                 'value_of_best': best}
@@ -83,7 +90,7 @@ class DriftingActor(Actor):
         """Top K of N chunks of the anchor policy, the mean value of all N, and that of the K."""
         noise = distributed.noise(len(state), self.config.pool, self.chunk_size, state.device)
         pool = self.anchor(state, self.config.noise_scale * noise).clamp(-1, 1)
-        values = critic(state, pool).mean(dim=0)
+        values = lower_bound(critic(state, pool), self.config.pessimism)
         best = values.topk(self.config.top, dim=1)
         chosen = pool.gather(1, best.indices.unsqueeze(2).expand(-1, -1, self.chunk_size))
         return chosen, distributed.batch_mean(values), distributed.batch_mean(best.values)
@@ -91,11 +98,21 @@ class DriftingActor(Actor):
     def improve(self) -> None:
         """Start policy improvement, with the anchor policy as a copy of the current policy."""
         super().improve()
+        self.renew_anchor()
+
+    def renew_anchor(self) -> None:
+        """Make the anchor policy a copy of the current policy."""
         polyak_update(self.anchor, self.network, 1.0)
 
+    def propose(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Sample from the actor, or from the anchor policy; see :meth:`Actor.propose`."""
+        if self.improving and self.config.targets == 'anchor':
+            return self.anchor(state, noise).clamp(-1, 1)
+        return self(state, noise)
+
     def update_targets(self) -> None:
-        """Update the anchor policy by Polyak averaging."""
-        if self.improving and self.config.value_weight > 0:
+        """Update an anchor policy that follows the actor, by Polyak averaging."""
+        if self.improving and self.config.value_weight > 0 and self.config.anchor == 'following':
             polyak_update(self.anchor, self.network, self.config.anchor_rate)
 
     def write(self, graph: Graph) -> None:

@@ -37,7 +37,7 @@ FORCE_FLOOR = 1e-8
 def drift_loss(
         generated: torch.Tensor, positives: torch.Tensor, bandwidths: Sequence[float],
         negatives: torch.Tensor | None = None, weights: torch.Tensor | None = None,
-        ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        separate: bool = False) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """
     Loss whose gradient moves each generated chunk along the drifting field.
 
@@ -49,6 +49,8 @@ def drift_loss(
     :param bandwidths: Kernel widths, in units of the mean distance.
     :param negatives: Shape (B, M, S), chunks that repel, in addition to the generated ones.
     :param weights: Shape (B,), weight of each state; 0 excludes it from every mean.
+    :param separate: Whether attraction and repulsion have a softmax each, over their own targets,
+        as in the paper's equations, instead of the release's joint and two-sided weights.
     :return: The loss, a scalar, and an info dictionary: ``force``, shape (bandwidths,), mean
         squared force before its normalisation; ``scale``, the mean distance.
     :raises ValueError: If shapes do not match, or a bandwidth is not positive.
@@ -69,7 +71,8 @@ def drift_loss(
         field = torch.zeros_like(generated)
         forces = []
         for bandwidth in bandwidths:
-            force = _force(distance / -bandwidth, scaled, repelling.shape[1])
+            force = (_separate_force if separate else _force)(
+                distance / -bandwidth, scaled, repelling.shape[1])
             squared = batch_mean(force.square(), weights)
             forces.append(squared)
             field += force * squared.clamp_min(FORCE_FLOOR).rsqrt()
@@ -101,6 +104,14 @@ def _force(logits: torch.Tensor, targets: torch.Tensor, repelling: int) -> torch
     pull = attraction @ targets[:, repelling:] * repulsion.sum(dim=2, keepdim=True)
     push = repulsion @ targets[:, :repelling] * attraction.sum(dim=2, keepdim=True)
     return pull - push
+
+
+def _separate_force(
+        logits: torch.Tensor, targets: torch.Tensor, repelling: int) -> torch.Tensor:
+    """Drifting field of one bandwidth with a softmax each; arguments as in :func:`_force`."""
+    attraction = logits[:, :, repelling:].softmax(dim=2) @ targets[:, repelling:]
+    repulsion = logits[:, :, :repelling].softmax(dim=2) @ targets[:, :repelling]
+    return attraction - repulsion
 
 
 def _check(

@@ -212,6 +212,18 @@ class CriticEnsemble(nn.Module):
         return torch.stack(values)
 
 
+def lower_bound(values: torch.Tensor, deviations: float) -> torch.Tensor:
+    """
+    Mean of the ensemble's values, less some of their standard deviations.
+
+    :param values: Shape (members, ...).
+    :param deviations: Number of standard deviations; 0 for the mean.
+    :return: Shape (...).
+    """
+    mean = values.mean(dim=0)
+    return mean - deviations * values.std(dim=0, correction=0) if deviations else mean
+
+
 @torch.no_grad()
 def polyak_update(follower: nn.Module, leader: nn.Module, rate: float) -> None:
     """Update a target network (the follower) by Polyak averaging."""

@@ -16,10 +16,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-import math
 from typing import Any
 
 from training.config import TrainConfig
+from training.learning.trainer.schedule import learning_rate
 
 # Settings that may change on resuming: they do not affect what is learned.
 FREE = (
@@ -31,13 +31,6 @@ LENGTHS = ('steps', 'online_steps')
 
 class ContinuationError(ValueError):
     """A run cannot be resumed with other settings; the message names the first one."""
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Learning rate of the update after ``step`` updates."""
-    if config.schedule == 'constant':
-        return config.learning_rate
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.updates))
 
 
 def differences(before: TrainConfig, now: TrainConfig) -> dict[str, tuple[Any, Any]]:

@@ -37,8 +37,8 @@ from training.learning.agents.actor import Info
 from training.learning.agents.agent import Agent
 from training.learning.agents.batch import Batch
 from training.learning.trainer import checkpoint, readiness
-from training.learning.trainer.continuation import learning_rate
 from training.learning.trainer.log import RunLog
+from training.learning.trainer.schedule import learning_rate, renews_anchor, value_weight
 
 
 class TrainingError(RuntimeError):
@@ -103,8 +103,12 @@ class Session:
         """Take one update."""
         state = self._state
         began = time.monotonic()
-        state.agent.set_learning_rate(learning_rate(state.config, state.progress.step))
-        self._batch = state.buffer.sample(state.config.batch_size, state.generator)
+        config, step = state.config, state.progress.step
+        state.agent.set_learning_rate(learning_rate(config, step))
+        state.agent.actor.value_weight = value_weight(config, step)
+        if renews_anchor(config, step):
+            state.agent.actor.renew_anchor()
+        self._batch = state.buffer.sample(config.batch_size, state.generator)
         self._info = state.agent.update(self._batch)
         state.progress.step += 1
         self._updating += time.monotonic() - began

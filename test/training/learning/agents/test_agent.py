@@ -29,6 +29,7 @@ from training.learning.agents.batch import Batch  # noqa: E402
 from training.learning.networks.modules import (  # noqa: E402
     ConditionedMLP,
     CriticEnsemble,
+    lower_bound,
     Normaliser,
     polyak_update,
 )
@@ -174,3 +175,27 @@ def test_best_of_picks_what_the_critic_prefers() -> None:
     chunks = subject.actor(state, noise.unsqueeze(0))
     values = subject.critic(state, chunks).mean(dim=0)[0]
     assert torch.equal(chosen[0], chunks[0, values.argmax()])
+
+
+def test_a_pessimistic_choice_avoids_what_the_critics_disagree_on() -> None:
+    values = torch.tensor([[[1.0, 0.9, 0.0]], [[-1.0, 0.7, 0.0]]])
+    assert lower_bound(values, 0.0).tolist() == [[0.0, pytest.approx(0.8), 0.0]]
+    assert lower_bound(values, 1.0).tolist() == [
+        [pytest.approx(-1.0), pytest.approx(0.7), pytest.approx(0.0)]]
+    wide = torch.tensor([[[4.0, 0.5]], [[-2.0, 0.5]]])
+    assert int(lower_bound(wide, 0.0).argmax()) == 0
+    assert int(lower_bound(wide, 1.0).argmax()) == 1
+
+
+@pytest.mark.parametrize('targets', ['actor', 'anchor'])
+def test_targets_come_from_the_policy_that_is_asked_for(targets: str) -> None:
+    made = agent(replace(SMALL, targets=targets, anchor='frozen', improve_after=1))
+    state, noise = torch.randn(4, 3), torch.randn(4, 2, 2)
+    # Before the ascent there is no anchor policy yet.
+    assert torch.equal(made.actor.propose(state, noise), made.actor(state, noise))
+    made.actor.improve()
+    before = made.actor(state, noise).clone()
+    for parameter in made.actor.network.parameters():
+        parameter.data += 0.1
+    expected = before if targets == 'anchor' else made.actor(state, noise)
+    assert torch.equal(made.actor.propose(state, noise), expected)

@@ -160,3 +160,26 @@ def test_the_release_s_field_points_where_the_score_difference_points() -> None:
     cosine = torch.cosine_similarity(found, expected, dim=1)[inner]
     assert cosine.median() > 0.95
     assert (cosine > math.cos(math.radians(45))).double().mean() > 0.9
+
+
+def test_separate_weights_pull_with_one_positive_from_afar() -> None:
+    """The release's joint weights vanish for a far positive, up to their floor."""
+    torch.manual_seed(0)
+    generated = torch.randn(16, 4, 3) * 0.01
+    positives = torch.full((16, 1, 3), 50.0)
+    joint, separate = (
+        drift_loss(generated, positives, [0.05], separate=flag)[1]['force'] for flag in (
+            False, True))
+    assert float(separate) > 100 * float(joint)
+
+
+def test_separate_weights_are_in_equilibrium_on_equal_sets() -> None:
+    """Attraction and repulsion cancel, but for each chunk's exclusion of itself."""
+    torch.manual_seed(0)
+    chunks = torch.randn(64, 32, 2)
+    others = torch.randn(64, 32, 2)
+    far = others + 3
+    near, away = (
+        float(drift_loss(chunks, positives, [1.0], separate=True)[1]['force'])
+        for positives in (others, far))
+    assert near < 0.05 * away

@@ -34,7 +34,6 @@ from training.disk import write_error  # noqa: E402
 from training.learning.trainer import checkpoint_file  # noqa: E402
 from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
-from training.learning.trainer.continuation import learning_rate  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 from training.learning.trainer.session import disk_errors, TrainingError  # noqa: E402
 from training.train import main  # noqa: E402
@@ -218,14 +217,6 @@ def test_file_run_directly_trains_a_hundred_updates(demonstrations: Path, tmp_pa
     normalisation = spec.provenance['normalisation']
     assert normalisation['applied']
     assert len(normalisation['mean']) == len(normalisation['deviation']) == 28
-
-
-def test_cosine_falls_from_the_rate_to_zero() -> None:
-    config = TrainConfig(schedule='cosine', learning_rate=1e-3, steps=100)
-    assert learning_rate(config, 0) == 1e-3
-    assert learning_rate(config, 50) == pytest.approx(5e-4)
-    assert 0 < learning_rate(config, 99) < 1e-6
-    assert learning_rate(TrainConfig(steps=100), 99) == 3e-4
 
 
 def test_timing_of_success_reaches_the_environments(
