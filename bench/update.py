@@ -43,6 +43,7 @@ from training import memory
 from training.config import TrainConfig
 from training.data.transitions.transitions import Transitions
 from training.learning.agents.agent import Agent
+from training.learning.agents.registry import ACTORS
 from training.learning.networks.layers import CompileError
 from training.learning.networks.modules import Normaliser
 from training.learning.trainer.replay_buffer import ReplayBuffer
@@ -196,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--threads', type=int, default=2)
     made.add_argument('--updates', type=int, default=40, help='timed updates of each case')
-    made.add_argument('--policy', default='dfp', choices=('dfp', 'flow', 'fql', 'meanflow'))
+    made.add_argument('--policy', default='dfp', choices=tuple(ACTORS))
     made.add_argument('--replay', type=int, default=1_000_000, help='transitions of the buffer')
     made.add_argument(
         '--compile', action=argparse.BooleanOptionalAction, default=True,

@@ -50,7 +50,7 @@ class TrainConfig:
     """Subset of the demonstrations in a Robomimic file: a name under ``mask``; empty for all."""
     observation_keys: tuple[str, ...] = ()
     """Observation keys of a Robomimic file, in order; empty for the default ones."""
-    policy: Literal['dfp', 'flow', 'fql', 'meanflow'] = 'dfp'
+    policy: Literal['dfp', 'flow', 'fql', 'meanflow', 'driftql'] = 'dfp'
     """Policy: the drifting field policy, or one of the policies for comparison."""
     success_timing: Literal['pre', 'post'] = 'pre'
     """Whether the reward of a step depends on the state before or after it; OGBench 1.1:
@@ -149,9 +149,10 @@ class TrainConfig:
     flow_steps: int = 10
     """Euler steps of the flow policies: ``flow``, and the teacher of ``fql``."""
     distillation: float = 100.0
-    """alpha: weight of the distillation loss in ``fql``."""
+    """alpha: weight of the distillation loss in ``fql``, and of the drift in ``driftql``."""
     normalise_value: bool = False
-    """Whether ``fql`` divides the value in its loss by the mean absolute value."""
+    """Whether ``fql`` and ``driftql`` divide the value in their loss by the mean absolute
+    value."""
     instantaneous: float = 0.75
     """Share of time pairs with r = t (instantaneous velocity) in ``meanflow``."""
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from training.learning.trainer.diagnosis import diagnose
 from training.pages.style import Figure, palette, svg
 from training.pages.templates import template
 from training.reports.curves import last_evaluations, success_interval
@@ -60,6 +61,8 @@ def render(title: str, groups: Sequence[Group], figures: Sequence[Figure]) -> st
         title=title, notes=NOTES, sections=sections, differing=differing, shared=shared,
         groups=rows, online=any(row['environment_steps'] != [0] for row in rows),
         returns=any(row['return'] is not None for row in rows),
+        warnings=[(run.name, text) for group in groups for run in group.runs
+                  for text in diagnose(run.config, run.updates).values()],
         runs=[_origin(run) for group in groups for run in group.runs])
 
 

@@ -79,7 +79,7 @@ def test_values_differ_by_less_than_their_size_would_round_away() -> None:
     assert (one - other).abs().max() < 0.05
 
 
-@pytest.mark.parametrize('policy', ['dfp', 'flow', 'fql', 'meanflow'])
+@pytest.mark.parametrize('policy', ['dfp', 'flow', 'fql', 'meanflow', 'driftql'])
 def test_gradients_point_the_same_way(policy: str) -> None:
     exact, rounded = agents(replace(CONFIG, policy=policy))
     gradients = []

@@ -84,6 +84,19 @@ class Actor(nn.Module, ABC):
         :return: A scalar, and scalars to log, detached.
         """
 
+    def look(
+            self, state: torch.Tensor, chunk: torch.Tensor, noise: torch.Tensor,
+            critic: CriticEnsemble) -> Info:
+        """
+        Compute this policy's own metrics for the log; draws no random numbers.
+
+        :param state: Shape (B, obs_dim), normalised observations.
+        :param chunk: Shape (B, chunk_size), from the data.
+        :param noise: Shape (B, N, chunk_size), standard normal.
+        :param critic: The online critics.
+        """
+        return {}
+
     @abstractmethod
     def write(self, graph: Graph) -> None:
         """

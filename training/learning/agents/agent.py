@@ -154,7 +154,8 @@ class Agent(nn.Module):
 
         :param batch: Observations in raw units.
         :return: Mean distance to the data's chunk, standard deviation over the candidates of a
-            state, and their mean value.
+            state, their mean value, its standard deviation over the critics, and the metrics of
+            :meth:`Actor.look`.
         """
         batch = batch.normalised(self.normaliser)
         stream = torch.Generator(batch.chunk.device).manual_seed(0)
@@ -162,12 +163,14 @@ class Agent(nn.Module):
             len(batch.chunk) * distributed.count(), LOOKS, self.chunk_size, generator=stream,
             device=batch.chunk.device))
         chunks = self.actor(batch.observation, noise)
+        values = self.critic(batch.observation, chunks)
         return {
             'distance_to_data': distributed.batch_mean(
                 (chunks - batch.chunk.unsqueeze(1)).norm(dim=2), batch.valid),
             'candidate_spread': distributed.batch_mean(chunks.std(dim=1)),
-            'value_of_candidates': distributed.batch_mean(
-                self.critic(batch.observation, chunks).mean(dim=0))}
+            'value_of_candidates': distributed.batch_mean(values.mean(dim=0)),
+            'ensemble_spread': distributed.batch_mean(values.std(dim=0, correction=0)),
+            **self.actor.look(batch.observation, batch.chunk, noise, self.critic)}
 
     def set_learning_rate(self, rate: float) -> None:
         """Set Adam's learning rate for the following updates."""

@@ -95,6 +95,37 @@ class DriftingActor(Actor):
         chosen = pool.gather(1, best.indices.unsqueeze(2).expand(-1, -1, self.chunk_size))
         return chosen, distributed.batch_mean(values), distributed.batch_mean(best.values)
 
+    @torch.no_grad()
+    def look(
+            self, state: torch.Tensor, chunk: torch.Tensor, noise: torch.Tensor,
+            critic: CriticEnsemble) -> Info:
+        """
+        Compute metrics of the drift and of the choice among the anchor policy's candidates.
+
+        :return: Median and 99th percentile of the drift's step in action units, and the effective
+            number of positives that pull; during the top-K drift also the value of the best
+            candidate less that of the data's chunk, and the share of states where it is higher.
+        """
+        config = self.config
+        separate = config.field == 'separate'
+        generated = self(state, noise)
+        positives = chunk.unsqueeze(1)
+        metrics: Info = {}
+        if self.improving and config.value_weight > 0:
+            pool = self.anchor(state, config.noise_scale * noise).clamp(-1, 1)
+            values = lower_bound(critic(state, pool), config.pessimism)
+            best = values.topk(min(config.top, values.shape[1]), dim=1)
+            positives = pool.gather(1, best.indices.unsqueeze(2).expand(-1, -1, self.chunk_size))
+            data = lower_bound(critic(state, chunk.unsqueeze(1)), config.pessimism)
+            metrics = {
+                'value_gap': distributed.batch_mean(best.values[:, :1] - data),
+                'prefers_pool': distributed.batch_mean((best.values[:, :1] > data).float())}
+        drift = drift_loss(generated, positives, config.bandwidths, separate=separate)[1]
+        median, most = drift['step'].flatten().quantile(
+            torch.tensor([0.5, 0.99], device=state.device))
+        return metrics | {
+            'step_p50': median, 'step_p99': most, 'pulling': drift['pulling'].mean()}
+
     def improve(self) -> None:
         """Start policy improvement, with the anchor policy as a copy of the current policy."""
         super().improve()

@@ -52,7 +52,9 @@ def drift_loss(
     :param separate: Whether attraction and repulsion have a softmax each, over their own targets,
         as in the paper's equations, instead of the release's joint and two-sided weights.
     :return: The loss, a scalar, and an info dictionary: ``force``, shape (bandwidths,), mean
-        squared force before its normalisation; ``scale``, the mean distance.
+        squared force before its normalisation; ``scale``, the mean distance; ``step``, shape
+        (B, G), length of each chunk's step in action units; ``pulling``, shape (bandwidths,), the
+        effective number of positives that pull a chunk.
     :raises ValueError: If shapes do not match, or a bandwidth is not positive.
     """
     _check(generated, positives, bandwidths, negatives)
@@ -69,16 +71,41 @@ def drift_loss(
 
         scaled = targets / coordinate_scale
         field = torch.zeros_like(generated)
-        forces = []
+        forces, pulling = [], []
         for bandwidth in bandwidths:
+            logits = distance / -bandwidth
             force = (_separate_force if separate else _force)(
-                distance / -bandwidth, scaled, repelling.shape[1])
+                logits, scaled, repelling.shape[1])
+            pulling.append(batch_mean(_pulling(logits[:, :, repelling.shape[1]:]), weights))
             squared = batch_mean(force.square(), weights)
             forces.append(squared)
             field += force * squared.clamp_min(FORCE_FLOOR).rsqrt()
         goal = generated / coordinate_scale + field
+        step = (field * coordinate_scale).norm(dim=2)
     loss = batch_mean((generated / coordinate_scale - goal).square(), weights)
-    return loss, {'force': torch.stack(forces), 'scale': scale}
+    return loss, {
+        'force': torch.stack(forces), 'scale': scale, 'step': step,
+        'pulling': torch.stack(pulling)}
+
+
+def mean_shift(
+        generated: torch.Tensor, positives: torch.Tensor, bandwidth: float) -> torch.Tensor:
+    """
+    Difference of two Gaussian mean shifts: towards the positives, away from the other chunks.
+
+    :param generated: Shape (B, G, S).
+    :param positives: Shape (B, P, S).
+    :param bandwidth: Standard deviation of the kernel, as a root mean square over the S numbers
+        of a chunk, in action units.
+    :return: Shape (B, G, S), a step in action units.
+    """
+    count = generated.shape[1]
+    targets = torch.cat([generated, positives], dim=1)
+    logits = _distances(generated, targets).square() / (
+        -2 * bandwidth ** 2 * generated.shape[2])
+    logits[:, :, :count] -= SELF_DISTANCE * torch.eye(
+        count, device=logits.device, dtype=logits.dtype)
+    return _separate_force(logits, targets, count)
 
 
 def _distances(generated: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -112,6 +139,16 @@ def _separate_force(
     attraction = logits[:, :, repelling:].softmax(dim=2) @ targets[:, repelling:]
     repulsion = logits[:, :, :repelling].softmax(dim=2) @ targets[:, :repelling]
     return attraction - repulsion
+
+
+def _pulling(logits: torch.Tensor) -> torch.Tensor:
+    """
+    Effective number of positives: (sum of weights)^2 over the sum of their squares.
+
+    :param logits: Shape (B, G, P), minus distance over bandwidth.
+    :return: Shape (B, G), between 1 and P.
+    """
+    return logits.softmax(dim=2).square().sum(dim=2).reciprocal()
 
 
 def _check(

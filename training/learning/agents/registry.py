@@ -15,10 +15,12 @@
 
 from training.learning.agents.actor import Actor
 from training.learning.agents.dfp import DriftingActor
+from training.learning.agents.driftql import DriftRegularisedActor
 from training.learning.agents.flow import FlowActor
 from training.learning.agents.fql import DistilledActor
 from training.learning.agents.meanflow import MeanFlowActor
 
 ACTORS: dict[str, type[Actor]] = {
-    'dfp': DriftingActor, 'flow': FlowActor, 'fql': DistilledActor, 'meanflow': MeanFlowActor}
+    'dfp': DriftingActor, 'driftql': DriftRegularisedActor, 'flow': FlowActor,
+    'fql': DistilledActor, 'meanflow': MeanFlowActor}
 """Actor class for each value of the setting ``policy``."""

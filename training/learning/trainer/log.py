@@ -46,6 +46,9 @@ class RunLog:
             partial.write_text(config.to_json() + '\n')
         for name in ('updates.csv', 'evaluations.csv'):
             _keep_until(run / name, step)
+        updates = run / 'updates.csv'
+        self.rows = read_rows(updates) if updates.exists() else []
+        """Rows of ``updates.csv`` so far."""
         self._board = SummaryWriter(str(run), purge_step=step)
 
     def __enter__(self) -> RunLog:
@@ -58,6 +61,7 @@ class RunLog:
 
     def update(self, progress: Progress, values: dict[str, float]) -> None:
         """Write a row of losses and other metrics of an update."""
+        self.rows.append({'step': progress.step, **values})
         self._write('updates.csv', progress, values)
         for name, value in values.items():
             self._board.add_scalar(f'update/{name}', value, progress.step)

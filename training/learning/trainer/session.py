@@ -15,12 +15,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 import math
 import os
 from pathlib import Path
 import signal
+import sys
 import time
 
 import numpy as np
@@ -37,6 +38,7 @@ from training.learning.agents.actor import Info
 from training.learning.agents.agent import Agent
 from training.learning.agents.batch import Batch
 from training.learning.trainer import checkpoint, readiness
+from training.learning.trainer.diagnosis import diagnose
 from training.learning.trainer.log import RunLog
 from training.learning.trainer.schedule import learning_rate, renews_anchor, value_weight
 
@@ -71,6 +73,7 @@ class Session:
         self._batch: Batch | None = None
         self._info: Info | None = None
         self._seen = progress.step  # Updates at the last call of keep().
+        self._warned: set[str] = set()
 
     def __enter__(self) -> Session:
         return self
@@ -133,6 +136,7 @@ class Session:
             values = self._timed() | {key: float(value) for key, value in looked.items()}
             if self._log:
                 self._log.update(state.progress, values)
+                self._warn(self._log.rows)
         # One after the first update, to prove that it can be written; and before each evaluation,
         # which may fail.
         first = step > 0 and self._seen == 0
@@ -159,6 +163,13 @@ class Session:
         self._log.evaluation(state.progress, found)
         self._success = {'success': f'{found.success:.0%}'}
         self._bar.set_postfix(self._success)
+
+    def _warn(self, rows: Sequence[dict[str, float]]) -> None:
+        """Print the warnings about the run that are new."""
+        for name, text in diagnose(self._state.config, rows).items():
+            if name not in self._warned:
+                self._warned.add(name)
+                self._bar.write(f'{self._saved.parent}: warning: {text}', file=sys.stderr)
 
     def _due(self, every: int) -> bool:
         return self._state.progress.step // every > self._seen // every

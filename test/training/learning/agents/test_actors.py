@@ -90,7 +90,46 @@ def test_looking_changes_nothing(policy: str) -> None:
     subject, state = agent(policy), torch.get_rng_state()
     found = subject.look(batch())
     assert torch.equal(torch.get_rng_state(), state)
-    assert found.keys() == {'distance_to_data', 'candidate_spread', 'value_of_candidates'}
+    assert {'distance_to_data', 'candidate_spread', 'value_of_candidates',
+            'ensemble_spread'} <= found.keys()
+    assert (policy == 'dfp') == ({'step_p50', 'step_p99', 'pulling', 'value_gap',
+                                  'prefers_pool'} <= found.keys())
+
+
+def test_metrics_of_the_choice_follow_the_critic() -> None:
+    """A critic that values the data's chunk most, or least."""
+    subject, data = agent('dfp'), batch()
+
+    def critic(state: torch.Tensor, chunks: torch.Tensor) -> torch.Tensor:
+        distance = (chunks - data.chunk.unsqueeze(1)).norm(dim=2)
+        return (sign * distance).expand(2, -1, -1)
+
+    noise = torch.randn(7, 8, 4)
+    for sign, share in ((-1.0, 0.0), (1.0, 1.0)):
+        found = subject.actor.look(data.observation, data.chunk, noise, critic)
+        assert float(found['prefers_pool']) == share
+        assert sign * float(found['value_gap']) > 0
+        assert 1 <= float(found['pulling']) <= 2
+        assert 0 < float(found['step_p50']) <= float(found['step_p99'])
+
+
+def test_driftql_climbs_the_value_within_what_the_drift_allows() -> None:
+    """With a value that grows along one axis: a small alpha moves the policy further."""
+    moved = []
+    for alpha in (100.0, 1.0):
+        subject = agent('driftql', distillation=alpha, bandwidths=(0.5,), generated=4)
+        optimiser = torch.optim.Adam(subject.actor.parameters(), lr=3e-3)
+        state, chunk = torch.zeros(32, 3), torch.zeros(32, 4)
+        for _ in range(300):
+            loss, _ = subject.actor.loss(
+                state, chunk, torch.ones(32),
+                lambda state, chunks, frozen: 0.5 * chunks[..., 0].expand(2, -1, -1))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        moved.append(float(subject.actor(state, torch.randn(32, 4, 4))[..., 0].mean()))
+    assert abs(moved[0]) < 0.15
+    assert moved[1] > 0.4
 
 
 def test_euler_steps_follow_the_velocity() -> None:
@@ -261,7 +300,7 @@ def test_the_policy_is_one_setting(
     assert train(tmp_path / 'run', config).step == 4
     export(tmp_path / 'run', tmp_path / 'policy.onnx', demonstrations)
     policy_file = OnnxPolicy(tmp_path / 'policy.onnx')
-    assert policy_file.spec.candidates == (1 if policy == 'fql' else 2)
+    assert policy_file.spec.candidates == (1 if policy in ('fql', 'driftql') else 2)
     assert policy_file.spec.provenance['algorithm'] == ACTORS[policy].algorithm
     chunk = policy_file.act(np.zeros(28, np.float32), np.zeros((2, 25), np.float32))
     assert chunk.actions.shape == (5, 5)

@@ -47,7 +47,7 @@ needs_compiler = pytest.mark.skipif(
 
 @needs_compiler
 @pytest.mark.slow
-@pytest.mark.parametrize('policy', ['dfp', 'flow', 'fql', 'meanflow'])
+@pytest.mark.parametrize('policy', ['dfp', 'flow', 'fql', 'meanflow', 'driftql'])
 def test_losses_and_gradients_equal_the_plain_ones(policy: str) -> None:
     data = ReplayBuffer(episodes([40] * 4), 2, 0.99)
     found = []

@@ -22,7 +22,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from training.learning.agents import drift  # noqa: E402
-from training.learning.agents.drift import drift_loss  # noqa: E402
+from training.learning.agents.drift import drift_loss, mean_shift  # noqa: E402
 
 
 def samples(seed: int, *shape: int) -> torch.Tensor:
@@ -183,3 +183,32 @@ def test_separate_weights_are_in_equilibrium_on_equal_sets() -> None:
         float(drift_loss(chunks, positives, [1.0], separate=True)[1]['force'])
         for positives in (others, far))
     assert near < 0.05 * away
+
+
+def test_mean_shift_of_one_chunk_is_the_way_to_the_positive() -> None:
+    """Two far chunks, one positive: each is pulled to it, and pushed by the other."""
+    generated = torch.tensor([[[0.0, 0.0], [1.0, 0.0]]])
+    positives = torch.tensor([[[0.0, 2.0]]])
+    found = mean_shift(generated, positives, 0.5)
+    torch.testing.assert_close(found[0, 0], torch.tensor([0.0, 2.0]) - torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(found[0, 1], torch.tensor([-1.0, 2.0]) - torch.tensor([-1.0, 0.0]))
+
+
+def test_mean_shift_weighs_by_a_gaussian_of_the_mean_square() -> None:
+    generated = torch.tensor([[[0.0, 0.0], [0.3, 0.1], [-0.2, 0.4]]])
+    positives = torch.tensor([[[0.5, 0.5], [1.0, -1.0]]])
+    found = mean_shift(generated, positives, 0.5)[0, 0]
+
+    def mean(points: torch.Tensor) -> torch.Tensor:
+        weights = torch.exp(-points.square().mean(dim=1) / (2 * 0.25))
+        return (weights[:, None] * points).sum(dim=0) / weights.sum()
+
+    torch.testing.assert_close(found, mean(positives[0]) - mean(generated[0, 1:]))
+
+
+def test_the_effective_number_of_positives() -> None:
+    generated = torch.randn(8, 4, 3)
+    alone = torch.cat([torch.zeros(8, 1, 3), torch.full((8, 1, 3), 100.0)], dim=1)
+    for positives, expected in ((torch.zeros(8, 2, 3), 2.0), (alone, 1.0)):
+        pulling = drift_loss(generated, positives, [0.05])[1]['pulling']
+        assert float(pulling) == pytest.approx(expected, abs=1e-3)

@@ -97,7 +97,7 @@ def one_of_two(rank: int, meeting: str) -> Iterator[None]:
 # is nearly zero, so that weights can be compared in double precision alone.
 CASES = {
     **{policy: (replace(SMALL, policy=policy), torch.float32)
-       for policy in ('dfp', 'flow', 'fql', 'meanflow')},
+       for policy in ('dfp', 'flow', 'fql', 'meanflow', 'driftql')},
     'double': (SMALL, torch.float64)}
 
 

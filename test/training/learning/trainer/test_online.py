@@ -128,7 +128,7 @@ def test_an_explorer_goes_on_where_it_was(steps: int) -> None:
 @pytest.mark.parametrize(('policy', 'updates', 'cut'), [
     ('dfp', 24, 4), ('dfp', 24, 15), ('meanflow', 24, 4), ('meanflow', 24, 15),
     *(pytest.param(policy, 200, cut, marks=pytest.mark.long)
-      for policy in ('dfp', 'flow', 'fql', 'meanflow') for cut in (50, 100, 150))])
+      for policy in ('dfp', 'flow', 'fql', 'meanflow', 'driftql') for cut in (50, 100, 150))])
 def test_resume_is_exact_in_both_phases(
         demonstrations: Path, tmp_path: Path, policy: str, updates: int, cut: int,
         monkeypatch: pytest.MonkeyPatch) -> None:
