@@ -59,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
                       help="the sweep's folder: one folder per run, and the table")
     made.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], metavar='SEED',
                       help='random seeds, one run each (default: 0 1 2)')
-    made.add_argument('--policies', nargs='+', metavar='POLICY', help='dfp flow fql meanflow driftql')
+    made.add_argument('--policies', nargs='+', metavar='POLICY',
+                      help='dfp flow fql meanflow driftql')
     made.add_argument('--environments', nargs='+', metavar='ENVIRONMENT[=DATA]',
                       help="environments, each with a data file if it is not the preset's")
     made.add_argument('--vary', nargs='+', action='append', default=[], metavar='WORD',

@@ -84,6 +84,6 @@ def test_a_run_says_it_once_and_its_report_too(
             cells[column] = '9.0'
             lines[i] = ','.join(cells)
     log.write_text('\n'.join([header, *lines]) + '\n')
-    train(tmp_path / 'run', replace(config, steps=70), resume=True)
+    train(tmp_path / 'run', replace(config, steps=64), resume=True)
     assert capsys.readouterr().err.count('the trust region leaks') == 1
     assert 'the trust region leaks' in report([tmp_path / 'run']).read_text()
