@@ -33,7 +33,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env sweep-env demo test test-fast test-all test-kilted lint train bench bench-quick soak fuzz clean distclean
+.PHONY: help build env sweep-env demo test test-fast test-all test-kilted lint train bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ bench: build ## measure everything that docs/performance.md and the README quote
 
 bench-quick: build ## the shape of it in 3 minutes, into build/bench-quick
 	$(call bench,build/bench-quick,--quick,--out build/bench-quick)
+
+gpu: build ## checks and measurements on a GPU, into docs/gpu.md (12 minutes; needs a CUDA build of PyTorch)
+	@$(ENTER); exec python -m bench.gpu
 
 soak: build ## an hour of the node with a fault every minute; fails where something leaks
 	@$(ENTER); found=0; python -m bench.soak $(SOAK) --json bench/results/soak.json || found=$$?; \

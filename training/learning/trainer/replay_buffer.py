@@ -90,7 +90,11 @@ class ReplayBuffer:
         """
         drawn = distributed.rows(torch.from_numpy(
             generator.integers(self._size - self.horizon + 1, size=count)))
-        return self.gather(drawn.to(self._offsets.device))
+        device = self._offsets.device
+        if device.type == 'cuda':
+            # From pinned memory the copy does not wait for the GPU.
+            drawn = drawn.pin_memory()
+        return self.gather(drawn.to(device, non_blocking=True))
 
     def gather(self, starts: torch.Tensor) -> Batch:
         """

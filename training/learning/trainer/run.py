@@ -38,6 +38,7 @@ from training.evaluation.environment_fit import require_fit
 from training.files import require_output
 from training.learning import distributed
 from training.learning.agents.agent import Agent
+from training.learning.networks.layers import use_tensor_cores
 from training.learning.networks.modules import Normaliser
 from training.learning.precision import faster
 from training.learning.trainer import checkpoint, readiness
@@ -89,6 +90,8 @@ def train(
             f'{distributed.count()} processes that share it')
     if config.threads:
         torch.set_num_threads(config.threads)
+    if config.precision != 'float32':
+        use_tensor_cores(config.device)
     memory.keep()
     notes = []
     if config.precision == 'auto':
