@@ -20,15 +20,17 @@ The sizes are the paper's: batch 256, networks of 4 x 512, chunks of 5 actions, 
 K 4, with cube-single's 28 observations and 5 actions. *offline* clones and learns the critic, like
 the first phase of an offline-to-online run; *online* adds the top-K drift. The bound is the
 floating-point work of the update, as PyTorch counts its matrix products, at the rate that this
-machine reaches in the same run, with as many threads, on the networks' product,
-(2048, 512) by (512, 512). Rate, updates and compiled updates (``--compile``) are measured in
-interleaved blocks. The warm-up is the time of the compiled agent's first two updates less that of
-two later ones, with an empty compiler cache; a later run of the same sizes uses most of it again.
+machine reaches in the same run, with as many threads and in the same precision, on the networks'
+product, (2048, 512) by (512, 512). Rates, updates in both precisions (float32, bf16), and compiled
+ones (``--compile``) are measured in interleaved blocks. The warm-up is the time of the compiled
+agent's first two updates less that of two later ones, with an empty compiler cache; a later run of
+the same sizes uses most of it again.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 import json
 import sys
 import time
@@ -54,6 +56,7 @@ OBSERVATION, ACTION = 28, 5
 TRIPLE = 46
 TURNS = 5
 PRODUCTS = 20
+KINDS = {'float32': torch.float32, 'bf16': torch.bfloat16}
 
 
 def transitions(size: int, observation: int) -> Transitions:
@@ -83,9 +86,9 @@ def cases(policy: str) -> dict[str, tuple[TrainConfig, bool]]:
         'small_clone': (PRESETS['small-clone'][1], False)}
 
 
-def product_rate() -> float:
+def product_rate(kind: torch.dtype = torch.float32) -> float:
     """Return the floating-point operations per second of the networks' product."""
-    left, right = torch.randn(2048, 512), torch.randn(512, 512)
+    left, right = torch.randn(2048, 512, dtype=kind), torch.randn(512, 512, dtype=kind)
     start = time.perf_counter()
     for _ in range(PRODUCTS):
         torch.mm(left, right)
@@ -111,43 +114,59 @@ def make_agent(config: TrainConfig, improving: bool, compiled: bool) -> Agent:
 def measure(
         config: TrainConfig, improving: bool, compiled: bool, updates: int) -> dict[str, float]:
     """
-    Time one case.
+    Time one case in both precisions.
 
     :return: Time of an update in ms (median, 90th percentile, minimum), of its sampling, of a
         compiled one, and of the bound; warm-up of the compiled agent in s; work in 10^9
-        operations, rate in 10^9 per second.
+        operations, rate in 10^9 per second. Those in bfloat16 have the prefix ``bf16_``.
     """
     buffer = ReplayBuffer(transitions(20_000, OBSERVATION), config.horizon, config.discount)
     generator = np.random.default_rng(0)
-    agents = [make_agent(config, improving, each) for each in (False, True)[:1 + compiled]]
+    agents = {
+        (precision, each): make_agent(replace(config, precision=precision), improving, each)
+        for each in (False, True)[:1 + compiled] for precision in KINDS}
     with FlopCounterMode(display=False) as counter:
-        agents[0].update(buffer.sample(config.batch_size, generator))
+        agents['float32', False].update(buffer.sample(config.batch_size, generator))
     work = counter.get_total_flops()
-    started = time.perf_counter()
-    for _ in range(2):
-        agents[-1].update(buffer.sample(config.batch_size, generator))
-    warm_up = time.perf_counter() - started
-    product_rate()
-    sampled, rates = [], []
-    taken: list[list[float]] = [[] for _ in agents]
+    warm_up = {}
+    for name, agent in agents.items():
+        started = time.perf_counter()
+        for _ in range(2):
+            agent.update(buffer.sample(config.batch_size, generator))
+        warm_up[name] = time.perf_counter() - started
+    sampled = []
+    rates: dict[str, list[float]] = {precision: [] for precision in KINDS}
+    taken: dict[tuple[str, bool], list[float]] = {name: [] for name in agents}
+    for kind in KINDS.values():
+        product_rate(kind)
     for _ in range(TURNS):
-        rates.append(product_rate())
-        for agent, times in zip(agents, taken, strict=True):
+        for precision, kind in KINDS.items():
+            rates[precision].append(product_rate(kind))
+        for name, agent in agents.items():
             for _ in range(max(1, updates // TURNS)):
                 start = time.perf_counter()
                 batch = buffer.sample(config.batch_size, generator)
                 drawn = time.perf_counter()
                 agent.update(batch)
                 sampled.append(drawn - start)
-                times.append(time.perf_counter() - start)
-    rate, eager = float(np.median(rates)), np.array(taken[0])
-    figures = {
-        'ms': 1e3 * float(np.median(eager)), 'p90_ms': 1e3 * float(np.percentile(eager, 90)),
-        'least_ms': 1e3 * float(eager.min()), 'sampling_ms': 1e3 * float(np.median(sampled)),
-        'bound_ms': 1e3 * work / rate, 'work_gflop': work / 1e9, 'rate_gflops': rate / 1e9}
-    if compiled:
-        again = float(np.median(taken[1]))
-        figures |= {'compiled_ms': 1e3 * again, 'compile_seconds': warm_up - 2 * again}
+                taken[name].append(time.perf_counter() - start)
+    figures = {'sampling_ms': 1e3 * float(np.median(sampled)), 'work_gflop': work / 1e9}
+    for precision in KINDS:
+        prefix = '' if precision == 'float32' else f'{precision}_'
+        rate, eager = float(np.median(rates[precision])), np.array(taken[precision, False])
+        figures |= {
+            f'{prefix}ms': 1e3 * float(np.median(eager)),
+            f'{prefix}p90_ms': 1e3 * float(np.percentile(eager, 90)),
+            f'{prefix}least_ms': 1e3 * float(eager.min()),
+            f'{prefix}bound_ms': 1e3 * work / rate, f'{prefix}rate_gflops': rate / 1e9}
+        if compiled:
+            again = float(np.median(taken[precision, True]))
+            figures |= {
+                f'{prefix}compiled_ms': 1e3 * again,
+                f'{prefix}compile_seconds': warm_up[precision, True] - 2 * again}
+    # The goal's ratio: the fastest update in bfloat16 over one in float32 without compilation.
+    best = min(figures['bf16_ms'], figures.get('bf16_compiled_ms', float('inf')))
+    figures['bf16_share'] = best / figures['ms']
     return figures
 
 
@@ -177,19 +196,24 @@ def replay_figures(size: int) -> dict[str, float]:
         'replay_sampling_ms': 1e3 * float(np.median(taken))}
 
 
-def row(name: str, found: dict[str, float]) -> str:
-    """Format the results of a case as a row of the table."""
-    ms, bound = found['ms'], found['bound_ms']
-    made = (
-        f'{name:11} {ms:6.1f} {found["p90_ms"]:6.1f} {found["least_ms"]:6.1f} {bound:6.1f} '
-        f'{ms / bound:6.2f} {found["work_gflop"]:6.2f} {found["rate_gflops"]:8.1f} '
-        f'{found["sampling_ms"]:5.2f} {found["sampling_ms"] / ms:3.1%}')
-    if 'compiled_ms' in found:
-        again = found['compiled_ms']
-        made += (
-            f' {again:8.1f} {again / bound:6.2f} {1 - again / ms:6.1%} '
-            f'{found["compile_seconds"]:10.1f}')
-    return made
+def rows(name: str, found: dict[str, float]) -> str:
+    """Format the results of a case as rows of the table, one a precision."""
+    made = []
+    for precision in KINDS:
+        prefix = '' if precision == 'float32' else f'{precision}_'
+        ms, bound = found[f'{prefix}ms'], found[f'{prefix}bound_ms']
+        line = (
+            f'{name:11} {precision:8} {ms:6.1f} {found[prefix + "p90_ms"]:6.1f} '
+            f'{found[prefix + "least_ms"]:6.1f} {bound:6.1f} {ms / bound:6.2f} '
+            f'{found["work_gflop"]:6.2f} {found[prefix + "rate_gflops"]:8.1f} '
+            f'{found["sampling_ms"]:5.2f} {ms / found["ms"]:6.2f}')
+        if f'{prefix}compiled_ms' in found:
+            again = found[f'{prefix}compiled_ms']
+            line += (
+                f' {again:8.1f} {again / bound:6.2f} {again / found["ms"]:6.2f} '
+                f'{found[prefix + "compile_seconds"]:10.1f}')
+        made.append(line)
+    return '\n'.join(made)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -207,14 +231,15 @@ def main(arguments: list[str] | None = None) -> int:
     memory.keep()
     figures: dict[str, object] = {}
     compiled = asked.compile and can_compile()
-    print('case        median    p90  least  bound  ratio  GFLOP  GFLOP/s  sampling'
-          '  compiled  ratio   gain  warm-up s   (times in ms)')
+    print('case        precision median  p90  least  bound  ratio  GFLOP  GFLOP/s  drawn  share'
+          ' compiled  ratio  share  warm-up s   (times in ms; ratio: over the bound; share: of an '
+          'update in float32)')
     for name, (config, improving) in cases(asked.policy).items():
         torch.compiler.reset()
         with fresh_cache():
             found = measure(config, improving, compiled, asked.updates)
         figures |= {f'{name}_{key}': value for key, value in found.items()}
-        print(row(name, found), flush=True)
+        print(rows(name, found), flush=True)
     figures |= replay_figures(asked.replay)
     print(f'{asked.replay} transitions of cube-triple: {figures["replay_megabytes"]:.0f} MB, '
           f'{figures["replay_sampling_ms"]:.2f} ms a batch of 256 chunks')

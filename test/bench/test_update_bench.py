@@ -47,9 +47,13 @@ def test_the_last_line_has_the_figures(tmp_path: Path) -> None:
     figures = json.loads(done.stdout.splitlines()[-1])
     assert 'offline_compiled_ms' not in figures
     for phase in ('offline', 'online'):
-        assert figures[f'{phase}_ms'] > 0
-        work, rate = figures[f'{phase}_work_gflop'], figures[f'{phase}_rate_gflops']
-        assert figures[f'{phase}_bound_ms'] == pytest.approx(1e3 * work / rate)
+        work = figures[f'{phase}_work_gflop']
+        for precision in ('', 'bf16_'):
+            assert figures[f'{phase}_{precision}ms'] > 0
+            rate = figures[f'{phase}_{precision}rate_gflops']
+            assert figures[f'{phase}_{precision}bound_ms'] == pytest.approx(1e3 * work / rate)
+        assert figures[f'{phase}_bf16_share'] == pytest.approx(
+            figures[f'{phase}_bf16_ms'] / figures[f'{phase}_ms'])
     # 46 observations twice, 5 actions, reward, mask and terminal: 100 numbers of 4 bytes.
     assert figures['replay_megabytes'] == pytest.approx(0.4)
     # By hand, in products of a row and the weights (28 + 25 + 3 layers + 25 or 1 outputs):
@@ -71,6 +75,7 @@ def test_compiled_updates_are_measured_too() -> None:
     figures = json.loads(done.stdout.splitlines()[-1])
     for case in ('offline', 'online', 'cpu_preset', 'small_clone'):
         assert figures[f'{case}_compiled_ms'] > 0
+        assert figures[f'{case}_bf16_compiled_ms'] > 0
         assert figures[f'{case}_compile_seconds'] > 0
 
 
