@@ -43,8 +43,13 @@ def _ogbench(asked: argparse.Namespace) -> Recipe:
         raise CollectionError(
             f'--kind: found joint, expected play, noisy or demo: {asked.scene} has end-effector '
             'control')
+    if asked.failures and asked.kind != 'demo':
+        raise CollectionError(
+            f'--failures: found with --kind {asked.kind}, expected with demo: {asked.kind} data '
+            'have no task to fail at, and contain everything')
     from training.data.collection import ogbench as collect_ogbench
-    return collect_ogbench.Recipe(asked.scene, asked.kind, asked.task, asked.seed)
+    return collect_ogbench.Recipe(
+        asked.scene, asked.kind, asked.task, asked.seed, failures=asked.failures)
 
 
 def _robosuite(asked: argparse.Namespace) -> Recipe:
@@ -58,7 +63,7 @@ def _robosuite(asked: argparse.Namespace) -> Recipe:
             f'{asked.scene} contains a validation split, a tenth of its episodes')
     from training.data.collection import robosuite as collect_robosuite
     kind = 'joint' if asked.kind == 'joint' else 'mh'
-    return collect_robosuite.Recipe(asked.scene, asked.seed, kind)
+    return collect_robosuite.Recipe(asked.scene, asked.seed, kind, asked.failures)
 
 
 # Recipe factory by scene; another simulator adds its own.
@@ -78,6 +83,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('--kind', choices=KINDS, default='demo',
                       help='recipe; joint: demonstrations of lift or can with joint targets '
                       '(default: %(default)s)')
+    made.add_argument('--failures', action='store_true',
+                      help='keep failed demonstrations too, up to the time limit')
     made.add_argument('--task', type=int, choices=range(1, 6), default=2,
                       help='task number of OGBench demonstrations (default: %(default)s)')
     made.add_argument('--episodes', type=int,

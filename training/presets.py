@@ -101,6 +101,12 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     'small-offline': (
         'Cloning and top-K improvement in chunks with small networks, an hour on a CPU',
         replace(_SMALL_CHUNKS, steps=12_000, evaluate_every=4_000)),
+    'small-ascent': (
+        'Cloning, then value ascent from the frozen clone, in chunks with small networks; a '
+        'quarter of an hour on a CPU',
+        replace(
+            _SMALL_CHUNKS, precision='auto', anchor='frozen', value_weight=3.0, pool=16, top=2,
+            improve_after=7_000, steps=16_000, evaluate_every=8_000)),
     'cpu': (
         'Any of the policies in chunks with small networks, minutes on a CPU, for comparisons',
         replace(_SMALL_CHUNKS, steps=3_000, evaluate_every=3_000, checkpoint_every=500)),

@@ -77,6 +77,7 @@ class Recipe:
     :param task: Task number of a demonstration, 1 to 5; unused by play and noisy.
     :param seed: Seed of the whole file.
     :param length: Rows of a play or noisy episode; the official data have 1001.
+    :param failures: Whether failed demonstrations are kept.
     :raises CollectionError: If there is no oracle for the scene and kind.
     """
 
@@ -86,6 +87,7 @@ class Recipe:
     seed: int
     length: int = ROWS_AN_EPISODE
     suffix: str = '.npz'
+    failures: bool = False
     parted: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -99,11 +101,16 @@ class Recipe:
     def name(self) -> str:
         """Return the file's name without its ending, after OGBench's pattern."""
         task = f'-task{self.task}' if self.kind == 'demo' else ''
-        return f'{self.scene}-{self.kind}{task}-v0'
+        failures = '-with-failures' if self.failures else ''
+        return f'{self.scene}-{self.kind}{task}{failures}-v0'
 
     def settings(self) -> dict[str, Any]:
         """Return all settings that determine an episode besides its number."""
-        return asdict(self)
+        found = asdict(self)
+        if not self.failures:
+            # Files of earlier releases do not have it.
+            del found['failures']
+        return found
 
     def make_env(self) -> Any:
         """Create the environment."""
@@ -126,7 +133,7 @@ class Recipe:
         np.random.seed(words[0])
         observation, info = env.reset(seed=int(words[1]))
         if self.kind == 'demo':
-            return _demonstrate(env, observation, info)
+            return _demonstrate(env, observation, info, self.failures)
         episode = _play(env, self, observation, info)
         return episode if self.scene != 'scene' or healthy(episode) else None
 
@@ -194,7 +201,9 @@ def _play(env: Any, recipe: Recipe, observation: np.ndarray, info: dict[str, Any
     return rows.arrays()
 
 
-def _demonstrate(env: Any, observation: np.ndarray, info: dict[str, Any]) -> Episode | None:
+def _demonstrate(
+        env: Any, observation: np.ndarray, info: dict[str, Any],
+        failures: bool) -> Episode | None:
     noise = np.random.uniform(0, 0.1)
     oracle = CubeMarkovOracle(env=env, min_norm=0.4)
     # Target information that the environment gives only in data-collection mode.
@@ -216,7 +225,7 @@ def _demonstrate(env: Any, observation: np.ndarray, info: dict[str, Any]) -> Epi
     # Loaders drop the last row of an episode; an extra row keeps the transition that solved the
     # task.
     rows.add(observation, np.zeros(5), True, info)
-    return rows.arrays() if info['success'] else None
+    return rows.arrays() if info['success'] or failures else None
 
 
 class _Rows:

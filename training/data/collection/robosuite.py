@@ -44,6 +44,7 @@ LINGER = 5
 VALIDATION_SHARE = 0.1
 # Keys of an episode besides the demonstration's arrays: operator, skill, MuJoCo model as XML.
 ABOUT = ('operator', 'skill', 'model_file')
+FAILED = 'failed'
 
 
 @dataclass(frozen=True)
@@ -54,34 +55,43 @@ class Recipe:
     :param task: ``lift`` or ``can``.
     :param seed: Seed of the whole file.
     :param kind: One of :data:`KINDS`: end-effector control or joint control.
+    :param failures: Whether failed attempts are kept, up to the time limit, and listed under
+        ``mask/failed``.
     """
 
     task: str
     seed: int
     kind: str = 'mh'
+    failures: bool = False
     suffix: str = '.hdf5'
     parted: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
         """Return the path in the presets, without suffix: Robomimic's name for robosuite 1.5."""
-        return f'robomimic/{self.task}/{self.kind}/low_dim_v15'
+        folder = f'{self.kind}_with_failures' if self.failures else self.kind
+        return f'robomimic/{self.task}/{folder}/low_dim_v15'
 
     def settings(self) -> dict[str, Any]:
         """Return all settings that determine a demonstration besides its number."""
-        return asdict(self) | {'robosuite': metadata.version('robosuite')}
+        found = asdict(self) | {'robosuite': metadata.version('robosuite')}
+        if not self.failures:
+            # Files of earlier releases do not have it.
+            del found['failures']
+        return found
 
     def make_env(self) -> Any:
         """Create the environment."""
         headless()
         from dfp_ros.sim.simulation.robosuite_env import make_env
         env = make_env(f'{self.task}-{self.kind}-low_dim')
-        env.limit *= PATIENCE
+        if not self.failures:
+            env.limit *= PATIENCE
         return env
 
     def collect(self, env: Any, number: int) -> Episode:
         """
-        Collect one successful episode; failed attempts are discarded.
+        Collect one episode; failed attempts are discarded, unless they are to be kept.
 
         :param env: Environment from :meth:`make_env`.
         :param number: Number of the demonstration; with the recipe it determines everything.
@@ -99,11 +109,12 @@ class Recipe:
             script = Script(env, operator, generator)
             if self.kind == 'joint':
                 wander(env, generator)
-            columns = _attempt(env, script)
-            if columns is not None:
+            columns, success = _attempt(env, script)
+            if success or self.failures:
                 about = operator.name, operator.skill, env.suite.sim.model.get_xml()
                 return columns | {
-                    key: np.array(text) for key, text in zip(ABOUT, about, strict=True)}
+                    key: np.array(text) for key, text in zip(ABOUT, about, strict=True)} | {
+                    FAILED: np.array(not success)}
             attempt += 1
 
     def write(self, path: Path, episodes: list[Episode]) -> int:
@@ -125,7 +136,8 @@ class Recipe:
                 name = f'demo_{number}'
                 total += _write(data.create_group(name), episode)
                 for mask in ('valid' if number in valid else 'train', str(episode['skill']),
-                             str(episode['operator'])):
+                             str(episode['operator']),
+                             *([FAILED] if episode.get(FAILED, False) else [])):
                     masks.setdefault(mask, []).append(name)
             data.attrs['total'] = total
             env_args = robosuite_env.default_env_args(robosuite_env.TASKS[self.task])
@@ -137,8 +149,8 @@ class Recipe:
         return total
 
 
-def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
-    """Record an attempt, with some steps after success; None if it failed."""
+def _attempt(env: Any, script: Any) -> tuple[dict[str, np.ndarray], bool]:
+    """Record an attempt, with some steps after success, and tell whether it succeeded."""
     rows: dict[str, list[Any]] = {key: [] for key in ('actions', 'rewards', 'dones', 'states')}
     joints = JointTargets(env) if env.joints else None
     observations = [_observation(env)]
@@ -153,19 +165,17 @@ def _attempt(env: Any, script: Any) -> dict[str, np.ndarray] | None:
             env.joints.actions(action) if joints else action)
         left -= bool(success or left < LINGER)
         if truncated and left == LINGER:
-            return None
+            left = 0
         rows['actions'].append(action)
         # The file contains robosuite's own reward, 0 or 1; the environment shifts it.
         rows['rewards'].append(reward + 1)
         rows['dones'].append(int(success or not left))
         observations.append(_observation(env))
-    if not success:
-        return None
     columns = {key: np.array(values) for key, values in rows.items()}
     for key in observations[0]:
         values = np.array([observation[key] for observation in observations])
         columns[f'obs/{key}'], columns[f'next_obs/{key}'] = values[:-1], values[1:]
-    return columns
+    return columns, success
 
 
 def _range(episodes: list[Episode]) -> tuple[np.ndarray, np.ndarray]:
@@ -187,6 +197,6 @@ def _write(group: h5py.Group, episode: Episode) -> int:
     group.attrs['num_samples'] = steps
     group.attrs['model_file'] = str(episode['model_file'])
     for key, values in episode.items():
-        if key not in ABOUT:
+        if key not in (*ABOUT, FAILED):
             group.create_dataset(key, data=values)
     return steps

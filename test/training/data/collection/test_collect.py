@@ -216,6 +216,11 @@ def test_validation_has_episodes_of_its_own(demonstrations: Path) -> None:
 
 def test_demonstration_that_fails_is_none() -> None:
     assert DEMONSTRATIONS.collect(TimeLimit(DEMONSTRATIONS.make_env(), 20), 0) is None
+    kept = replace(DEMONSTRATIONS, failures=True)
+    episode = kept.collect(TimeLimit(kept.make_env(), 20), 0)
+    assert episode['terminals'].tolist() == [False] * 20 + [True]
+    assert kept.name == 'cube-single-demo-task2-with-failures-v0'
+    assert 'failures' not in DEMONSTRATIONS.settings()
 
 
 def test_demonstrations_are_read_by_ogbench_and_solved(demonstrations: Path) -> None:
@@ -316,6 +321,7 @@ def test_cube_that_left_the_scene(y: float, z: float, is_healthy: bool) -> None:
 
 @pytest.mark.parametrize('arguments', [
     ['--episodes', '0'], ['--seed', '-1'], ['--kind', 'demo', '--scene', 'cube-double'],
+    ['--failures', '--kind', 'play'],
     ['--hours', '0'], ['--hours', '1', '--episodes', '3'], ['--workers', '0']])
 def test_arguments_that_cannot_be_are_refused(
         arguments: list, capsys: pytest.CaptureFixture) -> None:

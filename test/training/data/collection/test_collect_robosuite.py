@@ -145,6 +145,25 @@ def test_failed_attempts_are_thrown_away(told: list) -> None:
     assert len(demonstration['actions']) > 3 * len(told)
 
 
+def test_failed_attempts_are_kept_if_asked_for(tmp_path: Path) -> None:
+    """One that runs out of time ends with the last step; the file lists it."""
+    recipe = Recipe('lift', 0, failures=True)
+    env = Unlucky(recipe.make_env(), [False] * 8, 8)
+    failed = recipe.collect(env, 0)
+    assert env.resets == 1
+    assert len(failed['actions']) == len(failed['next_obs/object']) == 8
+    assert failed['dones'].tolist() == [0] * 7 + [1]
+    assert not failed['rewards'].any()
+    solved = Recipe('lift', 0).collect(Recipe('lift', 0).make_env(), 0)
+    file = tmp_path / 'a.hdf5'
+    recipe.write(file, [failed, solved])
+    with h5py.File(file) as content:
+        assert list(content['mask/failed']) == [b'demo_0']
+        assert 'failed' not in content['data/demo_0']
+    assert recipe.name != Recipe('lift', 0).name
+    assert 'failures' not in Recipe('lift', 0).settings()
+
+
 def test_validation_is_a_tenth_of_the_demonstrations(tmp_path: Path) -> None:
     episode = {'actions': np.zeros((2, 7)), 'model_file': np.array('<mujoco/>'),
                'operator': np.array('better_1'), 'skill': np.array('better')}
