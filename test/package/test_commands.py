@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 import os
+from pathlib import Path
 import subprocess
 import sys
 
@@ -114,3 +115,21 @@ def test_parameters_of_ros_itself() -> None:
     assert 'parameter policy: found nothing' in output
     assert 'qos_overrides./joint_states.subscription.reliability has no effect' in output
     assert 'depth has no effect' not in output
+
+
+def test_the_log_begins_with_the_parameters_in_force(tmp_path: Path) -> None:
+    """Its first line has the parameter files, and the safety settings that are not the default."""
+    file = tmp_path / 'robot.yaml'
+    file.write_text('/**: {ros__parameters: {safety: {late_inference: hold}}}')
+    for arguments, words in (
+            (('--params-file', str(file), '-p', 'safety.envelope:=hold'),
+             f'parameter files: {file}; settings of safety: '),
+            ((), 'parameter files: none; settings of safety: all are the defaults')):
+        status, output = run('policy_node', '--ros-args', *arguments)
+        assert status == 1
+        (first, *_) = (line for line in output.splitlines() if '[dfp_policy]: ' in line)
+        assert words in first, output
+        if arguments:
+            assert 'safety.envelope=hold' in first
+            assert 'safety.late_inference=hold' in first
+            assert first.count('=') == 2

@@ -196,6 +196,15 @@ def test_not_a_description(tmp_path: Path, content: bytes, message: str) -> None
         load_robot_description(tmp_path / 'robot.yaml')
 
 
+def test_another_file_is_not_quoted_in_full(tmp_path: Path) -> None:
+    """A file named by mistake may hold anything, which does not belong into a log."""
+    path = tmp_path / 'passwords'
+    path.write_text(''.join(f'user{i}:x:{i}:0:secret\n' for i in range(100)))
+    with pytest.raises(DescriptionError, match="passwords:1: found 'user0:.*expected") as found:
+        load_robot_description(path)
+    assert len(str(found.value)) < len(str(path)) + 150
+
+
 def test_missing_file(tmp_path: Path) -> None:
     """A file that is not there."""
     with pytest.raises(DescriptionError, match='there is no such file'):

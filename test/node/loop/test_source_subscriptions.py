@@ -84,3 +84,25 @@ def test_two_commands_of_one_resolved_topic(
         node.destroy_node()
     finally:
         rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize(('topic', 'more'), [
+    ('it', ['it:=grip']), ('it', ['grip:=it']), ('it', ['it:=/x', '-r', 'grip:=/x']),
+    ('/grip', ['a:=b'])])
+def test_a_source_on_a_command_topic(tmp_path: Path, topic: str, more: list[str]) -> None:
+    """The robot's state would then be what it was commanded, also after a remapping."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text((TEXT % ('std_msgs/msg/Float64MultiArray', '', 'path: data')).replace(
+        'topic: it', f'topic: {topic}'))
+    context = Context()
+    rclpy.init(args=['--ros-args', '-r', *more], context=context, domain_id=free_domain())
+    try:
+        node = rclpy.create_node('other', context=context)
+        loop: Any = SimpleNamespace(robot=load_robot_description(path), is_lockstep=False)
+        with pytest.raises(DescriptionError, match=(
+                rf"robot.yaml:\d+: .*its topic {topic} is, as remapped, /\w+, which the command "
+                "'grip' goes to")):
+            SourceSubscriptions(node, loop, lambda name, sample: None)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)

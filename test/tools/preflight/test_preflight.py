@@ -36,6 +36,8 @@ import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -116,6 +118,48 @@ def test_a_robot_that_is_ready(policy: Path, domain: int, tmp_path: Path) -> Non
         assert {'/peer', '/sim_robot'} == {end['node'] for end in command['subscribers']}
     # All that is left to say is that a description without limits has none.
     assert {remark['level'] for remark in found['remarks']} == {'WARN'}
+
+
+@pytest.mark.parametrize(('step', 'pace', 'words'), [
+    (0.01, 5, ''),
+    (0.1, 1, '/clock moves in steps of 100 ms (10 Hz), and the ticks are 50 ms apart (20 Hz)')])
+def test_ticks_on_simulated_time(
+        step: float, pace: float, words: str, policy: Path, domain: int, tmp_path: Path) -> None:
+    """
+    As the policy node: at five times real time, five times as many ticks.
+
+    A clock with longer steps than the ticks fails the preflight.
+    """
+    report = tmp_path / 'preflight.json'
+    with Peer(domain) as peer, NodeProcess(
+            MODULE, domain, '--seconds', '2', '--wait', '60', '--json', str(report), '--ros-args',
+            *arguments(policy, robot=patient_robot(tmp_path), rate=20.0, use_sim_time='true'),
+            ) as process:
+        for topic, kind in (('twist_command', TwistStamped), (
+                'gripper_command', Float64MultiArray)):
+            peer.collect(kind, topic)
+        clock = peer.node.create_publisher(Clock, '/clock', 5)
+        publishers = {
+            topic: peer.node.create_publisher(type(message), topic, 5)
+            for topic, message in rest_messages(Time().to_msg()).items()}
+        begin, count = time.monotonic(), 0
+        while process.process.poll() is None:
+            assert time.monotonic() < begin + 90, process.output
+            count += 1
+            now = Time(nanoseconds=10**12 + count * round(step * 1e9)).to_msg()
+            clock.publish(Clock(clock=now))
+            for topic, message in rest_messages(now).items():
+                publishers[topic].publish(message)
+            time.sleep(max(0.0, begin + count * step / pace - time.monotonic()))
+        assert 'Traceback' not in process.output, process.output
+    found = json.loads(report.read_text())
+    assert found['figures']['clock_step'] == pytest.approx(step, rel=0.01)
+    failed = {remark['about']: remark['text'] for remark in found['remarks']
+              if remark['level'] == 'FAIL'}
+    assert failed.get('clock', '').startswith(words)
+    assert ('clock' in failed) == bool(words)
+    if not words:
+        assert 2 * 20 * 2 < found['figures']['ticks'] + found['figures']['missed'] <= 2 * 20 * 8
 
 
 def test_a_robot_with_every_fault(policy: Path, domain: int, tmp_path: Path) -> None:

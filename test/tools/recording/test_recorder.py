@@ -44,10 +44,12 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.tools.bags.reader import RecordingError
 from dfp_ros.tools.recording.bag_writer import BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
 from dfp_ros.tools.recording.recorder import RecorderNode
+from dfp_ros.tools.replay.recorded_bag import RecordedBag
 from testing.bags import demonstration, STORE, TYPES
 from testing.robot_samples import rest_messages
 from testing.ros_processes import in_domain, NodeProcess, Peer
@@ -218,6 +220,9 @@ def test_a_recorder_that_is_killed(tmp_path: Path, storage: str) -> None:
     assert not (out / 'metadata.yaml').exists()
     with Bag(out) as bag:
         assert bag.count('/joint_states') > 0
+    # The replay opens it too; what it lacks is a node.
+    with RecordedBag(out) as opened, pytest.raises(RecordingError, match='decision'):
+        opened.read()
 
 
 def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
