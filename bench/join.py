@@ -40,8 +40,8 @@ from bench.common.process import is_real_time, REAL_TIME
 from testing.faults.cell import FaultCell
 from testing.faults.robots import POSITION_ARM
 from testing.faults.trial import longest_gap
-from testing.policies import write_policy
-from testing.ros_processes import NodeProcess
+from testing.policies.small_policy import write_policy
+from testing.processes.ros_processes import NodeProcess
 
 _ROBOT = replace(POSITION_ARM, spec=replace(POSITION_ARM.spec, period=0.01))
 BEGIN, END = '<!-- join begins -->', '<!-- join ends -->'
@@ -65,7 +65,7 @@ def join(cell: FaultCell, discovery: str) -> float:
     """
     first = len(cell.decisions)
     process = NodeProcess(
-        'testing.scripted_robot', cell.domain, cell.robot.name, **untouched(discovery))
+        'testing.faults.scripted_robot', cell.domain, cell.robot.name, **untouched(discovery))
     try:
         cell.wait_for(lambda: all(
             len(cell.node.get_publishers_info_by_topic(f'/{topic}')) > 1

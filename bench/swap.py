@@ -38,7 +38,7 @@ import onnx
 from bench.common.machine import finish
 from bench.common.process import is_real_time, REAL_TIME, resident_kb
 from dfp_ros.spec import METADATA_KEY, PolicySpec
-from testing.policy_cell import Cell
+from testing.processes.policy_cell import Cell
 
 
 def write_variants(policy: Path, folder: Path) -> tuple[list[Path], list[Path]]:

@@ -46,11 +46,11 @@ from dfp_ros.core.settings.realtime import RealtimeSettings
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import printable, TEXT
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.files.node_files import NodeFiles
-from dfp_ros.node.loop.command_publishers import CommandPublishers
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
+from dfp_ros.node.loading.pending_policy import load_control_loop, PendingPolicy, require_latency
 from dfp_ros.node.loop.idle_work import IdleWork
-from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy, require_latency
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.monitors.clock_monitor import ClockMonitor

@@ -34,7 +34,8 @@ BUSY = (
     'test/package/test_import_rules.py', 'test/bench/test_bandit.py',
     'test/bench/test_update_bench.py')
 #: What is timed, and runs with nothing beside it.
-TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop')
+TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
+         'test/node/commanding')
 _PYTEST = (sys.executable, '-m', 'pytest', '-m', 'not long')
 _NICE = 10
 # pytest's exit status where no test was chosen.

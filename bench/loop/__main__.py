@@ -57,7 +57,7 @@ from bench.loop.rows import Stretch, summarise
 from bench.loop.scene import Cell, grants_fifo, Scene
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.spec import PolicySpec
-from testing.ros_processes import Peer
+from testing.processes.ros_processes import Peer
 
 _SHOWN = (('period', 'period_error'), ('wakeup', 'wakeup'), ('inference', 'inference'),
           ('deadline', 'deadline_to_command'), ('observation', 'observation_to_command'),

@@ -30,8 +30,8 @@ from bench.loop.record import COMMAND, Record
 from dfp_ros import policy_node
 from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.observation.sample import Sample
-from dfp_ros.node.loop.command_publishers import CommandPublishers
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.ros import node_main
 from dfp_ros.node.ros.qos import SENSOR_QOS

@@ -30,7 +30,7 @@ from bench.loop.processor import Meter, Use
 from bench.loop.record import read, room
 from bench.loop.rows import Stretch, stretch, Times
 from dfp_ros.node.ros.domain import free_domain
-from testing.ros_processes import NodeProcess
+from testing.processes.ros_processes import NodeProcess
 
 #: Ticks and seconds after the start that are excluded.
 _FIRST_TICKS, SETTLE = 5, 0.5

@@ -54,7 +54,7 @@ from bench.soak.witness import Witness
 from dfp_ros.node.ros.qos import DECISION_QOS
 from testing.faults.cell import FaultCell
 from testing.faults.robots import FaultRobot, ROBOTS
-from testing.slow_policy import LOOP
+from testing.policies.slow_policy import LOOP
 
 _TICK = 0.01  # s
 _LONGEST = 300

@@ -28,8 +28,8 @@ from testing.faults.cell import FaultCell
 from testing.faults.groups import bad_policies, goes_on, refusal, report_on, storm
 from testing.faults.robots import FaultRobot
 from testing.faults.trial import AGE, Fault, SILENCE, try_fault
-from testing.policies import write_policy
-from testing.ros_processes import NodeProcess
+from testing.policies.small_policy import write_policy
+from testing.processes.ros_processes import NodeProcess
 
 _GAIN = 0.7
 _TRANSITIONS = {
@@ -149,7 +149,7 @@ class SoakFaults:
     def _process(self) -> Iterator[None]:
         """Move the robot to another process."""
         cell = self._cell
-        self._robot = NodeProcess('testing.scripted_robot', cell.domain, cell.robot.name)
+        self._robot = NodeProcess('testing.faults.scripted_robot', cell.domain, cell.robot.name)
         try:
             # Both publish until the process has been discovered.
             cell.wait_for(lambda: all(

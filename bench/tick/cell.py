@@ -26,9 +26,9 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import Source
 from dfp_ros.core.settings.node import Settings
-from dfp_ros.node.loop.command_publishers import CommandPublishers
-from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
+from dfp_ros.node.loading.control_loop import ControlLoop
+from dfp_ros.node.loading.pending_policy import load_control_loop, PendingPolicy
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.reporting.decision_publisher import DecisionPublisher

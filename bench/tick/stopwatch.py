@@ -34,7 +34,7 @@ from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.safety.monitors import Monitors
-from dfp_ros.node.loop.decision_log import DecisionLog
+from dfp_ros.node.commanding.decision_log import DecisionLog
 from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.messages.command_writer import CommandWriter

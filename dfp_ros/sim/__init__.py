@@ -14,5 +14,5 @@
 """
 Simulated robots.
 
-Imports :mod:`dfp_ros.tools` and what is below it; :mod:`training` imports ``simulation``.
+Imports :mod:`dfp_ros.tools` and the rooms below it; :mod:`training` imports ``simulation``.
 """

@@ -29,7 +29,7 @@ from testing import ROOT
 
 pytest.importorskip('rclpy')
 
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 PERIOD = 5e6  # ns
 FLOORS = ('period_error', 'wakeup', 'command_to_reception')

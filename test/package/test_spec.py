@@ -22,7 +22,7 @@ import pytest
 
 from dfp_ros.spec import ObservationField, PolicySpec, require_equal_fields, SpecMismatch
 from dfp_ros.spec_bounds import SpecError
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 FIELDS = [(member.name, member.size) for member in cube_spec().observation]
 ACTION = [(member.name, member.size) for member in cube_spec().action]

@@ -32,10 +32,10 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from testing.numbers_env import Numbers  # noqa: E402
-from testing.policies import cube_spec, write_policy  # noqa: E402
-from testing.small_runs import small  # noqa: E402
-from testing.transitions import drawn  # noqa: E402
+from testing.learning.numbers_env import Numbers  # noqa: E402
+from testing.learning.small_runs import small  # noqa: E402
+from testing.learning.transitions import drawn  # noqa: E402
+from testing.policies.small_policy import cube_spec, write_policy  # noqa: E402
 from training import collect, evaluate, export, write  # noqa: E402
 from training import inspect_data as inspect  # noqa: E402
 from training.data.collection.engine import Budget  # noqa: E402

@@ -29,7 +29,7 @@ from testing import ROOT
 pytest.importorskip('torch')
 pytest.importorskip('gymnasium')
 
-from testing.transitions import drawn
+from testing.learning.transitions import drawn
 from training import (
     collect,
     convert,

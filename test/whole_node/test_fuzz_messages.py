@@ -36,8 +36,8 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy  # noqa: E402
 from dfp_ros.core.settings.node import Settings  # noqa: E402
 from dfp_ros.node.messages.introspection import find_message_type  # noqa: E402
 from dfp_ros.node.messages.source_reader import SourceReader  # noqa: E402
-from testing.policies import cube_spec, write_policy  # noqa: E402
-from testing.robot_samples import rest_messages, rest_samples, shipped_robot  # noqa: E402
+from testing.fixtures.robot_samples import rest_messages, rest_samples, shipped_robot  # noqa: E402
+from testing.policies.small_policy import cube_spec, write_policy  # noqa: E402
 
 MS = 1_000_000
 START = 1000 * 1000 * MS

@@ -36,8 +36,8 @@ from std_srvs.srv import Trigger  # noqa: E402
 from testing.faults.bounds import check_bounds  # noqa: E402
 from testing.faults.cell import FaultCell  # noqa: E402
 from testing.faults.robots import ROBOTS  # noqa: E402
-from testing.policies import write_policy  # noqa: E402
-from testing.ros_processes import Peer  # noqa: E402
+from testing.policies.small_policy import write_policy  # noqa: E402
+from testing.processes.ros_processes import Peer  # noqa: E402
 
 LifecycleState, Transition = lifecycle.State, lifecycle.Transition
 TRIGGERS = 'stop', 'resume', 'reset', 'rollback', 'promote'

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from testing.policies import cube_spec, write_policy
+from testing.policies.small_policy import cube_spec, write_policy
 
 pytest.importorskip('rclpy')
 
@@ -32,9 +32,9 @@ from dfp_ros.core.description.urdf import UrdfError
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.urdf_topic import wait_for_urdf
 from dfp_ros.spec import ActionField, ObservationField
-from testing.joint_arm import Arm, HERE, ROBOT, TICK, URDF
-from testing.policy_cell import arguments
-from testing.ros_processes import NodeProcess, Peer
+from testing.processes.joint_arm import Arm, HERE, ROBOT, TICK, URDF
+from testing.processes.policy_cell import arguments
+from testing.processes.ros_processes import NodeProcess, Peer
 
 
 @pytest.fixture(name='files', scope='module')

@@ -33,10 +33,10 @@ from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.tools.replay.main import main
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
-from testing.policies import write_policy
-from testing.policy_cell import Cell, SHIPPED
-from testing.robot_samples import rest_messages
-from testing.ros_processes import NodeProcess
+from testing.fixtures.robot_samples import rest_messages
+from testing.policies.small_policy import write_policy
+from testing.processes.policy_cell import Cell, SHIPPED
+from testing.processes.ros_processes import NodeProcess
 
 
 class SplitCell(Cell):

@@ -23,15 +23,15 @@ import time
 
 import pytest
 
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 
 from lifecycle_msgs.msg import Transition
 
 from dfp_ros.node.ros.domain import free_domain
-from testing.policy_cell import arguments, Cell, SHIPPED
-from testing.ros_processes import NodeProcess
+from testing.processes.policy_cell import arguments, Cell, SHIPPED
+from testing.processes.ros_processes import NodeProcess
 
 # Starts what follows and waits for it, as `ros2 run` does: it passes on no SIGTERM.
 WRAPPER = 'import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)'

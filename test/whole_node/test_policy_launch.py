@@ -26,8 +26,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters
 
 from dfp_ros.node.ros.domain import free_domain
-from testing.launch_process import FOLDER, launch, output_of
-from testing.ros_processes import Peer
+from testing.processes.launch_process import FOLDER, launch, output_of
+from testing.processes.ros_processes import Peer
 
 FILE = 'policy.launch.py'
 

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 import pytest
 
-from testing.policies import cube_spec, write_policy
-from testing.robot_samples import rest_messages, rest_samples
+from testing.fixtures.robot_samples import rest_messages, rest_samples
+from testing.policies.small_policy import cube_spec, write_policy
 
 pytest.importorskip('rclpy')
 
@@ -44,8 +44,8 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.policy_node import PolicyNode
-from testing.policy_cell import arguments, Cell, SHIPPED, speed
-from testing.ros_processes import NodeProcess, Peer
+from testing.processes.policy_cell import arguments, Cell, SHIPPED, speed
+from testing.processes.ros_processes import NodeProcess, Peer
 
 
 @pytest.fixture(name='policy', scope='module')

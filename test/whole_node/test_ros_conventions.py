@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 from testing import ROOT
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 
@@ -43,8 +43,8 @@ from std_srvs.srv import Trigger
 from dfp_ros.core.settings.node import describe
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.policy_node import PolicyNode
-from testing.policy_cell import arguments, Cell, SHIPPED, speed
-from testing.ros_processes import in_domain, NodeProcess, Peer
+from testing.processes.policy_cell import arguments, Cell, SHIPPED, speed
+from testing.processes.ros_processes import in_domain, NodeProcess, Peer
 
 EXAMPLE = ROOT / 'examples' / 'own_executor.py'
 ROBOTS = ('left', 'right')

@@ -21,7 +21,7 @@ import threading
 import pytest
 
 from dfp_ros.core.observation.interleaving import Interleaving
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 
 def look(numbers: list[tuple[object, int | None]], looks: int = 1) -> bool:
@@ -77,8 +77,8 @@ def test_kinds_are_bounded() -> None:
 def test_two_drivers_of_one_arm_are_told(tmp_path: Path) -> None:
     """One of them is stuck somewhere else, with fresh stamps: warned of, or held by choice."""
     pytest.importorskip('rclpy')
-    from testing.policy_cell import Cell
-    from testing.robot_samples import rest_messages
+    from testing.fixtures.robot_samples import rest_messages
+    from testing.processes.policy_cell import Cell
     with Cell(write_policy(tmp_path / 'small.onnx', gain=0.7)) as cell:
         cell.wait_for_motion()
         publisher = cell.peer.node.create_publisher(

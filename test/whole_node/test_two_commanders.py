@@ -24,7 +24,7 @@ import signal
 import pytest
 
 from dfp_ros.node.monitors.claim import Claim, Claims, read_claim, TIMEOUT
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 
 def test_of_two_claims_both_nodes_find_the_same_one_stronger() -> None:
@@ -93,7 +93,7 @@ def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running_cell(policy: Path) -> Iterator[object]:
     """Start a node and its robot."""
     pytest.importorskip('rclpy')
-    from testing.policy_cell import Cell
+    from testing.processes.policy_cell import Cell
     with Cell(policy) as cell:
         cell.wait_for_motion()
         yield cell
@@ -101,8 +101,8 @@ def running_cell(policy: Path) -> Iterator[object]:
 
 def test_a_second_node_does_not_command(cell: object, policy: Path) -> None:
     """Activation is refused, naming the other node; once that is killed, it succeeds."""
-    from testing.policy_cell import arguments, Cell
-    from testing.ros_processes import NodeProcess
+    from testing.processes.policy_cell import arguments, Cell
+    from testing.processes.ros_processes import NodeProcess
     assert isinstance(cell, Cell)
     words = ['--ros-args', *arguments(policy)]
     with NodeProcess('dfp_ros.policy_node', cell.domain, *words) as second:
@@ -125,8 +125,8 @@ def test_of_two_that_begin_together_one_goes_on(cell: object, policy: Path) -> N
     """Neither both nor none."""
     from lifecycle_msgs.msg import Transition
 
-    from testing.policy_cell import arguments, Cell
-    from testing.ros_processes import NodeProcess
+    from testing.processes.policy_cell import arguments, Cell
+    from testing.processes.ros_processes import NodeProcess
     assert isinstance(cell, Cell)
     # The first one stands still, so the others find nobody, as if they began at the same time.
     assert cell.change(Transition.TRANSITION_DEACTIVATE)
@@ -151,7 +151,7 @@ def test_another_publisher_is_reported(cell: object) -> None:
     """There is a warning whether or not it sends anything, and, if configured, a hold."""
     from geometry_msgs.msg import TwistStamped
 
-    from testing.policy_cell import Cell
+    from testing.processes.policy_cell import Cell
     assert isinstance(cell, Cell)
     publisher = cell.peer.node.create_publisher(TwistStamped, 'twist_command', 1)
     status, _ = cell.report(reason='other_publisher', response='warn')

@@ -133,7 +133,8 @@ def slow(number: float) -> Fault:
     """
     Make inference take longer than a tick.
 
-    :param number: Element of the observation that requests it; see :mod:`testing.slow_policy`.
+    :param number: Element of the observation that requests it; see
+        :mod:`testing.policies.slow_policy`.
     """
     def begin(cell: FaultCell) -> int:
         def change(message: Any) -> Any:

@@ -41,8 +41,8 @@ from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.qos import DECISION_QOS, STATUS_QOS
 from testing.faults.robots import FaultRobot, Vector
-from testing.policy_cell import arguments
-from testing.ros_processes import NodeProcess, wait_until_known
+from testing.processes.policy_cell import arguments
+from testing.processes.ros_processes import NodeProcess, wait_until_known
 
 # Modifies a message, or drops it by returning None.
 Change = Callable[[Any], Any]

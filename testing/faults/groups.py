@@ -47,9 +47,9 @@ from testing.faults.trial import (
     SILENCE,
     try_fault,
 )
-from testing.policies import write_policy
-from testing.ros_processes import NodeProcess
-from testing.slow_policy import LOOP, rounds_in, write_slow_policy
+from testing.policies.slow_policy import LOOP, rounds_in, write_slow_policy
+from testing.policies.small_policy import write_policy
+from testing.processes.ros_processes import NodeProcess
 
 # Gains that distinguish the robots' commands.
 _GAIN = 0.7
@@ -111,7 +111,7 @@ def killed(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
     """Kill the robot's node, then the policy node, and start each again."""
     with FaultCell(robot, _policy(robot, folder), silent=True) as cell:
         def start() -> NodeProcess:
-            return NodeProcess('testing.scripted_robot', cell.domain, robot.name)
+            return NodeProcess('testing.faults.scripted_robot', cell.domain, robot.name)
 
         processes = [start()]
 

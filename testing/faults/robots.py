@@ -29,8 +29,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
 from testing import ROOT
-from testing.policies import CUBE_ACTION, cube_spec
-from testing.robot_samples import ARM, rest_messages
+from testing.fixtures.robot_samples import ARM, rest_messages
+from testing.policies.small_policy import CUBE_ACTION, cube_spec
 
 Vector = NDArray[np.float64]
 _HERE = ROOT / 'testing'
@@ -65,7 +65,7 @@ class FaultRobot:
     :param commands: The command topics; the first has the decision's stamp.
     :param low: Smallest command, of each element of the action.
     :param high: Largest command.
-    :param place: Index of the observation that slows :mod:`testing.slow_policy` down.
+    :param place: Index of the observation that slows :mod:`testing.policies.slow_policy` down.
     :param slow_topic: Topic of that element.
     :param slow: Puts the element into its message.
     :param max_age: Maximum age of all sources, in s.

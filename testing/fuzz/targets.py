@@ -56,7 +56,7 @@ def as_json(tree: object) -> str:
 
 def make_policy(folder: Path) -> Path:
     """Write a policy file."""
-    from testing.policies import write_policy
+    from testing.policies.small_policy import write_policy
     return write_policy(folder / 'policy.onnx')
 
 
@@ -122,7 +122,7 @@ def read_description(path: Path) -> object:
 
 def make_report(folder: Path) -> Path:
     """Write a preflight report."""
-    from testing.preflight_reports import written
+    from testing.fixtures.preflight_reports import written
     return written(folder)
 
 
@@ -199,7 +199,7 @@ def read_ogbench(path: Path) -> object:
 
 def make_hdf5(folder: Path) -> Path:
     """Write a file in Robomimic's format."""
-    from testing.robomimic_files import written
+    from testing.learning.robomimic_files import written
     return written(folder / 'demonstrations.hdf5', {0: 4, 1: 5})
 
 
@@ -241,7 +241,7 @@ def read_robomimic(path: Path) -> object:
 
 def make_checkpoint(folder: Path) -> Path:
     """Train for two updates on recorded data."""
-    from testing.transitions import drawn
+    from testing.learning.transitions import drawn
     from training.config import TrainConfig
     from training.data.transitions import stored
     from training.learning.trainer.run import train
@@ -276,7 +276,7 @@ def read_checkpoint(path: Path) -> object:
 def make_bag(kind: str) -> Callable[[Path], Path]:
     """Return a writer of a short recording."""
     def make(folder: Path) -> Path:
-        from testing.bags import decision, demonstration, MS, PERIOD, START, write_bag
+        from testing.fixtures.bags import decision, demonstration, MS, PERIOD, START, write_bag
         decided = [message for i in range(8) for message in decision(
             i, START + i * PERIOD, START + i * PERIOD - 3 * MS, i / 100)]
         return write_bag(folder / 'bag', [*demonstration(8), *decided], kind)
@@ -344,7 +344,7 @@ def targets() -> dict[str, Target]:
 
     def read_report(path: Path) -> object:
         from dfp_ros.tools.preflight.report import require_passed
-        from testing.preflight_reports import now, SUBJECT
+        from testing.fixtures.preflight_reports import now, SUBJECT
         return require_passed(path, SUBJECT, 24, now())
 
     mcap, sqlite = make_bag('mcap'), make_bag('sqlite3')

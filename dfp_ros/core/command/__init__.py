@@ -14,5 +14,5 @@
 """
 Command limits: position, velocity and acceleration.
 
-Imports :mod:`dfp_ros.core.observation` and what is below it.
+Imports :mod:`dfp_ros.core.observation` and the rooms below it.
 """

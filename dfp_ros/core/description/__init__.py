@@ -14,5 +14,5 @@
 """
 The robot description: sources, observation, commands and limits, read from YAML and URDF.
 
-Imports :mod:`dfp_ros.core.settings` and what is below it.
+Imports :mod:`dfp_ros.core.settings` and the rooms below it.
 """

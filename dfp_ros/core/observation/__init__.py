@@ -14,5 +14,5 @@
 """
 Sensor samples, their freshness, and the observation computed from them.
 
-Imports :mod:`dfp_ros.core.policy` and what is below it.
+Imports :mod:`dfp_ros.core.policy` and the rooms below it.
 """

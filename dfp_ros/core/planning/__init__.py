@@ -14,5 +14,5 @@
 """
 Planning with action chunks: when a new one is requested, and how chunks are blended.
 
-Imports :mod:`dfp_ros.core.command` and what is below it.
+Imports :mod:`dfp_ros.core.command` and the rooms below it.
 """

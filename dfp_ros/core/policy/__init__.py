@@ -14,5 +14,5 @@
 """
 The policy: its file, its inference in ONNX Runtime, its noise and its deadline.
 
-Imports :mod:`dfp_ros.core.safety` and what is below it.
+Imports :mod:`dfp_ros.core.safety` and the rooms below it.
 """

@@ -14,6 +14,6 @@
 """
 Fault reasons and their responses, and the runtime monitors that detect them.
 
-Imports :mod:`dfp_ros.core.description` and what is below it. ``python -m dfp_ros.core.safety``
+Imports :mod:`dfp_ros.core.description` and the rooms below it. ``python -m dfp_ros.core.safety``
 prints the tables of docs/safety.md.
 """

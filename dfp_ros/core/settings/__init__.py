@@ -14,5 +14,5 @@
 """
 Node parameters: a dataclass for each group.
 
-Imports :mod:`dfp_ros.spec` and what is below it.
+Imports :mod:`dfp_ros.spec` and the rooms below it.
 """

@@ -14,5 +14,5 @@
 """
 Policy files and robot descriptions, opened in a process that can be killed.
 
-Imports :mod:`dfp_ros.node.messages` and what is below it.
+Imports :mod:`dfp_ros.node.messages` and the rooms below it.
 """

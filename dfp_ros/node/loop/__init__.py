@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Running control loop: timer, lockstep, watchdog, controlled stop.
+Running control loop: timer, lockstep, subscriptions.
 
-Imports :mod:`dfp_ros.node.files` and what is below it.
+Imports :mod:`dfp_ros.node.commanding` and the rooms below it.
 """

@@ -24,7 +24,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dfp_ros.core.observation.sample import Sample
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 
 # Safety factor between the expected duration of a warm-up and the time left until the tick.
 _MARGIN = 1.5

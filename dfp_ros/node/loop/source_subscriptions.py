@@ -29,7 +29,7 @@ from dfp_ros.core.description.sources import STATIC_RECEPTION
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.interleaving import Interleaving
 from dfp_ros.core.observation.sample import Sample
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_clock import NodeClock

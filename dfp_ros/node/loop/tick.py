@@ -22,7 +22,7 @@ from typing import Protocol
 from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.control.input_log import Entry
 from dfp_ros.core.observation.sample import Sample
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 
 
 @dataclass(frozen=True)

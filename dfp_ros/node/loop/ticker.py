@@ -26,17 +26,17 @@ from dfp_ros.core.observation.freshness import check_sources
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.safety.reasons import Reason, Response
-from dfp_ros.node.loop.command_publishers import CommandPublishers
-from dfp_ros.node.loop.commanding import Commander
-from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.controlled_stop import stop_robot
-from dfp_ros.node.loop.decision_log import DecisionLog
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
+from dfp_ros.node.commanding.commander import Commander
+from dfp_ros.node.commanding.controlled_stop import stop_robot
+from dfp_ros.node.commanding.decision_log import DecisionLog
+from dfp_ros.node.commanding.watchdog import LONGEST_BEAT, Watchdog
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.lockstep_trigger import LockstepTrigger
 from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.loop.tick import Tick, TickListener
 from dfp_ros.node.loop.timer_trigger import TimerTrigger
 from dfp_ros.node.loop.trigger import Trigger
-from dfp_ros.node.loop.watchdog import LONGEST_BEAT, Watchdog
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
 from dfp_ros.node.ros.node_clock import NodeClock
 

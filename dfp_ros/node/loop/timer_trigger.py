@@ -24,10 +24,10 @@ from rclpy.node import Node
 from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import Instant, SampleStore
+from dfp_ros.node.commanding.watchdog import LONGEST_BEAT
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.cache_warmup import CacheWarmup
-from dfp_ros.node.loop.control_loop import ControlLoop
 from dfp_ros.node.loop.tick_timer import TickTimer
-from dfp_ros.node.loop.watchdog import LONGEST_BEAT
 
 
 class TimerTrigger:

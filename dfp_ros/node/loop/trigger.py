@@ -19,7 +19,7 @@ from typing import Protocol
 
 from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.observation.sample_store import Instant, SampleStore
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 
 
 class Trigger(Protocol):

@@ -14,5 +14,5 @@
 """
 ROS messages: type introspection, reading of samples, writing of commands.
 
-Imports :mod:`dfp_ros.node.ros` and what is below it.
+Imports :mod:`dfp_ros.node.ros` and the rooms below it.
 """

@@ -14,5 +14,5 @@
 """
 Monitors of the ROS graph: other policy nodes, other publishers, slow simulated clocks.
 
-Imports :mod:`dfp_ros.node.loop` and what is below it.
+Imports :mod:`dfp_ros.node.loop` and the rooms below it.
 """

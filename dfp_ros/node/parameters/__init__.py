@@ -14,5 +14,5 @@
 """
 ROS parameters: declared, read from files, checked against what is known.
 
-Imports :mod:`dfp_ros.node.process` and what is below it.
+Imports :mod:`dfp_ros.node.process` and the rooms below it.
 """

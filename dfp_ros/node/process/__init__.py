@@ -14,5 +14,5 @@
 """
 Start and end of a process: signals, its parent, its output.
 
-Imports :mod:`dfp_ros.node.realtime` and what is below it.
+Imports :mod:`dfp_ros.node.realtime` and the rooms below it.
 """

@@ -14,5 +14,5 @@
 """
 Reporting topics: decisions, diagnostics, statistics, the policy in use.
 
-Imports :mod:`dfp_ros.node.monitors` and what is below it.
+Imports :mod:`dfp_ros.node.monitors` and the rooms below it.
 """

@@ -20,7 +20,7 @@ from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.description.robot import count_slots
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.tick import Listener, Tick
 from dfp_ros.node.messages.preserialized import PreserializedRow
 from dfp_ros.node.ros.qos import DECISION_QOS

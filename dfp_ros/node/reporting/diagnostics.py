@@ -33,7 +33,7 @@ from dfp_ros.core.description.sources import Source
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.core.text.printable import listed, printable, TEXT
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.reporting.severity import Level, StatusBuilder
 
 # Part of the names of the statistics of inference, which are in the status of the policy.

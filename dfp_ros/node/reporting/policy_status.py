@@ -26,7 +26,7 @@ from typing import Any
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 from dfp_ros.node.ros.qos import STATUS_QOS
 

@@ -14,5 +14,5 @@
 """
 Use of rclpy: start, QoS, clocks, services, background threads.
 
-Imports :mod:`dfp_ros.node.parameters` and what is below it.
+Imports :mod:`dfp_ros.node.parameters` and the rooms below it.
 """

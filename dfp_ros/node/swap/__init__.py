@@ -14,5 +14,5 @@
 """
 Policy swaps while the node runs, and the shadow policy.
 
-Imports :mod:`dfp_ros.node.reporting` and what is below it.
+Imports :mod:`dfp_ros.node.reporting` and the rooms below it.
 """

@@ -22,8 +22,12 @@ from typing import Any
 
 from dfp_ros.core.policy.policy_file import PolicyFile
 from dfp_ros.core.settings.node import ASIDE, LOADED, Settings
-from dfp_ros.node.loop.control_loop import ControlLoop, make_warmup_controller, remake_control_loop
-from dfp_ros.node.loop.pending_policy import PendingPolicy, require_latency, validate
+from dfp_ros.node.loading.control_loop import (
+    ControlLoop,
+    make_warmup_controller,
+    remake_control_loop,
+)
+from dfp_ros.node.loading.pending_policy import PendingPolicy, require_latency, validate
 from dfp_ros.spec import require_same_fields
 
 

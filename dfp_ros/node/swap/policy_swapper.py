@@ -28,11 +28,11 @@ from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import LOADED
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import printable, TEXT
+from dfp_ros.node.commanding.watchdog import overdue_limit
 from dfp_ros.node.files.node_files import NodeFiles
-from dfp_ros.node.loop.control_loop import ControlLoop, remake_control_loop
-from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy, require_latency
+from dfp_ros.node.loading.control_loop import ControlLoop, remake_control_loop
+from dfp_ros.node.loading.pending_policy import load_control_loop, PendingPolicy, require_latency
 from dfp_ros.node.loop.ticker import Ticker
-from dfp_ros.node.loop.watchdog import overdue_limit
 from dfp_ros.node.parameters.parameters import read_settings, read_values, require_changeable
 from dfp_ros.node.reporting.policy_status import PolicyStatus, Refusal, Standing, time_now
 from dfp_ros.node.ros.background_worker import BackgroundWorker, Job

@@ -20,7 +20,7 @@ from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.core.control.factory import make_planner
 from dfp_ros.core.policy.deadline import with_deadline
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.tick import Tick
 from dfp_ros.node.messages.preserialized import PreserializedRow
 from dfp_ros.node.ros.qos import DECISION_QOS

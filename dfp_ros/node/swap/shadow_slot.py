@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from rclpy.node import Node
 
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.tick import Listener, Tick
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.swap.shadow_publisher import ShadowPublisher

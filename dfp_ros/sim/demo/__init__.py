@@ -14,5 +14,5 @@
 """
 Demo: a shipped policy on its simulated robot.
 
-Imports :mod:`dfp_ros.sim.sim_robot` and what is below it.
+Imports :mod:`dfp_ros.sim.sim_robot` and the rooms below it.
 """

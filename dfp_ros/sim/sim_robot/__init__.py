@@ -14,5 +14,5 @@
 """
 Simulated robot as a ROS node, in real time.
 
-Imports :mod:`dfp_ros.sim.simulation` and what is below it.
+Imports :mod:`dfp_ros.sim.simulation` and the rooms below it.
 """

@@ -14,5 +14,5 @@
 """
 Policy file summaries, and robot descriptions scaffolded from topics.
 
-Imports :mod:`dfp_ros.tools.preflight` and what is below it.
+Imports :mod:`dfp_ros.tools.preflight` and the rooms below it.
 """

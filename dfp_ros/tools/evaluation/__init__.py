@@ -14,5 +14,5 @@
 """
 Success rate of a policy, counted on a robot.
 
-Imports :mod:`dfp_ros.tools.describe` and what is below it.
+Imports :mod:`dfp_ros.tools.describe` and the rooms below it.
 """

@@ -14,5 +14,5 @@
 """
 Preflight check: measurement of robot, policy and machine before the policy commands.
 
-Imports :mod:`dfp_ros.tools.replay` and what is below it.
+Imports :mod:`dfp_ros.tools.replay` and the rooms below it.
 """

@@ -32,10 +32,10 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.node.commanding.command_publishers import CommandPublishers, require_own_topics
 from dfp_ros.node.files.node_files import NodeFiles
-from dfp_ros.node.loop.command_publishers import CommandPublishers, require_own_topics
-from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.pending_policy import load_control_loop, PendingPolicy
+from dfp_ros.node.loading.control_loop import ControlLoop
+from dfp_ros.node.loading.pending_policy import load_control_loop, PendingPolicy
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.monitors.clock_monitor import ClockMonitor
 from dfp_ros.node.parameters.overrides import require_known

@@ -20,7 +20,7 @@ import datetime
 from pathlib import Path
 import platform
 
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.tools.preflight.report import PreflightError, remedy, require_passed, Subject
 
 

@@ -14,5 +14,5 @@
 """
 Bag recorder and episode marks.
 
-Imports :mod:`dfp_ros.tools.bags` and what is below it.
+Imports :mod:`dfp_ros.tools.bags` and the rooms below it.
 """

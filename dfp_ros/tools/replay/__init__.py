@@ -14,5 +14,5 @@
 """
 Deterministic replay of recorded decisions, compared bit for bit.
 
-Imports :mod:`dfp_ros.tools.recording` and what is below it.
+Imports :mod:`dfp_ros.tools.recording` and the rooms below it.
 """

@@ -46,7 +46,7 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import listed, printable, quoted
-from dfp_ros.node.loop.pending_policy import load_policy
+from dfp_ros.node.loading.pending_policy import load_policy
 from dfp_ros.resources import find_shared, hash_robot, load_robot
 from dfp_ros.tools.bags.reader import RecordingError
 from dfp_ros.tools.replay.policy_comparison import PolicyDifference

@@ -37,7 +37,7 @@ from dfp_ros.core.settings.node import describe, make_settings, Settings
 from dfp_ros.core.settings.setting import Meaning, SettingsError
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.text.printable import printable, quoted
-from dfp_ros.node.loop.pending_policy import load_policy
+from dfp_ros.node.loading.pending_policy import load_policy
 from dfp_ros.resources import find_shared
 
 _HASH = re.compile('[0-9a-f]{64}')

@@ -30,7 +30,7 @@ from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.spec import PolicySpec
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 
 def limiter(spec: PolicySpec) -> tuple[ActionScale, CommandLimiter]:

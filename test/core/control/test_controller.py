@@ -35,9 +35,9 @@ from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.core.settings.planning import PlanningSettings
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.spec import PolicySpec, SpecMismatch
-from testing.controllers import controller, S, TICK
-from testing.policies import cube_spec, write_policy
-from testing.robot_samples import rest_samples, shipped_robot
+from testing.fixtures.controllers import controller, S, TICK
+from testing.fixtures.robot_samples import rest_samples, shipped_robot
+from testing.policies.small_policy import cube_spec, write_policy
 
 START = 100 * S
 

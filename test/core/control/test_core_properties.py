@@ -44,8 +44,8 @@ from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.core.settings.planning import PlanningSettings
 from dfp_ros.core.settings.safety import SafetySettings
-from testing.policies import cube_spec
-from testing.robot_samples import rest_samples, shipped_robot
+from testing.fixtures.robot_samples import rest_samples, shipped_robot
+from testing.policies.small_policy import cube_spec
 
 MS = 1_000_000
 PERIOD = 50 * MS

@@ -24,7 +24,7 @@ from dfp_ros.core.description.sources import OPTIONAL as SOURCE_KEYS
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 from testing import ROOT
-from testing.descriptions import GRIP
+from testing.fixtures.descriptions import GRIP
 
 PAGE = (ROOT / 'docs' / 'robot-description.md').read_text()
 BLOCKS = re.findall(r'^```yaml\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)

@@ -23,7 +23,7 @@ from dfp_ros.core.description.sources import Reception
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.spec import SpecMismatch
 from testing import ROOT
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 SHIPPED = ROOT / 'config' / 'ur5e_cube.yaml'
 TEXT = SHIPPED.read_text()

@@ -19,7 +19,7 @@ import pytest
 
 from dfp_ros.core.observation.freshness import check_sources, FreshnessMonitor
 from dfp_ros.core.safety.reasons import Reason, Response
-from testing.robot_samples import rest_samples, shipped_robot
+from testing.fixtures.robot_samples import rest_samples, shipped_robot
 
 S = 1_000_000_000
 NOW = 1000 * S

@@ -41,7 +41,7 @@ from dfp_ros.tools.preflight.arrivals import Arrivals
 from dfp_ros.tools.preflight.verdict import judge
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
 from testing import ROOT
-from testing.bags import (
+from testing.fixtures.bags import (
     array,
     command,
     make,
@@ -54,11 +54,11 @@ from testing.bags import (
     TYPES,
     write_bag,
 )
-from testing.controllers import controller
-from testing.policies import cube_spec, write_policy
-from testing.preflights import source
-from testing.robot_samples import rest_samples, shipped_robot
-from testing.transforms import READINGS
+from testing.fixtures.controllers import controller
+from testing.fixtures.preflights import source
+from testing.fixtures.robot_samples import rest_samples, shipped_robot
+from testing.fixtures.transforms import READINGS
+from testing.policies.small_policy import cube_spec, write_policy
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 

@@ -21,7 +21,7 @@ import pytest
 
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import NotFiniteError, ObservationError, Sample
-from testing.robot_samples import ARM, ogbench_messages, rest_samples, shipped_robot
+from testing.fixtures.robot_samples import ARM, ogbench_messages, rest_samples, shipped_robot
 
 
 def changed(samples: dict[str, Sample], source: str, **values: Any) -> dict[str, Sample]:

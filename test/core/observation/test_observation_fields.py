@@ -24,7 +24,7 @@ from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
-from testing.descriptions import GRIP
+from testing.fixtures.descriptions import GRIP
 
 S = 1_000_000_000
 TEXT = """

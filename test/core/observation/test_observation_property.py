@@ -27,7 +27,7 @@ from dfp_ros.core.description.robot import load_robot_description, RobotDescript
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import NotReadyError, ObservationError, Sample
 from dfp_ros.core.observation.sample_store import SampleStore
-from testing.descriptions import GRIP
+from testing.fixtures.descriptions import GRIP
 
 TEXT = """
 robot: test

@@ -38,7 +38,7 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.tools.preflight.arrivals import Arrivals
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
-from testing.bags import (
+from testing.fixtures.bags import (
     array,
     command,
     header,
@@ -52,9 +52,9 @@ from testing.bags import (
     TYPES,
     write_bag,
 )
-from testing.controllers import controller
-from testing.policies import cube_spec, write_policy
-from testing.robot_samples import ARM, rest_samples, shipped_robot
+from testing.fixtures.controllers import controller
+from testing.fixtures.robot_samples import ARM, rest_samples, shipped_robot
+from testing.policies.small_policy import cube_spec, write_policy
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 

@@ -27,7 +27,7 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
 from testing import ROOT
-from testing.bags import (
+from testing.fixtures.bags import (
     command,
     decision,
     header,
@@ -41,7 +41,7 @@ from testing.bags import (
     TYPES,
     write_bag,
 )
-from testing.transforms import READINGS
+from testing.fixtures.transforms import READINGS
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 

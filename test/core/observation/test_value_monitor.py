@@ -28,7 +28,7 @@ from dfp_ros.core.safety.reasons import Finding, Reason, Response
 from dfp_ros.core.settings.safety import SafetySettings
 from testing import ROOT
 from testing.faults.robots import POSITION_ARM
-from testing.robot_samples import rest_samples, shipped_robot
+from testing.fixtures.robot_samples import rest_samples, shipped_robot
 
 S = 1_000_000_000
 TICK = S // 50

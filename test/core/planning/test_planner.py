@@ -29,7 +29,7 @@ from dfp_ros.core.policy.interface import Chunk, PolicyError
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.settings.planning import PlanningSettings
 from dfp_ros.spec import PolicySpec
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 PERIOD = 50_000_000
 HORIZON = 5

@@ -26,7 +26,7 @@ from dfp_ros.core.policy.deadline import DeadlinePolicy, with_deadline
 from dfp_ros.core.policy.interface import Chunk, LateError, PolicyError
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.core.settings.safety import SafetySettings
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 OBSERVATION, NOISE = np.zeros(28, np.float32), np.zeros((1, 25), np.float32)
 

@@ -21,7 +21,7 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.setting import SettingsError
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 
 @pytest.mark.parametrize(('providers', 'message'), [

@@ -21,8 +21,8 @@ import sys
 import pytest
 
 from testing import ROOT
-from testing.endless_policy import write_endless_policy
-from testing.policies import cube_spec
+from testing.policies.endless_policy import write_endless_policy
+from testing.policies.small_policy import cube_spec
 
 PROGRAM = """
 import sys

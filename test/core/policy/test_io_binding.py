@@ -22,7 +22,7 @@ import pytest
 
 from dfp_ros.core.policy.io_binding import IoBinding
 from testing import ROOT
-from testing.policies import cube_spec, write_policy
+from testing.policies.small_policy import cube_spec, write_policy
 
 MODELS = ROOT / 'models'
 

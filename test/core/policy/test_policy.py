@@ -29,7 +29,7 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import METADATA_KEY
 from testing import ROOT
-from testing.policies import cube_spec, policy_model, write_policy
+from testing.policies.small_policy import cube_spec, policy_model, write_policy
 
 MODELS = ROOT / 'models'
 

@@ -25,8 +25,8 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
 from testing import ROOT
-from testing.endless_policy import endless_model
-from testing.policies import cube_spec, policy_model, write_policy
+from testing.policies.endless_policy import endless_model
+from testing.policies.small_policy import cube_spec, policy_model, write_policy
 
 MODELS = ROOT / 'models'
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from dfp_ros.core.safety.clock_steps import ClockSteps, describe_slow_clock
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 MS = 1_000_000
 
@@ -54,7 +54,7 @@ def test_a_slow_clock_is_reported_with_its_cost() -> None:
 def test_a_node_says_that_its_clock_is_slow(tmp_path: Path) -> None:
     """The warning is in log and diagnostics; steps before the clock started do not count."""
     pytest.importorskip('rclpy')
-    from testing.policy_cell import Cell
+    from testing.processes.policy_cell import Cell
 
     # The cell's clock comes every 10 ms, ten simulated times as long.
     with Cell(write_policy(tmp_path / 'policy.onnx'), pace=10) as cell:

@@ -26,7 +26,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.errors import explain, nearest
 from dfp_ros.core.text.printable import listed, printable, quoted
-from dfp_ros.node.loop.decision_log import DecisionLog
+from dfp_ros.node.commanding.decision_log import DecisionLog
 
 
 @pytest.mark.parametrize(('text', 'shown'), [

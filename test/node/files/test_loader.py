@@ -34,8 +34,8 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.node.files.loader import GivenUpError, Loader
-from testing.endless_policy import endless_model, write_endless_policy
-from testing.policies import cube_spec, policy_model, write_policy
+from testing.policies.endless_policy import endless_model, write_endless_policy
+from testing.policies.small_policy import cube_spec, policy_model, write_policy
 
 LONG = 60.0  # s
 ALLOWED = ExecutionSettings(unbounded_operators='Loop')

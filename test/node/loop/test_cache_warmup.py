@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 
 from testing import ROOT
-from testing.policies import write_policy
-from testing.robot_samples import rest_samples
+from testing.fixtures.robot_samples import rest_samples
+from testing.policies.small_policy import write_policy
 
 rclpy = pytest.importorskip('rclpy')
 
@@ -37,9 +37,9 @@ from dfp_ros.core.arrays import FloatArray  # noqa: E402
 from dfp_ros.core.policy.interface import Chunk  # noqa: E402
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy  # noqa: E402
 from dfp_ros.core.settings.node import describe, make_settings  # noqa: E402
+from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop  # noqa: E402
+from dfp_ros.node.loading.pending_policy import PendingPolicy  # noqa: E402
 from dfp_ros.node.loop.cache_warmup import CacheWarmup  # noqa: E402
-from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop  # noqa: E402
-from dfp_ros.node.loop.pending_policy import PendingPolicy  # noqa: E402
 from dfp_ros.node.ros.node_main import keep_spinning  # noqa: E402
 from dfp_ros.node.swap.change_plan import plan_change  # noqa: E402
 from dfp_ros.resources import load_robot  # noqa: E402

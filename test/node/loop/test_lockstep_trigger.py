@@ -29,9 +29,9 @@ from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import Instant
 from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.node.commanding.commander import Commander
+from dfp_ros.node.commanding.decision_log import DecisionLog
 from dfp_ros.node.loop import lockstep_trigger
-from dfp_ros.node.loop.commanding import Commander
-from dfp_ros.node.loop.decision_log import DecisionLog
 from dfp_ros.node.loop.lockstep_trigger import LockstepTrigger
 
 STAMP = 1000

@@ -23,9 +23,9 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from testing.policies import write_policy
-from testing.policy_cell import Cell, speed
-from testing.robot_samples import rest_messages
+from testing.fixtures.robot_samples import rest_messages
+from testing.policies.small_policy import write_policy
+from testing.processes.policy_cell import Cell, speed
 
 _TICK = 0.05  # s
 _PAUSE = 1.0  # s

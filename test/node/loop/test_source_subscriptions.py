@@ -28,11 +28,11 @@ from std_msgs.msg import Float64, Float64MultiArray
 
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.yaml_section import DescriptionError
-from dfp_ros.node.loop.command_publishers import CommandPublishers
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.ros.domain import free_domain
-from testing.descriptions import described, GRIP, TEXT
-from testing.ros_processes import Peer
+from testing.fixtures.descriptions import described, GRIP, TEXT
+from testing.processes.ros_processes import Peer
 
 
 @pytest.mark.parametrize(('qos', 'expected'), [

@@ -34,7 +34,7 @@ from rclpy.task import Future
 
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.safety.reasons import Reason, Response
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.tick_timer import TickTimer
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.ros.node_main import keep_spinning

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from testing.policies import cube_spec
-from testing.robot_samples import shipped_robot
+from testing.fixtures.robot_samples import shipped_robot
+from testing.policies.small_policy import cube_spec
 
 pytest.importorskip('rclpy')
 

@@ -40,7 +40,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import ObservationError
 from dfp_ros.node.messages.source_reader import SourceReader
-from testing.descriptions import described
+from testing.fixtures.descriptions import described
 
 
 def full_name(kind: Any) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from testing.robot_samples import ARM, shipped_robot
+from testing.fixtures.robot_samples import ARM, shipped_robot
 
 pytest.importorskip('rclpy')
 

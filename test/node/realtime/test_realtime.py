@@ -38,9 +38,9 @@ from dfp_ros.node.realtime.thread_scheduling import (
     ThreadScheduling,
 )
 from dfp_ros.node.ros.domain import free_domain
-from testing.policies import write_policy
-from testing.policy_cell import arguments, Cell
-from testing.ros_processes import NodeProcess
+from testing.policies.small_policy import write_policy
+from testing.processes.policy_cell import arguments, Cell
+from testing.processes.ros_processes import NodeProcess
 
 # The system grants nothing beyond the limits to a process without these.
 _WITHOUT = '-sys_nice,-ipc_lock'

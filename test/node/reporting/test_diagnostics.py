@@ -30,14 +30,14 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.core.settings.diagnostics import DiagnosticsSettings
 from dfp_ros.core.settings.node import Settings
-from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop
-from dfp_ros.node.loop.pending_policy import load_policy
+from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop
+from dfp_ros.node.loading.pending_policy import load_policy
 from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.reporting.diagnostics import diagnose, Situation
 from dfp_ros.node.reporting.severity import Level, StatusBuilder
 from dfp_ros.node.reporting.statistics_row import StatisticsRow
-from testing.policies import write_policy
-from testing.robot_samples import rest_samples, shipped_robot
+from testing.fixtures.robot_samples import rest_samples, shipped_robot
+from testing.policies.small_policy import write_policy
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 NOW = 10**18

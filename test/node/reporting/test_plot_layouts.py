@@ -35,8 +35,8 @@ pytest.importorskip('rclpy')
 
 from std_msgs.msg import Float64MultiArray
 
-from testing.policies import write_policy
-from testing.policy_cell import Cell
+from testing.policies.small_policy import write_policy
+from testing.processes.policy_cell import Cell
 
 CONFIG = ROOT / 'config'
 FOXGLOVE = json.loads((CONFIG / 'foxglove_layout.json').read_text())

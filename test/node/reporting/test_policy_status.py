@@ -27,7 +27,7 @@ from std_msgs.msg import String
 from dfp_ros.node.reporting.policy_status import PolicyStatus
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.qos import STATUS_QOS
-from testing.ros_processes import Peer
+from testing.processes.ros_processes import Peer
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def running_nodes() -> Iterator[Any]:
     """Start nodes, each in a domain of its own, and end them."""
     pytest.importorskip('rclpy')
     from dfp_ros.node.ros.domain import free_domain
-    from testing.ros_processes import NodeProcess, Peer
+    from testing.processes.ros_processes import NodeProcess, Peer
     started = []
 
     def start(**environment: str) -> int:

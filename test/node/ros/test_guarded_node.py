@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 
@@ -38,7 +38,7 @@ from dfp_ros.node.reporting.statistics_publisher import StatisticsPublisher
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.guarded_node import GuardedNode
 from dfp_ros.policy_node import PolicyNode
-from testing.policy_cell import SHIPPED
+from testing.processes.policy_cell import SHIPPED
 
 
 def spin(executor: SingleThreadedExecutor, condition: Any) -> None:

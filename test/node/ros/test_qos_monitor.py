@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 
@@ -30,8 +30,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.node.ros.domain import free_domain
-from testing.policy_cell import arguments, SHIPPED
-from testing.ros_processes import NodeProcess, Peer
+from testing.processes.policy_cell import arguments, SHIPPED
+from testing.processes.ros_processes import NodeProcess, Peer
 
 GRIPPER = """topic: gripper_state
     type: sensor_msgs/msg/JointState

@@ -29,7 +29,7 @@ from dfp_ros.core.policy.interface import Chunk, PolicyError
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.node.swap.shadow import Shadow
 from dfp_ros.spec import PolicySpec, SpecMismatch
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 SPEC = cube_spec()
 SEEN = np.zeros(SPEC.observation_size, np.float32)

@@ -30,7 +30,7 @@ import weakref
 import onnx
 import pytest
 
-from testing.policies import cube_spec, policy_model, write_policy
+from testing.policies.small_policy import cube_spec, policy_model, write_policy
 
 pytest.importorskip('rclpy')
 
@@ -44,10 +44,10 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.policy.policy_file import PolicyFile
-from dfp_ros.node.loop.pending_policy import load_control_loop
+from dfp_ros.node.loading.pending_policy import load_control_loop
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.policy_node import PolicyNode
-from testing.policy_cell import Cell, SHIPPED
+from testing.processes.policy_cell import Cell, SHIPPED
 
 
 @pytest.fixture(name='files', scope='module')

@@ -28,7 +28,7 @@ import pytest
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.demo.main import main, parse
 from dfp_ros.sim.demo.report import Episode, Report
-from testing.ros_processes import NodeProcess
+from testing.processes.ros_processes import NodeProcess
 
 MODULE = 'dfp_ros.sim.demo.main'
 

@@ -30,7 +30,7 @@ import pytest
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.sim_robot.qos import EPISODE_QOS
 from testing import ROOT
-from testing.ros_processes import Peer
+from testing.processes.ros_processes import Peer
 
 LAUNCH_FILE = ROOT / 'launch' / 'demo.launch.py'
 VARIABLE = 'ROS_DOMAIN_ID'

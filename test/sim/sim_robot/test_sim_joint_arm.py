@@ -24,7 +24,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.simulation.cell_state import PANDA_JOINT_NAMES
-from testing.ros_processes import NodeProcess, Peer
+from testing.processes.ros_processes import NodeProcess, Peer
 
 FINGERS = ('panda_finger_joint1', 'panda_finger_joint2')
 

@@ -40,7 +40,7 @@ from dfp_ros.sim.sim_robot.node import SimRobot, STOP
 from dfp_ros.sim.sim_robot.qos import EPISODE_QOS
 from dfp_ros.sim.simulation.ogbench_simulation import Simulation
 from dfp_ros.sim.simulation.rendering import choose_backend, RenderingError
-from testing.ros_processes import NodeProcess, Peer
+from testing.processes.ros_processes import NodeProcess, Peer
 
 MODULE = 'dfp_ros.sim.sim_robot.main'
 TASK = 'cube-single-singletask-task2-v0'

@@ -32,7 +32,7 @@ from dfp_ros.sim.simulation.robosuite_env import (
     RobosuiteEnv,
     TASKS,
 )
-from testing.robosuite_samples import OLD_CONTROLLER
+from testing.learning.robosuite_samples import OLD_CONTROLLER
 
 LIFT = 'lift-mh-low_dim'
 ACTIONS = np.random.default_rng(0).uniform(-1, 1, (12, 7)).astype(np.float32)

@@ -35,7 +35,7 @@ from dfp_ros.tools.bags import mcap_file, mcap_records
 from dfp_ros.tools.bags.definitions import add_definition, DefinitionError
 from dfp_ros.tools.bags.mcap_records import CHANNEL, CHUNK, MAGIC, MESSAGE, SCHEMA, walk
 from dfp_ros.tools.bags.reader import BagReader, RecordingError
-from testing.bags import demonstration, header, JOINTS, MS, START, STORE, TYPES, write_bag
+from testing.fixtures.bags import demonstration, header, JOINTS, MS, START, STORE, TYPES, write_bag
 
 
 def record(code: int, *fields: bytes) -> bytes:

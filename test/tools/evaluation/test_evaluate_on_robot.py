@@ -117,7 +117,7 @@ def test_a_scene_of_another_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     from dfp_ros.node.ros.domain import free_domain
     from dfp_ros.tools.evaluation import evaluator
-    from testing.ros_processes import Peer
+    from testing.processes.ros_processes import Peer
     monkeypatch.setattr(evaluator, '_ANSWER', 1.0)
     domain = free_domain()
     with Peer(domain) as peer, Peer(domain) as other:
@@ -186,7 +186,7 @@ def test_counts_on_the_simulated_robot_and_keeps_results_at_ctrl_c(tmp_path: Pat
     from std_srvs.srv import Trigger
 
     from dfp_ros.node.ros.domain import free_domain
-    from testing.ros_processes import NodeProcess, Peer
+    from testing.processes.ros_processes import NodeProcess, Peer
     domain, path = free_domain(), tmp_path / 'result.json'
     arguments = ['--episodes', '3', '--out', str(path)]
     with NodeProcess('dfp_ros.sim.sim_robot.main', domain, '--ros-args',

@@ -25,9 +25,9 @@ from typing import Any
 
 import pytest
 
-from testing.endless_policy import write_endless_policy
-from testing.policies import cube_spec, write_policy
-from testing.robot_samples import rest_messages
+from testing.fixtures.robot_samples import rest_messages
+from testing.policies.endless_policy import write_endless_policy
+from testing.policies.small_policy import cube_spec, write_policy
 
 pytest.importorskip('rclpy')
 
@@ -46,9 +46,9 @@ from dfp_ros.policy_node import PolicyNode
 from dfp_ros.tools.preflight.report import write_report
 from dfp_ros.tools.preflight.subject import subject
 from dfp_ros.tools.preflight.verdict import judge
-from testing.policy_cell import arguments, SHIPPED
-from testing.preflights import good
-from testing.ros_processes import NodeProcess, Peer
+from testing.fixtures.preflights import good
+from testing.processes.policy_cell import arguments, SHIPPED
+from testing.processes.ros_processes import NodeProcess, Peer
 
 MODULE = 'dfp_ros.tools.preflight.main'
 

@@ -32,8 +32,8 @@ from dfp_ros.tools.preflight.report import (
     require_writable,
 )
 from dfp_ros.tools.preflight.verdict import judge
-from testing.preflight_reports import now, SUBJECT, written
-from testing.preflights import source
+from testing.fixtures.preflight_reports import now, SUBJECT, written
+from testing.fixtures.preflights import source
 
 
 def test_a_passed_report_is_enough(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from dfp_ros.tools.preflight.measurements import (
     SourceFigures,
 )
 from dfp_ros.tools.preflight.verdict import fastest_rate, judge, Level, Remark
-from testing.preflights import COMMAND, good, source
+from testing.fixtures.preflights import COMMAND, good, source
 
 DEAF = Endpoint('/other', 'requested reliable, offered best_effort')
 

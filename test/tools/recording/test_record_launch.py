@@ -25,8 +25,8 @@ pytest.importorskip('launch_ros')
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.ros.domain import free_domain
-from testing.launch_process import launch, output_of
-from testing.ros_processes import Peer
+from testing.processes.launch_process import launch, output_of
+from testing.processes.ros_processes import Peer
 from training.data.formats.rosbag.bag import Bag
 
 FILE = 'record.launch.py'

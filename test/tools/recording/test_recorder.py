@@ -50,9 +50,9 @@ from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
 from dfp_ros.tools.recording.recorder import RecorderNode
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
-from testing.bags import demonstration, STORE, TYPES
-from testing.robot_samples import rest_messages
-from testing.ros_processes import in_domain, NodeProcess, Peer
+from testing.fixtures.bags import demonstration, STORE, TYPES
+from testing.fixtures.robot_samples import rest_messages
+from testing.processes.ros_processes import in_domain, NodeProcess, Peer
 from training.data.formats.rosbag.bag import Bag
 from training.data.transitions.transitions import DataError
 

@@ -39,8 +39,8 @@ from dfp_ros.core.control.episode_marks import TOPIC
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.tools.replay.main import _given_policy, main
 from dfp_ros.tools.replay.recorded_bag import Recording
-from testing.policies import write_policy
-from testing.ros_processes import NodeProcess, Peer
+from testing.policies.small_policy import write_policy
+from testing.processes.ros_processes import NodeProcess, Peer
 
 POLICY = ROOT / 'models' / 'cube_single.onnx'
 NODE = '/dfp_policy'
@@ -48,7 +48,7 @@ NODE = '/dfp_policy'
 
 def record(folder: Path, trigger: str, mode: str, swap: Path | None = None) -> Path:
     """Record two episodes of the simulated robot; in the midst of it the policy is swapped."""
-    from testing.policy_cell import arguments
+    from testing.processes.policy_cell import arguments
     domain, bag = free_domain(), folder / 'bag'
     with NodeProcess(
             'dfp_ros.tools.recording.recorder', domain, '--ros-args', '-p', 'robot:=ur5e_cube',

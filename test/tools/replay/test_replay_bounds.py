@@ -32,15 +32,15 @@ from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.node import describe, make_settings
-from dfp_ros.node.loop.control_loop import make_control_loop
+from dfp_ros.node.loading.control_loop import make_control_loop
 from dfp_ros.node.reporting.policy_status import Standing
 from dfp_ros.resources import hash_robot
 from dfp_ros.tools.replay import main as replay
 from dfp_ros.tools.replay.main import main
 from dfp_ros.tools.replay.recorded_loop import find_policy, hash_policy, LoopError
-from testing.bags import array, make, MS, PERIOD, START, state, TYPES, write_bag
-from testing.policies import cube_spec, write_policy
-from testing.robot_samples import shipped_robot
+from testing.fixtures.bags import array, make, MS, PERIOD, START, state, TYPES, write_bag
+from testing.fixtures.robot_samples import shipped_robot
+from testing.policies.small_policy import cube_spec, write_policy
 
 STEPS = 12
 

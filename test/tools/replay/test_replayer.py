@@ -41,8 +41,8 @@ from dfp_ros.core.settings.planning import PlanningSettings
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.tools.replay.replayed_policy import Conditions, ReplayedPolicy
 from dfp_ros.tools.replay.replayer import RecordedStep, Replayer
-from testing.policies import cube_spec, write_policy
-from testing.robot_samples import rest_samples, shipped_robot
+from testing.fixtures.robot_samples import rest_samples, shipped_robot
+from testing.policies.small_policy import cube_spec, write_policy
 
 SHA = 'a1b2c3d4e5f6' + '0' * 52
 PERIOD = 50_000_000

@@ -23,9 +23,9 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from testing.robomimic_files import OLD_ARGS, written  # noqa: E402
-from testing.scenes import of_scene  # noqa: E402
-from testing.transitions import drawn  # noqa: E402
+from testing.learning.robomimic_files import OLD_ARGS, written  # noqa: E402
+from testing.learning.scenes import of_scene  # noqa: E402
+from testing.learning.transitions import drawn  # noqa: E402
 from training.config import ConfigError, TrainConfig  # noqa: E402
 from training.data.formats.ogbench import reader as ogbench  # noqa: E402
 from training.data.formats.ogbench.scenes import ACTION  # noqa: E402

@@ -40,7 +40,7 @@ from dfp_ros.resources import find_shared
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from dfp_ros.sim.simulation.rendering import choose_backend, RenderingError
 from testing import ROOT
-from testing.policies import cube_spec, write_policy
+from testing.policies.small_policy import cube_spec, write_policy
 from training.evaluate import evaluate_file, main
 from training.evaluation import environments
 from training.evaluation.environments import EnvironmentFailed, start
@@ -413,7 +413,7 @@ def test_training_evaluates_the_same_in_several_environments(
         demonstrations: Path, tmp_path: Path) -> None:
     """Two evaluations of a run, in the same environments; the setting may change at resume."""
     pytest.importorskip('torch')
-    from testing.runs import settings
+    from testing.learning.runs import settings
     from training.learning.trainer.run import train
     config = settings(
         demonstrations, steps=4, evaluate_every=2, episodes=2, horizon=5, best_of=4)
@@ -434,7 +434,7 @@ def test_training_evaluates_the_same_in_several_environments(
 def test_training_whose_environment_dies_names_the_checkpoint(
         demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip('torch')
-    from testing.runs import settings
+    from testing.learning.runs import settings
     from training.learning.agents.agent import Agent
     from training.learning.trainer.run import train
     from training.learning.trainer.session import TrainingError

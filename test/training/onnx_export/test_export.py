@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from testing.policies import cube_spec, write_policy
-from testing.runs import settings
+from testing.learning.runs import settings
+from testing.policies.small_policy import cube_spec, write_policy
 
 torch = pytest.importorskip('torch')
 

@@ -24,7 +24,7 @@ import onnx
 import pytest
 
 from testing import ROOT
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 torch = pytest.importorskip('torch')
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from testing.numbers_env import Numbers
+from testing.learning.numbers_env import Numbers
 from training.data.collection import engine as collection
 from training.data.collection.engine import Budget, collect, CollectionError
 

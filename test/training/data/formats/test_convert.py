@@ -25,8 +25,8 @@ import numpy as np
 import pytest
 
 from testing import ROOT
-from testing.bags import decision, demonstration, write_bag
-from testing.robot_samples import shipped_robot
+from testing.fixtures.bags import decision, demonstration, write_bag
+from testing.fixtures.robot_samples import shipped_robot
 from training.convert import main
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
@@ -65,7 +65,7 @@ def test_says_what_is_wrong(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         words: list[str], message: str) -> None:
     """Status 2, the reason, and no file."""
-    from testing.bags import TYPES
+    from testing.fixtures.bags import TYPES
     monkeypatch.chdir(tmp_path)
     types = {topic: kind for topic, kind in TYPES.items() if 'decision' not in topic}
     write_bag(tmp_path / 'bag', demonstration(10), types=types)
@@ -78,7 +78,7 @@ def test_says_what_is_wrong(
 def test_a_recording_that_cannot_be_used_is_left_out(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The others are in the file; the status is 1, or 2 if none can be used."""
-    from testing.bags import START
+    from testing.fixtures.bags import START
     good = [write_bag(tmp_path / name, demonstration(10, START + i * 10**9))
             for i, name in enumerate(('one', 'two'))]
     (tmp_path / 'bad').mkdir()
@@ -122,7 +122,7 @@ def test_a_policy_learns_from_it(tmp_path: Path) -> None:
 def test_says_how_far_it_is_off_what_the_node_saw(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A description that is not the one that the node had gives other observations."""
-    from testing.bags import mark, PERIOD, START, state
+    from testing.fixtures.bags import mark, PERIOD, START, state
     messages = mark(START, 'start') + mark(START + 10 * PERIOD, 'success')
     for i in range(9):
         at = START + i * PERIOD + 1000
@@ -164,7 +164,7 @@ def test_observations_are_those_that_the_node_logged(tmp_path: Path) -> None:
     pytest.importorskip('rclpy')
     from dfp_ros.node.ros.domain import free_domain
     from dfp_ros.sim.simulation.episode_file import load
-    from testing.ros_processes import NodeProcess
+    from testing.processes.ros_processes import NodeProcess
     domain, bag = free_domain(), tmp_path / 'bag'
     with NodeProcess(
             'dfp_ros.tools.recording.recorder', domain, '--ros-args', '-p', 'robot:=ur5e_cube',

@@ -27,8 +27,8 @@ import numpy as np
 import pytest
 
 from testing import ROOT
-from testing.robomimic_files import OLD_ARGS, WIDTHS, written
-from testing.robosuite_samples import OLD_CONTROLLER
+from testing.learning.robomimic_files import OLD_ARGS, WIDTHS, written
+from testing.learning.robosuite_samples import OLD_CONTROLLER
 from training.data.datasets.load import load as load_any
 from training.data.formats.robomimic.reader import load
 from training.data.transitions import hdf5_probe

@@ -30,7 +30,7 @@ from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.safety.reasons import Reason
-from testing.bags import (
+from testing.fixtures.bags import (
     ARRAY,
     array,
     command,
@@ -49,7 +49,7 @@ from testing.bags import (
     TYPES,
     write_bag,
 )
-from testing.robot_samples import ARM, shipped_robot
+from testing.fixtures.robot_samples import ARM, shipped_robot
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.convert import convert, Options

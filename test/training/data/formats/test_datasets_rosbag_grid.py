@@ -27,10 +27,20 @@ from dfp_ros.core.control.decision import State
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
-from testing.bags import array, command, demonstration, mark, MS, PERIOD, START, state, write_bag
-from testing.controllers import controller
-from testing.policies import write_policy
-from testing.robot_samples import shipped_robot
+from testing.fixtures.bags import (
+    array,
+    command,
+    demonstration,
+    mark,
+    MS,
+    PERIOD,
+    START,
+    state,
+    write_bag,
+)
+from testing.fixtures.controllers import controller
+from testing.fixtures.robot_samples import shipped_robot
+from testing.policies.small_policy import write_policy
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions.transitions import DataError

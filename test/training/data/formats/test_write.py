@@ -27,7 +27,7 @@ import numpy as np
 from ogbench.utils import load_dataset
 import pytest
 
-from testing.transitions import drawn
+from testing.learning.transitions import drawn
 from training.data.datasets.load import load
 from training.data.formats.ogbench import reader as ogbench
 from training.data.formats.ogbench import writer as write_ogbench

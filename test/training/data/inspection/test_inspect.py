@@ -29,7 +29,7 @@ import numpy as np
 import pytest
 
 from testing import ROOT
-from testing.transitions import drawn
+from testing.learning.transitions import drawn
 from training.config import TrainConfig
 from training.data.inspection.facts import gather, summary
 from training.data.inspection.inspected import inspect

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from testing.transitions import drawn
+from testing.learning.transitions import drawn
 from training.data.datasets.load import load
 from training.data.transitions import stored
 from training.data.transitions.source import DataSource

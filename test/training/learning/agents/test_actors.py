@@ -23,13 +23,13 @@ import numpy as np
 import onnx
 import pytest
 
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 torch = pytest.importorskip('torch')
 
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy  # noqa: E402
-from testing.batches import episodes  # noqa: E402
-from testing.runs import settings  # noqa: E402
+from testing.learning.batches import episodes  # noqa: E402
+from testing.learning.runs import settings  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.export import export  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402

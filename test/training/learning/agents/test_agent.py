@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from testing.batches import episodes
+from testing.learning.batches import episodes
 
 torch = pytest.importorskip('torch')
 from torch.nn import functional  # noqa: E402

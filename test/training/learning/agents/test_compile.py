@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 
 from testing import ROOT
-from testing.batches import episodes
+from testing.learning.batches import episodes
 
 torch = pytest.importorskip('torch')
 

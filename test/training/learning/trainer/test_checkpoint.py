@@ -31,8 +31,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from testing.small_runs import small, STEPS  # noqa: E402
-from testing.transitions import drawn  # noqa: E402
+from testing.learning.small_runs import small, STEPS  # noqa: E402
+from testing.learning.transitions import drawn  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.data.transitions import stored  # noqa: E402
 from training.export import main as export  # noqa: E402

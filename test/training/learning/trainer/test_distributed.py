@@ -37,8 +37,8 @@ torch = pytest.importorskip('torch')
 from torch import distributed as torch_distributed  # noqa: E402
 from torch import multiprocessing  # noqa: E402
 
-from testing.batches import episodes  # noqa: E402
-from testing.runs import settings  # noqa: E402
+from testing.learning.batches import episodes  # noqa: E402
+from testing.learning.runs import settings  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.learning import distributed  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402

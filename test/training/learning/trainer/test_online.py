@@ -28,7 +28,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from testing.runs import settings  # noqa: E402
+from testing.learning.runs import settings  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.trainer.checkpoint_file import read  # noqa: E402
 from training.learning.trainer.explorer import Explorer  # noqa: E402

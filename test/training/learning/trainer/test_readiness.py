@@ -32,8 +32,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from testing.scenes import of_scene  # noqa: E402
-from testing.transitions import drawn  # noqa: E402
+from testing.learning.scenes import of_scene  # noqa: E402
+from testing.learning.transitions import drawn  # noqa: E402
 from training import disk  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.data.transitions import stored  # noqa: E402

@@ -20,7 +20,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from testing.batches import episodes  # noqa: E402
+from testing.learning.batches import episodes  # noqa: E402
 from training.data.transitions.transitions import COLUMNS, Transitions  # noqa: E402
 from training.learning.agents.batch import Batch  # noqa: E402
 from training.learning.trainer.replay_buffer import ReplayBuffer  # noqa: E402

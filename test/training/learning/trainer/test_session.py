@@ -29,7 +29,7 @@ torch = pytest.importorskip('torch')
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from testing.runs import settings  # noqa: E402
+from testing.learning.runs import settings  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.trainer import checkpoint, session  # noqa: E402
 from training.learning.trainer.log import read_rows  # noqa: E402

@@ -28,7 +28,7 @@ from testing import ROOT
 
 torch = pytest.importorskip('torch')
 
-from testing.runs import settings  # noqa: E402
+from testing.learning.runs import settings  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.disk import write_error  # noqa: E402
 from training.learning.trainer import checkpoint_file  # noqa: E402

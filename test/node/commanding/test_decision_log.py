@@ -15,7 +15,7 @@
 
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.safety.reasons import Reason
-from dfp_ros.node.loop.decision_log import BURST, DecisionLog, PATIENCE, PER_SECOND, REPEAT
+from dfp_ros.node.commanding.decision_log import BURST, DecisionLog, PATIENCE, PER_SECOND, REPEAT
 
 WAITING = Decision(State.WAITING, Reason.WAITING, 'no message yet')
 STALE = Decision(State.HOLD, Reason.STALE, 'too old')

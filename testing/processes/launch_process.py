@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 from testing import ROOT
-from testing.ros_processes import in_domain
+from testing.processes.ros_processes import in_domain
 
 FOLDER = ROOT / 'launch'
 PROGRAM = """

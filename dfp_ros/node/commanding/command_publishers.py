@@ -24,14 +24,14 @@ from dfp_ros.core.description.commands import CommandTopic
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.text.errors import explain
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 
 
 class CommandPublishers:
     """
-    The publishers of a robot's command topics; see :mod:`dfp_ros.node.loop.commanding`.
+    The publishers of a robot's command topics; see :mod:`dfp_ros.node.commanding.commander`.
 
     :param node: The node.
     :param loop: Has the robot's description; loops that follow it have the same.

@@ -26,7 +26,7 @@ from onnx import helper, numpy_helper, TensorProto
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.spec import PolicySpec
-from testing.policies import policy_model
+from testing.policies.small_policy import policy_model
 
 _SIZE = 96
 #: Parameter that permits such a policy, for :class:`testing.faults.cell.FaultCell`.

@@ -18,8 +18,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from dfp_ros.node.loop.commanding import Commander
-from dfp_ros.node.loop.control_loop import ControlLoop
+from dfp_ros.node.commanding.commander import Commander
+from dfp_ros.node.loading.control_loop import ControlLoop
 
 
 def stop_robot(

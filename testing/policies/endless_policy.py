@@ -22,7 +22,7 @@ import onnx
 from onnx import helper, numpy_helper, parser, TensorProto
 
 from dfp_ros.spec import PolicySpec
-from testing.policies import policy_model
+from testing.policies.small_policy import policy_model
 
 
 def endless_model(spec: PolicySpec, place: int | None = None) -> onnx.ModelProto:

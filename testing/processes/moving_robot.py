@@ -25,14 +25,14 @@ from dfp_ros.core.control.decision import Decision
 from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.settings.node import describe, make_settings
-from dfp_ros.node.loop.commanding import Commander
-from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop
-from dfp_ros.node.loop.decision_log import DecisionLog
-from dfp_ros.node.loop.pending_policy import load_policy
+from dfp_ros.node.commanding.commander import Commander
+from dfp_ros.node.commanding.decision_log import DecisionLog
+from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop
+from dfp_ros.node.loading.pending_policy import load_policy
 from dfp_ros.resources import load_robot
 from dfp_ros.spec import ActionField, ObservationField
-from testing.joint_arm import HERE, ROBOT
-from testing.policies import cube_spec, write_policy
+from testing.policies.small_policy import cube_spec, write_policy
+from testing.processes.joint_arm import HERE, ROBOT
 
 VELOCITY, ACCELERATION = 0.5, 2.0  # of the joint that moves, rad/s and rad/s^2
 

@@ -20,9 +20,9 @@ from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.input_log import InputLog
 from dfp_ros.core.safety.reasons import Reason
-from dfp_ros.node.loop.command_publishers import CommandPublishers
-from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.decision_log import DecisionLog
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
+from dfp_ros.node.commanding.decision_log import DecisionLog
+from dfp_ros.node.loading.control_loop import ControlLoop
 
 
 class Commander:

@@ -26,12 +26,12 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import Trigger
 
-from dfp_ros.node.loop.controlled_stop import stop_robot
+from dfp_ros.node.commanding.controlled_stop import stop_robot
 from dfp_ros.node.ros.domain import free_domain
-from testing.joint_arm import Arm, HERE, TICK
-from testing.moving_robot import ACCELERATION, Ears, files, moving, VELOCITY
-from testing.policy_cell import arguments
-from testing.ros_processes import NodeProcess
+from testing.processes.joint_arm import Arm, HERE, TICK
+from testing.processes.moving_robot import ACCELERATION, Ears, files, moving, VELOCITY
+from testing.processes.policy_cell import arguments
+from testing.processes.ros_processes import NodeProcess
 
 
 class Follower(Arm):

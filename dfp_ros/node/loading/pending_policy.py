@@ -28,7 +28,7 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import PolicyFile, require_ending
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import Settings
-from dfp_ros.node.loop.control_loop import ControlLoop, make_control_loop, make_writers
+from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop, make_writers
 from dfp_ros.resources import find_shared
 from dfp_ros.spec import PolicySpec
 

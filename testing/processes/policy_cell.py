@@ -34,8 +34,8 @@ from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.node.ros.domain import free_domain
 from testing import ROOT
-from testing.robot_samples import rest_messages
-from testing.ros_processes import NodeProcess, Peer
+from testing.fixtures.robot_samples import rest_messages
+from testing.processes.ros_processes import NodeProcess, Peer
 
 SHIPPED = ROOT / 'config' / 'ur5e_cube.yaml'
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 
@@ -35,11 +35,11 @@ from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.decision import State
 from dfp_ros.core.safety.reasons import Reason
-from dfp_ros.node.loop.watchdog import overdue_limit, Watchdog
-from testing.endless_policy import write_endless_policy
+from dfp_ros.node.commanding.watchdog import overdue_limit, Watchdog
 from testing.faults.cell import FaultCell
 from testing.faults.robots import CUBE
-from testing.moving_robot import ACCELERATION, Ears, moving
+from testing.policies.endless_policy import write_endless_policy
+from testing.processes.moving_robot import ACCELERATION, Ears, moving
 
 LIMIT = 20.0  # s
 

@@ -24,8 +24,8 @@ from typing import Any
 from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.text.errors import explain
-from dfp_ros.node.loop.commanding import Commander
-from dfp_ros.node.loop.control_loop import ControlLoop, make_writers
+from dfp_ros.node.commanding.commander import Commander
+from dfp_ros.node.loading.control_loop import ControlLoop, make_writers
 from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 from dfp_ros.spec import PolicySpec

@@ -14,7 +14,7 @@
 """
 Robot at rest in a separate process, which can be killed.
 
-``python -m testing.scripted_robot positions``
+``python -m testing.faults.scripted_robot positions``
 """
 
 from __future__ import annotations

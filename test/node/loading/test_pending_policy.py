@@ -23,7 +23,7 @@ import onnx
 import pytest
 
 from testing import ROOT
-from testing.policies import cube_spec, policy_model, write_policy
+from testing.policies.small_policy import cube_spec, policy_model, write_policy
 
 pytest.importorskip('rclpy')
 
@@ -32,8 +32,8 @@ from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.settings.diagnostics import DiagnosticsSettings
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import describe, make_settings, Settings
-from dfp_ros.node.loop.control_loop import ControlLoop
-from dfp_ros.node.loop.pending_policy import (
+from dfp_ros.node.loading.control_loop import ControlLoop
+from dfp_ros.node.loading.pending_policy import (
     load_control_loop,
     PendingPolicy,
     require_latency,

@@ -23,7 +23,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from testing.ros_processes import Peer
+from testing.processes.ros_processes import Peer
 
 ROBOT = """
 robot: joints

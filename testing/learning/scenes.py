@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from testing.transitions import drawn
+from testing.learning.transitions import drawn
 from training.data.formats.ogbench.scenes import ACTION, SCENES
 from training.data.transitions.transitions import (
     action_fields,

@@ -29,9 +29,9 @@ from std_msgs.msg import Float64
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.safety.reasons import Reason
-from dfp_ros.node.loop.command_publishers import CommandPublishers
-from dfp_ros.node.loop.commanding import Commander
-from dfp_ros.node.loop.decision_log import DecisionLog
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
+from dfp_ros.node.commanding.commander import Commander
+from dfp_ros.node.commanding.decision_log import DecisionLog
 
 SLOWER, LAST = np.ones(1), np.zeros(1)
 RUNNING = Decision(State.RUNNING, Reason.NONE, '', np.full(1, 2.0))

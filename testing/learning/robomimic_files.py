@@ -21,7 +21,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from testing.robosuite_samples import OLD_CONTROLLER
+from testing.learning.robosuite_samples import OLD_CONTROLLER
 
 WIDTHS = {'robot0_eef_pos': 3, 'robot0_eef_quat': 4, 'robot0_gripper_qpos': 2, 'object': 10}
 OLD_ARGS = {'env_name': 'Lift', 'env_version': '1.4.1', 'type': 1, 'env_kwargs': {
