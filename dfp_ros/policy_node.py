@@ -24,32 +24,23 @@ if __name__ == '__main__':
     from dfp_ros.node.process.start import begin
     begin()
 
-from collections.abc import Iterator
-import contextlib
 from dataclasses import replace
 import sys
 import threading
 from typing import Any
 
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
 
-from dfp_ros.core.command.unslowed import describe_unslowed
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.hung_calls import leave
-from dfp_ros.core.policy.interface import PolicyError
-from dfp_ros.core.policy.policy_file import PolicyFile
 from dfp_ros.core.safety.reasons import Reason
-from dfp_ros.core.settings.node import require_possible, Settings
-from dfp_ros.core.settings.realtime import RealtimeSettings
-from dfp_ros.core.settings.setting import SettingsError
+from dfp_ros.core.settings.node import Settings
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loading.control_loop import ControlLoop
-from dfp_ros.node.loading.pending_policy import load_control_loop, PendingPolicy, require_latency
+from dfp_ros.node.loading.pending_policy import describe_concerns, load_control_loop, PendingPolicy
 from dfp_ros.node.loop.idle_work import IdleWork
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.loop.ticker import Ticker
@@ -58,7 +49,6 @@ from dfp_ros.node.monitors.commander_monitor import CommanderMonitor
 from dfp_ros.node.monitors.publisher_monitor import PublisherMonitor
 from dfp_ros.node.parameters.overrides import require_known
 from dfp_ros.node.parameters.parameters import (
-    call_after_set,
     declare_parameters,
     list_parameters,
     read_settings,
@@ -71,13 +61,13 @@ from dfp_ros.node.reporting.diagnostics_publisher import DiagnosticsPublisher
 from dfp_ros.node.reporting.policy_status import PolicyStatus
 from dfp_ros.node.reporting.statistics_publisher import StatisticsPublisher
 from dfp_ros.node.ros.background_worker import BackgroundWorker
-from dfp_ros.node.ros.guarded_node import guarded, GuardedNode
+from dfp_ros.node.ros.guarded_node import GuardedNode
 from dfp_ros.node.ros.node_main import run_node
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 from dfp_ros.node.ros.start import read_words
 from dfp_ros.node.ros.trigger_services import TriggerServices
 from dfp_ros.node.ros.urdf_topic import with_urdf
-from dfp_ros.node.swap.parameter_requests import ParameterRequests
+from dfp_ros.node.swap.parameter_changes import ParameterChanges
 from dfp_ros.node.swap.policy_swapper import PolicySwapper
 from dfp_ros.tools.preflight.subject import require_preflight
 
@@ -86,7 +76,7 @@ class PolicyNode(GuardedNode):
     """
     Lifecycle node that runs a policy; see the descriptions of its parameters.
 
-    :raises rclpy.exceptions.ParameterException: Where a parameter's value is out of range.
+    :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
 
     :ivar ending: Set once the process is asked to end, which aborts waits within a transition.
     """
@@ -112,17 +102,13 @@ class PolicyNode(GuardedNode):
         self._parts: list[Any] = []
         # Loader processes.
         self._files = NodeFiles(self)
-        self._requests = ParameterRequests(self, self._files.read_policy)
-        # Name of the current transition.
-        self._transition = ''
-        call_after_set(self, guarded(self, self._apply_parameters))
-        self.add_on_set_parameters_callback(self._check_parameters)
+        self._changes = ParameterChanges(self, self._files)
 
     # Transitions
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load, check and warm up; a failure is logged and undone."""
-        with self._changing('configuring'):
+        with self._changes.during('configuring'):
             try:
                 loop = self._configure()
             except Exception as error:  # reported to the operator; the node continues
@@ -139,18 +125,19 @@ class PolicyNode(GuardedNode):
         """Start ticking, from samples that arrive from now on."""
         assert self._ticker is not None
         assert self._commander_monitor is not None
-        with self._changing('activating'):
+        assert self._clock_monitor is not None
+        with self._changes.during('activating'):
             try:
-                self._require_sole_command()
+                self._commander_monitor.require_sole()
                 require_preflight(self._ticker.loop, self._files.read)
-                self._acquire_realtime(self._ticker.loop.settings.realtime)
+                self._realtime.acquire_or_warn(
+                    self._ticker.loop.settings.realtime, self.get_logger())
             except Exception as error:  # reported to the operator
                 self.get_logger().error(f'cannot activate: {explain(error)}')
                 return TransitionCallbackReturn.FAILURE
             self._is_moving = True
             self._ticker.start()
             self._commander_monitor.start()
-            assert self._clock_monitor is not None
             self._clock_monitor.say_again()
             if self._swapper is not None:
                 self._swapper.compare_with_disk()
@@ -158,13 +145,13 @@ class PolicyNode(GuardedNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the robot and the ticks; a pending policy still takes over."""
-        with self._changing('deactivating'):
+        with self._changes.during('deactivating'):
             self.stop()
             return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the robot if it is moving, and destroy everything."""
-        with self._changing('cleaning up'):
+        with self._changes.during('cleaning up'):
             self.stop()
             self._close()
             return TransitionCallbackReturn.SUCCESS
@@ -197,7 +184,7 @@ class PolicyNode(GuardedNode):
 
     def give_up(self) -> None:
         """Abort loading from another thread; a pending wait fails at once."""
-        if self._transition == 'configuring':
+        if self._changes.transition == 'configuring':
             self._files.close()
 
     def suspend(self) -> None:
@@ -234,15 +221,6 @@ class PolicyNode(GuardedNode):
         self._close()
         self.destroy_node()
 
-    @contextlib.contextmanager
-    def _changing(self, what: str) -> Iterator[None]:
-        """Mark a transition, to refuse other changes meanwhile."""
-        self._transition = what
-        try:
-            yield
-        finally:
-            self._transition = ''
-
     def _configure(self) -> ControlLoop:
         """Load the files that the parameters name, and open the topics."""
         require_known(self)
@@ -254,17 +232,8 @@ class PolicyNode(GuardedNode):
             self, self._files.load_robot(settings.robot), settings.limits.urdf_wait,
             self.ending)
         loop = self._load(settings, robot)
-        try:
-            require_latency(loop)
-        except PolicyError as error:
-            self.get_logger().warning(explain(error))
-        left_out = loop.policy.execution.left_out(loop.policy.providers)
-        if left_out:
-            self.get_logger().warning(
-                f'the policy does not run on {", ".join(left_out)}: this ONNX Runtime, or this '
-                f'machine, has none; it runs on {" ".join(loop.policy.providers)}')
-        if unslowed := describe_unslowed(settings, robot):
-            self.get_logger().warning(unslowed)
+        for text in describe_concerns(loop):
+            self.get_logger().warning(text)
         shadow = None
         if settings.shadow:
             shadow = self._load(replace(settings, policy=settings.shadow), robot)
@@ -285,127 +254,48 @@ class PolicyNode(GuardedNode):
             return part
 
         watch = QosMonitor(self)
-        self._commands = add(CommandPublishers(self, loop, watch))
-        ticker = self._ticker = Ticker(self, loop, self._commands, self.trigger_deactivate)
+        commands = self._commands = add(CommandPublishers(self, loop, watch))
+        ticker = self._ticker = Ticker(self, loop, commands, self.trigger_deactivate)
         if loop.settings.publish_decisions:
             ticker.listeners.append(add(DecisionPublisher(self, loop)))
-        self._commander_monitor = add(CommanderMonitor(
+        commander_monitor = self._commander_monitor = add(CommanderMonitor(
             self, [topic.topic for topic in loop.robot.commands],
             lambda: ticker.loop.settings.safety, self.trigger_deactivate,
             lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
-        self._clock_monitor = add(ClockMonitor(self, lambda: ticker.loop.tick * 1e-9))
+        clock_monitor = self._clock_monitor = add(
+            ClockMonitor(self, lambda: ticker.loop.tick * 1e-9))
         sources = add(SourceSubscriptions(self, loop, ticker.receive, watch))
         add(PublisherMonitor(
             self, sources,
             lambda text: ticker.loop.controller.note(Reason.SEVERAL_PUBLISHERS, text)))
         reader = add(BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest))
-        self._requests.work_with(reader)
+        self._changes.start_reading(reader)
         worker = BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest)
         ticker.listeners.append(IdleWork(worker, reader))
         status = add(PolicyStatus(self, loop.robot.sha256, worker.wait_for_tick))
-        self._swapper = add(PolicySwapper(
-            self, ticker, status, worker, self._files))
+        swapper = self._swapper = add(PolicySwapper(self, ticker, status, worker, self._files))
+        self._changes.apply_to(ticker, swapper)
         if shadow is not None:
-            self._swapper.take_shadow(shadow)
-        add(DiagnosticsPublisher(self, ticker, self._facts, watch))
+            swapper.take_shadow(shadow)
+        known = (commander_monitor, swapper, commands, clock_monitor, self._realtime)
+        add(DiagnosticsPublisher(self, ticker, lambda: {
+            name: text for part in known for name, text in part.facts().items()}, watch))
         add(StatisticsPublisher(self, ticker))
         add(TriggerServices(self, {
             '~/reset': ticker.reset, '~/stop': ticker.hold,
-            '~/resume': ticker.resume, '~/rollback': self._swapper.rollback,
-            '~/promote': self._swapper.promote}))
-
-    def _facts(self) -> dict[str, str]:
-        """Facts for diagnostics, besides the statistics of ticks."""
-        assert self._swapper is not None
-        assert self._commands is not None
-        assert self._clock_monitor is not None
-        assert self._commander_monitor is not None
-        return {
-            **self._commander_monitor.facts(),
-            **self._swapper.facts(), **self._commands.facts(), **self._clock_monitor.facts(),
-            **self._realtime.facts()}
-
-    def _require_sole_command(self) -> None:
-        """
-        Require that no other policy node commands the robot.
-
-        :raises RefusedError: If one does, and the response is to refuse.
-        """
-        assert self._ticker is not None
-        assert self._commander_monitor is not None
-        if self._ticker.loop.settings.safety.second_node != 'refuse':
-            return
-        other = self._commander_monitor.find_stronger()
-        if other is not None:
-            raise RefusedError(
-                f'{other} commands this robot already; deactivate or end that node, give this '
-                'one another robot or namespace, or set safety.second_node')
-
-    def _acquire_realtime(self, settings: RealtimeSettings) -> None:
-        """
-        Request the settings ``realtime.*`` from the system.
-
-        :raises RefusedError: If it refuses a required setting.
-        """
-        self._realtime.acquire(settings)
-        if self._realtime.refused and settings.required:
-            self._realtime.release()
-            raise RefusedError('; '.join(self._realtime.refused))
-        for text in self._realtime.refused:
-            self.get_logger().warning(f'{text}; the node continues without it')
+            '~/resume': ticker.resume, '~/rollback': swapper.rollback,
+            '~/promote': swapper.promote}))
 
     def _close(self) -> None:
         """Destroy what :meth:`_open` created."""
         self._files.close()
-        self._requests.stop_working()
+        self._changes.stop_reading()
         for part in reversed(self._parts):
             part.close()
         self._parts = []
+        self._changes.apply_to_nothing()
         self._ticker = self._commands = self._swapper = None
         self._clock_monitor = self._commander_monitor = None
-
-    # Parameters
-
-    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Accept or refuse new values, and prepare their consequences."""
-        changes = {parameter.name: parameter.value for parameter in parameters}
-        # Parameters may be set back within a tick, which must not start another.
-        if self._swapper is not None and not self._swapper.is_restoring:
-            assert self._ticker is not None
-            self._ticker.keep_up()
-        try:
-            if self._swapper is not None:
-                if self._transition and not self._swapper.is_restoring:
-                    raise SettingsError(
-                        f'the node is {self._transition}, and takes no new values meanwhile; set '
-                        'them again afterwards')
-                self._swapper.check(changes, self._find_file)
-            else:
-                require_possible(changes)
-                # Without ticks, there is time for a full test.
-                self._files.check(changes)
-        except Exception as error:  # a wrong value must not end the running loop
-            reason = explain(error)
-            self.get_logger().warning(f'refused {", ".join(changes)}: {reason}')
-            return SetParametersResult(successful=False, reason=reason)
-        return SetParametersResult(successful=True)
-
-    def _find_file(self, name: str) -> PolicyFile:
-        """Return the content of a policy file that was read for the request."""
-        found = self._requests.results.get(name)
-        if isinstance(found, Exception):
-            try:
-                raise found
-            finally:
-                # Its traceback has this frame, and the frame would have it.
-                del found
-        assert self._ticker is not None
-        return found or self._files.read_policy_while_ticking(name, self._ticker.keep_up)
-
-    def _apply_parameters(self, parameters: list[Parameter]) -> None:
-        """Apply the prepared change between two ticks, which run on this thread, too."""
-        if self._swapper is not None:
-            self._swapper.apply()
 
 
 def main(args: list[str] | None = None) -> int:

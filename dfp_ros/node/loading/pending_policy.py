@@ -15,12 +15,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.command.unslowed import describe_unslowed
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.policy.interface import Chunk, PolicyError
@@ -28,6 +29,7 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import PolicyFile, require_ending
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.core.text.errors import explain
 from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop, make_writers
 from dfp_ros.resources import find_shared
 from dfp_ros.spec import PolicySpec
@@ -138,6 +140,22 @@ def load_control_loop(
         if latency <= longest_latency(loop):
             break
     return loop
+
+
+def describe_concerns(loop: ControlLoop) -> Iterator[str]:
+    """Describe what is unusual about a loaded policy, though it can run."""
+    try:
+        require_latency(loop)
+    except PolicyError as error:
+        yield explain(error)
+    providers = ' '.join(loop.policy.providers)
+    left_out = loop.policy.execution.left_out(loop.policy.providers)
+    if left_out:
+        yield (
+            f'the policy does not run on {", ".join(left_out)}: this ONNX Runtime, or this '
+            f'machine, has none; it runs on {providers}')
+    if unslowed := describe_unslowed(loop.settings, loop.robot):
+        yield unslowed
 
 
 def longest_latency(loop: ControlLoop) -> float:

@@ -28,6 +28,7 @@ from std_msgs.msg import String
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.core.text.printable import listed
 from dfp_ros.node.monitors.claim import BEAT, Claim, Claims
+from dfp_ros.node.realtime.privileges import RefusedError
 from dfp_ros.node.ros.endpoints import own_name, publisher_names
 
 # Topic below each command topic; hidden, as its last part begins with an underscore.
@@ -105,6 +106,18 @@ class CommanderMonitor:
                     now > self._discovered and (not others or now > give_up)):
                 return found
             time.sleep(0.01)
+
+    def require_sole(self) -> None:
+        """
+        Require that no other policy node commands the robot.
+
+        :raises RefusedError: If one does, and the response is to refuse.
+        """
+        other = None if self._settings().second_node != 'refuse' else self.find_stronger()
+        if other is not None:
+            raise RefusedError(
+                f'{other} commands this robot already; deactivate or end that node, give this '
+                'one another robot or namespace, or set safety.second_node')
 
     def start(self) -> None:
         """Start publishing the claim of this node."""

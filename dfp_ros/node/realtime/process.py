@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import sys
+from typing import Any
 
 from dfp_ros.core.settings.realtime import RealtimeSettings
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
@@ -68,6 +69,21 @@ class Realtime:
             except RefusedError as error:
                 refused.append(str(error))
         self.refused = tuple(refused)
+
+    def acquire_or_warn(self, settings: RealtimeSettings, logger: Any) -> None:
+        """
+        Request the settings, and log those that the system refuses.
+
+        :param settings: The settings.
+        :param logger: The node's.
+        :raises RefusedError: If the system refuses a required setting; nothing is kept then.
+        """
+        self.acquire(settings)
+        if self.refused and settings.required:
+            self.release()
+            raise RefusedError('; '.join(self.refused))
+        for text in self.refused:
+            logger.warning(f'{text}; the node continues without it')
 
     def release(self) -> None:
         """Undo all granted requests."""
