@@ -53,7 +53,7 @@ def ticks_late(outcome: Outcome) -> float:
 def tables(outcomes: list[Outcome]) -> str:
     """Format the tables in Markdown."""
     lines = [
-        '| fault | robot | limit | decided | stopped | after the limit | reason | log |',
+        '| fault | robot | limit | decided | stopped | after the limit | reason | message |',
         '| --- | --- | ---: | ---: | ---: | ---: | --- | --- |']
     for each in outcomes:
         if each.limit is not None:
@@ -61,7 +61,7 @@ def tables(outcomes: list[Outcome]) -> str:
                 f'| {each.fault} | {each.robot} | {each.limit:.0f} ms | {each.detected:.0f} ms | '
                 f'{each.stopped:.0f} ms | {ticks_late(each):.1f} periods | `{each.reason}` | '
                 f'{each.said} |')
-    lines += ['', '| what happens | robot | known | longest gap | what is said |',
+    lines += ['', '| event | robot | known | longest gap | message |',
               '| --- | --- | ---: | ---: | --- |']
     for each in outcomes:
         if each.limit is None:

@@ -48,7 +48,7 @@ Row = dict[str, Any]
 TOLERANCES = {'fp16': 1e-2, 'int8': 0.3}
 TOLERANCE = 1e-5
 # Exported graph for any number of candidates.
-ANY = 'as exported, for any number'
+ANY = 'as exported, any number of candidates'
 # Timed calls of each variant, and profiled calls; normal and quick.
 CALLS, QUICK_CALLS, TURNS = 2000, 200, 20
 

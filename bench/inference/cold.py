@@ -20,23 +20,23 @@ here is another way of waiting for the next tick, or another session:
 
 *none*
     The node as it is: sleeping until the deadline.
-*traffic between*
+*memory traffic between calls*
     The same, but this thread reads 16 MB right after each answer, as a busy machine would.
-*awake 0.3 ms before*, *never asleep*
+*busy-waiting for 0.3 ms*, *busy-waiting throughout*
     Busy waiting at the end, or all the time, to isolate clock frequency and wake-up.
-*one processor*
-    Pinned to one processor.
+*pinned to one processor*
+    No migration between processors.
 *memory arena*
     ONNX Runtime's own memory pool.
-*one block*
+*contiguous weights*
     All weights in one block of memory with huge pages, used in place (no prepacking).
-*one block, touched*
+*contiguous weights, prefetched*
     The same, with the actor's weights read 0.3 ms before the deadline.
 *int8*
     A quarter of the weights' bytes.
-*code rehearsed*
+*warm-up of the code alone*
     A policy of 4 x 8 answers 0.6 ms before: this warms the code, not the weights.
-*rehearsed*
+*warm-up*
     The policy itself answers once more, that long before the deadline.
 """
 
@@ -87,29 +87,30 @@ def remedies(paper: PaperPolicy) -> Iterator[Remedy]:
     answer = onnx_answer(policy, inputs)
     node = 'onnxruntime'
     yield Remedy('none', node, answer)
-    yield Remedy('traffic between', node, answer, _after(_Traffic().read))
-    yield Remedy('awake 0.3 ms before', node, answer, _early(0.3e-3, _nothing, _spin_until))
-    yield Remedy('never asleep', node, answer, _spin_until)
-    yield Remedy('one processor', node, _on_all(answer), _after(_on_one))
+    yield Remedy('memory traffic between calls', node, answer, _after(_Traffic().read))
+    yield Remedy('busy-waiting for 0.3 ms', node, answer, _early(0.3e-3, _nothing, _spin_until))
+    yield Remedy('busy-waiting throughout', node, answer, _spin_until)
+    yield Remedy('pinned to one processor', node, _on_all(answer), _after(_on_one))
     plain = _options()
     plain.enable_cpu_mem_arena = plain.enable_mem_pattern = True
     yield Remedy('memory arena', node, _session_answer(
         onnxruntime.InferenceSession(str(paper.path), plain), inputs))
     block = _Block(paper.path)
-    yield Remedy('one block', node, _session_answer(block.session, inputs))
-    yield Remedy('one block, touched', node, _session_answer(block.session, inputs), _early(
-        0.3e-3, block.touch, _spin_until))
+    yield Remedy('contiguous weights', node, _session_answer(block.session, inputs))
+    yield Remedy(
+        'contiguous weights, prefetched', node, _session_answer(block.session, inputs), _early(
+            0.3e-3, block.touch, _spin_until))
     small = onnx_answer(OnnxPolicy(quantise(paper.path), candidates=1), inputs)
     yield Remedy('int8', 'onnxruntime, int8', small)
     (paper.path.parent / 'tiny').mkdir(exist_ok=True)
     tiny = OnnxPolicy(
         write_policy(paper.path.parent / 'tiny', hidden=(8, 8, 8, 8)).path, candidates=1)
-    yield Remedy('code rehearsed', node, answer, _early(
+    yield Remedy('warm-up of the code alone', node, answer, _early(
         0.6e-3, _rehearse(onnx_answer(tiny, inputs)), wait_until))
     for lead in (0.8e-3, 1.5e-3, 3e-3):
-        yield Remedy(f'rehearsed {lead * 1e3:g} ms before', node, answer, _early(
+        yield Remedy(f'warm-up {lead * 1e3:g} ms before', node, answer, _early(
             lead, _rehearse(answer), wait_until))
-    yield Remedy('int8, rehearsed 0.8 ms before', 'onnxruntime, int8', small, _early(
+    yield Remedy('int8, warm-up 0.8 ms before', 'onnxruntime, int8', small, _early(
         0.8e-3, _rehearse(small), wait_until))
 
 

@@ -66,7 +66,7 @@ class Condition:
         """Return the name of the condition."""
         return (f'{self.rate:g} Hz, {self.load}' + ', SCHED_FIFO' * self.fifo
                 + f', trigger {self.trigger}' * (self.trigger != 'timer')
-                + ', early' * bool(self.early) + ', rehearsed' * bool(self.rehearsal))
+                + ', early' * bool(self.early) + ', warm-up' * bool(self.rehearsal))
 
 
 def full(seconds: float) -> list[Condition]:

@@ -41,7 +41,7 @@ def judge(rows: Sequence[Row]) -> list[Row]:
     for words, how in (
             ('no load', {}), ('SCHED_FIFO', {'fifo': True}),
             ('SCHED_FIFO, early', {'fifo': True, 'early': EARLY}),
-            ('SCHED_FIFO, early, rehearsed',
+            ('SCHED_FIFO, early, warm-up',
              {'fifo': True, 'early': EARLY, 'rehearsal': REHEARSAL})):
         node, timer = (_find(rows, kind, 200, **how) for kind in ('node', 'timer'))
         if not node or not timer:

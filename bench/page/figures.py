@@ -79,14 +79,14 @@ def _tails(
 
 
 def draw_latency(rows: Sequence[Row], path: Path) -> None:
-    """Draw the tails of inference: one call after the other, and at the control rate."""
+    """Draw the tails of inference: back to back, and at the control rate."""
     tight = [row for row in rows if row['part'] == 'candidates' and row['policy'] == 'paper'
              and row['runtime'] == 'onnxruntime']
     paced = [row for row in rows if row['part'] == 'paced' and row['runtime'] != 'products'
              and row['policy'] not in _UNDRAWN]
     panels = [
         (title, here) for title, here in (
-            ("paper's size, one call after the other", tight),
+            ("paper's size, back to back", tight),
             (f'at {paced[0]["rate"]:g} Hz' if paced else '', paced)) if here]
     with _picture(path, 9.5, 4.6, max(1, len(panels))) as axes:
         for each, (title, here) in zip(np.atleast_1d(axes), panels, strict=True):
@@ -96,9 +96,9 @@ def draw_latency(rows: Sequence[Row], path: Path) -> None:
                 + row['runtime'].replace('onnxruntime', '').replace('torch', ', torch'),
                 color, line, row['inference'])
                 for row, (color, line) in zip(here, _STYLES[:len(here)], strict=True)],
-                'time of an answer, us', 10)
+                'inference time, us', 10)
             each.set_title(title, fontsize=10.5, loc='left')
-        np.atleast_1d(axes)[0].set_ylabel('fraction that takes longer')
+        np.atleast_1d(axes)[0].set_ylabel('fraction above')
 
 
 def draw_runtimes(rows: Sequence[Row], path: Path) -> None:
@@ -111,12 +111,12 @@ def draw_runtimes(rows: Sequence[Row], path: Path) -> None:
             (f'{count} candidate' + 's' * (count > 1),
              [(names[row['runtime']], row, row['inference']) for row in here
               if row['candidates'] == count]) for count in counts])
-        axes.set_xlabel('time of an answer, one after the other, us: from p50 to p99.9 (dot)')
+        axes.set_xlabel('inference time, back to back, us: from p50 to p99.9 (dot)')
         _legend(axes, list(names.items()))
 
 
 def draw_steps(rows: Sequence[Row], path: Path) -> None:
-    """Compare the number of evaluations by the time of an answer: bars of p50, lines to p99."""
+    """Compare the number of evaluations by inference time: bars of p50, lines to p99."""
     shown = evaluations(rows)
     first = find(shown, policy='paper') or shown[0]
     with _picture(path, 8.5, 0.9 + 0.42 * len(shown)) as axes:
@@ -131,7 +131,7 @@ def draw_steps(rows: Sequence[Row], path: Path) -> None:
                 (max(found['p50_us'], found['p99_us']), place), (6, 0),
                 textcoords='offset points', va='center', fontsize=9)
         axes.set(yticks=range(len(shown)), ylim=(len(shown) - 0.5, -0.5),
-                 xlabel='time of an answer with one candidate, us: p50 (bar) and p99 (line)',
+                 xlabel='inference time with one candidate, us: p50 (bar) and p99 (line)',
                  xlim=(0, 1.3 * max(row['inference']['p99_us'] for row in shown)))
         axes.set_yticklabels([policy_name(row) for row in shown])
         axes.grid(visible=False, axis='y')
@@ -151,7 +151,7 @@ def draw_loop(rows: Sequence[Row], path: Path) -> None:
             each.text(1e6 / rate, 0.99, 'a period ', transform=each.get_xaxis_transform(),
                       fontsize=8, color=GREY, rotation=90, ha='right', va='top')
             each.set_title(f'{rate:,} Hz, no load', fontsize=10.5, loc='left')
-        np.atleast_1d(axes)[0].set_ylabel('fraction that is larger')
+        np.atleast_1d(axes)[0].set_ylabel('fraction above')
 
 
 def _unloaded(rows: Sequence[Row], kind: str, rate: float) -> Row | None:

@@ -24,10 +24,10 @@ _PARTS = {
     'candidates': 'Policies as the node runs them, *tight*; *products* are the bare matrix '
     "products of the paper's size in numpy, on one thread:",
     'runtimes': "The paper's size by runtime, *tight*:",
-    'ode': 'One evaluation against many, *tight*:',
+    'ode': 'One evaluation compared with many, *tight*:',
     'paced': 'At the control rate, *paced*:',
-    'cold': "One candidate of the paper's size, *paced*, and what was tried to have it as quick "
-    'as *tight*; the processor time is that of a whole period, waiting and rehearsing included:'}
+    'cold': "One candidate of the paper's size, *paced*, with possible remedies for cold caches; "
+    'the processor time is that of a whole period, with busy-waiting and warm-up:'}
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -104,6 +104,6 @@ def graph(results: Results) -> str:
                 for policy, count in columns)]
              for name in dict.fromkeys(row[key] for row in rows if key in row)), 1)
     variants = table('graph, p50', 'graph', lambda row: number(row['inference']['p50_us']))
-    nodes = table('kind of node', 'node', lambda row: (
-        f'{number(row["profiled_us"])} ({row["nodes"]} of them)'))
-    return f'{variants}\n\nWhat an answer of the exported graph is made of, profiled:\n\n{nodes}'
+    nodes = table('operator', 'node', lambda row: (
+        f'{number(row["profiled_us"])} ({row["nodes"]} node' + 's' * (row['nodes'] != 1) + ')'))
+    return f'{variants}\n\nInference time of the exported graph by operator, profiled:\n\n{nodes}'

@@ -29,7 +29,7 @@ _LOOP = (
     ('observation_to_command', 'observation to command'),
     ('observation_to_reception', 'observation to reception'))
 _KINDS = {
-    'node': 'the node', 'timer': 'bare timer', 'listener': 'timer that listens',
+    'node': 'the node', 'timer': 'bare timer', 'listener': 'timer that subscribes',
     'sleep': 'sleep loop'}
 
 
@@ -64,7 +64,7 @@ def _condition(row: Row) -> str:
     """Name the condition of a loop."""
     return (f'{row["rate"]:,g} Hz' + (f', {row["load"]}' if row['load'] != 'none' else '')
             + ', SCHED_FIFO' * row['fifo'] + ', early' * bool(row.get('early'))
-            + ', rehearsed' * bool(row.get('rehearsal'))
+            + ', warm-up' * bool(row.get('rehearsal'))
             + ', ticks on samples' * (row.get('trigger') == 'samples'))
 
 
@@ -94,8 +94,8 @@ def wakeup(results: Results) -> str:
     """Format the latency of each way of waking up."""
     rows = rows_of(results, 'wakeup')
     return markdown(
-        ['rate', 'beside', 'way', 'slack, us', 'ticks', 'missed',
-         *(f'{head}, us' for head, _ in POINTS), 'of a core'],
+        ['rate', 'load', 'method', 'slack, us', 'ticks', 'missed',
+         *(f'{head}, us' for head, _ in POINTS), 'share of a core'],
         ([f'{row["rate"]:,} Hz', busy(row), row['way'], str(row['slack']), f'{row["ticks"]:,}',
           f'{row["missed"]:,}', *figures(row['late']), f'{100 * row["core"]:.1f} %']
          for row in rows), 3)
@@ -147,7 +147,7 @@ def soak(results: Results) -> str:
     table = markdown(['', ''], [
         ['duration', f'{row["minutes"]:g} min at {row["rate"]:g} Hz'
          + ', SCHED_FIFO' * row['fifo']],
-        ['faults', f'{len(row["faults"])}, {well} of them met as they should be'],
+        ['faults', f'{len(row["faults"])}, {well} of them handled as specified'],
         ['resident memory', f'{found["resident_mb"]:.1f} MB, {found["memory"]}: slope '
          f'{found["slope_kb_per_hour"]:+.0f} KB an hour (95 %: {found["slope_low"]:+.0f} to '
          f'{found["slope_high"]:+.0f}), over {found["judged_minutes"]:.0f} min'],
@@ -165,8 +165,8 @@ def headline(results: Results) -> str:
     lines = []
     answers = rows_of(results, 'latency')
     for name, wanted in (
-            ('one answer, calls in a row', {'policy': 'paper'}),
-            ('the same by a flow policy of 10 steps', {'policy': 'flow-10'})):
+            ('one inference, back to back', {'policy': 'paper'}),
+            ('the same with a flow policy of 10 steps', {'policy': 'flow-10'})):
         row = find(answers, part='ode', candidates=1, **wanted)
         if row is not None:
             lines.append([name, *figures(row['inference'])])
@@ -180,12 +180,12 @@ def headline(results: Results) -> str:
             continue
         name = f'{rate:,} Hz'
         if rate == 200 and 'inference' in node:
-            lines.append([f'one answer, in the loop at {name}', *figures(node['inference'])])
+            lines.append([f'one inference, in the loop at {name}', *figures(node['inference'])])
         if rate == 200 and 'deadline_to_command' in node:
             lines.append([f'from the deadline to the command at {name}',
                           *figures(node['deadline_to_command'])])
         if rate == 200 and best is not None:
-            lines.append(['the same with real-time priority, early, rehearsed; '
+            lines.append(['the same with real-time priority, early wake-up and cache warm-up; '
                           f'{best["missed"]:,} of {best["ticks"]:,} ticks missed',
                           *figures(best['deadline_to_command'])])
         lines += [

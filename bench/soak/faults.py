@@ -69,7 +69,7 @@ class SoakFaults:
             'dropped source': stop('dropped source'),
             'swap': self._swap,
             'NaN': stop('NaN'),
-            'corrupt policy, cut short': refused('corrupt policy, cut short'),
+            'corrupt policy, truncated': refused('corrupt policy, truncated'),
             'robot node killed': self._robot_killed,
             'deactivate, activate': lambda: self._transitions('deactivate', 'activate'),
             'delayed source': stop('delayed source'),
@@ -78,12 +78,12 @@ class SoakFaults:
             'missing joint': stop('missing joint'),
             'policy slower than the tick': refused('policy slower than the tick'),
             'stamps of another clock': stop('stamps of another clock'),
-            'corrupt policy, weights of NaN': refused('corrupt policy, weights of NaN'),
-            'nobody listens': self._nobody_listens,
+            'corrupt policy, NaN weights': refused('corrupt policy, NaN weights'),
+            'no subscriber': self._no_subscriber,
             'clean up, configure, activate': lambda: self._transitions(
                 'deactivate', 'cleanup', 'configure', 'activate'),
             # The node remembers for a while how far stamps were ahead.
-            "a source's clock ahead": stop("a source's clock ahead"),
+            'source clock ahead': stop('source clock ahead'),
         }
 
     @staticmethod
@@ -101,7 +101,7 @@ class SoakFaults:
             assert result.successful, result.reason
             self._cell.wait_for(lambda: self._cell.standing['parameter'] == wanted
                                 and not self._cell.standing['loading'], f'{wanted} running')
-            return 'taken'
+            return 'accepted'
 
         return goes_on(self._cell, 'swap', swap)
 
@@ -130,14 +130,14 @@ class SoakFaults:
         self._cell.answer(self._cell.ask_to_change(_TRANSITIONS['activate']))
         self._cell.wait_for_motion()
 
-    def _nobody_listens(self) -> object:
+    def _no_subscriber(self) -> object:
         """Have the robot destroy a subscription, and subscribe again."""
         topic = list(self._cell.robot.commands)[-1]
-        self._cell.turn_a_deaf_ear(topic)
+        self._cell.unsubscribe(topic)
         try:
-            return goes_on(self._cell, 'nobody listens', lambda: report_on(self._cell, topic))
+            return goes_on(self._cell, 'no subscriber', lambda: report_on(self._cell, topic))
         finally:
-            self._cell.listen_again(topic)
+            self._cell.subscribe_again(topic)
 
     def _robot_killed(self) -> object:
         """Move the robot to a process, kill it, and take its place."""

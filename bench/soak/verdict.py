@@ -167,10 +167,10 @@ def missed_outside(found: dict[str, Any]) -> str:
     """Format the number of ticks missed outside faults, and during stalls of the machine."""
     count = f'{found["missed_outside_faults"]:,}'
     if found['stalls'] is None:
-        return f'{count} (whether the machine stood still then is not known)'
+        return f'{count} (stalls of the machine were not recorded)'
     return (
-        f'{count}, {found["missed_in_stalls"]:,} of them while the machine stood still (for '
-        f'{found["longest_stall_ms"]:.0f} ms at the longest, {found["stalls"]:,} times in all)')
+        f'{count}, {found["missed_in_stalls"]:,} of them in stalls of the '
+        f'machine ({found["stalls"]:,} stalls, up to {found["longest_stall_ms"]:.0f} ms)')
 
 
 def verdict(row: dict[str, Any]) -> str:

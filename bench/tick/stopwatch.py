@@ -44,14 +44,14 @@ from dfp_ros.node.reporting.decision_publisher import DecisionPublisher
 #: Timed methods, by the name of the part; nested work without a name belongs to the outer part.
 PARTS = (
     ('reading', SourceReader, ('read',)), ('store', SampleStore, ('add', 'pass_time', 'at')),
-    ('rules', FreshnessMonitor, ('check',)), ('measured', FeedbackReader, ('read',)),
+    ('freshness', FreshnessMonitor, ('check',)), ('feedback', FeedbackReader, ('read',)),
     ('observation', ObservationBuilder, ('build',)),
-    ('doubts', Monitors, ('about_observation', 'about_answer')), ('planner', Planner, ('next',)),
+    ('monitors', Monitors, ('about_observation', 'about_answer')), ('planner', Planner, ('next',)),
     ('inference', OnnxPolicy, ('act',)), ('limiter', CommandLimiter, ('limit', 'stop', 'ahead')),
     ('controller', Controller, ('step',)), ('writer', CommandWriter, ('serialize',)),
     ('publish', Publisher, ('publish',)), ('ticker', Ticker, ('tick', 'receive')),
-    ('figures', LoopStatistics, ('tick', 'add')), ('log', DecisionLog, ('add',)),
-    ('journal', InputLog, ('step',)), ('decision', DecisionPublisher, ('on_tick',)))
+    ('loop statistics', LoopStatistics, ('tick', 'add')), ('decision log', DecisionLog, ('add',)),
+    ('input log', InputLog, ('step',)), ('decision', DecisionPublisher, ('on_tick',)))
 
 
 class Stopwatch:

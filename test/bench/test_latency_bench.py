@@ -46,7 +46,7 @@ def test_every_condition_is_measured(rows: list[dict[str, Any]]) -> None:
     for part in ('candidates', 'runtimes'):
         assert {row['candidates'] for row in find(rows, part=part)} == {1, 3}
         assert len(find(rows, part=part, runtime='products')) == 2
-    assert find(rows, part='cold', remedy='rehearsed 0.8 ms before', rhythm='paced')
+    assert find(rows, part='cold', remedy='warm-up 0.8 ms before', rhythm='paced')
 
 
 def test_all_runtimes_give_the_same_actions(rows: list[dict[str, Any]]) -> None:
@@ -83,7 +83,7 @@ def test_the_page_has_it(rows: list[dict[str, Any]]) -> None:
     assert [goal['limit'] for goal in found] == [1.3, 8.0], 'no best of 16 was measured'
     results = {'latency': {'rows': rows, 'goals': found}}
     text = latency(results)
-    for word in ('torchscript', 'flow-10', 'int8, rehearsed 0.8 ms before', 'lift_joint'):
+    for word in ('torchscript', 'flow-10', 'int8, warm-up 0.8 ms before', 'lift_joint'):
         assert word in text
     for name in ('drifting field, 1 evaluation', 'flow, 1 evaluation', 'flow, 10 evaluations'):
         assert f'{name} |' in steps(results)

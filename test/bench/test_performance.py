@@ -140,7 +140,7 @@ def test_all_is_on_the_page(tmp_path: Path) -> None:
     assert 'Some Processor, 2 cores, Linux-6' in between(page, 'machine')
     assert '| Period over the timer | 1.5 | at most 1.25 | **missed** |' in page
     assert f'| int8 | {number(taken(60)["p50_us"])} | ' in page
-    assert '| Gemm |  | 770 (18 of them) |' in page
+    assert '| Gemm |  | 770 (18 nodes) |' in page
     assert '| Ticks missed | 0 | at most 0 | met |' in page
     goals = between(page, 'goals')
     assert '| Flow over one step | 9.3 | at least 8 | met |' in goals

@@ -117,11 +117,11 @@ def test_missed_ticks_are_attributed_and_counted_over_activations() -> None:
 
 
 @pytest.mark.parametrize(('stalls', 'known', 'says'), [
-    ([(9.9, 10.0), (500.0, 500.4)], (2, 2, 400), '2 of them while the machine stood still (for 4'),
+    ([(9.9, 10.0), (500.0, 500.4)], (2, 2, 400), '2 of them in stalls of the machine (2 stalls'),
     # What a fault has anyway is not counted twice.
     ([(20.5, 21.0), (0.0, 1.0)], (0, 2, 1000), '0 of them'),
     ([], (0, 0, 0), '0 of them'),
-    (None, (None, None, None), 'not known')])
+    (None, (None, None, None), 'not recorded')])
 def test_stalls_of_the_machine_are_reported(
         stalls: Any, known: tuple[Any, ...], says: str) -> None:
     row = {**soak(), 'missed': [(10.1, 2), (21.0, 1), (30.1, 1)], 'stalls': stalls}

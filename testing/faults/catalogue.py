@@ -115,7 +115,7 @@ STEADY = (
     Fault('far outside the training data', _far_outside, Reason.OUTSIDE_ENVELOPE,
           'the training data have'),
     # The node remembers for a while how far stamps were ahead, so this comes last.
-    Fault("a source's clock ahead", _arm(stamped(0.5)), Reason.FUTURE, 'in the future'),
+    Fault('source clock ahead', _arm(stamped(0.5)), Reason.FUTURE, 'in the future'),
 )
 
 SIMULATED = (

@@ -285,7 +285,7 @@ class FaultCell:
             String, 'dfp_policy/policy', self._announcing(stands), STATUS_QOS)
         self.node.create_subscription(
             DiagnosticArray, '/diagnostics', self._announcing(reported), 10)
-        self._ears = {topic: self.hear(topic) for topic in self.robot.commands}
+        self._subscribed = {topic: self.hear(topic) for topic in self.robot.commands}
 
     def hear(self, topic: str) -> Any:
         """Subscribe to a command topic."""
@@ -301,15 +301,16 @@ class FaultCell:
         return self.node.create_subscription(
             described.kind, topic, self._announcing(commanded), 50)
 
-    def turn_a_deaf_ear(self, topic: str) -> None:
+    def unsubscribe(self, topic: str) -> None:
         """Destroy the subscription to a command topic."""
         # On the thread that spins, which may be waiting for the subscription.
-        ended = self._executor.create_task(self.node.destroy_subscription, self._ears.pop(topic))
+        ended = self._executor.create_task(
+            self.node.destroy_subscription, self._subscribed.pop(topic))
         self.wait_for(ended.done, f'no subscription to {topic}')
 
-    def listen_again(self, topic: str) -> None:
-        """Subscribe to a command topic after :meth:`turn_a_deaf_ear`."""
-        self._ears[topic] = self.hear(topic)
+    def subscribe_again(self, topic: str) -> None:
+        """Subscribe to a command topic after :meth:`unsubscribe`."""
+        self._subscribed[topic] = self.hear(topic)
 
     def _announcing(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
         """Wrap a callback so that it wakes waiting threads."""

@@ -139,10 +139,10 @@ def unmoved(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
                 cell, policy, says))
         yield goes_on(cell, 'parameter storm', lambda: storm(cell))
         yield goes_on(cell, 'two publishers of one source', lambda: two_publishers(cell))
-        yield goes_on(cell, 'somebody else commands', lambda: somebody_else(cell))
+        yield goes_on(cell, 'second publisher of commands', lambda: second_publisher(cell))
         topic = list(robot.commands)[-1]
-        cell.turn_a_deaf_ear(topic)
-        yield goes_on(cell, 'nobody listens', lambda: report_on(cell, topic))
+        cell.unsubscribe(topic)
+        yield goes_on(cell, 'no subscriber', lambda: report_on(cell, topic))
 
 
 def swaps(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
@@ -209,17 +209,17 @@ def bad_policies(robot: FaultRobot, folder: Path) -> Iterator[tuple[str, Path, s
     good = _policy(robot, folder)
     cut = folder / 'cut_short.onnx'
     cut.write_bytes(good.read_bytes()[:-100])
-    yield 'corrupt policy, cut short', cut, 'cut short'
+    yield 'corrupt policy, truncated', cut, 'cut short'
     text = folder / 'text.onnx'
     text.write_text('no policy at all')
-    yield 'corrupt policy, no ONNX', text, 'ONNX'
+    yield 'corrupt policy, not ONNX', text, 'ONNX'
     model = onnx.load(good)
     weights = model.graph.initializer[0]
     weights.CopyFrom(numpy_helper.from_array(
         np.full_like(numpy_helper.to_array(weights), np.nan), weights.name))
     broken = folder / 'not_finite.onnx'
     onnx.save(model, broken)
-    yield 'corrupt policy, weights of NaN', broken, 'not finite'
+    yield 'corrupt policy, NaN weights', broken, 'not finite'
     model = onnx.load(good)
     text_of = {each.key: each.value for each in model.metadata_props}
     said = json.loads(text_of[METADATA_KEY])
@@ -303,7 +303,7 @@ def two_publishers(cell: FaultCell) -> str:
         cell.node.destroy_publisher(publisher)
 
 
-def somebody_else(cell: FaultCell) -> str:
+def second_publisher(cell: FaultCell) -> str:
     """Add another publisher on a command topic, which sends nothing."""
     topic, described = next(iter(cell.robot.commands.items()))
     publisher = cell.node.create_publisher(described.kind, topic, 1)
@@ -372,7 +372,7 @@ def _swap_in_transition(
             lambda: _all_stopped(cell, max(0, first_command - 1)), 'the last stop')
         assert stopped
     check_commands(cell, cell.commands[first_command:], cell.decisions[max(0, first - 1):])
-    said = 'taken' if result.successful else result.reason
+    said = 'accepted' if result.successful else result.reason
     order = 'just before' if before else 'just after'
     return Outcome(
         f'swap {order} {name}', cell.robot.name, name == 'deactivate', 'none', said,
