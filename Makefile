@@ -24,11 +24,11 @@ MINUTES ?= 10
 # `make test PYTEST="-k spec"` runs a part.
 PYTEST ?=
 
-# What of the tests runs no node and learns nothing.
+# Tests that run no node and train nothing.
 FAST_TESTS := $(addprefix test/, core package/test_spec.py package/test_settings.py tools/bags \
   tools/replay/test_replayer.py tools/preflight/test_preflight_verdict.py \
   tools/preflight/test_preflight_report.py tools/preflight/test_preflight_measurements.py)
-# What of the tests runs on a robot's ROS and numpy alone.
+# Tests that need only ROS and numpy, as on a robot.
 KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_qos_monitor.py \
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
@@ -40,7 +40,7 @@ help: ## list the targets
 
 # colcon runs in the environment's Python, whichever it was installed for: the nodes' commands get
 # the interpreter of colcon.
-build: env ## environment and package (what plain `make` does; a second time it is quick)
+build: env ## environment and package (the default target; quick the second time)
 	@$(ENTER); python "$$(command -v colcon)" --log-base $(COLCON)/log build --symlink-install \
 	  --base-paths . --build-base $(COLCON)/build --install-base $(COLCON)/install
 
@@ -63,8 +63,8 @@ test-fast: build ## the tests without nodes and training, under a minute
 test-all: sweep-env build lint ## the long versions too, and sweeps on Ray
 	@$(ENTER); exec python -m pytest $(PYTEST)
 
-# Kilted has no launch packages on PyPI, and its environment nothing to simulate or learn with: what
-# needs them is skipped or not collected.
+# Kilted has no launch packages on PyPI, and its environment has no simulator and no PyTorch: tests
+# that need them are skipped or not collected.
 test-kilted: ## the node's tests on ROS 2 Kilted, in an environment of its own (.venv-kilted)
 	@[ -e .venv-kilted/complete ] || { rm -rf .venv-kilted; $(PYTHON) -m venv .venv-kilted; \
 	  .venv-kilted/bin/python -m pip install --constraint env/constraints-kilted.txt \
@@ -107,14 +107,14 @@ bench-quick: build ## the shape of it in 3 minutes, into build/bench-quick
 gpu: build ## checks and measurements on a GPU, into docs/gpu.md (12 minutes; needs a CUDA build of PyTorch)
 	@$(ENTER); exec python -m bench.gpu
 
-soak: build ## an hour of the node with a fault every minute; fails where something leaks
+soak: build ## an hour of the node with a fault every minute; fails if something leaks
 	@$(ENTER); found=0; python -m bench.soak $(SOAK) --json bench/results/soak.json || found=$$?; \
 	python -m bench.performance; exit $$found
 
 fuzz: build ## damage files of every kind, for MINUTES (10); findings are kept in build/fuzz
 	@$(ENTER); python -m testing.fuzz --minutes $(MINUTES)
 
-clean: ## remove what colcon built
+clean: ## remove the output of colcon
 	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too

@@ -287,7 +287,7 @@ class PolicyNode(GuardedNode):
             '~/promote': swapper.promote}))
 
     def _close(self) -> None:
-        """Destroy what :meth:`_open` created."""
+        """Destroy the parts that :meth:`_open` created."""
         self._files.close()
         self._changes.stop_reading()
         for part in reversed(self._parts):

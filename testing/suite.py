@@ -33,12 +33,12 @@ BUSY = (
     'test/training', 'test/sim/simulation', 'test/package/test_lint.py',
     'test/package/test_import_rules.py', 'test/bench/test_bandit.py',
     'test/bench/test_update_bench.py')
-#: What is timed, and runs with nothing beside it.
+#: Timed tests, which run alone.
 TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
          'test/node/commanding')
 _PYTEST = (sys.executable, '-m', 'pytest', '-m', 'not long')
 _NICE = 10
-# pytest's exit status where no test was chosen.
+# pytest's exit status if no test was chosen.
 _NOTHING = 5
 
 

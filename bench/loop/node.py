@@ -77,7 +77,7 @@ def keep_times(record: Record) -> None:
 
 
 def _next_deadline(ticker: Ticker) -> float:
-    """Ask the trigger when it is due next, in ns; NaN where there is none."""
+    """Ask the trigger when it is due next, in ns; NaN if there is none."""
     left = ticker._trigger.time_left()
     return time.monotonic_ns() + 1e9 * left if math.isfinite(left) else math.nan
 

@@ -33,7 +33,7 @@ def draw(row: dict[str, Any], path: Path) -> None:
     """
     Write the figure of a soak test.
 
-    :param row: What ``bench/soak`` leaves.
+    :param row: Result of ``bench/soak``.
     :param path: Of a PNG.
     """
     found, samples = row['verdict'], row['samples']

@@ -27,7 +27,7 @@ def rotation_in_frame(rotation: Quaternion, frame: Quaternion) -> Quaternion:
     Turn a rotation into a frame.
 
     :param rotation: A rotation.
-    :param frame: The frame's rotation, in what the first is in.
+    :param frame: The frame's rotation, in the frame of the first.
     :return: The rotation as seen from the frame: ``frame^-1 * rotation``.
     """
     (a, b, c, d), (w, x, y, z) = unit(frame), rotation
@@ -41,8 +41,8 @@ def point_in_frame(point: Point, origin: Point, frame: Quaternion) -> Point:
     Give a point as a frame sees it.
 
     :param point: The point.
-    :param origin: The frame's origin, in what the point is in.
-    :param frame: The frame's rotation, in what the point is in.
+    :param origin: The frame's origin, in the frame of the point.
+    :param frame: The frame's rotation, in the frame of the point.
     """
     x, y, z = (mine - other for mine, other in zip(point, origin, strict=True))
     w, a, b, c = unit(frame)

@@ -53,7 +53,7 @@ def ended_by_interrupts() -> Iterator[None]:
     Have SIGINT end the process at once meanwhile, as SIGTERM does.
 
     For calls of other libraries that may take for ever: Python turns a signal into an exception
-    only once they return. A handler that somebody has set stays.
+    only once they return. A handler of the application stays.
     """
     if threading.current_thread() is not threading.main_thread() or (
             signal.getsignal(signal.SIGINT) is not signal.default_int_handler):

@@ -95,7 +95,7 @@ def nearest_form(rotation: str, numbers: Vector, reference: Vector) -> Vector:
 
 
 def unit(quaternion: Quaternion) -> Quaternion:
-    """Scale to length 1; what drivers publish as float32 is off by a little."""
+    """Scale to length 1; drivers publish float32, whose length is slightly off."""
     w, x, y, z = quaternion
     length = math.sqrt(w * w + x * x + y * y + z * z)
     return w / length, x / length, y / length, z / length

@@ -53,7 +53,7 @@ _PART = re.compile(
     r'(?:\^|\*\*)?([-−]?[0-9]|[²³]|⁻[¹²])?|([\s*·⋅∙•×._()\[\]]+)', re.IGNORECASE)
 _POWERS = {'²': 2, '³': 3, '⁻¹': -1, '⁻²': -2}
 _LONGEST, _LONGEST_RATE = 100, 1000
-# What a rate is counted by: times, and what a controller repeats.
+# Units of a rate: times, and events that a controller repeats.
 _TIME = (
     r'(?<![a-zµμ])(?:(?:milli|micro|nano|[munµμ])?(?:s|secs?|seconds?)|mins?|minutes?|hr?s?|'
     r'hours?|d|days?|steps?|ticks?|frames?|cycles?|periods?|iterations?|samples?)(?![a-zµμ])')

@@ -80,7 +80,7 @@ def source_of(module: str) -> Path:
 
 
 def check_module(words: list[str]) -> None:
-    """See that a module is there and has the options."""
+    """Require that a module exists and has the options."""
     module = source_of(words[0])
     name = module.stem
     text = read(module)

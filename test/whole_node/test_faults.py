@@ -14,7 +14,7 @@
 """
 Fault injection: the node stops in time, gives the reason, and recovers.
 
-What is asserted is counted in the node's own decisions, whatever else the machine has to do;
+What is asserted is counted in the node's own decisions, regardless of other load on the machine;
 bench/faults.py prints times.
 """
 

@@ -234,7 +234,7 @@ def test_ticks_with_the_samples(policy: Path) -> None:
         first = ask(cell, instant)
         assert speed(first.twist) > 0
         assert ask(cell, instant) == first
-        # What is sent while nobody asks is no answer.
+        # Messages that are sent without a request are no answer.
         cell.wait_for_stop()
         assert all(twist.header.stamp != stamp for twist in cell.twists)
         _, after = cell.report(state='hold')

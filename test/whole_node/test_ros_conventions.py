@@ -142,7 +142,7 @@ def test_two_robots_in_one_domain(policy: Path) -> None:
                 for name in ROBOTS), 120)
             for name in ROBOTS:
                 for topic in ('twist_command', 'gripper_command'):
-                    # Who is at an end is known some time after that somebody is.
+                    # An endpoint is counted before its node is known.
                     peer.wait_for(lambda at=f'/{name}/{topic}': not any(
                         node.startswith('_') for ends in find_ends(peer, at) for _, node in ends))
                     assert find_ends(peer, f'/{name}/{topic}') == [

@@ -128,7 +128,7 @@ def test_of_two_that_begin_together_one_goes_on(cell: object, policy: Path) -> N
     from testing.processes.policy_cell import arguments, Cell
     from testing.processes.ros_processes import NodeProcess
     assert isinstance(cell, Cell)
-    # The first one stands still, so the others find nobody, as if they began at the same time.
+    # The first one stands still, so the others find none, as if they began at the same time.
     assert cell.change(Transition.TRANSITION_DEACTIVATE)
     cell.twists.clear()
     others = [

@@ -98,7 +98,7 @@ class FaultCell:
     """
     Policy node with a simulated robot at 100 Hz and subscriptions to all topics.
 
-    The robot stands still whatever it is commanded: only the commands are tested.
+    The robot does not move when commanded: only the commands are tested.
 
     :param robot: The robot.
     :param policy: The policy file.

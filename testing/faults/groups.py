@@ -345,8 +345,8 @@ def _policy_node_killed(cell: FaultCell) -> Outcome:
             f'the first command is not at the measured position: {fresh[0]}')
     return Outcome(
         'policy node killed', robot.name, False, '-',
-        "nothing more is sent: the robot's own watchdog has to stop it; a new node begins where "
-        'the robot is', detected=(seen[0].arrived - begun) * 1e3)
+        "nothing more is sent: the robot's own watchdog has to stop it; a new node starts from "
+        "the robot's position", detected=(seen[0].arrived - begun) * 1e3)
 
 
 def _swap_in_transition(

@@ -49,7 +49,7 @@ class Ears:
 
     @property
     def commander(self) -> Commander:
-        """Make who commands the robot that is heard."""
+        """Choose the node whose commands move the robot."""
         publishers: Any = self
         return Commander(publishers, DecisionLog(self, time.monotonic), InputLog())
 

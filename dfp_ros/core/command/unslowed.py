@@ -40,6 +40,6 @@ def describe_unslowed(settings: Settings, robot: RobotDescription) -> str:
     if not asked or not unslowed:
         return ''
     return (
-        f'{" and ".join(asked)} cannot slow down {", ".join(unslowed)}; where that is a position, '
-        'give stop: hold, limits.velocity and measured; where it is a velocity, stop: zero or '
+        f'{" and ".join(asked)} cannot slow down {", ".join(unslowed)}; for a position, '
+        'give stop: hold, limits.velocity and measured; for a velocity, stop: zero or '
         'ramp')

@@ -39,7 +39,7 @@ class Failed(enum.IntEnum):
 @dataclass(frozen=True)
 class Entry:
     """
-    What one step had from outside.
+    External inputs of one step.
 
     :param loop: Identifier of the control loop: its start in microseconds since 1970.
     :param policy: The first 48 bits of the policy file's SHA-256.

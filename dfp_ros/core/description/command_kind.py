@@ -14,11 +14,10 @@
 """
 Kind of a command, position or velocity, inferred from everything the description says about it.
 
-What stops a velocity is a zero, and a zero sent to a position is a place that the robot is driven
-to. What stops a position is its last number, and a velocity that is sent its last number goes on,
-as does an effort or an acceleration.
-So a description whose unit, message, names and keys do not say together what its ``stop`` takes
-for granted is refused with the question.
+A velocity is stopped by a zero, but a zero sent to a position drives the robot to that position. A
+position is stopped by repeating its last number, but a velocity, an effort or an acceleration goes
+on if its last number is repeated. A description is therefore refused, with a question, unless its
+unit, message, names and keys together confirm the kind that its ``stop`` assumes.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from dfp_ros.core.units import OTHER as UNKNOWN
 POSITION, VELOCITY, OTHER = 'position', 'velocity', 'other'
 KINDS = (POSITION, VELOCITY, OTHER)
 _TORQUE, _ACCELERATION = 'effort', 'acceleration'
-# What moves the robot for as long as it is sent, with its article.
+# Kinds that move the robot for as long as they are sent, with their articles.
 _MOVING = {VELOCITY: 'a velocity', _TORQUE: 'an effort', _ACCELERATION: 'an acceleration'}
 
 # Words in paths and message types; the last one that is known counts.
@@ -126,7 +125,7 @@ class KindEvidence:
         return found
 
     def may_move(self) -> dict[str, str]:
-        """Tell what makes it possible that this is a velocity, an effort or an acceleration."""
+        """Return the evidence for a possible velocity, effort or acceleration."""
         found = {}
         unit = read_unit(self.unit)
         if unit.measures == UNKNOWN:
@@ -144,13 +143,13 @@ class KindEvidence:
         return {kind: found[kind] for kind in _MOVING if kind in found}
 
     def _names(self) -> tuple[tuple[str, str], tuple[str, str]]:
-        """List the names, each with what it is the name of."""
+        """List the names, each with the thing that it names."""
         return ('topic', self.topic), ('action', self.action)
 
 
 def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
     """
-    Explain why a stop does not fit a command, or what it assumes; empty if it fits.
+    Explain why a stop does not fit a command, or which kind it assumes; empty if it fits.
 
     :param evidence: Evidence in the description.
     :param stop: Its stop, for messages.
@@ -166,10 +165,10 @@ def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
 
 def fixed_fault(evidence: KindEvidence, is_beside: bool) -> str:
     """
-    Say what a constant number in every message is that no stop ends; empty if it is nothing such.
+    Name the kind of a constant number that no stop ends; empty if it moves nothing.
 
     :param evidence: Message type and path of the number.
-    :param is_beside: Whether the number is a component of what the description stops by zeros.
+    :param is_beside: Whether the number is a component of a field that is stopped by zeros.
     """
     kind = next((kind for kind in evidence.by_message() if kind in _MOVING), '')
     # GripperCommand.max_effort.
@@ -182,7 +181,7 @@ def _last_fault(
         evidence: KindEvidence, stop: str, stops: str, message: dict[str, str],
         unit: dict[str, str]) -> str:
     """Say why the last number may not stop a command."""
-    found = f'found stop: {stop}, which goes on sending the last number, for what '
+    found = f'found stop: {stop}, which goes on sending the last number, for a value that '
     for kind, name in _MOVING.items():
         if why := _listed(kind, message, unit):
             if stops == POSITION:
@@ -197,7 +196,7 @@ def _last_fault(
     for kind, why in evidence.may_move().items():
         what = (
             'a position, add kind: position' if stops == POSITION else
-            'what may stay as it was last sent, such as a gripper, add kind: other')
+            'a value that may stay as it was last sent, such as a gripper, add kind: other')
         return (
             f'{found}may be {_MOVING[kind]} by {why}: the robot would go on. What stops it? For '
             f'{_MOVING[kind]}, use stop: zero, or ramp, with kind: velocity. For {what}')
@@ -208,11 +207,11 @@ def _zero_fault(
         evidence: KindEvidence, stop: str, message: dict[str, str], unit: dict[str, str]) -> str:
     """Explain why a zero may not stop a command."""
     names = evidence.by_name()
-    found = f'found stop: {stop}, which sends 0, for what is a position by '
+    found = f'found stop: {stop}, which sends 0, for a value that is a position by '
     to_zero = ': the robot would be driven to 0'
     remedy = (
-        'Use stop: hold, with measured and limits.velocity, or stop: keep for what stays as it '
-        'was, such as a gripper')
+        'Use stop: hold, with measured and limits.velocity, or stop: keep for a value that '
+        'stays as it was, such as a gripper')
     if POSITION in message:
         return f'{found}{message[POSITION]}{to_zero}. {remedy}'
     is_velocity = _listed(VELOCITY, message, unit) or _listed(_TORQUE, message, unit)

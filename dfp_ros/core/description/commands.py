@@ -78,14 +78,14 @@ class CommandEntry:
     :param limit: Command for an action of 1, one for each number; empty if the policy file has it.
         Recordings without a policy need it.
     :param joints: Joints that its numbers are for, or empty.
-    :param rotation: What the numbers of a rotation are, a name of
+    :param rotation: Encoding of a rotation, a name of
         :data:`dfp_ros.core.rotations.COMMAND_ENCODINGS`, or empty.
     :param scale: From the action's unit to the message's, one a number, or empty for 1.
     :param offset: In the message's unit, one a number, or empty for 0.
-    :param limits: What it is kept within.
-    :param measured: Where the robot is in these numbers; None where nobody says so.
-    :param relative: Whether the action counts from where the robot is.
-    :param stop: What stops it; None for what stops the others of its topic.
+    :param limits: Its limits.
+    :param measured: Measured position in these numbers; None if it is not given.
+    :param relative: Whether the action is relative to the measured position.
+    :param stop: Its stop; None for that of its topic.
     """
 
     action: str
@@ -172,7 +172,7 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
         if key in keys and message != TRAJECTORY:
             raise keys[key].error(f'found this key with type {message}; it is for {TRAJECTORY}')
     entries = []
-    # What is stopped by zeros.
+    # Fields that are stopped by zeros.
     zeroed: set[str] = set()
     for item in keys['fields'].items():
         own, own_kind = _read_stop(item.entries(), stop, kind)
@@ -246,7 +246,7 @@ def _is_beside(path: str, others: Iterable[str]) -> bool:
 
 
 def _require_standstill(section: Section, entry: CommandEntry, stop: Stop) -> None:
-    """See that a zero action is a zero in the message, if that is what stops it."""
+    """Require that a zero action is a zero in the message, if zeros stop it."""
     if stop.kind == VELOCITY and any(entry.offset):
         raise section.error(
             f'found offset {all_shown(entry.offset)} with stop: {stop.value}: the robot would not '
@@ -296,7 +296,7 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
 
 def _require_same_places(
         section: Section, joints: tuple[str, ...], measured: tuple[str, ...]) -> None:
-    """Require that a joint has the same place in the command and in what is measured."""
+    """Require that a joint has the same index in the command and in its measurement."""
     for place, joint in enumerate(measured):
         if joint in joints and joints.index(joint) != place:
             raise section.error(

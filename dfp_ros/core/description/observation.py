@@ -61,14 +61,14 @@ class ObservationEntry:
     :param where: File, line and key, for messages.
     :param offset: One a number, in the message's unit; of a constant, the constant.
     :param scale: One a number.
-    :param reading: What is read; None for a constant.
-    :param order: Order in which numbers are taken of what was computed; empty for all as they are.
+    :param reading: Field selector; None for a constant.
+    :param order: Indices of the computed numbers, in order; empty for all of them.
     :param transform: Empty, or a name of
         :data:`dfp_ros.core.rotations.OBSERVATION_ENCODINGS`.
-    :param minus: What is subtracted, or None.
-    :param frame: What it is seen from, or None.
+    :param minus: Subtracted field, or None.
+    :param frame: Reference frame, or None.
     :param derivative: Whether its change a second is meant.
-    :param low: Lower bounds, one a number; empty where it is not clipped.
+    :param low: Lower bounds, one a number; empty if it is not clipped.
     :param high: Upper bounds.
     :param history: Count of the ticks in it, this one included; the oldest comes first.
     :param at_start: While earlier ticks are missing, :data:`WAIT`, or :data:`FILL` with a

@@ -136,7 +136,7 @@ def load_robot_description(
         if source.topic in topics:
             raise top['sources'].entries()[source.name].error(
                 f'found the topic {source.topic!r}, which a command goes to; a source has to be '
-                'what the robot measures')
+                'measured by the robot')
     if not commands:
         raise top['commands'].error('found no command topic, expected at least one')
     return RobotDescription(

@@ -89,7 +89,7 @@ def read_joint_limits(text: str) -> dict[str, JointLimits]:
         raise UrdfError(f'URDF: found text that is not XML: {error}') from error
     if target.is_xacro and not target.found:
         raise UrdfError(
-            'URDF: found xacro macros and no joint; publish what the program xacro makes of it')
+            'URDF: found xacro macros and no joint; publish the output of the program xacro')
     found = {name: _read_joint(parts) for name, parts in target.found.items()}
     for name in target.twice:
         fault = 'is in the URDF twice'

@@ -102,7 +102,7 @@ class Section:
         """
         Refuse keys that contradict each other.
 
-        :param keys: What :meth:`mapping` found here.
+        :param keys: Result of :meth:`mapping` here.
         :param exclusive: Keys that exclude each other.
         """
         found = [key for key in exclusive if key in keys]
@@ -124,7 +124,7 @@ class Section:
         value = self._scalar()
         if not isinstance(value, str) or not value:
             raise self.error(
-                f'found {value!r}, expected text (in quotes, where it looks like a number)')
+                f'found {value!r}, expected text (in quotes, if it looks like a number)')
         if not value.isprintable():
             raise self.error(f'found {quoted(value)}, expected printable characters')
         return value

@@ -35,7 +35,7 @@ def atomic_path(path: Path, overwrite: bool = True) -> Iterator[Path]:
     :param path: The final name, in a folder that exists when the block ends.
     :param overwrite: Whether it replaces a file that is there.
     :raises OSError: If the path is a folder, a FIFO, a socket or a device, if it cannot be
-        renamed to, or if a file is there that may not be overwritten; what was there stays.
+        renamed to, or if a file is there that may not be overwritten; the existing file stays.
     """
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -46,7 +46,7 @@ def atomic_path(path: Path, overwrite: bool = True) -> Iterator[Path]:
         if overwrite:
             os.replace(partial, path)
         else:
-            # A file that somebody else made meanwhile stays.
+            # A file that another process made meanwhile stays.
             os.link(partial, path)
     finally:
         # If its folder cannot be, it is not.

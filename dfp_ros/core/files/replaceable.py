@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Checks before an atomic write: what a rename would replace, and whether it can succeed."""
+"""Checks before an atomic write: the file to be replaced, and whether a rename can succeed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Position feedback: where the robot is, in the numbers of its commands."""
+"""Position feedback: the measured position, in the numbers of the commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 class FeedbackReader:
     """
-    Reads where the robot is, in double precision.
+    Reads the measured position, in double precision.
 
     :param robot: The robot's description.
     :param spec: The policy's specification; they fit.
@@ -51,7 +51,7 @@ class FeedbackReader:
 
     def read(self, samples: Mapping[str, Sample]) -> NDArray[np.float64]:
         """
-        Read it; the newest samples are all that counts, whatever the time.
+        Read it; only the newest samples count, regardless of the time.
 
         :param samples: The newest sample of each source, without missing ones.
         :return: Shape (act_dim,), in the unit of the commands, NaN if unknown.

@@ -78,7 +78,7 @@ def read_model(content: bytes) -> OnnxFacts:
     Check the structure of an ONNX model, and read its facts.
 
     :param content: The whole file.
-    :raises OnnxFileError: Where the file is empty, cut short, not ONNX, refers to other files, or
+    :raises OnnxFileError: If the file is empty, cut short, not ONNX, refers to other files, or
         has more fields, or more around its graph, than any model needs.
     """
     if not content:
@@ -228,7 +228,7 @@ def _look_through(
 
 
 class _Bounds:
-    """Counts what a model consists of, and refuses what is too much of it."""
+    """Counts the elements of a model, and refuses too many of them."""
 
     def __init__(self) -> None:
         """Start with nothing."""

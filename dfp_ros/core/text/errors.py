@@ -46,8 +46,8 @@ def near_names(
     """
     Find the names that are most like another, the nearest first.
 
-    :param word: What was found.
-    :param known: What there is.
+    :param word: The word that was found.
+    :param known: The valid words.
     :param count: Most names.
     :param likeness: Least likeness, from 0 to 1 for the same.
     """

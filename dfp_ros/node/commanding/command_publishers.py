@@ -112,7 +112,7 @@ class CommandPublishers:
 
 def require_own_topics(node: Node, robot: RobotDescription) -> None:
     """
-    See that no two commands go to one topic, after namespaces and remapping.
+    Require that no two commands go to one topic, after namespaces and remapping.
 
     :raises DescriptionError: If two do.
     """

@@ -31,7 +31,7 @@ class Commander:
 
     Those are stops, and each has its request. A stop that begins a hold, while ticks go on, is
     logged, and noted for replays: the controller is asked for it. The others are followed by a
-    reset, or by what :meth:`Watchdog.hand_back` returns.
+    reset, or by the commands that :meth:`Watchdog.hand_back` returns.
 
     Everything but :meth:`stop` and :meth:`stop_overdue` is for the thread that ticks.
 
@@ -73,7 +73,7 @@ class Commander:
 
         :param loop: The control loop that runs.
         :param reason: The fault.
-        :param text: The fault, for people.
+        :param text: Description of the fault.
         """
         decision = self._ask_for_stop(loop, State.HOLD, reason, text)
         self._try_unasked(loop, decision)
@@ -81,10 +81,10 @@ class Commander:
 
     def hold_at_standstill(self, loop: ControlLoop, text: str) -> None:
         """
-        Hold a robot without ticks, if it may be moving; else log what is waited for.
+        Hold a robot without ticks, if it may be moving; else log the cause of the wait.
 
         :param loop: The control loop that runs.
-        :param text: What stands still, for people.
+        :param text: Description of the standstill.
         """
         last = self._log.last
         if last is None or last.state is State.WAITING:
@@ -97,7 +97,7 @@ class Commander:
         Stop the robot at an operator's request.
 
         :param loop: The control loop that runs.
-        :param text: Who stopped it, and what lets it go on.
+        :param text: Origin of the stop, and how to resume.
         :raises Exception: If the stop could not be sent; then it is not logged.
         """
         decision = self._ask_for_stop(loop, State.STOPPED, Reason.OPERATOR_STOP, text)

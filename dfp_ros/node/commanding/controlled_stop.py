@@ -28,7 +28,7 @@ def stop_robot(
     Slow a robot down within its limits, as far as time allows, and stop it.
 
     A transition can wait for no tick, so this keeps the thread that ticks: for
-    ``limits.stop_within`` at most, and for no time where a single command stops the robot within
+    ``limits.stop_within`` at most, and for no time if a single command stops the robot within
     its limits. The controller has to be reset before it decides again.
 
     :param loop: The control loop; it does not tick meanwhile.

@@ -50,7 +50,7 @@ _NICE = 10
 _WARM_UPS = 2
 
 
-# What to do if a file in memory cannot be made or written, by the number of the error.
+# Remedy if a file in memory cannot be made or written, by error number.
 _REMEDIES = {
     errno.EFBIG: 'raise the limit on file sizes (`ulimit -f`), which counts for files in memory',
     errno.EMFILE: 'raise the limit on open files (`ulimit -n`)',

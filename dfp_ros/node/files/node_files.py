@@ -122,10 +122,10 @@ class NodeFiles:
             del future
 
     def _look_for(self, name: str, future: Future[PolicyFile]) -> None:
-        """Look at a policy file; what is found, or is wrong, is in the future afterwards."""
+        """Read a policy file; the result, or the error, is in the future afterwards."""
         try:
             future.set_result(self.read_policy(name))
-        except Exception as error:  # it is raised where the answer is waited for
+        except Exception as error:  # raised by the waiting thread
             future.set_exception(error)
 
     def try_out(self, file: PolicyFile, execution: ExecutionSettings, candidates: int) -> None:

@@ -143,7 +143,7 @@ def load_control_loop(
 
 
 def describe_concerns(loop: ControlLoop) -> Iterator[str]:
-    """Describe what is unusual about a loaded policy, though it can run."""
+    """Describe concerns about a loaded policy, which can run all the same."""
     try:
         require_latency(loop)
     except PolicyError as error:

@@ -36,7 +36,7 @@ class LockstepTrigger:
     """
     A :class:`dfp_ros.node.loop.trigger.Trigger` with one tick for each instant.
 
-    If its answer got lost, it is sent again. What was decided before a stop is never sent after
+    If its answer got lost, it is sent again. Decisions before a stop are never sent after
     it: an instant that comes again then is decided anew.
 
     :param node: Creates the timer that sees whether samples come.
@@ -98,7 +98,7 @@ class LockstepTrigger:
         """Do nothing: no tick is due before its samples are here."""
 
     def time_left(self) -> float:
-        """Return infinity: nobody knows when the next instant comes."""
+        """Return infinity: the time of the next instant is unknown."""
         return math.inf
 
     def receive(self, loop: ControlLoop, instant: Instant, store: SampleStore) -> None:
@@ -109,7 +109,7 @@ class LockstepTrigger:
         the robot was stopped or resumed meanwhile, which makes that command obsolete.
 
         :param loop: The control loop that runs.
-        :param instant: What the sample that arrived completes.
+        :param instant: The set of samples that the new one belongs to.
         :param store: Has its time, and the newest samples.
         """
         if instant is Instant.INCOMPLETE:

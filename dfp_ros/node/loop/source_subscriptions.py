@@ -37,7 +37,7 @@ from dfp_ros.node.ros.qos import source_qos
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 
 _WITH_INFORMATION = inspect.signature(lambda message, information: None)
-# Seconds after which it is looked again who publishes joints in several messages.
+# Seconds between two checks for publishers of joints in several messages.
 _LOOK_AGAIN = 1.0
 
 
@@ -139,7 +139,7 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
             raise DescriptionError(
                 f'{source.where}: its topic {source.topic} is, as remapped, '
                 f'{node.resolve_topic_name(source.topic)}, which the command {command.name!r} '
-                'goes to; a source has to be what the robot measures')
+                'goes to; a source has to be measured by the robot')
 
 
 def _numbered(

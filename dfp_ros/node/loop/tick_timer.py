@@ -96,7 +96,7 @@ class TickTimer:
         Tick if a tick is due, before callbacks that may occur many times in a row.
 
         The executor takes all that waits of one kind before it looks at its timers: hundreds of
-        new parameters would keep a robot on its way without a decision. Where time is simulated,
+        new parameters would keep a robot on its way without a decision. If time is simulated,
         it waits with them.
         """
         if self._timer is None or self.is_simulated:

@@ -59,16 +59,16 @@ class Ticker:
 
     :param node: Has the clock, and creates the timer.
     :param loop: The control loop.
-    :param commands: Publish what is commanded.
-    :param deactivate: Deactivates the node, where a decision asks for that.
+    :param commands: Publish the commands.
+    :param deactivate: Deactivates the node, if a decision requires it.
 
-    :ivar loop: What ticks work with; see :meth:`transfer_to`.
+    :ivar loop: The running control loop; see :meth:`transfer_to`.
     :ivar listeners: Are told of each tick, in this order.
     :ivar is_active: Whether it runs.
     :ivar store: The newest samples since it started.
     :ivar log: The log, with the last decision.
     :ivar statistics: Figures since the timer was started.
-    :ivar input_log: What enters the controller from outside, for replays.
+    :ivar input_log: External inputs of the controller, for replays.
     :ivar commander: Sends every command.
     """
 
@@ -144,7 +144,7 @@ class Ticker:
             raise NotActiveError('the node is not active; activate it first')
         self._watchdog.wait(self.loop.settings.limits.stop_within)
         if self._stop_robot():
-            # What was sensed while it slowed down waits to be received, and must not be the first
+            # Samples from the time of slowing down wait to be received, and must not be the first
             # that a tick sees.
             self._start_trigger()
             self.statistics.pause()

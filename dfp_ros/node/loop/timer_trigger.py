@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ticks at the deadlines of a timer, and what goes on between them."""
+"""Timer trigger: ticks at absolute deadlines, with warm-up and work between them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What makes ticks come: a timer, or the samples of a robot that waits for each command."""
+"""Trigger of ticks: a timer, or the samples of a robot that waits for each command."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Trigger(Protocol):
         """Return that of the last tick, in s on the clock of the deadlines; None without one."""
 
     def reset(self) -> None:
-        """Begin an episode: what was answered before counts no more."""
+        """Begin an episode: earlier answers no longer count."""
 
     def start(self, loop: ControlLoop) -> None:
         """
@@ -55,12 +55,12 @@ class Trigger(Protocol):
         Hear of a sample that has arrived.
 
         :param loop: The control loop that runs.
-        :param instant: What the sample completes.
+        :param instant: The set of samples that it belongs to.
         :param store: Has it.
         """
 
     def keep(self, loop: ControlLoop, decision: Decision) -> None:
-        """Hear what a tick decided, and whose writers can put it into messages."""
+        """Receive the decision of a tick, and the loop whose writers can serialise it."""
 
     def keep_up(self) -> None:
         """Tick if it is time, before something else that may come many times in a row."""

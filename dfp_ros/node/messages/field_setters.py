@@ -121,7 +121,7 @@ def _check_size(topic: CommandTopic, path: str, kind: str, found: int) -> None:
     if fixed and found != int(fixed[1]):
         raise DescriptionError(
             f'{topic.where}: {path} is {kind}, but the fields give {found} numbers, expected '
-            f'{fixed[1]}; what is left out must not be guessed')
+            f'{fixed[1]}; missing numbers must not be guessed')
     if bounded and found > int(bounded[1]):
         raise DescriptionError(
             f'{topic.where}: {path} is {kind}, but the fields give {found} numbers, expected at '

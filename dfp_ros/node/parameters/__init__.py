@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-ROS parameters: declared, read from files, checked against what is known.
+ROS parameters: declared, read from files, checked for unknown names.
 
 Imports :mod:`dfp_ros.node.process` and the rooms below it.
 """

@@ -38,7 +38,7 @@ def declare_parameter(
     :param choices: Allowed words; empty for any value. The caller checks them.
     :param any_type: Whether its value may be of another type than the default.
     :return: Its value.
-    :raises rclpy.exceptions.ParameterException: Where the value given is of another type or out
+    :raises rclpy.exceptions.ParameterException: If the given value is of another type or out
         of range.
     """
     descriptor = ParameterDescriptor(

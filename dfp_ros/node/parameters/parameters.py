@@ -40,7 +40,7 @@ def declare_parameters(node: Node) -> None:
     """
     Declare the parameters on a node.
 
-    :raises rclpy.exceptions.ParameterException: Where a value from the command line or a
+    :raises rclpy.exceptions.ParameterException: If a value from the command line or a
         parameter file has another type, is out of range, or is not valid.
     """
     for name, default, meaning in describe():

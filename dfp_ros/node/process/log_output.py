@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Non-blocking log output, so that a terminal or pipe that nobody reads cannot stop the control loop.
+Non-blocking log output, so that a terminal or pipe without a reader cannot stop the control loop.
 
 A terminal that was stopped with Ctrl-S, or a pipe without an active reader, blocks the next write
 once it is full, while the robot keeps its last velocity. So output that cannot be written at once

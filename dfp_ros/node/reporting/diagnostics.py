@@ -168,7 +168,7 @@ def _source(situation: Situation, source: Source) -> tuple[StatusBuilder, dict[s
     elif sample is not None and sample.lasts and source.max_age == math.inf:
         status = StatusBuilder(
             'latched, valid until it is replaced' if is_active else 'not active')
-    # Where the robot waits for each command, its time may stand still.
+    # If the robot waits for each command, its time may stand still.
     elif is_active and not situation.loop.is_lockstep:
         status.compare(
             age / source.max_age, limits.age_warn, limits.age_error,

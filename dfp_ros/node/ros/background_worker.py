@@ -66,7 +66,7 @@ class Job:
         They refer to the job and the job to them, often by way of an error's traceback, and they
         may have a whole file in memory: without this, only Python's garbage collector frees them.
 
-        :return: All that was held; nobody else holds it.
+        :return: All that was held, without another reference.
         """
         if self.future.done() and not self.future.cancelled():
             error = self.future.exception()
@@ -242,7 +242,7 @@ def _nothing() -> None:
 
 
 def _drop(_: Any) -> None:
-    """Take a result that nobody wants."""
+    """Drop an unused result."""
 
 
 def _make_thread() -> ThreadPoolExecutor:

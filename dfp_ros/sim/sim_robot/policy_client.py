@@ -35,7 +35,7 @@ class PolicyReset:
     Reset of a policy node: its noise seed is that of the episode, its chunk is discarded.
 
     The node may not exist or be active yet. So this retries until it succeeds, never blocks, and
-    logs every five seconds what it is waiting for.
+    logs every five seconds the topic or service that it waits for.
 
     :param node: Node for the service clients.
     :param name: Relative or absolute name of the policy node.

@@ -74,7 +74,7 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
 
 
 def _unknown(environment: str) -> str:
-    """Say what was asked for and what there is."""
+    """Name the requested environment and the existing ones."""
     near = near_names(environment, gymnasium.registry, count=3, likeness=0.6)
     hint = f'; near names: {", ".join(near)}' if near else ''
     return f'environment: found {environment!r}, which is not registered with Gymnasium{hint}'

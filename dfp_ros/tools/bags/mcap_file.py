@@ -61,7 +61,7 @@ _BLOCK = 1 << 20
 _END = HEAD + 20 + len(MAGIC)
 # Most messages of a chunk; usual chunks have a few thousand.
 _MOST_MESSAGES = 1 << 20
-# Most bytes of messages that wait for earlier ones, and what each takes beside its content.
+# Most bytes of messages that wait for earlier ones, and the overhead of each.
 _MOST_WAITING, _OVERHEAD = 1 << 30, 256
 
 
@@ -306,7 +306,7 @@ class McapFile:
         """Check that the file is merely truncated where the records end."""
         file.seek(max(offset, self._size - len(MAGIC)))
         if file.read() == MAGIC:
-            raise McapError(f'the record at byte {offset} does not fit what follows')
+            raise McapError(f'the record at byte {offset} does not fit the records after it')
         # After a power cut, file systems may leave preallocated blocks filled with zeros.
         if head[:1] == b'\0':
             file.seek(offset)

@@ -41,7 +41,7 @@ STATISTICS, DATA_END = 0x0b, 0x0f
 HEAD = 9
 #: Largest chunk or message that is read, in bytes, compressed and decompressed.
 LARGEST = 1 << 29
-# Largest factor by which a file may grow when it is decompressed, and what it may grow to anyway.
+# Largest factor by which a file may grow when decompressed, and a size that is always allowed.
 _MOST, _MOST_ANYWAY = 1000, 1 << 30
 # Largest definition of a type in bytes; the largest in use have some 40,000.
 _LARGEST_SCHEMA = 1 << 18
@@ -52,11 +52,11 @@ _END_OF_TIME = 2**63
 
 
 class McapError(ValueError):
-    """A file violates the mcap format; the message says where."""
+    """A file violates the mcap format; the message names the place."""
 
 
 class SizeError(ValueError):
-    """A file is intact, but takes more memory or time than is allowed; the message says what."""
+    """An intact file takes more memory or time than is allowed; the message names the limit."""
 
 
 class UnpackedSize:

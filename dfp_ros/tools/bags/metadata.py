@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Parser of a rosbag2 folder's ``metadata.yaml``, limited to what reading the bag needs."""
+"""Parser of a rosbag2 folder's ``metadata.yaml``, limited to the keys needed for reading."""
 
 from __future__ import annotations
 

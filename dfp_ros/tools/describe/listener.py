@@ -124,7 +124,7 @@ class RobotListener:
         return found[0], found[1]
 
     def _sum_up(self, seconds: float) -> Survey:
-        """Summarise what was received."""
+        """Summarise the received messages."""
         published, taken, left_out = [], [], {}
         for topic, kinds in sorted(self._node.get_topic_names_and_types()):
             publishers, subscribers = self._ends(topic)

@@ -18,8 +18,8 @@ Summary of a policy file, or a robot description scaffolded from the topics foun
 provenance of a policy.
 
 ``ros2 run dfp_ros describe --out my_robot.yaml``: listens for some seconds, commands nothing, and
-writes a robot description; what topics do not tell is marked FILL_IN, and no command accepts the
-file while a mark is left.
+writes a robot description; values that topics do not reveal are marked FILL_IN, and no command
+accepts the file while a mark is left.
 """
 
 from __future__ import annotations

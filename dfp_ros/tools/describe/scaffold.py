@@ -14,8 +14,8 @@
 """
 Scaffold of a robot description, written from a survey of the robot's topics.
 
-What the topics do not tell is left open with :data:`dfp_ros.core.description.unfilled.MARK`, and
-every reader rejects a file that still contains a mark.
+Values that the topics do not reveal are left open with
+:data:`dfp_ros.core.description.unfilled.MARK`, and every reader rejects a file with a mark.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def write_scaffold(survey: Survey, name: str) -> str:
 
 
 def _remarks(survey: Survey, fault: str) -> list[str]:
-    """List what the description leaves out, as comments."""
+    """List omissions of the description, as comments."""
     remarks = {**survey.left_out, **{
         topic.topic: f'no field is known here for {topic.type}; docs/robot-description.md says '
         'how to write one' for topic in survey.published if not can_be_read(topic)}}

@@ -99,7 +99,7 @@ def main(args: list[str] | None = None) -> int:
     """
     asked = parse(args)
     requests = Requests()
-    # Also if the policy hangs in ONNX Runtime, where Python handles no signal.
+    # Also if the policy hangs in ONNX Runtime, which delays Python's signal handlers.
     requests.limit_end(LONGEST_END)
     try:
         return _measure(asked, args, requests)

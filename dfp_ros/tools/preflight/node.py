@@ -244,7 +244,7 @@ class PreflightNode(Node):
         return replace(decision, sent=np.zeros(self._loop.policy.spec.action_size))
 
     def _note(self, decision: Decision) -> None:
-        """Record what the policy node would have done."""
+        """Record the decision that the policy node would have made."""
         if decision.observation_age is not None:
             self._ages.append(decision.observation_age)
         if decision.state is State.RUNNING:

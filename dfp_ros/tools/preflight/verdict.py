@@ -47,7 +47,7 @@ class Remark:
 
     :param level: Severity; :attr:`Level.FAIL` fails the preflight.
     :param about: Its subject.
-    :param text: What was found, what was expected, what to do.
+    :param text: Finding, expectation and remedy.
     """
 
     level: Level

@@ -129,7 +129,7 @@ class BagWriter:
                 self._end(writer)
                 raise
             except BaseException:
-                # A full disk has no room to finish the bag either; what is on it stays there.
+                # A full disk has no room to finish the bag either; the written part stays.
                 self._leave(writer)
                 raise
             self._end(writer)

@@ -272,7 +272,7 @@ class RecorderNode(Node):
         self._report_faults()
 
     def _report_silence(self) -> None:
-        """Log once each topic that has no message yet, and what publishes it."""
+        """Log once each topic that has no message yet, and its publishers."""
         for index in sorted(self._silent - self._told):
             self._told.add(index)
             name, _ = self._topics[index]
@@ -284,7 +284,7 @@ class RecorderNode(Node):
             self.get_logger().warning(f'{name}: no message yet; {found}')
 
     def _hint(self, topic: str) -> str:
-        """Say what makes a topic be published."""
+        """Name the condition under which a topic is published."""
         if topic == self.resolve_topic_name(f'{self._settings["policy_node"]}/decision'):
             return '; the policy node does with publish_decisions:=true'
         return ''

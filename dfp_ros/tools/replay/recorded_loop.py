@@ -87,7 +87,7 @@ def recorded_settings(known: Mapping[str, Any]) -> Settings:
     """
     Read the settings of a loop.
 
-    :param known: What ``~/policy`` said of it.
+    :param known: Its status on ``~/policy``.
     :raises SettingsError: If a value is invalid.
     """
     values: dict[str, Any] = {}

@@ -64,7 +64,8 @@ def test_no_position_is_stopped_by_a_zero(
         command: KindEvidence, evidence: str, stop: Stop, says: str) -> None:
     """A declared velocity may use zero, even if other keys look like those of a position."""
     fault = stop_fault(KindEvidence(**{**vars(command), 'kind': says}), stop.value, stop.kind)
-    assert fault.startswith(f'found stop: {stop.value}, which sends 0, for what is a position by')
+    assert fault.startswith(
+        f'found stop: {stop.value}, which sends 0, for a value that is a position by')
     assert evidence in fault
     assert 'stop: hold, with measured and limits.velocity' in fault
 
@@ -317,7 +318,7 @@ def test_limits_that_limit_nothing(tmp_path: Path, key: str) -> None:
      'm/s^2, kind: velocity, path: linear.x, offset: 9')])
 def test_a_velocity_that_is_stopped_with_an_offset(
         tmp_path: Path, kind: str, old: str, new: str) -> None:
-    """A zero is a zero in the message, whatever says that it stops the output."""
+    """A zero is a zero in the message, whichever key says that it stops the output."""
     path = tmp_path / 'robot.yaml'
     assert old in CAR
     path.write_text(CAR.replace(ARRAY, kind).replace(old, new))

@@ -116,7 +116,7 @@ def test_reads_joint_limits() -> None:
     ('<!DOCTYPE robot [<!ENTITY a "aaaa">]><robot>&a;</robot>', 'DOCTYPE'),
     ('<!DOCTYPE robot SYSTEM "file:///etc/hostname"><robot/>', 'DOCTYPE'),
     ('<robot><xacro:macro xmlns:xacro="http://ros.org/wiki/xacro" name="arm"/></robot>',
-     'what the program xacro makes of it'),
+     'publish the output of the program xacro'),
     ('<robot>' + '<joint/>' * 2_000_000, 'expected at most 8388608'),
     ('<robot>' + ''.join(f'<joint name="{i}"/>' for i in range(100_000)) + '</robot>',
      'more than 10000 joints'),

@@ -127,7 +127,7 @@ def refusal(path: Path) -> str:
 
 @pytest.mark.parametrize('value', [*TYPED, *ODD], ids=lambda value: value[:40])
 def test_values_that_do_not_fit_their_tag(tmp_path: Path, value: str) -> None:
-    """Whatever PyYAML raises, the value is read or refused with file and line."""
+    """For any error of PyYAML, the value is read or refused with file and line."""
     path = tmp_path / 'robot.yaml'
     for old in ('robot: ur5e_cube', 'max_age: 0.2', 'unit: rad', 'path: position'):
         assert old in SHIPPED

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Watchdog: an overdue decision stops the robot, whatever blocks the deciding thread."""
+"""Watchdog: an overdue decision stops the robot, regardless of the cause."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_a_graph_that_never_ends(loader: Loader, tmp_path: Path) -> None:
         loader.try_out(endless, ALLOWED, 0, 1.0)
     assert time.monotonic() - begin < 10
     loader.try_out(good, ALLOWED, 0, LONG)
-    # One that nobody wants any more ends for the next.
+    # An abandoned one ends for the next.
     with pytest.raises(GivenUpError):
         loader.try_out(endless, ALLOWED, 0, LONG, lambda: True)
     # Who waits for it is told when the node ends.

@@ -138,7 +138,7 @@ def test_change_plan_of_each_parameter(loop: ControlLoop, tmp_path: Path) -> Non
     coming = PendingPolicy(
         replace(loop.settings, policy=other), file=read_policy_file(other))
     assert prepare(coming, policy=other) == ChangePlan()
-    # What was read when it was asked for, whatever the file has become since.
+    # The content at the time of the request, even if the file has changed since.
     Path(other).write_bytes(write_policy(tmp_path / 'third.onnx', seed=7).read_bytes())
     threads = replace(coming.settings, execution=ExecutionSettings(threads=2))
     for last in (coming, running):

@@ -175,7 +175,7 @@ def test_a_stall_moves_no_deadline(
     """Missed ticks are counted and dropped, one tick is late, and the next are on the grid."""
     stalled = Stalled(stalls=4, ticks=14, early=early)
     ticker = _spin(node, stalled, make(node.context), keeps_up)
-    # Nobody says what the first deadline was, but most ticks are about on time.
+    # The first deadline is unknown, but most ticks are about on time.
     start = statistics.median(
         began - round((began - stalled.began[0]) / _PERIOD) * _PERIOD for began in stalled.began)
     slots = [math.floor((began - start) / _PERIOD + 0.3) for began in stalled.began]

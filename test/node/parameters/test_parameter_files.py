@@ -152,7 +152,7 @@ def test_aliases_that_grow_without_end_are_refused(tmp_path: Path) -> None:
     '[!!bool zz]', '1' + ':1' * 60_000], ids=lambda value: value[:20])
 def test_a_value_that_yaml_cannot_make_is_refused_with_its_file(
         tmp_path: Path, value: str) -> None:
-    """The error names the file, whatever the parser raises."""
+    """The error names the file, for any error of the parser."""
     path = tmp_path / 'odd.yaml'
     path.write_text(f'dfp_policy: &a\n  ros__parameters:\n    policy: {value}\n')
     with pytest.raises(ParameterFileError, match='odd.yaml: cannot be read'):

@@ -83,7 +83,7 @@ def test_no_callback_ends_the_spin(capfd: pytest.CaptureFixture[str]) -> None:
         said = capfd.readouterr().err
         # A callback that fails a thousand times a second is worth a line a second.
         assert 1 <= said.count('the node continues: RuntimeError: on purpose') < 20
-        # What somebody asked for in vain is no defect of the node.
+        # A refused request is no defect of the node.
         assert 'RCLError' not in said
         assert (
             'refused the transition 3: the node is unconfigured; possible are configure, shutdown'

@@ -210,7 +210,7 @@ def test_a_policy_that_never_answers(
 
 
 def test_a_file_that_the_user_names_is_taken_by_its_hash(tmp_path: Path) -> None:
-    """Whatever its name is; a file that only the recording names must look like a policy."""
+    """With any name; a file that only the recording names must look like a policy."""
     file = write_policy(tmp_path / 'made.onnx').rename(tmp_path / 'model')
     known: dict[str, Any] = {
         'sha256': hash_policy(file), 'path': str(file), 'parameter': str(file), 'name': 'made',

@@ -66,7 +66,7 @@ def test_kill_and_go_on(demonstrations: Path, tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    # Nobody is left behind to write into the folder of the process that goes on.
+    # No process is left behind to write into the folder of the process that goes on.
     until(lambda: not any(Path(f'/proc/{task}').exists() for task in tasks))
     assert not made.exists()
     kept = sorted(folder.glob('0*.npz'))

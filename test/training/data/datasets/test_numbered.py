@@ -99,7 +99,7 @@ def test_every_file_has_its_turn_and_the_seed_decides_the_order(folder: Path) ->
     assert all(sorted(turn) == [0, 1, 2] for turn in turns)
     assert len({tuple(turn) for turn in turns}) > 1
     assert [data.index(step) for step in range(4)] == [turns[0][0]] * 4
-    assert data.index(0) == turns[0][0]  # whatever was asked for in between
+    assert data.index(0) == turns[0][0]  # for any requests in between
     other = Data(settings(folder, steps=400, seed=1))
     assert any(other.index(step) != data.index(step) for step in range(0, 240, 4))
     # An online phase keeps the last one: what it adds to the buffer stays there.
