@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What else a machine may have to do; processes of bench/loop."""
+"""Background loads of bench/loop, as processes."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_a_deadline_is_no_earlier_than_the_grid_says() -> None:
 
 
 def test_stretches_are_apart() -> None:
-    """What passed between two stretches is no period, and no missed tick."""
+    """The time between two stretches is no period, and no missed tick."""
     from bench.loop.rows import stretch, summarise
     ticks = ticks_at(*range(1, 11), *range(500, 510))
     row = summarise(

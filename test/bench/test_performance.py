@@ -67,7 +67,7 @@ def soak_row() -> dict[str, Any]:
 
 
 def results() -> dict[str, dict[str, Any]]:
-    """Make up what all benchmarks leave."""
+    """Make up the results of all benchmarks."""
     return {
         'latency': {'rows': [
             {'part': part, 'policy': policy, 'runtime': runtime, 'candidates': candidates,

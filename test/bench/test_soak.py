@@ -134,7 +134,7 @@ def test_stalls_of_the_machine_are_reported(
 
 
 def test_a_witness_notes_a_processor_that_stands_still() -> None:
-    """What stops the loop is as good as what stops the machine."""
+    """A stall of the loop stands for a stall of the machine."""
     with Witness() as witness:
         if not witness.is_granted:
             pytest.skip('takes the right to SCHED_FIFO')

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Update benchmark: its output has what its readers parse."""
+"""Update benchmark: its output can be parsed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""`make` in a checkout, beside the user's own `colcon build`, and where it refuses to run."""
+"""`make` in a checkout, beside the user's own `colcon build`, and in paths that it refuses."""
 
 from __future__ import annotations
 

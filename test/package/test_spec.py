@@ -29,7 +29,7 @@ ACTION = [(member.name, member.size) for member in cube_spec().action]
 
 
 def changed(*path: Any, value: Any) -> str:
-    """Write a specification with one value replaced, or removed where the value is ``...``."""
+    """Write a specification with one value replaced, or removed if the value is ``...``."""
     raw = json.loads(cube_spec().to_json())
     holder = raw
     for key in path[:-1]:

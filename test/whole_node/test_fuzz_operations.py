@@ -115,7 +115,7 @@ def keep_acting(
 
 
 def memory(process: int) -> int:
-    """Tell what memory a process has, in bytes."""
+    """Return the memory of a process in bytes."""
     pages = int(Path(f'/proc/{process}/statm').read_text().split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE')
 

@@ -77,7 +77,7 @@ def test_starts_where_the_arm_is_and_stays_where_it_was(files: dict[str, Path]) 
 
 
 def test_without_a_urdf_it_does_not_start(files: dict[str, Path]) -> None:
-    """The node reports what is missing, and ends."""
+    """The node reports the missing URDF, and ends."""
     with NodeProcess('dfp_ros.policy_node', free_domain(), '--ros-args', *arguments(
             **files, **{'limits.urdf_wait': 0.5})) as node:
         assert node.wait() == 1

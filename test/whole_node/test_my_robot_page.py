@@ -149,7 +149,7 @@ def same_but_marks(scaffold: Any, page: Any, where: str) -> None:
 
 class Reader:
     """
-    Reader who follows the page in a separate folder.
+    Reader that follows the page in a separate folder.
 
     :param folder: The folder.
     :param domain: ROS domain.
@@ -211,7 +211,7 @@ class Reader:
         return ended.stdout
 
     def _wait(self, condition: Any, path: Path) -> None:
-        """Wait for what another terminal is to do."""
+        """Wait for the effect of another terminal."""
         deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline, path.read_text(errors='replace')

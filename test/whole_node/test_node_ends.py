@@ -101,7 +101,7 @@ def test_a_wrapper_that_ends_and_an_output_that_is_full(
 
 
 def test_a_program_of_ones_own(policy: Path) -> None:
-    """Rclpy's own handlers would shut the context down, and with it what sends the stop."""
+    """Rclpy's own handlers would shut the context down, and with it the publishers of the stop."""
     with Cell(policy, prefix=(sys.executable, '-c', OWN)) as cell:
         cell.wait_for_motion()
         cell.end(signal.SIGINT)

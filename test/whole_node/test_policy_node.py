@@ -110,7 +110,7 @@ def test_runs_a_flow(tmp_path: Path) -> None:
 
 
 def test_parameters_are_checked_and_policies_swapped(policy: Path, tmp_path: Path) -> None:
-    """What cannot be is refused with the reason, and nothing changes; what can takes over."""
+    """Invalid values are refused with the reason and change nothing; valid ones take over."""
     with Cell(policy) as cell:
         cell.wait_for_motion()
         bad = tmp_path / 'bad.onnx'

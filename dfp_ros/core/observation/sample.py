@@ -124,7 +124,7 @@ class Sample:
 
     def arriving(self, received: int) -> Sample:
         """
-        Replace the arrival time, in lockstep, where time stands still between samples.
+        Replace the arrival time, in lockstep: time stands still between samples.
 
         :param received: The time in ns. A latched sample keeps its own, which may identify it.
         """

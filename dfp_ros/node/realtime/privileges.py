@@ -24,7 +24,7 @@ CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23
 
 
 class RefusedError(ValueError):
-    """The system refused a request; the message says what is needed."""
+    """The system refused a request; the message names the missing privilege."""
 
 
 def has_capability(number: int) -> bool:

@@ -233,7 +233,7 @@ def _schedule(thread: int, priority: int, processors: frozenset[int]) -> None:
 
 
 def _explain(priority: int) -> str:
-    """Explain what SCHED_FIFO needs."""
+    """Explain the requirements of SCHED_FIFO."""
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     allowed = limit == resource.RLIM_INFINITY or limit >= priority
     if allowed or has_capability(CAP_SYS_NICE):

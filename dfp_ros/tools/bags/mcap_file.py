@@ -303,7 +303,7 @@ class McapFile:
             length -= len(block)
 
     def _end_early(self, file: BinaryIO, offset: int, head: bytes) -> None:
-        """Check that the file is merely truncated where the records end."""
+        """Check that the file is merely truncated after its last record."""
         file.seek(max(offset, self._size - len(MAGIC)))
         if file.read() == MAGIC:
             raise McapError(f'the record at byte {offset} does not fit the records after it')

@@ -37,7 +37,7 @@ _MOST_LEFT_OUT = 50
 
 
 class ScaffoldError(ValueError):
-    """There is nothing to describe; the message says what to do."""
+    """There is nothing to describe; the message has the remedy."""
 
 
 def write_scaffold(survey: Survey, name: str) -> str:

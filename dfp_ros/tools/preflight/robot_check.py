@@ -29,7 +29,7 @@ from dfp_ros.tools.preflight.measurements import CommandFigures, SourceFigures
 
 
 def private_topics(robot: RobotDescription) -> RobotDescription:
-    """Rename each command topic into the node's namespace, where no robot subscribes."""
+    """Rename each command topic into the node's namespace, so that no robot subscribes."""
     return replace(robot, commands=tuple(
         replace(topic, topic=f'~/command_{i}') for i, topic in enumerate(robot.commands)))
 

@@ -157,7 +157,7 @@ _REMEDIES = {
 
 
 def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
-    """Check that a source gives what the policy needs."""
+    """Check a source against the requirements of the policy."""
     about = f'source {source.name} ({source.topic})'
 
     def fail(text: str) -> Remark:

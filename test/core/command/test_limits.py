@@ -34,7 +34,7 @@ from testing.policies.small_policy import cube_spec
 
 
 def limiter(spec: PolicySpec) -> tuple[ActionScale, CommandLimiter]:
-    """Make what scales and what limits by the ranges of the policy file."""
+    """Make scale and limiter from the ranges of the policy file."""
     scale = ActionScale.of_policy(spec)
     return scale, CommandLimiter(Limits(scale.low, scale.high), 50_000_000)
 

@@ -39,7 +39,7 @@ def settings(**changes: Any) -> Settings:
     ('safety.envelope', 'slow', 'safety.envelope: slow cannot'),
     ('safety.spread', 'slow', 'safety.spread: slow cannot')])
 def test_unaffected_outputs_are_named(name: str, value: Any, said: str) -> None:
-    """With its place in the file, and what to give instead."""
+    """With its line in the file, and the remedy."""
     robot = load_robot_description(CONFIG / 'panda_joint.yaml')
     text = describe_unslowed(settings(**{name: value}), robot)
     assert text.startswith(f'{said} slow down gripper')

@@ -240,7 +240,7 @@ def test_holds_on_a_broken_answer(answer: float | None, reason: Reason) -> None:
 
 
 def test_an_error_elsewhere_is_a_stop_and_a_new_plan(policy: OnnxPolicy) -> None:
-    """What could not be sent is not played on: zero, and a chunk of its own afterwards."""
+    """An unsent chunk is not continued: zero, then a new chunk."""
     robot = controller(policy)
     run(robot, 2)
     decision = robot.fail(TypeError('cannot be sent'))
@@ -432,7 +432,7 @@ def test_a_swap_joins_in_the_units_of_the_robot() -> None:
 
 
 def test_says_everything_about_a_step(policy: OnnxPolicy) -> None:
-    """Which draw, which chunk, its value and spread, and what would come next."""
+    """Draw, chunk, value and spread, and the planned commands."""
     robot = controller(policy, ahead=True)
     decisions = run(robot, 7)
     noise = NoiseStream(3, 2, policy.spec.noise_size)

@@ -75,7 +75,7 @@ ROBOTS = {when_stale: shipped(when_stale) for when_stale in WHEN_STALE}
 
 @dataclass(frozen=True)
 class Tick:
-    """What happens in and before one tick."""
+    """Events in and before one tick."""
 
     passed: int
     fates: Fates
@@ -95,7 +95,7 @@ class Setup:
 
 
 class Moody:
-    """A policy whose next answer is what its mood says; inference moves a clock of its own."""
+    """A policy whose next answer is set by its mood; inference moves a clock of its own."""
 
     def __init__(self) -> None:
         self.spec = SPEC

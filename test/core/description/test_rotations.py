@@ -78,7 +78,7 @@ def test_forms_of_a_rotation(sign: int) -> None:
 
 
 def test_axis_and_angle_are_exact_for_small_turns() -> None:
-    """No digit is lost where the angle is small, as a formula with an arc cosine would."""
+    """No digit is lost for small angles, as a formula with an arc cosine would."""
     angle = 1e-7
     found = COMMAND_ENCODINGS[AXIS_ANGLE].encode(
         (np.cos(angle / 2), 0.0, np.sin(angle / 2), 0.0))

@@ -55,7 +55,7 @@ HEADS = {
 
 @pytest.mark.parametrize('head', HEADS)
 def test_surroundings_of_a_urdf_do_not_matter(head: str) -> None:
-    """Robots' launch files put together what strict XML does not allow."""
+    """Launch files of robots combine parts that strict XML does not allow."""
     assert read_joint_limits(HEADS[head]) == read_joint_limits(ARM)
 
 

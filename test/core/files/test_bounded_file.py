@@ -33,20 +33,20 @@ from dfp_ros.tools.preflight.report import PreflightError, require_passed
 
 
 def make_fifo(path: Path) -> Path:
-    """Make what waits for a writer."""
+    """Make a FIFO, which waits for a writer."""
     os.mkfifo(path)
     return path
 
 
 def make_socket(path: Path) -> Path:
-    """Make what cannot be opened."""
+    """Make a socket, which cannot be opened."""
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(path))
     return path
 
 
 def make_link(path: Path) -> Path:
-    """Make a link to what waits for a writer."""
+    """Make a link to a FIFO."""
     path.symlink_to(make_fifo(path.with_name('behind')))
     return path
 

@@ -139,7 +139,7 @@ def test_a_clock_that_is_too_far_ahead_is_measured() -> None:
 
 @pytest.mark.parametrize(('step', 'is_skew'), [(2, False), (1, True)])
 def test_a_clock_that_moves_in_steps_is_no_other_clock(step: int, is_skew: bool) -> None:
-    """What arrives between two steps seems to have arrived at the first, ahead of its stamp."""
+    """A sample between two steps seems to have arrived at the first, ahead of its stamp."""
     tick = S // 20
     watch = FreshnessMonitor(SOURCES, clock_skew=0.05, tick=tick)
     for i in range(12):

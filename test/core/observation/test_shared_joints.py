@@ -127,7 +127,7 @@ def test_each_joint_is_taken_from_the_newest_message_that_has_it() -> None:
 
 
 def test_positions_and_velocities_of_a_joint_may_come_apart() -> None:
-    """An array that is empty is not there; what never came is named."""
+    """An empty array counts as missing, and missing joints are named."""
     node = Node()
     node.hear(START, message(ARM, velocity=[]))
     (reason, text), = node.findings(START)

@@ -197,7 +197,7 @@ def test_truncated_anywhere(good: Path) -> None:
     b'PK\x03\x04 a zip archive', b'<!DOCTYPE html><html></html>', b'\x80\x04\x95 a pickle',
     b'version https://git-lfs.github.com/spec/v1\n', bytes(1000), b'{"version": 1}'])
 def test_not_onnx(tmp_path: Path, content: bytes) -> None:
-    """What else ends up under the name of a policy."""
+    """Other content under the name of a policy."""
     (tmp_path / 'other.onnx').write_bytes(content)
     assert 'not an ONNX model' in refusal(tmp_path / 'other.onnx')
 
@@ -216,7 +216,7 @@ def test_random_bytes_never_surprise(tmp_path: Path) -> None:
 
 
 def test_without_metadata(tmp_path: Path) -> None:
-    """An ONNX file from elsewhere does not say what its numbers mean."""
+    """An ONNX file from elsewhere has no specification of its numbers."""
     model = policy_model(cube_spec())
     del model.metadata_props[:]
     onnx.save(model, tmp_path / 'bare.onnx')

@@ -123,7 +123,7 @@ def rewritten(model: onnx.ModelProto, hidden: str, write: Callable[[int], bytes]
 @pytest.mark.parametrize('tag', TAGS)
 @pytest.mark.parametrize('hidden', ['node', 'tensor', 'graph'])
 def test_no_field_is_hidden_from_the_check(hidden: str, tag: str, tmp_path: Path) -> None:
-    """ONNX Runtime keeps 32 bits of a tag: what it would read otherwise is refused."""
+    """ONNX Runtime keeps 32 bits of a tag: fields that it would read differently are refused."""
     model = policy_model(cube_spec()) if hidden == 'tensor' else endless_model(cube_spec())
     content = rewritten(model, hidden, TAGS[tag])
     assert onnxruntime.InferenceSession(content).get_inputs(), 'the runtime reads it'
@@ -138,7 +138,7 @@ def test_no_field_is_hidden_from_the_check(hidden: str, tag: str, tmp_path: Path
     ids=['field 0', 'group', 'end of group', 'wire type 6', 'wire type 7', 'overlong length',
          '65 bits', '77 bits'])
 def test_fields_that_parsers_disagree_about(field: bytes, tmp_path: Path) -> None:
-    """In the graph, where most of the file is: refused as a whole."""
+    """In the graph, the largest part of the file: refused as a whole."""
     model = policy_model(cube_spec())
     graph = model.graph.SerializeToString() + field
     model.ClearField('graph')
@@ -160,7 +160,7 @@ def test_a_negative_number_is_no_overlong_one(tmp_path: Path) -> None:
 
 
 def test_the_runtime_reads_what_was_checked(tmp_path: Path) -> None:
-    """ONNX Runtime takes a file for one of its own format where four bytes say so: not here."""
+    """ONNX Runtime takes a file for one of its own format if four bytes say so: not here."""
     model = policy_model(cube_spec())
     model.ir_version, model.producer_name = 8, 'ORTM' + 'x' * 40
     path = tmp_path / 'a.onnx'

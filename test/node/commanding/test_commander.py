@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""One owner of who may command the robot: what each request sends, logs and notes for replays."""
+"""Commander, the one sender of commands: command, log line and replay entry of each request."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RUNNING = Decision(State.RUNNING, Reason.NONE, '', np.full(1, 2.0))
 
 
 class Scene:
-    """A robot that runs, and what it is told."""
+    """A running robot, and the commands that it receives."""
 
     def __init__(self, *before: Decision) -> None:
         """Begin with some decisions in the log."""
@@ -93,7 +93,7 @@ def test_a_stop_that_begins_a_hold(
 
 @pytest.mark.parametrize('before', [(), (Decision(State.WAITING, Reason.WAITING, ''),)])
 def test_a_robot_that_never_moved_is_not_held(before: tuple[Decision, ...]) -> None:
-    """What is waited for is logged; nothing is sent."""
+    """The cause of the wait is logged; nothing is sent."""
     scene = Scene(*before)
     scene.commander.hold_at_standstill(scene.loop, 'no time')
     assert not scene.told

@@ -200,7 +200,7 @@ loader.try_out(
 
 
 def test_a_file_that_is_newer_than_the_runtime(tmp_path: Path) -> None:
-    """Exporting it once more would give the same file: the message says what to install."""
+    """Another export would give the same file: the message names the version to install."""
     from dfp_ros.core.policy.onnx_policy import OnnxPolicy
     for change, provenance, says in (
             ('ir', {'exported_with': {'onnxruntime': '9.1.2'}}, "'onnxruntime>=9.1.2'"),
@@ -261,7 +261,7 @@ def test_how_long_loading_keeps_the_interpreter(loader: Loader, tmp_path: Path) 
     (resource.RLIMIT_NOFILE, 'Too many open files; raise the limit on open files (`ulimit -n`)')])
 def test_a_file_that_does_not_fit_in_memory(
         limit: int, remedy: str, loader: Loader, tmp_path: Path) -> None:
-    """The message names the file and what to do, wherever the limit is met; it leaves nothing."""
+    """The message has file and remedy, for either process; no descriptor is left."""
     path = write_policy(tmp_path / 'a.onnx')
     file = read_policy_file(path)
     (tmp_path / 'robot.yaml').write_text('x' * 4000)

@@ -71,7 +71,7 @@ def test_validation_refuses_policies_that_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_an_action_in_another_order(loop: ControlLoop, tmp_path: Path) -> None:
-    """It fits the robot, but can neither follow nor shadow what runs."""
+    """It fits the robot, but can neither follow nor shadow the running policy."""
     spec = cube_spec()
     path = str(write_policy(tmp_path / 'other.onnx', replace(spec, action=spec.action[::-1])))
     file = read_policy_file(path)

@@ -116,7 +116,7 @@ def test_earlier_decisions_are_not_sent_after_a_stop(
 
 
 def test_earlier_decisions_do_not_stop_a_resumed_robot() -> None:
-    """What stopped it is not sent once it was resumed."""
+    """An old stop is not sent once the robot was resumed."""
     robot = Robot()
     robot.controller.operator.is_stopped = True
     robot.send(Instant.NEW)

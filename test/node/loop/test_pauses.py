@@ -87,7 +87,7 @@ def test_a_simulation_that_is_paused(policy: Path) -> None:
 
 
 def test_a_simulation_that_never_starts(policy: Path) -> None:
-    """No command is sent, and the log names what the node waits for."""
+    """No command is sent, and the log names the cause of the wait."""
     with Cell(policy, use_sim_time='true') as cell:
         said = 'waiting, nothing is commanded: simulated time has stood still'
         cell.peer.wait_for(lambda: said in cell.process.output)

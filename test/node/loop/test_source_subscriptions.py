@@ -90,7 +90,7 @@ def test_two_commands_of_one_resolved_topic(
     ('it', ['it:=grip']), ('it', ['grip:=it']), ('it', ['it:=/x', '-r', 'grip:=/x']),
     ('/grip', ['a:=b'])])
 def test_a_source_on_a_command_topic(tmp_path: Path, topic: str, more: list[str]) -> None:
-    """The robot's state would then be what it was commanded, also after a remapping."""
+    """The robot's state would then be its own commands, also after a remapping."""
     path = tmp_path / 'robot.yaml'
     path.write_text((TEXT % ('std_msgs/msg/Float64MultiArray', '', 'path: data')).replace(
         'topic: it', f'topic: {topic}'))

@@ -79,7 +79,7 @@ class Stalled:
         """Have no stop to send: nothing was commanded."""
 
     def go_on_from(self, limiter: object) -> None:
-        """Pass over what limited the stops of a watchdog: it sent none."""
+        """Drop the limiter of the watchdog, which sent no stop."""
         assert limiter is None
 
     def prepare(self) -> None:

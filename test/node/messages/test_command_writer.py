@@ -196,7 +196,7 @@ def test_a_trajectory_of_the_rest_of_the_chunk() -> None:
 @pytest.mark.parametrize(('robot', 'policy'), [
     ('ur5e_cube', 'cube_single'), ('panda_lift', 'lift'), ('panda_joint', 'lift_joint')])
 def test_shipped_robots_are_sent_bytes(robot: str, policy: str) -> None:
-    """What costs least; the numbers of one command leave nothing behind for the next."""
+    """Preserialised bytes; the numbers of one command leave nothing behind for the next."""
     spec = read_spec(find_shared(policy, 'models', '.onnx'))
     commands = np.random.default_rng(0).normal(size=(20, spec.action_size))
     for topic in load_robot_description(find_shared(robot, 'config', '.yaml')).commands:

@@ -95,7 +95,7 @@ left:
      "'/policy_node' is not the name of this node"),
     ('a: [b', 'cannot be read')])
 def test_refuses_parameters_that_would_be_ignored(tmp_path: Path, text: str, message: str) -> None:
-    """The error says what was found, and what to do."""
+    """The error has finding and remedy."""
     arguments = ['--ros-args', '--params-file', write(tmp_path, text)]
     with pytest.raises(ParameterFileError) as caught:
         require_meant(read_given(arguments), NODE)

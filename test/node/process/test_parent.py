@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Parent watch: a node ends with its wrapper, and outlives what it should."""
+"""Parent watch: a node ends with its wrapper, but outlives shells and supervisors."""
 
 from __future__ import annotations
 

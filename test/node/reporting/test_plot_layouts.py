@@ -93,7 +93,7 @@ def panels(tree: Any) -> Iterator[str]:
 
 
 def test_foxglove_structure() -> None:
-    """Every panel is shown once, is configured, and has what its type needs."""
+    """Every panel is shown once, is configured, and has the keys of its type."""
     assert set(FOXGLOVE) == {
         'configById', 'globalVariables', 'userNodes', 'playbackConfig', 'layout'}
     shown = list(panels(FOXGLOVE['layout']))

@@ -67,7 +67,7 @@ def test_work_whose_ticks_end_goes_on(node: Node) -> None:
 
 
 def test_work_that_never_ends_is_left_alone(node: Node) -> None:
-    """It fails in time, what waits behind it is done, and closing does not wait for it."""
+    """It fails in time, later work is done, and closing does not wait for it."""
     may_end = threading.Event()
     worker = BackgroundWorker(node, lambda: True, lambda: 0.2)
     failed: list[Exception] = []

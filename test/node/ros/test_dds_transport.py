@@ -92,7 +92,7 @@ def udp_addresses(process: int) -> set[str]:
 
 
 def shared_memory(process: int) -> list[str]:
-    """List what of Fast DDS's shared memory a process has mapped."""
+    """List the segments of Fast DDS's shared memory that a process has mapped."""
     maps = Path(f'/proc/{process}/maps').read_text().splitlines()
     return [line.split()[-1] for line in maps if '/dev/shm/fastrtps' in line]
 

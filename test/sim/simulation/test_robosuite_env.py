@@ -166,7 +166,7 @@ def test_only_lift_has_a_robot_cell() -> None:
 
 
 def test_import_prints_nothing() -> None:
-    """What robosuite notes of parts that are not installed stays off the terminal."""
+    """Robosuite's notes about missing parts stay off the terminal."""
     done = subprocess.run(
         [sys.executable, '-c',
          f'from dfp_ros.sim.simulation.make_env import make_env; make_env({LIFT!r})'],

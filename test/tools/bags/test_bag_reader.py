@@ -338,7 +338,7 @@ def test_chunks_that_decompress_to_too_much(
 
 
 def test_messages_that_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limited for all files of a bag together; what a caller leaves unread no longer counts."""
+    """Limited for all files of a bag together; messages left unread no longer count."""
     monkeypatch.setattr(mcap_file, '_MOST_WAITING', 5_000_000)
     with BagReader(make(tmp_path, with_late_messages(4, 1_000_000))) as bag:
         for _ in range(3):

@@ -210,7 +210,7 @@ def test_a_robot_with_every_fault(policy: Path, domain: int, tmp_path: Path) -> 
 
 def test_an_activation_can_require_it(
         policy: Path, domain: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """No report, no activation; one of another rate is none either; what passed is enough."""
+    """No report, no activation; one for another rate is refused too; a passed one is enough."""
     report = tmp_path / 'preflight.json'
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)

@@ -50,7 +50,7 @@ def test_a_passed_report_is_enough(tmp_path: Path) -> None:
 def test_a_report_that_cannot_be_written(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
-    """Found before anything is measured, with the file; what is there stays."""
+    """Found before anything is measured, with the file; existing content stays."""
     pytest.importorskip('rclpy')
     from dfp_ros.tools.preflight.main import main
 

@@ -144,7 +144,7 @@ def test_values_up_to_their_limit_pass(figures: Figures) -> None:
 
 
 def test_a_silent_source_is_one_thing_to_mend() -> None:
-    """What cannot be known of it is not complained of."""
+    """Unknown values are not reported."""
     silent = SourceFigures('arm', '/joint_states', 'a/msg/B', 0.2)
     assert 'it has no publisher' in only(good(sources=(silent,))).text
 

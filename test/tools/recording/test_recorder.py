@@ -159,7 +159,7 @@ def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
 
 
 def test_topics_without_messages_are_named(tmp_path: Path) -> None:
-    """After some seconds, with what publishes them and of which type, and at the end."""
+    """After some seconds, with publishers and types, and at the end."""
     with recording(tmp_path / 'bag') as (process, peer):
         publishers = [
             peer.node.create_publisher(JointState, 'joint_states', 5),

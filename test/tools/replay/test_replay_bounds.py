@@ -104,7 +104,7 @@ def test_all_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def set_part(label: str, value: float, only: int = 0) -> Callable[[int, dict[str, Any]], None]:
-    """Make what sets a part of all rows, or of one."""
+    """Make a change of one part, in all rows or in one."""
     def apply(number: int, parts: dict[str, np.ndarray]) -> None:
         if only in (0, number):
             parts[label][-1] = value

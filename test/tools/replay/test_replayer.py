@@ -236,7 +236,7 @@ def test_rows_of_another_policy_or_seed(policy: OnnxPolicy, label: str, every: b
 
 
 def test_loops_that_come_back(policy: OnnxPolicy) -> None:
-    """None does, so what follows is as after a gap; and controllers are not made without end."""
+    """None does, so the rest is as after a gap; and controllers are not made without end."""
     node = Node(policy, ramp_in=0.0)
     for _ in range(40):
         node.tick()

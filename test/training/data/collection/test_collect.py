@@ -42,7 +42,7 @@ DEMONSTRATIONS = Recipe('cube-single', 'demo', 2, 0)
 
 
 def until(holds: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait for what another process is to bring about, which sends no word of it."""
+    """Wait for an effect of another process, which sends no notice."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, 'did not happen in time'
@@ -88,7 +88,7 @@ def test_kill_and_go_on(demonstrations: Path, tmp_path: Path) -> None:
 
 
 def workers(process: subprocess.Popen) -> list[int]:
-    """List a collection's workers; what else it starts, like git, may be gone again."""
+    """List a collection's workers; its other children, like git, may have ended."""
     found = []
     for task in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
         with suppress(OSError):

@@ -374,7 +374,7 @@ def test_steps_that_are_missing_or_held(tmp_path: Path) -> None:
 
 
 def test_a_node_whose_clock_was_set_back(tmp_path: Path) -> None:
-    """What follows is another piece."""
+    """The rest is another piece."""
     messages = [each for each in decided() if '/decision' not in each[1]]
     for i in range(10):
         at = START + i * PERIOD
@@ -475,7 +475,7 @@ def test_a_database_that_was_not_closed(tmp_path: Path, mode: str) -> None:
     ('mcap', 'FILE'), ('mcap', 'MESSAGE'), ('mcap', 'STORAGE'), ('sqlite3', 'FILE'),
     ('sqlite3', 'MESSAGE')])
 def test_compressed(tmp_path: Path, storage: str, mode: str) -> None:
-    """What rosbag2 compresses is read; without metadata.yaml a file has to be decompressed."""
+    """Files compressed by rosbag2 are read; without metadata.yaml a file has to be decompressed."""
     plugin = StoragePlugin[storage.upper()]
     path = tmp_path / 'bag'
     writer = Writer(path, version=8, storage_plugin=plugin)

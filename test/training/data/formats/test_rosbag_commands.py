@@ -149,7 +149,7 @@ def test_an_array_that_is_too_short() -> None:
 
 
 def test_bounds_of_actions_without_a_limit() -> None:
-    """A position has its own range, a velocity its speed; what else is missing is asked for."""
+    """A position has its own range, a velocity its speed; other missing bounds are requested."""
     robot = shipped_robot()
     ranged = entry('one', 'data', indices=(0, 1), limits=FieldLimits(
         position=((0.0, -1.0), (3.0, 2.0)), velocity=(1.0, 2.0)))

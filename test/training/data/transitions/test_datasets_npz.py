@@ -63,7 +63,7 @@ def test_blocks_are_what_numpy_loads(
 
 
 class Trap:
-    """What would leave a file behind if it were unpickled."""
+    """An object that leaves a file behind if it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

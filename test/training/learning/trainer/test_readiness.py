@@ -229,7 +229,7 @@ def test_an_evaluation_that_fails_costs_no_update(
 
 def test_room_is_asked_for_by_the_networks_size(
         config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The requested space is what the run then takes, plus a margin."""
+    """The requested space is that of the run, plus a margin."""
     asked: list[int] = []
     monkeypatch.setattr(
         readiness, 'require_room', lambda folder, needed, what: asked.append(needed))
