@@ -35,7 +35,7 @@ BUSY = (
     'test/bench/test_update_bench.py')
 #: Timed tests, which run alone.
 TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
-         'test/node/commanding')
+         'test/node/commanding', 'test/node/monitors')
 _PYTEST = (sys.executable, '-m', 'pytest', '-m', 'not long')
 _NICE = 10
 # pytest's exit status if no test was chosen.

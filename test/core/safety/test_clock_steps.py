@@ -16,12 +16,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 
 from dfp_ros.core.safety.clock_steps import ClockSteps, describe_slow_clock
-from testing.policies.small_policy import write_policy
 
 MS = 1_000_000
 
@@ -49,25 +47,3 @@ def test_a_slow_clock_is_reported_with_its_cost() -> None:
         '/clock moves in steps of 100 ms (10 Hz), and the ticks are 50 ms apart (20 Hz): 50% of '
         'them are missed; have the simulator publish /clock at 20 Hz or more, better at ten '
         'times that')
-
-
-def test_a_node_says_that_its_clock_is_slow(tmp_path: Path) -> None:
-    """The warning is in log and diagnostics; steps before the clock started do not count."""
-    pytest.importorskip('rclpy')
-    from testing.processes.policy_cell import Cell
-
-    # The cell's clock comes every 10 ms, ten simulated times as long.
-    with Cell(write_policy(tmp_path / 'policy.onnx'), pace=10) as cell:
-        clock, cell._clock = cell._clock, None
-        cell.report()
-        subscribed = cell.peer.node.count_subscribers
-        cell.peer.wait_for(lambda: subscribed('joint_states') and subscribed('/clock'))
-        begun = cell.time
-        cell.peer.wait_for(lambda: cell.time > begun + 5)
-        cell._clock = clock
-        cell.wait_for_motion()
-        status, _ = cell.report(clock_step_ms='100')
-        assert '/clock moves in steps of 100 ms' in status.message
-        assert 'have the simulator publish /clock at 20 Hz or more' in cell.process.output
-        assert 'clock_skew' not in cell.process.output
-        assert 'holding' not in cell.process.output
