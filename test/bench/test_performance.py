@@ -146,7 +146,7 @@ def test_all_is_on_the_page(tmp_path: Path) -> None:
     assert '| Flow over one step | 9.3 | at least 8 | met |' in goals
     assert '| 1 | at most 0 | **missed** |' in goals  # by the soak, outside faults
     median = taken(187.5 * 1.5)['p50_us']
-    assert f'| one answer, in the loop at 200 Hz | {number(median)} |' in readme
+    assert f'| one inference, in the loop at 200 Hz | {number(median)} |' in readme
     assert '| missed within a fault | 3 |' in page
     again = performance.write_section(page, 'tick', between(page, 'tick').strip(), 'page')
     assert again == page
