@@ -100,8 +100,8 @@ def test_a_source_on_a_command_topic(tmp_path: Path, topic: str, more: list[str]
         node = rclpy.create_node('other', context=context)
         loop: Any = SimpleNamespace(robot=load_robot_description(path), is_lockstep=False)
         with pytest.raises(DescriptionError, match=(
-                rf"robot.yaml:\d+: .*its topic {topic} is, as remapped, /\w+, which the command "
-                "'grip' goes to")):
+                rf'robot.yaml:\d+: .*its topic {topic} is, as remapped, /\w+, which the command '
+                r"'grip' goes to")):
             SourceSubscriptions(node, loop, lambda name, sample: None)
         node.destroy_node()
     finally:

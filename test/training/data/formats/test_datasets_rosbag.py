@@ -475,7 +475,7 @@ def test_a_database_that_was_not_closed(tmp_path: Path, mode: str) -> None:
     ('mcap', 'FILE'), ('mcap', 'MESSAGE'), ('mcap', 'STORAGE'), ('sqlite3', 'FILE'),
     ('sqlite3', 'MESSAGE')])
 def test_compressed(tmp_path: Path, storage: str, mode: str) -> None:
-    """Files compressed by rosbag2 are read; without metadata.yaml a file has to be decompressed."""
+    """Files compressed by rosbag2 are read; without metadata.yaml they must be decompressed."""
     plugin = StoragePlugin[storage.upper()]
     path = tmp_path / 'bag'
     writer = Writer(path, version=8, storage_plugin=plugin)
