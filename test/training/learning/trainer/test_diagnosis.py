@@ -22,7 +22,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from testing.runs import settings  # noqa: E402
+from testing.learning.runs import settings  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.learning.trainer.diagnosis import diagnose  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
