@@ -128,8 +128,8 @@ class PolicyNode(GuardedNode):
         assert self._clock_monitor is not None
         with self._changes.during('activating'):
             try:
-                self._commander_monitor.require_sole()
                 require_preflight(self._ticker.loop, self._files.read)
+                self._commander_monitor.require_sole()
                 self._realtime.acquire_or_warn(
                     self._ticker.loop.settings.realtime, self.get_logger())
             except Exception as error:  # reported to the operator
@@ -172,13 +172,17 @@ class PolicyNode(GuardedNode):
 
     def stop(self) -> None:
         """Stop the robot and the ticks, in any state of the node."""
-        if self._commander_monitor is not None:
-            self._commander_monitor.stop()
+        may_command = self._commander_monitor is not None and (
+            self._commander_monitor.may_command())
         if self._ticker is not None and self._ticker.stop():
             has_stopped = self._ticker.commander.has_stopped
             self.get_logger().info(
                 'stopped: sent a stop to every command topic' if has_stopped else
-                'stopped: no stop was sent, as nothing had been commanded')
+                'stopped: no stop was sent, as nothing had been commanded' if may_command else
+                'stopped: no stop was sent, as another node may command the robot')
+        # Only now: the robot is claimed until it has stopped.
+        if self._commander_monitor is not None:
+            self._commander_monitor.stop()
         self._is_moving = False
         self._realtime.release()
 
@@ -255,13 +259,15 @@ class PolicyNode(GuardedNode):
 
         watch = QosMonitor(self)
         commands = self._commands = add(CommandPublishers(self, loop, watch))
-        ticker = self._ticker = Ticker(self, loop, commands, self.trigger_deactivate)
-        if loop.settings.publish_decisions:
-            ticker.listeners.append(add(DecisionPublisher(self, loop)))
+        # What commands and what watches over other commanders need each other.
         commander_monitor = self._commander_monitor = add(CommanderMonitor(
             self, [topic.topic for topic in loop.robot.commands],
-            lambda: ticker.loop.settings.safety, self.trigger_deactivate,
+            lambda: ticker.loop.settings.safety, self.trigger_deactivate, lambda: ticker.start(),
             lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
+        ticker = self._ticker = Ticker(
+            self, loop, commands, self.trigger_deactivate, commander_monitor.may_command)
+        if loop.settings.publish_decisions:
+            ticker.listeners.append(add(DecisionPublisher(self, loop)))
         clock_monitor = self._clock_monitor = add(
             ClockMonitor(self, lambda: ticker.loop.tick * 1e-9))
         sources = add(SourceSubscriptions(self, loop, ticker.receive, watch))

@@ -20,6 +20,7 @@ import json
 from pathlib import Path
 import random
 import signal
+import time
 
 import pytest
 
@@ -145,6 +146,55 @@ def test_of_two_that_begin_together_one_goes_on(cell: object, policy: Path) -> N
         assert len(losers) == 1, [process.output for process in others]
         for process in others:
             process.leave()
+
+
+@pytest.mark.parametrize('has_successor', [True, False])
+def test_a_node_that_stood_still_commands_nothing_unchecked(
+        cell: object, policy: Path, tmp_path: Path, has_successor: bool) -> None:
+    """Not even a stop reaches a robot that another node took over; without one, it goes on."""
+    from testing.policy_cell import arguments, Cell, SHIPPED
+    from testing.ros_processes import NodeProcess
+    assert isinstance(cell, Cell)
+    # The commands of the two differ by their frame.
+    robot = tmp_path / 'robot.yaml'
+    robot.write_text(SHIPPED.read_text().replace('frame_id: world', 'frame_id: second'))
+    cell.process.process.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    if has_successor:
+        with NodeProcess(
+                'dfp_ros.policy_node', cell.domain, '--ros-args', '-r', '__node:=second',
+                *arguments(policy, robot=robot)) as second:
+            cell.wait_for_motion()
+            cell.twists.clear()
+            cell.process.process.send_signal(signal.SIGCONT)
+            cell.peer.wait_for(lambda: 'stopped: no stop was sent' in cell.process.output)
+            assert '/second on ' in cell.process.output
+            cell.wait_for_more_twists(20)
+            assert {twist.header.frame_id for twist in cell.twists} == {'second'}
+            assert 'commands this robot' not in second.output
+            second.leave()
+    else:
+        cell.peer.wait_for(lambda: time.monotonic() > stopped + 1.5 * TIMEOUT)
+        cell.twists.clear()
+        cell.process.process.send_signal(signal.SIGCONT)
+        cell.peer.wait_for(lambda: 'it begins again' in cell.process.output)
+        cell.wait_for_motion()
+        cell.end()
+
+
+def test_a_node_that_may_be_two_goes_on_at_once(policy: Path) -> None:
+    """Where a second node only causes a warning, nothing is checked first."""
+    pytest.importorskip('rclpy')
+    from testing.policy_cell import Cell
+    with Cell(policy, **{'safety.second_node': 'warn'}) as cell:
+        cell.wait_for_motion()
+        cell.process.process.send_signal(signal.SIGSTOP)
+        stopped = time.monotonic()
+        cell.peer.wait_for(lambda: time.monotonic() > stopped + 1.5 * TIMEOUT)
+        cell.process.process.send_signal(signal.SIGCONT)
+        cell.wait_for_motion()
+        assert 'begins again' not in cell.process.output
+        cell.end()
 
 
 def test_another_publisher_is_reported(cell: object) -> None:

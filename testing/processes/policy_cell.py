@@ -125,6 +125,11 @@ class Cell:
         self.twists.clear()
         self.peer.wait_for(lambda: any(speed(twist) > 0 for twist in self.twists))
 
+    def wait_for_more_twists(self, count: int) -> None:
+        """Wait for a number of new commands, of any node."""
+        before = len(self.twists)
+        self.peer.wait_for(lambda: len(self.twists) >= before + count)
+
     def wait_for_stop(self) -> None:
         """Wait for a new zero command on both topics."""
         self.twists.clear()

@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dfp_ros.core.arrays import Vector
 from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.control.decision import Decision, State
@@ -25,6 +27,15 @@ from dfp_ros.node.commanding.decision_log import DecisionLog
 from dfp_ros.node.loading.control_loop import ControlLoop
 
 
+class NotEntitledError(ValueError):
+    """This node may not command the robot, as another node may do so by now."""
+
+
+def _always() -> bool:
+    """Allow every command."""
+    return True
+
+
 class Commander:
     """
     Sends every command, and makes the decisions that no step of the controller makes.
@@ -33,21 +44,27 @@ class Commander:
     logged, and noted for replays: the controller is asked for it. The others are followed by a
     reset, or by the commands that :meth:`Watchdog.hand_back` returns.
 
-    Everything but :meth:`stop` and :meth:`stop_overdue` is for the thread that ticks.
+    Everything but :meth:`stop`, :meth:`stop_overdue` and ``may_command`` is for the thread that
+    ticks.
 
     :param publishers: Publish the commands.
     :param log: Gets the decisions that begin a hold.
     :param input_log: Is told when the controller is asked for its stop command.
+    :param may_command: Returns whether this node may command the robot, for any thread; nothing
+        is sent while it may not.
 
     :ivar publishers: As given.
+    :ivar may_command: As given.
     :ivar has_stopped: Whether the last :meth:`stop` was a command that was sent: positions have
         none before there was another.
     """
 
     def __init__(
-            self, publishers: CommandPublishers, log: DecisionLog, input_log: InputLog) -> None:
+            self, publishers: CommandPublishers, log: DecisionLog, input_log: InputLog,
+            may_command: Callable[[], bool] = _always) -> None:
         """Command nothing yet."""
         self.publishers = publishers
+        self.may_command = may_command
         self.has_stopped = False
         self._log = log
         self._input_log = input_log
@@ -59,13 +76,22 @@ class Commander:
         :param loop: The control loop that decided.
         :param decision: The decision.
         :param stamp: Time of its observation in ns.
+        :raises NotEntitledError: If this node may not command the robot.
         :raises Exception: As :meth:`CommandPublishers.send`.
         """
+        if not self.may_command():
+            raise NotEntitledError(
+                'this node stood still, so another may command the robot by now; nothing is sent '
+                'until this node has checked that, which takes about 2 s')
         self.publishers.send(loop, decision, stamp)
 
-    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
-        """Send a decision of the controller, as :meth:`send`; a failure is logged."""
-        self.publishers.try_to_send(loop, decision, stamp)
+    def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> bool:
+        """
+        Send a decision of the controller, as :meth:`send`; a failure is logged.
+
+        :return: Whether it had a command, and that was sent.
+        """
+        return self.may_command() and self.publishers.try_to_send(loop, decision, stamp)
 
     def hold(self, loop: ControlLoop, reason: Reason, text: str) -> None:
         """
@@ -101,7 +127,7 @@ class Commander:
         :raises Exception: If the stop could not be sent; then it is not logged.
         """
         decision = self._ask_for_stop(loop, State.STOPPED, Reason.OPERATOR_STOP, text)
-        self.publishers.send(loop, decision, self.publishers.unasked_stamp())
+        self.send(loop, decision, self.publishers.unasked_stamp())
         self._log.add(decision)
 
     def slow_down(self, loop: ControlLoop) -> None:
@@ -133,7 +159,7 @@ class Commander:
 
     def _try_unasked(self, loop: ControlLoop, decision: Decision) -> bool:
         """Send a command that answers no observation; tell whether it was sent."""
-        return self.publishers.try_to_send(loop, decision, self.publishers.unasked_stamp())
+        return self.try_to_send(loop, decision, self.publishers.unasked_stamp())
 
 
 def _stop(sent: Vector | None, reason: Reason = Reason.NONE) -> Decision:

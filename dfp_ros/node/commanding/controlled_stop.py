@@ -38,6 +38,9 @@ def stop_robot(
     :param logger: Hears of a stop that is harder than the limits.
     :return: Whether it took more than a single command.
     """
+    if not commander.may_command():
+        commander.has_stopped = False
+        return False
     within = loop.settings.limits.stop_within
     if since is None or within == 0 or not loop.controller.limiter.is_fast:
         commander.stop(loop)

@@ -32,6 +32,8 @@ from dfp_ros.spec import PolicySpec
 
 #: Longest period between two heartbeats of the control thread, in s, even for slow ticks.
 LONGEST_BEAT = 0.05
+# Longest time in s between two claims of the robot, for which no command may be due.
+_LONGEST_PAUSE = 0.1
 #: Shortest timeout in s; a machine without real-time priority stalls for this long occasionally.
 SHORTEST_LIMIT = 0.1
 #: Shortest timeout in s, if ticks are not due by the wall clock.
@@ -60,7 +62,8 @@ class Watchdog:
     An inference that does not end, a full pipe behind the log, or a callback that hangs would
     block the control thread, and the robot would keep its last velocity. The stops come from a
     copy of the limiter, within its limits, and are sent once in each tick until the control thread
-    takes over again with :meth:`hand_back`.
+    takes over again with :meth:`hand_back`. The thread claims the robot meanwhile, too, so that no
+    other node takes it over from one that decides slowly, or whose control thread hangs.
 
     :param commander: Sends the stops.
     :param loop: Gives the control loop.
@@ -150,9 +153,12 @@ class Watchdog:
                 self._written_for[1] is not loop.policy.spec):
             self._writers = make_writers(loop.robot, loop.policy.spec)
             self._written_for = loop.robot, loop.policy.spec
+        if not self._commander.may_command():
+            ended.wait(LONGEST_BEAT)
+            return
         left = self.beat + overdue_limit(loop, self._is_timed) - time.monotonic()
         if left > 0:
-            ended.wait(left)
+            ended.wait(min(left, _LONGEST_PAUSE))
         else:
             self._stop_robot(ended, loop)
             ended.wait(LONGEST_BEAT)

@@ -61,6 +61,7 @@ class Ticker:
     :param loop: The control loop.
     :param commands: Publish the commands.
     :param deactivate: Deactivates the node, if a decision requires it.
+    :param may_command: See :class:`Commander`; there are no ticks while it returns False.
 
     :ivar loop: The running control loop; see :meth:`transfer_to`.
     :ivar listeners: Are told of each tick, in this order.
@@ -74,7 +75,8 @@ class Ticker:
 
     def __init__(
             self, node: Node, loop: ControlLoop, commands: CommandPublishers,
-            deactivate: Callable[[], object]) -> None:
+            deactivate: Callable[[], object],
+            may_command: Callable[[], bool] = lambda: True) -> None:
         """Wait to be started."""
         self.loop = loop
         self.listeners: list[TickListener] = []
@@ -85,7 +87,7 @@ class Ticker:
         self.input_log = InputLog()
         self._node = node
         self._time = NodeClock(node)
-        self.commander = Commander(commands, self.log, self.input_log)
+        self.commander = Commander(commands, self.log, self.input_log, may_command)
         self._deactivate = deactivate
         self._watchdog = Watchdog(self.commander, lambda: self.loop, node.get_logger())
         self._last_sent = 0.0
@@ -242,6 +244,8 @@ class Ticker:
         :param samples: Newest samples by source.
         """
         begin = self._watchdog.beat = time.monotonic()
+        if not self.commander.may_command():
+            return
         loop = self.loop
         is_stopped, failed = loop.controller.operator.is_stopped, Failed.DECIDING
         try:

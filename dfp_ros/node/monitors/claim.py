@@ -24,7 +24,7 @@ from dfp_ros.core.text.printable import printable
 
 #: Period of the claim messages in s.
 BEAT = 0.2
-#: Timeout in s after which the claim of a silent node expires.
+#: Timeout in s after which the claim of a silent node expires, for others and for the node itself.
 TIMEOUT = 1.0
 # Longest message that is parsed, and largest number of nodes that are stored.
 _LONGEST, _MOST = 4096, 100
@@ -102,6 +102,10 @@ class Claims:
     def drop(self) -> None:
         """Release the claim."""
         self.own = None
+
+    def forget(self) -> None:
+        """Forget the claims of other nodes."""
+        self._heard = {}
 
     def hear(self, text: str, now: float) -> None:
         """

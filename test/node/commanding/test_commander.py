@@ -30,7 +30,7 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.commanding.command_publishers import CommandPublishers
-from dfp_ros.node.commanding.commander import Commander
+from dfp_ros.node.commanding.commander import Commander, NotEntitledError
 from dfp_ros.node.commanding.decision_log import DecisionLog
 
 SLOWER, LAST = np.ones(1), np.zeros(1)
@@ -69,6 +69,25 @@ class Scene:
     def stop_commands(self) -> int:
         """How often the controller was asked for its stop command, as a replay is told."""
         return self._input_log.step('0' * 64, False, Failed.NOTHING).stop_commands
+
+
+def test_without_the_right_to_command_nothing_is_sent() -> None:
+    """Whoever asks; an operator's stop is refused with the reason, and not logged."""
+    scene = Scene(RUNNING)
+    scene.commander.may_command = lambda: False
+    scene.commander.hold(scene.loop, Reason.STALE, 'old')
+    scene.commander.slow_down(scene.loop)
+    scene.commander.stop(scene.loop)
+    scene.commander.stop_overdue(scene.loop, scene.limiter, True)
+    assert not scene.commander.has_stopped
+    assert not scene.commander.try_to_send(scene.loop, RUNNING, 1)
+    with pytest.raises(NotEntitledError, match='another may command the robot'):
+        scene.commander.send(scene.loop, RUNNING, 1)
+    with pytest.raises(NotEntitledError):
+        scene.commander.stop_for_operator(scene.loop, 'by hand')
+    assert scene.log.last is not None
+    assert scene.log.last.text == 'old'
+    assert not scene.told
 
 
 @pytest.mark.parametrize(('ask', 'state', 'reason', 'text'), [

@@ -113,6 +113,33 @@ def test_signs_of_life(watched: Any) -> None:
     watchdog.stop()
 
 
+def test_it_sends_nothing_without_a_claim_and_renews_one(watched: Any) -> None:
+    """It asks for it while nothing is due, too, and stops the robot once it has it again."""
+    loop, ears, _, _, log = watched
+    asked: list[float] = []
+    entitled = threading.Event()
+
+    def may_command() -> bool:
+        asked.append(time.monotonic())
+        return entitled.is_set()
+
+    commander = ears.commander
+    commander.may_command = may_command
+    watchdog = Watchdog(commander, lambda: loop, log)
+    watchdog.start(True)
+    until(lambda: asked[-1:] > [watchdog.beat + 2 * overdue_limit(loop, True)])
+    assert not ears.sent
+    assert not watchdog.has_fired
+    entitled.set()
+    until(lambda: ears.sent)
+    watchdog.hand_back()
+    watchdog.wait(LIMIT)
+    # No decision is due for long.
+    count = len(asked)
+    until(lambda: len(asked) > count + 3)
+    watchdog.stop()
+
+
 def test_nothing_is_sent_before_the_first_command(watched: Any) -> None:
     """If the node has not commanded yet, no stop is sent."""
     loop, ears, watchdog, _, _ = watched

@@ -28,7 +28,8 @@ from testing.policies.small_policy import write_policy
 from testing.processes.policy_cell import Cell, speed
 
 _TICK = 0.05  # s
-_PAUSE = 1.0  # s
+# Shorter than the claim to the robot lasts, after which it would begin again.
+_PAUSE = 0.5  # s
 
 
 @pytest.fixture(name='policy', scope='module')
