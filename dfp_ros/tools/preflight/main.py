@@ -27,6 +27,7 @@ if __name__ == '__main__':
     begin()
 
 import argparse
+import os
 import sys
 
 import rclpy
@@ -35,6 +36,7 @@ from rclpy.parameter import Parameter
 
 from dfp_ros.core.files import replaceable
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.hung_calls import leave
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
 from dfp_ros.node.process.end_requests import Requests
@@ -101,17 +103,19 @@ def main(args: list[str] | None = None) -> int:
     requests = Requests()
     # Also if the policy hangs in ONNX Runtime, which delays Python's signal handlers.
     requests.limit_end(LONGEST_END)
+    status = 1
     try:
-        return _measure(asked, args, requests)
+        status = _measure(asked, args, requests)
     except (ValueError, OSError, ParameterException) as error:
         if not requests.ending.is_set():
             print(f'preflight: cannot start: {explain(error)}', file=sys.stderr)
-        return 1
     finally:
         if requests.ending.is_set():
             print(f'preflight: interrupted: {requests.reason}', file=sys.stderr)
         rclpy.try_shutdown()
         requests.close()
+    # An answer that was given up may never come.
+    return leave(status)
 
 
 def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Requests) -> int:
@@ -128,8 +132,18 @@ def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Reques
         require_writable(asked.json)
     join(args)
     overrides = _take_overrides(sys.argv if args is None else args)
+
+    def leave_hung(seconds: float) -> None:
+        """Report in place of a thread that does not return, and leave it behind."""
+        try:
+            _report(node, asked, seconds)
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        finally:
+            os._exit(1)
+
     node = PreflightNode(
-        asked.seconds, asked.wait, requests.ending, parameter_overrides=overrides)
+        asked.seconds, asked.wait, requests.ending, leave_hung, parameter_overrides=overrides)
     try:
         executor = make_executor()
         executor.add_node(node)
@@ -148,18 +162,30 @@ def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Reques
         executor.shutdown()
         if requests.ending.is_set() or not node.ended.done():
             return 1
-        figures = node.figures()
-        verdict = judge(figures)
-        print(format_report(node.subject, figures, verdict), flush=True)
-        if asked.json is not None:
-            try:
-                write_report(asked.json, node.subject, figures, verdict)
-            except PreflightError as error:
-                print(f'preflight: {explain(error)}', file=sys.stderr)
-                return 1
-        return 0 if verdict.passed else 1
+        return _report(node, asked)
     finally:
         node.close()
+
+
+def _report(node: PreflightNode, asked: argparse.Namespace, hung: float = 0.0) -> int:
+    """
+    Judge and report.
+
+    :param node: The node that has measured.
+    :param asked: The command line.
+    :param hung: As in :meth:`PreflightNode.figures`.
+    :return: Exit status.
+    """
+    figures = node.figures(hung)
+    verdict = judge(figures)
+    print(format_report(node.subject, figures, verdict), flush=True)
+    if asked.json is not None:
+        try:
+            write_report(asked.json, node.subject, figures, verdict)
+        except PreflightError as error:
+            print(f'preflight: {explain(error)}', file=sys.stderr)
+            return 1
+    return 0 if verdict.passed else 1
 
 
 if __name__ == '__main__':

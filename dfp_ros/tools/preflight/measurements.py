@@ -184,6 +184,7 @@ class Figures:
     :param commands: The command topics.
     :param refused: Settings of ``realtime.*`` that the system refused, with the remedy.
     :param is_realtime_required: Whether the node would not activate without them.
+    :param hung: Duration in s of a tick that did not end, which ended the measurement; 0 for none.
     """
 
     period: float
@@ -206,6 +207,7 @@ class Figures:
     commands: tuple[CommandFigures, ...] = ()
     refused: tuple[str, ...] = ()
     is_realtime_required: bool = False
+    hung: float = 0.0
 
     @property
     def rate(self) -> float:

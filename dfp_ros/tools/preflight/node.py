@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 import math
 import threading
@@ -28,9 +29,13 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
+from dfp_ros.core.policy.deadline import with_deadline
+from dfp_ros.core.policy.interface import LateError, PolicyError
 from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.node.commanding.command_publishers import CommandPublishers, require_own_topics
 from dfp_ros.node.files.node_files import NodeFiles
@@ -45,11 +50,14 @@ from dfp_ros.node.realtime.process import prepare_threads, Realtime
 from dfp_ros.node.ros.qos import COMMAND_QOS
 from dfp_ros.node.ros.urdf_topic import with_urdf
 from dfp_ros.tools.preflight.arrivals import Arrivals
+from dfp_ros.tools.preflight.hang_watch import HangWatch
 from dfp_ros.tools.preflight.measurements import Figures, PARTS, Percentiles, WakeUps
 from dfp_ros.tools.preflight.robot_check import find_commands, find_sources, private_topics
 from dfp_ros.tools.preflight.subject import subject
 
 _POLL = 0.05  # s
+# A tick that goes on for so long has no end: this many s, and this many periods.
+_LONGEST, _LONGEST_PERIODS = 5.0, 5
 
 
 class PreflightNode(Node):
@@ -63,6 +71,7 @@ class PreflightNode(Node):
     :param seconds: Duration of the measurement.
     :param wait: Time limit for sources and subscribers to appear, in s.
     :param ending: Set once the process is asked to end; None for never.
+    :param hung: Called from another thread if a tick does not end, with its duration so far in s.
     :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
     :raises ValueError: If parameters, robot and policy do not fit.
 
@@ -73,7 +82,7 @@ class PreflightNode(Node):
 
     def __init__(
             self, seconds: float, wait: float, ending: threading.Event | None = None,
-            **kwargs: Any) -> None:
+            hung: Callable[[float], object] = lambda seconds: None, **kwargs: Any) -> None:
         """Load policy and robot, subscribe, and wait for the robot."""
         super().__init__('dfp_preflight', **kwargs)
         self.ending = threading.Event() if ending is None else ending
@@ -83,7 +92,12 @@ class PreflightNode(Node):
         settings = read_settings(self)
         self._realtime = Realtime()
         prepare_threads(settings.realtime.timer_slack)
-        self._loop = self._load(settings)
+        loop = self._load(settings)
+        # The same for the controller and for further questions: an answer that was given up may
+        # still be computed, and must not be disturbed.
+        self._policy = with_deadline(loop.policy, settings)
+        self._loop = replace(
+            loop, controller=make_controller(settings, loop.robot, self._policy))
         self.subject = subject(self._loop)
         self.ended = Future()
         self._seconds = seconds
@@ -120,6 +134,8 @@ class PreflightNode(Node):
         self._timer = self.create_timer(_POLL, self._wait_for_robot, clock=self._steady)
         # Simulated time may stand still.
         self._end_timer = self.create_timer(_POLL, self._end_in_time, clock=self._steady)
+        self._hang_watch = HangWatch(
+            max(_LONGEST, _LONGEST_PERIODS * self._loop.tick * 1e-9), hung)
 
     def _load(self, settings: Settings) -> ControlLoop:
         """Load robot and policy as the policy node does: in processes that can be killed."""
@@ -133,8 +149,13 @@ class PreflightNode(Node):
         finally:
             files.close()
 
-    def figures(self) -> Figures:
-        """Summarise the measurements, with the current endpoints."""
+    def figures(self, hung: float = 0.0) -> Figures:
+        """
+        Summarise the measurements, with the current endpoints.
+
+        :param hung: Duration in s of a tick that does not end, which the thread that spins this
+            node is in; 0 for none.
+        """
         settings, controller = self._loop.settings, self._loop.controller
         has_clock = not self.get_parameter('use_sim_time').value or bool(
             self.get_publishers_info_by_topic(self.resolve_topic_name('/clock')))
@@ -148,12 +169,14 @@ class PreflightNode(Node):
             self._stops, controller.outside,
             self._loop.policy.execution.left_out(self._loop.policy.providers),
             find_sources(
-                self, self._loop.robot, self._subscriptions_made, self._arrivals, self._end),
+                self, self._loop.robot, self._subscriptions_made, self._arrivals,
+                self._end or self.get_clock().now().nanoseconds),
             find_commands(self, self._loop.robot), self._realtime.refused,
-            self._loop.settings.realtime.required)
+            self._loop.settings.realtime.required, hung)
 
     def close(self) -> None:
         """Destroy everything."""
+        self._hang_watch.close()
         self._clock_monitor.close()
         self._realtime.release()
         self._listener.close()
@@ -205,7 +228,15 @@ class PreflightNode(Node):
         """Run a tick of the policy node, and time its parts."""
         if self.ended.done() or self._wake_ups is None:
             return
-        late = self._wake_ups.add(self._tick_clock.now().nanoseconds) * 1e-9
+        self._hang_watch.begin()
+        try:
+            self._run_tick(self._wake_ups)
+        finally:
+            self._hang_watch.end()
+
+    def _run_tick(self, wake_ups: WakeUps) -> None:
+        """Run a tick."""
+        late = wake_ups.add(self._tick_clock.now().nanoseconds) * 1e-9
         now = self.get_clock().now().nanoseconds
         self._store.pass_time(now)
         start = time.perf_counter()
@@ -234,7 +265,12 @@ class PreflightNode(Node):
         observation = self._typical if decision.observation is None else decision.observation
         noise = self._noise.next()
         start = time.perf_counter()
-        self._loop.policy.act(observation, noise)
+        try:
+            self._policy.act(observation, noise)
+        except LateError as error:
+            self._stop_for(Reason.LATE_INFERENCE, str(error))
+        except PolicyError as error:
+            self._stop_for(Reason.INFERENCE_FAILED, str(error))
         return time.perf_counter() - start
 
     def _sent(self, decision: Decision) -> Decision:
@@ -250,8 +286,12 @@ class PreflightNode(Node):
         if decision.state is State.RUNNING:
             self._running += 1
             return
-        count, _ = self._stops.get(decision.reason.words, (0, ''))
-        self._stops[decision.reason.words] = count + 1, decision.text
+        self._stop_for(decision.reason, decision.text)
+
+    def _stop_for(self, reason: Reason, text: str) -> None:
+        """Record a tick in which the policy node would have stopped the robot."""
+        count, _ = self._stops.get(reason.words, (0, ''))
+        self._stops[reason.words] = count + 1, text
 
 
 class _Listener:

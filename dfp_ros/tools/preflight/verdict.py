@@ -117,10 +117,15 @@ def _judge_ticks(figures: Figures) -> Iterator[Remark]:
         figures.clock_step, figures.period)
     if slow_clock:
         yield Remark(Level.FAIL, 'clock', slow_clock)
+    if figures.hung:
+        yield Remark(Level.FAIL, 'policy', (
+            f'a tick did not end within {figures.hung:.3g} s, which ended the measurement: '
+            'inference on this observation may take for ever. Do not allow operators that can run '
+            'without end (execution.unbounded_operators), or export a graph without them'))
     for text in figures.refused:
         yield Remark(
             Level.FAIL if figures.is_realtime_required else Level.WARN, 'realtime', text)
-    if not figures.ticks:
+    if not figures.ticks and not figures.hung:
         yield Remark(Level.FAIL, about, (
             f'there was no tick in {figures.seconds:g} s; measure for longer'))
         return

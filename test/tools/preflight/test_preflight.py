@@ -274,6 +274,45 @@ def test_a_policy_that_never_answers(domain: int, tmp_path: Path) -> None:
         assert 'Traceback' not in process.output
 
 
+@pytest.mark.parametrize('how', ['warn', 'hold'])
+def test_a_policy_that_never_answers_some_observations(
+        how: str, domain: int, tmp_path: Path) -> None:
+    """It passes the trial, and is found in bounded time, with a report."""
+    report = tmp_path / 'preflight.json'
+    endless = write_endless_policy(tmp_path / 'endless.onnx', cube_spec(), place=0)
+    with Peer(domain) as peer:
+        messages = rest_messages(peer.node.get_clock().now().to_msg())
+        messages['joint_states'].position[0] = 0.9
+        # Their stamps stay the same.
+        patient = tmp_path / 'patient.yaml'
+        patient.write_text(SHIPPED.read_text().replace('max_age: 0.2', 'max_age: 1000.0'))
+        publishers = {
+            topic: peer.node.create_publisher(type(message), topic, 5)
+            for topic, message in messages.items()}
+        with NodeProcess(
+                MODULE, domain, '--seconds', '8', '--wait', '5', '--json', str(report),
+                '--ros-args', *arguments(endless, robot=patient, **{
+                    'execution.unbounded_operators': 'Loop', 'safety.late_inference': how,
+                    'safety.inference_deadline': 1.0})) as process:
+
+            def has_ended() -> bool:
+                for topic, publisher in publishers.items():
+                    publisher.publish(messages[topic])
+                return process.process.poll() is not None
+
+            peer.wait_for(has_ended)
+            assert process.wait() == 1
+            assert 'Traceback' not in process.output, process.output
+            assert 'FAILED at' in process.output
+    failed = {
+        remark['about']: remark['text'] for remark in json.loads(report.read_text())['remarks']
+        if remark['level'] == 'FAIL'}
+    if how == 'warn':
+        assert 'a tick did not end within' in failed['policy']
+    else:
+        assert 'inference was given up' in failed['late_inference']
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_a_policy_is_tried_out(
         number: int, domain: int, tmp_path: Path) -> None:
