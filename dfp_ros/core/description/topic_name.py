@@ -24,6 +24,11 @@ _NAME = re.compile(r'(?:~/|/)?[A-Za-z_][A-Za-z0-9_]*(?:/[A-Za-z_][A-Za-z0-9_]*)*
 _LONGEST = 200
 
 
+def is_topic_name(name: str) -> bool:
+    """Return whether a text can be the name of a topic, a service or a node."""
+    return len(name) <= _LONGEST and _NAME.fullmatch(name) is not None
+
+
 def read_topic(section: Section) -> str:
     """
     Read a value as the name of a topic.
@@ -36,7 +41,7 @@ def read_topic(section: Section) -> str:
     if len(name) > _LONGEST:
         raise section.error(
             f'found a topic name of {len(name)} characters, expected at most {_LONGEST}')
-    if _NAME.fullmatch(name) is None:
+    if not is_topic_name(name):
         raise section.error(
             f'found {name!r}, which is no topic name: words of letters, digits and _, none of '
             'which begins with a digit, with one / between two, as in arm/joint_states')

@@ -22,6 +22,7 @@ from typing import Any
 from rclpy.node import Node
 
 from dfp_ros.node.parameters.declare import declare_parameter
+from dfp_ros.node.parameters.names import require_name
 
 MODES = ('realtime', 'lockstep')
 
@@ -87,7 +88,7 @@ def declare(node: Node) -> Settings:
     """
     Declare the parameters on a node and read them.
 
-    :raises ValueError: If the mode is unknown.
+    :raises ValueError: If the mode is unknown, or the policy node's name cannot be one.
     :raises rclpy.exceptions.ParameterException: If a value has another type or is out of range.
     """
     values = {
@@ -95,5 +96,6 @@ def declare(node: Node) -> Settings:
         for name, default, sentence, bounds in _PARAMETERS}
     if values['mode'] not in MODES:
         raise ValueError(f'mode: found {values["mode"]!r}, expected one of {", ".join(MODES)}')
+    require_name('policy_node', values['policy_node'], 'left/dfp_policy')
     record = values.pop('record')
     return Settings(record=Path(record).expanduser() if record else None, **values)

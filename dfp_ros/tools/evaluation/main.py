@@ -28,12 +28,12 @@ import argparse
 from collections.abc import Iterator
 import contextlib
 from pathlib import Path
-import re
 import signal
 import sys
 
 import rclpy
 
+from dfp_ros.core.description.topic_name import is_topic_name
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
 from dfp_ros.node.parameters.files import own_words
@@ -78,7 +78,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
                 f'--{name}: found {getattr(asked, name):g}, expected {least} to {most}')
     for name in ('scene', 'policy_node'):
         value = getattr(asked, name)
-        if value and not re.fullmatch(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', value):
+        if value and not is_topic_name(value):
             parser.error(
                 f'--{name.replace("_", "-")}: found {printable(value)!r}, expected a name such as '
                 'robot/next_part')

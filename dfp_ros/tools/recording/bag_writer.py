@@ -24,7 +24,7 @@ import threading
 import time
 from typing import Literal
 
-from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import StoragePlugin, WriterError
 from rosbags.typesys.store import Typestore
 
 from dfp_ros.core.files.replaceable import require_writable
@@ -111,6 +111,12 @@ class BagWriter:
                 continue
         self._thread.join()
 
+    def discard(self) -> None:
+        """End a bag that holds nothing yet, and remove its folder."""
+        self.close()
+        if not self.received:
+            shutil.rmtree(self.path, ignore_errors=True)
+
     def _run(self) -> None:
         """Write until closed, or until writing fails."""
         try:
@@ -120,10 +126,11 @@ class BagWriter:
                 require_writable(self.path)
             except OSError as error:
                 raise BagError(f'{self.path}: cannot be written: {error.strerror}') from error
+            self._check_room(_existing_folder(self.path), 'nothing is recorded')
             writer = CheckedWriter(
                 self.path, version=VERSION, storage_plugin=STORAGES[self._storage])
+            self._begin(writer)
             try:
-                self._begin(writer)
                 self._write(writer)
             except BagError:
                 self._end(writer)
@@ -165,12 +172,19 @@ class BagWriter:
             self.written = storage.stored
 
     def _begin(self, writer: CheckedWriter) -> None:
-        """Create the files and declare the topics."""
-        writer.open()
-        self._connections = [
-            writer.add_connection(topic, kind, typestore=self._types)
-            for topic, kind in self._topics]
-        self._check_room()
+        """Create the files and declare the topics; if that fails, remove the files."""
+        try:
+            writer.open()
+            self._connections = [
+                writer.add_connection(topic, kind, typestore=self._types)
+                for topic, kind in self._topics]
+        except WriterError:
+            # Another process has made the folder meanwhile.
+            raise
+        except BaseException:
+            self._leave(writer)
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def _write(self, writer: CheckedWriter) -> None:
         """Write queued messages until closed."""
@@ -190,13 +204,24 @@ class BagWriter:
                 assert writer.storage is not None
                 writer.storage.flush()
                 self.written = writer.storage.stored
-                self._check_room()
+                self._check_room(self.path, 'the recording has ended')
                 flush_at = time.monotonic() + FLUSH_EVERY
 
-    def _check_room(self) -> None:
-        """Check that the disk has room to finish the bag."""
-        free = shutil.disk_usage(self.path).free
+    def _check_room(self, folder: Path, outcome: str) -> None:
+        """
+        Check that the disk has room to finish the bag.
+
+        :param folder: A folder on the disk.
+        :param outcome: What follows if it has not, for the message.
+        :raises BagError: If it has not.
+        """
+        free = shutil.disk_usage(folder).free
         if free < self._reserve:
             raise BagError(
                 f'{self.path}: found {free >> 20} MB free on the disk, {self._reserve >> 20} MB '
-                'are kept free; the recording has ended')
+                f'are kept free (keep_free); {outcome}')
+
+
+def _existing_folder(path: Path) -> Path:
+    """Find the folder in which a path, with its missing folders, will be made."""
+    return next(part for part in path.absolute().parents if part.exists())

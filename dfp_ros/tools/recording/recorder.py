@@ -33,11 +33,9 @@ import sys
 import time
 from typing import Any
 
-from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import Float64MultiArray, String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
@@ -46,6 +44,7 @@ from dfp_ros.core.text.printable import listed, printable, quoted, TEXT
 from dfp_ros.node.messages.introspection import find_message_type
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.parameters.declare import declare_parameter
+from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.parameters.parameters import LIFETIME
 from dfp_ros.node.ros.endpoints import publishers_of
 from dfp_ros.node.ros.node_main import run_node
@@ -53,7 +52,11 @@ from dfp_ros.node.ros.start import read_words
 from dfp_ros.resources import load_robot
 from dfp_ros.tools.recording.bag_writer import BagWriter, STORAGES
 from dfp_ros.tools.recording.message_definitions import find_definitions
-from dfp_ros.tools.recording.operator_marks import OperatorMarks
+from dfp_ros.tools.recording.operator_marks import (
+    OperatorMarks,
+    require_buttons,
+    require_joystick,
+)
 
 # Large enough for the middleware to drop nothing that waits to be written.
 DEPTH = 1000
@@ -119,6 +122,9 @@ class RecorderNode(Node):
         except Exception as error:  # any fault is reported to the operator
             self.get_logger().fatal(f'cannot record: {printable(error, TEXT)}')
             self.failed = True
+            if self._bag is not None:
+                self._bag.discard()
+                self._bag = None
             return False
         self.get_logger().info(
             f'recording {len(self._topics)} topics to '
@@ -154,8 +160,10 @@ class RecorderNode(Node):
         for name in ('robot', 'out'):
             if not settings[name]:
                 raise ValueError(f'parameter {name}: found nothing; set it')
-        for name in ('policy_node', 'joystick'):
-            self._require_name(name)
+        for name, example in (('policy_node', 'left/dfp_policy'), ('joystick', 'left/joy')):
+            require_name(name, settings[name], example)
+        buttons = {mark: settings[f'button_{mark}'] for mark in self._marked}
+        require_buttons(settings['joystick'], buttons)
         if settings['storage'] not in STORAGES:
             raise ValueError(
                 f'parameter storage: found {settings["storage"]!r}; '
@@ -181,6 +189,9 @@ class RecorderNode(Node):
         self._topics = [(self.resolve_topic_name(name), kind) for name, kind, _ in topics]
         self._types = [text for _, _, text in topics]
         self._latched = {i for i, (name, _, _) in enumerate(topics) if name in latched}
+        require_joystick(self, settings['joystick'], self._topics)
+        # Before the bag: whatever fails leaves no folder that would be in the way of the next.
+        OperatorMarks(self, settings['joystick'], buttons)
         self._bag = BagWriter(
             Path(settings['out']).expanduser(), settings['storage'],
             [(name, text) for (name, _), (_, _, text) in zip(self._topics, topics, strict=True)],
@@ -191,19 +202,7 @@ class RecorderNode(Node):
         self._began = time.monotonic()
         for index in range(len(self._topics)):
             self._subscriptions_made.append(self._subscribe(index))
-        OperatorMarks(self, settings['joystick'], {
-            mark: settings[f'button_{mark}'] for mark in (START, SUCCESS, FAILURE)})
         self.create_timer(0.5, self._monitor)
-
-    def _require_name(self, parameter: str) -> None:
-        """Check that a parameter can be the name of a topic, or of a node."""
-        value = self._settings[parameter]
-        try:
-            validate_topic_name(value or 'none')
-        except InvalidTopicNameException as error:
-            raise ValueError(
-                f'parameter {parameter}: found {quoted(value)}, expected a name such as '
-                f'left/{"joy" if parameter == "joystick" else "dfp_policy"}') from error
 
     def _subscribe(self, index: int) -> Any:
         """Subscribe to a topic: reliable if its publisher is, transient local if requested."""

@@ -110,6 +110,18 @@ def test_two_kinds_of_episodes_have_no_common_rate(tmp_path: Path) -> None:
         again.require_same_plan({**plan, 'seconds': 20.0})
 
 
+@pytest.mark.parametrize('words', [
+    ['--policy-node', 'pölicy'], ['--scene', 'a b'], ['--scene', 'x' * 500]])
+def test_names_that_cannot_be(
+        words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are refused before anything is created with them."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.evaluation import main
+    with pytest.raises(SystemExit):
+        main.parse(['--out', str(tmp_path / 'out.json'), *words])
+    assert f'{words[0]}: found' in capsys.readouterr().err
+
+
 def test_a_scene_of_another_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The type is named; it is not said to be missing."""
     pytest.importorskip('rclpy')

@@ -44,6 +44,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.tools.bags.checked_writer import CheckedWriter
 from dfp_ros.tools.bags.reader import RecordingError
 from dfp_ros.tools.recording.bag_writer import BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
@@ -127,24 +128,35 @@ def test_records_all_messages_unchanged(tmp_path: Path, storage: str) -> None:
 
 
 @pytest.mark.parametrize(('parameters', 'message'), [
-    ({}, 'already exists; name another folder'),
+    ({'out': '{}'}, 'already exists; name another folder'),
     ({'out': r'"{}/a\n[FATAL] forged"'}, r'/a\n[FATAL] forged: already exists'),
     ({'robot': 'none_such'}, "found 'none_such', which is neither a file"),
     ({'storage': 'tape'}, "parameter storage: found 'tape'"),
     ({'policy_node': 'a b'}, "parameter policy_node: found 'a b', expected a name such as left/"),
     ({'joystick': '1joy'}, "parameter joystick: found '1joy', expected a name such as left/joy"),
-    ({'out': '{}/new', 'keep_free': 1_000_000_000}, 'MB are kept free')])
+    ({'joystick': 'joy/{{x}}', 'button_start': 1}, "parameter joystick: found 'joy/{x}'"),
+    ({'joystick': 'joy'}, "parameter joystick: found 'joy' and no button, so it could mark"),
+    ({'button_start': 3}, 'parameter button_start: found 3 without a joystick; set joystick'),
+    ({'joystick': 'joy', 'button_start': 3, 'button_failure': 3},
+     'parameter button_failure: found 3, which is button_start, too'),
+    ({'joystick': 'joint_states', 'button_start': 3}, 'which is a topic of JointState, expected'),
+    ({'keep_free': 1_000_000_000}, 'MB are kept free (keep_free); nothing is recorded')])
 def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:
-    """Existing files are never overwritten; faults are reported before the recording starts."""
+    """
+    Existing files are never overwritten; faults are reported before the recording starts.
+
+    No folder is left that would be in the way once the fault is corrected.
+    """
     (tmp_path / 'kept').write_text('kept')
     (tmp_path / 'a\n[FATAL] forged').mkdir()
     given = {name: str(value).format(tmp_path) for name, value in parameters.items()}
-    with recording(**{'out': tmp_path, **given}) as (process, _):
+    with recording(**{'out': tmp_path / 'new', **given}) as (process, _):
         assert process.wait() == 1
         assert message in process.output
         assert 'Traceback' not in process.output
         assert '\n[FATAL] forged' not in process.output
     assert (tmp_path / 'kept').read_text() == 'kept'
+    assert not (tmp_path / 'new').exists()
 
 
 def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
@@ -379,6 +391,40 @@ def test_buttons_count_when_they_go_down() -> None:
     assert presses.update([1, 0, 0, 1]) == ['start', 'success']
     assert presses.update([1, 0, 0, 1]) == []
     assert presses.update([0, 0]) == []
+
+
+def test_a_joystick_without_the_button_is_reported(tmp_path: Path) -> None:
+    """Its presses mark nothing, which nobody would notice before the conversion."""
+    with recording(tmp_path / 'bag', joystick='joy', button_start=0, button_failure=9) as (
+            process, peer):
+        joystick = peer.node.create_publisher(Joy, 'joy', 5)
+
+        def reported() -> bool:
+            joystick.publish(Joy(buttons=[0, 0, 0]))
+            return 'the joystick has 3 buttons' in process.output
+
+        peer.wait_for(reported)
+        assert 'cannot mark failure; correct button_failure' in process.output
+
+
+def test_a_bag_that_cannot_be_begun_leaves_no_folder(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that is full; once there is room, the same folder can be named again."""
+    for storage in ('mcap', 'sqlite3'):
+        with monkeypatch.context() as patch:
+            def fail(*_: object, **__: object) -> None:
+                raise OSError(28, 'No space left on device')
+
+            patch.setattr(CheckedWriter, 'add_connection', fail)
+            with pytest.raises(BagError, match='No space left on device'):
+                writer(tmp_path / 'bag', storage=storage)
+        assert not (tmp_path / 'bag').exists()
+    writer(tmp_path / 'bag').discard()
+    assert not (tmp_path / 'bag').exists()
+    bag = writer(tmp_path / 'bag')
+    write(bag, 1)
+    bag.discard()
+    assert contents(tmp_path / 'bag'), 'what was received is kept'
 
 
 def test_keys_mark_episodes(tmp_path: Path) -> None:
