@@ -32,6 +32,7 @@ import numpy as np
 
 # `python -m bench.envelope` puts the script's folder on the path, not the checkout.
 from bench.common.machine import finish
+from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.safety.monitors import distances, training_ranges
 from dfp_ros.core.settings.safety import SafetySettings
@@ -116,7 +117,8 @@ def longest_stay(distances: list[float], margin: float, period: float) -> float:
 def measure(
         path: Path, episodes: int, seed: int, environments: int) -> list[dict[str, Any]]:
     """Run a policy's episodes, and summarise solved and unsolved ones separately."""
-    policy = OnnxPolicy(path)
+    with ended_by_interrupts():
+        policy = OnnxPolicy(path)
     spec, margin = policy.spec, SafetySettings().envelope_margin
     watched = Watched(
         start(spec.environment, min(environments, episodes), spec.provenance), spec)

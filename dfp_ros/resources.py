@@ -50,7 +50,7 @@ def find_shared(name: str, folder: str, suffix: str) -> Path:
     :param name: Path of a file, or the bare name of one that comes with the package.
     :param folder: Folder of bare names in the package's share directory, for example ``models``.
     :param suffix: Suffix that a bare name may omit, for example ``.onnx``.
-    :return: The path; if a path was given, it may not exist.
+    :return: The path; if a path was given, it may not exist, or be a folder.
     :raises SharedFileError: If there is no file of that bare name, or the path is invalid.
     """
     try:
@@ -72,6 +72,9 @@ def _find(name: str, folder: str, suffix: str) -> Path:
     for candidate in folders:
         if (candidate / f'{bare}{suffix}').is_file():
             return candidate / f'{bare}{suffix}'
+    if path.exists():
+        # Whoever reads it says what is wrong with it, such as the folder of a run.
+        return path
     known = sorted(
         {found.stem for candidate in folders for found in candidate.glob(f'*{suffix}')})
     raise SharedFileError(

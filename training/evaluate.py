@@ -28,7 +28,7 @@ import sys
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
-from dfp_ros.core.policy.policy_file import read_spec
+from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
 from dfp_ros.sim.simulation.rendering import RenderingError
 from training.config import ConfigError, NO_ENVIRONMENT
 from training.disk import WriteError
@@ -140,7 +140,7 @@ def report(asked: argparse.Namespace, found: Evaluation) -> None:
           f'of {found.discounted_return:.2f} an episode, discounted by {found.discount:g}')
     if asked.json:
         write_json(asked.json, {
-            'policy': asked.policy.name, 'sha256': OnnxPolicy(asked.policy).sha256,
+            'policy': asked.policy.name, 'sha256': read_policy_file(asked.policy).sha256,
             'seed': asked.seed, 'candidates': asked.candidates, 'noise_scale': asked.noise_scale,
             'versions': versions(), **found.summary()})
 

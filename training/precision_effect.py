@@ -34,8 +34,10 @@ from typing import Any
 import numpy as np
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.spec import PRECISIONS
 from training.disk import WriteError
 from training.evaluation.environments import EnvironmentFailed, start
@@ -68,7 +70,8 @@ def measure(
         for precision in PRECISIONS:
             out = Path(folder) / f'{precision}.onnx'
             found = store(file, out, precision, precision)
-            policies[precision] = OnnxPolicy(out)
+            with ended_by_interrupts():
+                policies[precision] = OnnxPolicy(out)
             rows.append({
                 'precision': precision, 'bytes': out.stat().st_size, 'range': asdict(found)})
         met = _Met(policies)
@@ -157,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(table(rows, asked.episodes))
         if asked.json:
             write_json(asked.json, {
-                'policy': asked.policy.name, 'sha256': OnnxPolicy(asked.policy).sha256,
+                'policy': asked.policy.name, 'sha256': read_policy_file(asked.policy).sha256,
                 'episodes': asked.episodes, 'seed': asked.seed, 'rows': rows})
     except (PolicyError, ValueError, ExportError, EnvironmentFailed, WriteError) as error:
         made.exit(2, f'{error}\n')

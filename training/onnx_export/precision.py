@@ -33,6 +33,7 @@ from onnx import helper, numpy_helper, TensorProto
 import onnx_ir
 from onnxruntime.quantization import quantize_dynamic, QuantType
 
+from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import METADATA_KEY, PolicySpec
 from training.files import atomic_path
@@ -191,11 +192,13 @@ def store(policy: Path, out: Path, precision: str, name: str) -> Difference:
     :raises PolicyError: If the file cannot be run.
     :raises ValueError: If it is not in float32, or actions differ too much.
     """
-    subject = OnnxPolicy(policy)
+    with ended_by_interrupts():
+        subject = OnnxPolicy(policy)
     model = in_precision(onnx.load(policy), precision, name)
     with atomic_path(out, model.ByteSize()) as partial:
         onnx.save_model(model, str(partial))
-        found = difference(subject, OnnxPolicy(partial))
+        with ended_by_interrupts():
+            found = difference(subject, OnnxPolicy(partial))
         if not found.largest <= TOLERANCES[precision]:
             raise ExportError(
                 f'action: {policy} and the file in {precision} differ by {found.largest:.2e}, '

@@ -30,6 +30,8 @@ from dfp_ros.spec_bounds import SpecError
 
 #: Longest specification in characters; its serialisation to JSON blocks other threads.
 LARGEST_SPEC = 256 << 10
+# The first bytes of a zip archive, as written by torch.save.
+_ARCHIVE = b'PK\x03\x04'
 REMEDY = 'export the policy again with `python -m training.export`'
 
 
@@ -65,6 +67,7 @@ def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:
         content = read_regular(path, LARGEST_POLICY)
     except OSError as error:
         raise _explain(path, error) from error
+    _require_no_checkpoint(path, content[:len(_ARCHIVE)])
     facts = OnnxFacts()
 
     def read() -> dict[str, str]:
@@ -105,8 +108,30 @@ def read_spec(path: str | os.PathLike[str]) -> PolicySpec:
 
     def skim() -> dict[str, str]:
         with os.fdopen(file, 'rb') as opened:
+            _require_no_checkpoint(path, opened.read(len(_ARCHIVE)))
             return skim_metadata(opened)
     return _find_spec(path, skim)
+
+
+def _require_no_checkpoint(path: Path, head: bytes) -> None:
+    """
+    Require that a file is not what PyTorch writes.
+
+    :param path: The file.
+    :param head: Its first bytes.
+    :raises PolicyError: If it is; the message has the command that exports a policy from it.
+    """
+    if head == _ARCHIVE or path.suffix in ('.pt', '.pth'):
+        raise PolicyError(
+            f'policy file {path}: found a checkpoint or another archive, expected an exported '
+            f'.onnx file; {_export(path.parent)}')
+
+
+def _export(run: Path) -> str:
+    """Say how the policy of a run is exported."""
+    return (
+        f"that of a run's folder is written with `python -m training.export {run} "
+        '--out NAME.onnx`')
 
 
 def _find_spec(path: Path, read: Callable[[], Mapping[str, str]]) -> PolicySpec:
@@ -138,7 +163,6 @@ def _explain(path: Path, error: OSError) -> PolicyError:
         return PolicyError(
             f'policy file {path}: there is no such file (looked in {path.absolute().parent}); '
             'give the path of an exported .onnx file')
-    remedy = (
-        f"; give an exported .onnx file; that of a run's folder is written with `python -m "
-        f'training.export {path} --out NAME.onnx`' if path.is_dir() else '')
+    remedy = f'; give an exported .onnx file; {_export(path)}' if path.is_dir() else (
+        f'; {_export(path.parent)}' if path.suffix in ('.pt', '.pth') else '')
     return PolicyError(f'policy file {path}: cannot be read: {error.strerror}{remedy}')

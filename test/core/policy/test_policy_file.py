@@ -15,6 +15,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+import zipfile
 
 import numpy as np
 import onnx
@@ -24,6 +25,7 @@ import pytest
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
+from dfp_ros.resources import find_shared
 from testing import ROOT
 from testing.policies.endless_policy import endless_model
 from testing.policies.small_policy import cube_spec, policy_model, write_policy
@@ -59,6 +61,35 @@ def test_broken_files_fail_the_quick_check(tmp_path: Path) -> None:
         read_spec(tmp_path / 'none.onnx')
     with pytest.raises(PolicyError, match='cannot be read'):
         read_spec(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['checkpoint.pt', 'checkpoint.onnx', 'empty.pt', 'run', 'no.pt'])
+def test_a_run_that_was_not_exported(tmp_path: Path, name: str) -> None:
+    """A checkpoint, whatever it is called, or the folder of a run: the export is named."""
+    run = tmp_path / 'run'
+    run.mkdir()
+    path = run / name if name != 'run' else run
+    if name.startswith('checkpoint'):
+        with zipfile.ZipFile(path, 'w') as archive:
+            archive.writestr('checkpoint/data.pkl', b'')
+    elif name == 'empty.pt':
+        path.touch()
+    for read in (read_spec, read_policy_file, OnnxPolicy):
+        with pytest.raises(PolicyError) as caught:
+            read(path)
+        if name == 'no.pt':
+            assert 'there is no such file' in str(caught.value)
+        else:
+            assert f'`python -m training.export {run} --out NAME.onnx`' in str(caught.value)
+
+
+def test_a_run_named_without_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder here is found like a file here; what comes with the package is not hidden by it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('my_run', 'cube_single'):
+        (tmp_path / name).mkdir()
+    assert find_shared('my_run', 'models', '.onnx') == Path('my_run')
+    assert find_shared('cube_single', 'models', '.onnx').is_file()
 
 
 def test_the_quick_look_reads_no_weights(tmp_path: Path) -> None:

@@ -68,5 +68,13 @@ def load_file(source: DataSource) -> Transitions:
         return robomimic.load(
             path, source.environment, source.filter_key, source.observation_keys)
     raise DataError(
-        f'{path}: found {path.suffix or "no ending"}, expected .npz or .hdf5; convert recordings '
-        'with `python -m training.convert`')
+        f'{path}: found {path.suffix or "no ending"}, expected .npz or .hdf5; {_remedy(path)}')
+
+
+def _remedy(path: Path) -> str:
+    """Say what reads a file that is no data file."""
+    if path.suffix == '.onnx':
+        return f'`ros2 run dfp_ros describe {path}` prints what a policy file contains'
+    if path.suffix in ('.pt', '.pth'):
+        return f'`python -m training.report {path.parent}` shows the run of a checkpoint'
+    return 'convert recordings with `python -m training.convert`'

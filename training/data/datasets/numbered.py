@@ -136,6 +136,10 @@ def files(path: Path) -> list[Path]:
         raise DataError(
             f'{place}: found a recording, expected a data file; convert it with `python -m '
             f'training.convert {place} --robot ROBOT.yaml --rate HZ --out FILE.npz`')
+    if not within and (place / 'checkpoint.pt').exists():
+        raise DataError(
+            f'{place}: found the folder of a run, expected a data file; `python -m '
+            f'training.report {place}` shows a run')
     if not within:
         raise DataError(
             f'{place}: found a folder without numbered files, expected name-000.npz and so on')

@@ -233,6 +233,22 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
     assert '3 in 1 episode of 3 steps' in captured.out
 
 
+@pytest.mark.parametrize(('name', 'message'), [
+    ('run/policy.onnx', '`ros2 run dfp_ros describe {}` prints what a policy file contains'),
+    ('run/checkpoint.pt', '`python -m training.report {}` shows the run of a checkpoint'),
+    ('run', 'found the folder of a run, expected a data file; `python -m training.report {}`'),
+    ('run/notes.txt', 'convert recordings with `python -m training.convert`')])
+def test_what_is_no_data_file(
+        tmp_path: Path, capsys: pytest.CaptureFixture, name: str, message: str) -> None:
+    (tmp_path / 'run').mkdir()
+    for each in ('policy.onnx', 'checkpoint.pt', 'notes.txt'):
+        (tmp_path / 'run' / each).touch()
+    path = tmp_path / name
+    assert main([str(path)]) == 2
+    shown = path.parent if path.suffix == '.pt' else path
+    assert message.format(shown) in capsys.readouterr().err
+
+
 def test_a_folder_of_numbered_files_is_told_file_by_file(
         tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     folder = tmp_path / 'numbered-100m-v0'
