@@ -47,6 +47,7 @@ OPTIONAL: dict[str, type] = {'replay': dict, 'explorer': dict, 'cuda_random': li
 # Limits of what is hashed: values, nesting, and how often the bytes of one tensor repeat. A small
 # file may contain one list many times, and repeat it without end.
 _MOST_VALUES, _DEEPEST, _MOST_REPEATS = 1_000_000, 50, 16
+_LARGEST_STRUCTURE = 64 << 20  # bytes of pickled contents, without the tensors' numbers
 REMEDY = 'restore an intact copy of it, or start another run'
 
 
@@ -94,7 +95,9 @@ def read(path: Path, tell: bool = False) -> dict[str, Any]:
             f'{path}: found a checkpoint of format {text}, this release reads '
             f'format {FORMAT}; train again, or use the release that wrote it')
     told = content.pop(HASH, None)
-    if told is not None and told != _digest(path, content):
+    # Without a hash, too: contents that repeat without end would keep every later check busy.
+    found = _digest(path, content)
+    if told is not None and told != found:
         raise CheckpointError(
             f'{path}: found contents that do not match their hash; {REMEDY}')
     for name, kind in PARTS.items() | OPTIONAL.items():
@@ -124,6 +127,7 @@ def _load(path: Path) -> Any:
     try:
         # torch.load does not verify the checksums of the archive.
         with zipfile.ZipFile(path) as archive:
+            _require_small(archive)
             damaged = archive.testzip()
         if damaged:
             raise zipfile.BadZipFile(f'the checksum of {damaged} does not match')
@@ -134,6 +138,25 @@ def _load(path: Path) -> Any:
         raise CheckpointError(
             f'{path}: found a file that is damaged or not a checkpoint ({reason}); {REMEDY}'
         ) from error
+
+
+def _require_small(archive: zipfile.ZipFile) -> None:
+    """
+    Require that reading an archive takes no more than its size suggests.
+
+    :raises zipfile.BadZipFile: If its contents are larger than the file, or it has more members or
+        structure than :data:`_MOST_VALUES` values need.
+    """
+    members = archive.infolist()
+    if len(members) > _MOST_VALUES:
+        raise zipfile.BadZipFile(f'more than {_MOST_VALUES} members')
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise zipfile.BadZipFile(f'{member.filename} is compressed, which torch.save does not')
+        if member.filename.endswith('.pkl') and member.file_size > _LARGEST_STRUCTURE:
+            raise zipfile.BadZipFile(
+                f'{member.filename} has {member.file_size >> 20} MiB, expected at most '
+                f'{_LARGEST_STRUCTURE >> 20}')
 
 
 def _digest(path: Path, content: dict[str, Any]) -> str:

@@ -248,22 +248,42 @@ def repeated(count: int) -> list:
     return value
 
 
+@pytest.mark.parametrize('has_hash', [True, False])
 @pytest.mark.parametrize(('change', 'message'), [
+    ({'progress': {'step': repeated(40)}}, 'more than 1000000 values'),
     ({'agent': {'x': repeated(40)}}, 'more than 1000000 values'),
     ({'agent': {'x': repeated(60)}}, 'nesting deeper than 50'),
     ({'agent': {'x': [torch.zeros(10)] * 17}}, 'a tensor more than 16 times'),
     ({'format': repeated(60)}, 'format list, this release reads format 2'),
     ({'format': '2\n[ERROR]'}, r'format 2\\n\[ERROR\], this release reads format 2'),
-], ids=['wide', 'deep', 'tensor', 'format', 'lines'])
+], ids=['wide progress', 'wide', 'deep', 'tensor', 'format', 'lines'])
 def test_contents_that_repeat_without_end(
-        copied: Path, change: dict[str, Any], message: str) -> None:
-    """Refused after a bounded number of values, with file and remedy."""
+        copied: Path, change: dict[str, Any], message: str, has_hash: bool) -> None:
+    """Refused after a bounded number of values, with file and remedy; without a hash, too."""
     path = copied / 'checkpoint.pt'
-    torch.save({**read(path), checkpoint_file.HASH: '0' * 64, **change}, path)
+    sealed = {checkpoint_file.HASH: '0' * 64} if has_hash else {}
+    torch.save({**read(path), **sealed, **change}, path)
     begin = time.monotonic()
     with pytest.raises(CheckpointError, match=rf'checkpoint\.pt: found .*{message}.*; (res|tra)'):
         read(path)
     assert time.monotonic() - begin < 10
+
+
+def test_an_archive_that_is_larger_than_its_file(copied: Path) -> None:
+    """Compressed members, or a structure without end, are refused before they are read."""
+    path = copied / 'checkpoint.pt'
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(CheckpointError, match=r'is compressed, which torch\.save does not'):
+        read(path)
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, content in members.items():
+            archive.writestr(name, content + bytes(65 << 20) if name.endswith('.pkl') else content)
+    with pytest.raises(CheckpointError, match='has 65 MiB, expected at most 64'):
+        read(path)
 
 
 def test_the_hash_tells_apart_what_differs() -> None:
