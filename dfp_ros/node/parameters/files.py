@@ -175,7 +175,8 @@ def read_file(name: str) -> list[Given]:
     Read a parameter file.
 
     :param name: The file.
-    :raises ParameterFileError: If it is empty, or no parameter file.
+    :raises ParameterFileError: If it is empty, no parameter file, or has a key or a parameter
+        twice, of which rcl would silently use one.
     """
     path = Path(name)
     try:
@@ -186,7 +187,7 @@ def read_file(name: str) -> list[Given]:
         top = compose_yaml(path.read_text(encoding='utf-8'))
         sections: list[Given] = []
         if top is not None:
-            _find_sections(top, '', name, sections)
+            _find_sections(top, '', name, sections, {})
     except ParameterFileError:
         raise
     except (OSError, RecursionError, ValueError) as error:
@@ -198,30 +199,63 @@ def read_file(name: str) -> list[Given]:
     return sections
 
 
-def _find_sections(node: yaml.Node, prefix: str, origin: str, found: list[Given]) -> None:
+# Line of each parameter that a file gives, by pattern of its nodes and name.
+_Lines = dict[tuple[str, str], int]
+
+
+def _find_sections(
+        node: yaml.Node, prefix: str, origin: str, found: list[Given], lines: _Lines) -> None:
     """Find each ``ros__parameters``; the keys above it are the name of its nodes."""
     if not isinstance(node, yaml.MappingNode):
         return
+    keys: _Lines = {}
     for key, value in node.value:
         name = str(key.value)
+        _require_new(origin, keys, prefix, name, key, f'the key {printable(name)!r}')
         if name == _KEY:
             values: dict[str, Any] = {}
-            _flatten(value, '', values)
+            _flatten(value, '', Given(origin, prefix or '/**', values), values, lines)
             found.append(Given(origin, prefix or '/**', values))
         else:
-            _find_sections(value, f'{prefix}/{name.strip("/")}', origin, found)
+            _find_sections(value, f'{prefix}/{name.strip("/")}', origin, found, lines)
 
 
-def _flatten(node: yaml.Node, prefix: str, values: dict[str, Any]) -> None:
+def _flatten(
+        node: yaml.Node, prefix: str, given: Given, values: dict[str, Any], lines: _Lines) -> None:
     """Name parameters as ROS does: groups and names separated by dots."""
     if not isinstance(node, yaml.MappingNode):
         return
+    keys: _Lines = {}
     for key, value in node.value:
         name = f'{prefix}{key.value}'
+        what = f'the parameter {printable(name)!r} of {printable(given.pattern)!r}'
+        _require_new(given.origin, keys, given.pattern, name, key, what)
         if isinstance(value, yaml.MappingNode):
-            _flatten(value, f'{name}.', values)
+            _flatten(value, f'{name}.', given, values, lines)
         else:
+            _require_new(given.origin, lines, given.pattern, name, key, what)
             values[name] = convert_node(value)
+
+
+def _require_new(
+        origin: str, lines: _Lines, pattern: str, name: str, key: yaml.Node, what: str) -> None:
+    """
+    Require that a file gives something once: rcl would silently use the last.
+
+    :param origin: The file.
+    :param lines: What it gave before; this is added.
+    :param pattern: Pattern of the nodes.
+    :param name: The name.
+    :param key: Its node.
+    :param what: Its description.
+    :raises ParameterFileError: If it was given before.
+    """
+    line = key.start_mark.line + 1
+    if (pattern, name) in lines:
+        raise ParameterFileError(
+            f'parameter file {origin}, line {line}: {what} is given twice, first in line '
+            f'{lines[pattern, name]}; remove one of the two')
+    lines[pattern, name] = line
 
 
 def require_meant(given: Sequence[Given], node: str, others: Iterable[str] = ()) -> list[str]:

@@ -102,6 +102,27 @@ def test_refuses_parameters_that_would_be_ignored(tmp_path: Path, text: str, mes
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(('text', 'message'), [
+    ('dfp_policy:\n  ros__parameters:\n    rate: 5.0\n    policy: a\n    rate: 50.0\n',
+     "line 5: the parameter 'rate' of '/dfp_policy' is given twice, first in line 3"),
+    ('dfp_policy:\n  ros__parameters:\n    safety: {jump: hold}\n    safety.jump: ignore\n',
+     "line 4: the parameter 'safety.jump' of '/dfp_policy' is given twice, first in line 3"),
+    ('dfp_policy:\n  ros__parameters:\n    safety: {jump: hold}\n    safety: {stuck: hold}\n',
+     "line 4: the parameter 'safety' of '/dfp_policy' is given twice, first in line 3"),
+    ('/**:\n  ros__parameters: {rate: 5.0}\n/**:\n  ros__parameters: {policy: a}\n',
+     "line 3: the key '/**' is given twice, first in line 1"),
+    ('a:\n  b: {ros__parameters: {rate: 5.0}}\n/a/b: {ros__parameters: {rate: 6.0}}\n',
+     "line 3: the parameter 'rate' of '/a/b' is given twice, first in line 2"),
+    ('a:\n  ros__parameters: {rate: 5.0}\n  ros__parameters: {rate: 6.0}\n',
+     "line 3: the key 'ros__parameters' is given twice, first in line 2")])
+def test_refuses_what_is_given_twice(tmp_path: Path, text: str, message: str) -> None:
+    """With both lines: rcl would use the last, and other readers the first."""
+    name = write(tmp_path, text)
+    with pytest.raises(ParameterFileError) as caught:
+        read_file(name)
+    assert f'parameter file {name}, {message}; remove one' in str(caught.value)
+
+
 def test_takes_files_for_a_whole_system(tmp_path: Path) -> None:
     """Sections for other nodes are ignored; one for another namespace is reported."""
     name = write(tmp_path, """
