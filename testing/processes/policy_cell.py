@@ -174,7 +174,9 @@ class Cell:
 
     def ask_to_set(self, name: str, value: Any) -> Any:
         """Request a parameter change, and return the future answer."""
-        if isinstance(value, str):
+        if isinstance(value, bool):
+            typed = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=value)
+        elif isinstance(value, str):
             typed = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
         elif isinstance(value, int):
             typed = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)

@@ -22,7 +22,12 @@ TIMEOUT = 2.0
 
 
 class StandstillMonitor:
-    """Checks whether simulated time advances, which a timer in simulated time cannot."""
+    """
+    Checks whether simulated time advances, which a timer in simulated time cannot.
+
+    Time that only goes back and forth, because two simulators publish it, or that only goes back,
+    makes no tick due, so it stands still: it has to pass all times since the last tick.
+    """
 
     def __init__(self) -> None:
         """Wait to be started."""
@@ -30,11 +35,11 @@ class StandstillMonitor:
 
     def start(self, now: int) -> None:
         """
-        Begin to watch.
+        Begin to watch, at the start and at each tick.
 
         :param now: Simulated time in ns.
         """
-        self._now = now
+        self._latest = now
         self._since = time.monotonic()
 
     def find(self, now: int) -> str:
@@ -44,7 +49,7 @@ class StandstillMonitor:
         :param now: Simulated time in ns.
         :return: Description for the log; empty while time advances.
         """
-        if now != self._now:
+        if now > self._latest:
             self.start(now)
         still = time.monotonic() - self._since
         return f'simulated time has stood still for {still:.1f} s' if still >= TIMEOUT else ''

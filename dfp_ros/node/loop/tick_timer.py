@@ -127,6 +127,8 @@ class TickTimer:
         """Tick once for a deadline; if the clock was set back, all deadlines start anew."""
         if self.deadline is None or abs(deadline - self.deadline) > 0.5 * self._period:
             self.deadline = deadline
+            if self.is_simulated:
+                self._standstill.start(self._node.get_clock().now().nanoseconds)
             self._tick()
 
     def _watch_clock(self) -> None:

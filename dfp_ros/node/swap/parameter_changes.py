@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
@@ -103,6 +104,7 @@ class ParameterChanges:
                     raise SettingsError(
                         f'the node is {self.transition}, and takes no new values meanwhile; set '
                         'them again afterwards')
+                self._require_same_clock(ticker, changes)
                 swapper.check(changes, lambda name: self._find_file(ticker, name))
             else:
                 require_possible(changes)
@@ -113,6 +115,22 @@ class ParameterChanges:
             self._node.get_logger().warning(f'refused {", ".join(changes)}: {reason}')
             return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
+
+    def _require_same_clock(self, ticker: Ticker, changes: dict[str, Any]) -> None:
+        """
+        Require that the clock stays the same while the node is active.
+
+        Ticks would go on by the old clock, and the age of samples by the new one, which may stand
+        still: a source that is silent would never be stale.
+
+        :raises SettingsError: If ``use_sim_time`` is about to change.
+        """
+        name = 'use_sim_time'
+        if ticker.is_active and name in changes and (
+                changes[name] != self._node.get_parameter(name).value):
+            raise SettingsError(
+                f'parameter {name}: the node is active, and decides by the clock that it was '
+                'activated with; deactivate it, set it then, and activate again')
 
     def _find_file(self, ticker: Ticker, name: str) -> PolicyFile:
         """Return the content of a policy file that was read for the request."""

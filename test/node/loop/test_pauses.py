@@ -23,6 +23,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from lifecycle_msgs.msg import Transition
+
 from testing.fixtures.robot_samples import rest_messages
 from testing.policies.small_policy import write_policy
 from testing.processes.policy_cell import Cell, speed
@@ -84,6 +86,42 @@ def test_a_simulation_that_is_paused(policy: Path) -> None:
         cell.peer.wait_for(lambda: cell.time > begin + 1.2 * _TICK)
         assert cell.twists
         assert all(speed(twist) > 0 for twist in cell.twists)
+        cell.end()
+
+
+def test_two_simulations_that_are_paused(policy: Path) -> None:
+    """Time that goes back and forth by less than a tick makes no tick due: the robot is held."""
+    with Cell(policy, pace=1.0) as cell:
+        cell.wait_for_motion()
+        cell.pace = 1e-12
+        begin = cell.time
+
+        def stops() -> bool:
+            cell.time = begin + (0.1 * _TICK if cell.time < begin + 0.05 * _TICK else 0)
+            return bool(cell.twists) and speed(cell.twists[-1]) == 0
+
+        cell.peer.wait_for(stops)
+        assert 'holding: simulated time has stood still for' in cell.process.output
+        cell.pace = 1.0
+        cell.wait_for_motion()
+        cell.end()
+
+
+@pytest.mark.parametrize('is_simulated', [True, False])
+def test_the_clock_is_not_exchanged_under_way(policy: Path, is_simulated: bool) -> None:
+    """Ticks by one clock and samples by another: a silent source would never be too old."""
+    with Cell(policy, pace=float(is_simulated)) as cell:
+        cell.wait_for_motion()
+        is_taken, reason = cell.set('use_sim_time', not is_simulated)
+        assert not is_taken
+        assert 'deactivate' in reason, reason
+        # The value that it has anyway is no change.
+        assert cell.set('use_sim_time', is_simulated) == (True, '')
+        assert cell.change(Transition.TRANSITION_DEACTIVATE)
+        assert cell.set('use_sim_time', not is_simulated) == (True, '')
+        assert cell.set('use_sim_time', is_simulated) == (True, '')
+        assert cell.change(Transition.TRANSITION_ACTIVATE)
+        cell.wait_for_motion()
         cell.end()
 
 
