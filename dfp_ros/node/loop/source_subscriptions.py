@@ -28,6 +28,7 @@ from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import STATIC_RECEPTION
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.interleaving import Interleaving
+from dfp_ros.core.observation.publication_order import PublicationOrder
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.messages.source_reader import SourceReader
@@ -62,13 +63,19 @@ class SourceSubscriptions:
         self.interleavings = [
             (source, Interleaving()) for source in loop.robot.sources.values() if not source.child]
         turns = {source.name: interleaving for source, interleaving in self.interleavings}
+        orders = {
+            source.name: PublicationOrder() for source in loop.robot.sources.values()
+            if source.is_latched}
 
         def counted(name: str, sample: Sample) -> None:
-            if name in turns:
-                # Messages with other joints may have another publisher; those without are ignored.
-                joints = sample.joints
-                if joints is None or max(joints.slots) >= 0:
-                    turns[name].add(joints and joints.slots)
+            # Messages with other joints may have another publisher; those without are ignored.
+            joints = sample.joints
+            kind = joints and joints.slots
+            if name in turns and (joints is None or max(joints.slots) >= 0):
+                turns[name].add(kind)
+            if name in orders and (earlier := orders[name].find_earlier(kind)):
+                self._say_replaced(name, earlier)
+                return
             receive(name, sample)
 
         self._receive = counted
@@ -82,7 +89,7 @@ class SourceSubscriptions:
                 reader.message_type, source.topic,
                 _numbered(
                     self._receiver(source.name, source.topic, reader.read, is_kept),
-                    turns.get(source.name)),
+                    turns.get(source.name), orders.get(source.name)),
                 source_qos(source.qos, lockstep),
                 event_callbacks=watch.of_source(source.topic, source.type)))
             if source.static_topic:
@@ -120,6 +127,14 @@ class SourceSubscriptions:
             self._receive(name, sample)
         return receive
 
+    def _say_replaced(self, name: str, earlier: float) -> None:
+        """Log that a latched message was ignored, as it was replaced before it arrived."""
+        self._node.get_logger().warning(
+            f'source {name!r}: a message was ignored that was published {earlier:.3f} s before '
+            'the one in use, by another publisher of its latched topic; end the publishers whose '
+            'value is outdated (if this message is the newer one, the clocks of the two machines '
+            'differ)', throttle_duration_sec=5.0)
+
     def close(self) -> None:
         """Destroy the subscriptions."""
         for subscription in self._subscriptions:
@@ -143,9 +158,9 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
 
 
 def _numbered(
-        receive: Callable[[object], None],
-        interleaving: Interleaving | None) -> Callable[..., None]:
-    """Have a callback note the number that the publisher gave a message."""
+        receive: Callable[[object], None], interleaving: Interleaving | None,
+        order: PublicationOrder | None) -> Callable[..., None]:
+    """Have a callback note the number and the time that the publisher gave a message."""
     if interleaving is None:
         return receive
 
@@ -154,6 +169,9 @@ def _numbered(
         found = arguments[0] if len(arguments) == 1 else arguments
         message, info = found if isinstance(found, tuple) else (found, {})
         interleaving.number = info.get('publication_sequence_number')
+        if order is not None:
+            # A clock that is ahead must not outdate all that is published after it.
+            order.published = min(info.get('source_timestamp') or 0, time.time_ns())
         receive(message)
 
     # From which rclpy tells that the information is wanted.

@@ -14,6 +14,7 @@
 """Source subscriptions over real topics, with the described quality of service."""
 
 from pathlib import Path
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,6 +56,33 @@ def test_latched_messages_from_before_the_subscription(
         publisher.publish(Float64(data=2.0))
         peer.wait_for(lambda: ('it', 2.0) in seen)
         assert seen == [('it', number) for number in expected]
+        subscriptions.close()
+
+
+@pytest.mark.parametrize(('durability', 'ignored'), [
+    ('transient_local', {3.0}), ('volatile', set())])
+def test_a_latched_value_that_was_replaced(
+        tmp_path: Path, durability: str, ignored: set[float]) -> None:
+    """
+    What was published earlier does not replace it, in whatever order it arrives.
+
+    A clock that is ahead outdates nothing that comes later, and a middleware without times does
+    not order anything.
+    """
+    robot = described(
+        tmp_path, 'std_msgs/msg/Float64', 'path: data',
+        f', qos: {{reliability: reliable, durability: {durability}}}')
+    with Peer(free_domain()) as peer:
+        seen: list[float] = []
+        loop: Any = SimpleNamespace(robot=robot, is_lockstep=False)
+        subscriptions = SourceSubscriptions(
+            peer.node, loop, lambda name, sample: seen.append(sample.values['data']))
+        receive = subscriptions._subscriptions[0].callback
+        second, tomorrow = 10**9, time.time_ns() + 10**14
+        published = [second, 9 * second, 8 * second, None, 0, 9 * second, tomorrow, tomorrow - 1]
+        for i, each in enumerate(published):
+            receive(Float64(data=i + 1.0), {'source_timestamp': each})
+        assert seen == [i + 1.0 for i in range(len(published)) if i + 1.0 not in ignored]
         subscriptions.close()
 
 
