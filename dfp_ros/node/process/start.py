@@ -44,12 +44,40 @@ def begin() -> None:
     Let SIGINT end the process at once, as SIGTERM does; nothing moves yet.
 
     If SIGINT is ignored, as in a background process of a script, it stays ignored for now.
+
+    :raises SystemExit: If the working folder was deleted.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _open_standard_files()
+    _require_working_folder()
 
 
 def raise_interrupts() -> None:
     """Let SIGINT raise :class:`KeyboardInterrupt` again, for commands that wait for it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _open_standard_files() -> None:
+    """
+    Open standard input, output and error that were closed, as by ``>&-``.
+
+    Otherwise the next file or socket gets their number, and the log is written into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Open files have the lower numbers, so this is the one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+def _require_working_folder() -> None:
+    """Require a working folder: relative paths, and some libraries, need one."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise SystemExit(
+            'cannot start: the working folder does not exist any more, or cannot be read '
+            f'({error.strerror}); change to another one (cd) and start again') from error
