@@ -40,3 +40,15 @@ def test_the_commands_expand_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert evaluation.parse(['--out=~/x.json']).out == tmp_path / 'x.json'
     assert preflight.parse(['--json=~/x.json']).json == tmp_path / 'x.json'
     assert demo.parse(['--json=~/x.json']).json == tmp_path / 'x.json'
+
+
+@pytest.mark.parametrize('text', ['x' * 5000, '/tmp/' + 'y' * 300, '/' + 'z/' * 3000, 'a\0b'])
+def test_what_cannot_be_a_path(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused in a line, before anybody looks for the file."""
+    with pytest.raises(ValueError, match='no file can have that path') as raised:
+        user_path(text)
+    assert len(str(raised.value)) < 200
+    with pytest.raises(SystemExit) as ended:
+        describe.parse([f'--out={text}'])
+    assert ended.value.code == 2
+    assert 'no file can have that path' in capsys.readouterr().err

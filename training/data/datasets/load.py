@@ -43,6 +43,10 @@ def locate(path: Path) -> Path:
 
     :raises DataError: If it is not found; the message says how to make it.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise DataError(
+            f'{path}: found a FIFO, a device or a socket, expected a regular file; reading it '
+            'could take for ever')
     # For a missing .hdf5, the Robomimic reader raises the error.
     if path.exists() or path.suffix == '.hdf5':
         return path
