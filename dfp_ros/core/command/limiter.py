@@ -27,6 +27,7 @@ from dfp_ros.core.command.velocity_limiter import VelocityLimiter
 from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.rotations import nearest_form
 from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.core.text.numbers import shown
 
 
 class CommandLimiter:
@@ -54,11 +55,18 @@ class CommandLimiter:
         velocity, acceleration, position_low, position_high = (
             np.clip(np.broadcast_to(bound, shape), -UNBOUNDED, UNBOUNDED).tolist() for bound in (
                 limits.velocity, limits.acceleration, limits.position_low, limits.position_high))
+        margin = np.broadcast_to(limits.start_margin, shape).tolist()
         # With their index in a command; other outputs are sent unchanged.
         self._positions = [
             (i, PositionLimiter(
                 position_low[i], position_high[i], velocity[i], acceleration[i], seconds))
             for i, stop in enumerate(stops) if stop.kind == 'position']
+        # Ranges of measured positions that commands start from.
+        self._starts = [
+            (i, position_low[i] - margin[i], position_high[i] + margin[i])
+            for i, _ in self._positions]
+        #: Why commands could not start from the measured position; empty if they could.
+        self.start_fault = ''
         self._velocities = [
             (i, VelocityLimiter(
                 self._low[i], self._high[i], acceleration[i], position_low[i], position_high[i],
@@ -92,8 +100,8 @@ class CommandLimiter:
         :param asked: Shape (act_dim,), SI units. If it is not finite, the robot is stopped.
         :param measured: Position feedback, shape (act_dim,), NaN if unknown.
         :param speed: Fraction of the velocity limits, in (0, 1].
-        :return: The command to send, and the reasons for a difference. None if positions lack
-            feedback to start from: nothing may be sent.
+        :return: The command to send, and the reasons for a difference. None if positions have no
+            feedback to start from, or one that is no place of the robot: nothing may be sent.
         """
         numbers: list[float] = asked.tolist()
         here = self._unknown if measured is None else measured.tolist()
@@ -208,11 +216,23 @@ class CommandLimiter:
         """Start positions from the feedback; return whether all have started."""
         if self._sent is not None:
             return True
-        if not all(math.isfinite(here[i]) for i, _ in self._positions):
+        self.start_fault = self._find_fault(here)
+        if self.start_fault:
             return False
         for i, position in self._positions:
             position.start(here[i])
         return True
+
+    def _find_fault(self, here: list[float]) -> str:
+        """Explain why commands cannot start from a measured position; empty if they can."""
+        for i, low, high in self._starts:
+            if not math.isfinite(here[i]):
+                return 'there is no position feedback'
+            if not low <= here[i] <= high:
+                return (
+                    f'command[{i}] was measured at {shown(here[i])}, far outside of its range, '
+                    'which is no place of the robot: check the source and the unit of measured')
+        return ''
 
     def _differ(self, numbers: list[float], others: list[float]) -> bool:
         """Return whether numbers differ by more than rounding."""

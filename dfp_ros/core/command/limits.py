@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 from dfp_ros.core.arrays import Flags, UNBOUNDED, Vector
 from dfp_ros.core.description.commands import Stop
@@ -35,6 +36,8 @@ class Limits:
     :param acceleration: Largest acceleration, of velocities and of positions, shape (act_dim,).
     :param position_low: Lowest position that commands may lead to, shape (act_dim,).
     :param position_high: Highest position that commands may lead to, shape (act_dim,).
+    :param start_margin: How far outside of these a measured position is no place to start from,
+        shape (act_dim,).
     :param relative: Whether a position is relative to the measured one, shape (act_dim,).
     :param rotations: Slices of the numbers that are rotations, and their representations.
     """
@@ -46,5 +49,6 @@ class Limits:
     acceleration: Vector | float = UNBOUNDED
     position_low: Vector | float = -UNBOUNDED
     position_high: Vector | float = UNBOUNDED
+    start_margin: Vector | float = math.inf
     relative: Flags | bool = False
     rotations: tuple[tuple[slice, str], ...] = ()

@@ -33,6 +33,7 @@ from dfp_ros.core.description.limit_check import (
     reach_of_joint,
     reach_of_unit,
     speed_fault,
+    start_margin,
 )
 from dfp_ros.core.description.limits import URDF
 from dfp_ros.core.description.robot import RobotDescription
@@ -72,7 +73,7 @@ def make_limits(
     size = spec.action_size
     velocity, acceleration = np.full(size, UNBOUNDED), np.full(size, UNBOUNDED)
     position_low, position_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
-    relative = np.zeros(size, np.bool_)
+    relative, margin = np.zeros(size, np.bool_), np.full(size, math.inf)
     stops = [Stop.KEEP] * size
     rotations: list[tuple[slice, str]] = []
     slices = spec.action_slices
@@ -104,9 +105,13 @@ def make_limits(
                     + [(source, lowest, highest)])
                 lowest, highest = low[where], high[where]
             position_low[where], position_high[where] = lowest, highest
+            if stop.kind == 'position' and not entry.rotation:
+                unit = read_unit(entry.unit)
+                margin[where] = [
+                    start_margin(unit, width) for width in (highest - lowest).tolist()]
     return Limits(
-        low, high, tuple(stops), velocity, acceleration, position_low, position_high, relative,
-        tuple(rotations))
+        low, high, tuple(stops), velocity, acceleration, position_low, position_high, margin,
+        relative, tuple(rotations))
 
 
 def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool_]:

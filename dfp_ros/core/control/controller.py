@@ -235,7 +235,8 @@ class Controller:
         speed = self._settings.slow_speed if response is Response.SLOW else 1.0
         sent, limits = self.limiter.limit(command, measured, speed)
         if limits:
-            step.findings += explain_limits(limits, planned.joined, command, sent)
+            step.findings += explain_limits(
+                limits, planned.joined, command, sent, self.limiter.start_fault)
             if sent is None or step.stops:
                 return self._held(step, sent)
         if self._wants_ahead:

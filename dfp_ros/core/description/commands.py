@@ -275,9 +275,7 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
         for number in limit:
             if fault := amount_fault(number):
                 raise keys['limit'].error(fault)
-    scale = keys['scale'].numbers(size) if 'scale' in keys else ()
-    if 0 in scale:
-        raise keys['scale'].error('found 0, by which nothing would be commanded')
+    scale = keys['scale'].factors(size) if 'scale' in keys else ()
     measured = (
         read_observation(keys['measured'], sources, action, unit) if 'measured' in keys else None)
     if measured is not None and measured.size != size:

@@ -88,6 +88,22 @@ def reach_of_unit(unit: Unit) -> Reach:
         known.hint if unit.size == 1 else '')
 
 
+def start_margin(unit: Unit, width: float) -> float:
+    """
+    Return how far outside of its range an output may be measured for commands to start from there.
+
+    A robot beyond a bound is led back from where it is. What is measured much further out is no
+    place of the robot: a raw count of an encoder, degrees, or a value that was never set.
+
+    :param unit: The unit of the action.
+    :param width: Width of the range.
+    """
+    known = {ANGLE: _TURNING.position, LENGTH: _SLIDING.position}.get(unit.measures)
+    if known is None:
+        return 100 * width
+    return max(10 * width, known / unit.size)
+
+
 def range_fault(low: float, high: float, reach: Reach = _ANY) -> str:
     """
     Describe the fault of a range of positions; empty if it is valid.

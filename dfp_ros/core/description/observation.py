@@ -172,7 +172,7 @@ def read_observation(
     return ObservationEntry(
         name or keys['name'].text(), unit or keys['unit'].text(), section.where,
         keys['offset'].numbers(size) if 'offset' in keys else (0.0,) * size,
-        keys['scale'].numbers(size) if 'scale' in keys else (1.0,) * size,
+        keys['scale'].factors(size) if 'scale' in keys else (1.0,) * size,
         reading, order, transform, minus, frame, derivative, low, high, history,
         keys['at_start'].choice((WAIT, FILL)) if 'at_start' in keys else WAIT,
         _read_rate(keys['max_rate'], size) if 'max_rate' in keys else (),

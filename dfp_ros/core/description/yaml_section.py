@@ -164,6 +164,16 @@ class Section:
             raise self.error(f'found {value:g}, expected at most {LARGEST:g} either way')
         return float(value)
 
+    def factors(self, size: int) -> tuple[float, ...]:
+        """Read one factor for all numbers, or one for each; none of them removes a number."""
+        values = self.numbers(size)
+        for value in values:
+            if abs(value) < 1 / LARGEST:
+                raise self.error(
+                    f'found {value:g}, which makes every number {0 if not value else "almost 0"}; '
+                    f'expected at least {1 / LARGEST:g} either way')
+        return values
+
     def positive(self, most: float = LARGEST) -> float:
         """Read the value as a number above zero that is not too large."""
         value = self.number()

@@ -25,7 +25,7 @@ from dfp_ros.core.text.numbers import all_shown
 
 def explain_limits(
         limits: Reason, action: FloatArray, command: NDArray[np.float64],
-        sent: NDArray[np.float64] | None) -> list[Finding]:
+        sent: NDArray[np.float64] | None, start_fault: str = '') -> list[Finding]:
     """
     Describe the changes that the limiter made.
 
@@ -33,6 +33,7 @@ def explain_limits(
     :param action: The policy's action after blending, shape (act_dim,).
     :param command: The requested command in SI units, shape (act_dim,).
     :param sent: The command that is sent, shape (act_dim,); None for none.
+    :param start_fault: Why commands could not start from the measured position.
     """
     findings = []
     if Reason.CLIPPED in limits:
@@ -45,7 +46,8 @@ def explain_limits(
     if Reason.UNMEASURED in limits:
         findings.append(finding(
             Reason.UNMEASURED,
-            'there is no position feedback, and commands start from the measured position'))
+            f'{start_fault or "there is no position feedback"}; commands start from the measured '
+            'position'))
     if Reason.NOT_FINITE_ACTION in limits:
         findings.append(finding(Reason.NOT_FINITE_ACTION, f'command {all_shown(command)}'))
     return findings

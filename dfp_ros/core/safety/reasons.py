@@ -140,7 +140,8 @@ RULES = (
     Rule(Reason.NOT_FINITE_ACTION, Response.HOLD,
          'The action has a number that is NaN or infinite.'),
     Rule(Reason.UNMEASURED, Response.HOLD,
-         'Commands have to start from the measured position, and there is no position feedback.'),
+         'Commands have to start from the measured position, and there is no position feedback, '
+         'or it is far outside of the range of commands, where no robot can be.'),
     Rule(Reason.LATE_INFERENCE, Response.WARN,
          'Inference took longer than `safety.inference_deadline` (off by default).',
          '`safety.late_inference`'),

@@ -242,6 +242,24 @@ def test_ramps_in() -> None:
         np.testing.assert_allclose(speeds, np.stack([expected, expected], 1))
 
 
+@pytest.mark.parametrize('place', [1e16, -1e16, 25.2, 1e300])
+def test_a_position_where_no_robot_can_be(place: float) -> None:
+    """Nothing is sent: neither a command, nor a stop at that place, until it is measured again."""
+    limiter = CommandLimiter(replace(ROBOT, start_margin=24.0), ROBOT_TICK)
+    there, asked = np.array([place, 0.0, 0.0, 0.0, 0.0]), np.zeros(5)
+    assert limiter.limit(asked, there) == (None, Reason.UNMEASURED)
+    assert 'command[0] was measured at' in limiter.start_fault
+    assert limiter.stop(there) is None
+    assert limiter.halt() is None
+    # A robot that is beyond a bound is led back from there.
+    there[0] = 20.0
+    sent, reason = limiter.limit(asked, there)
+    assert sent is not None
+    assert reason == Reason.LIMITED
+    assert 19.9 < sent[0] < 20.0
+    assert not limiter.start_fault
+
+
 def test_relative_positions_are_from_where_the_robot_is() -> None:
     """The action is added to the measured position, within the bounds."""
     limiter = CommandLimiter(replace(

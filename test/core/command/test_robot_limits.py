@@ -25,11 +25,13 @@ from dfp_ros.core.arrays import UNBOUNDED
 from dfp_ros.core.command.limits import Limits
 from dfp_ros.core.command.robot_limits import LimitError, make_limits, require_joints
 from dfp_ros.core.description.commands import Stop
+from dfp_ros.core.description.limit_check import start_margin
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.urdf import JointLimits, UrdfError
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.feedback import FeedbackReader
 from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.units import read_unit
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
 
 TEXT = """
@@ -106,6 +108,20 @@ def test_limits_are_intersected(tmp_path: Path) -> None:
     np.testing.assert_array_equal(limits.acceleration, [UNBOUNDED, 3, 4, 1])
     assert limits.stop == (Stop.KEEP, Stop.HOLD, Stop.HOLD, Stop.RAMP)
     assert [row[1:3] for row in places(limits)] == [[-2, -0.5], [2, 0.7]]
+
+
+@pytest.mark.parametrize(('unit', 'width', 'expected'), [
+    ('rad', 2.0, 8 * math.pi), ('rad', 10.0, 100.0), ('m', 0.2, 100.0), ('mm', 200.0, 1e5),
+    ('deg', 100.0, 8 * 180.0), ('1', 2.0, 200.0), ('m', UNBOUNDED, 10 * UNBOUNDED)])
+def test_how_far_outside_commands_start(unit: str, width: float, expected: float) -> None:
+    """By the range, and by the size of what is measured."""
+    assert start_margin(read_unit(unit), width) == pytest.approx(expected)
+
+
+def test_commands_do_not_start_where_no_robot_can_be(tmp_path: Path) -> None:
+    """Positions have a margin, rotations and velocities need none."""
+    margin = np.asarray(make_limits(robot(tmp_path), SPEC).start_margin)
+    np.testing.assert_allclose(margin, [np.inf, 40.0, 8 * math.pi, np.inf])
 
 
 def test_the_data_narrow_them_on_demand(tmp_path: Path) -> None:
