@@ -174,6 +174,9 @@ class Ticker:
         if not self._stop_now():
             raise NotStoppedError(
                 f'the stop could not be sent ({self.log.last.text}); the node keeps trying')
+        if self.log.last.sent is None:
+            # Held from the start: there is no position yet that a robot could stay at.
+            return f'nothing was commanded yet, and nothing will be; {until}'
         return f'a stop was sent to every command topic; {until}'
 
     def _stop_now(self) -> bool:
