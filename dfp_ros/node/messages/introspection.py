@@ -75,10 +75,14 @@ def field_type(message_type: Any, type_name: str, path: str, where: str) -> str:
     :param path: The path, for example ``pose.position``.
     :param where: File, line and key, for the message of an error.
     :return: The type of the field, for example ``sequence<double>``.
-    :raises DescriptionError: If there is no such field.
+    :raises DescriptionError: If there is no such field, or no field can have that path.
     """
     kind = type_name
-    for step in parse_path(path):
+    try:
+        steps = parse_path(path)
+    except ValueError as error:
+        raise DescriptionError(f'{where}: {error}') from error
+    for step in steps:
         if isinstance(step, int):
             kind = _element(kind, step, path, where)
             continue

@@ -39,6 +39,7 @@ from std_msgs.msg import Bool, Float32, Float32MultiArray, Float64, Float64Multi
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import ObservationError
+from dfp_ros.node.messages.introspection import field_type
 from dfp_ros.node.messages.source_reader import SourceReader
 from testing.fixtures.descriptions import described
 
@@ -153,3 +154,10 @@ def test_the_clock_that_counts(tmp_path: Path) -> None:
     robot = described(tmp_path, 'std_msgs/msg/Float64', 'path: data', ', time: header')
     with pytest.raises(DescriptionError, match=r'robot.yaml:4: sources.it: .* has no header'):
         SourceReader(robot.sources['it'], robot)
+
+
+@pytest.mark.parametrize('path', ['__class__.x', 'a..b', '', 'x[-1]', '_x', 'x y'])
+def test_what_is_no_path(path: str) -> None:
+    """It is refused with its place in the description."""
+    with pytest.raises(DescriptionError, match=r'^robot.yaml:7: commands.base: found '):
+        field_type(Point, 'geometry_msgs/msg/Point', path, 'robot.yaml:7: commands.base')
