@@ -152,8 +152,8 @@ def test_of_two_that_begin_together_one_goes_on(cell: object, policy: Path) -> N
 def test_a_node_that_stood_still_commands_nothing_unchecked(
         cell: object, policy: Path, tmp_path: Path, has_successor: bool) -> None:
     """Not even a stop reaches a robot that another node took over; without one, it goes on."""
-    from testing.policy_cell import arguments, Cell, SHIPPED
-    from testing.ros_processes import NodeProcess
+    from testing.processes.policy_cell import arguments, Cell, SHIPPED
+    from testing.processes.ros_processes import NodeProcess
     assert isinstance(cell, Cell)
     # The commands of the two differ by their frame.
     robot = tmp_path / 'robot.yaml'
@@ -185,7 +185,7 @@ def test_a_node_that_stood_still_commands_nothing_unchecked(
 def test_a_node_that_may_be_two_goes_on_at_once(policy: Path) -> None:
     """Where a second node only causes a warning, nothing is checked first."""
     pytest.importorskip('rclpy')
-    from testing.policy_cell import Cell
+    from testing.processes.policy_cell import Cell
     with Cell(policy, **{'safety.second_node': 'warn'}) as cell:
         cell.wait_for_motion()
         cell.process.process.send_signal(signal.SIGSTOP)

@@ -23,7 +23,7 @@ import sys
 import pytest
 
 from testing import ROOT
-from testing.endless_policy import write_endless_policy
+from testing.policies.endless_policy import write_endless_policy
 from testing.policies import cube_spec
 
 pytest.importorskip('torch')
