@@ -22,7 +22,8 @@ from ament_index_python import get_package_share_directory, PackageNotFoundError
 
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.yaml_section import read_text
-from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.files.missing import near_file
+from dfp_ros.core.text.errors import near_names, nearest
 
 
 def load_robot(name: str) -> RobotDescription:
@@ -77,9 +78,11 @@ def _find(name: str, folder: str, suffix: str) -> Path:
         return path
     known = sorted(
         {found.stem for candidate in folders for found in candidate.glob(f'*{suffix}')})
+    near = None if near_names(bare, known, likeness=0.75) else near_file(path, (suffix,))
+    hint = nearest(bare, known) if near is None else f'did you mean {str(near)!r}?'
     raise SharedFileError(
         f'found {name!r}, which is neither a file here ({Path.cwd()}) nor one of the files in '
-        f'{" or ".join(map(str, folders))}; {nearest(bare, known)}')
+        f'{" or ".join(map(str, folders))}; {hint}')
 
 
 def _roots() -> list[Path]:
@@ -87,6 +90,7 @@ def _roots() -> list[Path]:
     roots = []
     try:
         roots.append(Path(get_package_share_directory('dfp_ros')))
-    except PackageNotFoundError:
+    except (PackageNotFoundError, OSError):
+        # Without an environment of ROS (AMENT_PREFIX_PATH) it is an OSError.
         pass
     return [*roots, Path(__file__).resolve().parent.parent]

@@ -26,6 +26,7 @@ import yaml
 from dfp_ros.core.description.unfilled import explain_unfilled, find_unfilled
 from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.core.files.bounded_yaml import compose_yaml, convert_node, YamlError
+from dfp_ros.core.files.missing import explain_missing
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.text.printable import listed, printable, quoted
@@ -272,7 +273,7 @@ def read_text(path: str | os.PathLike[str]) -> bytes:
         return read_regular(file, LARGEST_TEXT)
     except FileNotFoundError as error:
         raise DescriptionError(
-            f'{file}: there is no such file (looked in {file.absolute().parent})') from error
+            f'{file}: {explain_missing(file, (".yaml", ".yml"))}') from error
     except OSError as error:
         raise DescriptionError(f'{file}: cannot be read: {error.strerror}') from error
 
@@ -294,7 +295,10 @@ def read_yaml(path: str | os.PathLike[str], content: bytes | None = None) -> Sec
         line = '' if error.line is None else f':{error.line}'
         raise DescriptionError(f'{file}{line}: {error}') from error
     except UnicodeDecodeError as error:
-        raise DescriptionError(f'{file}: found text that is not YAML: {error}') from error
+        hint = (
+            '; this looks like a policy file, which is the parameter policy'
+            if file.suffix == '.onnx' else '')
+        raise DescriptionError(f'{file}: found text that is not YAML: {error}{hint}') from error
     if node is None:
         raise DescriptionError(f'{file}: found an empty file')
     unfilled = find_unfilled(node)

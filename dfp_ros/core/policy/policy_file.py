@@ -22,6 +22,7 @@ import os
 from pathlib import Path
 
 from dfp_ros.core.files.bounded_file import LARGEST_POLICY, open_regular, read_regular
+from dfp_ros.core.files.missing import explain_missing
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_metadata import OnnxFacts, OnnxFileError, read_model, skim_metadata
 from dfp_ros.core.settings.execution import ExecutionSettings
@@ -161,8 +162,8 @@ def _explain(path: Path, error: OSError) -> PolicyError:
     """Explain why a file cannot be read."""
     if isinstance(error, FileNotFoundError):
         return PolicyError(
-            f'policy file {path}: there is no such file (looked in {path.absolute().parent}); '
-            'give the path of an exported .onnx file')
+            f'policy file {path}: {explain_missing(path, (".onnx",))}; give the path of an '
+            'exported .onnx file')
     remedy = f'; give an exported .onnx file; {_export(path)}' if path.is_dir() else (
         f'; {_export(path.parent)}' if path.suffix in ('.pt', '.pth') else '')
     return PolicyError(f'policy file {path}: cannot be read: {error.strerror}{remedy}')

@@ -36,6 +36,7 @@ import time
 from typing import Any
 
 from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
+from dfp_ros.core.files.missing import explain_missing
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file
 from dfp_ros.core.settings.execution import ExecutionSettings
@@ -114,7 +115,7 @@ def read_text(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         content = read_regular(path, LARGEST_TEXT)
     except FileNotFoundError as error:
         raise LoadError(
-            f'{path}: there is no such file (looked in {path.absolute().parent})') from error
+            f'{path}: {explain_missing(path, (path.suffix or request["suffix"],))}') from error
     except OSError as error:
         raise LoadError(f'{path}: cannot be read: {error.strerror}') from error
     return {'path': os.fspath(path)}, remember(os.fspath(path), text=content)

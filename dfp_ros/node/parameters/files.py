@@ -29,6 +29,7 @@ from typing import Any
 import yaml
 
 from dfp_ros.core.files.bounded_yaml import compose_yaml, convert_node
+from dfp_ros.core.files.missing import explain_missing
 from dfp_ros.core.text.errors import explain, near_names
 from dfp_ros.core.text.printable import printable
 
@@ -147,8 +148,8 @@ def require_files(arguments: Sequence[str]) -> None:
             raise ParameterFileError(f'parameter file {name}: found a folder, expected a file')
         if not is_there:
             hint = '; ~ is not expanded here' if name.startswith('~') else ''
-            raise ParameterFileError(
-                f'parameter file {name}: there is no such file (looked in {Path.cwd()}){hint}')
+            missing = explain_missing(path, ('.yaml', '.yml'))
+            raise ParameterFileError(f'parameter file {name}: {missing}{hint}')
 
 
 def read_given(arguments: Sequence[str]) -> list[Given]:

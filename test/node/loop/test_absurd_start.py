@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from testing.policies import write_policy
+from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 

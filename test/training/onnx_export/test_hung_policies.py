@@ -24,7 +24,7 @@ import pytest
 
 from testing import ROOT
 from testing.policies.endless_policy import write_endless_policy
-from testing.policies import cube_spec
+from testing.policies.small_policy import cube_spec
 
 pytest.importorskip('torch')
 
