@@ -76,7 +76,7 @@ class PolicyNode(GuardedNode):
     """
     Lifecycle node that runs a policy; see the descriptions of its parameters.
 
-    :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
+    :raises SettingsError: If a parameter's value is out of range.
 
     :ivar ending: Set once the process is asked to end, which aborts waits within a transition.
     """

@@ -70,6 +70,14 @@ def test_help() -> None:
 
 @pytest.mark.parametrize(('command', 'arguments', 'message'), [
     ('policy_node', ('policy:=x',), 'did you mean --ros-args -p policy:=x ?'),
+    ('policy_node', ('--policy', 'x'), 'did you mean --ros-args -p policy:=VALUE ?'),
+    ('policy_node', ('--noise-seed=3',), 'did you mean --ros-args -p noise_seed:=3 ?'),
+    ('policy_node', ('--ros-args', '--log-level', 'loud'),
+     'expected debug, info, warn, error or fatal'),
+    ('policy_node', ('--ros-args', '--params-file', 'config/ur5e_cube.yaml'),
+     'a robot description is the parameter robot'),
+    ('sim_node', ('--ros-args', '-p', 'episodes:=two'),
+     "cannot start: parameter episodes: found 'two', expected an int, such as 30\n"),
     ('recorder', ('--frobnicate',), "found '--frobnicate', expected nothing but arguments"),
     ('policy_node', ('--ros-args', '-p', 'planning.envelope:=hold'),
      "parameter 'planning.envelope' (planning.envelope:=hold): this node has none of that name; "

@@ -16,10 +16,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import re
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+
+from dfp_ros.core.settings.setting import SettingsError
+
+# The value in the messages of rclpy.
+_VALUE = re.compile(r"to ('.*') of type|value \((.*?)\) for parameter", re.DOTALL)
+_EXAMPLES = {float: 'a float, such as 30.0', int: 'an int, such as 30', bool: 'true or false'}
 
 
 def declare_parameter(
@@ -38,8 +46,7 @@ def declare_parameter(
     :param choices: Allowed words; empty for any value. The caller checks them.
     :param any_type: Whether its value may be of another type than the default.
     :return: Its value.
-    :raises rclpy.exceptions.ParameterException: If the given value is of another type or out
-        of range.
+    :raises SettingsError: If the value given is of another type or out of range.
     """
     descriptor = ParameterDescriptor(
         description=sentence, read_only=read_only, dynamic_typing=any_type,
@@ -50,4 +57,14 @@ def declare_parameter(
     elif bounds is not None:
         descriptor.integer_range = [
             IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]), step=1)]
-    return node.declare_parameter(name, default, descriptor).value
+    try:
+        return node.declare_parameter(name, default, descriptor).value
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        # Their text ends with the name again.
+        text = str(error).removesuffix(f': {name}')
+        if found := _VALUE.search(text):
+            text = f'found {found[1] or found[2]}'
+        expected = _EXAMPLES.get(type(default), 'text')
+        if bounds is not None and isinstance(error, InvalidParameterValueException):
+            expected = f'{bounds[0]:g} to {bounds[1]:.10g}'
+        raise SettingsError(f'parameter {name}: {text}, expected {expected}') from error

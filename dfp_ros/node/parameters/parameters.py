@@ -21,7 +21,6 @@ from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -40,17 +39,14 @@ def declare_parameters(node: Node) -> None:
     """
     Declare the parameters on a node.
 
-    :raises rclpy.exceptions.ParameterException: If a value from the command line or a
-        parameter file has another type, is out of range, or is not valid.
+    :raises SettingsError: If a value from the command line or a parameter file has another type,
+        is out of range, or is not valid.
     """
     for name, default, meaning in describe():
         value = declare_parameter(
             node, name, default, meaning.sentence, meaning.bounds, meaning.is_fixed,
             meaning.choices, meaning.is_any_type)
-        try:
-            require_possible({name: value})
-        except SettingsError as error:
-            raise ParameterException(str(error), name) from error
+        require_possible({name: value})
 
 
 #: Name, default and description of a parameter that all nodes of this package have.

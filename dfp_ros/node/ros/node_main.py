@@ -141,7 +141,7 @@ def _prepare(node: Any, args: list[str] | None, requests: Requests) -> None:
     Declare the parameters of all nodes, refuse unknown ones, and log those in force.
 
     :raises ValueError: If a parameter was given that the node does not have.
-    :raises rclpy.exceptions.ParameterException: If a parameter of all nodes has another type.
+    :raises SettingsError: If a parameter of all nodes has another type.
     """
     watches = declare_end_with_parent(node)
     node.ending = requests.ending
@@ -161,7 +161,7 @@ def declare_end_with_parent(node: Node) -> str:
 
     :return: Its value.
     :raises SettingsError: If its value is not valid.
-    :raises rclpy.exceptions.ParameterException: If it has another type.
+    :raises SettingsError: If it has another type.
     """
     if node.has_parameter(PARAMETER):
         return str(node.get_parameter(PARAMETER).value)

@@ -31,6 +31,14 @@ from dfp_ros.node.parameters.files import own_words, require_files
 from dfp_ros.node.ros.dds_transport import choose_transport
 
 _NO_LOG_FILE = '--disable-external-lib-logs'
+# What to do, by a part of rcl's message.
+_REMEDIES = {
+    'override rule': '; expected -p NAME:=VALUE',
+    'remap rule': '; expected -r FROM:=TO',
+    'log level': '; expected debug, info, warn, error or fatal',
+    'params file':
+        '; a parameter file has the name of a node or /**, in it ros__parameters, and in that the '
+        'parameters, as config/policy.yaml has; a robot description is the parameter robot'}
 
 
 class StartError(ValueError):
@@ -67,8 +75,25 @@ def read_words(
     words = sys.argv if arguments is None else [name, *arguments]
     asked, unknown = parser.parse_known_args(own_words(words)[1:])
     for word in (*unknown, *asked.words):
-        hint = f'; did you mean --ros-args -p {word} ?' if ':=' in word else ''
+        hint = suggest_parameter(word, [each for each, _, _ in listed])
         parser.error(f'found {word!r}, expected nothing but arguments for ROS{hint}')
+
+
+def suggest_parameter(word: str, names: Sequence[str] = ()) -> str:
+    """
+    Suggest how to give a parameter that was given as a word of the command.
+
+    :param word: The word: ``policy:=FILE``, or ``--policy``.
+    :param names: The parameters.
+    :return: The rest of a message; empty if the word is no parameter.
+    """
+    if ':=' in word:
+        return f'; did you mean --ros-args -p {word} ?'
+    option, _, value = word.partition('=')
+    name = option.lstrip('-').replace('-', '_')
+    if option.startswith('-') and name in names:
+        return f'; did you mean --ros-args -p {name}:={value or "VALUE"} ?'
+    return ''
 
 
 def join(
@@ -94,10 +119,11 @@ def join(
         rclpy.init(args=words, signal_handler_options=handlers)
     except Exception as error:  # several types of rclpy, which differ by distribution
         text = re.sub(r',? at [^ ]+:\d+', '', str(error).splitlines()[0] if str(error) else '')
-        hint = '; expected -p NAME:=VALUE' if 'override rule' in text else ''
+        hint = next((hint for sign, hint in _REMEDIES.items() if sign in text), '')
         if type(error).__name__ == 'UnknownROSArgsError':
+            text = f'found {text}'
             hint = ', which ROS does not know; options of the command go before --ros-args'
-        raise StartError(f'{type(error).__name__}: {text}{hint}') from error
+        raise StartError(f'{text}{hint}') from error
     return transport
 
 

@@ -89,7 +89,7 @@ def declare(node: Node) -> Settings:
     Declare the parameters on a node and read them.
 
     :raises ValueError: If the mode is unknown, or the policy node's name cannot be one.
-    :raises rclpy.exceptions.ParameterException: If a value has another type or is out of range.
+    :raises SettingsError: If a value has another type or is out of range.
     """
     values = {
         name: declare_parameter(node, name, default, sentence, bounds)

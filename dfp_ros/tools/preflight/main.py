@@ -39,9 +39,10 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import leave
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
+from dfp_ros.node.parameters.parameters import list_parameters
 from dfp_ros.node.process.end_requests import Requests
 from dfp_ros.node.ros.node_main import keep_spinning, LONGEST_END, make_executor
-from dfp_ros.node.ros.start import join
+from dfp_ros.node.ros.start import join, suggest_parameter
 from dfp_ros.tools.preflight.node import PreflightNode
 from dfp_ros.tools.preflight.report import (
     format_report,
@@ -56,16 +57,24 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog='preflight', description=(__doc__ or '').strip().splitlines()[0],
+        usage='ros2 run dfp_ros preflight [-h] [--seconds SECONDS] [--wait WAIT] [--json JSON] '
+        '--ros-args -p policy:=POLICY -p robot:=ROBOT ...',
+        epilog='The parameters after --ros-args are those of the policy node: '
+        '`ros2 run dfp_ros policy_node --help` lists them.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--seconds', type=float, default=10.0, help='seconds to measure')
     parser.add_argument(
         '--wait', type=float, default=10.0, help='seconds to wait for the robot at the start')
     parser.add_argument('--json', type=user_path, help='also write the report to this JSON file')
     words = own_words(sys.argv if arguments is None else ['preflight', *arguments])
-    asked = parser.parse_args(words[1:])
+    asked, unknown = parser.parse_known_args(words[1:])
+    for word in unknown:
+        hint = suggest_parameter(word, [name for name, _, _ in list_parameters()])
+        parser.error(f'found {word!r}, which is no option{hint}')
     for name in ('seconds', 'wait'):
         if not 0 < getattr(asked, name) <= 3600:
-            parser.error(f'--{name}: found {getattr(asked, name)}, expected 0 to 3600 s')
+            parser.error(
+                f'--{name}: found {getattr(asked, name)}, expected above 0 and at most 3600 s')
     if asked.json is not None and not asked.json.absolute().parent.is_dir():
         parser.error(f'--json: there is no folder {asked.json.absolute().parent}')
     if asked.json is not None:
@@ -125,7 +134,7 @@ def _measure(asked: argparse.Namespace, args: list[str] | None, requests: Reques
     :return: Exit status.
     :raises ValueError: If parameters, robot and policy do not fit, or a file cannot be used.
     :raises OSError: If a file cannot be written.
-    :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
+    :raises SettingsError: If a parameter's value is out of range.
     """
     if asked.json is not None:
         # A full disk shows only when something is written.

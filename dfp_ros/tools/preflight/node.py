@@ -72,7 +72,7 @@ class PreflightNode(Node):
     :param wait: Time limit for sources and subscribers to appear, in s.
     :param ending: Set once the process is asked to end; None for never.
     :param hung: Called from another thread if a tick does not end, with its duration so far in s.
-    :raises rclpy.exceptions.ParameterException: If a parameter's value is out of range.
+    :raises SettingsError: If a parameter's value is out of range.
     :raises ValueError: If parameters, robot and policy do not fit.
 
     :ivar subject: Identity of policy, robot and machine.

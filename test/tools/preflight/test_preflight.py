@@ -245,7 +245,11 @@ def test_an_activation_can_require_it(
      "preflight: cannot start: found 'none_such', which is neither a file"),
     (['--ros-args', '-p', 'policy:=cube_single', '-p', 'robot:=panda_lift'], 'observation field'),
     (['--ros-args', '-p', 'rate:=-3.0'], 'rate'),
-    (['--seconds', '0'], '--seconds: found 0.0'),
+    (['--ros-args', '-p', 'rate:=fast'],
+     "cannot start: parameter rate: found 'fast', expected a float, such as 30.0\n"),
+    (['--seconds', '0'], '--seconds: found 0.0, expected above 0 and at most 3600 s'),
+    (['policy:=lift', 'robot:=panda_lift'], 'did you mean --ros-args -p policy:=lift ?'),
+    (['--policy', 'lift'], 'did you mean --ros-args -p policy:=VALUE ?'),
     (['--json', 'no/such/folder/report.json'], '--json: there is no folder')])
 def test_a_failed_start_reports_the_reason(domain: int, words: list[str], message: str) -> None:
     """The exit status is an error, and there is no traceback."""
