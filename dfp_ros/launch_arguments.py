@@ -40,6 +40,7 @@ from launch.events.process import SignalProcess
 from launch.substitutions import LaunchConfiguration
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 
+from dfp_ros.core.files.missing import near_file
 from dfp_ros.core.text.errors import nearest
 
 
@@ -67,6 +68,19 @@ def _typed(name: str, kind: type, text: str) -> object:
         return kind(text)
     except ValueError as error:
         raise ValueError(f'argument {name}: found {text!r}, expected {kind.__name__}') from error
+
+
+def require_types(arguments: Sequence[tuple[str, type]]) -> OpaqueFunction:
+    """
+    Make the action that refuses arguments of another type, with their name.
+
+    :param arguments: Name and type of each.
+    :return: The action, to be before those that use the arguments.
+    """
+    def refuse(context: LaunchContext) -> None:
+        given(context, arguments)
+
+    return OpaqueFunction(function=refuse)
 
 
 def require_known(file: str, names: Iterable[str], groups: Iterable[str] = ()) -> OpaqueFunction:
@@ -130,19 +144,28 @@ def _is_same(action: IncludeLaunchDescription, file: str) -> bool:
     return os.path.exists(location) and os.path.realpath(location) == os.path.realpath(file)
 
 
-def find_parameter_file(context: LaunchContext, argument: str) -> str:
+def find_parameter_file(
+        context: LaunchContext, argument: str, read: Callable[[str], object]) -> str:
     """
     Read an argument that is a parameter file.
 
+    :param read: Reads the file, and raises ValueError if it is no parameter file.
     :raises LaunchError: If it is not a file; ``launch`` would only warn.
     """
     text = LaunchConfiguration(argument).perform(context)
     path = Path(text).expanduser()
+    remedy = "give the path of a parameter file, or leave it out for the package's own"
     if not path.is_file():
         found = 'a folder' if path.is_dir() else 'no such file'
+        near = near_file(path, ('.yaml', '.yml'))
+        hint = f'did you mean {os.fspath(near)!r}? Or ' if near is not None else ''
         raise LaunchError(
             f'argument {argument}: found {text!r}, which is {found} (looked in {Path.cwd()}); '
-            "give the path of a parameter file, or leave it out for the package's own")
+            f'{hint}{remedy}')
+    try:
+        read(str(path))
+    except ValueError as error:
+        raise LaunchError(f'argument {argument}: {error}; {remedy}') from error
     return str(path)
 
 

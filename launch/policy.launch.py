@@ -32,6 +32,7 @@ from dfp_ros.launch_arguments import (
     pass_on_interrupt,
     require_known,
 )
+from dfp_ros.node.parameters.files import read_file
 from dfp_ros.policy_arguments import declare, GROUPS, OPTIONAL, REQUIRED
 
 
@@ -52,7 +53,7 @@ def _nodes(context: LaunchContext) -> list[Action]:
     node = Node(
         package='dfp_ros', executable='policy_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
-        parameters=[find_parameter_file(context, 'params'), given(context, wanted)],
+        parameters=[find_parameter_file(context, 'params', read_file), given(context, wanted)],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen', on_exit=end_with('the policy node'))
     return [pass_on_interrupt(node), node]

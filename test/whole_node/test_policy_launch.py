@@ -87,11 +87,38 @@ def test_an_interrupt_of_launch_alone_ends_the_node_at_once() -> None:
      "argument params: found '~/no such file.yaml', which is no such file"),
     (['policy:=cube_single', 'robot:=ur5e_cube', 'rate:=fast'],
      "argument rate: found 'fast', expected float"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=config/policy.yml'],
+     "did you mean 'config/policy.yaml'?"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=config/ur5e_cube.yaml'],
+     'found no parameters in it, expected a node name or /**'),
+    (['policy:=cube_single', 'robot:=config/ur5e_cube'],
+     "(looked in ROOT/config); did you mean 'config/ur5e_cube.yaml'?"),
+    (['policy:=cube_single', 'robot:=models/lift.onnx'],
+     'this looks like a policy file, which is the parameter policy'),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'safety.envelope:=held'],
+     "cannot start: parameter safety.envelope: found 'held', expected ignore or warn or slow or "
+     'hold or guard\n'),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'log_level:=loud'],
+     'expected debug, info, warn, error or fatal'),
     (['robot:=ur5e_cube'], "argument 'policy'")])
 def test_says_what_is_wrong(arguments: list[str], message: str) -> None:
     """A launch that cannot work ends by itself, with the reason and an exit status."""
     output, status = output_of(FILE, free_domain(), *arguments)
-    assert message.lower() in output.lower(), output
+    assert message.replace('ROOT', str(Path.cwd())).lower() in output.lower(), output
+    assert 'RCLError' not in output
+    assert 'Exception:' not in output
+    assert status == 1
+
+
+@pytest.mark.parametrize(('argument', 'message'), [
+    ('episodes:=1.5', "argument episodes: found '1.5', expected int"),
+    ('real_time_factor:=fast', "argument real_time_factor: found 'fast', expected float"),
+    ('environment:=lift', 'names such as cube-single-singletask-task2-v0, lift-mh-low_dim')])
+def test_the_demo_says_what_is_wrong(argument: str, message: str) -> None:
+    """A value that cannot be used is named, with its argument and what is expected."""
+    pytest.importorskip('ogbench')
+    output, status = output_of('demo.launch.py', free_domain(), argument)
+    assert message in output, output
     assert status == 1
 
 

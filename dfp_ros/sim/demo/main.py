@@ -31,6 +31,8 @@ from pathlib import Path
 import sys
 import tempfile
 
+from ament_index_python import get_package_prefix, PackageNotFoundError
+
 from dfp_ros.core.files.replaceable import require_writable
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.node.ros.dds_transport import choose_transport
@@ -124,6 +126,13 @@ def main(arguments: list[str] | None = None) -> int:
     :return: Exit status; see the module's docstring.
     """
     options = parse(arguments)
+    try:
+        get_package_prefix('dfp_ros')
+    except (PackageNotFoundError, OSError):
+        print('demo: the package dfp_ros is not found: it is not built, or this shell lacks its '
+              'environment; run `make demo`, or first `. env/setup.bash` (with your own ROS 2: '
+              '`colcon build`, then `. install/setup.bash`)', file=sys.stderr)
+        return 2
     signals = Signals()
     report = Report(options.episodes)
     own = 'ROS_DOMAIN_ID' not in os.environ

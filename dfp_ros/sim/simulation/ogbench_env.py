@@ -74,7 +74,9 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
 
 
 def _unknown(environment: str) -> str:
-    """Name the requested environment and the existing ones."""
-    near = near_names(environment, gymnasium.registry, count=3, likeness=0.6)
-    hint = f'; near names: {", ".join(near)}' if near else ''
-    return f'environment: found {environment!r}, which is not registered with Gymnasium{hint}'
+    """Name the requested environment and some that exist."""
+    near = near_names(environment, gymnasium.registry, count=3, likeness=0.6) or [
+        'cube-single-singletask-task2-v0', 'lift-mh-low_dim', 'lift-joint-low_dim']
+    return (
+        f'environment: found {environment!r}, which is not registered with Gymnasium; names such '
+        f'as {", ".join(near)}')

@@ -85,6 +85,16 @@ def test_bad_arguments_are_refused(
     assert message in capsys.readouterr().err
 
 
+def test_a_shell_without_the_environment(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """The package is not found, so nothing is started; the message names the remedy."""
+    monkeypatch.delenv('AMENT_PREFIX_PATH')
+    assert main(['--episodes', '1', '--no-gif']) == 2
+    said = capsys.readouterr()
+    assert 'first `. env/setup.bash`' in said.err
+    assert not said.out
+
+
 @pytest.mark.parametrize('name', ['--json', '--gif'])
 def test_a_result_that_cannot_be_written_is_refused_before_the_run(
         name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
