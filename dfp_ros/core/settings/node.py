@@ -82,7 +82,8 @@ class Settings:
         'the node is unconfigured.', choices=TRIGGERS, is_unconfigured_only=True)
     publish_decisions: bool = setting(
         False, 'Publish every decision on ~/decision, for recordings: the observation, the answer '
-        'of the policy, and the command. Used when the node is configured.')
+        'of the policy, and the command. Can be set while the node is unconfigured.',
+        is_unconfigured_only=True)
     latency_share: float = setting(
         0.8, 'Largest p99 of the inference time of a new policy, as a fraction of a tick, '
         'measured before it takes over; a slower policy is refused.', bounds=(0.01, 10.0))

@@ -52,4 +52,9 @@ class StandstillMonitor:
         if now > self._latest:
             self.start(now)
         still = time.monotonic() - self._since
-        return f'simulated time has stood still for {still:.1f} s' if still >= TIMEOUT else ''
+        if still < TIMEOUT:
+            return ''
+        hint = (
+            ': nothing came on /clock; start what publishes it, or set use_sim_time to false'
+            if now == 0 else '')
+        return f'simulated time has stood still for {still:.1f} s{hint}'

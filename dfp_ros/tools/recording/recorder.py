@@ -159,7 +159,9 @@ class RecorderNode(Node):
         settings = self._settings
         for name in ('robot', 'out'):
             if not settings[name]:
-                raise ValueError(f'parameter {name}: found nothing; set it')
+                raise ValueError(
+                    f'parameter {name}: found nothing; set it with {name}:=..., after '
+                    '--ros-args -p for `ros2 run`')
         for name, example in (('policy_node', 'left/dfp_policy'), ('joystick', 'left/joy')):
             require_name(name, settings[name], example)
         buttons = {mark: settings[f'button_{mark}'] for mark in self._marked}

@@ -130,6 +130,7 @@ def test_a_simulation_that_never_starts(policy: Path) -> None:
     with Cell(policy, use_sim_time='true') as cell:
         said = 'waiting, nothing is commanded: simulated time has stood still'
         cell.peer.wait_for(lambda: said in cell.process.output)
+        assert 'nothing came on /clock; start what publishes it' in cell.process.output
         assert not cell.twists
         cell.end()
 

@@ -54,6 +54,8 @@ def test_records_until_ctrl_c(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['robot:=ur5e_cube', 'out:={}/bag', 'episodes:=many'],
      "argument episodes: found 'many', expected int"),
+    (['robot:=ur5e_cube', 'out:={}/bag', 'episodes:=-2'],
+     'cannot start: parameter episodes: found -2, expected 0 to 1000000\n'),
     (['robot:=ur5e_cube', 'out:={}'], 'already exists'),
     (['robot:=ur5e_cube'], "argument 'out'")])
 def test_says_what_is_wrong(tmp_path: Path, arguments: list[str], message: str) -> None:
