@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         '--environment', help="environment of the rewards (default: by the file's name)")
     made.add_argument(
         '--preset', action='append', choices=PRESETS, help='check only this preset; repeatable')
+    made.add_argument(
+        '--observation-keys', nargs='+', default=(), metavar='KEY',
+        help="parts of the observation of a Robomimic file (default: Robomimic's own)")
     made.add_argument('--html', type=user_path, metavar='FILE',
                       help='HTML file for a page of plots')
     made.add_argument(
@@ -65,7 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     for path in asked.files:
         try:
             for file in numbered.files(path):
-                one = inspect(file, asked.environment, tuple(asked.preset or PRESETS))
+                one = inspect(
+                    file, asked.environment, tuple(asked.preset or PRESETS),
+                    tuple(asked.observation_keys))
                 print(terminal(one), end='\n\n')
                 # Numbered files do not fit into memory together.
                 if asked.html or (asked.png and not found):

@@ -213,9 +213,12 @@ class BagReader:
             file for file in self.path.iterdir() if file.suffix in ENDINGS or (
                 file.suffixes[-2:-1] and file.suffixes[-2] in ENDINGS and file.suffix == '.zstd'))
         if not there:
+            bags = sorted({file.parent.name for ending in ENDINGS
+                           for file in self.path.glob(f'*/*{ending}')})
+            remedy = f'; its folders {listed(bags)} have some' if bags else ''
             raise self.error(
                 f'{self.path}: found no {" or ".join(ENDINGS)} file in it, expected a rosbag2 '
-                'folder')
+                f'folder{remedy}')
         metadata, reason = BagMetadata(), ''
         files = there
         try:

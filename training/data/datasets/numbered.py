@@ -35,6 +35,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dfp_ros.spec import ObservationField
+from dfp_ros.core.text.printable import listed
 from training.config import TrainConfig
 from training.data.datasets.load import load_file, locate
 from training.data.datasets.summary import keep, kept, state, Summary
@@ -141,8 +142,12 @@ def files(path: Path) -> list[Path]:
             f'{place}: found the folder of a run, expected a data file; `python -m '
             f'training.report {place}` shows a run')
     if not within:
+        files = sorted(
+            file.name for file in place.iterdir() if file.suffix in ('.npz', '.hdf5'))
+        remedy = f'; name one of its files: {listed(files)}' if files else ''
         raise DataError(
-            f'{place}: found a folder without numbered files, expected name-000.npz and so on')
+            f'{place}: found a folder without numbered files, expected name-000.npz and so on'
+            f'{remedy}')
     return within
 
 

@@ -85,22 +85,25 @@ class Inspected:
 
 def inspect(
         path: Path, environment: str | None = None,
-        presets: tuple[str, ...] = tuple(PRESETS)) -> Inspected:
+        presets: tuple[str, ...] = tuple(PRESETS), keys: tuple[str, ...] = ()) -> Inspected:
     """
     Inspect a data file.
 
     :param path: Of any format that :func:`training.data.datasets.load.load` reads.
     :param environment: Environment of its rewards; None to derive it from the file or its name.
     :param presets: Names of the presets to check.
+    :param keys: Parts of the observation of a Robomimic file; its usual ones if empty.
     :raises DataError: If it cannot be read.
     """
     known = environment_of(path) if environment is None else environment
-    data = load(DataSource(path, known)) if known else _unrewarded(path)
+    data = load(DataSource(path, known, observation_keys=keys)) if known else _unrewarded(path)
     facts = gather(data)
     read = {known: (data, facts)}
     verdicts = []
     for preset in presets:
         config = replace(PRESETS[preset][1], data=str(path))
+        if keys:
+            config = replace(config, observation_keys=keys)
         if environment is not None:
             try:
                 config = replace(config, environment=environment)
@@ -118,7 +121,7 @@ def inspect(
         if config.environment not in read and not stored.is_stored(path) and not (
                 is_ogbench(path) and any(misfits(config.environment, data))):
             try:
-                other = load(DataSource(path, config.environment))
+                other = load(DataSource(path, config.environment, observation_keys=keys))
             except DataError as error:
                 reason = str(error).removeprefix(f'{path}: ')
                 verdicts.append(Compatibility(preset, 'no', (reason,)))

@@ -47,7 +47,7 @@ def opened(path: Path) -> Iterator[File]:
     except MemoryError as error:
         raise DataError(
             f'{path}: found more data than fits into memory ({error}); select a part of it with '
-            'a filter_key or with observation_keys') from error
+            '--filter-key or with --observation-keys') from error
     # h5py raises TypeError and ValueError for damaged types and names.
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
@@ -122,7 +122,9 @@ class File:
                 there = ', '.join(member) if isinstance(member, h5py.Group) else 'a data set'
                 raise DataError(
                     f'{self.path}: the key {key!r} is missing; found {there or "nothing"}; '
-                    'collect or copy the file again, or name existing keys with observation_keys')
+                    'collect or copy the file again'
+                    + (', or name the keys to read with --observation-keys'
+                       if '/obs/' in key or '/next_obs/' in key else ''))
             if not isinstance(link, h5py.HardLink):
                 raise DataError(
                     f'{self.path}: {key}: found a soft or external link, which is not followed; '

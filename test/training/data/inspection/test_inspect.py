@@ -31,6 +31,7 @@ import pytest
 from testing import ROOT
 from testing.learning.transitions import drawn
 from training.config import TrainConfig
+from training.data.formats.robomimic import writer as write_robomimic
 from training.data.inspection.facts import gather, summary
 from training.data.inspection.inspected import inspect
 from training.data.inspection.verdict import judge
@@ -268,6 +269,25 @@ def test_a_folder_of_numbered_files_is_told_file_by_file(
     captured = capsys.readouterr()
     assert 'empty: found a folder without numbered files' in captured.err
     assert '9 in 2 episodes' in captured.out
+    assert main([str(tmp_path), '--preset', 'cpu']) == 2
+    assert 'expected name-000.npz and so on\n' in capsys.readouterr().err
+    stored.save(tmp_path / 'one.npz', drawn([3]))
+    assert main([str(tmp_path), '--preset', 'cpu']) == 2
+    assert '; name one of its files: one.npz\n' in capsys.readouterr().err
+
+
+def test_a_robomimic_file_of_ones_own_robot(
+        tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """What training.write makes can be inspected; the message names the option for it."""
+    data, path = drawn([3]), str(tmp_path / 'own.hdf5')
+    names = [field.name for field in data.observation_fields]
+    write_robomimic.write(tmp_path / 'own.hdf5', data)
+    assert main([path, '--preset', 'small-clone']) == 2
+    assert 'name the keys to read with --observation-keys' in capsys.readouterr().err
+    assert main([path, '--preset', 'small-clone', '--observation-keys', *names]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in names)
+    assert 'small-clone can train' in ' '.join(told.split())
 
 
 def test_the_module_does_not_stand_in_for_pythons_own(tmp_path: Path) -> None:

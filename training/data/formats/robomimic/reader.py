@@ -215,7 +215,7 @@ def _width(file: File, key: str) -> int:
     if len(shape) != 2:
         raise DataError(
             f'{file.path}: {key}: found shape {shape}, expected a row of numbers per step; images '
-            'are not supported, so name other observation_keys')
+            'are not supported, so name other keys with --observation-keys')
     return int(shape[1])
 
 
