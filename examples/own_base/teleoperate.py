@@ -22,11 +22,13 @@ It takes the place of a person with a joystick.
 import argparse
 import math
 import random
+import sys
 import time
 
 from geometry_msgs.msg import PoseStamped, Twist
 from nav_msgs.msg import Odometry
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.utilities import remove_ros_args
@@ -75,6 +77,8 @@ class Teleoperator(Node):
         end = time.monotonic() + 5.0
         while self.marks.get_subscription_count() < 2 and time.monotonic() < end:
             self.wait(0.1)
+        if self.marks.get_subscription_count() < 2:
+            print('no recorder listens to episode_marks; nothing is recorded', flush=True)
         self.wait(1.0)
 
     def wait(self, seconds):
@@ -116,8 +120,11 @@ def main():
     parser.add_argument('--seed', type=int, default=1)
     rclpy.init()
     asked = parser.parse_args(remove_ros_args()[1:])
+    if asked.episodes < 1:
+        parser.error(f'--episodes: found {asked.episodes}, expected at least 1')
     operator = Teleoperator(asked.seed)
-    operator.next_goal.wait_for_service()
+    while not operator.next_goal.wait_for_service(timeout_sec=5.0):
+        print('waiting for the robot: start base.py, with the same ROS_DOMAIN_ID', flush=True)
     while operator.place is None or operator.goal is None:
         rclpy.spin_once(operator)
     operator.wait_for_recorder()
@@ -129,4 +136,8 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        print('interrupted', file=sys.stderr)
+        sys.exit(130)

@@ -23,10 +23,12 @@ controller's topic.
 import argparse
 import math
 import random
+import sys
 import time
 
 from geometry_msgs.msg import PoseStamped
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 from scara import FOREARM, HOME, UPPER_ARM
@@ -75,6 +77,8 @@ class Teleoperator(Node):
         end = time.monotonic() + 5.0
         while self.marks.get_subscription_count() < 2 and time.monotonic() < end:
             self.wait(0.1)
+        if self.marks.get_subscription_count() < 2:
+            print('no recorder listens to episode_marks; nothing is recorded', flush=True)
         self.wait(1.0)
 
     def wait(self, seconds):
@@ -127,8 +131,11 @@ def main():
     parser.add_argument('--seed', type=int, default=1)
     rclpy.init()
     asked = parser.parse_args(remove_ros_args()[1:])
+    if asked.episodes < 1:
+        parser.error(f'--episodes: found {asked.episodes}, expected at least 1')
     operator = Teleoperator(asked.seed)
-    operator.next_part.wait_for_service()
+    while not operator.next_part.wait_for_service(timeout_sec=5.0):
+        print('waiting for the robot: start scara.py, with the same ROS_DOMAIN_ID', flush=True)
     while operator.positions is None or operator.part is None:
         rclpy.spin_once(operator)
     operator.wait_for_recorder()
@@ -140,4 +147,8 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        print('interrupted', file=sys.stderr)
+        sys.exit(130)
