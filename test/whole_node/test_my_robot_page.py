@@ -226,8 +226,13 @@ def follow(robot: list[Step], folder: Path) -> dict[str, Any]:
             if not step.file:
                 reader.follow(step)
                 continue
-            scaffold = yaml.safe_load((folder / step.file).read_text())
+            text = (folder / step.file).read_text()
+            scaffold = yaml.safe_load(text)
             page = yaml.safe_load(step.text)
+            if quoted := re.search(rf'^{step.file}:(\d+): .*\(line (\d+)\)$', PAGE, re.MULTILINE):
+                marked = [i for i, line in enumerate(text.splitlines(), 1)
+                          if MARK in line and not line.startswith('#')]
+                assert marked == [int(quoted[1]), int(quoted[2])]
             for part in ('robot', 'sources', 'commands'):
                 same_but_marks(scaffold[part], page[part], part)
             names = [field['name'] for field in scaffold['observation']]
