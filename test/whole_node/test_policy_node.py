@@ -130,7 +130,8 @@ def test_parameters_are_checked_and_policies_swapped(policy: Path, tmp_path: Pat
                 ('noise_scale', -0.5, 'found -0.5, expected 0 to 10'),
                 ('planning.mode', 'foo', 'expected open_loop or receding or ensemble'),
                 ('trigger', 'samples', 'while the node is unconfigured'),
-                ('robot', 'other', 'while the node is unconfigured')):
+                ('robot', 'other', 'while the node is unconfigured'),
+                ('publish_decisions', True, 'while the node is unconfigured')):
             accepted, text = cell.set(name, value)
             assert not accepted, (name, value)
             assert reason in text
