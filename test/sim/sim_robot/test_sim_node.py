@@ -303,7 +303,8 @@ def test_camera(domain: int) -> None:
 @pytest.mark.parametrize(('name', 'value', 'message'), [
     ('environment', 'cube-singel-v0', "environment: found 'cube-singel-v0'"),
     ('state_rate', '90.0', 'state_rate: found 90 Hz, expected one of 20, 100, 500 Hz'),
-    ('real_time_factor', '0.0', 'real_time_factor out of range'),
+    ('real_time_factor', '0.0',
+     'parameter real_time_factor: found 0.0, expected 0.01 to 10'),
     ('policy_node', 'a b', "parameter policy_node: found 'a b', expected a name such as left/"),
     ('policy_node', '/dfp/{x}', 'parameter policy_node: found'),
 ])
