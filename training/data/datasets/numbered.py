@@ -34,8 +34,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dfp_ros.spec import ObservationField
 from dfp_ros.core.text.printable import listed
+from dfp_ros.spec import ObservationField
 from training.config import TrainConfig
 from training.data.datasets.load import load_file, locate
 from training.data.datasets.summary import keep, kept, state, Summary
