@@ -94,6 +94,20 @@ def rows(whole: torch.Tensor) -> torch.Tensor:
     return whole if count() == 1 else whole.chunk(count())[own()]
 
 
+def whole(own_rows: torch.Tensor) -> torch.Tensor:
+    """
+    Collect the rows of all ranks, without gradient: the reverse of :func:`rows`.
+
+    :param own_rows: Shape (B / ranks, ...), as many on every rank.
+    :return: Shape (B, ...).
+    """
+    if count() == 1:
+        return own_rows
+    parts = [torch.empty_like(own_rows) for _ in range(count())]
+    distributed.all_gather(parts, own_rows.detach().contiguous())
+    return torch.cat(parts)
+
+
 def noise(batch: int, candidates: int, size: int, device: torch.device) -> torch.Tensor:
     """
     Draw standard normal noise for this rank's rows.

@@ -121,8 +121,8 @@ class DriftingActor(Actor):
                 'value_gap': distributed.batch_mean(best.values[:, :1] - data),
                 'prefers_pool': distributed.batch_mean((best.values[:, :1] > data).float())}
         drift = drift_loss(generated, positives, config.bandwidths, separate=separate)[1]
-        median, most = drift['step'].flatten().quantile(
-            torch.tensor([0.5, 0.99], device=state.device))
+        median, most = distributed.whole(drift['step']).flatten().quantile(
+            torch.tensor([0.5, 0.99], device=state.device, dtype=state.dtype))
         return metrics | {
             'step_p50': median, 'step_p99': most, 'pulling': drift['pulling'].mean()}
 
