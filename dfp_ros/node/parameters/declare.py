@@ -64,7 +64,12 @@ def declare_parameter(
         text = str(error).removesuffix(f': {name}')
         if found := _VALUE.search(text):
             text = f'found {found[1] or found[2]}'
-        expected = _EXAMPLES.get(type(default), 'text')
+        expected = example_of(default)
         if bounds is not None and isinstance(error, InvalidParameterValueException):
             expected = f'{bounds[0]:g} to {bounds[1]:.10g}'
         raise SettingsError(f'parameter {name}: {text}, expected {expected}') from error
+
+
+def example_of(value: Any) -> str:
+    """Name the type of a parameter, with an example of a value."""
+    return _EXAMPLES.get(type(value), 'text')

@@ -21,14 +21,18 @@ import math
 import time
 from typing import Any
 
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import listed, quoted
+from dfp_ros.node.parameters.requested import fit_requested
 
 # Period of log lines of a callback that fails repeatedly, in s.
 _SILENCE = 1.0
@@ -109,6 +113,22 @@ class GuardedNode(LifecycleNode):
             response.success = False
             return response
         return answer
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """
+        Set parameters as requested, also by the services; an integer is taken for a float.
+
+        :raises ParameterNotDeclaredException: If the node has none of that name.
+        """
+        try:
+            fitted = fit_requested(self, parameter_list)
+        except ParameterNotDeclaredException as error:
+            self.get_logger().warning(f'refused a request: {error}')
+            raise
+        if isinstance(fitted, SetParametersResult):
+            self.get_logger().warning(f'refused a request: {fitted.reason}')
+            return fitted
+        return super().set_parameters_atomically(fitted)
 
     def create_timer(
             self, timer_period_sec: float, callback: Callable[..., Any], *args: Any,

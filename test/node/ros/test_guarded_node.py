@@ -26,6 +26,7 @@ pytest.importorskip('rclpy')
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -141,3 +142,36 @@ def test_reports_that_fail_leave_the_robot_alone(
         executor.shutdown()
         node.close()
         rclpy.shutdown(context=context)
+
+
+def test_a_refused_parameter_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    """The service says what was found, what is expected, and the nearest name; 2 is 2.0."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    node = GuardedNode('guarded', context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        node.declare_parameter('limits.speed', 1.5)
+        node.declare_parameter('steps', 4)
+        client = node.create_client(SetParameters, 'guarded/set_parameters')
+        spin(executor, client.service_is_ready)
+        answer = client.call_async(SetParameters.Request(parameters=[
+            Parameter(name, value=value).to_parameter_msg() for name, value in (
+                ('limits.sped', 1.0), ('speed', 1.0), ('limits.speed', 'fast'), ('steps', 2.0),
+                ('limits.speed', 2))]))
+        spin(executor, answer.done)
+        assert [(each.successful, each.reason) for each in answer.result().results] == [
+            (False, "parameter 'limits.sped': this node has none of that name; did you mean "
+                    "'limits.speed'?"),
+            (False, "parameter 'speed': this node has none of that name; did you mean "
+                    "'limits.speed'?"),
+            (False, "parameter limits.speed: found 'fast', expected a float, such as 30.0"),
+            (False, 'parameter steps: found 2.0, expected an int, such as 30'),
+            (True, '')]
+        assert node.get_parameter('limits.speed').value == 2.0
+        assert "refused a request: parameter 'limits.sped'" in capfd.readouterr().err
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
