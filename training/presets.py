@@ -18,7 +18,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from training.config import TrainConfig
+from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.text.printable import quoted
+from training.config import ConfigError, TrainConfig
 
 # Small networks on a CPU: learning-rate decay and a wide bandwidth learn in minutes what a
 # constant rate does not learn in hours, because the normalised force does not shrink near
@@ -116,3 +118,13 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             _SMALL_CHUNKS, steps=1_500, online_steps=6_000, online_start=1_000,
             evaluate_every=1_000, checkpoint_every=500)),
 }
+
+
+def require_preset(name: str) -> None:
+    """
+    Require that there is a preset of a name.
+
+    :raises ConfigError: If there is none; the message names the nearest.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f'found no preset {quoted(name)}; {nearest(name, PRESETS)}')

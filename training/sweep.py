@@ -46,14 +46,14 @@ from training.learning.sweeps.workers import (
     Workers,
 )
 from training.learning.trainer.session import stop_signals, TrainingError
-from training.presets import PRESETS
+from training.presets import PRESETS, require_preset
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     made = argparse.ArgumentParser(
         prog='python -m training.sweep', description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('preset', choices=PRESETS, metavar='PRESET',
+    made.add_argument('preset', metavar='PRESET',
                       help=f'settings that all runs share: {", ".join(PRESETS)}')
     made.add_argument('--run-folder', type=user_path, required=True,
                       help="the sweep's folder: one folder per run, and the table")
@@ -84,6 +84,7 @@ def planned(asked: argparse.Namespace) -> list[PlannedRun]:
 
     :raises ConfigError: If the command line is invalid.
     """
+    require_preset(asked.preset)
     base = PRESETS[asked.preset][1]
     shared: dict[str, Sequence[str]] = {}
     for word in asked.set:

@@ -47,7 +47,7 @@ from training.learning.trainer.run import train
 from training.learning.trainer.session import (
     TrainingError,
 )
-from training.presets import PRESETS
+from training.presets import PRESETS, require_preset
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,19 @@ class Command:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
+    words = sys.argv[1:] if arguments is None else arguments
     presets = {
         name: (f'{text}.', Command(tyro.MISSING, config))
         for name, (text, config) in PRESETS.items()}
     try:
+        if words and not words[0].startswith('-'):
+            # tyro takes both - and _, and would list all presets without the nearest.
+            require_preset(words[0].replace('_', '-'))
         asked = tyro.extras.overridable_config_cli(
             presets, args=arguments, prog='python -m training.train',
             description=(__doc__ or '').strip().splitlines()[0])
         config, note = asked.config, ''
-        if not _names_environment(sys.argv[1:] if arguments is None else arguments):
+        if not _names_environment(words):
             config, note = choose_environment(config)
         run = user_path(asked.run)
         with distributed.group(config.device):

@@ -18,7 +18,7 @@ from dataclasses import replace
 import pytest
 
 from training.config import ConfigError, TrainConfig
-from training.presets import PRESETS
+from training.presets import PRESETS, require_preset
 
 
 def test_settings_survive_json() -> None:
@@ -50,3 +50,14 @@ def test_offline_presets_are_the_paper_s() -> None:
         assert config.hidden == (512,) * 4
     chunks = PRESETS['cube-double-online'][1]
     assert (chunks.horizon, chunks.best_of, chunks.pool, chunks.top) == (5, 16, 16, 4)
+
+
+def test_an_unknown_preset_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, without a list of all."""
+    with pytest.raises(ConfigError, match='did you mean .small-clone.'):
+        require_preset('smal-clone')
+    require_preset('small-clone')
+    train = pytest.importorskip('training.train')
+    assert train.main(['smal-clone', '--run', 'none']) == 2
+    assert capsys.readouterr().err == (
+        "found no preset 'smal-clone'; did you mean 'small-clone'?\n")

@@ -188,7 +188,6 @@ def test_missing_gpu_is_said(demonstrations: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('arguments', 'words'), [
-    (['no-such-preset', '--run', 'x'], 'no-such-preset'),
     (['small-clone', '--run', 'x', '--horizn', '5'], 'horizn'),
     (['small-clone', '--run', 'x', '--horizon', 'five'], 'five'),
     (['small-clone', '--run', 'x', '--top', '99'], 'top: found 99, expected at most'),
