@@ -22,7 +22,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 
-from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.printable import listed, printable
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,36 @@ def publisher_names(node: Node, topic: str) -> list[str]:
     :param topic: The topic's full name.
     """
     return [_name(info) for info in node.get_publishers_info_by_topic(topic)]
+
+
+def similar_topics(node: Node, topic: str, type_name: str) -> tuple[str, ...]:
+    """
+    List other topics of a type that have a publisher.
+
+    :param node: The node that sees the ROS graph.
+    :param topic: The topic's full name.
+    :param type_name: The message type.
+    """
+    return tuple(
+        name for name, types in node.get_topic_names_and_types()
+        if type_name in types and name != topic and node.count_publishers(name))
+
+
+def namesakes(node: Node, topic: str, type_name: str) -> str:
+    """
+    Suggest the topics that differ from one without a publisher in their namespace only.
+
+    :param node: The node that sees the ROS graph.
+    :param topic: The topic's full name.
+    :param type_name: The message type.
+    :return: Text for a log; empty if there are none.
+    """
+    last = topic.rpartition('/')[2]
+    found = sorted(
+        name for name in similar_topics(node, topic, type_name) if name.rpartition('/')[2] == last)
+    return (
+        f'nothing publishes it, but {listed(found)} (same type); change the namespace, or remap '
+        'the topic') if found else ''
 
 
 def own_name(node: Node) -> str:

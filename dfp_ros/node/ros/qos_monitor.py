@@ -22,7 +22,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 
-from dfp_ros.node.ros.endpoints import own_qos, publishers_of, subscribers_of
+from dfp_ros.node.ros.endpoints import namesakes, own_qos, publishers_of, subscribers_of
 from dfp_ros.node.ros.guarded_node import guarded
 
 try:
@@ -58,9 +58,12 @@ class QosMonitor:
 
         def find_problems() -> Iterable[str]:
             own = own_qos(self._node, self._node.get_subscriptions_info_by_topic(name))
-            for end in publishers_of(self._node, name, type_name, own) if own else ():
+            ends = publishers_of(self._node, name, type_name, own) if own else ()
+            for end in ends:
                 if end.problem:
                     yield f'nothing comes from {end.node}: {end.problem}'
+            if own and not ends and (found := namesakes(self._node, name, type_name)):
+                yield found
         self._find_problems[name] = find_problems
         return SubscriptionEventCallbacks(
             incompatible_qos=guarded(self._node, self._reporter(name)))

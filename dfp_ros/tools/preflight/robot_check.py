@@ -23,7 +23,12 @@ from rclpy.subscription import Subscription
 
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.node.ros.endpoints import own_qos, publishers_of, subscribers_of
+from dfp_ros.node.ros.endpoints import (
+    own_qos,
+    publishers_of,
+    similar_topics,
+    subscribers_of,
+)
 from dfp_ros.tools.preflight.arrivals import Arrivals
 from dfp_ros.tools.preflight.measurements import CommandFigures, SourceFigures
 
@@ -60,7 +65,7 @@ def find_sources(
             for end in publishers_of(node, topic, source.type, made.qos_profile)))
         found.append(SourceFigures(
             source.name, topic, source.type, source.max_age, publishers=publishers,
-            similar=_similar(node, topic, source.type),
+            similar=similar_topics(node, topic, source.type),
             is_latched=source.is_latched or is_static, **figures))
     return tuple(found)
 
@@ -94,10 +99,3 @@ def unlimited(command: CommandTopic, entry: CommandEntry) -> Iterable[str]:
         yield f'the velocity of {entry.action}'
     if kind in ('position', 'velocity') and limits.acceleration is None:
         yield f'the acceleration of {entry.action}'
-
-
-def _similar(node: Node, topic: str, type_name: str) -> tuple[str, ...]:
-    """List other topics of a type that have a publisher."""
-    return tuple(
-        name for name, types in node.get_topic_names_and_types()
-        if type_name in types and name != topic and node.count_publishers(name))

@@ -46,7 +46,7 @@ from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.parameters.parameters import LIFETIME
-from dfp_ros.node.ros.endpoints import publishers_of
+from dfp_ros.node.ros.endpoints import namesakes, publishers_of
 from dfp_ros.node.ros.node_main import run_node
 from dfp_ros.node.ros.start import read_words
 from dfp_ros.resources import load_robot
@@ -281,7 +281,8 @@ class RecorderNode(Node):
                 self, name, self._types[index], self._subscriptions_made[index].qos_profile)
             found = '; '.join(f'{end.node}: {end.problem}' for end in ends if end.problem) or (
                 f'{listed(end.node for end in ends)} publishes it' if ends else
-                'nothing publishes it' + self._hint(name))
+                namesakes(self, name, self._types[index])
+                or 'nothing publishes it' + self._hint(name))
             self.get_logger().warning(f'{name}: no message yet; {found}')
 
     def _hint(self, topic: str) -> str:

@@ -30,6 +30,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.node.ros.qos_monitor import QosMonitor
 from testing.processes.policy_cell import arguments, SHIPPED
 from testing.processes.ros_processes import NodeProcess, Peer
 
@@ -105,3 +106,27 @@ def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
             assert (status.level, status.message) == (DiagnosticStatus.OK, 'match')
             assert process.stop() == 0
             assert 'Traceback' not in process.output
+
+
+def test_a_topic_in_another_namespace_is_named() -> None:
+    """As long as nothing publishes the source's own; one of another type is none."""
+    with Peer(free_domain()) as peer:
+        for topic, kind in (
+                ('/joint_states', JointState), ('/a/joint_states', Float64MultiArray),
+                ('/a/others', JointState)):
+            peer.node.create_publisher(kind, topic, 1)
+        watch = QosMonitor(peer.node)
+        peer.node.create_subscription(
+            JointState, '/left/joint_states', print, 1,
+            event_callbacks=watch.of_source('/left/joint_states', 'sensor_msgs/msg/JointState'))
+
+        def said() -> dict[str, str]:
+            status = watch.status('peer', ['/left/joint_states'])
+            return {item.key: item.value for item in status.values}
+
+        peer.wait_for(lambda: bool(said()))
+        assert said() == {'/left/joint_states': (
+            'nothing publishes it, but /joint_states (same type); change the namespace, or remap '
+            'the topic')}
+        peer.node.create_publisher(JointState, '/left/joint_states', 1)
+        peer.wait_for(lambda: not said())
