@@ -130,7 +130,9 @@ def _run(
             # An executor that was destroyed must not be woken up.
             left.callback(requests.tell, None)
             if requests.ending.is_set():
-                left.callback(node.get_logger().info, f'asked to end: {requests.reason}')
+                own = getattr(node, 'end_reason', '')
+                left.callback(node.get_logger().info, (
+                    f'ends by itself: {own}' if own else f'asked to end: {requests.reason}'))
             # The robot is stopped before anything is destroyed, and before a log line that may
             # block.
             left.callback(node.stop)

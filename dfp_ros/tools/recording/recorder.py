@@ -110,6 +110,8 @@ class RecorderNode(Node):
         self._has_begun = False
         self._ended = 0
         self.failed = False
+        #: Why the recorder ends by itself; empty while it does not.
+        self.end_reason = ''
 
     def autostart(self) -> bool:
         """
@@ -256,6 +258,7 @@ class RecorderNode(Node):
         self._ended += ended
         self.get_logger().info(f'mark: {mark}; episodes ended: {self._ended}')
         if ended and self._ended == self._settings['episodes']:
+            self.end_reason = f'{self._ended} of {self._ended} episodes ended'
             self.create_timer(1.0, self._end)
 
     def _monitor(self) -> None:
@@ -306,6 +309,7 @@ class RecorderNode(Node):
         """Shut down with an error."""
         if not self.failed:
             self.failed = True
+            self.end_reason = 'it cannot go on'
             self.get_logger().fatal(printable(reason, TEXT))
             self._end()
 

@@ -167,6 +167,8 @@ def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
             peer.call(Trigger, f'dfp_recorder/{name}')
         assert process.wait() == 0, process.output
         assert 'mark: failure; episodes ended: 2' in process.output
+        assert 'ends by itself: 2 of 2 episodes ended' in process.output
+        assert 'asked to end' not in process.output
     assert len(contents(tmp_path / 'bag')['/episode_marks']) == 6
 
 
