@@ -189,3 +189,17 @@ def test_observations_are_those_that_the_node_logged(tmp_path: Path) -> None:
     expected = np.concatenate([actions[:-1] for actions in given])
     assert np.abs(data.actions - expected).max() <= 1e-5
     assert report.counts['episodes kept'] == 2
+
+
+def test_a_rate_above_that_of_the_commands_is_said(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a rate that fits; at that rate, nothing is said."""
+    bag = str(write_bag(tmp_path / 'bag', demonstration(40)))
+    for rate in (100, 20):
+        main([bag, '--robot', ROBOT, '--rate', str(rate), '--out', str(tmp_path / f'{rate}.npz')])
+        found = capsys.readouterr()
+        assert bool(re.search(
+            r'^note: commands\.\w+ comes at 20 Hz, and the control rate is 100 Hz, so steps have '
+            'no command, and episodes are split there; convert with --rate 20$', found.out,
+            re.MULTILINE)) == (rate == 100)
+        assert ('convert with' in found.out) == (rate == 100)

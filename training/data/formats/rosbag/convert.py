@@ -41,9 +41,10 @@ from dfp_ros.spec import ActionField
 from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.clocks import StampClocks
+from training.data.formats.rosbag.command_rates import CommandRates
 from training.data.formats.rosbag.decision_steps import decision_steps
 from training.data.formats.rosbag.episodes import cut, Piece
-from training.data.formats.rosbag.grid_steps import grid_steps
+from training.data.formats.rosbag.grid_steps import grid_steps, NO_COMMAND
 from training.data.formats.rosbag.report import Report
 from training.data.formats.rosbag.steps import Event, Step
 from training.data.transitions.transitions import DataError, observation_fields, Transitions
@@ -125,17 +126,21 @@ def _read(
 ) -> tuple[list[Piece], str, Report]:
     """Read one bag: pieces of its episodes, its hash, and its report."""
     report, clocks = Report(), StampClocks(robot.sources.values())
+    rates = CommandRates()
     marks = _resolve(options, options.marks)
     with Bag(path) as bag:
         if bag.count(marks):
             bag.require(marks, STRING, 'the option --marks')
         marked = options.unended == 'drop' or bool(bag.count(marks))
-        pieces = list(cut(_steps(bag, robot, options, clocks), marked, options.unended, report))
+        pieces = list(cut(
+            _steps(bag, robot, options, clocks, rates), marked, options.unended, report))
         if bag.lost:
             report.counts['bytes lost at a cut end'] += bag.lost
         report.notes += bag.notes
         if any(problem.startswith('source ') for problem in report.problems):
             report.notes += clocks.notes()
+        if report.problems[NO_COMMAND]:
+            report.notes += rates.notes(options.period)
         return pieces, sha256(*bag.files), report
 
 
@@ -148,7 +153,7 @@ def _resolve(options: Options, topic: str) -> str:
 
 def _steps(
         bag: Bag, robot: RobotDescription, options: Options, clocks: StampClocks,
-) -> Iterator[Step]:
+        rates: CommandRates) -> Iterator[Step]:
     """Choose the kind of control steps, and iterate over them."""
     decisions = _resolve(options, options.decisions)
     if options.ticks == 'grid' and options.action == 'raw':
@@ -166,7 +171,7 @@ def _steps(
         raise DataError(
             f'{bag.path}: found no decision on {decisions}, which --action raw needs; use '
             '--action sent, or record with publish_decisions:=true on the policy node')
-    events = clocks.watch(_events(bag, robot, options, bool(decided)))
+    events = rates.watch(clocks.watch(_events(bag, robot, options, bool(decided))))
     period = round(options.period * 1e9)
     if decided:
         return decision_steps(events, robot, options.layout, period, options.action == 'raw')

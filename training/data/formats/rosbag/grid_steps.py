@@ -40,6 +40,8 @@ _PAUSE = 60_000_000_000
 # Maximum number of grid steps: 11 days at 20 Hz. A recording with one message a minute, sparser
 # than that of any robot, would otherwise not restart the grid either.
 _MOST_STEPS = 20_000_000
+#: Problem of a step without a command.
+NO_COMMAND = 'no command'
 
 
 def grid_steps(
@@ -123,7 +125,7 @@ def _commanded(
         before = [content for time, content in queue if tick.time - period <= time < tick.time]
         if not within and not before:
             return tick if tick.problem else Tick(
-                tick.time, tick.follows, 'no command',
+                tick.time, tick.follows, NO_COMMAND,
                 detail=f'commands.{name}: no message within a period of the step')
         counting = within or before[-1:]
         # A cancelling message ends the command of this step early, wherever it is in the period.
