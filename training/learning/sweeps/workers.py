@@ -22,7 +22,7 @@ import fcntl
 from importlib import import_module
 import json
 import multiprocessing
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.context import SpawnProcess
 import os
 from pathlib import Path
@@ -146,7 +146,15 @@ class LocalProcesses:
         """Begin a run; see :class:`Workers`."""
         process = multiprocessing.get_context('spawn').Process(
             target=_process, args=(run, self._folder))
-        process.start()
+        # Once it runs, it needs no start, which would take Ctrl-C off the mask again.
+        resource_tracker.ensure_running()
+        # The process inherits the mask: Ctrl-C, which reaches all of them, would end its imports
+        # with a traceback. This program asks it to end by SIGTERM.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._working[process.sentinel] = process, run
 
     def wait(self, seconds: float) -> list[tuple[PlannedRun, int]]:
@@ -238,6 +246,9 @@ def ray_tasks(folder: Path, processors: int, address: str | None) -> Iterator[Ra
 
 def _process(run: PlannedRun, folder: Path) -> None:
     """Run the main function of a process of :class:`LocalProcesses`."""
+    # Ctrl-C has been blocked until here; from here on it is ignored, except during the run.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -21,6 +21,7 @@ import csv
 from dataclasses import replace
 import fcntl
 import json
+import multiprocessing
 import os
 from pathlib import Path
 import shutil
@@ -39,7 +40,7 @@ from training.config import ConfigError, TrainConfig  # noqa: E402
 from training.evaluation.intervals import interval  # noqa: E402
 from training.learning.sweeps.plan import PlannedRun  # noqa: E402
 from training.learning.sweeps.table import table, write  # noqa: E402
-from training.learning.sweeps.workers import carry_out  # noqa: E402
+from training.learning.sweeps.workers import carry_out, LocalProcesses  # noqa: E402
 from training.learning.trainer.checkpoint_file import read  # noqa: E402
 from training.presets import PRESETS  # noqa: E402
 from training.sweep import main, parser, planned  # noqa: E402
@@ -297,3 +298,23 @@ def test_on_ray(demonstrations: Path, tmp_path: Path) -> None:
     weights = [
         read(tmp_path / f'seed={seed}' / 'checkpoint.pt')['agent'] for seed in (0, 1)]
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_ctrl_c_while_a_process_starts_leaves_no_traceback(
+        tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The terminal sends it to all processes; the sweep then asks each to end."""
+    workers = LocalProcesses(tmp_path)
+    workers.start(runs_of()[0])
+    process = multiprocessing.active_children()[0]
+    assert process.pid is not None
+    # During its imports, which take seconds.
+    os.kill(process.pid, signal.SIGINT)
+    assert workers.wait(1.0) == []
+    workers.stop()
+    ended = []
+    while not ended:
+        ended = workers.wait(1.0)
+    assert [code for _, code in ended] == [-signal.SIGTERM]
+    assert 'KeyboardInterrupt' not in capfd.readouterr().err
+    # Ctrl-C still reaches this program.
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
