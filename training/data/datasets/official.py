@@ -28,13 +28,21 @@ from pathlib import Path
 import re
 import sys
 
+import gymnasium
 from ogbench.utils import DATASET_URL, DEFAULT_DATASET_DIR
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.text.printable import quoted
 from training.data.datasets.download import Download, DownloadError
 from training.data.transitions.transitions import DataError
 
 VALIDATION = '-val'
+_MAZE, _ARM = ('navigate', 'stitch', 'explore'), ('play', 'noisy')
+# Kinds of data by the first word of a scene.
+_KINDS = {
+    'pointmaze': _MAZE, 'antmaze': _MAZE, 'humanoidmaze': _MAZE, 'antsoccer': _MAZE,
+    'cube': _ARM, 'scene': _ARM, 'puzzle': _ARM, 'powderworld': ('play',)}
 # Number of files of the large data sets, by the size in their name.
 NUMBERED = {'-100m-': 100, '-1b-': 1000}
 # Scene, kind, task and size in a data set's name.
@@ -80,6 +88,31 @@ def files(name: str, count: int | None = None) -> Iterator[str]:
         yield f'{each}{VALIDATION}.npz'
 
 
+def known() -> list[str]:
+    """List the names that an official data set may have, from the scenes that OGBench has."""
+    scenes = sorted(
+        name.removesuffix('-v0') for name in gymnasium.registry
+        if name.endswith('-v0') and '-singletask' not in name
+        and name.removeprefix('visual-').split('-')[0] in _KINDS)
+    return [
+        f'{scene}-{kind}{size}-v0' for scene in scenes
+        for size in ('', *(each.rstrip('-') for each in NUMBERED))
+        for kind in _KINDS[scene.removeprefix('visual-').split('-')[0]]]
+
+
+def require_known(name: str) -> None:
+    """
+    Require that a data set may exist, before a server is asked for it.
+
+    :raises DataError: If it cannot; the message names the nearest.
+    """
+    names = known()
+    if name.removesuffix(VALIDATION) not in names:
+        raise DataError(
+            f'found no official data set {quoted(name)}; {nearest(name, names)} '
+            '(another server than the official one: --url)')
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     made = argparse.ArgumentParser(
@@ -102,9 +135,11 @@ def main(arguments: list[str] | None = None) -> int:
         made.error(f'--files: found {asked.files}, expected 1 or more')
     name = asked.name.removesuffix('.npz')
     try:
+        if asked.url == DATASET_URL:
+            require_known(name)
         for file in files(name, asked.files):
             Download(f'{asked.url}/{file}', asked.out / file).run()
-    except DownloadError as error:
+    except (DataError, DownloadError) as error:
         made.exit(2, f'{error}\n')
     except KeyboardInterrupt:
         made.exit(130, 'stopped; partial data are kept, the same command resumes the download\n')

@@ -385,3 +385,25 @@ def test_missing_data_names_both_commands() -> None:
             r'--scene scene --kind play --out nowhere`.*`python -m training\.datasets\.official '
             r'scene-play-v0 --out nowhere`')):
         load(DataSource(Path('nowhere/scene-play-v0.npz'), 'cube-single-singletask-task2-v0'))
+
+
+@pytest.mark.parametrize(('name', 'near'), [
+    ('scene-play', 'scene-play-v0'), ('cube-singel-play-v0', 'cube-single-play-v0'),
+    ('cube-quadruple-play-100m', 'cube-quadruple-play-100m-v0')])
+def test_a_wrong_name_asks_no_server(
+        name: str, near: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """The nearest name is in the error."""
+    monkeypatch.setattr(official, 'Download', lambda *_: pytest.fail('a server was asked'))
+    with pytest.raises(SystemExit) as ended:
+        official.main([name, '--out', str(tmp_path)])
+    assert ended.value.code == 2
+    assert f"no official data set '{name}'; did you mean '{near}'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', [
+    'scene-play-v0', 'puzzle-4x6-noisy-v0', 'visual-cube-double-play-v0', 'scene-play-v0-val',
+    'antmaze-medium-explore-v0', 'humanoidmaze-giant-navigate-100m-v0', 'powderworld-easy-play-v0',
+    'cube-octuple-play-1b-v0', 'antsoccer-arena-stitch-v0', 'pointmaze-teleport-navigate-v0'])
+def test_official_names_are_known(name: str) -> None:
+    official.require_known(name)
