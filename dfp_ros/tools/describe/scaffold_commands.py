@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import re
 from typing import Any
 
 from dfp_ros.core.description.unfilled import MARK
@@ -118,10 +119,12 @@ def _joints(
         joints: dict[str, Joint]) -> list[str]:
     """Write the fields of a joint controller."""
     is_array = topic.type == _ARRAY
-    interface = topic.interface or ('position' if topic.type == TRAJECTORY else '')
+    interface = topic.interface or (
+        'position' if topic.type == TRAJECTORY else _named_interface(topic.topic))
     path = {TRAJECTORY: 'points.positions', JOINT_STATE: 'position', _ARRAY: 'data'}[topic.type]
+    said_by = '' if topic.interface or topic.type == TRAJECTORY else "by the topic's name"
     lines = (
-        [*pair(4, 'kind', interface), *pair(4, 'stop', _STOPS[interface])]
+        [*pair(4, 'kind', interface, said_by), *pair(4, 'stop', _STOPS[interface])]
         if interface in _STOPS else _unknown_kind())
     lines += line(4, 'fields:')
     names = topic.joints if len(topic.joints) <= MOST_JOINTS else ()
@@ -154,6 +157,14 @@ def _joints(
             'from the URDF' if _all([joint.velocity for joint in known]) else 'largest speed',
             is_velocity=interface == 'velocity')
     return lines
+
+
+def _named_interface(topic: str) -> str:
+    """Find the one interface that a topic's name has as a word; empty if there is none."""
+    words = re.split('[/_]', topic)
+    named = [interface for interface in _STOPS if interface in words]
+    others = [word for word in ('effort', 'acceleration') if word in words]
+    return named[0] if len(named) == 1 and not others else ''
 
 
 def _limits(

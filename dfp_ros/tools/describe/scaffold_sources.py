@@ -75,13 +75,14 @@ _ARRAYS = ('std_msgs/msg/Float64MultiArray', 'std_msgs/msg/Float32MultiArray')
 
 
 def name_sources(published: tuple[PublishedTopic, ...]) -> dict[str, PublishedTopic]:
-    """Name each readable topic uniquely."""
+    """Name each readable topic uniquely; of several with the same end, the shortest by it."""
+    found = [topic for topic in published if can_be_read(topic)]
     names: dict[str, PublishedTopic] = {}
-    for topic in published:
-        if can_be_read(topic):
-            last = topic.topic.rpartition('/')[2]
-            names[unique(last if last not in names else topic.topic, names)] = topic
-    return names
+    for topic in sorted(found, key=lambda topic: (topic.topic.strip('/').count('/'), topic.topic)):
+        last = topic.topic.rpartition('/')[2]
+        names[unique(last if last not in names else topic.topic, names)] = topic
+    order = [id(topic) for topic in found]
+    return dict(sorted(names.items(), key=lambda entry: order.index(id(entry[1]))))
 
 
 def can_be_read(topic: PublishedTopic) -> bool:

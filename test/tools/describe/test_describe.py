@@ -26,11 +26,12 @@ import pytest
 import yaml
 
 from dfp_ros.core.description.robot import load_robot_description
+from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.tools.describe.policy_table import describe_policy_file
 from dfp_ros.tools.describe.scaffold import ScaffoldError, write_scaffold
-from dfp_ros.tools.describe.scaffold_sources import write_source
+from dfp_ros.tools.describe.scaffold_sources import JOINT_STATE, name_sources, write_source
 from dfp_ros.tools.describe.survey import PublishedTopic, Survey, TakenTopic
 from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
 from testing import ROOT
@@ -280,3 +281,27 @@ def test_the_slowest_joint_decides_the_rate(monkeypatch: pytest.MonkeyPatch) -> 
     text = '\n'.join(write_source('arm', both))
     assert 'max_age: 1.0' in text
     assert 'its slowest joint comes at 5 Hz' in text
+
+
+def test_the_shortest_topic_has_the_plain_name() -> None:
+    """Whichever comes first; the order of the topics stays."""
+    published = tuple(PublishedTopic(topic, JOINT_STATE, ('/driver',), message=joint_state())
+                      for topic in ('gripper/joint_states', 'joint_states', '/b/c/joint_states'))
+    assert {name: topic.topic for name, topic in name_sources(published).items()} == {
+        'gripper_joint_states': 'gripper/joint_states', 'joint_states': 'joint_states',
+        'b_c_joint_states': '/b/c/joint_states'}
+    assert list(name_sources(published)) == [
+        'gripper_joint_states', 'joint_states', 'b_c_joint_states']
+
+
+@pytest.mark.parametrize(('topic', 'kind'), [
+    ('forward_velocity_controller/commands', 'velocity'),
+    ('arm/joint_position/commands', 'position'), ('forward_effort_controller/commands', ''),
+    ('velocity_position_controller/commands', ''), ('velocityless/commands', '')])
+def test_the_kind_is_read_from_the_name_of_a_topic(topic: str, kind: str) -> None:
+    """If its controller does not state it, and the name has one such word."""
+    found = yaml.safe_load(write_scaffold(survey(taken=(TakenTopic(
+        topic, 'std_msgs/msg/Float64MultiArray', ('/x',), joints=NAMES),)), 'robot'))
+    command = next(iter(found['commands'].values()))
+    assert (command['kind'], command['stop']) == (
+        (kind, {'velocity': 'ramp', 'position': 'hold'}[kind]) if kind else (MARK, MARK))
