@@ -32,6 +32,8 @@ import sys
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.text.printable import printable
+from training.config import COUNTS
 from training.data.collection.engine import Budget, collect, CollectionError, Recipe
 from training.data.formats.ogbench.scenes import SCENES
 from training.disk import WriteError
@@ -107,14 +109,16 @@ def main(arguments: list[str] | None = None) -> int:
     asked = made.parse_args(arguments)
     if asked.episodes and asked.hours:
         made.error('--hours: found --episodes too, expected one of them')
-    for name in ('episodes', 'val_episodes', 'workers'):
+    for name, (least, most) in {
+            'episodes': COUNTS['episodes'], 'val_episodes': COUNTS['episodes'],
+            'workers': COUNTS['environments'], 'seed': COUNTS['seed']}.items():
         value = getattr(asked, name)
-        if value is not None and value < 1:
-            made.error(f'--{name.replace("_", "-")}: found {value}, expected 1 or more')
+        if value is not None and not least <= value <= most:
+            made.error(
+                f'--{name.replace("_", "-")}: found {printable(value)}, expected {least} to '
+                f'{most}')
     if asked.hours is not None and not 0 < asked.hours < float('inf'):
         made.error(f'--hours: found {asked.hours:g}, expected more than 0')
-    if asked.seed < 0:
-        made.error(f'--seed: found {asked.seed}, expected 0 or more')
     budget = Budget(hours=asked.hours) if asked.hours else Budget(asked.episodes or EPISODES)
     try:
         recipe = RECIPES[asked.scene](asked)

@@ -20,15 +20,36 @@ The dataclass defines the command line, the ``config.json`` of a run, and the do
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 import json
 import math
-from typing import Any, Literal
+from typing import Any, get_args, get_origin, get_type_hints, Literal
 
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.text.printable import listed, printable
+from dfp_ros.spec_bounds import MOST_ACTIONS, MOST_CANDIDATES
 
 # For data that comes from no simulator: nothing is evaluated.
 NO_ENVIRONMENT = 'none'
+
+_UPDATES = 10**12
+#: Bounds of counts, far above any useful value: a number with a digit too many is refused by name,
+#: before PyTorch or the system fails at it.
+COUNTS: dict[str, tuple[int, int]] = {
+    'steps': (1, _UPDATES), 'online_steps': (0, _UPDATES), 'online_start': (0, _UPDATES),
+    'replay': (0, _UPDATES), 'improve_after': (0, _UPDATES), 'value_ramp': (0, _UPDATES),
+    'anchor_every': (0, _UPDATES), 'swap_every': (1, _UPDATES), 'evaluate_every': (1, _UPDATES),
+    'log_every': (1, _UPDATES), 'checkpoint_every': (1, _UPDATES), 'seed': (0, 2**32 - 1),
+    'updates_per_step': (1, 10_000), 'episodes': (1, 1_000_000), 'environments': (1, 1024),
+    'threads': (0, 1024), 'batch_size': (1, 2**20), 'critics': (1, 100),
+    'horizon': (1, MOST_ACTIONS), 'best_of': (1, MOST_CANDIDATES),
+    'generated': (1, MOST_CANDIDATES), 'pool': (1, MOST_CANDIDATES), 'top': (1, MOST_CANDIDATES),
+    'flow_steps': (1, 10_000)}
+_MOST_LAYERS, _MOST_WIDTH, _MOST_BANDWIDTHS = 64, 2**16, 64
+# Weights of the hidden layers of all critics, and outputs of one layer in one update: 4 and 64 GiB
+# in float32.
+_MOST_WEIGHTS, _MOST_OUTPUTS = 2**30, 2**34
 
 
 class ConfigError(ValueError):
@@ -171,18 +192,14 @@ class TrainConfig:
     """Updates between checkpoints."""
 
     def __post_init__(self) -> None:
-        """Check the ranges of all settings, and expand ``~`` in the path of the data."""
+        """Check types and ranges of all settings, and expand ``~`` in the path of the data."""
+        for name, kind in get_type_hints(type(self)).items():
+            _require_type(name, getattr(self, name), kind)
         if self.data.startswith('~'):
             object.__setattr__(self, 'data', str(user_path(self.data)))
-        for name in (
-                'steps', 'batch_size', 'critics', 'horizon', 'best_of', 'generated', 'pool', 'top',
-                'evaluate_every', 'episodes', 'environments', 'log_every', 'checkpoint_every',
-                'updates_per_step', 'flow_steps', 'swap_every'):
-            _require(name, getattr(self, name), getattr(self, name) >= 1, 'at least 1')
-        for name in (
-                'seed', 'threads', 'value_weight', 'noise_scale', 'online_steps', 'online_start',
-                'replay', 'distillation', 'improve_after', 'value_ramp', 'anchor_every',
-                'pessimism'):
+        for name, (least, most) in COUNTS.items():
+            _require_count(name, getattr(self, name), least, most)
+        for name in ('value_weight', 'noise_scale', 'distillation', 'pessimism'):
             value = getattr(self, name)
             _require(name, value, math.isfinite(value) and value >= 0, '0 or more')
         for name in ('learning_rate', 'discount', 'target_rate', 'anchor_rate'):
@@ -190,9 +207,16 @@ class TrainConfig:
         _require(
             'instantaneous', self.instantaneous, 0 <= self.instantaneous <= 1, 'within [0, 1]')
         _require('top', self.top, self.top <= self.pool, f'at most pool, {self.pool}')
-        for name in ('hidden', 'bandwidths'):
-            values = getattr(self, name)
-            _require(name, values, bool(values) and all(v > 0 for v in values), 'positive numbers')
+        _require(
+            'bandwidths', self.bandwidths, 1 <= len(self.bandwidths) <= _MOST_BANDWIDTHS and all(
+                math.isfinite(width) and width > 0 for width in self.bandwidths),
+            f'1 to {_MOST_BANDWIDTHS} positive numbers')
+        _require(
+            'hidden', self.hidden, 1 <= len(self.hidden) <= _MOST_LAYERS,
+            f'1 to {_MOST_LAYERS} layers')
+        for width in self.hidden:
+            _require_count('hidden', width, 1, _MOST_WIDTH)
+        self._require_memory()
 
         _require(
             'online_steps', self.online_steps,
@@ -202,6 +226,19 @@ class TrainConfig:
             'online_steps', self.online_steps,
             self.online_steps == 0 or self.online_steps > self.online_start,
             f'0, or more than online_start, {self.online_start}')
+
+    def _require_memory(self) -> None:
+        """Refuse settings that are possible one by one, but in no memory together."""
+        weights = self.critics * sum(a * b for a, b in pairwise(self.hidden))
+        _require(
+            'hidden', self.hidden, weights <= _MOST_WEIGHTS,
+            f'layers with at most {_MOST_WEIGHTS} weights, not the {weights} of '
+            f'{self.critics} critics')
+        candidates = max(self.pool, self.generated, self.best_of)
+        most = _MOST_OUTPUTS // (candidates * max(self.hidden))
+        _require(
+            'batch_size', self.batch_size, self.batch_size <= most,
+            f'at most {most} for {candidates} candidates and layers of {max(self.hidden)}')
 
     @property
     def updates(self) -> int:
@@ -218,20 +255,48 @@ class TrainConfig:
         """
         Read settings that :meth:`to_json` wrote.
 
-        :raises ConfigError: If a key is unknown; the message suggests the nearest known one.
+        :raises ConfigError: If a key is unknown, for which the message suggests the nearest known
+            one, or a value has another type or is out of its range.
         """
-        values: dict[str, Any] = json.loads(text)
+        values: Any = json.loads(text)
+        if not isinstance(values, dict):
+            raise ConfigError(
+                f'configuration: found {printable(repr(values))}, expected settings by name')
         known = [member.name for member in fields(cls)]
         for key in values:
             if key not in known:
                 raise ConfigError(
                     f'configuration: found the unknown key {key!r}; {nearest(key, known)}')
         for key in ('hidden', 'bandwidths', 'observation_keys'):
-            if key in values:
+            if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
         return cls(**values)
 
 
+def _require_type(name: str, value: Any, kind: Any) -> None:
+    """Require the type of a setting's annotation; whole numbers are checked with their range."""
+    if get_origin(kind) is Literal:
+        _require(name, value, value in get_args(kind), f'one of {listed(get_args(kind), 10)}')
+    elif get_origin(kind) is tuple:
+        _require(name, value, isinstance(value, tuple), 'a list')
+        if get_args(kind)[0] is not int:
+            for each in value:
+                _require_type(name, each, get_args(kind)[0])
+    elif kind is str:
+        _require(name, value, isinstance(value, str), 'a text')
+    elif kind is bool:
+        _require(name, value, isinstance(value, bool), 'true or false')
+    elif kind is float:
+        is_number = isinstance(value, float | int) and not isinstance(value, bool)
+        _require(name, value, is_number, 'a number')
+
+
+def _require_count(name: str, value: Any, least: int, most: int) -> None:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    _require(
+        name, value, is_whole and least <= value <= most, f'a whole number from {least} to {most}')
+
+
 def _require(name: str, value: Any, holds: bool, expected: str) -> None:
     if not holds:
-        raise ConfigError(f'{name}: found {value!r}, expected {expected}')
+        raise ConfigError(f'{name}: found {printable(repr(value))}, expected {expected}')

@@ -29,8 +29,9 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
+from dfp_ros.core.text.printable import printable
 from dfp_ros.sim.simulation.rendering import RenderingError
-from training.config import ConfigError, NO_ENVIRONMENT
+from training.config import ConfigError, COUNTS, NO_ENVIRONMENT
 from training.disk import WriteError
 from training.error_line import error_line
 from training.evaluation.environments import EnvironmentFailed, start
@@ -96,12 +97,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Evaluate a policy file and print its success rate."""
     made = parser()
     asked = made.parse_args(arguments)
-    for name in ('episodes', 'environments', 'candidates', 'video_episodes'):
+    for name, (least, most) in {
+            'episodes': COUNTS['episodes'], 'environments': COUNTS['environments'],
+            'candidates': COUNTS['best_of'], 'video_episodes': COUNTS['episodes'],
+            'seed': COUNTS['seed']}.items():
         value = getattr(asked, name)
-        if value is not None and value < 1:
-            made.error(f'--{name.replace("_", "-")}: found {value}, expected 1 or more')
-    if asked.seed < 0:
-        made.error(f'--seed: found {asked.seed}, expected 0 or more')
+        if value is not None and not least <= value <= most:
+            made.error(
+                f'--{name.replace("_", "-")}: found {printable(value)}, expected {least} to '
+                f'{most}')
     if asked.discount is not None and not 0 < asked.discount <= 1:
         made.error(f'--discount: found {asked.discount:g}, expected a number within (0, 1]')
     try:

@@ -32,7 +32,8 @@ from pathlib import Path
 import sys
 
 from dfp_ros.core.files.user_path import user_path
-from training.config import ConfigError, TrainConfig
+from dfp_ros.core.text.printable import printable
+from training.config import ConfigError, COUNTS, TrainConfig
 from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment
 from training.learning.sweeps.plan import changed, Choice, choices, environments, plan, PlannedRun
@@ -169,8 +170,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     made = parser()
     asked = made.parse_args(arguments)
-    if asked.parallel < 1:
-        made.error(f'--parallel: found {asked.parallel}, expected at least 1')
+    least, most = COUNTS['environments']
+    if not least <= asked.parallel <= most:
+        made.error(
+            f'--parallel: found {printable(asked.parallel)}, expected {least} to {most}')
     try:
         runs = planned(asked)
         if asked.run_folder.exists() and not asked.run_folder.is_dir():

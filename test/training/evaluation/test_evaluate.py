@@ -36,6 +36,7 @@ import pytest
 
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy, PolicyError
+from dfp_ros.core.text.printable import printable
 from dfp_ros.resources import find_shared
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from dfp_ros.sim.simulation.rendering import choose_backend, RenderingError
@@ -389,14 +390,16 @@ def test_command_tells_every_episode(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize('words', [
-    '--environments 0', '--video-episodes 0', '--discount 0', '--discount nan', '--seed -1'])
+    '--environments 0', '--video-episodes 0', '--discount 0', '--discount nan', '--seed -1',
+    '--environments 100000', '--episodes 100000000000', '--candidates 1000000',
+    f'--seed {10**300}'])
 def test_command_names_what_is_out_of_range(
         words: str, capsys: pytest.CaptureFixture[str]) -> None:
     name, value = words.split()
     with pytest.raises(SystemExit) as ended:
         main([str(SHIPPED), name, value])
     assert ended.value.code == 2
-    assert f'{name}: found {value}, expected' in capsys.readouterr().err
+    assert f'{name}: found {printable(value)}, expected' in capsys.readouterr().err
 
 
 def test_policy_of_a_robot_without_simulator_says_where_to_evaluate_it(

@@ -322,7 +322,8 @@ def test_cube_that_left_the_scene(y: float, z: float, is_healthy: bool) -> None:
 @pytest.mark.parametrize('arguments', [
     ['--episodes', '0'], ['--seed', '-1'], ['--kind', 'demo', '--scene', 'cube-double'],
     ['--failures', '--kind', 'play'],
-    ['--hours', '0'], ['--hours', '1', '--episodes', '3'], ['--workers', '0']])
+    ['--hours', '0'], ['--hours', '1', '--episodes', '3'], ['--workers', '0'],
+    ['--workers', '1000000'], ['--episodes', str(10**30)], ['--seed', str(10**300)]])
 def test_arguments_that_cannot_be_are_refused(
         arguments: list, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):

@@ -92,7 +92,8 @@ def test_plan_that_makes_no_sense(words: list[str], message: str) -> None:
 
 @pytest.mark.parametrize(('words', 'said'), [
     (['--set', 'horizn=3'], '--horizon'), (['--vary', 'top', '99'], 'found 99, expected at most'),
-    (['--policies', 'sac'], 'sac'), (['--parallel', '0'], 'found 0, expected at least 1')])
+    (['--policies', 'sac'], 'sac'), (['--parallel', '0'], 'found 0, expected 1 to 1024'),
+    (['--parallel', '1000000'], 'found 1000000, expected 1 to 1024')])
 def test_settings_are_refused_as_training_refuses_them(
         words: list[str], said: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -61,3 +61,38 @@ def test_an_unknown_preset_names_the_nearest(capsys: pytest.CaptureFixture[str])
     assert train.main(['smal-clone', '--run', 'none']) == 2
     assert capsys.readouterr().err == (
         "found no preset 'smal-clone'; did you mean 'small-clone'?\n")
+
+
+@pytest.mark.parametrize('change', [
+    {'threads': 100_000}, {'batch_size': 10**11}, {'hidden': (10**9,)}, {'hidden': (8,) * 1000},
+    {'critics': 10**6}, {'horizon': 10**6}, {'best_of': 10**6}, {'generated': 10**6},
+    {'pool': 10**6}, {'environments': 10**6}, {'episodes': 10**9}, {'flow_steps': 10**9},
+    {'updates_per_step': 10**9}, {'steps': 10**30}, {'evaluate_every': 10**30},
+    {'replay': 10**30}, {'seed': 2**64}, {'seed': 10**300}, {'bandwidths': (0.1,) * 10_000},
+    {'bandwidths': (float('inf'),)}, {'hidden': (2**16,) * 4}, {'critics': True},
+    {'steps': 1.5}, {'threads': float('nan')}, {'hidden': ('512',)}])
+def test_counts_beyond_any_machine_are_refused_by_name(change: dict) -> None:
+    name = next(iter(change))
+    with pytest.raises(ConfigError, match=f'^{name}: found .*, expected .*[0-9]') as refused:
+        replace(TrainConfig(), **change)
+    assert len(str(refused.value)) < 1000
+
+
+def test_counts_that_fit_no_memory_together_are_refused() -> None:
+    largest = TrainConfig(batch_size=2**15, pool=1024)
+    with pytest.raises(ConfigError, match='^batch_size: found 65536, expected at most 32768 for'):
+        replace(largest, batch_size=2**16)
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('{"threads": "two"}', "threads: found 'two', expected a whole number"),
+    ('{"hidden": 512}', 'hidden: found 512, expected a list'),
+    ('{"data": 3}', 'data: found 3, expected a text'),
+    ('{"bandwidths": ["wide"]}', "bandwidths: found 'wide', expected a number"),
+    ('{"compile": "no"}', "compile: found 'no', expected true or false"),
+    ('{"policy": "dpf"}', "policy: found 'dpf', expected one of dfp, flow"),
+    ('{"discount": "high"}', "discount: found 'high', expected a number"),
+    ('[1]', r'configuration: found \[1\], expected settings by name')])
+def test_settings_of_the_wrong_type_are_refused_by_name(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig.from_json(text)
