@@ -91,7 +91,8 @@ def test_parameters_describe_themselves(policy: Path) -> None:
                 ('autostart', ParameterValue(
                     type=ParameterType.PARAMETER_BOOL, bool_value=True), 'read-only'),
                 ('rate', ParameterValue(
-                    type=ParameterType.PARAMETER_INTEGER, integer_value=50), 'type'),
+                    type=ParameterType.PARAMETER_STRING, string_value='fast'),
+                 "parameter rate: found 'fast', expected"),
                 ('rate', ParameterValue(
                     type=ParameterType.PARAMETER_DOUBLE, double_value=1001.0), 'range')):
             result = peer.call(

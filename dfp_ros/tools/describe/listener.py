@@ -42,7 +42,8 @@ _MOST_BYTES = 1 << 20
 # rate of each.
 _MOST_READ, _MOST_JOINTS = 20_000, 200
 _DISCOVERY_PERIOD = 0.25  # s
-_ANSWER = 2.0  # s
+# Timeout of one node's answers, and of those of all nodes together.
+_ANSWER, _ANSWERS = 2.0, 20.0  # s
 # Parameters of ros2_control's controllers that state their joints and interface.
 _PARAMETERS = ('joints', 'interface_name', 'command_interfaces')
 _UNKNOWN = '_NODE_NAME_UNKNOWN_'
@@ -62,6 +63,8 @@ class RobotListener:
         self._executor.add_node(node)
         self._heard: dict[str, _Heard] = {}
         self._urdf = ''
+        # Nodes that did not answer, which are not asked again.
+        self._mute: set[str] = set()
         node.create_subscription(String, URDF_TOPIC, self._take_urdf, QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
 
@@ -125,6 +128,7 @@ class RobotListener:
 
     def _sum_up(self, seconds: float) -> Survey:
         """Summarise the received messages."""
+        last_question = time.monotonic() + _ANSWERS
         published, taken, left_out = [], [], {}
         for topic, kinds in sorted(self._node.get_topic_names_and_types()):
             publishers, subscribers = self._ends(topic)
@@ -144,7 +148,8 @@ class RobotListener:
             elif why:
                 left_out[name] = why
         return Survey(
-            tuple(published), tuple(map(self._ask, taken)), left_out, self._urdf, seconds)
+            tuple(published), tuple(self._ask(each, last_question) for each in taken), left_out,
+            self._urdf, seconds)
 
     def _published(
             self, topic: str, kind: str, publishers: tuple[str, ...]) -> PublishedTopic:
@@ -159,17 +164,19 @@ class RobotListener:
                 qos.durability == DurabilityPolicy.TRANSIENT_LOCAL for qos in offered),
             heard.count, heard.rate, heard.message())
 
-    def _ask(self, taken: TakenTopic) -> TakenTopic:
-        """Ask the controller that subscribes to a topic which joints it takes."""
+    def _ask(self, taken: TakenTopic, last_question: float) -> TakenTopic:
+        """Ask the controller that subscribes to a topic which joints it takes, if time is left."""
         for name in taken.subscribers[:4]:
-            if _UNKNOWN in name:
+            if _UNKNOWN in name or name in self._mute or time.monotonic() > last_question:
                 continue
             client = self._node.create_client(GetParameters, f'{name}/get_parameters')
             try:
                 values = self._call(client)
             finally:
                 self._node.destroy_client(client)
-            if values and values['joints']:
+            if values is None:
+                self._mute.add(name)
+            elif values['joints']:
                 interfaces = values['command_interfaces'] or values['interface_name']
                 return replace(
                     taken, joints=tuple(values['joints']),

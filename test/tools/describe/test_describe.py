@@ -305,3 +305,37 @@ def test_the_kind_is_read_from_the_name_of_a_topic(topic: str, kind: str) -> Non
     command = next(iter(found['commands'].values()))
     assert (command['kind'], command['stop']) == (
         (kind, {'velocity': 'ramp', 'position': 'hold'}[kind]) if kind else (MARK, MARK))
+
+
+def test_nodes_that_do_not_answer_take_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of command topics of a node without parameter services, and of many such nodes."""
+    rclpy = pytest.importorskip('rclpy')
+    from dfp_ros.node.ros.domain import free_domain
+    from dfp_ros.tools.describe import listener
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    node = rclpy.create_node('listener', context=context)
+    robot = listener.RobotListener(node)
+    asked = []
+
+    def call(client: Any) -> None:
+        asked.append(client.srv_name)
+        clock.now += listener._ANSWER
+
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(listener, 'time', SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(robot, '_call', call)
+    monkeypatch.setattr(node, 'get_topic_names_and_types', lambda: [
+        (f'/c{i}/commands', ['std_msgs/msg/Float64MultiArray']) for i in range(300)])
+    try:
+        for names, most in ((['/mute'], 1), ([f'/mute_{i}' for i in range(300)], 12)):
+            asked.clear()
+            monkeypatch.setattr(
+                robot, '_ends', lambda topic, names=names: (
+                    (), (names[int(topic[2:-9]) % len(names)],)))
+            assert len(robot._sum_up(1.0).taken) == 300
+            assert 0 < len(asked) <= most
+    finally:
+        robot.close()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
