@@ -98,8 +98,10 @@ def test_a_name_that_forges_a_line(
 def test_a_name_that_no_file_can_have(
         main: Callable[[list[str]], int], arguments: list[str],
         capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(arguments) == 2
-    assert 'File name too long' in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert 'no file can have that path: File name too long' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(('main', 'words', 'name'), [
