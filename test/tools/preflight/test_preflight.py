@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 import json
 import os
@@ -339,10 +340,12 @@ def test_a_signal_while_a_policy_is_tried_out(
 
 
 def children_of(pid: int) -> list[int]:
-    """List the child processes of a process."""
-    return [
-        int(child) for task in Path(f'/proc/{pid}/task').iterdir()
-        for child in (task / 'children').read_text().split()]
+    """List the processes that a process has started; a thread may end meanwhile."""
+    found = []
+    for task in Path(f'/proc/{pid}/task').glob('*'):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in (task / 'children').read_text().split()]
+    return found
 
 
 def processor_time(pid: int) -> float:
