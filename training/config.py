@@ -164,7 +164,8 @@ class TrainConfig:
     actor, as in the paper, or the anchor policy."""
     pessimism: float = 0.0
     """Standard deviations of the critic ensemble that are subtracted from its mean when a
-    candidate is chosen: in targets, top-K pool and exploration, not in the exported policy."""
+    candidate is chosen in targets and top-K pool; what acts, as the exported policy, chooses by
+    the mean."""
 
     # Other policies, for comparison.
     flow_steps: int = 10

@@ -22,12 +22,15 @@ import torch
 from torch import nn
 
 from training.config import TrainConfig
+from training.learning import distributed
 from training.learning.networks.modules import CriticEnsemble
 
 if TYPE_CHECKING:
     from training.learning.networks.onnx_builder import Graph
 
 Info = dict[str, torch.Tensor]
+# Lower bound of the mean absolute value to divide by: untrained critics may return zero.
+SMALLEST = 1e-6
 
 
 class Actor(nn.Module, ABC):
@@ -105,6 +108,20 @@ class Actor(nn.Module, ABC):
         :param graph: Has the values ``state``, shape (1, obs_dim), and ``noise``, shape
             (candidates, chunk_size); receives the output ``chunks``, of the shape of the noise.
         """
+
+    def climbed(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Prepare the value that a policy maximises through the critic's gradient.
+
+        :param values: Shape (B, N), of generated chunks.
+        :return: The mean value; and the same, divided by the mean absolute value if
+            ``normalise_value`` is set.
+        """
+        value = distributed.batch_mean(values)
+        if not self.config.normalise_value:
+            return value, value
+        size = distributed.batch_mean(values.detach().abs()).clamp_min(SMALLEST)
+        return value, value / size
 
     def improve(self) -> None:
         """Start policy improvement, at the switch from the offline to the online phase."""

@@ -35,9 +35,6 @@ from training.learning.networks.modules import ConditionedMLP, CriticEnsemble
 if TYPE_CHECKING:
     from training.learning.networks.onnx_builder import Graph
 
-# Lower bound of the mean absolute value to divide by: untrained critics may return zero.
-SMALLEST = 1e-6
-
 
 class DriftRegularisedActor(Actor):
     """
@@ -69,10 +66,8 @@ class DriftRegularisedActor(Actor):
                 for bandwidth in self.config.bandwidths) / len(self.config.bandwidths)
             goal = drawn + step
         distance = distributed.batch_mean((drawn - goal).square(), valid)
-        values = critic(state, drawn.clamp(-1, 1), frozen=True).mean(dim=0)
-        value = climbed = distributed.batch_mean(values)
-        if self.config.normalise_value:
-            climbed = value / distributed.batch_mean(values.detach().abs()).clamp_min(SMALLEST)
+        value, climbed = self.climbed(
+            critic(state, drawn.clamp(-1, 1), frozen=True).mean(dim=0))
         loss = self.config.distillation * distance - climbed
         return loss, {'drift_loss': distance.detach(), 'value_of_policy': value.detach()}
 

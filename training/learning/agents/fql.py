@@ -34,9 +34,6 @@ from training.learning.networks.modules import ConditionedMLP, CriticEnsemble
 if TYPE_CHECKING:
     from training.learning.networks.onnx_builder import Graph
 
-# Lower bound of the mean absolute value to divide by: untrained critics may return zero.
-SMALLEST = 1e-6
-
 
 class DistilledActor(Actor):
     """
@@ -67,10 +64,8 @@ class DistilledActor(Actor):
             wanted = self.flow.integrate(state, noise)
         drawn = self.student(state, noise)
         distance = distributed.batch_mean((drawn - wanted).square())
-        values = critic(state, drawn.clamp(-1, 1), frozen=True).mean(dim=0)
-        value = climbed = distributed.batch_mean(values)
-        if self.config.normalise_value:
-            climbed = value / distributed.batch_mean(values.detach().abs()).clamp_min(SMALLEST)
+        value, climbed = self.climbed(
+            critic(state, drawn.clamp(-1, 1), frozen=True).mean(dim=0))
         loss = matching + self.config.distillation * distance - climbed
         return loss, {
             'flow_loss': matching.detach(), 'distillation_loss': distance.detach(),
