@@ -106,7 +106,7 @@ class Simulation(SlicedSimulation):
         while f'privileged/block_{len(cubes)}_pos' in info:
             key = f'privileged/block_{len(cubes)}'
             cubes.append(ObjectPose(info[f'{key}_pos'], info[f'{key}_quat']))
-        buttons = []
+        buttons: list[Slide] = []
         while f'privileged/button_{len(buttons)}_pos' in info:
             state = int(self._env._cur_button_states[len(buttons)])
             buttons.append(_slide(info, f'button_{len(buttons)}', tuple(
