@@ -29,7 +29,9 @@ from dfp_ros.core.description.command_kind import (
 )
 from dfp_ros.core.description.limit_check import amount_fault
 from dfp_ros.core.description.limits import FieldLimits, read_field_limits
+from dfp_ros.core.description.message_units import unit_fault
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.topic_name import read_topic
 from dfp_ros.core.description.yaml_section import Section
 from dfp_ros.core.rotations import COMMAND_ENCODINGS
@@ -155,13 +157,14 @@ class CommandTopic:
         return entry.stop or self.stop
 
 
-def read_command(name: str, section: Section, sources: Iterable[str]) -> CommandTopic:
+def read_command(
+        name: str, section: Section, sources: Mapping[str, Source]) -> CommandTopic:
     """
     Read one command topic.
 
     :param name: Its name in the description.
     :param section: Its keys.
-    :param sources: Names of all sources.
+    :param sources: All sources by name.
     :raises DescriptionError: At the first error.
     """
     keys = section.mapping(('topic', 'type', 'stop', 'fields'), (
@@ -181,6 +184,9 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
         if fault := stop_fault(evidence, own.value, own.kind):
             raise item.error(fault)
         _require_standstill(item, entry, own)
+        if not entry.scale and not entry.rotation and (fault := unit_fault(
+                entry.unit, message, entry.path, True)):
+            raise item.error(fault)
         if own.kind == VELOCITY:
             zeroed.update(evidence.paths)
     fixed = {
@@ -253,7 +259,7 @@ def _require_standstill(section: Section, entry: CommandEntry, stop: Stop) -> No
             'be stopped by a zero, but sent the offset; leave it out')
 
 
-def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> CommandEntry:
+def _read_entry(section: Section, stop: Stop, sources: Mapping[str, Source]) -> CommandEntry:
     """Read the mapping of one field of the action."""
     keys = section.mapping(('action', 'unit', 'path'), (
         'components', 'indices', 'joints', 'rotation', 'scale', 'offset', 'limit', 'limits',
