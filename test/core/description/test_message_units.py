@@ -66,6 +66,32 @@ def test_what_fits_or_is_not_known_passes(unit: str, message: str, path: str) ->
     assert unit_fault(unit, message, path, True) == ''
 
 
+@pytest.mark.parametrize(('command', 'measured', 'message'), [
+    ('scale: -1.0', 'scale: 1.0', "found scale 1.0 for joint 'base', expected the sign of"),
+    ('scale: 1.0', 'scale: [1.0, -1.0, 1.0]', "found scale -1.0 for joint 'shoulder', expected"),
+    ('offset: 0.5', 'scale: 1.0', 'found offset 0.0 .*, expected -0.5, .*: .* be 0.5 away from'),
+    ('scale: 1.0', 'offset: [0.0, 0.0, 0.1]', "found offset 0.1 for joint 'elbow', expected 0.0"),
+    ('scale: 1.0', 'clip: [-1.0, 1.0]', 'found clip, which hides where the robot is'),
+    ('scale: -1.0', 'scale: -1.0', ''), ('offset: 0.5', 'offset: -0.5', ''),
+    ('scale: 57.29578', 'scale: 1.0', ''), ('scale: [2.0, 2.0, 2.0]', 'scale: 0.5', ''),
+])
+def test_a_command_leads_to_what_is_measured(
+        tmp_path: Path, command: str, measured: str, message: str) -> None:
+    """A joint is not sent to a mirrored or shifted position; a driver may have another unit."""
+    text = (ROOT / 'testing' / 'data' / 'position_arm.yaml').read_text()
+    for old, new in (
+            ('path: points.positions', f'path: points.positions\n        {command}'),
+            ('joints: *joints}', f'joints: *joints, {measured}}}')):
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / 'robot.yaml').write_text(text)
+    if not message:
+        load_robot_description(tmp_path / 'robot.yaml')
+        return
+    with pytest.raises(DescriptionError, match=rf'fields\[0\]\.measured: {message}'):
+        load_robot_description(tmp_path / 'robot.yaml')
+
+
 def test_degrees_for_an_arm_in_radians(tmp_path: Path) -> None:
     """90 degrees are not sent as 90 rad, and 1 rad is not taken for 1 degree."""
     text = (ROOT / 'testing' / 'data' / 'position_arm.yaml').read_text()
