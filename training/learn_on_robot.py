@@ -27,7 +27,9 @@ was asked to end, 1 if updates ended because of a fault, 2 if it could not begin
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
+import fcntl
 import os
 from pathlib import Path
 import sys
@@ -52,6 +54,9 @@ from training.robot.process_priority import step_aside
 from training.robot.robot_link import RobotLink
 from training.robot.run_state import CHECKPOINT, FOLDER, open_run
 from training.robot.settings import LearnerSettings
+
+# File in the folder of a run on a robot, locked by the learner that writes to it.
+LOCK = '.lock'
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
     def say(text: str) -> None:
         print(error_line(text), flush=True)
 
-    with stop_signals() as asked, disk_errors(out / CHECKPOINT):
+    with stop_signals() as asked, disk_errors(out / CHECKPOINT), ExitStack() as stack:
         say(f'learner: {step_aside(settings.nice, settings.processors)}')
         link = RobotLink(
             settings.policy_node, settings.marks, settings.node_name, settings.namespace)
@@ -101,12 +106,19 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
                 raise LearnerError(
                     f'{link.policy_node}: {rival} learns on this node already; end that one, or '
                     'name another node with --policy-node')
-            state, episodes = open_run(run, out, settings)
             make_folder(out)
+            folder = stack.enter_context((out / LOCK).open('w'))
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise LearnerError(
+                    f'{out}: another learner writes to this folder; end that one, or name another '
+                    'folder with --out') from error
+            state, episodes = open_run(run, out, settings)
             readiness.require_space(state.agent, state.config, out)
             readiness.require_export(state.agent, state.spec, out)
             with RunLog(out, state.config, state.progress.step) as log, Session(
-                    state, out / CHECKPOINT, log, bar=False) as session:
+                    state, out / CHECKPOINT, log, on_robot=True) as session:
                 learner = Learner(out, state, episodes, settings, link, session, say)
                 learner.catch_up()
                 learner.await_node(asked)

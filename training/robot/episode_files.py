@@ -20,11 +20,8 @@ A folder of them is the ``--data`` of a training run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from dfp_ros.core.text.printable import printable
 from dfp_ros.spec import PolicySpec
@@ -126,10 +123,4 @@ class EpisodeFiles:
             **columns, observation_fields=observation_fields(layout, columns['observations']),
             action_fields=self._layout.fields_of(columns['actions']), period=self._spec.period,
             source={**source, 'clipped': clipped}).check(path)
-        stored.save(path, replace(transitions))
-
-
-def last_step_is_open(rows: dict[str, Any]) -> bool:
-    """Tell whether the last of some transitions, by column, does not end anything."""
-    ends = np.asarray(rows['terminals'])
-    return len(ends) > 0 and not ends[-1]
+        stored.save(path, transitions)

@@ -113,6 +113,7 @@ class Learner:
         for row, _ in self._files.rows_from(self._received, notes):
             self._learn(row)
             count += 1
+        self._state.buffer.end_episode()
         self._received = self._state.progress.environment_steps
         for note in notes:
             self._say(note)
@@ -148,33 +149,40 @@ class Learner:
         :return: Result of the session, as it is written to :data:`RESULT`.
         :raises LearnerError: If another learner has taken the node.
         """
-        try:
-            while not stop() and not self._is_done():
-                self._take(0.0 if self._backlog else _BEAT)
-                self._learn_next()
-                self._release()
-                self._tell()
-                if self._link.rival:
-                    raise LearnerError(
-                        f'{self._link.rival} learns on {self._link.policy_node}, too, and goes '
-                        'on; this learner ends')
-        finally:
-            result = self._finish()
-        return result
+        while not stop() and not self._is_done:
+            self._take(0.0 if self._backlog else _BEAT)
+            self._learn_next()
+            self._release()
+            self._tell()
+            if self._link.rival:
+                raise LearnerError(
+                    f'{self._link.rival} learns on {self._link.policy_node}, too, and goes on; '
+                    'this learner ends, and leaves its folder as it is')
+        return self._finish(stop)
 
+    @property
+    def _has_enough(self) -> bool:
+        """Whether all that was asked for has come."""
+        return 0 < self._settings.episodes <= self._ended or (
+            self._received >= self._settings.steps)
+
+    @property
     def _is_done(self) -> bool:
-        """Return whether enough was learned."""
-        enough = 0 < self._settings.episodes <= self._ended or (
-            self._state.progress.environment_steps >= self._settings.steps)
-        return enough and not self._backlog and not self._changes.is_busy
+        """Whether all that was asked for is learned."""
+        return self._has_enough and not self._backlog and not self._changes.is_busy
 
-    def _finish(self) -> dict[str, Any]:
-        """Learn from what has come, and write everything."""
+    def _finish(self, stop: Callable[[], bool]) -> dict[str, Any]:
+        """
+        Write everything.
+
+        If the process is asked to end, the next session learns from what is on the disk and was
+        not learned from yet.
+        """
         rows, episode = self._live.give_up('learner ended')
         self._backlog.extend(rows)
         if episode and episode.pieces:
             self._end(episode)
-        while self._backlog:
+        while self._backlog and not stop():
             self._learn_next()
         self._tell()
         self._save()
@@ -247,6 +255,8 @@ class Learner:
         """Receive one message."""
         if news.kind == 'status':
             self._changes.hear(news.content)
+        elif self._has_enough:
+            return
         elif news.kind == 'mark':
             if news.content in MARKS:
                 rows, episode = self._live.mark(news.content)
@@ -335,6 +345,8 @@ class Learner:
     def _learn(self, row: Row, is_late: bool = False) -> None:
         """Add a transition to the buffer, and make its updates."""
         state, settings = self._state, self._settings
+        if state.progress.environment_steps >= settings.steps:
+            return
         state.buffer.add(**row)
         state.progress.environment_steps += 1
         if state.progress.environment_steps <= settings.start or self.failure:

@@ -185,12 +185,11 @@ class LiveEpisodes:
         rows: list[Row] = []
         if not pieces:
             return rows
-        before = 0
-        for piece in pieces:
-            is_open = piece is pieces[-1]
-            size = max(0, len(piece) - 1)
-            for i in range(max(0, self._given - before), size - 1 if is_open else size):
-                rows.append(_row(piece[i], piece[i + 1], not is_open and i == size - 1))
+        sizes = [max(0, len(piece) - 1) for piece in pieces]
+        before, last = 0, sum(sizes) - 1
+        for piece, size in zip(pieces, sizes, strict=True):
+            for i in range(max(0, self._given - before), min(size, last - before)):
+                rows.append(_row(piece[i], piece[i + 1], i == size - 1))
                 self._given += 1
             before += size
         return rows

@@ -21,11 +21,10 @@ from pathlib import Path
 import torch
 
 from training import memory
-from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
+from training.config import ConfigError, TrainConfig
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.trainer import checkpoint
 from training.learning.trainer.run import prepare
-from training.robot.episode_files import last_step_is_open
 from training.robot.settings import LearnerSettings
 
 #: Folder of the robot's episodes, policies and checkpoint in that of the trained run.
@@ -91,11 +90,8 @@ def open_run(
     if saved.exists():
         named = state.spec
         content = checkpoint.restore(saved, state)
-        state.spec = replace(
-            state.spec, name=named.name, environment=named.environment)
+        state.spec = replace(state.spec, name=named.name)
         if 'replay' in content:
-            if last_step_is_open(content['replay']):
-                content['replay']['terminals'][-1] = 1
             state.buffer.restore(content['replay'])
             episodes.restore(content['explorer'])
     else:
@@ -114,7 +110,7 @@ def make_config(
     :param settings: Settings of the learner.
     """
     return replace(
-        before, environment=NO_ENVIRONMENT, steps=steps, online_steps=settings.steps,
+        before, steps=steps, online_steps=settings.steps,
         online_start=settings.start, updates_per_step=max(1, settings.updates_per_step),
         acts='newest', balanced=settings.batches == 'balanced', replay=0, schedule='constant',
         learning_rate=settings.learning_rate or before.learning_rate,

@@ -271,7 +271,7 @@ def take_over(path: Path, state: RunState) -> None:
     _restore_random(path, state, content)
     state.progress = Progress(progress.step)
     past = {name: spec.provenance[name] for name in PAST if name in spec.provenance}
-    state.spec = replace(state.spec, name=spec.name, environment=spec.environment, provenance={
+    state.spec = replace(state.spec, name=spec.name, provenance={
         **state.spec.provenance, **past,
         'normalisation': spec.provenance.get(
             'normalisation', state.spec.provenance['normalisation'])})

@@ -85,6 +85,11 @@ class ReplayBuffer:
         self._size = min(self._size + 1, self.capacity)
         self.added += 1
 
+    def end_episode(self) -> None:
+        """Have no chunk reach beyond the last added transition, because the next is not next."""
+        if self.added:
+            self._columns['terminals'][(self._end - 1) % self.capacity] = 1.0
+
     def sample(self, count: int, generator: np.random.Generator) -> Batch:
         """
         Sample a batch of ``count`` chunks.

@@ -55,20 +55,21 @@ class Session:
     :param saved: Path of the checkpoint.
     :param log: Log of metrics and evaluations; None on all ranks except the first, which write
         nothing.
-    :param bar: Whether there is a progress bar on a terminal.
+    :param on_robot: Whether the steps are those of a robot: nothing is evaluated in the simulator,
+        and there is no progress bar.
     """
 
     def __init__(
             self, state: checkpoint.RunState, saved: Path, log: RunLog | None,
-            bar: bool = True) -> None:
+            on_robot: bool = False) -> None:
         self._state, self._saved, self._log = state, saved, log
-        self._has_bar = bar
+        self._on_robot = on_robot
         config, progress = state.config, state.progress
         # Environments take seconds to start, so all evaluations share them.
         self._environments = start(
             config.environment, min(config.environments, config.episodes),
             state.spec.provenance
-        ) if log and config.environment != NO_ENVIRONMENT else None
+        ) if log and not on_robot and config.environment != NO_ENVIRONMENT else None
         self._success: dict[str, str] = {}
         self._bar = self._phase_bar()
         self._wall, self._cpu = time.monotonic(), time.process_time()
@@ -217,7 +218,7 @@ class Session:
             desc=self._saved.parent.name + (' online' if online else ''), unit='update',
             total=config.updates if online else config.steps, initial=step, smoothing=0,
             postfix=self._success,
-            disable=None if self._has_bar and distributed.own() == 0 else True)
+            disable=None if not self._on_robot and distributed.own() == 0 else True)
 
     def _show(self) -> None:
         """Update the progress bar."""
