@@ -38,8 +38,9 @@ def clone_settings(data: Path, **changes: Any) -> TrainConfig:
     """Make settings of a clone with small networks, to be learned from on a robot."""
     return replace(TrainConfig(
         data=str(data), environment=ENVIRONMENT, episodes=1, evaluate_every=10**6,
-        hidden=(32, 32), batch_size=16, steps=CLONED, improve_after=10**6, log_every=10, checkpoint_every=1000, threads=1, pool=4, top=2,
-        normalise=True, horizon=5, best_of=2, noise_scale=0.5, sparse=True), **changes)
+        hidden=(32, 32), batch_size=16, steps=CLONED, improve_after=10**6, log_every=10,
+        checkpoint_every=1000, threads=1, pool=4, top=2, normalise=True, horizon=5, best_of=2,
+        noise_scale=0.5, sparse=True), **changes)
 
 
 def make_clone(data: Path, run: Path, **changes: Any) -> Path:

@@ -291,9 +291,11 @@ class Learner:
             self._end(episode)
 
     def _watch_silence(self) -> None:
-        """Say once that the node is silent within an episode."""
+        """Say once that the node is silent; a robot that waits may be between two episodes."""
         silence = time.monotonic() - self._last_news
-        if self._live.is_within_episode and not self._silent and silence > _SILENCE:
+        expected = self._live.is_within_episode or (
+            self._live.last is not None and not self._is_lockstep)
+        if expected and not self._silent and silence > _SILENCE:
             self._silent = True
             self._say(
                 f'no decision of {self._link.policy_node} for {silence:.0f} s; what comes after '

@@ -53,6 +53,7 @@ class _Change:
     answer: Answer
     deadline: float
     refusal: Any
+    starts: int
 
 
 class PolicyChanges:
@@ -62,12 +63,14 @@ class PolicyChanges:
     :param link: The node.
 
     :ivar status: The last message on ~/policy; empty before the first.
+    :ivar starts: Number of times that the node was seen to be new.
     """
 
     def __init__(self, link: RobotLink) -> None:
         """Start without a change."""
         self._link = link
         self.status: dict[str, Any] = {}
+        self.starts = 0
         self._change: _Change | None = None
 
     @property
@@ -86,8 +89,12 @@ class PolicyChanges:
             found = json.loads(text)
         except (ValueError, RecursionError):
             return
-        if isinstance(found, dict) and isinstance(found.get('sha256'), str):
-            self.status = found
+        if not isinstance(found, dict) or not isinstance(found.get('sha256'), str):
+            return
+        # After a swap there is a previous policy.
+        if not found.get('previous') and found.get('since') != self.status.get('since'):
+            self.starts += 1
+        self.status = found
 
     def request(self, kind: Kind, sha256: str, value: str, now: float) -> None:
         """
@@ -103,7 +110,8 @@ class PolicyChanges:
         answer = self._link.trigger(kind) if kind in ('promote', 'rollback') else (
             self._link.set_parameter(kind, value))
         self._change = _Change(
-            kind, sha256, value, answer, now + _PATIENCE, self.status.get('last_refusal'))
+            kind, sha256, value, answer, now + _PATIENCE, self.status.get('last_refusal'),
+            self.starts)
 
     def poll(self, now: float) -> Outcome | None:
         """
@@ -123,6 +131,8 @@ class PolicyChanges:
 
     def _judge(self, change: _Change, now: float) -> str | None:
         """Return why a change was refused, nothing if it was done, None while it is open."""
+        if change.starts != self.starts:
+            return 'the node was started again'
         if change.answer.problem:
             return printable(change.answer.problem, TEXT)
         place = self.status.get('shadow') or {} if change.kind == 'shadow' else self.status

@@ -40,8 +40,8 @@ def choose_processors(text: str, available: set[int]) -> set[int] | None:
     try:
         found: set[int] = set()
         for part in text.split(','):
-            first, _, last = part.partition('-')
-            found |= set(range(int(first), int(last or first) + 1))
+            first, dash, last = part.partition('-')
+            found |= set(range(int(first), int(last if dash else first) + 1))
     except ValueError:
         found = set()
     if not found or not found <= available:

@@ -70,6 +70,7 @@ class Releases:
         # The shadow, and the whole episodes that it has run.
         self._shadow: Candidate | None = None
         self._shadow_episodes = 0
+        self._starts = 0
         self._taking_back = False
         self._pause = 0
 
@@ -96,6 +97,7 @@ class Releases:
         status = self._changes.status
         self._first = self._changes.running, str(status.get('path', ''))
         self._wanted = self._made.get(self._changes.running)
+        self._starts = self._changes.starts
 
     def make(self, observations: np.ndarray) -> Candidate | None:
         """
@@ -176,9 +178,13 @@ class Releases:
 
     def poll(self, now: float) -> None:
         """Hear the outcome of a change."""
-        outcome = self._changes.poll(now)
+        wanted, outcome = self._wanted, self._changes.poll(now)
         if outcome is not None:
             self._conclude(outcome)
+        if self._changes.starts != self._starts:
+            # A new node has no shadow, and runs what it was started with.
+            self._starts = self._changes.starts
+            self._shadow, self._wanted = None, wanted
 
     def _conclude(self, outcome: Outcome) -> None:
         """Note the outcome of a change."""

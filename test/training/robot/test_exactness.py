@@ -58,7 +58,14 @@ def test_over_ros_it_learns_what_the_trainer_learns(demonstrations: Path, tmp_pa
             '--batches', 'uniform', '--swap-every', '1')
         assert learner.wait(300) == 0, learner.output
         swaps = learner.output.count('takes over')
-    found = read(tmp_path / 'clone' / 'robot' / 'checkpoint.pt')
+        saved = tmp_path / 'clone' / 'robot' / 'checkpoint.pt'
+        found = read(saved)
+        saved.unlink()
+        again = cell.start_learner(
+            str(tmp_path / 'clone'), '--steps', str(STEPS), '--start', str(START),
+            '--batches', 'uniform', '--swap-every', '1')
+        assert again.wait(100) == 0, again.output
+        assert f'{STEPS} transitions were on the disk' in again.output
     for name in COLUMNS:
         # Closer than the required 1e-6: bit for bit.
         np.testing.assert_array_equal(
@@ -73,3 +80,7 @@ def test_over_ros_it_learns_what_the_trainer_learns(demonstrations: Path, tmp_pa
             assert torch.equal(moments[kind], found['optimiser']['state'][i][kind])
     assert expected['batch_random'] == found['batch_random']
     assert torch.equal(expected['torch_random'], found['torch_random'])
+    # Without its checkpoint, it learns the same once more from the episodes on the disk.
+    repeated = read(saved)
+    for name, values in expected['agent'].items():
+        assert torch.equal(values, repeated['agent'][name]), name

@@ -31,6 +31,7 @@ from std_msgs.msg import Float64MultiArray  # noqa: E402
 
 from dfp_ros.core.control.decision_row import read_decision  # noqa: E402
 from dfp_ros.node.ros.qos import DECISION_QOS  # noqa: E402
+from testing import ROOT  # noqa: E402
 from testing.policies.small_policy import cube_spec, write_policy  # noqa: E402
 from testing.processes.robot_learning import (  # noqa: E402
     await_output,
@@ -186,8 +187,8 @@ def test_a_node_with_the_policy_of_another_robot_is_refused(
     with LearningCell(other, *FAST) as cell:
         learner = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
         assert learner.wait() == 2, learner.output
-    assert 'found a policy for another robot or other data' in learner.output
-    assert 'action field 2 is gripper_rate 1 1/s (-10.0,) (10.0,) there' in learner.output
+        assert 'found a policy for another robot or other data' in learner.output
+        assert 'action field 2 is gripper_rate 1 1/s (-10.0,) (10.0,) there' in learner.output
 
 
 def test_a_full_disk_ends_the_learner_and_not_the_robot(
@@ -218,3 +219,20 @@ def test_a_fault_of_the_command_line_is_one_line(clone: Path, tmp_path: Path) ->
             assert learner.wait() == 2
             assert text in ' '.join(learner.output.split())
             assert 'Traceback' not in learner.output
+
+
+def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:
+    """The robot begins with a policy that solves the task, and gets one that does not."""
+    shipped = ROOT / 'models' / 'cube_single.onnx'
+    with LearningCell(
+            shipped, {'trigger': 'samples'},
+            {'mode': 'lockstep', 'learner_node': 'dfp_learner'}) as cell:
+        learner = cell.start_learner(
+            str(clone.parent), '--out', str(tmp_path / 'out'), '--start', '400', '--swap-every',
+            '50', '--window', '4', '--episodes', '19')
+        assert learner.wait(300) == 0, learner.output
+        result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
+        assert (result['swaps'], result['rollbacks']) == (1, 1), learner.output
+        assert 'significantly fewer, so policy start comes back' in learner.output
+        assert result['policy'] == 'start'
+        assert result['success_last_20'] > 0.5
