@@ -139,9 +139,10 @@ def test_a_stopped_learner_delays_nobody_and_yields_to_another(
 def test_a_learner_splits_and_waits_when_the_node_is_killed(
         cell: LearningCell, clone: Path, tmp_path: Path) -> None:
     """It brings the last policy to the next node, which was started with the first."""
-    learner = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
+    # Long enough that no newer policy is due meanwhile.
+    learner = cell.start_learner(
+        str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap-every', '400')
     await_output(learner, 'takes over')
-    await_output(learner, 'episode 2:')
     cell.node.process.kill()
     await_output(learner, 'no decision of /dfp_policy for')
     cell.node.leave()
@@ -232,7 +233,8 @@ def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:
             '50', '--window', '4', '--episodes', '19')
         assert learner.wait(300) == 0, learner.output
         result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
-        assert (result['swaps'], result['rollbacks']) == (1, 1), learner.output
+        assert result['swaps'] >= 1, learner.output
+        assert result['rollbacks'] >= 1, learner.output
         assert 'significantly fewer, so policy start comes back' in learner.output
-        assert result['policy'] == 'start'
-        assert result['success_last_20'] > 0.5
+        after = learner.output.partition('policy start runs again')[2]
+        assert ': solved, return' in after.splitlines()[1], learner.output
