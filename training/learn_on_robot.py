@@ -119,6 +119,9 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
             readiness.require_export(state.agent, state.spec, out)
             with RunLog(out, state.config, state.progress.step) as log, Session(
                     state, out / CHECKPOINT, log, on_robot=True) as session:
+                if not state.config.value_weight:
+                    say('value_weight is 0, as in the run: the policy clones the data and what '
+                        'the robot does, and climbs no value; set --value-weight')
                 learner = Learner(out, state, episodes, settings, link, session, say)
                 learner.catch_up()
                 learner.await_node(asked)
