@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 import json
 from pathlib import Path
 from queue import Empty
@@ -27,8 +27,10 @@ import numpy as np
 
 from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.control.episode_marks import MARKS
+from dfp_ros.resources import load_robot
 from dfp_ros.spec import PolicySpec
 from training.data.formats.rosbag.actions import ActionLayout
+from training.data.formats.rosbag.decision_steps import relative_fields
 from training.data.transitions.transitions import DataError
 from training.files import write_json
 from training.learning.trainer.checkpoint import RunState
@@ -48,6 +50,8 @@ RESULT = 'learner.json'
 # Wait for news in s, and silence of the node within an episode that is told.
 _BEAT, _SILENCE = 0.1, 5.0
 _RECENT = 64
+# Most news that are kept until the node has said what it runs.
+_MOST_EARLY = 10_000
 _Item: TypeAlias = 'Row | LiveEpisode'
 
 
@@ -85,9 +89,9 @@ class Learner:
             if record.success >= 0 and not record.person_steps:
                 self._watch.add(bool(record.success), record.policy)
         numbers = self._files.numbers()
-        self._live = LiveEpisodes(
-            ActionLayout.of_policy(state.spec), state.spec.period,
-            max([*numbers, *(record.episode for record in self._table.records)], default=-1) + 1)
+        self._number = max(
+            [*numbers, *(record.episode for record in self._table.records)], default=-1) + 1
+        self._live = self._make_live(())
         self._backlog: deque[_Item] = deque()
         self._recent: deque[np.ndarray] = deque(maxlen=_RECENT)
         self._received = state.progress.environment_steps
@@ -129,8 +133,16 @@ class Learner:
         :raises LearnerError: If it does not.
         """
         said = False
+        early: deque[News] = deque(maxlen=_MOST_EARLY)
         while not self._changes.status and not stop():
-            self._take(_BEAT)
+            try:
+                news = self._link.inbox.get(timeout=_BEAT)
+            except Empty:
+                news = None
+            if news is not None and news.kind == 'status':
+                self._changes.hear(news.content)
+            elif news is not None:
+                early.append(news)
             if not said and time.monotonic() - self._began > _SILENCE:
                 said = True
                 self._say(
@@ -138,7 +150,10 @@ class Learner:
                     '~/policy; start it, or name it with --policy-node')
         if self._changes.status:
             self._require_fit(self._changes.status)
+            self._live = self._make_live(self._find_relative(self._changes.status))
             self._releases.begin()
+            for news in early:
+                self._hear(news)
         self._link.say_seen(0, 0)
 
     def run(self, stop: Callable[[], bool]) -> dict[str, Any]:
@@ -206,6 +221,21 @@ class Learner:
             'minutes': round((time.monotonic() - self._began) / 60, 2),
             'counts': dict(self._live.report.counts),
             'dropped': dict(self._live.report.problems)}
+
+    def _make_live(self, relative: Collection[str]) -> LiveEpisodes:
+        """Make the reader of decisions and marks."""
+        spec = self._state.spec
+        return LiveEpisodes(ActionLayout.of_policy(spec), spec.period, self._number, relative)
+
+    def _find_relative(self, status: dict[str, Any]) -> tuple[str, ...]:
+        """Find the actions that are relative, in the robot description."""
+        name = self._settings.robot or str(status.get('settings', {}).get('robot', ''))
+        try:
+            return relative_fields(load_robot(name))
+        except ValueError as error:
+            raise LearnerError(
+                f'{self._link.policy_node}: its robot description cannot be read here ({error}); '
+                'name it with --robot') from error
 
     def _require_fit(self, status: dict[str, Any]) -> None:
         """Require that the node publishes decisions and runs a policy for the same robot."""

@@ -21,7 +21,7 @@ what a conversion of the recording has.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,11 +102,15 @@ class LiveEpisodes:
     :param layout: What the numbers of an action mean.
     :param period: Control period in s.
     :param number: Number of the next episode.
+    :param relative: Names of the action fields that are relative to the position of the robot.
     """
 
-    def __init__(self, layout: ActionLayout, period: float, number: int = 0) -> None:
+    def __init__(
+            self, layout: ActionLayout, period: float, number: int = 0,
+            relative: Collection[str] = ()) -> None:
         """Start between two episodes."""
-        self._steps = DecisionSteps(layout, round(period * 1e9), False, LoggedObservations())
+        self._steps = DecisionSteps(
+            layout, round(period * 1e9), False, LoggedObservations(), relative)
         self._report = Report()
         self._cutter = EpisodeCutter(True, 'keep', self._report)
         self._given = 0

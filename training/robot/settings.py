@@ -42,6 +42,8 @@ class LearnerSettings:
     """Name of the learner's own node."""
     namespace: str = ''
     """Namespace of the learner's node."""
+    robot: str = ''
+    """Robot description, if that of the node cannot be read here by its name."""
     marks: str = 'episode_marks'
     """Topic of the episode marks."""
     episodes: int = 0

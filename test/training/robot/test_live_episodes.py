@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,24 @@ def test_a_restarted_node_is_a_gap() -> None:
         live.rows += live.subject.decide(read_decision(rows.parts, numbers))
     live.mark('success')
     assert live.column('terminals') == [0, 1, 0, 1]
+
+
+def test_a_relative_action_is_what_was_asked_for_unless_it_was_limited() -> None:
+    """What was sent is a position then, and no action."""
+    live = LiveEpisodes(LAYOUT, 0.05, relative=['gripper_rate'])
+    live.mark('start')
+    rows = []
+    for i in range(6):
+        decision = decide(i, i / 20)
+        if i == 3:
+            decision = replace(decision, reason=Reason.LIMITED)
+        rows += live.decide(decision)
+    last, episode = live.mark('failure')
+    assert episode is not None
+    assert episode.dropped == {'relative command limited': 1}
+    actions = np.array([found['actions'] for found in [*rows, *last]])
+    np.testing.assert_allclose(actions[:, 4], [0, 0.05, 0.2], atol=1e-6)
+    np.testing.assert_allclose(actions[:, 0], [0, 0.025, 0.1], atol=1e-6)
 
 
 def test_marks_that_come_twice_and_episodes_without_an_end() -> None:

@@ -22,7 +22,7 @@ one in the decision.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -137,12 +137,14 @@ class DecisionSteps:
     :param period: Control period in ns.
     :param raw: Take the policy's output instead of the command that was sent.
     :param observations: Observations of the decisions.
+    :param relative: Names of the fields whose actions are relative to the position of the robot.
     """
 
     def __init__(
-            self, layout: ActionLayout, period: int, raw: bool,
-            observations: Observations) -> None:
+            self, layout: ActionLayout, period: int, raw: bool, observations: Observations,
+            relative: Collection[str] = ()) -> None:
         """Start before the first decision."""
+        self._relative = relative
         self._layout, self._period, self._raw = layout, period, raw
         self._observations = observations
         self._last: RecordedDecision | None = None
@@ -201,6 +203,15 @@ class DecisionSteps:
             return Tick(decision.stamp, follows, problem, detail=detail)
         if parts is None:
             return Tick(decision.stamp, follows, problem or 'no action', detail=detail)
+        if not self._raw and self._relative:
+            # What was sent is a position, and the one that it is relative to is not recorded.
+            if decision.command is None or _commander(decision)[0] or (
+                    Reason.LIMITED in decision.reason):
+                return Tick(
+                    decision.stamp, follows, problem or 'relative command limited', detail=detail)
+            parts = {
+                name: decision.command[name] if name in self._relative else values
+                for name, values in parts.items()}
         action = self._layout.join(parts)
         if not self._raw:
             action = self._layout.scale.action(action)
@@ -223,7 +234,7 @@ def decision_steps(
     :raises DataError: At the end, if the node ran at another control rate.
     """
     observations = SampledObservations(robot)
-    decided = DecisionSteps(layout, period, raw, observations)
+    decided = DecisionSteps(layout, period, raw, observations, relative_fields(robot))
     waiting: deque[Event] = deque()
 
     def steps(now: int) -> Iterator[Step]:
@@ -239,6 +250,12 @@ def decision_steps(
             waiting.append(event)
     yield from steps(2**63)
     decided.require_rate()
+
+
+def relative_fields(robot: RobotDescription) -> tuple[str, ...]:
+    """List the action fields that are relative to the position of the robot."""
+    return tuple(
+        entry.action for topic in robot.commands for entry in topic.entries if entry.relative)
 
 
 def _observed(decision: RecordedDecision) -> bool:
