@@ -195,7 +195,8 @@ class Releases:
             self._shadow = None
             self._wanted = self._made.get(self._changes.running)
         elif outcome.kind == 'shadow':
-            self._shadow_episodes = max(0, self._shadow_episodes)
+            # The current episode is not a whole one.
+            self._shadow_episodes = -1
         elif self._taking_back:
             self.rollbacks += 1
             self._say(f'policy {name} runs again')

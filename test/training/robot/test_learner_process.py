@@ -238,3 +238,28 @@ def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:
         assert 'significantly fewer, so policy start comes back' in learner.output
         after = learner.output.partition('policy start runs again')[2]
         assert ': solved, return' in after.splitlines()[1], learner.output
+
+
+@pytest.mark.parametrize(('swap', 'shadows'), [('in_flight', 0), ('between', 1)])
+def test_policies_take_over_in_flight_or_after_an_episode_as_the_shadow(
+        cell: LearningCell, clone: Path, tmp_path: Path, swap: str, shadows: int) -> None:
+    """In flight, an episode may have several policies, and is split at each change."""
+    learner = cell.start_learner(
+        str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap', swap,
+        '--shadow-episodes', str(shadows), '--episodes', '7')
+    assert learner.wait(120) == 0, learner.output
+    assert learner.output.count('takes over') >= 1, learner.output
+    sources = [
+        stored.load(path).source for path in (tmp_path / 'out' / 'episodes').glob('*.npz')]
+    policies = [tuple(source['policies']) for source in sources]
+    assert len({policy for found in policies for policy in found}) > 1
+    for source in sources:
+        # A split at each change, beside those at gaps.
+        assert source['episodes'] >= len(source['policies'])
+    if swap == 'in_flight':
+        assert any(len(found) > 1 for found in policies)
+    if shadows:
+        lines = [line.split(':')[0].split(',')[0] for line in learner.output.splitlines()
+                 if line.startswith('episode ') or 'takes over' in line]
+        first = next(i for i, line in enumerate(lines) if 'takes over' in line)
+        assert first >= 2
