@@ -18,10 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 import re
+import shutil
 
 import numpy as np
 
 from dfp_ros.core.files.digest import sha256
+from training.files import atomic_path
 from training.learning.trainer.checkpoint import RunState
 from training.robot.candidate import Candidate, CandidateError, make_candidate
 from training.robot.policy_changes import Outcome, PolicyChanges
@@ -30,6 +32,8 @@ from training.robot.success_watch import Verdict
 
 #: Folder of the policy files in that of a run.
 POLICIES = 'policies'
+#: Copy of the policy that the node was first started with.
+FIRST = 'start.onnx'
 _NAME = re.compile(r'policy-(\d{6})-(\d+)\.onnx')
 
 
@@ -72,6 +76,8 @@ class Releases:
         self._shadow_episodes = 0
         self._starts = 0
         self._taking_back = False
+        # A loss of success that was found while a change was in progress.
+        self._verdict: Verdict | None = None
         self._pause = 0
 
     @property
@@ -79,6 +85,7 @@ class Releases:
         """Whether a new policy is due."""
         return (
             self._settings.swap != 'never' and not self._pause and self._shadow is None
+            and self._verdict is None
             and not self._changes.is_busy
             and self._state.progress.step - self._last >= self._settings.swap_every)
 
@@ -93,9 +100,13 @@ class Releases:
         return str(found.version) if found else 'start'
 
     def begin(self) -> None:
-        """Note the policy that the node runs, to which a roll-back may return."""
-        status = self._changes.status
-        self._first = self._changes.running, str(status.get('path', ''))
+        """Keep the policy that the node was first started with, for a roll-back."""
+        path, kept = Path(str(self._changes.status.get('path', ''))), self._folder / FIRST
+        if not kept.is_file() and path.is_file() and sha256(path) == self._changes.running:
+            with atomic_path(kept) as partial:
+                shutil.copyfile(path, partial)
+        self._first = (sha256(kept), str(kept)) if kept.is_file() else (
+            self._changes.running, str(path))
         self._wanted = self._made.get(self._changes.running)
         self._starts = self._changes.starts
 
@@ -139,7 +150,7 @@ class Releases:
         self._pause = max(0, self._pause - 1)
         if self._shadow is not None:
             self._shadow_episodes += 1
-        if self._changes.is_busy:
+        if self._changes.is_busy or self._verdict is not None:
             return
         if self._shadow is not None and (
                 self._shadow_episodes >= self._settings.shadow_episodes):
@@ -159,8 +170,9 @@ class Releases:
         :param now: Monotonic time in s.
         """
         if self._changes.is_busy:
-            self._say(f'{verdict}; a change of the policy is in progress, so none is taken back')
+            self._verdict = verdict
             return
+        self._verdict = None
         found = next(
             (one for one in self._made.values() if str(one.version) == verdict.policy), None)
         target = (found.sha256, str(found.path)) if found else self._first
@@ -173,14 +185,17 @@ class Releases:
         self._wanted, self._pause = found, self._settings.window
         self._shadow, self._taking_back = None, True
         previous = self._changes.status.get('previous') or {}
-        kind = 'rollback' if previous.get('sha256') == target[0] else 'policy'
-        self._changes.request('rollback' if kind == 'rollback' else 'policy', *target, now)
+        self._changes.request(
+            'rollback' if previous.get('sha256') == target[0] else 'policy', *target, now)
 
     def poll(self, now: float) -> None:
         """Hear the outcome of a change."""
         wanted, outcome = self._wanted, self._changes.poll(now)
         if outcome is not None:
             self._conclude(outcome)
+        if self._verdict is not None and not self._changes.is_busy:
+            self.take_back(self._verdict, now)
+            wanted = self._wanted
         if self._changes.starts != self._starts:
             # A new node has no shadow, and runs what it was started with.
             self._starts = self._changes.starts
