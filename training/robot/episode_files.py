@@ -71,7 +71,7 @@ class EpisodeFiles:
             'policies': [f'{number:012x}' for number in episode.policies],
             'person_steps': episode.person_steps, 'dropped': episode.dropped}
         path = self._run / EPISODES / f'episode-{episode.number:06d}.npz'
-        persons = [piece for piece in episode.pieces if all(piece.persons[:-1])]
+        persons = [piece for piece in episode.pieces if all(piece.by_person[:-1])]
         if persons:
             self._save(
                 self._run / DEMONSTRATIONS / f'demonstration-{episode.number:06d}.npz', persons,

@@ -77,13 +77,13 @@ class LiveEpisode:
         """Numbers of the policies of its steps, in order, without those of a person."""
         found = [
             policy for piece in self.pieces
-            for policy, person in zip(piece.policies, piece.persons, strict=True) if not person]
+            for policy, person in zip(piece.policies, piece.by_person, strict=True) if not person]
         return tuple(dict.fromkeys(found))
 
     @property
     def person_steps(self) -> int:
         """Number of transitions of a person."""
-        return sum(sum(piece.persons[:-1]) for piece in self.pieces)
+        return sum(sum(piece.by_person[:-1]) for piece in self.pieces)
 
     @property
     def rewards(self) -> float:

@@ -184,13 +184,17 @@ class DecisionSteps:
             changes: bool) -> Tick:
         """Build the control step of a decision."""
         policy = decision.entry.policy if decision.entry else 0
-        is_person = _commander(decision)[0]
+        by_person = _commander(decision)[0]
         if problem:
             return Tick(decision.stamp, follows, problem)
         if decision.state is not State.RUNNING:
             self._observations.pass_by(decision)
             return Tick(
                 decision.stamp, follows, f'node {decision.state.value}: {decision.reason.words}')
+        if self._raw and by_person:
+            # What the policy would have done did not lead to what was observed next.
+            self._observations.pass_by(decision)
+            return Tick(decision.stamp, follows, 'commanded by a person, with --action raw')
         observation, problem, detail = self._observations.observe(decision)
         if observation is not None and decision.observation is not None and (
                 observation.shape != decision.observation.shape):
@@ -220,7 +224,7 @@ class DecisionSteps:
             problem, detail = 'number not finite', f'{"action" if self._raw else "sent"}/{name}'
         return Tick(
             decision.stamp, follows, problem, observation, action, decision.observation, detail,
-            policy, is_person, changes)
+            policy, by_person, changes)
 
 
 def decision_steps(

@@ -34,14 +34,14 @@ class Piece:
     :param actions: Shape (steps, act_dim).
     :param success: Whether the last state is a success.
     :param policies: Number of the policy in each step, 0 if unknown.
-    :param persons: Whether a person commanded, for each step.
+    :param by_person: Whether a person commanded, for each step.
     """
 
     observations: np.ndarray
     actions: np.ndarray
     success: bool
     policies: tuple[int, ...] = ()
-    persons: tuple[bool, ...] = ()
+    by_person: tuple[bool, ...] = ()
 
     @classmethod
     def of(cls, ticks: Sequence[Tick], success: bool) -> Piece:
@@ -49,7 +49,7 @@ class Piece:
         return cls(
             np.array([tick.observation for tick in ticks], np.float32),
             np.array([tick.action for tick in ticks]), success,
-            tuple(tick.policy for tick in ticks), tuple(tick.is_person for tick in ticks))
+            tuple(tick.policy for tick in ticks), tuple(tick.by_person for tick in ticks))
 
 
 class EpisodeCutter:

@@ -58,7 +58,7 @@ class Tick:
     :param detail: Details of the problem.
     :param policy: Number of the policy, :func:`dfp_ros.core.control.input_log.policy_number`; 0 if
         unknown.
-    :param is_person: Whether a person commanded the robot.
+    :param by_person: Whether a person commanded the robot.
     :param changes: Whether the policy, its settings, or who commands is new: an action chunk must
         not reach across.
     """
@@ -71,7 +71,7 @@ class Tick:
     logged: np.ndarray | None = None
     detail: str = ''
     policy: int = 0
-    is_person: bool = False
+    by_person: bool = False
     changes: bool = False
 
 
