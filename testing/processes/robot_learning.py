@@ -90,7 +90,8 @@ class LearningCell:
     def start_node(self) -> NodeProcess:
         """Start a policy node."""
         return NodeProcess('dfp_ros.policy_node', self.domain, *_parameters(
-            policy=self._policy, robot=ROBOT, publish_decisions='true', **self._node_options))
+            policy=self._policy, robot=ROBOT,
+            **{'publish_decisions': 'true', **self._node_options}))
 
     def start_learner(self, *words: str, prefix: Sequence[str] = ()) -> NodeProcess:
         """Start a learner with arguments of its command, perhaps by another one."""

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import fcntl
 import json
 from pathlib import Path
 import signal
@@ -190,6 +191,21 @@ def test_a_node_with_the_policy_of_another_robot_is_refused(
         assert learner.wait() == 2, learner.output
         assert 'found a policy for another robot or other data' in learner.output
         assert 'action field 2 is gripper_rate 1 1/s (-10.0,) (10.0,) there' in learner.output
+
+
+def test_a_node_without_decisions_and_a_folder_in_use_are_refused(
+        clone: Path, tmp_path: Path) -> None:
+    (tmp_path / 'out').mkdir()
+    words = (str(clone.parent), '--out', str(tmp_path / 'out'))
+    with LearningCell(clone, {**FAST[0], 'publish_decisions': 'false'}, FAST[1]) as cell:
+        with (tmp_path / 'out' / '.lock').open('w') as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            learner = cell.start_learner(*words)
+            assert learner.wait() == 2, learner.output
+            assert 'another learner writes to this folder' in learner.output
+        learner = cell.start_learner(*words)
+        assert learner.wait() == 2, learner.output
+        assert 'found publish_decisions false, expected true' in learner.output
 
 
 def test_a_full_disk_ends_the_learner_and_not_the_robot(
