@@ -101,6 +101,12 @@ class TrainConfig:
     """Environment steps of the online phase before its first update (warm-up)."""
     updates_per_step: int = 1
     """Updates per environment step in the online phase."""
+    acts: Literal['newest', 'exported'] = 'newest'
+    """Policy that acts in the online phase: the newest, as in the paper, or the one exported to a
+    policy file before each episode, as on a robot that gets its policies between episodes."""
+    balanced: bool = False
+    """Whether half of each batch of the online phase is from the data and half from its own
+    transitions, instead of both as often as they are in the buffer."""
     replay: int = 0
     """Capacity of the replay buffer in transitions; 0 for the data and the whole online phase."""
     swap_every: int = 1_000
@@ -225,12 +231,20 @@ class TrainConfig:
 
         _require(
             'online_steps', self.online_steps,
-            self.online_steps == 0 or self.environment != NO_ENVIRONMENT,
-            'an environment to take them in, or 0')
-        _require(
-            'online_steps', self.online_steps,
             self.online_steps == 0 or self.online_steps > self.online_start,
             f'0, or more than online_start, {self.online_start}')
+
+    def require_simulator(self) -> None:
+        """
+        Require an environment for the steps of an online phase in the simulator.
+
+        :raises ConfigError: If there is none.
+        """
+        _require(
+            'online_steps', self.online_steps,
+            self.online_steps == 0 or self.environment != NO_ENVIRONMENT,
+            'an environment to take them in, or 0; on a robot, `python -m '
+            'training.learn_on_robot` takes them')
 
     def _require_memory(self) -> None:
         """Refuse settings that are possible one by one, but in no memory together."""

@@ -89,6 +89,8 @@ def check_module(words: list[str]) -> None:
         text = read(ROOT / 'training' / 'data' / 'datasets' / 'official.py')
     if name in SETTINGS:
         text += read(ROOT / 'training' / 'config.py')
+    if name == 'learn_on_robot':
+        text += read(ROOT / 'training' / 'robot' / 'settings.py')
     # Options may come from a module beside it.
     text += '\n'.join(
         read(path) for path in module.parent.glob('*.py') if path.stem in text)

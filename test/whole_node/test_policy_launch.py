@@ -144,7 +144,7 @@ def test_two_robots() -> None:
     assert 'Traceback' not in output
 
 
-@pytest.mark.parametrize('file', ['demo', 'record', 'two_robots'])
+@pytest.mark.parametrize('file', ['demo', 'learn', 'record', 'two_robots'])
 def test_no_launch_file_passes_over_arguments(file: str) -> None:
     """A misspelled argument is an error."""
     given = ['policy:=cube_single', 'robot:=ur5e_cube', 'out:=none']

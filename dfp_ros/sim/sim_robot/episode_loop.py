@@ -29,11 +29,13 @@ from dfp_ros.sim.sim_robot import messages as sim_messages
 from dfp_ros.sim.sim_robot.camera import Camera
 from dfp_ros.sim.sim_robot.command_inputs import arm_input, gripper_input
 from dfp_ros.sim.sim_robot.deadlines import Deadlines
+from dfp_ros.sim.sim_robot.learner_gate import LearnerGate
 from dfp_ros.sim.sim_robot.node import RESET, SimRobot, STOP, WAKE
 from dfp_ros.sim.sim_robot.policy_client import PolicyReset
 from dfp_ros.sim.sim_robot.settings import Settings
 from dfp_ros.sim.simulation.cell_state import EpisodeResult
 from dfp_ros.sim.simulation.episode_file import Recorder
+from dfp_ros.sim.simulation.online_seeds import online_seed
 from dfp_ros.sim.simulation.sliced_simulation import SlicedSimulation
 
 # In lockstep an unanswered observation is published again, because the controller may have
@@ -78,6 +80,9 @@ class EpisodeLoop:
         ) if settings.record else None
         self._policy = PolicyReset(
             robot, settings.policy_node, lambda: inbox.put(WAKE)) if settings.policy_node else None
+        self._learner = LearnerGate(
+            robot, settings.learner_node, lambda: inbox.put(WAKE),
+        ) if settings.learner_node else None
         self._factor = 0.0
         self._arm_input = arm_input(simulation.arm)
         self._gripper_input = gripper_input(simulation.arm)
@@ -89,9 +94,12 @@ class EpisodeLoop:
     def run(self) -> None:
         """Run until the last episode has ended, or STOP arrives."""
         settings = self._settings
-        seed, finished = settings.seed, 0
+        seed, finished, begun = settings.seed, 0, 0
         try:
             while not settings.episodes or finished < settings.episodes:
+                if settings.run_seed >= 0:
+                    seed = online_seed(settings.run_seed, begun)
+                begun += 1
                 try:
                     result = self._episode(seed)
                     self._publish_result(finished, result)
@@ -123,7 +131,7 @@ class EpisodeLoop:
         if self._policy:
             self._policy.start(seed, time.monotonic())
             self._wait(lambda: self._policy is None or self._policy.poll(time.monotonic()))
-        self._robot.publish_mark(START)
+        self._mark(START)
         self._forget_commands(_nanoseconds(self._robot.now()))
         result = self._play_realtime() if self._realtime else self._play_lockstep()
         if self._recorder:
@@ -160,14 +168,55 @@ class EpisodeLoop:
             stamp = self._robot.now()
             self._forget_commands(_nanoseconds(stamp))
             self._publish_state(stamp)
-            while self._arm is None or self._grip is None:
-                if not self._receive(REPEAT_AFTER):
-                    self._publish_state(stamp)
+            self._await_answer(stamp)
             self._command()
             for _ in range(self._simulation.slices):
                 result = self._simulation.advance()
             self._robot.pass_time(self._simulation.period)
+        if self._learner:
+            # The outcome of the last command: an observation, whose answer is not executed.
+            stamp = self._robot.now()
+            self._forget_commands(_nanoseconds(stamp))
+            self._publish_state(stamp)
+            self._await_answer(stamp)
         return result
+
+    def _await_answer(self, stamp: Stamp) -> None:
+        """Wait for the command that answers an observation, and for the learner, if any."""
+        while self._arm is None or self._grip is None:
+            if not self._receive(REPEAT_AFTER):
+                self._publish_state(stamp)
+        if self._learner:
+            learner, time_of_step = self._learner, _nanoseconds(stamp)
+            self._wait_for_learner(lambda: learner.has_seen(time_of_step))
+
+    def _mark(self, mark: str) -> None:
+        """Publish a mark, and wait for the learner, if any; it may join late."""
+        before = self._learner.marks if self._learner else 0
+        self._robot.publish_mark(mark)
+        if self._learner:
+            learner = self._learner
+            self._wait_for_learner(
+                lambda: learner.marks != before, lambda: self._robot.publish_mark(mark))
+
+    def _wait_for_learner(
+            self, ready: Callable[[], bool], again: Callable[[], None] | None = None) -> None:
+        """
+        Wait for the learner.
+
+        :param ready: Whether it has learned what is waited for.
+        :param again: Called if it has not, from time to time.
+        """
+        assert self._learner is not None
+        self._learner.wait_from(time.monotonic())
+        repeat = time.monotonic() + REPEAT_AFTER
+        while not ready():
+            self._receive(REPEAT_AFTER / 5)
+            now = time.monotonic()
+            self._learner.complain(now)
+            if again and now > repeat:
+                again()
+                repeat = now + REPEAT_AFTER
 
     def _wait(self, ready: Callable[[], bool]) -> None:
         """Pause the physics until ``ready``; in real time the state is published meanwhile."""
@@ -273,7 +322,7 @@ class EpisodeLoop:
         """Publish the result of the episode."""
         status = sim_messages.episode(
             number, result, self._simulation.environment, self._factor, self._deadlines.overruns)
-        self._robot.publish_mark(SUCCESS if result.success else FAILURE)
+        self._mark(SUCCESS if result.success else FAILURE)
         self._robot.publish_episode(status)
         self._robot.get_logger().info(
             f'episode {number}, seed {result.seed}: {status.message}')

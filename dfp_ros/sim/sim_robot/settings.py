@@ -50,6 +50,12 @@ _PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('policy_node', '',
      'Name of a policy node to prepare before each episode: its noise_seed is set to the '
      "episode's seed and its ~/reset is called. Empty prepares none.", None),
+    ('learner_node', '',
+     'Name of a learner (python -m training.learn_on_robot) that physics wait for after each step '
+     '(lockstep), so that a run can be repeated bit for bit. Empty waits for none.', None),
+    ('run_seed', -1,
+     'Seed of a training run: episodes have the seeds of its online phase, in place of seed. -1 '
+     'for none.', (-1, 2**32 - 1)),
     ('record', '', 'Folder for a file of each episode. Empty records nothing.', None),
     ('render', False, 'Publish camera/image_raw; rendered in a separate process.', None),
     ('render_rate', 10.0,
@@ -72,6 +78,8 @@ class Settings:
     episodes: int
     auto_reset: bool
     policy_node: str
+    learner_node: str
+    run_seed: int
     record: Path | None
     render: bool
     render_rate: float
@@ -97,5 +105,10 @@ def declare(node: Node) -> Settings:
     if values['mode'] not in MODES:
         raise ValueError(f'mode: found {values["mode"]!r}, expected one of {", ".join(MODES)}')
     require_name('policy_node', values['policy_node'], 'left/dfp_policy')
+    require_name('learner_node', values['learner_node'], 'left/dfp_learner')
+    if values['learner_node'] and values['mode'] != 'lockstep':
+        raise ValueError(
+            f'learner_node: found {values["learner_node"]!r} with mode {values["mode"]!r}, '
+            "expected mode 'lockstep': physics that follow the clock wait for nobody")
     record = values.pop('record')
     return Settings(record=Path(record).expanduser() if record else None, **values)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -37,7 +37,6 @@ from training.learning.trainer.checkpoint_fit import (
     require_optimiser,
 )
 from training.learning.trainer.continuation import changed_lengths, ContinuationError, told
-from training.learning.trainer.explorer import Explorer
 from training.learning.trainer.replay_buffer import ReplayBuffer
 
 # Re-exported: code that reads checkpoints catches its errors.
@@ -64,6 +63,13 @@ class Progress:
     cpu_seconds: float = 0.0
 
 
+class OnlineSource(Protocol):
+    """Source of the transitions of an online phase."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """State to save in a checkpoint; see :data:`.checkpoint_fit.EXPLORER`."""
+
+
 @dataclass
 class RunState:
     """
@@ -77,7 +83,7 @@ class RunState:
     :param progress: Counters.
     :param data: Source of the transitions.
     :param file: Index of the data file that is in the buffer.
-    :param explorer: Actor in the environment, once the online phase has begun.
+    :param explorer: Source of the transitions of an online phase, once that has begun.
     :param notes: Messages to print when the run begins.
     """
 
@@ -89,7 +95,7 @@ class RunState:
     data: Data
     file: int
     progress: Progress = field(default_factory=Progress)
-    explorer: Explorer | None = None
+    explorer: OnlineSource | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -238,6 +244,37 @@ def initialise(path: Path, state: RunState) -> None:
     state.notes.append(
         f'{path}: the networks and the normaliser are those of {spec.name!r} after '
         f'{progress.step} updates; the optimiser and the learning-rate schedule start afresh')
+
+
+def take_over(path: Path, state: RunState) -> None:
+    """
+    Begin an online phase elsewhere with the state of a run: networks, optimiser, random states.
+
+    Settings of learning and execution may differ, those of networks and data may not. Transitions
+    of an online phase of that run are not taken over.
+
+    :param path: Checkpoint of the run.
+    :param state: The run as set up.
+    :raises CheckpointError: If the file cannot be read, or networks or data differ.
+    """
+    content = read(path, tell=True)
+    _, spec, progress = _said(path, content)
+    source, wanted = _data_hash(path, spec), state.spec.provenance['data']['sha256']
+    if source != wanted:
+        raise CheckpointError(
+            f'{path}: was trained on data with hash {source[:12]}, found {wanted[:12]} in '
+            f'{state.config.data}; restore the data of the run, or train it again')
+    require_agent(path, state.agent, content['agent'])
+    require_optimiser(path, state.agent, content['optimiser'])
+    state.agent.load_state_dict(content['agent'])
+    state.agent.optimiser.load_state_dict(content['optimiser'])
+    _restore_random(path, state, content)
+    state.progress = Progress(progress.step)
+    past = {name: spec.provenance[name] for name in PAST if name in spec.provenance}
+    state.spec = replace(state.spec, name=spec.name, provenance={
+        **state.spec.provenance, **past,
+        'normalisation': spec.provenance.get(
+            'normalisation', state.spec.provenance['normalisation'])})
 
 
 def _said(path: Path, content: Mapping[str, Any]) -> tuple[TrainConfig, PolicySpec, Progress]:

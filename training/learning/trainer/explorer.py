@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.sim.simulation.online_seeds import online_seed
 
 Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -41,12 +42,15 @@ class Explorer:
     :param noise_scale: Factor on the noise.
     :param seed: The run's seed.
     :param sparse: Whether the reward is -1 until the task is solved.
+    :param renew: Called before the first chunk of an episode, to have ``act`` use the newest
+        policy; None if it does always.
     """
 
     def __init__(
             self, env: Any, act: Act, candidates: int, noise_size: int, noise_scale: float,
-            seed: int, sparse: bool) -> None:
+            seed: int, sparse: bool, renew: Callable[[], None] | None = None) -> None:
         self._env, self._act, self._seed, self._sparse = env, act, seed, sparse
+        self._renew = renew
         self._noise = NoiseStream(0, candidates, noise_size, noise_scale)
         self._observation = np.empty(0, np.float32)
         self._queue: list[np.ndarray] = []
@@ -63,6 +67,8 @@ class Explorer:
         :return: The transition, with a value for each column of the replay buffer.
         """
         if not self._queue:
+            if self._renew and not self._draws:
+                self._renew()
             self._queue = list(np.asarray(
                 self._act(self._observation, self._noise.next()), np.float32))
             self._draws += 1
@@ -81,6 +87,11 @@ class Explorer:
             self.solved.append(bool(info['success']))
             self._begin()
         return row
+
+    @property
+    def is_within_episode(self) -> bool:
+        """Whether a chunk of the current episode was drawn."""
+        return self._draws > 0
 
     def state(self) -> dict[str, torch.Tensor]:
         """State to save in a checkpoint, from which :meth:`restore` resumes the episode."""
@@ -107,8 +118,7 @@ class Explorer:
     def _begin(self) -> None:
         """Reset for the next episode."""
         self.episode += 1
-        drawn = np.random.SeedSequence((self._seed, self.episode)).generate_state(1)
-        seed = int(drawn[0]) >> 1
+        seed = online_seed(self._seed, self.episode)
         observation, _ = self._env.reset(seed=seed)
         self._noise.reset(seed)
         self._observation = np.asarray(observation, np.float32)

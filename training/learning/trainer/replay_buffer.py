@@ -37,12 +37,15 @@ class ReplayBuffer:
     :param discount: Discount factor per step.
     :param device: Device of the transitions and of the batches.
     :param capacity: Maximum number of transitions; 0 for the number in the data.
+    :param balanced: Whether half of the chunks are from the data and half are added ones, once
+        there are added ones for a chunk.
     :raises ValueError: If the data is shorter than a chunk, or exceeds the capacity.
     """
 
     def __init__(
             self, transitions: Transitions, horizon: int, discount: float,
-            device: torch.device | str = 'cpu', capacity: int = 0) -> None:
+            device: torch.device | str = 'cpu', capacity: int = 0,
+            balanced: bool = False) -> None:
         size = len(transitions)
         if size <= horizon:
             raise ValueError(
@@ -53,6 +56,7 @@ class ReplayBuffer:
         self.horizon = horizon
         self.capacity = capacity or size
         self.added = 0
+        self._balanced = balanced
         self._size = self._data_size = size
         # Write index of the ring buffer: of the oldest transition, once the buffer is full.
         self._end = size % self.capacity
@@ -81,6 +85,11 @@ class ReplayBuffer:
         self._size = min(self._size + 1, self.capacity)
         self.added += 1
 
+    def end_episode(self) -> None:
+        """Have no chunk reach beyond the last added transition, because the next is not next."""
+        if self.added:
+            self._columns['terminals'][(self._end - 1) % self.capacity] = 1.0
+
     def sample(self, count: int, generator: np.random.Generator) -> Batch:
         """
         Sample a batch of ``count`` chunks.
@@ -88,13 +97,25 @@ class ReplayBuffer:
         :param count: Batch size over all ranks; this rank gets its share.
         :param generator: Random generator; its state determines the batch.
         """
-        drawn = distributed.rows(torch.from_numpy(
-            generator.integers(self._size - self.horizon + 1, size=count)))
+        drawn = distributed.rows(torch.from_numpy(self._draw(count, generator)))
         device = self._offsets.device
         if device.type == 'cuda':
             # From pinned memory the copy does not wait for the GPU.
             drawn = drawn.pin_memory()
         return self.gather(drawn.to(device, non_blocking=True))
+
+    def _draw(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Draw the first steps of chunks, counted from the oldest step."""
+        # The first step of a chunk is at most this many steps after the oldest.
+        most = self._size - self.horizon + 1
+        added = min(self.added, self.capacity)
+        data = self._size - added
+        if not self._balanced or added < self.horizon or data < self.horizon:
+            return generator.integers(most, size=count)
+        half = count // 2
+        return np.concatenate([
+            generator.integers(data - self.horizon + 1, size=count - half),
+            generator.integers(data, most, size=half)])
 
     def gather(self, starts: torch.Tensor) -> Batch:
         """

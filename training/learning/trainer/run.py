@@ -43,6 +43,7 @@ from training.learning.networks.modules import Normaliser
 from training.learning.precision import faster
 from training.learning.trainer import checkpoint, readiness
 from training.learning.trainer.explorer import Explorer
+from training.learning.trainer.exported_policy import ACTING, ExportedPolicy
 from training.learning.trainer.log import RunLog
 from training.learning.trainer.replay_buffer import ReplayBuffer
 from training.learning.trainer.session import (
@@ -71,6 +72,7 @@ def train(
         not finite, or writing fails (the last checkpoint is kept).
     :raises CompileError: If compilation is requested and there is no working compiler.
     """
+    config.require_simulator()
     saved = run / 'checkpoint.pt'
     if saved.exists() and not resume:
         raise TrainingError(
@@ -136,9 +138,9 @@ def train(
             session.update()
             session.keep()
         if config.online_steps and progress.step >= config.steps:
-            state.explorer = go_online(state, content)
+            state.explorer = explorer = go_online(state, content, run)
             while progress.environment_steps < config.online_steps and not stopped():
-                state.buffer.add(**state.explorer.step())
+                state.buffer.add(**explorer.step())
                 progress.environment_steps += 1
                 if progress.environment_steps > config.online_start:
                     for _ in range(config.updates_per_step):
@@ -189,7 +191,8 @@ def fill(config: TrainConfig, transitions: Transitions) -> ReplayBuffer:
         transitions = sparse(transitions)
     room = len(transitions) + config.online_steps
     return ReplayBuffer(
-        transitions, config.horizon, config.discount, config.device, config.replay or room)
+        transitions, config.horizon, config.discount, config.device, config.replay or room,
+        config.balanced)
 
 
 def swap(state: checkpoint.RunState) -> None:
@@ -202,21 +205,27 @@ def swap(state: checkpoint.RunState) -> None:
         state.file = due
 
 
-def go_online(state: checkpoint.RunState, content: dict[str, Any]) -> Explorer:
+def go_online(state: checkpoint.RunState, content: dict[str, Any], run: Path) -> Explorer:
     """
     Begin or resume the online phase.
 
     :param state: The run.
     :param content: Contents of the checkpoint to resume from; empty if there is none.
+    :param run: Folder of the run.
     """
     agent, config = state.agent, state.config
     swap(state)
+    exported = ExportedPolicy(
+        agent, state.spec, run / ACTING) if config.acts == 'exported' else None
     explorer = Explorer(
-        make_env(config.environment, state.spec.provenance), acting(agent),
-        agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse)
+        make_env(config.environment, state.spec.provenance), exported or acting(agent),
+        agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse,
+        exported.renew if exported else None)
     if 'explorer' in content:
         state.buffer.restore(content['replay'])
         explorer.restore(content['explorer'])
+        if exported and explorer.is_within_episode:
+            exported.load()
     else:
         agent.actor.improve()
     return explorer

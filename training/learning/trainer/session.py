@@ -60,16 +60,21 @@ class Session:
     :param saved: Path of the checkpoint.
     :param log: Log of metrics and evaluations; None on all ranks except the first, which write
         nothing.
+    :param on_robot: Whether the steps are those of a robot: nothing is evaluated in the simulator,
+        and there is no progress bar.
     """
 
-    def __init__(self, state: checkpoint.RunState, saved: Path, log: RunLog | None) -> None:
+    def __init__(
+            self, state: checkpoint.RunState, saved: Path, log: RunLog | None,
+            on_robot: bool = False) -> None:
         self._state, self._saved, self._log = state, saved, log
+        self._on_robot = on_robot
         config, progress = state.config, state.progress
         # Environments take seconds to start, so all evaluations share them.
         self._environments = start(
             config.environment, min(config.environments, config.episodes),
             state.spec.provenance
-        ) if log and config.environment != NO_ENVIRONMENT else None
+        ) if log and not on_robot and config.environment != NO_ENVIRONMENT else None
         self._success: dict[str, str] = {}
         self._bar = self._phase_bar()
         self._wall, self._cpu = time.monotonic(), time.process_time()
@@ -132,29 +137,48 @@ class Session:
 
         :param everything: Whether to write a checkpoint regardless of the settings.
         """
-        state, config, step = self._state, self._state.config, self._state.progress.step
+        config, step = self._state.config, self._state.progress.step
         self._show()
         ends = step != self._seen and step in (config.steps, config.updates)
         evaluates = config.environment != NO_ENVIRONMENT and (
             ends or self._due(config.evaluate_every))
         if self._due(config.log_every) or ends:
-            self._tick()
-            looked = {} if self._batch is None else state.agent.look(self._batch)
-            values = self._timed() | {key: float(value) for key, value in looked.items()}
-            if self._log:
-                self._log.update(state.progress, values)
-                self._warn(self._log.rows)
+            self._log_row()
         # One after the first update, to prove that it can be written; and before each evaluation,
         # which may fail.
         first = step > 0 and self._seen == 0
         if everything or ends or first or evaluates or self._due(config.checkpoint_every):
-            self._finite()
-            self._tick()
-            if self._log:
-                checkpoint.save(self._saved, state)
+            self.save()
         if evaluates:
             self._evaluate()
         self._seen = step
+
+    def log(self) -> None:
+        """Log if due, for a caller that writes checkpoints itself."""
+        if self._due(self._state.config.log_every):
+            self._log_row()
+        self._seen = self._state.progress.step
+
+    def save(self) -> None:
+        """
+        Write a checkpoint.
+
+        :raises TrainingError: If a loss is not finite; the checkpoint before is kept.
+        """
+        self.require_finite()
+        self._tick()
+        if self._log:
+            checkpoint.save(self._saved, self._state)
+
+    def _log_row(self) -> None:
+        """Write a row of metrics, and print new warnings."""
+        state = self._state
+        self._tick()
+        looked = {} if self._batch is None else state.agent.look(self._batch)
+        values = self._timed() | {key: float(value) for key, value in looked.items()}
+        if self._log:
+            self._log.update(state.progress, values)
+            self._warn(self._log.rows)
 
     def _evaluate(self) -> None:
         """Evaluate the current agent, on the rank that writes the log."""
@@ -200,7 +224,8 @@ class Session:
         return tqdm(
             desc=self._saved.parent.name + (' online' if online else ''), unit='update',
             total=config.updates if online else config.steps, initial=step, smoothing=0,
-            postfix=self._success, disable=None if distributed.own() == 0 else True)
+            postfix=self._success,
+            disable=None if not self._on_robot and distributed.own() == 0 else True)
 
     def _show(self) -> None:
         """Update the progress bar."""
@@ -213,15 +238,19 @@ class Session:
     def _timed(self) -> dict[str, float]:
         """Losses of the last update, and mean time of an update since the last log row."""
         began = time.monotonic()
-        values = self._finite()
+        values = self.require_finite()
         # Reading the losses waits for a GPU to finish its updates.
         self._updating += time.monotonic() - began
         update_ms = 1000 * self._updating / self._updates
         self._updating, self._updates = 0.0, 0
         return {'update_ms': update_ms, **values}
 
-    def _finite(self) -> dict[str, float]:
-        """Losses of the last update as numbers; raises an error if one is not finite."""
+    def require_finite(self) -> dict[str, float]:
+        """
+        Return the losses of the last update.
+
+        :raises TrainingError: If one is not finite.
+        """
         values = {name: float(value) for name, value in (self._info or {}).items()}
         for name, value in values.items():
             if not math.isfinite(value):

@@ -166,11 +166,11 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
     """Have SIGTERM end a run with its update number ``cut``."""
     update, taken = Agent.update, []
 
-    def interrupting(self: Agent, batch: Any) -> Any:
+    def interrupting(self: Agent, batch: Any, **options: Any) -> Any:
         taken.append(1)
         if len(taken) == cut:
             os.kill(os.getpid(), signal.SIGTERM)
-        return update(self, batch)
+        return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', interrupting)
 
@@ -239,11 +239,11 @@ def test_a_full_disk_is_said_and_the_checkpoint_kept(
     update, kept = Agent.update, []
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def filling(self: Agent, batch: Any) -> Any:
+    def filling(self: Agent, batch: Any, **options: Any) -> Any:
         if saved.exists() and not kept:
             kept.append(saved.read_bytes())
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-        return update(self, batch)
+        return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', filling)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -270,9 +270,9 @@ def test_sigterm_ends_a_run_with_a_checkpoint(
         capsys: pytest.CaptureFixture) -> None:
     update = Agent.update
 
-    def terminating(self: Agent, batch: Any) -> Any:
+    def terminating(self: Agent, batch: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        return update(self, batch)
+        return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', terminating)
     asked = ['small-clone', '--run', str(tmp_path), '--data', str(demonstrations)]

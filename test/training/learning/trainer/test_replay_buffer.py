@@ -111,3 +111,28 @@ def test_a_full_buffer_forgets_the_oldest(steps: int) -> None:
 def test_a_buffer_smaller_than_the_data_is_refused() -> None:
     with pytest.raises(ValueError, match='found 3, expected 0, or at least 4'):
         ReplayBuffer(episodes([4]), 1, 0.99, capacity=3)
+
+
+def test_a_balanced_batch_is_half_data_and_half_added() -> None:
+    """Only data at first; then half and half, and no chunk of both."""
+    data, more = episodes([40, 40], seed=1), episodes([6], seed=2)
+    buffer = ReplayBuffer(data, 3, 0.99, capacity=100, balanced=True)
+    seen = {tuple(row) for row in data.observations.tolist()}
+    for count, expected in ((0, 0), (2, 0), (3, 50), (6, 50)):
+        add(buffer, more, range(buffer.added, count))
+        batch = buffer.sample(100, np.random.default_rng(0))
+        added = [tuple(row) not in seen for row in batch.observation.tolist()]
+        assert sum(added) == expected
+    firsts = {tuple(row) for row in batch.observation.tolist()} - seen
+    assert firsts == {tuple(row) for row in more.observations[:4].tolist()}
+
+
+def test_an_end_that_is_known_later_is_no_place_for_a_chunk() -> None:
+    """As when a run goes on after a part of an episode."""
+    buffer = ReplayBuffer(episodes([8]), 2, 0.99, capacity=20)
+    buffer.end_episode()
+    more = episodes([6], seed=2)
+    add(buffer, more, range(3))
+    buffer.end_episode()
+    add(buffer, more, range(3, 6))
+    assert everything(buffer).valid.tolist() == [1] * 7 + [0, 1, 1, 0, 1, 1]

@@ -28,7 +28,7 @@ from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.core.text.printable import listed
-from dfp_ros.spec import PolicySpec
+from dfp_ros.spec import ActionField, PolicySpec
 from training.data.transitions.transitions import DataError
 
 
@@ -89,6 +89,22 @@ class ActionLayout:
                     f'actions: found {found or "fields without names"}, expected {name} ({size}): '
                     'the robot description or the policy is not that of the recording')
         return np.concatenate([parts[name] for name, _, _ in self.fields])
+
+    def fields_of(self, actions: np.ndarray) -> tuple[ActionField, ...]:
+        """
+        Describe actions.
+
+        :param actions: Shape (size, act_dim), in [-1, 1].
+        """
+        found, start = [], 0
+        for name, size, unit in self.fields:
+            run = slice(start, start + size)
+            found.append(ActionField(name, size, unit, *(
+                tuple(float(value) for value in values) for values in (
+                    self.scale.low[run], self.scale.high[run], actions[:, run].min(axis=0),
+                    actions[:, run].max(axis=0)))))
+            start += size
+        return tuple(found)
 
 
 def _bounds(

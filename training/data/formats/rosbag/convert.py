@@ -27,8 +27,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-
 from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.control.episode_marks import TOPIC
 from dfp_ros.core.description.robot import RobotDescription
@@ -37,10 +35,10 @@ from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
-from dfp_ros.spec import ActionField
 from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.clocks import StampClocks
+from training.data.formats.rosbag.columns import join_pieces
 from training.data.formats.rosbag.command_rates import CommandRates
 from training.data.formats.rosbag.decision_steps import decision_steps
 from training.data.formats.rosbag.episodes import cut, Piece
@@ -243,43 +241,17 @@ def _assemble(
         pieces: list[Piece], robot: RobotDescription, options: Options,
         sources: list[dict[str, Any]], report: Report) -> Transitions:
     """Concatenate the pieces to transitions."""
-    lengths = [len(piece.observations) - 1 for piece in pieces]
-    ends = np.cumsum(lengths) - 1
-    size = sum(lengths)
-    rewards, masks = np.full(size, -1, np.float32), np.ones(size, np.float32)
-    terminals = np.zeros(size, np.float32)
-    terminals[ends] = 1
-    solved = ends[[piece.success for piece in pieces]]
-    rewards[solved] = masks[solved] = 0
-    observations = np.concatenate([piece.observations[:-1] for piece in pieces])
-    found = np.concatenate([piece.actions[:-1] for piece in pieces])
-    actions = np.clip(found, -1, 1).astype(np.float32)
-    report.counts['actions clipped to their bounds'] += int(
-        (np.abs(found) > 1 + 1e-6).any(axis=1).sum())
+    columns, clipped = join_pieces(pieces)
+    size = len(columns['rewards'])
+    report.counts['actions clipped to their bounds'] += clipped
     report.counts['transitions'] = size
     layout = [(entry.name, entry.size, entry.unit) for entry in robot.observation]
     return Transitions(
-        observations=observations, actions=actions,
-        next_observations=np.concatenate([piece.observations[1:] for piece in pieces]),
-        rewards=rewards, masks=masks, terminals=terminals,
-        observation_fields=observation_fields(layout, observations),
-        action_fields=_action_fields(options.layout, actions), period=options.period,
+        **columns, observation_fields=observation_fields(layout, columns['observations']),
+        action_fields=options.layout.fields_of(columns['actions']), period=options.period,
         source={
             'bags': sources, 'robot': robot.name, 'action': options.action,
             'unended': options.unended, 'steps': size, 'episodes': len(pieces),
-            'solved_steps': len(solved), 'counts': dict(report.counts),
+            'solved_steps': sum(piece.success for piece in pieces), 'counts': dict(report.counts),
             'dropped': dict(report.problems), 'left_out': list(report.refused)},
     ).check(', '.join(source['bag'] for source in sources))
-
-
-def _action_fields(layout: ActionLayout, actions: np.ndarray) -> tuple[ActionField, ...]:
-    """Describe the actions."""
-    fields, start = [], 0
-    for name, size, unit in layout.fields:
-        run = slice(start, start + size)
-        fields.append(ActionField(name, size, unit, *(
-            tuple(float(value) for value in values) for values in (
-                layout.scale.low[run], layout.scale.high[run], actions[:, run].min(axis=0),
-                actions[:, run].max(axis=0)))))
-        start += size
-    return tuple(fields)

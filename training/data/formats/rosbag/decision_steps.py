@@ -12,16 +12,18 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Control steps reconstructed from the recorded decisions of a policy node.
+Control steps reconstructed from the decisions of a policy node, recorded or as they come.
 
-Each decision identifies the samples that it was made from, so neither the jitter of the recorder
-nor the order of reception changes the observation.
+In a recording, each decision identifies the samples that it was made from, so neither the jitter
+of the recorder nor the order of reception changes the observation. Live, the observation is the
+one in the decision.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 
@@ -38,52 +40,239 @@ from training.data.transitions.transitions import DataError
 # A recorder may receive a decision up to _LATE ns before one of its samples; samples older than
 # _MEMORY ns are discarded.
 _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
+# Who commands, in a decision that says so.
+_PERSON = 2
+
+
+class Observations(Protocol):
+    """Observations of decisions, in their order."""
+
+    def reset(self) -> None:
+        """Discard the history, because decisions are missing."""
+
+    def observe(self, decision: RecordedDecision) -> tuple[np.ndarray | None, str, str]:
+        """Return the observation of a decision or None, the problem or nothing, its details."""
+
+    def pass_by(self, decision: RecordedDecision) -> None:
+        """Note a decision in which the node held the robot."""
+
+
+class LoggedObservations:
+    """Observations that the node computed, as its decisions have them."""
+
+    def reset(self) -> None:
+        """Do nothing: an observation is complete."""
+
+    def observe(self, decision: RecordedDecision) -> tuple[np.ndarray | None, str, str]:
+        """Return the observation in the decision; see :class:`Observations`."""
+        found = decision.observation
+        if found is None:
+            return None, 'no observation', 'the decision has none'
+        if not np.isfinite(found).all():
+            return None, 'number not finite', 'observation'
+        return found.astype(np.float32), '', ''
+
+    def pass_by(self, decision: RecordedDecision) -> None:
+        """Do nothing: an observation is complete."""
+
+
+class SampledObservations:
+    """
+    Observations computed from recorded samples, as by the node.
+
+    :param robot: The robot's description.
+    """
+
+    def __init__(self, robot: RobotDescription) -> None:
+        """Start without a sample."""
+        layouts = robot.layouts
+        self._samples = {name: SampleIndex(layouts.get(name)) for name in robot.sources}
+        self._observer = Observer(robot)
+
+    def add(self, event: Event) -> None:
+        """Add a sample."""
+        self._samples[event.name].add(event.content)
+        self._samples[event.name].forget(event.time - _MEMORY)
+
+    def reset(self) -> None:
+        """Discard the history; see :class:`Observations`."""
+        self._observer.reset()
+
+    def observe(self, decision: RecordedDecision) -> tuple[np.ndarray | None, str, str]:
+        """Compute the observation from the samples; see :class:`Observations`."""
+        found, missing = self._find(decision)
+        # An observation that the node computed counts for later ones, even without an action.
+        if missing or not _observed(decision):
+            self.reset()
+        if missing:
+            return None, 'sample not recorded', (
+                f'source {missing!r}: the sample that the node saw is not in the recording')
+        return self._observer.observe(decision.stamp, found)
+
+    def pass_by(self, decision: RecordedDecision) -> None:
+        """Have the observation count for later ones, if the node computed it."""
+        found, missing = self._find(decision)
+        if missing or not _observed(decision):
+            self.reset()
+        else:
+            self._observer.observe(decision.stamp, found)
+
+    def _find(self, decision: RecordedDecision) -> tuple[dict[str, Sample], str]:
+        """Find the samples of a decision, and the name of a source whose sample is missing."""
+        found: dict[str, Sample] = {}
+        for name, seen in self._samples.items():
+            times = decision.times(name)
+            sample = None if times is None else seen.find(times, decision.stamp)
+            if sample is None:
+                return found, name
+            found[name] = sample
+        return found, ''
+
+
+class DecisionSteps:
+    """
+    Control steps of a policy node, one for each of its decisions.
+
+    :param layout: What the numbers of an action mean.
+    :param period: Control period in ns.
+    :param raw: Take the policy's output instead of the command that was sent.
+    :param observations: Observations of the decisions.
+    :param relative: Names of the fields whose actions are relative to the position of the robot.
+    """
+
+    def __init__(
+            self, layout: ActionLayout, period: int, raw: bool, observations: Observations,
+            relative: Collection[str] = ()) -> None:
+        """Start before the first decision."""
+        self._relative = relative
+        self._layout, self._period, self._raw = layout, period, raw
+        self._observations = observations
+        self._last: RecordedDecision | None = None
+        self._spacings: list[int] = []
+
+    def add(self, decision: RecordedDecision) -> Tick:
+        """
+        Build the control step of the next decision.
+
+        :raises DataError: If the decision does not have the sizes of the robot description.
+        """
+        last, self._last = self._last, decision
+        follows, problem = _follows(last, decision, self._period)
+        if last is not None and decision.number == last.number + 1 and not decision.lockstep:
+            self._spacings.append(decision.stamp - last.stamp)
+        if not follows:
+            self._observations.reset()
+        return self._decided(
+            decision, follows, problem, follows and last is not None
+            and _commander(last) != _commander(decision))
+
+    def require_rate(self) -> None:
+        """
+        Require that the node ran at the requested rate.
+
+        :raises DataError: If it ran at another.
+        """
+        if self._spacings and abs(
+                (usual := float(np.median(self._spacings))) - self._period) > self._period / 4:
+            raise DataError(
+                f'decisions: found a control period of {usual * 1e-9:.4g} s, expected '
+                f'{self._period * 1e-9:.4g} s: the node ran at another rate than the requested '
+                'one; use --ticks grid, or that rate')
+
+    def _decided(
+            self, decision: RecordedDecision, follows: bool, problem: str,
+            changes: bool) -> Tick:
+        """Build the control step of a decision."""
+        policy = decision.entry.policy if decision.entry else 0
+        by_person = _commander(decision)[0]
+        if problem:
+            return Tick(decision.stamp, follows, problem)
+        if decision.state is not State.RUNNING:
+            self._observations.pass_by(decision)
+            return Tick(
+                decision.stamp, follows, f'node {decision.state.value}: {decision.reason.words}')
+        if self._raw and by_person:
+            # What the policy would have done did not lead to what was observed next.
+            self._observations.pass_by(decision)
+            return Tick(decision.stamp, follows, 'commanded by a person, with --action raw')
+        observation, problem, detail = self._observations.observe(decision)
+        if observation is not None and decision.observation is not None and (
+                observation.shape != decision.observation.shape):
+            raise DataError(
+                f'decisions: found observations of size {decision.observation.size}, expected '
+                f'{observation.size}: the robot description is not that of the recording; '
+                'give that one, or use --ticks grid')
+        parts = decision.action if self._raw else decision.sent
+        if observation is None and problem == 'sample not recorded':
+            return Tick(decision.stamp, follows, problem, detail=detail)
+        if parts is None:
+            return Tick(decision.stamp, follows, problem or 'no action', detail=detail)
+        if not self._raw and self._relative:
+            # What was sent is a position, and the one that it is relative to is not recorded.
+            if decision.command is None or _commander(decision)[0] or (
+                    Reason.LIMITED in decision.reason):
+                return Tick(
+                    decision.stamp, follows, problem or 'relative command limited', detail=detail)
+            parts = {
+                name: decision.command[name] if name in self._relative else values
+                for name, values in parts.items()}
+        action = self._layout.join(parts)
+        if not self._raw:
+            action = self._layout.scale.action(action)
+        if not problem and not np.isfinite(action).all():
+            name = next(name for name, values in parts.items() if not np.isfinite(values).all())
+            problem, detail = 'number not finite', f'{"action" if self._raw else "sent"}/{name}'
+        return Tick(
+            decision.stamp, follows, problem, observation, action, decision.observation, detail,
+            policy, by_person, changes)
 
 
 def decision_steps(
         events: Iterable[Event], robot: RobotDescription, layout: ActionLayout, period: int,
         raw: bool) -> Iterator[Step]:
     """
-    Iterate over the control steps of the policy node.
+    Iterate over the control steps of a policy node in a recording.
 
     :param period: Control period in ns.
     :param raw: Take the policy's output instead of the command that was sent.
     :raises DataError: At the end, if the node ran at another control rate.
     """
-    layouts = robot.layouts
-    samples = {name: SampleIndex(layouts.get(name)) for name in robot.sources}
+    observations = SampledObservations(robot)
+    decided = DecisionSteps(layout, period, raw, observations, relative_fields(robot))
     waiting: deque[Event] = deque()
-    observer = Observer(robot)
-    last: RecordedDecision | None = None
-    spacings: list[int] = []
 
     def steps(now: int) -> Iterator[Step]:
-        nonlocal last
         while waiting and waiting[0].time < now - _LATE:
             event = waiting.popleft()
-            if event.kind == 'mark':
-                yield event.content
-                continue
-            decision: RecordedDecision = event.content
-            follows, problem = _follows(last, decision, period)
-            if last is not None and decision.number == last.number + 1 and not decision.lockstep:
-                spacings.append(decision.stamp - last.stamp)
-            last = decision
-            yield _decided(decision, follows, problem, samples, observer, layout, raw)
+            yield event.content if event.kind == 'mark' else decided.add(event.content)
 
     for event in events:
         yield from steps(event.time)
         if event.kind == 'sample':
-            samples[event.name].add(event.content)
-            samples[event.name].forget(event.time - _MEMORY)
+            observations.add(event)
         elif event.kind in ('decision', 'mark'):
             waiting.append(event)
     yield from steps(2**63)
-    if spacings and abs((usual := float(np.median(spacings))) - period) > period / 4:
-        raise DataError(
-            f'decisions: found a control period of {usual * 1e-9:.4g} s, expected '
-            f'{period * 1e-9:.4g} s: the node ran at another rate than the requested one; use '
-            '--ticks grid, or that rate')
+    decided.require_rate()
+
+
+def relative_fields(robot: RobotDescription) -> tuple[str, ...]:
+    """List the action fields that are relative to the position of the robot."""
+    return tuple(
+        entry.action for topic in robot.commands for entry in topic.entries if entry.relative)
+
+
+def _observed(decision: RecordedDecision) -> bool:
+    """Tell whether the node computed an observation in a step."""
+    return decision.observation is not None or decision.reason is Reason.WAITING
+
+
+def _commander(decision: RecordedDecision) -> tuple[bool, int, int]:
+    """Tell whether a person commanded, and which control loop and policy there was."""
+    entry = decision.entry
+    return (
+        getattr(decision, 'commander', None) == _PERSON, *(
+            (entry.loop, entry.policy) if entry else (0, 0)))
 
 
 def _follows(
@@ -99,58 +288,3 @@ def _follows(
         return True, ''
     # A later step is not one that a policy at this control rate would see.
     return abs(passed - period) <= period / 2, ''
-
-
-def _decided(
-        decision: RecordedDecision, follows: bool, problem: str,
-        samples: Mapping[str, SampleIndex], observer: Observer, layout: ActionLayout,
-        raw: bool) -> Tick:
-    """Build the control step of a decision."""
-    where = decision.stamp, follows
-    if not follows:
-        observer.reset()
-    if problem:
-        return Tick(*where, problem)
-    found, missing = _samples(decision, samples)
-    # An observation that the node computed counts for later ones, even without an action.
-    observed = decision.observation is not None or decision.reason is Reason.WAITING
-    if missing or not observed:
-        observer.reset()
-    if decision.state is not State.RUNNING:
-        if observed and not missing:
-            observer.observe(decision.stamp, found)
-        return Tick(*where, f'node {decision.state.value}: {decision.reason.words}')
-    if missing:
-        return Tick(*where, 'sample not recorded', detail=(
-            f'source {missing!r}: the sample that the node saw is not in the recording'))
-    observation, problem, detail = observer.observe(decision.stamp, found)
-    if observation is not None and decision.observation is not None and (
-            observation.shape != decision.observation.shape):
-        raise DataError(
-            f'decisions: found observations of size {decision.observation.size}, expected '
-            f'{observation.size}: the robot description is not that of the recording; '
-            'give that one, or use --ticks grid')
-    parts = decision.action if raw else decision.sent
-    if parts is None:
-        return Tick(*where, problem or 'no action', detail=detail)
-    action = layout.join(parts)
-    if not raw:
-        action = layout.scale.action(action)
-    if not problem and not np.isfinite(action).all():
-        name = next(name for name, values in parts.items() if not np.isfinite(values).all())
-        problem, detail = 'number not finite', f'{"action" if raw else "sent"}/{name}'
-    return Tick(*where, problem, observation, action, decision.observation, detail)
-
-
-def _samples(
-        decision: RecordedDecision, samples: Mapping[str, SampleIndex],
-) -> tuple[dict[str, Sample], str]:
-    """Find the samples of a decision, and the name of a source whose sample is missing."""
-    found: dict[str, Sample] = {}
-    for name, seen in samples.items():
-        times = decision.times(name)
-        sample = None if times is None else seen.find(times, decision.stamp)
-        if sample is None:
-            return found, name
-        found[name] = sample
-    return found, ''

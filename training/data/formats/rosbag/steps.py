@@ -56,6 +56,11 @@ class Tick:
     :param action: Shape (act_dim,), in [-1, 1] if the command was within its bounds, or None.
     :param logged: The observation that the node logged, or None.
     :param detail: Details of the problem.
+    :param policy: Number of the policy, :func:`dfp_ros.core.control.input_log.policy_number`; 0 if
+        unknown.
+    :param by_person: Whether a person commanded the robot.
+    :param changes: Whether the policy, its settings, or who commands is new: an action chunk must
+        not reach across.
     """
 
     time: int
@@ -65,6 +70,9 @@ class Tick:
     action: np.ndarray | None = None
     logged: np.ndarray | None = None
     detail: str = ''
+    policy: int = 0
+    by_person: bool = False
+    changes: bool = False
 
 
 Step: TypeAlias = 'Tick | str'

@@ -1,0 +1,281 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Learner, policy node and simulated robot as processes: what becomes of each if another fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import fcntl
+import json
+from pathlib import Path
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('rclpy')
+
+from std_msgs.msg import Float64MultiArray  # noqa: E402
+
+from dfp_ros.core.control.decision_row import read_decision  # noqa: E402
+from dfp_ros.node.ros.qos import DECISION_QOS  # noqa: E402
+from testing import ROOT  # noqa: E402
+from testing.policies.small_policy import cube_spec, write_policy  # noqa: E402
+from testing.processes.robot_learning import (  # noqa: E402
+    await_output,
+    LearningCell,
+    make_clone,
+)
+from testing.processes.ros_processes import Peer  # noqa: E402
+from training.data.transitions import stored  # noqa: E402
+from training.learning.trainer.checkpoint_file import read, write  # noqa: E402
+
+pytestmark = pytest.mark.slow
+# Simulated time passes five times as fast as real time.
+FAST = (
+    {'use_sim_time': 'true'},
+    {'mode': 'realtime', 'real_time_factor': 5.0, 'publish_clock': 'true'})
+# The robot is quicker than the learner on a busy machine.
+WORDS = ('--start', '50', '--swap-every', '100', '--most-behind', '100')
+
+
+@pytest.fixture(scope='module')
+def clone(demonstrations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a clone, and return its policy file."""
+    return make_clone(demonstrations, tmp_path_factory.mktemp('clone') / 'run')
+
+
+@pytest.fixture
+def cell(clone: Path) -> Iterator[LearningCell]:
+    """Start a node and a robot five times as fast as real time."""
+    with LearningCell(clone, *FAST) as started:
+        yield started
+
+
+class Decisions:
+    """The decisions of a cell, as they come."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._messages: list[Any] = peer.collect(
+            Float64MultiArray, 'dfp_policy/decision', DECISION_QOS)
+
+    def await_more(self, count: int = 100) -> list[int]:
+        """Wait for more decisions; return their numbers."""
+        before = len(self._messages)
+        self._peer.wait_for(lambda: len(self._messages) >= before + count)
+        return [
+            read_decision(
+                [(part.label, part.size) for part in message.layout.dim], message.data).number
+            for message in self._messages[before:]]
+
+
+def test_a_killed_learner_goes_on_where_it_was(
+        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
+    """The robot goes on with the last policy; nothing that is on the disk is lost."""
+    words = (str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
+    first = cell.start_learner(*words, '--checkpoint-every', '100')
+    await_output(first, 'takes over')
+    await_output(first, 'episode 3:')
+    with Peer(cell.domain) as peer:
+        decisions = Decisions(peer)
+        decisions.await_more()
+        first.process.kill()
+        first.process.wait()
+        numbers = decisions.await_more(300)
+    assert np.diff(numbers).max() == 1
+    saved = read(tmp_path / 'out' / 'checkpoint.pt')['progress']['environment_steps']
+    written = sum(
+        len(stored.load(path)) for path in (tmp_path / 'out' / 'episodes').glob('*.npz'))
+    second = cell.start_learner(*words, '--episodes', '2')
+    assert second.wait(90) == 0, second.output
+    if written > saved:
+        assert f'{written - saved} transitions were on the disk' in second.output
+    number = 4
+    assert f'episode {number}: ' in second.output or 'episode 5: ' in second.output
+    result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
+    assert result['episodes'] == 2
+    assert result['episodes_of_all_sessions'] >= 6
+    total = sum(
+        len(stored.load(path)) for path in (tmp_path / 'out' / 'episodes').glob('*.npz'))
+    assert result['transitions'] == total > written
+
+
+def test_a_stopped_learner_delays_nobody_and_yields_to_another(
+        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
+    """The robot goes on; of two learners on one node, the one that stood still ends."""
+    first = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'one'), *WORDS)
+    await_output(first, 'episode 0:')
+    refused = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'two'), *WORDS)
+    assert refused.wait() == 2
+    assert 'learns on this node already' in refused.output
+    with Peer(cell.domain) as peer:
+        decisions = Decisions(peer)
+        decisions.await_more()
+        first.process.send_signal(signal.SIGSTOP)
+        numbers = decisions.await_more(500)
+        assert np.diff(numbers).max() == 1
+        second = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'two'), *WORDS)
+        await_output(second, 'episode 0:')
+        first.process.send_signal(signal.SIGCONT)
+        assert first.wait() == 2
+        assert 'and goes on; this learner ends' in first.output
+    await_output(second, 'episode 1:')
+    assert second.stop(signal.SIGTERM) == 130
+
+
+def test_a_learner_splits_and_waits_when_the_node_is_killed(
+        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
+    """It brings the last policy to the next node, which was started with the first."""
+    # Long enough that no newer policy is due meanwhile.
+    learner = cell.start_learner(
+        str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap-every', '400')
+    await_output(learner, 'takes over')
+    cell.node.process.kill()
+    await_output(learner, 'no decision of /dfp_policy for')
+    cell.node.leave()
+    cell.node = cell.start_node()
+    await_output(learner, 'decides again')
+    await_output(learner, 'the node was started again; policy')
+    count = learner.output.count('takes over')
+    await_output(learner, 'takes over', count + 1)
+    assert learner.stop() == 130
+    for path in (tmp_path / 'out' / 'episodes').glob('*.npz'):
+        found = stored.load(path)
+        following = found.terminals[:-1] == 0
+        np.testing.assert_array_equal(
+            found.next_observations[:-1][following], found.observations[1:][following])
+
+
+def test_updates_end_with_a_loss_that_is_not_finite(
+        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
+    """The last policy stays, episodes are still written, and the checkpoint is the one before."""
+    words = (str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
+    first = cell.start_learner(*words, '--episodes', '2')
+    assert first.wait() == 0, first.output
+    saved = tmp_path / 'out' / 'checkpoint.pt'
+    content = read(saved)
+    content['optimiser']['state'][0]['exp_avg'][:] = float('inf')
+    write(saved, {name: value for name, value in content.items() if name != 'format'})
+    before = saved.read_bytes()
+    second = cell.start_learner(*words, '--episodes', '3')
+    assert second.wait() == 1, second.output
+    assert 'there are no more updates and no new policies' in second.output
+    assert saved.read_bytes() == before
+    assert len(list((tmp_path / 'out' / 'episodes').glob('*.npz'))) >= 4
+    result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
+    assert 'found nan' in result['failure']
+
+
+def test_a_node_with_the_policy_of_another_robot_is_refused(
+        clone: Path, tmp_path: Path) -> None:
+    spec = cube_spec()
+    wide = [*spec.action[:-1], spec.action[-1].__class__(
+        'gripper_rate', 1, '1/s', (-10.0,), (10.0,), (-1.0,), (1.0,))]
+    other = write_policy(tmp_path / 'other.onnx', cube_spec(action=tuple(wide)))
+    with LearningCell(other, *FAST) as cell:
+        learner = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
+        assert learner.wait() == 2, learner.output
+        assert 'found a policy for another robot or other data' in learner.output
+        assert 'action field 2 is gripper_rate 1 1/s (-10.0,) (10.0,) there' in learner.output
+
+
+def test_a_node_without_decisions_and_a_folder_in_use_are_refused(
+        clone: Path, tmp_path: Path) -> None:
+    (tmp_path / 'out').mkdir()
+    words = (str(clone.parent), '--out', str(tmp_path / 'out'))
+    with LearningCell(clone, {**FAST[0], 'publish_decisions': 'false'}, FAST[1]) as cell:
+        with (tmp_path / 'out' / '.lock').open('w') as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            learner = cell.start_learner(*words)
+            assert learner.wait() == 2, learner.output
+            assert 'another learner writes to this folder' in learner.output
+        learner = cell.start_learner(*words)
+        assert learner.wait() == 2, learner.output
+        assert 'found publish_decisions false, expected true' in learner.output
+
+
+def test_a_full_disk_ends_the_learner_and_not_the_robot(
+        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
+    """Its message names file and remedy; the checkpoint before can be resumed."""
+    words = (str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
+    first = cell.start_learner(*words, '--episodes', '1')
+    assert first.wait() == 0, first.output
+    size = (tmp_path / 'out' / 'checkpoint.pt').stat().st_size
+    learner = cell.start_learner(
+        *words, '--checkpoint-every', '50', prefix=('prlimit', f'--fsize={size // 2}'))
+    assert learner.wait(90) == 2, learner.output
+    assert 'cannot be written' in learner.output
+    assert 'Traceback' not in learner.output
+    with Peer(cell.domain) as peer:
+        Decisions(peer).await_more()
+    third = cell.start_learner(*words, '--episodes', '1')
+    assert third.wait() == 0, third.output
+
+
+def test_a_fault_of_the_command_line_is_one_line(clone: Path, tmp_path: Path) -> None:
+    with LearningCell(clone, *FAST) as cell:
+        for words, text in (
+                (['--swap-every', '0'], 'swap_every: found 0, expected a whole number from 1'),
+                (['--processors', '900'], "processors: found '900', expected auto, all, or"),
+                ([], 'checkpoint.pt: found no checkpoint; give the folder of a run')):
+            learner = cell.start_learner(str(tmp_path / 'none'), *words)
+            assert learner.wait() == 2
+            assert text in ' '.join(learner.output.split())
+            assert 'Traceback' not in learner.output
+
+
+def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:
+    """The robot begins with a policy that solves the task, and gets one that does not."""
+    shipped = ROOT / 'models' / 'cube_single.onnx'
+    with LearningCell(
+            shipped, {'trigger': 'samples'},
+            {'mode': 'lockstep', 'learner_node': 'dfp_learner'}) as cell:
+        learner = cell.start_learner(
+            str(clone.parent), '--out', str(tmp_path / 'out'), '--start', '400', '--swap-every',
+            '50', '--window', '4', '--episodes', '19')
+        assert learner.wait(300) == 0, learner.output
+        result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
+        assert result['swaps'] >= 1, learner.output
+        assert result['rollbacks'] >= 1, learner.output
+        assert 'significantly fewer, so policy start comes back' in learner.output
+        after = learner.output.partition('policy start runs again')[2]
+        assert ': solved, return' in after.splitlines()[1], learner.output
+
+
+@pytest.mark.parametrize(('swap', 'shadows'), [('in_flight', 0), ('between', 1)])
+def test_policies_take_over_in_flight_or_after_an_episode_as_the_shadow(
+        cell: LearningCell, clone: Path, tmp_path: Path, swap: str, shadows: int) -> None:
+    """In flight, an episode may have several policies, and is split at each change."""
+    learner = cell.start_learner(
+        str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap', swap,
+        '--shadow-episodes', str(shadows), '--episodes', '7')
+    assert learner.wait(120) == 0, learner.output
+    assert learner.output.count('takes over') >= 1, learner.output
+    sources = [
+        stored.load(path).source for path in (tmp_path / 'out' / 'episodes').glob('*.npz')]
+    policies = [tuple(source['policies']) for source in sources]
+    assert len({policy for found in policies for policy in found}) > 1
+    for source in sources:
+        # A split at each change, beside those at gaps.
+        assert source['episodes'] >= len(source['policies'])
+    if swap == 'in_flight':
+        assert any(len(found) > 1 for found in policies)
+    if shadows:
+        lines = [line.split(':')[0].split(',')[0] for line in learner.output.splitlines()
+                 if line.startswith('episode ') or 'takes over' in line]
+        first = next(i for i, line in enumerate(lines) if 'takes over' in line)
+        assert first >= 2

@@ -1,0 +1,172 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Releases: what is asked of the node, and when, with answers that a test gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('rclpy')
+
+from training.robot.candidate import Candidate
+from training.robot.policy_changes import PolicyChanges
+from training.robot.releases import Releases
+from training.robot.robot_link import Answer
+from training.robot.settings import LearnerSettings
+from training.robot.success_watch import Verdict
+
+LOSS = Verdict(4, 0, 4, 'start')
+
+
+class Node:
+    """The node as the learner sees it: takes requests, and says what it runs."""
+
+    def __init__(self, out: Path) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.answer = Answer()
+        self.lines: list[str] = []
+        self.out = out
+        self.changes = PolicyChanges(self)  # type: ignore[arg-type]
+        self.since = 0
+        state: Any = SimpleNamespace(
+            config=SimpleNamespace(steps=0), progress=SimpleNamespace(step=1000))
+        self.running = self.file('first')
+        self.previous: str | None = None
+        self.shadow: str | None = None
+        self.say()
+        self.releases = Releases(
+            out, state, LearnerSettings(window=4), self.changes, self.lines.append)
+        self.releases.begin()
+
+    def file(self, name: str) -> str:
+        """Write a file; return its hash."""
+        path = self.out / f'{name}.onnx'
+        path.write_bytes(name.encode())
+        self.names = {**getattr(self, 'names', {}), _hash(path): path}
+        return _hash(path)
+
+    def set_parameter(self, name: str, value: str) -> Answer:
+        """Take a request."""
+        self.asked.append((name, value))
+        self.answer = Answer()
+        return self.answer
+
+    def trigger(self, service: str) -> Answer:
+        """Take a request."""
+        return self.set_parameter(service, '')
+
+    def say(self) -> None:
+        """Publish the status."""
+        self.changes.hear(json.dumps({
+            'sha256': self.running, 'path': str(self.names[self.running]), 'since': self.since,
+            'previous': self.previous and {'sha256': self.previous},
+            'shadow': self.shadow and {'sha256': self.shadow}}))
+
+    def do(self, running: str | None = None, shadow: str | None = None) -> None:
+        """Answer the last request, and have the learner hear it."""
+        self.answer.problem = ''
+        self.shadow = shadow
+        if running:
+            self.previous, self.running = self.running, running
+        self.say()
+        self.releases.poll(1.0)
+
+    def candidate(self, name: str) -> Candidate:
+        """Make a candidate."""
+        sha256 = self.file(name)
+        return Candidate(self.names[sha256], sha256, 1, 500)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_a_policy_is_staged_and_promoted_between_episodes(node: Node) -> None:
+    new = node.candidate('new')
+    node.releases.stage(new, 0.0)
+    node.releases.end_episode(0.5)
+    assert node.asked == [('shadow', str(new.path))]
+    node.do(shadow=new.sha256)
+    assert not node.releases.is_due
+    node.releases.end_episode(2.0)
+    assert node.asked[1:] == [('promote', '')]
+    node.do(running=new.sha256)
+    assert node.releases.swaps == 1
+    assert node.releases.is_due
+
+
+def test_a_loss_that_is_found_while_a_policy_is_loaded_is_not_forgotten(node: Node) -> None:
+    """The older policy comes back by its copy, whatever became of its file."""
+    first, worse, next_one = node.running, node.candidate('worse'), node.candidate('next')
+    node.releases.swap(worse, 0.0)
+    node.do(running=worse.sha256)
+    node.names[first].unlink()
+    node.releases.stage(next_one, 2.0)
+    node.releases.take_back(LOSS, 2.5)
+    node.releases.end_episode(2.5)
+    assert len(node.asked) == 2
+    node.do(shadow=next_one.sha256)
+    assert node.asked[2:] == [('rollback', '')]
+    node.do(running=first)
+    assert node.releases.rollbacks == 1
+    assert 'significantly fewer, so policy start comes back' in ' '.join(node.lines)
+    assert not node.releases.is_due
+    for _ in range(4):
+        node.releases.end_episode(3.0)
+    assert node.releases.is_due
+
+
+def test_an_older_policy_is_loaded_from_its_file(node: Node) -> None:
+    """If it is not the previous one, it is the copy in the folder of the run."""
+    for name in ('one', 'two'):
+        new = node.candidate(name)
+        node.releases.swap(new, 0.0)
+        node.do(running=new.sha256)
+    node.releases.take_back(LOSS, 2.0)
+    assert node.asked[2:] == [('policy', str(node.out / 'policies' / 'start.onnx'))]
+
+
+def test_a_refusal_is_printed_and_the_next_policy_is_awaited(node: Node) -> None:
+    node.releases.swap(node.candidate('new'), 0.0)
+    node.answer.problem = 'inference takes 60 ms'
+    node.releases.poll(1.0)
+    assert node.lines == ['policy start: the node refused policy: inference takes 60 ms']
+    assert node.releases.refusals == 1
+    node.releases.end_episode(2.0)
+    assert len(node.asked) == 1
+
+
+def test_a_node_that_is_started_again_gets_the_last_policy(node: Node) -> None:
+    """What was on its way to the old one is dropped."""
+    first, new = node.running, node.candidate('new')
+    node.releases.swap(new, 0.0)
+    node.do(running=new.sha256)
+    node.releases.stage(node.candidate('next'), 2.0)
+    node.running, node.previous, node.since = first, None, 1
+    node.say()
+    node.releases.poll(3.0)
+    node.releases.end_episode(4.0)
+    assert node.asked[2:] == [('policy', str(new.path))]

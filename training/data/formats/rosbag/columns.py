@@ -1,0 +1,66 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Columns of transitions: rewards, masks and ends of consecutive steps of an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.data.formats.rosbag.episodes import Piece
+
+
+def transition_columns(
+        observations: np.ndarray, actions: np.ndarray, next_observations: np.ndarray,
+        ends: np.ndarray, solved: np.ndarray) -> dict[str, np.ndarray]:
+    """
+    Make the columns of transitions.
+
+    The reward is -1 per step, and 0 for a step that led to a success, which has no successor (no
+    bootstrapping).
+
+    :param observations: Shape (size, obs_dim).
+    :param actions: Shape (size, act_dim); they are clipped to [-1, 1].
+    :param next_observations: Shape (size, obs_dim).
+    :param ends: Shape (size,), bool: whether the next transition does not follow.
+    :param solved: Shape (size,), bool: whether it led to a success.
+    :return: Columns of :class:`training.data.transitions.transitions.Transitions`, float32.
+    """
+    return {
+        'observations': np.asarray(observations, np.float32),
+        'actions': np.clip(actions, -1, 1).astype(np.float32),
+        'next_observations': np.asarray(next_observations, np.float32),
+        'rewards': np.where(solved, 0, -1).astype(np.float32),
+        'masks': np.where(solved, 0, 1).astype(np.float32),
+        'terminals': np.asarray(ends, np.float32)}
+
+
+def join_pieces(pieces: Sequence[Piece]) -> tuple[dict[str, np.ndarray], int]:
+    """
+    Concatenate the transitions of pieces.
+
+    :param pieces: At least one, each of two steps or more.
+    :return: The columns, and the number of actions that were clipped to their bounds.
+    """
+    last = np.cumsum([len(piece.observations) - 1 for piece in pieces]) - 1
+    size = int(last[-1]) + 1
+    ends, solved = np.zeros(size, bool), np.zeros(size, bool)
+    ends[last] = True
+    solved[last[[piece.success for piece in pieces]]] = True
+    actions = np.concatenate([piece.actions[:-1] for piece in pieces])
+    return transition_columns(
+        np.concatenate([piece.observations[:-1] for piece in pieces]), actions,
+        np.concatenate([piece.observations[1:] for piece in pieces]), ends, solved,
+    ), int((np.abs(actions) > 1 + 1e-6).any(axis=1).sum())

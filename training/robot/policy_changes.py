@@ -1,0 +1,146 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Changes of a running node's policy, one at a time: requested, then confirmed by ~/policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import json
+from typing import Any, Literal
+
+from dfp_ros.core.text.printable import printable, TEXT
+from training.robot.robot_link import Answer, RobotLink
+
+# Longest time until the node confirms a change, in s: it loads a file in two steps of 20 s.
+_PATIENCE = 60.0
+
+Kind = Literal['policy', 'shadow', 'promote', 'rollback']
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    Outcome of a change.
+
+    :param kind: What was requested.
+    :param sha256: Hash of the policy.
+    :param problem: Why it was refused; empty if it was done.
+    """
+
+    kind: Kind
+    sha256: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A requested change."""
+
+    kind: Kind
+    sha256: str
+    value: str
+    answer: Answer
+    deadline: float
+    refusal: Any
+    starts: int
+
+
+class PolicyChanges:
+    """
+    Requests changes of the policy, and hears what the node runs.
+
+    :param link: The node.
+
+    :ivar status: The last message on ~/policy; empty before the first.
+    :ivar starts: Number of times that the node was seen to be new.
+    """
+
+    def __init__(self, link: RobotLink) -> None:
+        """Start without a change."""
+        self._link = link
+        self.status: dict[str, Any] = {}
+        self.starts = 0
+        self._change: _Change | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a change is not confirmed yet."""
+        return self._change is not None
+
+    @property
+    def running(self) -> str:
+        """Hash of the running policy; empty before the node has said it."""
+        return str(self.status.get('sha256', ''))
+
+    def hear(self, text: str) -> None:
+        """Receive the status of the policies; anything else is ignored."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(found, dict) or not isinstance(found.get('sha256'), str):
+            return
+        # After a swap there is a previous policy.
+        if not found.get('previous') and found.get('since') != self.status.get('since'):
+            self.starts += 1
+        self.status = found
+
+    def request(self, kind: Kind, sha256: str, value: str, now: float) -> None:
+        """
+        Request a change; there must be none in progress.
+
+        :param kind: ``policy`` and ``shadow`` load a file, ``promote`` and ``rollback`` take a
+            loaded one.
+        :param sha256: Hash of the policy.
+        :param value: Path of its file.
+        :param now: Monotonic time in s.
+        """
+        assert self._change is None, 'one change at a time'
+        answer = self._link.trigger(kind) if kind in ('promote', 'rollback') else (
+            self._link.set_parameter(kind, value))
+        self._change = _Change(
+            kind, sha256, value, answer, now + _PATIENCE, self.status.get('last_refusal'),
+            self.starts)
+
+    def poll(self, now: float) -> Outcome | None:
+        """
+        Look whether the change was confirmed or refused.
+
+        :param now: Monotonic time in s.
+        :return: Its outcome, once.
+        """
+        change = self._change
+        if change is None:
+            return None
+        problem = self._judge(change, now)
+        if problem is None:
+            return None
+        self._change = None
+        return Outcome(change.kind, change.sha256, problem)
+
+    def _judge(self, change: _Change, now: float) -> str | None:
+        """Return why a change was refused, nothing if it was done, None while it is open."""
+        if change.starts != self.starts:
+            return 'the node was started again'
+        if change.answer.problem:
+            return printable(change.answer.problem, TEXT)
+        place = self.status.get('shadow') or {} if change.kind == 'shadow' else self.status
+        if change.answer.problem == '' and place.get('sha256') == change.sha256:
+            return ''
+        refusal = self.status.get('last_refusal')
+        if refusal and refusal != change.refusal and refusal.get('policy') == change.value:
+            return printable(refusal.get('reason'), TEXT)
+        if now > change.deadline:
+            return f'the node has not confirmed it within {_PATIENCE:g} s'
+        return None

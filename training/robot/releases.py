@@ -1,0 +1,246 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Policies of a run on a robot: made when due, brought to the node, and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+import re
+import shutil
+
+import numpy as np
+
+from dfp_ros.core.files.digest import sha256
+from training.files import atomic_path
+from training.learning.trainer.checkpoint import RunState
+from training.robot.candidate import Candidate, CandidateError, make_candidate
+from training.robot.policy_changes import Outcome, PolicyChanges
+from training.robot.settings import LearnerSettings
+from training.robot.success_watch import Verdict
+
+#: Folder of the policy files in that of a run.
+POLICIES = 'policies'
+#: Copy of the policy that the node was first started with.
+FIRST = 'start.onnx'
+_NAME = re.compile(r'policy-(\d{6})-(\d+)\.onnx')
+
+
+class Releases:
+    """
+    Makes candidates and has the node run them.
+
+    :param out: Folder of the run on the robot.
+    :param state: The run.
+    :param settings: Settings of the learner.
+    :param changes: Changes of the node's policy.
+    :param say: Prints a line.
+
+    :ivar swaps: Number of policies that took over.
+    :ivar rollbacks: Number of policies that were taken back.
+    :ivar refusals: Number of candidates that failed the checks, or that the node refused.
+    """
+
+    def __init__(
+            self, out: Path, state: RunState, settings: LearnerSettings, changes: PolicyChanges,
+            say: Callable[[str], None]) -> None:
+        """Find the policies of earlier sessions."""
+        self.swaps = self.rollbacks = self.refusals = 0
+        self._folder = out / POLICIES
+        self._state, self._settings, self._changes = state, settings, changes
+        self._say = say
+        self._made: dict[str, Candidate] = {}
+        for path in sorted(self._folder.glob('policy-*.onnx')):
+            if match := _NAME.fullmatch(path.name):
+                found = Candidate(path, sha256(path), int(match[1]), int(match[2]))
+                self._made[found.sha256] = found
+        self._last = max(
+            (found.updates for found in self._made.values()), default=state.config.steps)
+        self._next = max((found.version for found in self._made.values()), default=0) + 1
+        #: The policy that the node is to run; None for the one that it was started with.
+        self._wanted: Candidate | None = None
+        self._first: tuple[str, str] | None = None
+        # The shadow, and the whole episodes that it has run.
+        self._shadow: Candidate | None = None
+        self._shadow_episodes = 0
+        self._starts = 0
+        self._taking_back = False
+        # A loss of success that was found while a change was in progress.
+        self._verdict: Verdict | None = None
+        self._pause = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a new policy is due."""
+        return (
+            self._settings.swap != 'never' and not self._pause and self._shadow is None
+            and self._verdict is None
+            and not self._changes.is_busy
+            and self._state.progress.step - self._last >= self._settings.swap_every)
+
+    def name(self, sha256: str) -> str:
+        """Name a policy for people: its number, or ``start`` for one of another origin."""
+        found = self._made.get(sha256)
+        return str(found.version) if found else 'start'
+
+    def name_of_number(self, number: int) -> str:
+        """Name a policy by its number in decisions."""
+        found = next((one for one in self._made.values() if one.number == number), None)
+        return str(found.version) if found else 'start'
+
+    def begin(self) -> None:
+        """Keep the policy that the node was first started with, for a roll-back."""
+        path, kept = Path(str(self._changes.status.get('path', ''))), self._folder / FIRST
+        if not kept.is_file() and path.is_file() and sha256(path) == self._changes.running:
+            with atomic_path(kept) as partial:
+                shutil.copyfile(path, partial)
+        self._first = (sha256(kept), str(kept)) if kept.is_file() else (
+            self._changes.running, str(path))
+        self._wanted = self._made.get(self._changes.running)
+        self._starts = self._changes.starts
+
+    def make(self, observations: np.ndarray) -> Candidate | None:
+        """
+        Export and check the networks.
+
+        :param observations: Recent observations.
+        :return: The candidate; None if it is not fit, which is printed.
+        """
+        state, version = self._state, self._next
+        self._last, self._next = state.progress.step, version + 1
+        low, high = (
+            np.concatenate([getattr(field, name) for field in state.spec.action])
+            for name in ('data_low', 'data_high'))
+        slack = self._settings.envelope * (high - low) + 1e-6
+        path = self._folder / f'policy-{version:06d}-{state.progress.step}.onnx'
+        try:
+            found = make_candidate(
+                state.agent, state.spec, path, version, state.progress.step, observations,
+                (low - slack, high + slack), self._settings.latency_share * state.spec.period)
+        except CandidateError as error:
+            self.refusals += 1
+            self._say(f'policy {version} is not fit for the robot: {error}')
+            return None
+        self._made[found.sha256] = found
+        return found
+
+    def swap(self, candidate: Candidate, now: float) -> None:
+        """Have the node load a policy and run it."""
+        self._wanted = candidate
+        self._changes.request('policy', candidate.sha256, str(candidate.path), now)
+
+    def stage(self, candidate: Candidate, now: float) -> None:
+        """Have the node load a policy as its shadow, so that it can take over at once."""
+        self._shadow, self._shadow_episodes = candidate, -1
+        self._changes.request('shadow', candidate.sha256, str(candidate.path), now)
+
+    def end_episode(self, now: float) -> None:
+        """Between two episodes: promote the shadow if it may, or repeat what was lost."""
+        self._pause = max(0, self._pause - 1)
+        if self._shadow is not None:
+            self._shadow_episodes += 1
+        if self._changes.is_busy or self._verdict is not None:
+            return
+        if self._shadow is not None and (
+                self._shadow_episodes >= self._settings.shadow_episodes):
+            self._wanted = self._shadow
+            self._changes.request('promote', self._shadow.sha256, '', now)
+        elif self._wanted and not self._changes.status.get('previous') and (
+                self._changes.running != self._wanted.sha256) and self._shadow is None:
+            self._say(
+                f'the node was started again; policy {self._wanted.version} is loaded again')
+            self.swap(self._wanted, now)
+
+    def take_back(self, verdict: Verdict, now: float) -> None:
+        """
+        Return to the policy of better episodes.
+
+        :param verdict: What was better.
+        :param now: Monotonic time in s.
+        """
+        if self._changes.is_busy:
+            self._verdict = verdict
+            return
+        self._verdict = None
+        found = next(
+            (one for one in self._made.values() if str(one.version) == verdict.policy), None)
+        target = (found.sha256, str(found.path)) if found else self._first
+        if target is None or target[0] == self._changes.running or not Path(target[1]).is_file():
+            self._say(f'{verdict}; the policy of then cannot be loaded again')
+            return
+        self._say(
+            f'{verdict}: significantly fewer, so policy {verdict.policy} comes back; the next '
+            f'one is made after {self._settings.window} episodes')
+        self._wanted, self._pause = found, self._settings.window
+        self._shadow, self._taking_back = None, True
+        previous = self._changes.status.get('previous') or {}
+        self._changes.request(
+            'rollback' if previous.get('sha256') == target[0] else 'policy', *target, now)
+
+    def poll(self, now: float) -> None:
+        """Hear the outcome of a change."""
+        wanted, outcome = self._wanted, self._changes.poll(now)
+        if outcome is not None:
+            self._conclude(outcome)
+        if self._verdict is not None and not self._changes.is_busy:
+            self.take_back(self._verdict, now)
+            wanted = self._wanted
+        if self._changes.starts != self._starts:
+            # A new node has no shadow, and runs what it was started with.
+            self._starts = self._changes.starts
+            self._shadow, self._wanted = None, wanted
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """Note the outcome of a change."""
+        name = self.name(outcome.sha256)
+        if outcome.problem:
+            self.refusals += 1
+            self._say(f'policy {name}: the node refused {outcome.kind}: {outcome.problem}')
+            self._shadow = None
+            self._wanted = self._made.get(self._changes.running)
+        elif outcome.kind == 'shadow':
+            # The current episode is not a whole one.
+            self._shadow_episodes = -1
+        elif self._taking_back:
+            self.rollbacks += 1
+            self._say(f'policy {name} runs again')
+        else:
+            self.swaps += 1
+            self._shadow = None
+            self._say(f'policy {name} takes over, after {self._updates_of(outcome)} updates')
+            self._prune()
+        self._taking_back = False
+
+    def _updates_of(self, outcome: Outcome) -> int:
+        """Count the updates on the robot of a policy."""
+        found = self._made.get(outcome.sha256)
+        return found.updates - self._state.config.steps if found else 0
+
+    def _prune(self) -> None:
+        """Delete old files, but not those that may come back."""
+        previous = (self._changes.status.get('previous') or {}).get('sha256')
+        kept = {previous, self._changes.running, self.best and self.best.sha256}
+        old = sorted(self._made.values(), key=lambda one: one.version)
+        for one in old[:-self._settings.keep_policies]:
+            if one.sha256 not in kept:
+                one.path.unlink(missing_ok=True)
+                del self._made[one.sha256]
+
+    #: The policy of the best episodes so far, which is kept.
+    best: Candidate | None = None
+
+    def keep_best(self, name: str) -> None:
+        """Keep the file of the policy of the best episodes so far."""
+        self.best = next(
+            (one for one in self._made.values() if str(one.version) == name), self.best)

@@ -1,0 +1,119 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""State of a run on a robot: begun from a trained run, or resumed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from training import memory
+from training.config import ConfigError, TrainConfig
+from training.learning.networks.layers import use_tensor_cores
+from training.learning.trainer import checkpoint
+from training.learning.trainer.run import prepare
+from training.robot.settings import LearnerSettings
+
+#: Folder of the robot's episodes, policies and checkpoint in that of the trained run.
+FOLDER, CHECKPOINT = 'robot', 'checkpoint.pt'
+
+
+class RobotEpisodes:
+    """
+    Count of episodes, in the form in which a checkpoint has the source of its transitions.
+
+    :param action_size: Length of an action.
+
+    :ivar solved: Whether each episode with an end mark was a success.
+    """
+
+    def __init__(self, action_size: int) -> None:
+        """Start before the first episode."""
+        self.solved: list[bool] = []
+        self._action_size = action_size
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return the state to save; see :class:`training.learning.trainer.explorer.Explorer`."""
+        none = torch.zeros(0, self._action_size)
+        return {
+            'episode': torch.tensor(len(self.solved)), 'draws': torch.tensor(0),
+            'solved': torch.tensor(self.solved, dtype=torch.bool), 'executed': none,
+            'queue': none}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore the state."""
+        self.solved = state['solved'].tolist()
+
+
+def open_run(
+        run: Path, out: Path, settings: LearnerSettings,
+) -> tuple[checkpoint.RunState, RobotEpisodes]:
+    """
+    Begin from a trained run, or resume.
+
+    :param run: Folder of the trained run.
+    :param out: Folder of the run on the robot; it is resumed if it has a checkpoint.
+    :param settings: Settings of the learner.
+    :return: The state, and the count of its episodes.
+    :raises CheckpointError: If a checkpoint is missing, damaged, or of other settings.
+    :raises ConfigError: If the settings do not fit each other.
+    """
+    base, saved = run / CHECKPOINT, out / CHECKPOINT
+    _, before, _, progress = checkpoint.load_agent(base)
+    config = make_config(before, progress.step, settings)
+    if config.device == 'cuda' and not torch.cuda.is_available():
+        raise ConfigError(
+            "device: found 'cuda' in the settings of the run, but torch sees no GPU; use "
+            '--device cpu')
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.precision != 'float32':
+        use_tensor_cores(config.device)
+    memory.keep()
+    torch.manual_seed(config.seed)
+    state = prepare(run.name, config)
+    checkpoint.take_over(base, state)
+    episodes = RobotEpisodes(state.spec.action_size)
+    if saved.exists():
+        named = state.spec
+        content = checkpoint.restore(saved, state)
+        state.spec = replace(state.spec, name=named.name)
+        if 'replay' in content:
+            state.buffer.restore(content['replay'])
+            episodes.restore(content['explorer'])
+    else:
+        state.agent.actor.improve()
+    state.explorer = episodes
+    return state, episodes
+
+
+def make_config(
+        before: TrainConfig, steps: int, settings: LearnerSettings) -> TrainConfig:
+    """
+    Derive the settings of the run on the robot.
+
+    :param before: Settings of the trained run.
+    :param steps: Its updates.
+    :param settings: Settings of the learner.
+    """
+    return replace(
+        before, steps=steps, online_steps=settings.steps,
+        online_start=settings.start, updates_per_step=max(1, settings.updates_per_step),
+        acts='newest', balanced=settings.batches == 'balanced', replay=0, schedule='constant',
+        learning_rate=settings.learning_rate or before.learning_rate,
+        value_weight=(
+            before.value_weight if settings.value_weight == -1 else settings.value_weight),
+        threads=settings.threads or before.threads, compile=False)
