@@ -26,22 +26,21 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from dfp_ros.core.control.episode_marks import FAILURE, MARKS, START, SUCCESS, TOPIC
-from dfp_ros.core.text.printable import listed, printable
+from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.core.text.printable import printable
 from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
 from dfp_ros.tools.evaluation.result import EvaluationError, RobotEpisode, RobotEvaluation
 from dfp_ros.tools.evaluation.software import software
+from dfp_ros.tools.recording.mark_topic import MarkTopic
 
 _POLL = 0.05  # s
 _ANSWER = 10.0  # s
-_ECHO = 2.0  # s
 _GONE = 3.0  # s
 _KEYS = {'y': SUCCESS, 'n': FAILURE}
 
@@ -107,22 +106,18 @@ class RobotEvaluator:
         name = plan.policy_node
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
-        self._triggers = {
-            word: node.create_client(Trigger, f'{name}/{word}')
-            for word in ('stop', 'reset', 'resume')}
-        self._change = node.create_client(ChangeState, f'{name}/change_state')
+        self._policy = PolicyServices(node, name)
         self._scene = node.create_client(Trigger, plan.scene) if plan.scene else None
-        self._publisher = node.create_publisher(String, TOPIC, 10)
         self._marks: deque[str] = deque(maxlen=100)
+        self._topic = MarkTopic(node, self._marks.append)
         self._status: dict[str, Any] | None = None
         self._seen = time.monotonic()
         self._held, self._held_because = 0, ''
         self._is_marked = False
         self.is_released = False
-        node.create_subscription(String, TOPIC, self._take_mark, 100)
         node.create_subscription(String, f'{name}/policy', self._take_status, STATUS_QOS)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
-        self._diagnosed = f'{node.resolve_service_name(f"{name}/stop").rpartition("/")[0]}: '
+        self._diagnosed = f'{self._policy.full_name}: '
 
     def begin(self) -> RobotEvaluation:
         """
@@ -130,9 +125,8 @@ class RobotEvaluator:
 
         :raises EvaluationError: If it is not there.
         """
-        stop = self._triggers['stop']
         deadline = time.monotonic() + _ANSWER
-        while self._status is None or not stop.service_is_ready():
+        while self._status is None or not self._policy.is_offered:
             if time.monotonic() > deadline:
                 raise EvaluationError(
                     f'policy node {self._plan.policy_node!r}: not found; start it, or name '
@@ -194,11 +188,11 @@ class RobotEvaluator:
     def _prepare(self, evaluation: RobotEvaluation) -> None:
         """Have the scene prepared, and wait for the start while the robot is stopped."""
         if self._plan.release:
-            self._transition(Transition.TRANSITION_DEACTIVATE)
+            self._set_active(False)
             self.is_released = True
         if self._scene is not None:
             self._marks.clear()
-            self._trigger(self._scene, self._plan.scene)
+            self._wait(ServiceCall(self._node, self._scene, self._plan.scene, _ANSWER))
             settled = time.monotonic() + self._plan.settle
             while time.monotonic() < settled:
                 self._poll(evaluation)
@@ -208,7 +202,7 @@ class RobotEvaluator:
                 's: start   q: quit')
             self._wait_for_start(evaluation)
         if self.is_released:
-            self._transition(Transition.TRANSITION_ACTIVATE)
+            self._set_active(True)
             self.is_released = False
 
     def _wait_for_start(self, evaluation: RobotEvaluation) -> None:
@@ -226,7 +220,7 @@ class RobotEvaluator:
     def _episode(self, evaluation: RobotEvaluation) -> RobotEpisode:
         """Run an episode from its start to its end."""
         if self._scene is not None or not self._is_marked:
-            self._mark(START)
+            self._topic.publish(START)
         self._call('reset')
         self._call('resume')
         begin, started = time.monotonic(), _now()
@@ -253,7 +247,7 @@ class RobotEvaluator:
                 # Stop the robot first; then publish the mark.
                 self._call('stop')
                 if ended != 'mark':
-                    self._mark(mark)
+                    self._topic.publish(mark)
                 return RobotEpisode(
                     mark == SUCCESS, round(seconds, 3), started, ended, self._held,
                     self._held_because)
@@ -273,7 +267,7 @@ class RobotEvaluator:
         if pressed == 'q':
             raise Ended('ended by the operator')
         now = time.monotonic()
-        if self._triggers['stop'].service_is_ready():
+        if self._policy.is_offered:
             self._seen = now
         elif now > self._seen + _GONE:
             raise EvaluationError(
@@ -289,65 +283,24 @@ class RobotEvaluator:
                 f'parameters changed during the evaluation: {printable(", ".join(changed), 300)}')
         return pressed
 
-    def _mark(self, mark: str) -> None:
-        """Publish a mark, and recognise it when it comes back."""
-        self._publisher.publish(String(data=mark))
-        deadline = time.monotonic() + _ECHO
-        while mark not in self._marks and time.monotonic() < deadline:
-            self._spin()
-        if mark in self._marks:
-            self._marks.remove(mark)
-
     def _call(self, word: str) -> None:
         """Call one of the policy node's services."""
-        self._trigger(self._triggers[word], f'{self._plan.policy_node}/{word}')
+        self._wait(self._policy.call(word, _ANSWER))
 
-    def _trigger(self, client: Any, name: str) -> None:
-        """Call a service that must succeed."""
-        answer = self._answer(client, Trigger.Request(), name)
-        if not answer.success:
-            raise EvaluationError(f'service {name}: refused: {printable(answer.message, 500)}')
+    def _set_active(self, is_active: bool) -> None:
+        """Activate or deactivate the policy node."""
+        self._wait(self._policy.set_active(is_active, _ANSWER))
 
-    def _transition(self, number: int) -> None:
-        """Request a lifecycle transition of the policy node."""
-        name = f'{self._plan.policy_node}/change_state'
-        answer = self._answer(
-            self._change, ChangeState.Request(transition=Transition(id=number)), name)
-        if not answer.success:
-            raise EvaluationError(f'service {name}: refused; the log of that node says why')
-
-    def _answer(self, client: Any, request: Any, name: str) -> Any:
-        """Call a service, and wait for its answer up to a timeout."""
-        deadline = time.monotonic() + _ANSWER
-        while not client.service_is_ready():
-            if time.monotonic() > deadline:
-                raise EvaluationError(f'service {name}: {self._why_not(client, name)}')
+    def _wait(self, call: ServiceCall) -> None:
+        """Wait for a call that must succeed."""
+        while (answer := call.poll()) is None:
             self._spin()
-        future = client.call_async(request)
-        while not future.done():
-            if time.monotonic() > deadline:
-                client.remove_pending_request(future)
-                raise EvaluationError(f'service {name}: no answer within {_ANSWER:g} s')
-            self._spin()
-        return future.result()
-
-    def _why_not(self, client: Any, name: str) -> str:
-        """Explain why a service cannot be called."""
-        full = self._node.resolve_service_name(name)
-        wanted = f'{client.srv_type.__module__.split(".")[0]}/srv/{client.srv_type.__name__}'
-        for other, kinds in self._node.get_service_names_and_types():
-            if other == full and (others := [kind for kind in kinds if kind != wanted]):
-                return f'found the type {listed(others)}, expected {wanted}'
-        return f'not found as {full}; start the node that offers it'
+        if not answer.success:
+            raise EvaluationError(answer.message)
 
     def _spin(self) -> None:
         """Process messages."""
         self._executor.spin_once(_POLL)
-
-    def _take_mark(self, message: String) -> None:
-        """Store a mark."""
-        if message.data in MARKS:
-            self._marks.append(message.data)
 
     def _take_status(self, message: String) -> None:
         """Store the policy node's status."""
