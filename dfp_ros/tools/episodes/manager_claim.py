@@ -11,7 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Claim of an episode manager to a policy node: of two managers, the later one is refused."""
+"""
+Claim to the episodes of a policy node: of two programs that run them, the later one is refused.
+
+These are the episode manager, and the evaluation on a robot.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +39,9 @@ _CLOCK: int = getattr(time, 'CLOCK_BOOTTIME', time.CLOCK_MONOTONIC)
 
 class ManagerClaim:
     """
-    Publishes the claim of this manager, and hears those of others.
+    Publishes the claim of this program, and hears those of others.
 
-    A manager that stood still (SIGSTOP, a suspended machine) for longer than its claim is valid
+    A program that stood still (SIGSTOP, a suspended machine) for longer than its claim is valid
     may have been replaced; it claims the policy node again only if no other has.
 
     :param node: The node.
@@ -61,7 +65,7 @@ class ManagerClaim:
 
         It blocks for about two seconds; call it before the node spins.
 
-        :return: The stronger claim of another; None if this manager has the policy node.
+        :return: The stronger claim of another; None if this program has the policy node.
         """
         if (other := self._listen(self._discovered)) is not None:
             return other

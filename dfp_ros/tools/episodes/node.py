@@ -150,8 +150,24 @@ class EpisodeManagerNode(Node):
             return
         was_held = self._watch.is_held or not self._watch.is_present
         self._apply(Event.END, 'the episode manager ended')
-        if was_held:
+        if not was_held and self._wait_until_held():
+            self.get_logger().info(
+                'the robot is stopped; `ros2 service call '
+                f'{self._settings.policy_node}/resume std_srvs/srv/Trigger` lets the policy '
+                'continue')
+
+    def suspend(self) -> None:
+        """Stop the robot before the process is suspended: it could not end the episode then."""
+        if not self._is_open or self._is_outranked or self._settings.follow:
             return
+        if self._machine.phase is Phase.RUNNING:
+            self._apply(Event.ABANDON, 'the episode manager was suspended')
+        if self._watch.is_present and not self._watch.is_held:
+            self._wait_until_held()
+
+    def _wait_until_held(self) -> bool:
+        """Spin until the robot is stopped; log an error if that is not confirmed."""
+        before = self.executor
         executor = SingleThreadedExecutor(context=self.context)
         executor.add_node(self)
         deadline = time.monotonic() + _LONGEST_STOP
@@ -161,14 +177,12 @@ class EpisodeManagerNode(Node):
             self._advance()
         executor.remove_node(self)
         executor.shutdown()
-        if self._watch.is_held:
-            self.get_logger().info(
-                'the robot is stopped; `ros2 service call '
-                f'{self._settings.policy_node}/resume std_srvs/srv/Trigger` lets the policy '
-                'continue')
-        else:
+        if before is not None:
+            before.add_node(self)
+        if not self._watch.is_held:
             self.get_logger().error(
                 'the policy node did not confirm that the robot is stopped; check the robot')
+        return self._watch.is_held
 
     def close(self) -> None:
         """Restore the terminal, and destroy the node."""
@@ -187,8 +201,8 @@ class EpisodeManagerNode(Node):
             claim = ManagerClaim(self, self._policy.full_name)
             if (other := claim.take()) is not None:
                 self.get_logger().fatal(
-                    f'{other} manages the episodes of {settings.policy_node} already; end that '
-                    'node, or set policy_node to another')
+                    f'{other} runs the episodes of {settings.policy_node} already; end it, or set '
+                    'policy_node to another')
                 self.failed = True
                 return
             self._claim = claim
@@ -343,9 +357,9 @@ class EpisodeManagerNode(Node):
         self._is_outranked = self.failed = True
         self._drop_calls()
         self.get_logger().fatal(
-            f'{other} manages the episodes of {self._settings.policy_node}, too, and was there '
+            f'{other} runs the episodes of {self._settings.policy_node}, too, and was there '
             'first; this node ends')
-        self.end_reason = 'another manager was there first'
+        self.end_reason = 'another was there first'
         os.kill(os.getpid(), signal.SIGINT)
 
     def _require_claim(self) -> None:

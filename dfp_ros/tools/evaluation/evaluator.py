@@ -34,6 +34,7 @@ from std_srvs.srv import Trigger
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
 from dfp_ros.core.text.printable import printable
 from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
 from dfp_ros.tools.evaluation.result import EvaluationError, RobotEpisode, RobotEvaluation
 from dfp_ros.tools.evaluation.software import software
@@ -107,6 +108,7 @@ class RobotEvaluator:
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
         self._policy = PolicyServices(node, name)
+        self._claim = ManagerClaim(node, self._policy.full_name)
         self._scene = node.create_client(Trigger, plan.scene) if plan.scene else None
         self._marks: deque[str] = deque(maxlen=100)
         self._topic = MarkTopic(node, self._marks.append)
@@ -123,7 +125,7 @@ class RobotEvaluator:
         """
         Find the policy node, and stop the robot.
 
-        :raises EvaluationError: If it is not there.
+        :raises EvaluationError: If it is not there, or another program runs its episodes.
         """
         deadline = time.monotonic() + _ANSWER
         while self._status is None or not self._policy.is_offered:
@@ -134,6 +136,8 @@ class RobotEvaluator:
             self._spin()
             if self._is_ending():
                 raise Ended('interrupted')
+        if (other := self._claim.take()) is not None:
+            raise self._outranked(other)
         self._call('stop')
         status = self._status
         return RobotEvaluation(
@@ -266,6 +270,8 @@ class RobotEvaluator:
         pressed = self._keys().lower()
         if pressed == 'q':
             raise Ended('ended by the operator')
+        if (other := self._claim.check()) is not None:
+            raise self._outranked(other)
         now = time.monotonic()
         if self._policy.is_offered:
             self._seen = now
@@ -282,6 +288,11 @@ class RobotEvaluator:
             evaluation.remark(
                 f'parameters changed during the evaluation: {printable(", ".join(changed), 300)}')
         return pressed
+
+    def _outranked(self, other: object) -> EvaluationError:
+        """Make the error of an evaluation beside another program that runs episodes."""
+        return EvaluationError(
+            f'{other} runs the episodes of {self._plan.policy_node!r}; end it first')
 
     def _call(self, word: str) -> None:
         """Call one of the policy node's services."""

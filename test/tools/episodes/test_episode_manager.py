@@ -403,6 +403,21 @@ def test_a_signal_stops_the_robot_first(policy: Path, number: int) -> None:
         assert cell.heard == ['start']
 
 
+def test_a_manager_that_is_suspended_stops_the_robot_first(policy: Path) -> None:
+    """As with Ctrl-Z; it goes on afterwards."""
+    with managed(policy) as cell:
+        cell.wait_for('resetting')
+        cell.run()
+        cell.process.process.send_signal(signal.SIGTSTP)
+        cell.cell.wait_for_stop()
+        cell.process.process.send_signal(signal.SIGCONT)
+        cell.peer.wait_for(lambda: 'the process was suspended' in cell.process.output)
+        assert 'ABANDONED' in cell.process.output
+        cell.wait_for('resetting')
+        cell.run()
+        assert cell.states[-1]['episode'] == 2
+
+
 def test_a_second_manager_is_refused(policy: Path) -> None:
     """The first one goes on; one that stood still meanwhile ends without a command."""
     with managed(policy) as cell:
@@ -412,7 +427,12 @@ def test_a_second_manager_is_refused(policy: Path) -> None:
                 MANAGER, cell.cell.domain, '--ros-args', '-r', '__node:=second') as second:
             assert second.wait() == 1
             assert '/episode_manager on ' in second.output
-            assert 'manages the episodes of dfp_policy already' in second.output
+            assert 'runs the episodes of dfp_policy already' in second.output
+        with NodeProcess(
+                'dfp_ros.tools.evaluation.main', cell.cell.domain, '--out',
+                str(policy.with_name('result.json'))) as evaluation:
+            assert evaluation.wait() == 2
+            assert "runs the episodes of 'dfp_policy'; end it first" in evaluation.output
         assert cell.state == 'running'
         cell.process.process.send_signal(signal.SIGSTOP)
         with NodeProcess(
