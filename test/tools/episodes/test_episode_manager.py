@@ -15,11 +15,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import json
+import os
 from pathlib import Path
 import signal
+import sys
 from typing import Any
 
 import pytest
@@ -39,6 +41,21 @@ from testing.processes.policy_cell import arguments, Cell, speed
 from testing.processes.ros_processes import NodeProcess
 
 MANAGER = 'dfp_ros.tools.episodes.main'
+# Runs a command in a terminal, whose keys are what is written to a named pipe.
+TERMINAL = """
+import os, pty, select, sys
+child, terminal = pty.fork()
+if not child:
+    os.execv(sys.argv[2], sys.argv[2:])
+keys = os.open(sys.argv[1], os.O_RDWR)
+while True:
+    for ready in select.select([terminal, keys], [], [])[0]:
+        try:
+            text = os.read(ready, 1000)
+        except OSError:
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        os.write(terminal if ready == keys else 1, text)
+"""
 
 
 class LiftedCell(Cell):
@@ -88,10 +105,11 @@ class Managed:
     A cell with a manager.
 
     :param cell: The cell.
+    :param prefix: Command that runs the manager.
     :param parameters: Parameters of the manager.
     """
 
-    def __init__(self, cell: Cell, **parameters: Any) -> None:
+    def __init__(self, cell: Cell, prefix: Sequence[str] = (), **parameters: Any) -> None:
         """Start the manager."""
         self.cell, self.peer = cell, cell.peer
         self.states: list[dict[str, Any]] = []
@@ -103,7 +121,8 @@ class Managed:
             lambda message: self.states.append(json.loads(message.data)), STATUS_QOS)
         self._publishers: dict[str, Any] = {}
         words = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
-        self.process = NodeProcess(MANAGER, cell.domain, '--ros-args', *words)
+        self.process = NodeProcess(
+            MANAGER, cell.domain, '--ros-args', *words, prefix=prefix)
 
     @property
     def state(self) -> str:
@@ -221,6 +240,34 @@ def test_a_person_runs_episodes_by_services_and_marks(policy: Path) -> None:
         assert 'the mark failure is ignored' in output
         assert '1 of the last 3 succeeded' in output
         assert 'Traceback' not in output
+
+
+def test_keys_in_a_terminal(policy: Path, tmp_path: Path) -> None:
+    """They do what the services do; Ctrl-C stops the robot, and the terminal is as before."""
+    pipe = tmp_path / 'keys'
+    os.mkfifo(pipe)
+    with Cell(policy) as cell:
+        cell.wait_for_motion()
+        manager = Managed(cell, (sys.executable, '-c', TERMINAL, str(pipe)))
+        keys = os.open(pipe, os.O_RDWR)
+        with manager.process:
+            manager.wait_for('resetting')
+            for key, state in (('r', 'ready'), ('S', 'running'), ('x', 'running')):
+                os.write(keys, key.encode())
+                manager.wait_for(state)
+            cell.wait_for_motion()
+            os.write(keys, b'y')
+            manager.wait_for('resetting', episode=1)
+            os.write(keys, b's')
+            manager.wait_for('running')
+            manager.peer.wait_for(lambda: manager.heard == ['start', 'success', 'start'])
+            cell.wait_for_motion()
+            os.write(keys, b'\x03')
+            assert manager.process.wait() == 0
+            cell.wait_for_stop()
+            assert 's: start   y: success' in manager.process.output
+            assert 'the key y' in manager.process.output
+        os.close(keys)
 
 
 def test_a_success_predicate_and_a_reset_service(policy: Path, tmp_path: Path) -> None:
