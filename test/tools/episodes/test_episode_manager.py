@@ -457,6 +457,8 @@ def test_a_manager_that_is_suspended_stops_the_robot_first(policy: Path) -> None
         cell.run()
         cell.process.process.send_signal(signal.SIGTSTP)
         cell.cell.wait_for_stop()
+        status = Path(f'/proc/{cell.process.process.pid}/stat')
+        cell.peer.wait_for(lambda: status.read_text().rpartition(')')[2].split()[0] == 'T', 10)
         cell.process.process.send_signal(signal.SIGCONT)
         cell.peer.wait_for(lambda: 'the process was suspended' in cell.process.output)
         assert 'ABANDONED' in cell.process.output
