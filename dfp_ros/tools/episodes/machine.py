@@ -556,4 +556,3 @@ class EpisodeMachine:
             raise NotNowError(
                 'this node only follows the marks of another (follow:=true); publish a mark')
         self._mark = None
-

@@ -557,7 +557,6 @@ def test_wrong_parameters(parameters: dict[str, Any], message: str) -> None:
         assert 'Traceback' not in process.output
 
 
-
 def test_the_launch_file() -> None:
     """Its arguments reach the node, and a wrong one ends the launch with the reason."""
     pytest.importorskip('launch_ros')

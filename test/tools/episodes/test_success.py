@@ -165,7 +165,7 @@ def test_a_gap_between_two_evaluations(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:
-    """NaN fulfils nothing; a message without the joint is a problem, not an error."""
+    """Numbers that are not finite fulfil nothing; a missing joint is a problem, not an error."""
     bench = Bench(tmp_path, '{field: gripper_opening, below: 5.0, unit: 1/3}', hold=0.0)
     for opening in (math.nan, math.inf):
         bench.opening = opening
