@@ -131,12 +131,12 @@ class PolicyServices:
 
     @property
     def full_name(self) -> str:
-        """The policy node's full name."""
+        """Return the policy node's full name."""
         return self._node.resolve_service_name(f'{self._name}/stop').rpartition('/')[0]
 
     @property
     def is_offered(self) -> bool:
-        """Whether the policy node offers its services."""
+        """Return whether the policy node offers its services."""
         return self._clients['stop'].service_is_ready()
 
     def call(

@@ -80,7 +80,7 @@ class Settings:
 
     @property
     def rules(self) -> Rules:
-        """Settings of the state machine."""
+        """Return the settings of the state machine."""
         return Rules(
             self.time_limit, bool(self.reset_service), self.settle, self.reset_attempts,
             self.auto_start, self.follow)
