@@ -58,12 +58,12 @@ class EpisodeStatistics:
 
     @property
     def episodes(self) -> int:
-        """Number of episodes that count."""
+        """Return the number of episodes that count."""
         return self._counts.total() - self._counts[Phase.ABANDONED]
 
     @property
     def solved(self) -> int:
-        """Number of successes among the last episodes."""
+        """Return the number of successes among the last episodes."""
         return sum(record.ended.outcome is Phase.SUCCESS for record in self._last)
 
     def sentence(self) -> str:
