@@ -46,6 +46,7 @@ setup(
     entry_points={
         'console_scripts': [
             'describe = dfp_ros.commands:describe',
+            'episode_manager = dfp_ros.commands:episode_manager',
             'evaluate_on_robot = dfp_ros.commands:evaluate_on_robot',
             'mark_episodes = dfp_ros.commands:mark_episodes',
             'policy_node = dfp_ros.commands:policy_node',

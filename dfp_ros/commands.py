@@ -41,6 +41,11 @@ def describe() -> int:
     return _run('dfp_ros.tools.describe.main')
 
 
+def episode_manager() -> int:
+    """Manage the episodes of a robot."""
+    return _run('dfp_ros.tools.episodes.main')
+
+
 def evaluate_on_robot() -> int:
     """Count successes on a robot."""
     return _run('dfp_ros.tools.evaluation.main')

@@ -30,8 +30,8 @@ pytest.importorskip('rclpy')
 from dfp_ros.node.ros.domain import free_domain
 
 COMMANDS = (
-    'demo', 'describe', 'evaluate_on_robot', 'mark_episodes', 'policy_node', 'preflight',
-    'recorder', 'replay', 'sim_node')
+    'demo', 'describe', 'episode_manager', 'evaluate_on_robot', 'mark_episodes', 'policy_node',
+    'preflight', 'recorder', 'replay', 'sim_node')
 
 
 def run(command: str, *arguments: str, **environment: str | None) -> tuple[int, str]:
@@ -62,7 +62,7 @@ def test_help() -> None:
             assert status == 0, output
             assert output.startswith('usage: ')
             assert 'Traceback' not in output
-            if command in ('policy_node', 'recorder', 'sim_node'):
+            if command in ('episode_manager', 'policy_node', 'recorder', 'sim_node'):
                 assert "  end_with_parent (str, default 'auto')" in output
             if command == 'policy_node':
                 assert "  safety.envelope (str, default '" in output

@@ -73,6 +73,7 @@ class Ticker:
     :ivar statistics: Figures since the timer was started.
     :ivar input_log: External inputs of the controller, for replays.
     :ivar commander: Sends every command.
+    :ivar operator_stops: Number of calls of :meth:`hold`.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Ticker:
         self.store = SampleStore(loop.robot.sources)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
         self.statistics = LoopStatistics(None)
+        self.operator_stops = 0
         self.input_log = InputLog()
         self._node = node
         self._time = NodeClock(node)
@@ -167,6 +169,7 @@ class Ticker:
         :raises Exception: If the stop could not be sent; the robot is stopped at the next tick
             all the same, if that one can be.
         """
+        self.operator_stops += 1
         self.loop.controller.operator.stop(_STOPPED)
         until = 'stopped until ~/resume is called; reset, activation and swaps do not end it'
         if not self.is_active:

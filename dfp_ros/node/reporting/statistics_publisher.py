@@ -57,7 +57,7 @@ class StatisticsPublisher:
         ticker, statistics = self._ticker, self._ticker.statistics
         row = self._row.write(
             statistics.ticks, statistics.missed_ticks, statistics.peaks(), ticker.log.last,
-            ticker.store.samples, self._node.get_clock().now().nanoseconds)
+            ticker.store.samples, self._node.get_clock().now().nanoseconds, ticker.operator_stops)
         self._publisher.publish(self._layout.serialize(row))
 
     def close(self) -> None:

@@ -42,6 +42,7 @@ REST = (
     ('age_ms/SOURCE', 'age of the newest sample'),
     ('command/FIELD', 'requested command in SI units, before any limit'),
     ('sent/FIELD', 'command sent, in SI units'),
+    ('operator_stops', 'calls of `~/stop` since the configuration'),
 )
 
 
@@ -62,11 +63,13 @@ class StatisticsRow:
         self.parts: tuple[tuple[str, int], ...] = (
             *((label, 1) for label, _ in HEAD),
             *((f'age_ms/{name}', 1) for name in self._sources),
-            *((f'{kind}/{name}', size) for kind in ('command', 'sent') for name, size in action))
+            *((f'{kind}/{name}', size) for kind in ('command', 'sent') for name, size in action),
+            ('operator_stops', 1))
 
     def write(
             self, ticks: int, missed: int, peaks: Mapping[str, float],
-            decision: Decision | None, samples: Mapping[str, Sample], now: int) -> array[float]:
+            decision: Decision | None, samples: Mapping[str, Sample], now: int,
+            operator_stops: int = 0) -> array[float]:
         """
         Write a row; missing values are NaN.
 
@@ -76,6 +79,7 @@ class StatisticsRow:
         :param decision: The newest decision, None while the node is not active.
         :param samples: Newest samples by source.
         :param now: The time in ns.
+        :param operator_stops: Calls of ``~/stop``.
         """
         row = array('d', (
             ticks, missed, *(peaks.get(name, math.nan) for name in (
@@ -91,6 +95,7 @@ class StatisticsRow:
         for name in ('command', 'sent'):
             vector = getattr(decision, name, None)
             row.extend((math.nan,) * self._size if vector is None else vector.tolist())
+        row.append(operator_stops)
         return row
 
 

@@ -18,7 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # Nodes of this package, which are not part of the robot.
-_OURS = ('dfp_policy', 'dfp_recorder', 'dfp_preflight', 'dfp_describe', 'mark_episodes')
+_OURS = (
+    'dfp_policy', 'dfp_recorder', 'dfp_preflight', 'dfp_describe', 'mark_episodes',
+    'episode_manager')
 _PLUMBING = (
     'rosout', 'parameter_events', 'clock', 'robot_description', 'diagnostics',
     'diagnostics_agg', 'diagnostics_toplevel_state', 'tf', 'tf_static', 'episode_marks')

@@ -26,24 +26,24 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from dfp_ros.core.control.episode_marks import FAILURE, MARKS, START, SUCCESS, TOPIC
-from dfp_ros.core.text.printable import listed, printable
+from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.core.text.printable import printable
 from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.tools.episodes.manager_claim import ManagerClaim
+from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
 from dfp_ros.tools.evaluation.result import EvaluationError, RobotEpisode, RobotEvaluation
 from dfp_ros.tools.evaluation.software import software
+from dfp_ros.tools.recording.mark_topic import MarkTopic
 
 _POLL = 0.05  # s
 _ANSWER = 10.0  # s
 # Longest preparation of a scene in s, such as a robot that puts a part back.
 _PREPARATION = 600.0
-_ECHO = 2.0  # s
 _GONE = 3.0  # s
 _KEYS = {'y': SUCCESS, 'n': FAILURE}
 
@@ -109,32 +109,28 @@ class RobotEvaluator:
         name = plan.policy_node
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
-        self._triggers = {
-            word: node.create_client(Trigger, f'{name}/{word}')
-            for word in ('stop', 'reset', 'resume')}
-        self._change = node.create_client(ChangeState, f'{name}/change_state')
+        self._policy = PolicyServices(node, name)
+        self._claim = ManagerClaim(node, self._policy.full_name)
         self._scene = node.create_client(Trigger, plan.scene) if plan.scene else None
-        self._publisher = node.create_publisher(String, TOPIC, 10)
         self._marks: deque[str] = deque(maxlen=100)
+        self._topic = MarkTopic(node, self._marks.append)
         self._status: dict[str, Any] | None = None
         self._seen = time.monotonic()
         self._held, self._held_because = 0, ''
         self._is_marked = False
         self.is_released = False
-        node.create_subscription(String, TOPIC, self._take_mark, 100)
         node.create_subscription(String, f'{name}/policy', self._take_status, STATUS_QOS)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
-        self._diagnosed = f'{node.resolve_service_name(f"{name}/stop").rpartition("/")[0]}: '
+        self._diagnosed = f'{self._policy.full_name}: '
 
     def begin(self) -> RobotEvaluation:
         """
         Find the policy node, and stop the robot.
 
-        :raises EvaluationError: If it is not there.
+        :raises EvaluationError: If it is not there, or another program runs its episodes.
         """
-        stop = self._triggers['stop']
         deadline = time.monotonic() + _ANSWER
-        while self._status is None or not stop.service_is_ready():
+        while self._status is None or not self._policy.is_offered:
             if time.monotonic() > deadline:
                 raise EvaluationError(
                     f'policy node {self._plan.policy_node!r}: not found; start it, or name '
@@ -142,6 +138,8 @@ class RobotEvaluator:
             self._spin()
             if self._is_ending():
                 raise Ended('interrupted')
+        if (other := self._claim.take()) is not None:
+            raise self._outranked(other)
         self._call('stop')
         status = self._status
         return RobotEvaluation(
@@ -196,11 +194,12 @@ class RobotEvaluator:
     def _prepare(self, evaluation: RobotEvaluation) -> None:
         """Have the scene prepared, and wait for the start while the robot is stopped."""
         if self._plan.release:
-            self._transition(Transition.TRANSITION_DEACTIVATE)
+            self._set_active(False)
             self.is_released = True
         if self._scene is not None:
             self._marks.clear()
-            self._trigger(self._scene, self._plan.scene, _PREPARATION)
+            self._wait(ServiceCall(
+                self._node, self._scene, self._plan.scene, _PREPARATION, found_within=_ANSWER))
             settled = time.monotonic() + self._plan.settle
             while time.monotonic() < settled:
                 self._poll(evaluation)
@@ -212,7 +211,7 @@ class RobotEvaluator:
         if self.is_released:
             # Even without an answer, the node may be active: it is stopped at the end.
             self.is_released = False
-            self._transition(Transition.TRANSITION_ACTIVATE)
+            self._set_active(True)
 
     def _wait_for_start(self, evaluation: RobotEvaluation) -> None:
         """Wait for the operator's key, or for a mark from another node."""
@@ -229,7 +228,7 @@ class RobotEvaluator:
     def _episode(self, evaluation: RobotEvaluation) -> RobotEpisode:
         """Run an episode from its start to its end."""
         if self._scene is not None or not self._is_marked:
-            self._mark(START)
+            self._topic.publish(START)
         self._call('reset')
         self._call('resume')
         begin, started = time.monotonic(), _now()
@@ -256,7 +255,7 @@ class RobotEvaluator:
                 # Stop the robot first; then publish the mark.
                 self._call('stop')
                 if ended != 'mark':
-                    self._mark(mark)
+                    self._topic.publish(mark)
                 return RobotEpisode(
                     mark == SUCCESS, round(seconds, 3), started, ended, self._held,
                     self._held_because)
@@ -275,8 +274,10 @@ class RobotEvaluator:
         pressed = self._keys().lower()
         if pressed == 'q':
             raise Ended('ended by the operator')
+        if (other := self._claim.check()) is not None:
+            raise self._outranked(other)
         now = time.monotonic()
-        if self._triggers['stop'].service_is_ready():
+        if self._policy.is_offered:
             self._seen = now
         elif now > self._seen + _GONE:
             raise EvaluationError(
@@ -292,90 +293,37 @@ class RobotEvaluator:
                 f'parameters changed during the evaluation: {printable(", ".join(changed), 300)}')
         return pressed
 
-    def _mark(self, mark: str) -> None:
-        """Publish a mark, and recognise it when it comes back."""
-        self._publisher.publish(String(data=mark))
-        deadline = time.monotonic() + _ECHO
-        while mark not in self._marks and time.monotonic() < deadline:
-            self._spin()
-        if mark in self._marks:
-            self._marks.remove(mark)
+    def _outranked(self, other: object) -> EvaluationError:
+        """Make the error of an evaluation beside another program that runs episodes."""
+        return EvaluationError(
+            f'{other} runs the episodes of {self._plan.policy_node!r}; end it first')
 
     def _call(self, word: str) -> None:
         """Call one of the policy node's services; only a stop is awaited in any case."""
-        self._trigger(
-            self._triggers[word], f'{self._plan.policy_node}/{word}', may_end=word != 'stop')
+        self._wait(self._policy.call(word, _ANSWER), may_end=word != 'stop')
 
-    def _trigger(
-            self, client: Any, name: str, longest: float = _ANSWER, may_end: bool = True) -> None:
-        """Call a service that must succeed."""
-        answer = self._answer(client, Trigger.Request(), name, longest, may_end)
-        if not answer.success:
-            raise EvaluationError(f'service {name}: refused: {printable(answer.message, 500)}')
+    def _set_active(self, is_active: bool) -> None:
+        """Activate or deactivate the policy node."""
+        self._wait(self._policy.set_active(is_active, _ANSWER))
 
-    def _transition(self, number: int) -> None:
-        """Request a lifecycle transition of the policy node."""
-        name = f'{self._plan.policy_node}/change_state'
-        answer = self._answer(
-            self._change, ChangeState.Request(transition=Transition(id=number)), name)
-        if not answer.success:
-            raise EvaluationError(f'service {name}: refused; the log of that node says why')
-
-    def _answer(
-            self, client: Any, request: Any, name: str, longest: float = _ANSWER,
-            may_end: bool = True) -> Any:
+    def _wait(self, call: ServiceCall, may_end: bool = True) -> None:
         """
-        Call a service, and wait for its answer.
+        Wait for a call that must succeed.
 
-        :param longest: Timeout of the answer in s.
-        :param may_end: Whether a signal ends the wait; the node's answer is then lost.
+        :param may_end: Whether a signal ends the wait; the answer is then lost.
         :raises Ended: If one did.
         """
-        def wait() -> None:
+        while (answer := call.poll()) is None:
             self._spin()
             if may_end and self._is_ending():
+                call.drop()
                 raise Ended('interrupted')
-
-        deadline = time.monotonic() + _ANSWER
-        while not client.service_is_ready():
-            if time.monotonic() > deadline:
-                raise EvaluationError(f'service {name}: {self._why_not(client, name)}')
-            wait()
-        future = client.call_async(request)
-        deadline = time.monotonic() + longest
-        gone = time.monotonic() + _GONE
-        try:
-            while not future.done():
-                now = time.monotonic()
-                if client.service_is_ready():
-                    gone = now + _GONE
-                if now > deadline:
-                    raise EvaluationError(f'service {name}: no answer within {longest:g} s')
-                if now > gone:
-                    raise EvaluationError(f'service {name}: its node ended before it answered')
-                wait()
-        finally:
-            if not future.done():
-                client.remove_pending_request(future)
-        return future.result()
-
-    def _why_not(self, client: Any, name: str) -> str:
-        """Explain why a service cannot be called."""
-        full = self._node.resolve_service_name(name)
-        wanted = f'{client.srv_type.__module__.split(".")[0]}/srv/{client.srv_type.__name__}'
-        for other, kinds in self._node.get_service_names_and_types():
-            if other == full and (others := [kind for kind in kinds if kind != wanted]):
-                return f'found the type {listed(others)}, expected {wanted}'
-        return f'not found as {full}; start the node that offers it'
+        if not answer.success:
+            raise EvaluationError(answer.message)
 
     def _spin(self) -> None:
         """Process messages."""
         self._executor.spin_once(_POLL)
-
-    def _take_mark(self, message: String) -> None:
-        """Store a mark."""
-        if message.data in MARKS:
-            self._marks.append(message.data)
 
     def _take_status(self, message: String) -> None:
         """Store the policy node's status."""

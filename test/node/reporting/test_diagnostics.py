@@ -176,7 +176,8 @@ def test_statistics_row() -> None:
     decision = replace(
         RUNNING, sent=np.array([1.0, 2, 3]), command=np.array([4.0, 5, 6]), chunk_index=2)
     found = row.write(
-        4, 0, statistics.peaks(), decision, {'cube': rest_samples(NOW - 10**6)['cube_0']}, NOW)
+        4, 0, statistics.peaks(), decision, {'cube': rest_samples(NOW - 10**6)['cube_0']}, NOW,
+        operator_stops=3)
     labels = [f'{label}{i}' for label, size in row.parts for i in range(size)]
     read = dict(zip(labels, found, strict=True))
     assert read['period_ms0'] == pytest.approx(80)
@@ -187,4 +188,5 @@ def test_statistics_row() -> None:
     assert [read['command/turn0'], read['command/grip1']] == [4, 6]
     empty = row.write(0, 0, statistics.peaks(), None, {}, NOW)
     assert len(empty) == len(labels)
-    assert np.isnan(empty[2:]).all()
+    assert np.isnan(empty[2:-1]).all()
+    assert (read['operator_stops0'], empty[-1]) == (3, 0)
