@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from dfp_ros.core.description.field_selector import (
@@ -121,7 +121,7 @@ class ObservationEntry:
 
 def read_observation(
         section: Section, sources: Iterable[str], name: str = '', unit: str = '',
-) -> ObservationEntry:
+        needed: Sequence[str] = (), optional: Sequence[str] = ()) -> ObservationEntry:
     """
     Read one field of the observation.
 
@@ -130,6 +130,8 @@ def read_observation(
     :param name: Its name, if it is not one of the keys. Such a field is computed from the newest
         samples only: keys that need earlier ones are refused.
     :param unit: Its unit, if it is not one of the keys.
+    :param needed: Further keys that such a field has, which the caller reads.
+    :param optional: Further keys that it may have, likewise.
     :raises DescriptionError: At the first error.
     """
     if not name and 'constant' in section.entries():
@@ -140,7 +142,8 @@ def read_observation(
             (1.0,) * len(constant))
     sources = tuple(sources)
     keys = (
-        section.mapping(('source', 'path'), OPTIONAL) if name else section.mapping(
+        section.mapping(('source', 'path', *needed), (*OPTIONAL, *optional)) if name
+        else section.mapping(
             ('name', 'unit', 'source', 'path'), (*OPTIONAL, *EARLIER, 'constant')))
     section.at_most_one(keys, (*PICKS, 'transform'))
     section.at_most_one(keys, ('minus', 'relative_to', 'derivative'))
