@@ -121,6 +121,9 @@ class Person:
         :param seen: Those that are complete.
         :return: That, and the fault of the person's sources, if there is one.
         """
+        if not self._is_commanding and samples.get(self._dead_man.source) is None:
+            # Nobody is there, as on most days.
+            return Grip.AWAY, None
         stale = {
             name: found[0].text for name, monitor in self._monitors.items()
             if (found := monitor.check(now, samples))}

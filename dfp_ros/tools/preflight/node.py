@@ -185,7 +185,9 @@ class PreflightNode(Node):
         self.destroy_node()
 
     def _receive(self, name: str, sample: Sample) -> None:
-        """Process a sample of a source."""
+        """Process a sample of a source; nobody takes over now."""
+        if name not in self._loop.robot.sources:
+            return
         self._store.add(name, sample)
         if name in self._arrivals:
             self._arrivals[name].add(sample)

@@ -175,7 +175,7 @@ class RecorderNode(Node):
         robot = load_robot(settings['robot'])
         topics = [
             (topic, SourceReader(source, robot).message_type, source.type)
-            for source in robot.sources.values()
+            for source in robot.every_source.values()
             for topic in (source.topic, source.static_topic) if topic]
         latched = {source.static_topic for source in robot.sources.values()} | {
             source.topic for source in robot.sources.values()
