@@ -258,7 +258,10 @@ def _assemble(
         (np.abs(found) > 1 + 1e-6).any(axis=1).sum())
     report.counts['transitions'] = size
     layout = [(entry.name, entry.size, entry.unit) for entry in robot.observation]
+    by_person = np.concatenate([piece.by_person[:-1] for piece in pieces])
+    report.counts['transitions commanded by a person'] += int(by_person.sum())
     return Transitions(
+        interventions=by_person.astype(np.float32) if by_person.any() else None,
         observations=observations, actions=actions,
         next_observations=np.concatenate([piece.observations[1:] for piece in pieces]),
         rewards=rewards, masks=masks, terminals=terminals,

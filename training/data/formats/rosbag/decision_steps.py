@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.control.decision_row import RecordedDecision
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.sample import Sample
@@ -120,6 +120,12 @@ def _decided(
         if observed and not missing:
             observer.observe(decision.stamp, found)
         return Tick(*where, f'node {decision.state.value}: {decision.reason.words}')
+    by_person = decision.commander is Commanding.PERSON
+    if raw and by_person:
+        # What the policy would have done did not lead to what was observed next.
+        if not missing:
+            observer.observe(decision.stamp, found)
+        return Tick(*where, 'commanded by a person, with --action raw')
     if missing:
         return Tick(*where, 'sample not recorded', detail=(
             f'source {missing!r}: the sample that the node saw is not in the recording'))
@@ -139,7 +145,7 @@ def _decided(
     if not problem and not np.isfinite(action).all():
         name = next(name for name, values in parts.items() if not np.isfinite(values).all())
         problem, detail = 'number not finite', f'{"action" if raw else "sent"}/{name}'
-    return Tick(*where, problem, observation, action, decision.observation, detail)
+    return Tick(*where, problem, observation, action, decision.observation, detail, by_person)
 
 
 def _samples(

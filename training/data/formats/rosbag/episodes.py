@@ -27,11 +27,19 @@ from training.data.formats.rosbag.steps import Step, Tick
 
 @dataclass(frozen=True)
 class Piece:
-    """Consecutive steps: observations, actions, and whether the last state is a success."""
+    """
+    Consecutive steps.
+
+    :param observations: Of each step.
+    :param actions: Of each step.
+    :param success: Whether the last state is a success.
+    :param by_person: Whether a person commanded, of each step.
+    """
 
     observations: np.ndarray
     actions: np.ndarray
     success: bool
+    by_person: np.ndarray
 
 
 def cut(
@@ -62,7 +70,8 @@ def cut(
             yield Piece(
                 np.array([tick.observation for tick in piece], np.float32),
                 np.array([tick.action for tick in piece]),
-                reached and piece is (pieces or [[]])[-1])
+                reached and piece is (pieces or [[]])[-1],
+                np.array([tick.by_person for tick in piece]))
 
     def give_up(reason: str) -> Iterator[Piece]:
         if pieces is not None:

@@ -56,6 +56,7 @@ class Tick:
     :param action: Shape (act_dim,), in [-1, 1] if the command was within its bounds, or None.
     :param logged: The observation that the node logged, or None.
     :param detail: Details of the problem.
+    :param by_person: Whether a person commanded.
     """
 
     time: int
@@ -65,6 +66,7 @@ class Tick:
     action: np.ndarray | None = None
     logged: np.ndarray | None = None
     detail: str = ''
+    by_person: bool = False
 
 
 Step: TypeAlias = 'Tick | str'
