@@ -52,7 +52,12 @@ from dfp_ros.node.ros.urdf_topic import with_urdf
 from dfp_ros.tools.preflight.arrivals import Arrivals
 from dfp_ros.tools.preflight.hang_watch import HangWatch
 from dfp_ros.tools.preflight.measurements import Figures, PARTS, Percentiles, WakeUps
-from dfp_ros.tools.preflight.robot_check import find_commands, find_sources, private_topics
+from dfp_ros.tools.preflight.robot_check import (
+    find_commands,
+    find_people,
+    find_sources,
+    private_topics,
+)
 from dfp_ros.tools.preflight.subject import subject
 
 _POLL = 0.05  # s
@@ -172,7 +177,8 @@ class PreflightNode(Node):
                 self, self._loop.robot, self._subscriptions_made, self._arrivals,
                 self._end or self.get_clock().now().nanoseconds),
             find_commands(self, self._loop.robot), self._realtime.refused,
-            self._loop.settings.realtime.required, hung)
+            self._loop.settings.realtime.required, hung,
+            find_people(self, self._loop.robot, self._subscriptions_made))
 
     def close(self) -> None:
         """Destroy everything."""

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import math
 from typing import Any
 
 from rclpy.node import Node
@@ -92,11 +93,17 @@ class PersonTopics:
                 reading, number = minus, -number
             _write(messages[reading.source], reading, control.index, number)
         if self._dead_man.reading is not None:
-            side = 1.0 if is_held != self._dead_man.is_below else -1.0
             _write(messages[self._dead_man.source], self._dead_man.reading, 0, (
-                self._dead_man.limit + side))
+                self._switch(is_held)))
         for name, message in messages.items() if sends else ():
             self._publishers[name].publish(message)
+
+    def _switch(self, is_held: bool) -> float:
+        """Return the number of the dead-man, which may be a whole one."""
+        limit = self._dead_man.limit
+        if self._dead_man.is_below:
+            return math.ceil(limit) - float(is_held)
+        return math.floor(limit) + float(is_held)
 
     def let_go(self) -> None:
         """Let go of a button; any other dead-man is let go by silence."""
