@@ -22,15 +22,18 @@ from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 import numpy as np
+from rclpy.time import Time
 from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Float64, Float64MultiArray
 
 from dfp_ros.core.control.decision import Commanding
 from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
 from dfp_ros.node.ros.domain import free_domain
-from testing.fixtures.people import DESCRIPTION, JOINTS
+from testing.fixtures.people import DESCRIPTION, JOINTS, S
 from testing.processes.policy_cell import arguments
 from testing.processes.ros_processes import NodeProcess, Peer
+
+_OF_ROBOT = ('joint_states', 'target_pose')
 
 
 class TakenOverCell:
@@ -38,6 +41,7 @@ class TakenOverCell:
     Policy node, robot and person.
 
     :param policy: The policy file.
+    :param lockstep: Whether the node ticks at the robot's samples, whose time is another one.
     :param parameters: Additional parameters of the node.
 
     :ivar is_held: Whether the person holds the dead-man.
@@ -46,10 +50,13 @@ class TakenOverCell:
     :ivar silent: Topics that are not published.
     """
 
-    def __init__(self, policy: Path, **parameters: Any) -> None:
+    def __init__(self, policy: Path, lockstep: bool = False, **parameters: Any) -> None:
         """Start the node, and publish from a thread at 100 Hz."""
         self.is_held, self.axes, self.leader = False, [0.0] * 4, [0.0, 0.0]
         self.silent: set[str] = set()
+        self._lockstep = lockstep
+        if lockstep:
+            parameters['trigger'] = 'samples'
         self.domain = free_domain()
         self.process = NodeProcess(
             'dfp_ros.policy_node', self.domain, '--ros-args', *arguments(
@@ -113,8 +120,12 @@ class TakenOverCell:
         self._position[3] = message.data
 
     def _publish(self) -> None:
+        ticks = 0
         while not self._ended.wait(0.01):
-            stamp = self.peer.node.get_clock().now().to_msg()
+            stamp = of_robot = self.peer.node.get_clock().now().to_msg()
+            if self._lockstep:
+                ticks += 1
+                of_robot = Time(nanoseconds=100 * S + ticks * S // 20).to_msg()
             buttons = [0, 0, 0, 0, int(self.is_held), 0]
             messages = {
                 'joint_states': JointState(name=[*JOINTS, 'slide'], position=self._position),
@@ -123,7 +134,7 @@ class TakenOverCell:
                     name=['leader_base', 'leader_shoulder'], position=self.leader)}
             for topic, message in messages.items():
                 if topic not in self.silent:
-                    message.header.stamp = stamp
+                    message.header.stamp = of_robot if topic in _OF_ROBOT else stamp
                     self._publishers[topic].publish(message)
 
 

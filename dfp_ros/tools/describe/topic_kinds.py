@@ -35,8 +35,9 @@ COMMANDS = (
 # operator's controls.
 _COMMANDS_ALWAYS = COMMANDS[:4]
 _LEFT_OUT = {
-    'sensor_msgs/msg/Joy': "an operator's controls, which a policy does not see; a person can take "
-                           'over with them (docs/takeover.md)',
+    'sensor_msgs/msg/Joy': (
+        "an operator's controls, which a policy does not see; a person can take over with them "
+        '(docs/takeover.md)'),
     'sensor_msgs/msg/Image': 'pictures, which a description does not read',
     'sensor_msgs/msg/CompressedImage': 'pictures, which a description does not read',
     'sensor_msgs/msg/CameraInfo': 'pictures, which a description does not read',

@@ -184,3 +184,28 @@ def test_letting_go_when_the_person_is_to_be_waited_for(
         cell.wait_for_policy(5)
         decisions = cell.decisions
     require_limits(decisions)
+
+
+def test_a_robot_that_waits_for_each_command(policies: list[Path], tmp_path: Path) -> None:
+    """In lockstep the robot's time is another one; a person's age is by arrival, and replayed."""
+    with TakenOverCell(policies[0], lockstep=True) as cell, NodeProcess(
+            'dfp_ros.tools.recording.recorder', cell.domain, '--ros-args',
+            '-p', f'robot:={DESCRIPTION}', '-p', f'out:={tmp_path / "bag"}') as recorder:
+        cell.wait_for_policy(10)
+        cell.peer.wait_for(lambda: 'recording' in recorder.output.lower())
+        cell.is_held, cell.axes[1], cell.leader = True, 1.0, [0.4, -0.4]
+        last = cell.wait_for_person(40)[-1]
+        assert last.lockstep
+        assert last.sent is not None
+        assert last.sent['base_speed'] == pytest.approx([0.8])
+        cell.silent = {'joy'}
+        silent = cell.wait_for_policy(5)
+        assert any(Reason.PERSON_SILENT in each.reason for each in silent)
+        cell.silent, cell.is_held = set(), False
+        cell.wait_for_policy(5)
+        decisions = cell.decisions
+        assert recorder.stop() == 0, recorder.output
+    require_limits(decisions)
+    assert require_fresh_plans(decisions) >= 1
+    assert replay([str(tmp_path / 'bag'), '--policy', str(policies[0]),
+                   '--robot', str(DESCRIPTION)]) == 0
