@@ -41,7 +41,8 @@ COUNTS: dict[str, tuple[int, int]] = {
     'replay': (0, _UPDATES), 'improve_after': (0, _UPDATES), 'value_ramp': (0, _UPDATES),
     'anchor_every': (0, _UPDATES), 'swap_every': (1, _UPDATES), 'evaluate_every': (1, _UPDATES),
     'log_every': (1, _UPDATES), 'checkpoint_every': (1, _UPDATES), 'seed': (0, 2**32 - 1),
-    'updates_per_step': (1, 10_000), 'episodes': (1, 1_000_000), 'environments': (1, 1024),
+    'updates_per_step': (1, 10_000), 'actor_every': (1, 10_000), 'episodes': (1, 1_000_000),
+    'environments': (1, 1024),
     'threads': (0, 1024), 'batch_size': (1, 2**20), 'critics': (1, 100),
     'horizon': (1, MOST_ACTIONS), 'best_of': (1, MOST_CANDIDATES),
     'generated': (1, MOST_CANDIDATES), 'pool': (1, MOST_CANDIDATES), 'top': (1, MOST_CANDIDATES),
@@ -106,6 +107,9 @@ class TrainConfig:
     """Updates between numbered data files, of which one is in memory at a time."""
     batch_size: int = 256
     """Batch size of an update."""
+    actor_every: int = 1
+    """Updates between those that train the actor too; the others train the critics alone (policy
+    delay, as in TD3)."""
     learning_rate: float = 3e-4
     """Learning rate of Adam, for actor and critics."""
     schedule: Literal['constant', 'cosine'] = 'constant'

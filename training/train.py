@@ -61,6 +61,9 @@ class Command:
     """Resume from the run's checkpoint; with more --steps, extend the run."""
     init_from: Path | None = None
     """Initialise the networks from another run: its folder, or its checkpoint."""
+    until: int | None = None
+    """Stop after this number of updates, with a checkpoint; schedules are those of the whole run,
+    and --resume continues it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,11 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
                 print(note, file=sys.stderr)
             progress = train(
                 run, config, asked.resume,
-                user_path(asked.init_from) if asked.init_from else None)
+                user_path(asked.init_from) if asked.init_from else None, asked.until)
     except (ValueError, TrainingError) as error:
         print(error_line(error), file=sys.stderr)
         return 2
     done = progress.step == config.updates
+    if asked.until is not None and progress.step >= asked.until:
+        done = True
     if not first:
         return 0 if done else 130
     print(f'{run}: {progress.step} of {config.updates} updates'

@@ -94,7 +94,8 @@ def check_module(words: list[str]) -> None:
         read(path) for path in module.parent.glob('*.py') if path.stem in text)
     for option in options(words):
         is_field = re.search(rf'^    {option[2:].replace("-", "_")}\b', text, re.MULTILINE)
-        negated = 'BooleanOptionalAction' in text and f"'{option.replace('--no-', '--', 1)}'" in text
+        negated = 'BooleanOptionalAction' in text and (
+            f"'{option.replace('--no-', '--', 1)}'" in text)
         assert f"'{option}'" in text or negated or is_field or option == '--help', option
     if name == 'train' and len(words) > 1 and not words[1].startswith('-'):
         assert words[1] in PRESETS, f'no preset {words[1]}'

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Iterable, Mapping
 from functools import singledispatch
 from typing import Any
 
@@ -24,7 +25,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped, Vector3Stamped
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import Image, JointState, Joy
 
 from dfp_ros.sim.simulation.cell_state import (
     EpisodeResult,
@@ -32,6 +33,7 @@ from dfp_ros.sim.simulation.cell_state import (
     ObjectPose,
     PANDA_JOINT_NAMES,
     RobotState,
+    Slide,
 )
 
 JOINT_NAMES = (
@@ -55,12 +57,19 @@ def messages(state: Any, stamp: Time) -> dict[str, Any]:
 
 @messages.register
 def _(state: RobotState, stamp: Time) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         'joint_states': joint_state(
             stamp, JOINT_NAMES, state.joint_positions, state.joint_velocities),
         'gripper_state': gripper_state(stamp, state),
         'effector_pose': pose(stamp, state.effector),
         **{f'cube_{i}_pose': pose(stamp, cube) for i, cube in enumerate(state.cubes)}}
+    if state.buttons:
+        found['button_states'] = slides(stamp, {
+            f'button_{i}': button for i, button in enumerate(state.buttons)})
+        found['button_lamps'] = lamps(stamp, state.buttons)
+    if state.furniture:
+        found['furniture_states'] = slides(stamp, state.furniture)
+    return found
 
 
 @messages.register
@@ -86,6 +95,20 @@ def joint_state(
     message.header.stamp = stamp
     message.position = array.array('d', positions.tobytes())
     message.velocity = array.array('d', velocities.tobytes())
+    return message
+
+
+def slides(stamp: Time, parts: Mapping[str, Slide]) -> JointState:
+    """Make a message with positions and velocities of sliding parts, by their names."""
+    return joint_state(
+        stamp, tuple(parts), np.array([part.position for part in parts.values()]),
+        np.array([part.velocity for part in parts.values()]))
+
+
+def lamps(stamp: Time, buttons: Iterable[Slide]) -> Joy:
+    """Make a message with the lamps of all buttons: one for each state of each button."""
+    message = Joy(buttons=[int(lamp) for button in buttons for lamp in button.lamps])
+    message.header.stamp = stamp
     return message
 
 

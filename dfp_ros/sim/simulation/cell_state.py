@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,21 @@ class ObjectPose:
 
 
 @dataclass(frozen=True)
+class Slide:
+    """
+    A part of a scene that moves along one axis: a button, a drawer, a sliding window.
+
+    :param position: Position along its axis, m.
+    :param velocity: Velocity along it, m/s.
+    :param lamps: Of a button: for each of its states, whether it is the current one.
+    """
+
+    position: float
+    velocity: float
+    lamps: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
 class RobotState:
     """
     Measurements of a robot cell at one instant.
@@ -50,6 +65,8 @@ class RobotState:
     :param gripper_contact: Force on a finger pad, 0 (none) to 1 (50 N or more).
     :param effector: Pose of the point between the finger tips.
     :param cubes: Poses of the cubes, in OGBench's order.
+    :param buttons: Buttons, in OGBench's order.
+    :param furniture: Drawer and window by name, if there are any.
     """
 
     joint_positions: FloatArray
@@ -59,6 +76,8 @@ class RobotState:
     gripper_contact: float
     effector: ObjectPose
     cubes: tuple[ObjectPose, ...]
+    buttons: tuple[Slide, ...] = ()
+    furniture: dict[str, Slide] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

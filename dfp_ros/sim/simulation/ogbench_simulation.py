@@ -21,12 +21,19 @@ import mujoco
 import numpy as np
 from ogbench.manipspace.envs.manipspace_env import ManipSpaceEnv
 
-from dfp_ros.sim.simulation.cell_state import EpisodeResult, ObjectPose, RobotState, TwistInput
+from dfp_ros.sim.simulation.cell_state import (
+    EpisodeResult,
+    ObjectPose,
+    RobotState,
+    Slide,
+    TwistInput,
+)
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from dfp_ros.sim.simulation.sliced_simulation import FloatArray, SlicedSimulation
 
 # Angle of the gripper's driver joint at which OGBench considers it closed, rad.
 CLOSED_JOINT = 0.8
+FURNITURE = ('drawer', 'window')
 
 
 class Simulation(SlicedSimulation):
@@ -80,10 +87,13 @@ class Simulation(SlicedSimulation):
             self._verdict = verdict
         mujoco.mj_step(env.model, env.data, nstep=self._slice_substeps)
         mujoco.mj_rnePostConstraint(env.model, env.data)
-        env.post_step()
         self._held = (self._held + self._slice_substeps) % self._period_substeps
         self._phase = (self._phase + self._slice_substeps) % self._period_substeps
-        return self._end_period() if self._phase == 0 else None
+        if self._phase:
+            return None
+        # Once for each call of pre_step: a button counts its presses between the two.
+        env.post_step()
+        return self._end_period()
 
     def state(self) -> RobotState:
         """Return the current state."""
@@ -96,6 +106,11 @@ class Simulation(SlicedSimulation):
         while f'privileged/block_{len(cubes)}_pos' in info:
             key = f'privileged/block_{len(cubes)}'
             cubes.append(ObjectPose(info[f'{key}_pos'], info[f'{key}_quat']))
+        buttons: list[Slide] = []
+        while f'privileged/button_{len(buttons)}_pos' in info:
+            state = int(self._env._cur_button_states[len(buttons)])
+            buttons.append(_slide(info, f'button_{len(buttons)}', tuple(
+                lamp == state for lamp in range(self._env._num_button_states))))
         return RobotState(
             joint_positions=info['proprio/joint_pos'],
             joint_velocities=info['proprio/joint_vel'],
@@ -103,7 +118,10 @@ class Simulation(SlicedSimulation):
             gripper_velocity=float(info['proprio/gripper_vel'][0]) / CLOSED_JOINT,
             gripper_contact=float(info['proprio/gripper_contact'][0]),
             effector=ObjectPose(info['proprio/effector_pos'], quaternion),
-            cubes=tuple(cubes))
+            cubes=tuple(cubes), buttons=tuple(buttons),
+            furniture={
+                name: _slide(info, name) for name in FURNITURE
+                if f'privileged/{name}_pos' in info})
 
     def picture(self) -> FloatArray:
         """Return the renderer's state: positions of joints, then poses of mocap bodies."""
@@ -125,3 +143,10 @@ class Simulation(SlicedSimulation):
             self._verdict = self._judge()
         success, ended, reward = self._verdict
         return self._count(success, ended or bool(self._env.truncate_episode()), reward)
+
+
+def _slide(info: dict[str, Any], name: str, lamps: tuple[bool, ...] = ()) -> Slide:
+    """Read position and velocity of a sliding part."""
+    position, velocity = (
+        float(info[f'privileged/{name}_{what}'].item()) for what in ('pos', 'vel'))
+    return Slide(position, velocity, lamps)

@@ -24,6 +24,8 @@ from dfp_ros.sim.simulation.cell_state import EpisodeResult
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from dfp_ros.sim.simulation.ogbench_simulation import Simulation
 
+# Force that presses a button all the way, N.
+PRESS = 60.0
 TASK = 'cube-single-singletask-task2-v0'
 
 
@@ -178,6 +180,43 @@ def test_state_holds_the_observation(simulation: Simulation) -> None:
         yaw(state.effector.quaternion), [state.gripper_opening * 3, state.gripper_contact],
         (cube.position - center) * 10, cube.quaternion, yaw(cube.quaternion)])
     assert np.allclose(rebuilt, simulation.observation(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize('state_rate', [20.0, 100.0, 500.0])
+def test_a_scene_with_buttons_drawer_and_window(state_rate: float) -> None:
+    """
+    A button pressed once changes its state once, and unlocks the drawer, with any slices.
+
+    At every step the simulation's observation is the environment's, and the published state has
+    the values of that observation.
+    """
+    task = 'scene-singletask-task2-v0'
+    env: Any = make_env(task)
+    simulation = Simulation(task, state_rate)
+    expected, _ = env.reset(seed=4)
+    simulation.reset(4)
+    states = []
+    for step, action in enumerate(random_actions(4, 30)):
+        for subject in (env.unwrapped, simulation._env):
+            for button, pressed in enumerate((5, 15)):
+                subject.data.joint(f'buttonbox_joint_{button}').qfrc_applied[0] = (
+                    -PRESS if pressed <= step < pressed + 4 else 0.0)
+        expected = env.step(action)[0]
+        simulation.command(action)
+        for _ in range(simulation.slices):
+            simulation.advance()
+        assert np.array_equal(simulation.observation(), expected)
+        state = simulation.state()
+        states.append([button.lamps for button in state.buttons])
+        slides = (state.furniture['drawer'], state.furniture['window'])
+        parts = [value for button in state.buttons for value in (
+            *button.lamps, 120 * button.position, button.velocity)] + [
+            value for scale, slide in zip((18, 15), slides, strict=True)
+            for value in (scale * slide.position, slide.velocity)]
+        assert np.allclose(parts, expected[-12:], rtol=0, atol=1e-12)
+    changes = [sum(one[i] != other[i] for one, other in zip(states, states[1:], strict=False))
+               for i in (0, 1)]
+    assert changes == [1, 1]
 
 
 def test_bad_settings_are_refused() -> None:

@@ -127,23 +127,28 @@ class Agent(nn.Module):
         """
         return self.actor.loss(batch.observation, batch.chunk, batch.valid, self.critic)
 
-    def update(self, batch: Batch) -> Info:
+    def update(self, batch: Batch, actor: bool = True) -> Info:
         """
         Take one Adam step on both losses, then update the target networks by Polyak averaging.
 
         :param batch: Observations in raw units.
+        :param actor: Whether to train the actor; if not, only the critics.
         :return: Scalars to log, detached.
         """
         batch = batch.normalised(self.normaliser)
-        critic_loss, critic_info = self.critic_loss(batch)
-        actor_loss, actor_info = self.actor_loss(batch)
+        loss, info = self.critic_loss(batch)
+        if actor:
+            actor_loss, actor_info = self.actor_loss(batch)
+            loss, info = loss + actor_loss, info | actor_info
+        # Parameters without a gradient are left alone by Adam.
         self.optimiser.zero_grad(set_to_none=True)
-        (critic_loss + actor_loss).backward()
+        loss.backward()
         distributed.sum_gradients(self.trained)
         self.optimiser.step()
         polyak_update(self.target_critic, self.critic, self.config.target_rate)
-        self.actor.update_targets()
-        return critic_info | actor_info
+        if actor:
+            self.actor.update_targets()
+        return info
 
     @torch.no_grad()
     def look(self, batch: Batch) -> Info:

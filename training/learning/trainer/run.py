@@ -57,7 +57,7 @@ from training.provenance import commit, versions
 
 def train(
         run: Path, config: TrainConfig, resume: bool = False,
-        init_from: Path | None = None) -> checkpoint.Progress:
+        init_from: Path | None = None, until: int | None = None) -> checkpoint.Progress:
     """
     Train until the last update, or until a signal stops the run.
 
@@ -65,6 +65,7 @@ def train(
     :param config: Its settings.
     :param resume: Resume from the checkpoint in the folder.
     :param init_from: Initialise the networks from this checkpoint: a file, or the folder of a run.
+    :param until: Stop after this number of updates as at a signal; None for the whole run.
     :return: Progress of the run.
     :raises TrainingError: If the folder already contains a run, the device is missing, a loss is
         not finite, or writing fails (the last checkpoint is kept).
@@ -125,7 +126,8 @@ def train(
         session.begin()
 
         def stopped() -> bool:
-            return distributed.anywhere(asked(), config.device)
+            reached = until is not None and progress.step >= until
+            return reached or distributed.anywhere(asked(), config.device)
 
         while progress.step < config.steps and not stopped():
             if progress.step == config.improve_after and not config.online_steps:

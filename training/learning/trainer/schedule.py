@@ -40,6 +40,11 @@ def value_weight(config: TrainConfig, step: int) -> float:
     return config.value_weight * min(1.0, max(0.0, share))
 
 
+def trains_actor(config: TrainConfig, step: int) -> bool:
+    """Tell whether the update after ``step`` updates trains the actor too."""
+    return step % config.actor_every == 0
+
+
 def renews_anchor(config: TrainConfig, step: int) -> bool:
     """Tell whether the anchor policy is renewed before the update after ``step`` updates."""
     since = step - improvement_start(config)

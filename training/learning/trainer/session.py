@@ -40,7 +40,12 @@ from training.learning.agents.batch import Batch
 from training.learning.trainer import checkpoint, readiness
 from training.learning.trainer.diagnosis import diagnose
 from training.learning.trainer.log import RunLog
-from training.learning.trainer.schedule import learning_rate, renews_anchor, value_weight
+from training.learning.trainer.schedule import (
+    learning_rate,
+    renews_anchor,
+    trains_actor,
+    value_weight,
+)
 
 
 class TrainingError(RuntimeError):
@@ -112,7 +117,9 @@ class Session:
         if renews_anchor(config, step):
             state.agent.actor.renew_anchor()
         self._batch = state.buffer.sample(config.batch_size, state.generator)
-        self._info = state.agent.update(self._batch)
+        # The log has the actor's last metrics if this update trains the critics alone.
+        self._info = (self._info or {}) | state.agent.update(
+            self._batch, actor=trains_actor(config, step))
         state.progress.step += 1
         self._updating += time.monotonic() - began
         self._updates += 1

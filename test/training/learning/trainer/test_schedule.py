@@ -24,11 +24,13 @@ torch = pytest.importorskip('torch')
 
 from testing.learning.runs import settings  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
+from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 from training.learning.trainer.schedule import (  # noqa: E402
     learning_rate,
     renews_anchor,
+    trains_actor,
     value_weight,
 )
 
@@ -86,3 +88,22 @@ def test_a_renewed_anchor_is_the_actor_again(demonstrations: Path, tmp_path: Pat
     train(tmp_path / 'old', replace(config, anchor_every=0))
     # One update since the renewal, six since the copy.
     assert 0 < distance(tmp_path / 'renewed') < 0.5 * distance(tmp_path / 'old')
+
+
+def test_updates_of_the_critics_alone(demonstrations: Path, tmp_path: Path) -> None:
+    """Two updates in three leave the actor as it is, and train the critics."""
+    config = settings(demonstrations, actor_every=3, schedule='constant')
+    assert [trains_actor(config, step) for step in range(5)] == [True, False, False, True, False]
+    agents = []
+    for steps in (1, 3, 4):
+        train(tmp_path / 'run', replace(config, steps=steps), resume=steps > 1)
+        agents.append(load_agent(tmp_path / 'run' / 'checkpoint.pt')[0])
+
+    def moved(one: Agent, other: Agent, network: str) -> bool:
+        old, new = (getattr(each, network).state_dict() for each in (one, other))
+        return any(not torch.equal(old[name], new[name]) for name in new)
+
+    first, third, fourth = agents
+    assert not moved(first.actor, third.actor, 'network')
+    assert moved(third.actor, fourth.actor, 'network')
+    assert moved(first, third, 'critic')
