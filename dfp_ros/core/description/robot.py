@@ -65,7 +65,7 @@ class RobotDescription:
 
     @property
     def every_source(self) -> Mapping[str, Source]:
-        """Sources by name, those of a person's commands after those of observations."""
+        """Return all sources by name, those of a person's commands last."""
         if self.takeover is None:
             return self.sources
         return {**self.sources, **self.takeover.sources}

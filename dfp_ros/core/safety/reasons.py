@@ -210,7 +210,7 @@ COMMANDERS = (
      'cleared or `~/resume` was called.'),
     ('person', 'The dead-man of `takeover` is held, and all sources of the person are fresh.',
      "The person's command is sent within the same limits; outputs that the person does not "
-     "command are stopped. The policy goes on deciding, and its action is recorded. Faults of the "
+     'command are stopped. The policy goes on deciding, and its action is recorded. Faults of the '
      'policy are reported, and do not stop the person.'),
     ('policy', 'Otherwise.',
      'The command of the policy is sent; after a takeover, of a fresh plan.'),
