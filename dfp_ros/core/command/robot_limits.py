@@ -38,7 +38,7 @@ from dfp_ros.core.description.limit_check import (
 from dfp_ros.core.description.limits import URDF
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.urdf import JointLimits, require_joint
-from dfp_ros.core.units import read_unit
+from dfp_ros.core.units import ANGLE, LENGTH, read_unit
 from dfp_ros.spec import PolicySpec
 
 # A range and its origin.
@@ -186,9 +186,18 @@ def _joints(
         raise LimitError(
             f'{entry.limits.where}: found {URDF!r}, but there is no URDF; publish one on '
             'robot_description, or give numbers')
-    return [
-        (name, require_joint(joints, name, entry.limits.where, (wanted,)))
-        for name in entry.urdf_joints]
+    measures = read_unit(entry.unit).measures
+    found = []
+    for name in entry.urdf_joints:
+        joint = require_joint(joints, name, entry.limits.where, (wanted,))
+        # Older recordings lack the type.
+        if joint.kind and measures != (LENGTH if joint.kind == 'prismatic' else ANGLE):
+            raise _urdf_error(entry, name, wanted, (
+                f'found a joint of type {joint.kind!r}, whose limits are in '
+                f'{"m" if joint.kind == "prismatic" else "rad"}, for an action in '
+                f'{entry.unit!r}; correct the unit'))
+        found.append((name, joint))
+    return found
 
 
 def _urdf_error(entry: CommandEntry, joint: str, key: str, fault: str) -> LimitError:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 import enum
+import math
 from types import MappingProxyType
 
 from dfp_ros.core.description.command_kind import (
@@ -29,14 +30,18 @@ from dfp_ros.core.description.command_kind import (
 )
 from dfp_ros.core.description.limit_check import amount_fault
 from dfp_ros.core.description.limits import FieldLimits, read_field_limits
+from dfp_ros.core.description.message_units import unit_fault
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.topic_name import read_topic
 from dfp_ros.core.description.yaml_section import Section
 from dfp_ros.core.rotations import COMMAND_ENCODINGS
-from dfp_ros.core.text.numbers import all_shown
+from dfp_ros.core.text.numbers import all_shown, shown
 from dfp_ros.core.units import ANGLE, LENGTH, read_unit
 
 POINT, CHUNK = 'point', 'chunk'
+# Largest difference of the offsets of a command and of its measurement, in the message's unit.
+_LARGEST_SHIFT = 1e-3
 # Largest time from start of a trajectory's first point, in s.
 MOST_AHEAD = 60.0
 _COMPONENTS = ('x', 'y', 'z')
@@ -155,13 +160,14 @@ class CommandTopic:
         return entry.stop or self.stop
 
 
-def read_command(name: str, section: Section, sources: Iterable[str]) -> CommandTopic:
+def read_command(
+        name: str, section: Section, sources: Mapping[str, Source]) -> CommandTopic:
     """
     Read one command topic.
 
     :param name: Its name in the description.
     :param section: Its keys.
-    :param sources: Names of all sources.
+    :param sources: All sources by name.
     :raises DescriptionError: At the first error.
     """
     keys = section.mapping(('topic', 'type', 'stop', 'fields'), (
@@ -181,6 +187,9 @@ def read_command(name: str, section: Section, sources: Iterable[str]) -> Command
         if fault := stop_fault(evidence, own.value, own.kind):
             raise item.error(fault)
         _require_standstill(item, entry, own)
+        if not entry.scale and not entry.rotation and (fault := unit_fault(
+                entry.unit, message, entry.path, True)):
+            raise item.error(fault)
         if own.kind == VELOCITY:
             zeroed.update(evidence.paths)
     fixed = {
@@ -253,7 +262,7 @@ def _require_standstill(section: Section, entry: CommandEntry, stop: Stop) -> No
             'be stopped by a zero, but sent the offset; leave it out')
 
 
-def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> CommandEntry:
+def _read_entry(section: Section, stop: Stop, sources: Mapping[str, Source]) -> CommandEntry:
     """Read the mapping of one field of the action."""
     keys = section.mapping(('action', 'unit', 'path'), (
         'components', 'indices', 'joints', 'rotation', 'scale', 'offset', 'limit', 'limits',
@@ -289,7 +298,39 @@ def _read_entry(section: Section, stop: Stop, sources: Iterable[str]) -> Command
         measured, 'relative' in keys and keys['relative'].truth(),
         stop if 'stop' in keys else None)
     _check_limits(section, entry, stop)
+    if measured is not None:
+        _require_same_positions(keys['measured'], entry, measured)
     return entry
+
+
+def _require_same_positions(
+        section: Section, entry: CommandEntry, measured: ObservationEntry) -> None:
+    """
+    Require that the command for a measured position of a joint is that position.
+
+    Otherwise the first command is a jump, and a velocity brakes before the wrong bound. Another
+    unit of the command is possible, but neither another direction nor another zero.
+    """
+    if measured.low:
+        raise section.error(
+            'found clip, which hides where the robot is: commands would start elsewhere; leave it '
+            'out')
+    if not entry.joints or entry.joints != measured.joints or measured.minus is not None:
+        return
+    scale, offset = entry.scale or (1.0,) * entry.size, entry.offset or (0.0,) * entry.size
+    for i, joint in enumerate(entry.joints):
+        ratio = scale[i] * measured.scale[i]
+        if ratio < 0:
+            raise section.error(
+                f'found scale {shown(measured.scale[i])} for joint {joint!r}, expected the sign '
+                f'of the scale of the command, {shown(scale[i])}: the joint would be sent to the '
+                'mirrored position')
+        shift = measured.offset[i] * ratio + offset[i]
+        if math.isclose(ratio, 1, rel_tol=1e-3) and abs(shift) > _LARGEST_SHIFT:
+            raise section.error(
+                f'found offset {shown(measured.offset[i])} for joint {joint!r}, expected '
+                f'{shown(0.0 - offset[i])}, minus the offset of the command: the first command '
+                f'would be {shown(shift)} away from the measured position')
 
 
 def _require_same_places(

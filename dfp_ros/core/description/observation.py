@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dfp_ros.core.description.field_selector import (
@@ -26,6 +26,8 @@ from dfp_ros.core.description.field_selector import (
     read_path,
     read_reading,
 )
+from dfp_ros.core.description.message_units import unit_fault
+from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.yaml_section import Section
 from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 
@@ -120,13 +122,13 @@ class ObservationEntry:
 
 
 def read_observation(
-        section: Section, sources: Iterable[str], name: str = '', unit: str = '',
+        section: Section, sources: Mapping[str, Source], name: str = '', unit: str = '',
         needed: Sequence[str] = (), optional: Sequence[str] = ()) -> ObservationEntry:
     """
     Read one field of the observation.
 
     :param section: Its keys.
-    :param sources: Names of all sources.
+    :param sources: All sources by name.
     :param name: Its name, if it is not one of the keys. Such a field is computed from the newest
         samples only: keys that need earlier ones are refused.
     :param unit: Its unit, if it is not one of the keys.
@@ -140,7 +142,6 @@ def read_observation(
         return ObservationEntry(
             keys['name'].text(), keys['unit'].text(), section.where, constant,
             (1.0,) * len(constant))
-    sources = tuple(sources)
     keys = (
         section.mapping(('source', 'path', *needed), (*OPTIONAL, *optional)) if name
         else section.mapping(
@@ -167,13 +168,17 @@ def read_observation(
         raise keys['derivative'].error(
             f'found the derivative of numbers that jump between near rotations; use {smooth}, or '
             'a message with angular velocity')
+    unit = unit or keys['unit'].text()
+    if 'scale' not in keys and (fault := unit_fault(
+            unit, sources[reading.source].type, reading.path, False)):
+        raise section.error(fault)
     low, high = _read_clip(keys['clip'], size) if 'clip' in keys else ((), ())
     history = keys['history'].count(2, MOST_TICKS) if 'history' in keys else 1
     if 'at_start' in keys and not derivative and history == 1:
         raise keys['at_start'].error(
             'found this without derivative or history; nothing else has to wait for earlier ticks')
     return ObservationEntry(
-        name or keys['name'].text(), unit or keys['unit'].text(), section.where,
+        name or keys['name'].text(), unit, section.where,
         keys['offset'].numbers(size) if 'offset' in keys else (0.0,) * size,
         keys['scale'].factors(size) if 'scale' in keys else (1.0,) * size,
         reading, order, transform, minus, frame, derivative, low, high, history,
@@ -182,7 +187,8 @@ def read_observation(
         keys['changes_within'].positive() if 'changes_within' in keys else 0.0)
 
 
-def _read_minus(section: Section, sources: Iterable[str], reading: FieldSelector) -> FieldSelector:
+def _read_minus(
+        section: Section, sources: Mapping[str, Source], reading: FieldSelector) -> FieldSelector:
     """Read the subtrahend; by default it selects the same numbers as the minuend."""
     keys = section.mapping(('source', 'path'), KEYS)
     if reading.is_quaternion:
@@ -208,7 +214,7 @@ def _in_full(section: Section, reading: FieldSelector) -> tuple[FieldSelector, t
     return replace(reading, components=whole), order
 
 
-def _read_frame(section: Section, sources: Iterable[str], reading: FieldSelector) -> Frame:
+def _read_frame(section: Section, sources: Mapping[str, Source], reading: FieldSelector) -> Frame:
     """Read a reference frame."""
     needed = ('source', 'position', 'orientation')
     # A rotation needs no origin; it is accepted, so that fields can share a frame in YAML.

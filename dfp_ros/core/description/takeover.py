@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -211,7 +211,7 @@ def _read_entries(
 
 
 def _read_entry(
-        section: Section, people: Iterable[str],
+        section: Section, people: Mapping[str, Source],
         outputs: Mapping[str, tuple[CommandEntry, Stop]]) -> PersonEntry:
     """Read some numbers of one field."""
     keys = section.mapping(('action', 'meaning', 'source', 'path'), tuple(section.entries()))

@@ -110,15 +110,26 @@ class CommandPublishers:
             self._node.destroy_publisher(publisher)
 
 
+# Topics that the node, or every node, publishes or subscribes to itself.
+_TAKEN = (
+    '~/decision', '~/policy', '~/shadow', '~/statistics', '~/transition_event', '/diagnostics',
+    '/rosout', '/parameter_events', '/clock')
+
+
 def require_own_topics(node: Node, robot: RobotDescription) -> None:
     """
-    Require that no two commands go to one topic, after namespaces and remapping.
+    Require that each command has a topic of its own, after namespaces and remapping.
 
-    :raises DescriptionError: If two do.
+    :raises DescriptionError: If two have one, or it is one of the node's own topics.
     """
+    own = {node.resolve_topic_name(name) for name in _TAKEN}
     taken: dict[str, CommandTopic] = {}
     for command in robot.commands:
         name = node.resolve_topic_name(command.topic)
+        if name in own:
+            raise DescriptionError(
+                f'{command.where}: its topic {command.topic} is {name}, which this node uses '
+                'itself; expected the topic of a controller')
         other = taken.setdefault(name, command)
         if other is not command:
             raise DescriptionError(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import contextlib
+import math
 import time
 from typing import Any
 
@@ -54,11 +55,12 @@ class CacheWarmup:
         self._timer: Any = None
         self._took = 0.0
 
-    def start(self, lead: float) -> None:
+    def start(self, lead: float, pause: float = 0.0) -> None:
         """
         Start warming up; call it right after the timer of the ticks was made.
 
         :param lead: Time before a tick in s, at most half a tick; 0 for never.
+        :param pause: Earliest time of the first tick, in s from now.
         """
         self.stop()
         tick = self._loop().tick
@@ -67,7 +69,8 @@ class CacheWarmup:
             return
         # The first call is earlier than the first tick by the lead; the others are periodic.
         self._timer = self._node.create_timer(
-            (tick - ahead) * 1e-9, self._warm_up, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            max(pause, tick * 1e-9) - ahead * 1e-9, self._warm_up,
+            clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._timer.timer_period_ns = tick
 
     def stop(self) -> None:
@@ -79,7 +82,8 @@ class CacheWarmup:
     def _warm_up(self) -> None:
         """Run a step, if the next tick has an inference and there is time for it."""
         loop, left = self._loop(), self._time_left()
-        if loop.warmup is None:
+        # A call that waited while the ticks were stopped has no tick to prepare.
+        if loop.warmup is None or not math.isfinite(left):
             return
         now = self._node.get_clock().now().nanoseconds
         planner = loop.controller.planner

@@ -73,11 +73,12 @@ class LockstepTrigger:
         self._last_tick = time.monotonic()
         self._answer = None
 
-    def start(self, loop: ControlLoop) -> None:
+    def start(self, loop: ControlLoop, pause: float = 0.0) -> None:
         """
         Watch whether samples come; each complete instant is a tick from now on.
 
         :param loop: The control loop.
+        :param pause: Of no effect: the robot waits for its answer.
         """
         self.stop()
         self._watch_timer = self._node.create_timer(

@@ -57,13 +57,14 @@ class TickTimer:
         self._standstill = StandstillMonitor()
         self._period = self._early = 0.0
 
-    def start(self, period: int, early: int = 0) -> None:
+    def start(self, period: int, early: int = 0, first: int = 0) -> None:
         """
-        Call for ticks, the first after one period.
+        Call for ticks, the first after one period, or later.
 
         :param period: Time between two in ns.
         :param early: How long before a deadline to wake up, and watch the clock for the rest, in
             ns; at most a tenth of a period, and not in simulated time.
+        :param first: Earliest time of the first, in ns from now.
         """
         self.stop()
         self._period = period * 1e-9
@@ -79,8 +80,9 @@ class TickTimer:
         early = 0 if self.is_simulated else min(early, period // 10)
         self._early = early * 1e-9
         # The first call is so much sooner; all others follow a period apart.
-        self._timer = self._node.create_timer(self._period - self._early, self._call, clock=clock)
-        if early:
+        first = max(first, period) - early
+        self._timer = self._node.create_timer(first * 1e-9, self._call, clock=clock)
+        if first != period:
             self._timer.timer_period_ns = period
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import math
 import time
 
 from rclpy.node import Node
@@ -39,6 +40,7 @@ from dfp_ros.node.loop.timer_trigger import TimerTrigger
 from dfp_ros.node.loop.trigger import Trigger
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
 from dfp_ros.node.ros.node_clock import NodeClock
+from dfp_ros.spec_bounds import LONGEST_PERIOD
 
 _STOPPED = 'stopped by ~/stop; call ~/resume to go on'
 
@@ -233,7 +235,9 @@ class Ticker:
         self.loop = loop
         self.input_log.note_transfer(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
-            self._begin_ticks()
+            # The last command is for a tick of the old length, in which the robot is on its way.
+            left = self._trigger.time_left()
+            self._begin_ticks(left if math.isfinite(left) else 0.0)
         for listener in self.listeners:
             listener.on_transfer(loop)
 
@@ -321,18 +325,22 @@ class Ticker:
         since = self._last_sent if self._is_on_wall_time else None
         return stop_robot(self.loop, self.commander, since, self._node.get_logger())
 
-    def _begin_ticks(self) -> None:
-        """Begin to tick at the rate that is set, and to count."""
+    def _begin_ticks(self, pause: float = 0.0) -> None:
+        """
+        Begin to tick at the rate that is set, and to count.
+
+        :param pause: Earliest time of the first tick, in s from now.
+        """
         self.statistics = LoopStatistics(
             self.loop.tick * 1e-9 if self._trigger.is_timed else None)
-        self._start_trigger()
+        self._start_trigger(pause)
 
-    def _start_trigger(self) -> None:
-        """Have ticks come, the first after one period."""
+    def _start_trigger(self, pause: float = 0.0) -> None:
+        """Have ticks come, the first after one period, or after a pause."""
         self._trigger.stop()
         self._watchdog.start(self.is_timed and not bool(
             self._node.get_parameter('use_sim_time').value))
-        self._trigger.start(self.loop)
+        self._trigger.start(self.loop, min(max(0.0, pause), LONGEST_PERIOD))
 
     def _stand_still(self, text: str) -> None:
         """Hold a robot without ticks: its time stands still, or its samples stay away."""

@@ -72,20 +72,21 @@ class TimerTrigger:
     def reset(self) -> None:
         """Begin an episode: nothing to do."""
 
-    def start(self, loop: ControlLoop) -> None:
+    def start(self, loop: ControlLoop, pause: float = 0.0) -> None:
         """
-        Call for ticks, the first after one period.
+        Call for ticks, the first after one period, or later.
 
         :param loop: The control loop.
+        :param pause: Earliest time of the first, in s from now.
         """
         self.stop()
         settings = loop.settings.realtime
-        self._timer.start(loop.tick, settings.early * 1000)
-        if loop.tick * 1e-9 > LONGEST_BEAT:
+        self._timer.start(loop.tick, settings.early * 1000, round(pause * 1e9))
+        if max(pause, loop.tick * 1e-9) > LONGEST_BEAT:
             self._source_timer = self._node.create_timer(
                 LONGEST_BEAT, self._check_sources, clock=Clock(clock_type=ClockType.STEADY_TIME))
         if not self._timer.is_simulated:
-            self._warmup.start(settings.rehearsal * 1e-6)
+            self._warmup.start(settings.rehearsal * 1e-6, pause)
 
     def stop(self) -> None:
         """Call for no more."""

@@ -40,11 +40,12 @@ class Trigger(Protocol):
     def reset(self) -> None:
         """Begin an episode: earlier answers no longer count."""
 
-    def start(self, loop: ControlLoop) -> None:
+    def start(self, loop: ControlLoop, pause: float = 0.0) -> None:
         """
-        Call for ticks; a timer does after one period.
+        Call for ticks; a timer does after one period, or after the pause if that is longer.
 
         :param loop: The control loop; it gives the period.
+        :param pause: Earliest time of a timer's first tick, in s from now.
         """
 
     def stop(self) -> None:

@@ -24,7 +24,13 @@ from rclpy.serialization import serialize_message
 from dfp_ros.core.description.commands import CHUNK, CommandTopic, JOINT_NAMES, TRAJECTORY
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.rotations import COMMAND_ENCODINGS
-from dfp_ros.node.messages.field_setters import by_index, joint_names, make_setters, parent
+from dfp_ros.node.messages.field_setters import (
+    by_index,
+    joint_names,
+    make_setters,
+    parent,
+    require_fields,
+)
 from dfp_ros.node.messages.introspection import field_type, find_message_type, FLOATS, WHOLE
 from dfp_ros.node.messages.preserialized import find_offsets, PreserializedNumbers
 from dfp_ros.node.messages.trajectory_points import TrajectoryPoints
@@ -140,6 +146,7 @@ class CommandWriter:
             f'{entry.path}.{name}' for entry in topic.entries for name in entry.components}
         taken |= {entry.path for entry in topic.entries}
         for path, value in topic.fixed.items():
+            require_fields(path, topic.where)
             kind = field_type(self.message_type, topic.type, path, topic.where)
             if path in taken:
                 raise DescriptionError(f'{topic.where}: fixed: {path} is given by a field, too')

@@ -68,6 +68,7 @@ def make_setters(
     kinds: dict[str, str] = {}
     given: set[str] = set()
     for entry in entries:
+        require_fields(entry.path, entry.where)
         positions = range(slices[entry.action].start, slices[entry.action].stop)
         if entry.indices:
             kinds[entry.path] = _require_kind(message, type_name, entry, entry.path, array=True)
@@ -100,6 +101,21 @@ def make_setters(
         order = [array[index] for index in sorted(array)]
         setters.append(_array_setter(*parent(message, path), order))
     return setters
+
+
+def require_fields(path: str, where: str) -> None:
+    """
+    Require a path without elements of arrays: those of a message to be sent are empty.
+
+    :raises DescriptionError: If it has one.
+    """
+    before, bracket, after = path.partition('[')
+    if bracket:
+        remedy = (
+            f'for a number in an array, give path: {before} with indices: [{after[:-1]}]'
+            if after[:-1].isdigit() else 'an array of messages cannot be commanded')
+        raise DescriptionError(
+            f'{where}: found the path {path!r}, expected names without brackets; {remedy}')
 
 
 def parent(message: Any, path: str) -> tuple[Any, str]:

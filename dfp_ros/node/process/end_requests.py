@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -35,6 +36,9 @@ from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 # Signals raised by a defect of the process; a handler would return to the defect, for ever.
 _FAULTS = {
     signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP}
+# The fault that a policy can cause: the smallest integer divided by -1, in ONNX Runtime. Its
+# thread has released the interpreter lock, and meets the fault again until the robot is stopped.
+_ARITHMETIC = signal.SIGFPE
 _UNHEARD = {signal.SIGKILL, signal.SIGSTOP}
 # Signals that are ignored by default.
 _HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
@@ -103,6 +107,7 @@ class Requests:
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         for number in self._numbers:
             signal.signal(number, lambda *_: None)
+        signal.signal(_ARITHMETIC, lambda *_: None)
         for number in _TERMINAL:
             signal.signal(number, signal.SIG_IGN)
         # The parent may have blocked them for itself.
@@ -169,6 +174,7 @@ class Requests:
         """Stop receiving; later signals are ignored during the last moments of the process."""
         for number in self._numbers:
             signal.signal(number, signal.SIG_IGN)
+        signal.signal(_ARITHMETIC, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         self._send(_CLOSE)
         self._thread.join(_LONGEST_JOIN)
@@ -216,6 +222,8 @@ class Requests:
 
     def _take(self, number: int) -> None:
         """Handle a signal."""
+        if number == _ARITHMETIC:
+            self._crash()
         if number != _SUSPEND:
             self._ask(name_signal(number))
             return
@@ -244,15 +252,32 @@ class Requests:
     def _force(self) -> None:
         """End the process by force, even if other threads hang."""
         self._deadline = float('inf')
-        text = (
+        self._try_last(
             f'asked to end ({self.reason}), the process did not within {self._longest:g} s: '
             'something in it hangs; it is ended now\n')
-        # Each of these may hang, too.
+        os._exit(1)
+
+    def _crash(self) -> None:
+        """End the process by an arithmetic fault, but stop the robot first."""
+        self._deadline = float('inf')
+        self._try_last(
+            'an integer was divided by 0, or the smallest one by -1 (SIGFPE): most likely in the '
+            'graph of the policy; the robot was stopped as far as possible, and the process is '
+            'ended now; do not use this policy file again\n')
+        # Python sets handlers on the main thread only, which may be the one with the fault.
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes = ctypes.c_int, ctypes.c_void_p
+        libc.signal(_ARITHMETIC, None)
+        os.kill(os.getpid(), _ARITHMETIC)
+        time.sleep(_LONGEST_JOIN)
+        os._exit(1)
+
+    def _try_last(self, text: str) -> None:
+        """Call the last resort, then print; each may hang, too."""
         for last in (self.last_resort, lambda: os.write(2, text.encode())):
             thread = threading.Thread(target=_try, args=(last,), daemon=True)
             thread.start()
             thread.join(_LONGEST_JOIN)
-        os._exit(1)
 
 
 def _try(call: Callable[[], object]) -> None:

@@ -41,6 +41,8 @@ from dfp_ros.tools.evaluation.software import software
 
 _POLL = 0.05  # s
 _ANSWER = 10.0  # s
+# Longest preparation of a scene in s, such as a robot that puts a part back.
+_PREPARATION = 600.0
 _ECHO = 2.0  # s
 _GONE = 3.0  # s
 _KEYS = {'y': SUCCESS, 'n': FAILURE}
@@ -198,7 +200,7 @@ class RobotEvaluator:
             self.is_released = True
         if self._scene is not None:
             self._marks.clear()
-            self._trigger(self._scene, self._plan.scene)
+            self._trigger(self._scene, self._plan.scene, _PREPARATION)
             settled = time.monotonic() + self._plan.settle
             while time.monotonic() < settled:
                 self._poll(evaluation)
@@ -208,8 +210,9 @@ class RobotEvaluator:
                 's: start   q: quit')
             self._wait_for_start(evaluation)
         if self.is_released:
-            self._transition(Transition.TRANSITION_ACTIVATE)
+            # Even without an answer, the node may be active: it is stopped at the end.
             self.is_released = False
+            self._transition(Transition.TRANSITION_ACTIVATE)
 
     def _wait_for_start(self, evaluation: RobotEvaluation) -> None:
         """Wait for the operator's key, or for a mark from another node."""
@@ -299,12 +302,14 @@ class RobotEvaluator:
             self._marks.remove(mark)
 
     def _call(self, word: str) -> None:
-        """Call one of the policy node's services."""
-        self._trigger(self._triggers[word], f'{self._plan.policy_node}/{word}')
+        """Call one of the policy node's services; only a stop is awaited in any case."""
+        self._trigger(
+            self._triggers[word], f'{self._plan.policy_node}/{word}', may_end=word != 'stop')
 
-    def _trigger(self, client: Any, name: str) -> None:
+    def _trigger(
+            self, client: Any, name: str, longest: float = _ANSWER, may_end: bool = True) -> None:
         """Call a service that must succeed."""
-        answer = self._answer(client, Trigger.Request(), name)
+        answer = self._answer(client, Trigger.Request(), name, longest, may_end)
         if not answer.success:
             raise EvaluationError(f'service {name}: refused: {printable(answer.message, 500)}')
 
@@ -316,19 +321,42 @@ class RobotEvaluator:
         if not answer.success:
             raise EvaluationError(f'service {name}: refused; the log of that node says why')
 
-    def _answer(self, client: Any, request: Any, name: str) -> Any:
-        """Call a service, and wait for its answer up to a timeout."""
+    def _answer(
+            self, client: Any, request: Any, name: str, longest: float = _ANSWER,
+            may_end: bool = True) -> Any:
+        """
+        Call a service, and wait for its answer.
+
+        :param longest: Timeout of the answer in s.
+        :param may_end: Whether a signal ends the wait; the node's answer is then lost.
+        :raises Ended: If one did.
+        """
+        def wait() -> None:
+            self._spin()
+            if may_end and self._is_ending():
+                raise Ended('interrupted')
+
         deadline = time.monotonic() + _ANSWER
         while not client.service_is_ready():
             if time.monotonic() > deadline:
                 raise EvaluationError(f'service {name}: {self._why_not(client, name)}')
-            self._spin()
+            wait()
         future = client.call_async(request)
-        while not future.done():
-            if time.monotonic() > deadline:
+        deadline = time.monotonic() + longest
+        gone = time.monotonic() + _GONE
+        try:
+            while not future.done():
+                now = time.monotonic()
+                if client.service_is_ready():
+                    gone = now + _GONE
+                if now > deadline:
+                    raise EvaluationError(f'service {name}: no answer within {longest:g} s')
+                if now > gone:
+                    raise EvaluationError(f'service {name}: its node ended before it answered')
+                wait()
+        finally:
+            if not future.done():
                 client.remove_pending_request(future)
-                raise EvaluationError(f'service {name}: no answer within {_ANSWER:g} s')
-            self._spin()
         return future.result()
 
     def _why_not(self, client: Any, name: str) -> str:

@@ -178,7 +178,7 @@ def test_an_empty_intersection_is_refused(tmp_path: Path) -> None:
     ({'low': -166.0, 'high': 166.0}, "joint 'a': position: found low -166.0, expected at most"),
     ({'low': -1e16, 'high': 1e16}, 'is usually meant as "no limit"'),
     ({'low': -math.inf, 'high': math.inf}, "joint 'a': position: found low -inf"),
-    ({'kind': 'prismatic', 'high': 400.0}, 'm is expected, and this looks like millimetres'),
+    ({'kind': 'prismatic'}, "'prismatic', whose limits are in m, for an action in 'rad'; correct"),
     ({'position_fault': 'has no <limit>'}, "joint 'a' has no <limit>"),
 ])
 def test_a_urdf_is_not_believed(
@@ -190,6 +190,25 @@ def test_a_urdf_is_not_believed(
                   lambda: require_joints(described, joints)):
         with pytest.raises((LimitError, UrdfError), match=r'robot.yaml:19: .* URDF: ') as caught:
             check()
+        assert message in str(caught.value)
+
+
+def test_a_sliding_joint_is_in_metres(tmp_path: Path) -> None:
+    """Limits of a URDF have the unit of the joint's type, which the action must have, too."""
+    sliding = {name: replace(joint, kind='prismatic') for name, joint in JOINTS.items()}
+    described = robot(
+        tmp_path, ('unit: rad\n        path: points', 'unit: m\n        path: points'))
+    spec = replace(SPEC, action=tuple(
+        replace(field, unit='m') if field.name == 'joint_targets' else field
+        for field in SPEC.action))
+    require_joints(described, {**sliding, 'b': replace(sliding['b'], low=-2.0, high=2.0)})
+    for joint, message in (
+            (replace(sliding['a'], high=400.0), 'm is expected, and this looks like millimetres'),
+            (replace(sliding['a'], kind='revolute'), "'revolute', whose limits are in rad, for"),
+            (replace(sliding['a'], kind='continuous'), "'continuous', whose limits are in rad")):
+        joints = {**sliding, 'a': joint}
+        with pytest.raises(LimitError, match=r"robot.yaml:19: .* URDF: joint 'a': ") as caught:
+            make_limits(replace(described, joints=joints), spec)
         assert message in str(caught.value)
 
 
@@ -263,14 +282,15 @@ def test_outputs_that_the_policy_never_moves_may_stay(tmp_path: Path) -> None:
     ('position: urdf', 'position: {low: 0, high: 1.0e-9}', 'the robot would be driven there'),
     ('acceleration: [3, 4]', 'acceleration: 1.0e+12', 'found 1e+12, expected less'),
     ('acceleration: [3, 4]', 'acceleration: urdf', 'a URDF has no acceleration'),
-    ('unit: rad\n        path: points', 'unit: deg\n        path: points',
+    ('unit: rad\n        path: points',
+     'unit: deg\n        scale: 0.0174533\n        path: points',
      "found limits from the URDF, which are in rad and m, for an action in 'deg'"),
 ])
 def test_a_description_passes_the_same_check(
         tmp_path: Path, old: str, new: str, message: str) -> None:
     """With file, line and key."""
     with pytest.raises(DescriptionError, match=r'robot.yaml:\d+: commands.arm') as caught:
-        robot(tmp_path, (old, new))
+        robot(tmp_path, (old, new), ('joints: [b, a]}', 'joints: [b, a], scale: 1.0}'))
     assert message in str(caught.value)
 
 

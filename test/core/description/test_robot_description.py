@@ -224,7 +224,7 @@ def test_missing_file(tmp_path: Path) -> None:
     ('name: effector_yaw', 'name: tool_yaw', r'effector_yaw \(2\), robot .* tool_yaw \(2\)'),
     ('unit: 0.1 m', 'unit: m', "effector_position is in 'm', policy 'test' was trained with "
      "'0.1 m'"),
-    ('unit: m/s', 'unit: mm/s', "effector_linear_velocity is in 'mm/s'"),
+    ('unit: m/s', 'unit: mm/s\n        scale: 0.001', "effector_linear_velocity is in 'mm/s'"),
     ('- action: gripper_rate', '- action: gripper_speed', r'gripper_rate \(1\), robot .* '
      r'gripper_speed \(1\)'),
 ])

@@ -114,6 +114,25 @@ def test_two_commands_of_one_resolved_topic(
         rclpy.shutdown(context=context)
 
 
+@pytest.mark.parametrize('topic', ['~/decision', '/diagnostics', '/clock', '/other/policy'])
+def test_a_command_on_a_topic_of_the_node(tmp_path: Path, topic: str) -> None:
+    """A controller would take what the node reports for commands."""
+    path = tmp_path / 'robot.yaml'
+    text = TEXT % ('std_msgs/msg/Float64MultiArray', '', 'path: data')
+    assert 'topic: grip' in text
+    path.write_text(text.replace('topic: grip', f'topic: {topic}'))
+    context = Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    try:
+        node = rclpy.create_node('other', context=context)
+        loop: Any = SimpleNamespace(robot=load_robot_description(path), writers=[])
+        with pytest.raises(DescriptionError, match=rf'its topic {topic} is /.* node uses'):
+            CommandPublishers(node, loop)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+
+
 @pytest.mark.parametrize(('topic', 'more'), [
     ('it', ['it:=grip']), ('it', ['grip:=it']), ('it', ['it:=/x', '-r', 'grip:=/x']),
     ('/grip', ['a:=b'])])

@@ -83,6 +83,11 @@ def entry(action: str, path: str, *components: str, indices: tuple[int, ...] = (
         entry('effector_linear_velocity', 'dimensions', indices=(0, 1, 2)),
         entry('gripper_rate', 'dimensions', indices=(3,))],
      'dimensions is sequence<double, 3>, but the fields give 4 numbers, expected at most 3'),
+    ('std_msgs/msg/Float64MultiArray', '', [entry('gripper_rate', 'data[12]')],
+     "found the path 'data[12]', expected names without brackets; for a number in an array, give "
+     'path: data with indices: [12]'),
+    ('geometry_msgs/msg/PoseArray', 'w', [entry('gripper_rate', 'poses[0].position.x')],
+     'an array of messages cannot be commanded'),
     ('geometry_msgs/msg/TwistStamped', '\ud800', [], 'of zeros cannot be sent: UnicodeEncode'),
 ])
 def test_bad_command(

@@ -15,11 +15,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 import json
 import os
 from pathlib import Path
 import pty
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -143,6 +145,78 @@ def test_a_scene_of_another_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             with pytest.raises(EvaluationError, match=f'service {scene}: {message}'):
                 running.run(evaluation(), tmp_path / 'a.json')
             running.close()
+
+
+def _stand_in(words: Iterable[str], node: Any, status: dict[str, Any]) -> tuple[Any, list[str]]:
+    """
+    Offer the services of a policy node that answer with success, and publish its status.
+
+    :param words: Services that never answer.
+    :return: The publisher, and the services in the order of their calls.
+    """
+    from lifecycle_msgs.srv import ChangeState
+    from std_msgs.msg import String
+    from std_srvs.srv import Trigger
+
+    from dfp_ros.node.ros.qos import STATUS_QOS
+    called: list[str] = []
+
+    def serve(kind: Any, word: str) -> None:
+        def answer(request: Any, response: Any) -> Any:
+            name = word if kind is Trigger else f'change {request.transition.id}'
+            called.append(name)
+            if name in words:
+                # rclpy sends no answer after an error.
+                raise TimeoutError(name)
+            response.success = True
+            return response
+        node.create_service(kind, f'dfp_policy/{word}' if word != 'scene' else word, answer)
+    for word in ('stop', 'reset', 'resume', 'scene'):
+        serve(Trigger, word)
+    serve(ChangeState, 'change_state')
+    publisher = node.create_publisher(String, 'dfp_policy/policy', STATUS_QOS)
+    publisher.publish(String(data=json.dumps(status)))
+    return publisher, called
+
+
+@pytest.mark.parametrize(('silent', 'option'), [
+    ('scene', []), ('reset', []), ('change 3', ['--release']), ('resume', [])])
+def test_signals_are_heard_while_a_service_is_awaited(
+        tmp_path: Path, silent: str, option: list[str]) -> None:
+    """Ctrl-C ends the wait at once, and the robot is stopped, whether or not it was started."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.processes.ros_processes import NodeProcess, Peer
+    domain = free_domain()
+    status = {
+        'name': 'a', 'path': '/a.onnx', 'sha256': '1' * 64, 'robot': {'name': 'r'}, 'settings': {},
+        'spec': {'environment': 'none', 'period': 0.05, 'provenance': {}}}
+    with Peer(domain) as peer:
+        _, called = _stand_in([silent], peer.node, status)
+
+        def spin(condition: Callable[[], object]) -> None:
+            def held() -> object:
+                return condition()
+            while True:
+                try:
+                    return peer.wait_for(held)
+                except TimeoutError as error:
+                    if str(error) != silent:
+                        raise
+        with NodeProcess(
+                'dfp_ros.tools.evaluation.main', domain, '--episodes', '2', '--seconds', '0.1',
+                '--settle', '0', '--scene', 'scene', '--out', str(tmp_path / 'a.json'), *option,
+        ) as counting:
+            spin(lambda: silent in called)
+            del called[:]
+            begun = time.monotonic()
+            counting.process.send_signal(signal.SIGINT)
+            spin(lambda: counting.process.poll() is not None)
+            assert counting.process.poll() == 1, counting.output
+            assert time.monotonic() - begun < 5, counting.output
+            assert called == ['stop'], counting.output
+            assert 'interrupted' in counting.output
+            assert 'the robot is stopped' in counting.output
 
 
 def test_keys_of_lines_and_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
