@@ -95,8 +95,9 @@ class PersonTopics:
         if self._dead_man.reading is not None:
             _write(messages[self._dead_man.source], self._dead_man.reading, 0, (
                 self._switch(is_held)))
-        for name, message in messages.items() if sends else ():
-            self._publishers[name].publish(message)
+        # The dead-man last: the takeover begins with it, and needs the others.
+        for name in sorted(messages, key=self._dead_man.source.__eq__) if sends else ():
+            self._publishers[name].publish(messages[name])
 
     def _switch(self, is_held: bool) -> float:
         """Return the number of the dead-man, which may be a whole one."""
