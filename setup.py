@@ -54,6 +54,8 @@ setup(
             'recorder = dfp_ros.commands:recorder',
             'replay = dfp_ros.commands:replay',
             'sim_node = dfp_ros.commands:sim_node',
+            'teleop_joy = dfp_ros.commands:teleop_joy',
+            'teleop_keyboard = dfp_ros.commands:teleop_keyboard',
             'demo = dfp_ros.commands:demo',
         ],
     },

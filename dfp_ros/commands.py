@@ -79,3 +79,13 @@ def replay() -> int:
 def sim_node() -> int:
     """Simulate a robot cell."""
     return _run('dfp_ros.sim.sim_robot.main')
+
+
+def teleop_joy() -> int:
+    """Take a robot over by joystick."""
+    return _run('dfp_ros.tools.teleop.joystick')
+
+
+def teleop_keyboard() -> int:
+    """Take a robot over by keyboard."""
+    return _run('dfp_ros.tools.teleop.keyboard')

@@ -26,7 +26,7 @@ from typing import Any
 from dfp_ros.core.text.printable import printable
 from dfp_ros.spec import PolicySpec
 from training.data.formats.rosbag.actions import ActionLayout
-from training.data.formats.rosbag.columns import join_pieces
+from training.data.formats.rosbag.columns import interventions, join_pieces
 from training.data.formats.rosbag.episodes import Piece
 from training.data.transitions import stored
 from training.data.transitions.transitions import (
@@ -122,5 +122,5 @@ class EpisodeFiles:
         transitions = Transitions(
             **columns, observation_fields=observation_fields(layout, columns['observations']),
             action_fields=self._layout.fields_of(columns['actions']), period=self._spec.period,
-            source={**source, 'clipped': clipped}).check(path)
+            source={**source, 'clipped': clipped}, interventions=interventions(pieces)).check(path)
         stored.save(path, transitions)

@@ -133,6 +133,87 @@ class CommandLimiter:
         self._sent = sent
         return np.array(sent), reason
 
+    @property
+    def last(self) -> list[float] | None:
+        """Return the last command, act_dim numbers in SI units; None before the first."""
+        return self._sent
+
+    def base_of(self, measured: Vector | None) -> list[float]:
+        """
+        Return what each command is relative to: the measured position, or 0.
+
+        :param measured: Position feedback, shape (act_dim,), NaN if unknown, which counts as that
+            of the last command.
+        """
+        here = self._unknown if measured is None else measured.tolist()
+        last = here if self._sent is None else self._sent
+        return [
+            0.0 if not is_relative else before if math.isnan(position) else position
+            for position, before, is_relative in zip(here, last, self._relative, strict=True)]
+
+    def steer(self, asked: Vector, measured: Vector | None = None) -> tuple[Vector | None, Reason]:
+        """
+        Limit a command for some of the outputs, and bring the others to rest.
+
+        They stop as their stop says, but no velocity is cut off: it is ramped down.
+
+        :param asked: Shape (act_dim,), SI units, NaN for outputs that are not commanded, and
+            infinite for those whose command needs a feedback that is missing.
+        :param measured: As for :meth:`limit`.
+        :return: As for :meth:`limit`; also None if an output has nothing to keep yet.
+        """
+        here = self._unknown if measured is None else measured.tolist()
+        numbers: list[float] = asked.tolist()
+        is_asked = [number == number for number in numbers]
+        base = [
+            position if is_relative and wanted else 0.0 for position, is_relative, wanted in zip(
+                here, self._relative, is_asked, strict=True)]
+        if any(map(math.isinf, numbers)) or not all(map(math.isfinite, base)):
+            self.start_fault = ''
+            return self.stop(measured), Reason.UNMEASURED
+        if not self._start(here):
+            return self.stop(measured), Reason.UNMEASURED
+        last = (here if self._sent is None else self._sent).copy()
+        if self._sent is None:
+            for i, velocity in self._velocities:
+                last[i] = velocity.velocity
+        if any(map(math.isnan, (
+                number if wanted else before
+                for number, before, wanted in zip(numbers, last, is_asked, strict=True)))):
+            self.start_fault = (
+                'an output with stop: keep was never commanded and is not measured, so that there '
+                'is nothing to keep while a person commands the others')
+            return None, Reason.UNMEASURED
+        self._share = min(1.0, self._share + self._share_each_tick)
+        share = self._share
+        wanted = [
+            bounded(number, low, high) for number, low, high in zip(
+                numbers, self._low, self._high, strict=True)]
+        for i, is_commanded in enumerate(is_asked):
+            if not is_commanded:
+                numbers[i] = wanted[i] = 0.0
+        reason = Reason.CLIPPED if self._differ(numbers, wanted) else Reason.NONE
+        wanted = [number + start for number, start in zip(wanted, base, strict=True)]
+        for part, rotation in self._rotations:
+            if is_asked[part.start]:
+                wanted[part] = nearest_form(
+                    rotation, np.array(wanted[part]), np.array(last[part])).tolist()
+        sent = [
+            number if is_commanded else before
+            for number, before, is_commanded in zip(wanted, last, is_asked, strict=True)]
+        for i, position in self._positions:
+            sent[i] = position.move(wanted[i], share) if is_asked[i] else position.brake()
+        for i, velocity in self._velocities:
+            sent[i] = velocity.move(wanted[i], here[i], share) if is_asked[i] else (
+                velocity.stop(ramp=True))
+        for i, is_commanded in enumerate(is_asked):
+            if not is_commanded:
+                wanted[i] = sent[i]
+        if self._differ(wanted, sent):
+            reason |= Reason.LIMITED
+        self._sent = sent
+        return np.array(sent), reason
+
     def stop(self, measured: Vector | None = None, ramp: bool = False) -> Vector | None:
         """
         Stop, or continue to stop, each output as its stop says.

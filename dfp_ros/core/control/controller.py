@@ -32,14 +32,19 @@ from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
 from dfp_ros.core.observation.value_monitor import ValueMonitor
-from dfp_ros.core.planning.planner import Planner
+from dfp_ros.core.planning.planner import Planned, Planner
 from dfp_ros.core.policy.interface import LateError, PolicyError
 from dfp_ros.core.safety.limit_findings import explain_limits
 from dfp_ros.core.safety.monitors import Monitors
-from dfp_ros.core.safety.reasons import Finding, finding, Reason, Response
+from dfp_ros.core.safety.reasons import Finding, finding, Reason, Response, strongest
 from dfp_ros.core.settings.safety import SafetySettings
+from dfp_ros.core.takeover.person import Grip, Person
 from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.spec import PolicySpec, require_same_fields
+
+_BY_PERSON = finding(Reason.PERSON, 'a person commands')
+# A person has none, and so none outside of its range.
+_NO_ACTION = np.zeros(1, np.float32)
 
 
 class Controller:
@@ -58,6 +63,7 @@ class Controller:
     :param measure: Reads the position feedback from fresh samples, shape (act_dim,), NaN if
         unknown; None if no command needs it.
     :param ahead: Whether the commands after the next are computed.
+    :param person: Reads the commands of a person who takes over; None if nobody can.
     :raises SpecMismatch: If policy and robot do not fit.
 
     :ivar planner: Plans with the policy.
@@ -71,7 +77,7 @@ class Controller:
             limiter: CommandLimiter, settings: SafetySettings | None = None,
             tick: int | None = None,
             measure: Callable[[Mapping[str, Sample]], NDArray[np.float64]] | None = None,
-            ahead: bool = False) -> None:
+            ahead: bool = False, person: Person | None = None) -> None:
         """Check that policy and robot fit, and wait for the first observation."""
         require_fit(spec, robot)
         settings = SafetySettings() if settings is None else settings
@@ -86,8 +92,16 @@ class Controller:
         self._wants_ahead = ahead
         self._scale = ActionScale.of_policy(spec)
         self._builder = ObservationBuilder(robot.observation)
-        self._watch = FreshnessMonitor(
-            robot.sources.values(), settings.clock_skew, tick or self._period)
+        takeover = None if person is None else robot.takeover
+        needed, others = list(robot.sources.values()), []
+        if takeover is not None:
+            needed = [source for source in needed if source.name in takeover.needs]
+            others = [source for source in robot.sources.values() if source not in needed]
+        self._watch = FreshnessMonitor(needed, settings.clock_skew, tick or self._period)
+        # Sources that only the policy needs.
+        self._others = FreshnessMonitor(others, settings.clock_skew, tick or self._period)
+        self._person = person
+        self._has_person = False
         self._values = ValueMonitor(robot, tick or self._period)
         self._monitors = Monitors(settings, spec, tick or self._period)
         self._last_step: int | None = None
@@ -123,6 +137,7 @@ class Controller:
         self.planner.drop()
         # Histories of the observation would be from before the silence.
         self._builder.reset()
+        self._let_go()
         return self.limiter.halt()
 
     def reset(self, seed: int) -> None:
@@ -138,8 +153,12 @@ class Controller:
         self._builder.reset()
         self.limiter.reset()
         self._watch.reset()
+        self._others.reset()
         self._values.reset()
         self._monitors.reset()
+        if self._person is not None:
+            self._person.reset()
+        self._has_person = False
         self._last_step = None
         self._has_commanded = False
         self.counts.clear()
@@ -162,6 +181,9 @@ class Controller:
         self._builder = other._builder
         self._values = other._values
         self.limiter.transfer_from(other.limiter)
+        if self._person is not None and other._person is not None:
+            self._person.transfer_from(other._person)
+            self._has_person = other._has_person
         self.planner.drop()
         if other.planner.last is not None:
             self.planner.join(self._scale.action(
@@ -191,48 +213,48 @@ class Controller:
                 step.observation_stamp = max(times)
             # From here on a command is sent, if only a stop.
             self._has_commanded |= not self.operator.is_stopped
+        if self._person is not None:
+            return self._step_with_person(step, now, samples, seen, had_commanded)
+        return self._follow_policy(step, now, seen, had_commanded)
+
+    def _step_with_person(
+            self, step: StepRecord, now: int, samples: Mapping[str, Sample | None],
+            seen: Mapping[str, Sample], had_commanded: bool) -> Decision:
+        """
+        Follow the person, if there is one; else the policy.
+
+        :param step: So far it has the faults that stop both of them.
+        """
+        assert self._person is not None, 'somebody can take over'
+        grip, fault = self._person.look(now, samples, seen)
+        if fault is not None:
+            step.findings.append(fault)
+        others = self._others.check(now, samples)
+        if grip is Grip.COMMANDS and not step.stops:
+            return self._follow_person(step, now, seen, others)
+        if self._has_person and not step.stops:
+            self._give_back(seen)
+        self._let_go()
+        step.findings += others
+        return self._follow_policy(step, now, seen, had_commanded)
+
+    def _follow_policy(
+            self, step: StepRecord, now: int, seen: Mapping[str, Sample],
+            had_commanded: bool) -> Decision:
+        """Send the policy's command, or stop."""
         if step.stops:
             # Histories of the observation would lack this tick.
             self._builder.reset()
             return self._hold(step)
         measured = None if self._measure is None else self._measure(seen)
         step.findings += self._values.check(seen, self._settings)
-        try:
-            step.observation = observation = self._builder.build(seen, now)
-        except NotReadyError as error:
-            # Before the first observation there is nothing to stop.
-            self._has_commanded = had_commanded
-            step.findings.append(finding(Reason.WAITING, str(error)))
+        planned = self._plan(step, now, seen, had_commanded)
+        if planned is None or (response := step.response) >= Response.HOLD:
             return self._hold(step, measured)
-        except NotFiniteError as error:
-            step.findings.append(finding(Reason.NOT_FINITE_OBSERVATION, str(error)))
-            return self._hold(step, measured)
-        except ObservationError as error:
-            step.findings.append(finding(Reason.UNREADABLE, str(error)))
-            return self._hold(step, measured)
-        step.findings += self._monitors.about_observation(observation)
-        if step.stops:
-            return self._hold(step, measured)
-        try:
-            planned = self.planner.next(now, observation)
-        except LateError as error:
-            step.findings.append(finding(Reason.LATE_INFERENCE, str(error), 'hold'))
-            return self._hold(step, measured)
-        except PolicyError as error:
-            step.findings.append(finding(Reason.INFERENCE_FAILED, str(error)))
-            return self._hold(step, measured)
-        step.chunk_index, step.draw = planned.index, planned.draw
-        step.action, step.joined = planned.action, planned.joined
-        step.inference = planned.inference
-        step.value, step.spread = planned.chunk.value, planned.chunk.spread
-        step.findings += self._monitors.about_answer(planned.chunk.spread, planned.inference)
-        step.command = command = self._scale.command(planned.joined)
-        if not all(map(math.isfinite, command.tolist())):
-            step.findings.append(finding(
-                Reason.NOT_FINITE_ACTION, f'the policy answered {all_shown(planned.joined)}'))
-        if (response := step.response) >= Response.HOLD:
-            return self._hold(step, measured)
-        speed = self._settings.slow_speed if response is Response.SLOW else 1.0
+        assert step.command is not None, 'a plan has a command'
+        command, speed = step.command, 1.0
+        if response is Response.SLOW:
+            speed = self._settings.slow_speed
         sent, limits = self.limiter.limit(command, measured, speed)
         if limits:
             step.findings += explain_limits(
@@ -245,6 +267,106 @@ class Controller:
         step.limited = sent
         return self._decide(step, State.RUNNING, sent)
 
+    def _plan(
+            self, step: StepRecord, now: int, seen: Mapping[str, Sample],
+            had_commanded: bool) -> Planned | None:
+        """
+        Observe, and ask the policy for its command.
+
+        :return: Its plan, None if a fault prevents one, or if the robot is to be held anyway.
+        """
+        try:
+            step.observation = observation = self._builder.build(seen, now)
+        except NotReadyError as error:
+            # Before the first observation there is nothing to stop.
+            self._has_commanded = had_commanded
+            step.findings.append(finding(Reason.WAITING, str(error)))
+            return None
+        except NotFiniteError as error:
+            step.findings.append(finding(Reason.NOT_FINITE_OBSERVATION, str(error)))
+            return None
+        except ObservationError as error:
+            step.findings.append(finding(Reason.UNREADABLE, str(error)))
+            return None
+        step.findings += self._monitors.about_observation(observation)
+        if step.stops:
+            return None
+        try:
+            planned = self.planner.next(now, observation)
+        except LateError as error:
+            step.findings.append(finding(Reason.LATE_INFERENCE, str(error), 'hold'))
+            return None
+        except PolicyError as error:
+            step.findings.append(finding(Reason.INFERENCE_FAILED, str(error)))
+            return None
+        step.chunk_index, step.draw = planned.index, planned.draw
+        step.action, step.joined = planned.action, planned.joined
+        step.inference = planned.inference
+        step.value, step.spread = planned.chunk.value, planned.chunk.spread
+        step.findings += self._monitors.about_answer(planned.chunk.spread, planned.inference)
+        step.command = command = self._scale.command(planned.joined)
+        if not all(map(math.isfinite, command.tolist())):
+            step.findings.append(finding(
+                Reason.NOT_FINITE_ACTION, f'the policy answered {all_shown(planned.joined)}'))
+        return planned
+
+    def _follow_person(
+            self, step: StepRecord, now: int, seen: Mapping[str, Sample],
+            others: list[Finding]) -> Decision:
+        """
+        Send the person's command; the policy decides beside, and its faults stop nothing.
+
+        :param others: Faults of the sources that only the policy needs.
+        """
+        assert self._person is not None, 'somebody commands'
+        measured = None if self._measure is None else self._measure(seen)
+        step.findings += self._values.check(seen, self._settings)
+        if step.stops:
+            self._builder.reset()
+            self._let_go()
+            return self._hold(step, measured)
+        asked = self._person.command(self.limiter.last, measured)
+        beside = len(step.findings)
+        step.findings += others
+        if strongest(others) >= Response.HOLD:
+            self._builder.reset()
+            self.planner.drop()
+        elif self._plan(step, now, seen, self._has_commanded) is None or step.stops:
+            self.planner.drop()
+        step.findings[beside:] = [
+            found if found.response <= Response.WARN else found._replace(response=Response.WARN)
+            for found in step.findings[beside:]]
+        sent, limits = self.limiter.steer(asked, measured)
+        if limits:
+            step.findings += explain_limits(limits, _NO_ACTION, asked, sent, (
+                self.limiter.start_fault))
+        if sent is not None:
+            self._has_commanded = True
+        if sent is None or step.stops:
+            self._let_go()
+            return self._held(step, sent)
+        self._has_person = True
+        step.findings.append(_BY_PERSON)
+        step.person, step.limited = asked, sent
+        return self._decide(step, State.RUNNING, sent)
+
+    def _give_back(self, seen: Mapping[str, Sample]) -> None:
+        """Let the policy plan anew, from what the person sent last."""
+        self.planner.drop()
+        last = self.limiter.last
+        if last is not None:
+            self.planner.join(self._scale.action(np.array([
+                number - position for number, position in zip(
+                    last, self.limiter.base_of(
+                        None if self._measure is None else self._measure(seen)), strict=True)
+            ])).clip(-1, 1).astype(np.float32))
+
+    def _let_go(self) -> None:
+        """Have the person's next command start from where the robot is then."""
+        self._has_person = False
+        if self._person is not None:
+            self._person.rest()
+
     def fail(self, error: Exception) -> Decision:
         """
         Stop because of an internal error, in the decision or in sending it.
@@ -255,6 +377,7 @@ class Controller:
         """
         text = f'{type(error).__name__}: {error}'
         self._builder.reset()
+        self._let_go()
         return self._hold(StepRecord([finding(Reason.INTERNAL_ERROR, text)]))
 
     def copy_limiter(self) -> CommandLimiter | None:
@@ -275,6 +398,7 @@ class Controller:
         """
         self.go_on_from(limiter)
         self._builder.reset()
+        self._let_go()
         return self._hold(StepRecord([finding(Reason.OVERDUE, text)]))
 
     def _watch_clock(self, now: int) -> list[Finding]:
@@ -283,6 +407,7 @@ class Controller:
         if last is None or now >= last:
             return []
         self._watch.reset()
+        self._others.reset()
         self._values.reset()
         return [finding(
             Reason.CLOCK_RESET, f'the clock was set back by {(last - now) * 1e-9:.3f} s')]

@@ -30,12 +30,23 @@ class State(enum.Enum):
 
     #: A source was not received yet, and nothing has been commanded so far.
     WAITING = 'waiting'
-    #: The policy commands.
+    #: The policy commands, or a person.
     RUNNING = 'running'
     #: The robot is stopped until the fault is cleared.
     HOLD = 'hold'
     #: The robot is stopped until an operator resumes it.
     STOPPED = 'stopped'
+
+
+class Commanding(enum.IntEnum):
+    """Who commands the robot; recordings store the numbers."""
+
+    #: Nothing is sent, or a stop.
+    NOBODY = 0
+    #: The policy.
+    POLICY = 1
+    #: A person, who has taken over.
+    PERSON = 2
 
 
 @dataclass(frozen=True)
@@ -50,9 +61,10 @@ class Decision:
     :param observation: Shape (obs_dim,), float32, or None if there was none.
     :param action: Action of the policy, shape (act_dim,), float32, or None.
     :param joined: The action after blending, or None.
-    :param command: Requested command in SI units before any limit, shape (act_dim,), float64, or
-        None.
-    :param limited: The command within all limits, or None if the robot is stopped instead.
+    :param command: Requested command of the policy in SI units before any limit, shape (act_dim,),
+        float64, or None.
+    :param limited: The command within all limits, the policy's or the person's, or None if the
+        robot is stopped instead.
     :param ahead: Planned commands after it, in SI units and limited, shape (m, act_dim), a control
         period apart; None if they are not needed.
     :param response: The strongest response to the findings.
@@ -63,6 +75,9 @@ class Decision:
     :param inference: Inference time in s, None in a step without inference.
     :param observation_age: Age of the oldest source in s, None while waiting.
     :param observation_stamp: Time of the newest source in ns, None while waiting.
+    :param commander: Who commands.
+    :param person: Requested command of the person in SI units before any limit, shape (act_dim,),
+        float64, NaN for outputs that the person does not command; None without one.
     """
 
     state: State
@@ -83,3 +98,5 @@ class Decision:
     inference: float | None = None
     observation_age: float | None = None
     observation_stamp: int | None = None
+    commander: Commanding = Commanding.NOBODY
+    person: NDArray[np.float64] | None = None

@@ -29,7 +29,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.control.input_log import Entry, Failed
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_index import SampleTimes
@@ -44,9 +44,12 @@ _NEVER = (-1.0, 0.0)
 # longest inference in s.
 _LARGEST, _LATEST, _LONGEST = 2.0**53, 9_223_372_037, 1e6
 _STATES = tuple(State)
+_PERSON = 'person'
 _TIMES = ('sample', 'received')
 _JOINTS = ('joint_sample', 'joint_received')
 _COMMANDS = ('action', 'command', 'limited', 'sent')
+#: Part of rows since a person can take over.
+COMMANDER = 'commander'
 
 #: Label, size and meaning of the parts at the start of every row.
 HEAD = (
@@ -72,6 +75,8 @@ HEAD = (
     ('inference', 1, 'inference time in seconds, in a step with inference'),
     ('observation_age', 1, 'age of the oldest source in seconds'),
     ('observation_stamp', 2, 'time of the newest source: seconds, nanoseconds'),
+    (COMMANDER, 1, 'who commands: ' + ', '.join(
+        f'{each.value} {each.name.lower()}' for each in Commanding)),
 )
 #: The parts after these, which depend on robot and policy.
 REST = (
@@ -82,9 +87,12 @@ REST = (
     ('joint_received/SOURCE', 'n', 'likewise, arrival time of that message'),
     ('observation', 'n', 'the observation'),
     ('action/FIELD', 'n', 'the action of the policy, in [-1, 1]'),
-    ('command/FIELD', 'n', 'requested command in SI units, before any limit'),
-    ('limited/FIELD', 'n', 'the command within all limits; none if the robot is stopped instead'),
+    ('command/FIELD', 'n', 'requested command of the policy in SI units, before any limit'),
+    ('limited/FIELD', 'n', "the command within all limits, the policy's or the person's; none if "
+     'the robot is stopped instead'),
     ('sent/FIELD', 'n', 'sent command in SI units'),
+    ('person/FIELD', 'n', 'requested command of a person in SI units, before any limit; none for '
+     'outputs that the person does not command. Only if the robot description has `takeover`'),
 )
 # Parts that are in rows of the first layout, too.
 _NEEDED = {label: size for label, size, _ in HEAD[:5]}
@@ -114,6 +122,8 @@ class RecordedDecision:
     :param inference: Inference time in s, None without inference.
     :param joints: Times of measurement and arrival of the message of each slot in ns, by source,
         if recorded.
+    :param commander: Who commanded; in recordings without it, the policy in any running step.
+    :param person: Requested command of a person in SI units, or None.
     """
 
     number: int
@@ -131,6 +141,8 @@ class RecordedDecision:
     draw: int | None = None
     inference: float | None = None
     joints: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    commander: Commanding = Commanding.NOBODY
+    person: Vectors | None = None
 
     def times(self, source: str) -> SampleTimes | None:
         """Return the times of a source's sample; None without a sample."""
@@ -149,13 +161,16 @@ class DecisionRow:
     :param observation_size: Length of the observation.
     :param action: Name and size of each field of the action, in the policy's order.
     :param slots: Count of the slots of each source that is read by joints.
+    :param has_person: Whether a person can take over.
+    :param has_commander: Whether it says who commands; older recordings do not.
 
     :ivar parts: Label and size of each part of a row.
     """
 
     def __init__(
             self, sources: Iterable[str], observation_size: int,
-            action: Sequence[tuple[str, int]], slots: Mapping[str, int] | None = None) -> None:
+            action: Sequence[tuple[str, int]], slots: Mapping[str, int] | None = None,
+            has_person: bool = False, has_commander: bool = True) -> None:
         """Lay out the row."""
         self._sources = tuple(sources)
         self._slots = {
@@ -164,15 +179,17 @@ class DecisionRow:
         self._at_once = {name: (0.0,) * count for name, count in self._slots.items()}
         self._all_at_once = (0.0,) * (2 * sum(self._slots.values()))
         action_size = sum(size for _, size in action)
+        self._has_commander = has_commander
+        commands = (*_COMMANDS, *([_PERSON] if has_person else []))
         self._vectors = {
-            'observation': observation_size, **dict.fromkeys(_COMMANDS, action_size)}
+            'observation': observation_size, **dict.fromkeys(commands, action_size)}
         self.parts: tuple[tuple[str, int], ...] = (
-            *((label, size) for label, size, _ in HEAD),
+            *((label, size) for label, size, _ in HEAD if label != COMMANDER or has_commander),
             *((f'{kind}/{name}', 2) for kind in _TIMES for name in self._sources),
             *((f'{kind}/{name}', count) for kind in _JOINTS
               for name, count in self._slots.items()),
             ('observation', observation_size),
-            *((f'{kind}/{name}', size) for kind in _COMMANDS for name, size in action))
+            *((f'{kind}/{name}', size) for kind in commands for name, size in action))
 
     def write(
             self, number: int, stamp: int, lockstep: bool, decision: Decision,
@@ -198,6 +215,8 @@ class DecisionRow:
                 decision.draw, decision.chunk_index, decision.value, decision.spread,
                 decision.inference, decision.observation_age))
         row.extend(_split(decision.observation_stamp))
+        if self._has_commander:
+            row.append(decision.commander)
         for name in self._sources:
             sample = samples.get(name)
             row.extend(_NEVER if sample is None or sample.missing else _split(sample.time))
@@ -287,7 +306,20 @@ def read_decision(
         action=vectors('action'), command=vectors('command'), sent=vectors('sent'),
         received=times('received'), entry=_read_entry(found),
         draw=None if draw is None else int(draw), inference=number('inference'),
-        joints=_read_joints(times('sample'), times('received'), named))
+        joints=_read_joints(times('sample'), times('received'), named),
+        commander=_read_commander(found, _STATES[state]), person=vectors(_PERSON))
+
+
+def _read_commander(found: Vectors, state: State) -> Commanding:
+    """Read who commanded; before a person could, the policy did in each running step."""
+    if COMMANDER not in found:
+        return Commanding.POLICY if state is State.RUNNING else Commanding.NOBODY
+    _require_numbers(COMMANDER, found[COMMANDER], 1)
+    number = int(found[COMMANDER][0])
+    if number not in list(Commanding):
+        raise ValueError(
+            f'the part {COMMANDER!r}: found {number}, expected 0 to {len(Commanding) - 1}')
+    return Commanding(number)
 
 
 def _read_joints(
@@ -316,7 +348,7 @@ def _take_apart(
     """Split a row into its parts: by label, or by kind and name."""
     found: dict[str, NDArray[np.float64]] = {}
     named: dict[str, dict[str, NDArray[np.float64]]] = {
-        kind: {} for kind in (*_TIMES, *_JOINTS, *_COMMANDS)}
+        kind: {} for kind in (*_TIMES, *_JOINTS, *_COMMANDS, _PERSON)}
     start = 0
     for label, size in parts:
         kind, _, name = label.partition('/')

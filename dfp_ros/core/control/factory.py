@@ -27,6 +27,7 @@ from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.policy.interface import Policy
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.core.takeover.person import Person
 
 
 def make_planner(
@@ -64,6 +65,8 @@ def make_controller(
     limiter = CommandLimiter(limits, tick, settings.limits.ramp_in)
     planner = make_planner(settings, policy, robot, clock)
     measured = FeedbackReader(robot, spec)
+    person = None if robot.takeover is None else Person(
+        robot.takeover, robot, spec, limits, tick, settings.is_lockstep)
     return Controller(
         robot, spec, planner, limiter, settings.safety, tick,
-        measured.read if measured.is_needed else None, robot.wants_ahead)
+        measured.read if measured.is_needed else None, robot.wants_ahead, person)

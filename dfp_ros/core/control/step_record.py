@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.safety.reasons import conclude, Finding, Reason, Response, strongest
 
 
@@ -49,6 +49,7 @@ class StepRecord:
     inference: float | None = None
     observation_age: float | None = None
     observation_stamp: int | None = None
+    person: NDArray[np.float64] | None = None
 
     @property
     def response(self) -> Response:
@@ -69,7 +70,10 @@ class StepRecord:
         """
         reason, text, response = (
             conclude(self.findings) if self.findings else (Reason.NONE, '', Response.PASS))
+        commander = Commanding.NOBODY if state is not State.RUNNING else (
+            Commanding.POLICY if self.person is None else Commanding.PERSON)
         return Decision(
             state, reason, text, sent, self.observation, self.action, self.command, self.joined,
             self.limited, self.ahead, response, self.chunk_index, self.draw, self.value,
-            self.spread, self.inference, self.observation_age, self.observation_stamp)
+            self.spread, self.inference, self.observation_age, self.observation_stamp,
+            commander, self.person)

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dfp_ros.core.description.field_selector import (
@@ -123,7 +123,7 @@ class ObservationEntry:
 
 def read_observation(
         section: Section, sources: Mapping[str, Source], name: str = '', unit: str = '',
-) -> ObservationEntry:
+        needed: Sequence[str] = (), optional: Sequence[str] = ()) -> ObservationEntry:
     """
     Read one field of the observation.
 
@@ -132,6 +132,8 @@ def read_observation(
     :param name: Its name, if it is not one of the keys. Such a field is computed from the newest
         samples only: keys that need earlier ones are refused.
     :param unit: Its unit, if it is not one of the keys.
+    :param needed: Further keys that such a field has, which the caller reads.
+    :param optional: Further keys that it may have, likewise.
     :raises DescriptionError: At the first error.
     """
     if not name and 'constant' in section.entries():
@@ -141,7 +143,8 @@ def read_observation(
             keys['name'].text(), keys['unit'].text(), section.where, constant,
             (1.0,) * len(constant))
     keys = (
-        section.mapping(('source', 'path'), OPTIONAL) if name else section.mapping(
+        section.mapping(('source', 'path', *needed), (*OPTIONAL, *optional)) if name
+        else section.mapping(
             ('name', 'unit', 'source', 'path'), (*OPTIONAL, *EARLIER, 'constant')))
     section.at_most_one(keys, (*PICKS, 'transform'))
     section.at_most_one(keys, ('minus', 'relative_to', 'derivative'))

@@ -32,6 +32,7 @@ from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.description.joint_layout import joint_layout, JointLayout
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
 from dfp_ros.core.description.sources import read_source, Source
+from dfp_ros.core.description.takeover import read_takeover, Takeover
 from dfp_ros.core.description.urdf import JointLimits
 from dfp_ros.core.description.yaml_section import read_text, read_yaml
 from dfp_ros.spec import PolicySpec, require_equal_fields, SpecMismatch
@@ -51,6 +52,7 @@ class RobotDescription:
     :param commands: Command topics.
     :param joints: Joint limits by name, from its URDF; None without one.
     :param sha256: Hash of its file, 64 hexadecimal digits; empty if it has none.
+    :param takeover: How a person commands the robot; None if nobody can.
     """
 
     name: str
@@ -59,6 +61,14 @@ class RobotDescription:
     commands: tuple[CommandTopic, ...]
     joints: Mapping[str, JointLimits] | None = None
     sha256: str = ''
+    takeover: Takeover | None = None
+
+    @property
+    def every_source(self) -> Mapping[str, Source]:
+        """Return all sources by name, those of a person's commands last."""
+        if self.takeover is None:
+            return self.sources
+        return {**self.sources, **self.takeover.sources}
 
     @property
     def needs_urdf(self) -> bool:
@@ -72,18 +82,20 @@ class RobotDescription:
         return any(topic.trajectory == CHUNK for topic in self.commands)
 
     def readings(self, source: str) -> list[FieldSelector]:
-        """List all field selectors of a source, for the observation and for feedback."""
+        """List all field selectors of a source: for observation, feedback and a person."""
         measured = [
             entry.measured for topic in self.commands for entry in topic.entries
             if entry.measured is not None]
+        by_person = () if self.takeover is None else self.takeover.readings
         return [
-            reading for entry in (*self.observation, *measured) for reading in entry.readings
-            if reading.source == source]
+            reading for reading in (
+                *(each for entry in (*self.observation, *measured) for each in entry.readings),
+                *by_person) if reading.source == source]
 
     @property
     def layouts(self) -> dict[str, JointLayout]:
         """Joint layouts of the sources that are read by joints."""
-        found = {name: joint_layout(self.readings(name)) for name in self.sources}
+        found = {name: joint_layout(self.readings(name)) for name in self.every_source}
         return {name: layout for name, layout in found.items() if layout is not None}
 
 
@@ -103,7 +115,8 @@ def load_robot_description(
     """
     if content is None:
         content = read_text(path)
-    top = read_yaml(path, content).mapping(('robot', 'sources', 'observation', 'commands'))
+    top = read_yaml(path, content).mapping(
+        ('robot', 'sources', 'observation', 'commands'), ('takeover',))
     sources = {
         name: read_source(name, section) for name, section in top['sources'].entries().items()}
     observation = tuple(read_observation(item, sources) for item in top['observation'].items())
@@ -141,7 +154,9 @@ def load_robot_description(
         raise top['commands'].error('found no command topic, expected at least one')
     return RobotDescription(
         top['robot'].text(), MappingProxyType(sources), observation, commands,
-        sha256=hashlib.sha256(content).hexdigest())
+        sha256=hashlib.sha256(content).hexdigest(),
+        takeover=read_takeover(
+            top['takeover'], sources, commands) if 'takeover' in top else None)
 
 
 def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:

@@ -82,12 +82,18 @@ class Reason(enum.Flag):
     JUMP = enum.auto()
     STUCK = enum.auto()
     OVERDUE = enum.auto()
+    PERSON = enum.auto()
+    PERSON_SILENT = enum.auto()
 
     @property
     def words(self) -> str:
         """Return the reasons as words, ``none`` if there is none."""
         names = [str(member.name) for member in Reason if member.value and member in self]
         return ' '.join(name.lower() for name in names) or 'none'
+
+
+#: Effects on a person's command of a fault that holds the policy's.
+STOPS, IF_NEEDED, GOES_ON, BEGINS = 'stops', 'stops if needed', 'goes on', '-'
 
 
 @dataclass(frozen=True)
@@ -99,12 +105,14 @@ class Rule:
     :param response: The default response.
     :param sentence: Description of the fault.
     :param chosen_by: Parameter or key that selects another response; empty if there is none.
+    :param person: Effect on a person's command (takeover), if the response is a hold or stronger.
     """
 
     reason: Reason
     response: Response
     sentence: str
     chosen_by: str = ''
+    person: str = STOPS
 
 
 #: Reasons found in the ROS graph, not in samples; the monitors of the graph report them.
@@ -122,37 +130,53 @@ RULES = (
          'The clock was set back since the last tick, so the age of the samples is unknown.'),
     Rule(Reason.WAITING, Response.HOLD,
          'A source, or one of its joints, has not been received since activation, or a history or '
-         'derivative needs more ticks. Nothing is sent before the first observation.'),
+         'derivative needs more ticks. Nothing is sent before the first observation.',
+         person=IF_NEEDED),
     Rule(Reason.STALE, Response.HOLD,
          'A source, or a joint with messages of its own, is older than its `max_age` by header '
          'stamp or by arrival time, or its stamps are empty.',
-         '`when_stale` of the source'),
+         '`when_stale` of the source',
+         person=IF_NEEDED),
     Rule(Reason.FUTURE, Response.HOLD,
          'A source is stamped in the future by more than its `max_age`.',
-         '`when_stale` of the source'),
+         '`when_stale` of the source',
+         person=IF_NEEDED),
     Rule(Reason.UNREADABLE, Response.HOLD,
          'A message does not match the robot description or is ambiguous: an array element is '
          'missing, a joint is named twice, an array is longer than its names, a quaternion is not '
-         'a rotation, or the header names another frame.'),
+         'a rotation, or the header names another frame.',
+         person=IF_NEEDED),
     Rule(Reason.NOT_FINITE_OBSERVATION, Response.HOLD,
-         'The observation has a number that is NaN or infinite.'),
-    Rule(Reason.INFERENCE_FAILED, Response.HOLD, 'Inference of the policy failed.'),
+         'The observation has a number that is NaN or infinite.',
+         person=GOES_ON),
+    Rule(Reason.INFERENCE_FAILED, Response.HOLD, 'Inference of the policy failed.',
+         person=GOES_ON),
     Rule(Reason.NOT_FINITE_ACTION, Response.HOLD,
-         'The action has a number that is NaN or infinite.'),
+         'The action has a number that is NaN or infinite.',
+         person=GOES_ON),
     Rule(Reason.UNMEASURED, Response.HOLD,
          'Commands have to start from the measured position, and there is no position feedback, '
          'or it is far outside of the range of commands, where no robot can be.'),
+    Rule(Reason.PERSON, Response.WARN,
+         'A person commands the robot, in the place of the policy (takeover).', person=BEGINS),
+    Rule(Reason.PERSON_SILENT, Response.WARN,
+         'A source of the person fell silent, or cannot be read, while the dead-man is held: the '
+         'takeover ends, or cannot begin; or the robot is held.',
+         '`when_stale` of `takeover`'),
     Rule(Reason.LATE_INFERENCE, Response.WARN,
          'Inference took longer than `safety.inference_deadline` (off by default).',
-         '`safety.late_inference`'),
+         '`safety.late_inference`',
+         person=GOES_ON),
     Rule(Reason.DISAGREEMENT, Response.PASS,
          'The standard deviation of the candidate chunks is above `safety.spread_limit`.',
-         '`safety.spread`'),
+         '`safety.spread`',
+         person=GOES_ON),
     Rule(Reason.OUTSIDE_ENVELOPE, Response.WARN,
          'The observation is outside the range of the training data by more than '
          '`safety.envelope_margin`. By default the robot is held once it is outside by more than '
          '`safety.envelope_far`, or for longer than `safety.envelope_long`.',
-         '`safety.envelope`'),
+         '`safety.envelope`',
+         person=GOES_ON),
     Rule(Reason.OTHER_PUBLISHER, Response.WARN,
          'Another node has a publisher on a command topic, whether or not it sends anything.',
          '`safety.other_publisher`'),
@@ -168,12 +192,28 @@ RULES = (
          'description, although messages arrive.', '`safety.stuck`'),
     Rule(Reason.CLOCK_SKEW, Response.WARN,
          'The stamps of a source are ahead of their arrival by more than `safety.clock_skew`: '
-         'the clocks are not synchronised.'),
+         'the clocks are not synchronised.',
+         person=GOES_ON),
     Rule(Reason.CLIPPED, Response.WARN,
-         'The action was outside [-1, 1], or its command outside its limits, and was clipped.'),
+         'The action was outside [-1, 1], or its command outside its limits, and was clipped.',
+         person=GOES_ON),
     Rule(Reason.LIMITED, Response.WARN,
          'The command was beyond its limits of velocity or acceleration, or too fast to brake '
-         'before a position limit, and was reduced.'),
+         'before a position limit, and was reduced.',
+         person=GOES_ON),
+)
+
+#: Who commands, from the strongest: name, when, and what happens then.
+COMMANDERS = (
+    ('nobody', '`~/stop` was called, or a fault stops the policy and a person.',
+     'Each output is stopped. A person who holds the dead-man commands again once the fault is '
+     'cleared or `~/resume` was called.'),
+    ('person', 'The dead-man of `takeover` is held, and all sources of the person are fresh.',
+     "The person's command is sent within the same limits; outputs that the person does not "
+     'command are stopped. The policy goes on deciding, and its action is recorded. Faults of the '
+     'policy are reported, and do not stop the person.'),
+    ('policy', 'Otherwise.',
+     'The command of the policy is sent; after a takeover, of a fresh plan.'),
 )
 
 _PRIORITIES = {rule.reason: priority for priority, rule in enumerate(RULES)}
@@ -234,12 +274,14 @@ def conclude(findings: Sequence[Finding]) -> tuple[Reason, str, Response]:
 
 
 def tables() -> str:
-    """Format both tables for the documentation."""
+    """Format the tables for the documentation."""
     lines = ['| response | action |', '| --- | --- |']
     lines += [f'| {each.name.lower()} | {MEANINGS[each]} |' for each in Response]
-    lines += ['', '| reason | fault | response | chosen by |',
-              '| --- | --- | --- | --- |']
+    lines += ['', "| reason | fault | response | chosen by | a person's command |",
+              '| --- | --- | --- | --- | --- |']
     lines += [
         f'| `{str(rule.reason.name).lower()}` | {rule.sentence} | {rule.response.name.lower()} | '
-        f'{rule.chosen_by or "-"} |' for rule in RULES]
+        f'{rule.chosen_by or "-"} | {rule.person} |' for rule in RULES]
+    lines += ['', '| commander | while | action |', '| --- | --- | --- |']
+    lines += [f'| {name} | {when} | {action} |' for name, when, action in COMMANDERS]
     return '\n'.join(lines)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.text.printable import printable, TEXT
 
 # Time without a source before a warning, and between warnings, in s.
@@ -70,8 +70,11 @@ class DecisionLog:
             if is_new:
                 self._unsaid += 1
                 self._next_warning = now
+            elif last is not None and last.commander is not decision.commander:
+                self._unsaid += 1
             if self._unsaid:
-                self._say('running', now, is_warning=False)
+                is_person = decision.commander is Commanding.PERSON
+                self._say('a person commands' if is_person else 'running', now, is_warning=False)
         if decision.reason and now >= self._next_warning:
             self._next_warning = now + REPEAT
             what = (

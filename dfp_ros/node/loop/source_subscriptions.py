@@ -61,7 +61,8 @@ class SourceSubscriptions:
         self._time = NodeClock(node)
         #: Sources that have a single publisher, and the detection of several.
         self.interleavings = [
-            (source, Interleaving()) for source in loop.robot.sources.values() if not source.child]
+            (source, Interleaving()) for source in loop.robot.every_source.values()
+            if not source.child]
         turns = {source.name: interleaving for source, interleaving in self.interleavings}
         orders = {
             source.name: PublicationOrder() for source in loop.robot.sources.values()
@@ -80,9 +81,10 @@ class SourceSubscriptions:
 
         self._receive = counted
         watch = watch or QosMonitor(node)
-        lockstep = loop.is_lockstep
         self._subscriptions: list[Subscription] = []
-        for source in loop.robot.sources.values():
+        for source in loop.robot.every_source.values():
+            # A robot waits for its own samples only.
+            lockstep = loop.is_lockstep and source.name in loop.robot.sources
             reader = SourceReader(source, loop.robot)
             is_kept = lockstep or source.qos.durability != 'volatile'
             self._subscriptions.append(node.create_subscription(
@@ -148,7 +150,7 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
     :raises DescriptionError: If a source's topic is a command topic.
     """
     commands = {node.resolve_topic_name(topic.topic): topic for topic in robot.commands}
-    for source in robot.sources.values():
+    for source in robot.every_source.values():
         command = commands.get(node.resolve_topic_name(source.topic))
         if command is not None:
             raise DescriptionError(

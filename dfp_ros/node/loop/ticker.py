@@ -21,7 +21,7 @@ import time
 
 from rclpy.node import Node
 
-from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.observation.freshness import check_sources
 from dfp_ros.core.observation.sample import Sample
@@ -69,6 +69,7 @@ class Ticker:
     :ivar listeners: Are told of each tick, in this order.
     :ivar is_active: Whether it runs.
     :ivar store: The newest samples since it started.
+    :ivar people: The newest samples of a person who may take over; None if nobody can.
     :ivar log: The log, with the last decision.
     :ivar statistics: Figures since the timer was started.
     :ivar input_log: External inputs of the controller, for replays.
@@ -85,6 +86,8 @@ class Ticker:
         self.listeners: list[TickListener] = []
         self.is_active = False
         self.store = SampleStore(loop.robot.sources)
+        takeover = loop.robot.takeover
+        self.people = None if takeover is None else SampleStore(takeover.sources)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
         self.statistics = LoopStatistics(None)
         self.operator_stops = 0
@@ -116,6 +119,8 @@ class Ticker:
     def start(self) -> None:
         """Start an episode, with samples that arrive from now on, and with latched ones."""
         self.store = self.store.renewed()
+        if self.people is not None:
+            self.people = self.people.renewed()
         self.log.restart()
         self._trigger.reset()
         self._reset_controller()
@@ -157,6 +162,8 @@ class Ticker:
         self._reset_controller()
         self._trigger.reset()
         self.store.clear()
+        if self.people is not None:
+            self.people.clear()
         self.log.restart()
         seed = self.loop.settings.noise_seed
         return f'chunk dropped, noise starts again at seed {seed}'
@@ -239,6 +246,10 @@ class Ticker:
 
     def receive(self, name: str, sample: Sample) -> None:
         """Receive a sample of a source, which may trigger a tick."""
+        if self.people is not None and name not in self.loop.robot.sources:
+            if self.is_active:
+                self.people.add(name, sample)
+            return
         if not self.is_active:
             if sample.lasts:
                 # It is sent once, and valid until it is replaced.
@@ -257,6 +268,8 @@ class Ticker:
         if not self.commander.may_command():
             return
         loop = self.loop
+        if self.people is not None and self.people.samples:
+            samples = self._with_person(now, samples, self.people)
         is_stopped, failed = loop.controller.operator.is_stopped, Failed.DECIDING
         try:
             decision = loop.controller.step(now, samples)
@@ -343,10 +356,30 @@ class Ticker:
         last = self.log.last
         if not self.is_active or last is None or last.state is not State.RUNNING:
             return
-        now = self._time.now()
-        reason, text = check_sources(now, self.loop.robot.sources.values(), self.store.at(now))
+        now, robot = self._time.now(), self.loop.robot
+        sources, samples = list(robot.sources.values()), self.store.at(now)
+        if last.commander is Commanding.PERSON and robot.takeover is not None:
+            needed = robot.takeover.needs
+            sources = [
+                source for name, source in robot.every_source.items()
+                if name in needed or name in robot.takeover.sources]
+            samples = self._with_person(now, samples, self.people)
+        reason, text = check_sources(now, sources, samples)
         if reason:
             self.commander.hold(self.loop, reason, text)
+
+    def _with_person(
+            self, now: int, samples: Mapping[str, Sample],
+            people: SampleStore | None) -> Mapping[str, Sample]:
+        """Add the newest samples of a person."""
+        found = {} if people is None else people.samples
+        if self.loop.is_lockstep:
+            # The robot's time stands still between ticks, a person's does not.
+            ahead = self._time.now() - now
+            found = {
+                name: sample.arriving(sample.received - ahead)
+                for name, sample in found.items()}
+        return {**samples, **found}
 
     def _beat(self) -> None:
         """Send a heartbeat to the watchdog."""
@@ -357,6 +390,8 @@ class Ticker:
         if not self.is_active:
             return
         now = self._time.now()
+        if self.people is not None:
+            self.people.pass_time(now)
         if self.store.pass_time(now):
             self._node.get_logger().warning(
                 'the clock was set back; only samples that arrive from now on count',

@@ -40,9 +40,9 @@ class DecisionPublisher(Listener):
         self._node = node
         self._is_lockstep = loop.is_lockstep
         self._row = DecisionRow(
-            loop.robot.sources, spec.observation_size,
+            loop.robot.every_source, spec.observation_size,
             [(member.name, member.size) for member in spec.action],
-            count_slots(loop.robot))
+            count_slots(loop.robot), loop.robot.takeover is not None)
         self._layout = PreserializedRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
 

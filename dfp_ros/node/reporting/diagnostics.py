@@ -28,7 +28,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.time import Time
 
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.description.sources import Source
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.safety.reasons import Reason, Response
@@ -76,7 +76,8 @@ def diagnose(name: str, situation: Situation) -> DiagnosticArray:
         'control loop': _control_loop(situation), 'policy': _policy(situation),
         'safety': _safety(situation),
         **{f'source {source.name}': _source(situation, source)
-           for source in situation.loop.robot.sources.values()}}
+           for source in situation.loop.robot.sources.values()},
+        **({} if situation.loop.robot.takeover is None else {'takeover': _takeover(situation)})}
     array = DiagnosticArray(status=[
         DiagnosticStatus(
             level=bytes([status.level]), name=printable(f'{name}: {concern}', TEXT),
@@ -177,6 +178,25 @@ def _source(situation: Situation, source: Source) -> tuple[StatusBuilder, dict[s
         f'source_{source.name}_age_ms': f'{age * 1e3:.1f}', 'topic': source.topic,
         'max_age_ms': f'{source.max_age * 1e3:g}', 'when_stale': source.when_stale,
         **_joints(source, sample)}
+
+
+def _takeover(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
+    """Report who commands, and the freshness of a person's sources, which need not be there."""
+    decision, takeover = situation.decision, situation.loop.robot.takeover
+    assert takeover is not None, 'somebody can take over'
+    commander = Commanding.NOBODY if decision is None else decision.commander
+    status = StatusBuilder(f'commander: {commander.name.lower()}')
+    if decision is not None and (Reason.PERSON | Reason.PERSON_SILENT) & decision.reason:
+        status.add(Level.WARN, decision.text)
+    counts = situation.loop.controller.counts
+    ages = {
+        name: math.nan if (sample := situation.samples.get(name)) is None
+        else (situation.now - sample.received) * 1e-6 for name in takeover.sources}
+    return status, {
+        'commander': commander.name.lower(), 'dead_man': takeover.dead_man.source,
+        'steps_person': counts[Reason.PERSON],
+        **{f'person_{name}_age_ms': f'{age:.1f}' for name, age in ages.items()},
+        **{f'person_{name}_topic': source.topic for name, source in takeover.sources.items()}}
 
 
 def _joints(source: Source, sample: Sample | None) -> dict[str, str]:

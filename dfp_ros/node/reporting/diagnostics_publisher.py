@@ -62,7 +62,9 @@ class DiagnosticsPublisher:
         ticker, name = self._ticker, self._node.get_fully_qualified_name()
         facts = self._facts()
         report = diagnose(name, Situation(
-            ticker.loop, ticker.store.samples, ticker.log.last, statistics,
+            ticker.loop, {
+                **ticker.store.samples, **(ticker.people.samples if ticker.people else {})},
+            ticker.log.last, statistics,
             facts, self._node.get_clock().now().nanoseconds))
         sources = ticker.loop.robot.sources
         missing = [sources[each].topic for each in ticker.store.missing if ticker.is_active]

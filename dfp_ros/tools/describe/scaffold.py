@@ -67,6 +67,8 @@ def write_scaffold(survey: Survey, name: str) -> str:
         '#    it must not send. Rename fields as you like, before you record data.',
         f'# 2. Fill in each {MARK}, which topics do not tell. The file is rejected until then.',
         '# 3. Check the limits as if the robot would reach them; begin with low speeds.',
+        '# 4. If a person is to take over while the policy runs, add the section takeover',
+        '#    (docs/takeover.md).',
         '#',
         '# docs/robot-description.md and docs/robot-commands.md explain the keys.',
         *pair(0, 'robot', name), '', *line(0, 'sources:')]

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 # Nodes of this package, which are not part of the robot.
 _OURS = (
     'dfp_policy', 'dfp_recorder', 'dfp_preflight', 'dfp_describe', 'mark_episodes',
-    'episode_manager')
+    'episode_manager', 'teleop_keyboard', 'teleop_joy')
 _PLUMBING = (
     'rosout', 'parameter_events', 'clock', 'robot_description', 'diagnostics',
     'diagnostics_agg', 'diagnostics_toplevel_state', 'tf', 'tf_static', 'episode_marks')
@@ -35,7 +35,9 @@ COMMANDS = (
 # operator's controls.
 _COMMANDS_ALWAYS = COMMANDS[:4]
 _LEFT_OUT = {
-    'sensor_msgs/msg/Joy': "an operator's controls, which a policy does not see",
+    'sensor_msgs/msg/Joy': (
+        "an operator's controls, which a policy does not see; a person can take over with them "
+        '(docs/takeover.md)'),
     'sensor_msgs/msg/Image': 'pictures, which a description does not read',
     'sensor_msgs/msg/CompressedImage': 'pictures, which a description does not read',
     'sensor_msgs/msg/CameraInfo': 'pictures, which a description does not read',

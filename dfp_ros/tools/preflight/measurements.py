@@ -156,6 +156,23 @@ class CommandFigures:
 
 
 @dataclass(frozen=True)
+class PersonFigures:
+    """
+    Topic of a person who may take over.
+
+    :param name: Name in the description.
+    :param topic: Full name of the topic.
+    :param type: Message type.
+    :param publishers: Publishers of the topic; there need not be any.
+    """
+
+    name: str
+    topic: str
+    type: str
+    publishers: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True)
 class Figures:
     """
     All measurements.
@@ -185,6 +202,7 @@ class Figures:
     :param refused: Settings of ``realtime.*`` that the system refused, with the remedy.
     :param is_realtime_required: Whether the node would not activate without them.
     :param hung: Duration in s of a tick that did not end, which ended the measurement; 0 for none.
+    :param people: Topics of a person who may take over.
     """
 
     period: float
@@ -208,6 +226,7 @@ class Figures:
     refused: tuple[str, ...] = ()
     is_realtime_required: bool = False
     hung: float = 0.0
+    people: tuple[PersonFigures, ...] = ()
 
     @property
     def rate(self) -> float:

@@ -52,7 +52,12 @@ from dfp_ros.node.ros.urdf_topic import with_urdf
 from dfp_ros.tools.preflight.arrivals import Arrivals
 from dfp_ros.tools.preflight.hang_watch import HangWatch
 from dfp_ros.tools.preflight.measurements import Figures, PARTS, Percentiles, WakeUps
-from dfp_ros.tools.preflight.robot_check import find_commands, find_sources, private_topics
+from dfp_ros.tools.preflight.robot_check import (
+    find_commands,
+    find_people,
+    find_sources,
+    private_topics,
+)
 from dfp_ros.tools.preflight.subject import subject
 
 _POLL = 0.05  # s
@@ -172,7 +177,8 @@ class PreflightNode(Node):
                 self, self._loop.robot, self._subscriptions_made, self._arrivals,
                 self._end or self.get_clock().now().nanoseconds),
             find_commands(self, self._loop.robot), self._realtime.refused,
-            self._loop.settings.realtime.required, hung)
+            self._loop.settings.realtime.required, hung,
+            find_people(self, self._loop.robot, self._subscriptions_made))
 
     def close(self) -> None:
         """Destroy everything."""
@@ -185,7 +191,9 @@ class PreflightNode(Node):
         self.destroy_node()
 
     def _receive(self, name: str, sample: Sample) -> None:
-        """Process a sample of a source."""
+        """Process a sample of a source; nobody takes over now."""
+        if name not in self._loop.robot.sources:
+            return
         self._store.add(name, sample)
         if name in self._arrivals:
             self._arrivals[name].add(sample)

@@ -214,6 +214,12 @@ def format_report(subject: Subject, figures: Figures, verdict: Verdict) -> str:
             (command.name, command.topic,
              ', '.join(end.node for end in command.subscribers if not end.problem) or 'none')
             for command in figures.commands], 3), '']
+    if figures.people:
+        lines += [*_table(
+            ('person', 'topic', 'publishers'), [
+                (person.name, person.topic,
+                 ', '.join(end.node for end in person.publishers if not end.problem) or 'nobody')
+                for person in figures.people], 3), '']
     lines += [
         printable(f'{remark.level.value}  {remark.about}: {remark.text}', TEXT)
         for remark in verdict.remarks]

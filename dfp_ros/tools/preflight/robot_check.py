@@ -30,7 +30,7 @@ from dfp_ros.node.ros.endpoints import (
     subscribers_of,
 )
 from dfp_ros.tools.preflight.arrivals import Arrivals
-from dfp_ros.tools.preflight.measurements import CommandFigures, SourceFigures
+from dfp_ros.tools.preflight.measurements import CommandFigures, PersonFigures, SourceFigures
 
 
 def private_topics(robot: RobotDescription) -> RobotDescription:
@@ -67,6 +67,25 @@ def find_sources(
             source.name, topic, source.type, source.max_age, publishers=publishers,
             similar=similar_topics(node, topic, source.type),
             is_latched=source.is_latched or is_static, **figures))
+    return tuple(found)
+
+
+def find_people(
+        node: Node, robot: RobotDescription, subscriptions: Iterable[Subscription],
+) -> tuple[PersonFigures, ...]:
+    """
+    Find the publishers of the topics of a person, who need not be there.
+
+    :param node: Node that queries the ROS graph.
+    :param robot: The robot description.
+    :param subscriptions: Subscriptions to all sources.
+    """
+    found = []
+    for source in () if robot.takeover is None else robot.takeover.sources.values():
+        topic = node.resolve_topic_name(source.topic)
+        found.append(PersonFigures(source.name, topic, source.type, tuple(dict.fromkeys(
+            end for made in subscriptions if made.topic_name == topic
+            for end in publishers_of(node, topic, source.type, made.qos_profile)))))
     return tuple(found)
 
 

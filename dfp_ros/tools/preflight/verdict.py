@@ -24,7 +24,13 @@ from dfp_ros.core.safety.clock_steps import describe_slow_clock
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.node.ros.endpoints import Endpoint
-from dfp_ros.tools.preflight.measurements import CommandFigures, Figures, PARTS, SourceFigures
+from dfp_ros.tools.preflight.measurements import (
+    CommandFigures,
+    Figures,
+    PARTS,
+    PersonFigures,
+    SourceFigures,
+)
 
 # A source is slower than the ticks below this ratio; a smaller difference is measurement error.
 _SLOWER = 0.95
@@ -79,6 +85,8 @@ def judge(figures: Figures) -> Verdict:
         remarks += _judge_source(source, figures)
     for command in figures.commands:
         remarks += _judge_command(command)
+    for person in figures.people:
+        remarks += _judge_person(person)
     remarks += _judge_decisions(figures)
     remarks.sort(key=lambda remark: remark.level is not Level.FAIL)
     failed = sum(remark.level is Level.FAIL for remark in remarks)
@@ -253,6 +261,20 @@ def _judge_command(command: CommandFigures) -> Iterator[Remark]:
         yield Remark(Level.WARN, about, (
             f'nothing limits {", ".join(command.unlimited)}; give limits in the robot '
             'description'))
+
+
+def _judge_person(person: PersonFigures) -> Iterator[Remark]:
+    """Check a topic of a person, who need not be there."""
+    about = f'person {person.name} ({person.topic})'
+    for end in person.publishers:
+        if end.problem:
+            yield Remark(Level.FAIL, about, (
+                f'nothing comes from {end.node}, so this person could not take over: '
+                f'{end.problem}'))
+    heard = [end for end in person.publishers if not end.problem]
+    if len(heard) > 1:
+        yield Remark(Level.WARN, about, (
+            f'{len(heard)} publish it: {_names(heard)}; their commands would be mixed'))
 
 
 def _judge_decisions(figures: Figures) -> Iterator[Remark]:

@@ -54,6 +54,11 @@ class OperatorKeys:
         if self._before is not None:
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether no key can come any more."""
+        return self._descriptor < 0 and not self._waiting
+
     def pressed(self) -> str:
         """Return the next key pressed; empty for none."""
         self._waiting = (self._waiting + self._read())[:_MOST]

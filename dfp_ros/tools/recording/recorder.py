@@ -175,7 +175,7 @@ class RecorderNode(Node):
         robot = load_robot(settings['robot'])
         topics = [
             (topic, SourceReader(source, robot).message_type, source.type)
-            for source in robot.sources.values()
+            for source in robot.every_source.values()
             for topic in (source.topic, source.static_topic) if topic]
         latched = {source.static_topic for source in robot.sources.values()} | {
             source.topic for source in robot.sources.values()
@@ -201,8 +201,10 @@ class RecorderNode(Node):
             [(name, text) for (name, _), (_, _, text) in zip(self._topics, topics, strict=True)],
             find_definitions(text for _, _, text in topics), settings['queue'],
             settings['keep_free'] << 20)
-        # Marks come when the operator gives them.
-        self._silent = set(range(len(self._topics) - 1))
+        # Marks come when the operator gives them, and commands of a person when there is one.
+        people = () if robot.takeover is None else [
+            source.topic for source in robot.takeover.sources.values()]
+        self._silent = {i for i, (name, _, _) in enumerate(topics[:-1]) if name not in people}
         self._began = time.monotonic()
         for index in range(len(self._topics)):
             self._subscriptions_made.append(self._subscribe(index))

@@ -34,6 +34,7 @@ import sys
 
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.control.controller import Controller
+from dfp_ros.core.control.decision import Commanding
 from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import count_slots, RobotDescription
@@ -185,6 +186,9 @@ def replay(arguments: argparse.Namespace) -> int:
             print(
                 f'note: {printable(robot_file)} is not the file that was recorded',
                 file=sys.stderr)
+        if not recording.has_person:
+            # Before the description let a person take over.
+            robot = replace(robot, takeover=None)
         steps = bag.with_samples(recording, robot)
         for note in bag.notes:
             print(f'note: {note}', file=sys.stderr)
@@ -196,10 +200,11 @@ def replay(arguments: argparse.Namespace) -> int:
     loops = RecordedLoops(recording, robot, policies, other)
     spec = (other or loops.find_policy(some['sha256'])).spec
     row = DecisionRow(
-        robot.sources, spec.observation_size,
+        robot.every_source, spec.observation_size,
         [(member.name, member.size) for member in spec.action],
         # Older recordings do not have them.
-        count_slots(robot) if recording.has_joints else None)
+        count_slots(robot) if recording.has_joints else None,
+        robot.takeover is not None, recording.has_commander)
     if row.parts != recording.parts:
         raise RecordingError(
             f'{arguments.bag}: found decisions with the parts '
@@ -245,6 +250,10 @@ def _report(
         f'  {printable(known["name"])} (sha256 {known["sha256"][:12]}) from '
         f'{printable(known["since"])} onwards'
         for known in recording.loops.values())
+    by_person = sum(
+        step.decision.commander is Commanding.PERSON for step in steps)
+    if by_person:
+        lines.append(f'  a person commanded in {by_person} of them')
     lines += [
         f'not replayed: {count}, {reason}' for reason, count in replayer.left_out.most_common()]
     if replayer.first is not None:

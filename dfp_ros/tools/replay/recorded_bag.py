@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from dfp_ros.core.control.decision_row import read_decision
+from dfp_ros.core.control.decision_row import COMMANDER, read_decision
 from dfp_ros.core.description.joint_layout import joint_layout
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import RECEIVE, Source
@@ -64,6 +64,16 @@ class Recording:
     def has_joints(self) -> bool:
         """Whether it records the message that each joint was taken from."""
         return any(label.startswith('joint_sample/') for label, _ in self.parts)
+
+    @property
+    def has_commander(self) -> bool:
+        """Whether it records who commands."""
+        return any(label == COMMANDER for label, _ in self.parts)
+
+    @property
+    def has_person(self) -> bool:
+        """Whether a person could take over."""
+        return any(label.startswith('person/') for label, _ in self.parts)
 
     @property
     def namespace(self) -> str:
@@ -168,7 +178,9 @@ class RecordedBag:
         """
         found = {
             source.name: self._find_samples(recording, source, robot)
-            for source in robot.sources.values()}
+            for source in robot.every_source.values()
+            # A person need not have been there.
+            if source.name in robot.sources or self._types.get(_topic(recording, source))}
         steps = []
         for step in recording.steps:
             decision, samples, missing = step.decision, {}, []
@@ -206,8 +218,7 @@ class RecordedBag:
             self, recording: Recording, source: Source,
             robot: RobotDescription) -> SampleIndex:
         """Find the samples of one source that decisions used."""
-        topic = source.topic if source.topic.startswith('/') else (
-            recording.namespace + source.topic)
+        topic = _topic(recording, source)
         kinds = self._types.get(topic, set())
         if source.type not in kinds:
             raise RecordingError(
@@ -236,6 +247,11 @@ class RecordedBag:
             if sample is not None and (sample.lasts or _is_wanted(wanted, sample)):
                 found.add(sample)
         return found
+
+
+def _topic(recording: Recording, source: Source) -> str:
+    """Resolve the topic of a source in the namespace of the node."""
+    return source.topic if source.topic.startswith('/') else recording.namespace + source.topic
 
 
 def _is_wanted(wanted: list[int], sample: Sample) -> bool:

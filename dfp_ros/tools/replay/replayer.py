@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.control.controller import Controller
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow, RecordedDecision
 from dfp_ros.core.control.input_log import Entry, Failed
 from dfp_ros.core.observation.sample import Sample
@@ -78,6 +78,15 @@ class Difference:
     recorded: Row
     computed: Row
     is_certain: bool
+
+
+def _describe_missing(step: RecordedStep) -> str:
+    """Describe why the samples of a step are not complete."""
+    if step.decision.commander is Commanding.PERSON and step.decision.lockstep:
+        return (
+            'a person commanded in lockstep, by messages without a stamp, whose arrival the '
+            'recording does not have')
+    return 'a sample is not in the recording'
 
 
 class Replayer:
@@ -136,7 +145,7 @@ class Replayer:
         self._go_on(recorded, entry)
         if step.missing:
             self._controller = None
-            self.left_out['a sample is not in the recording'] += 1
+            self.left_out[_describe_missing(step)] += 1
             return None
         if entry.failed is Failed.OVERDUE:
             # Commands of the watchdog, and their times, are not recorded.

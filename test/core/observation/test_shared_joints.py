@@ -377,7 +377,7 @@ def test_a_replay_has_the_nodes_observations(
                 state=step.decision.state, reason=Reason.NONE, response=0, draw=None,
                 chunk_index=None, value=None, spread=None, inference=None, observation_age=None,
                 observation_stamp=None, observation=observation, action=None, command=None,
-                limited=None, sent=None), step.samples))
+                limited=None, sent=None, commander=0), step.samples))
         start = 0
         for label, size in row.parts:
             if label.split('/')[0] in ('sample', 'received', 'joint_sample', 'joint_received'):

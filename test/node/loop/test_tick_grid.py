@@ -57,7 +57,7 @@ class Stalled:
         self.began: list[float] = []
         self.ended = Future()
         self._stalls, self._last = stalls, ticks
-        robot: Any = SimpleNamespace(sources={}, commands=())
+        robot: Any = SimpleNamespace(sources={}, takeover=None, commands=())
         policy: Any = SimpleNamespace(sha256='0' * 64, spec=None)
         settings: Any = SimpleNamespace(
             is_lockstep=False, noise_seed=0, latency_share=0.5,

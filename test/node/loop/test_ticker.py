@@ -43,7 +43,8 @@ class Scene:
             operator=SimpleNamespace(is_stopped=False), step=lambda now, samples: decision,
             planner=SimpleNamespace(prepare=lambda: self._note('prepare')))
         self.loop: Any = SimpleNamespace(
-            robot=SimpleNamespace(sources={}), controller=controller, tick=10_000_000,
+            robot=SimpleNamespace(sources={}, takeover=None), controller=controller,
+            tick=10_000_000,
             policy=SimpleNamespace(sha256='0' * 64), is_lockstep=False)
         commands: Any = SimpleNamespace(send=lambda *_: self._note('send'))
         logger = SimpleNamespace(warning=lambda text: None, info=lambda text: None)

@@ -80,7 +80,7 @@ def test_all_is_well(loop: ControlLoop) -> None:
     found = statuses(loop)
     assert list(found) == [
         'control loop', 'policy', 'safety', 'source arm', 'source gripper', 'source effector',
-        'source cube_0']
+        'source cube_0', 'takeover']
     assert {status.level for status in found.values()} == {OK}
     assert values(found['policy'])['policy_sha256'] == loop.policy.sha256
     assert values(found['policy'])['a'] == 'b'

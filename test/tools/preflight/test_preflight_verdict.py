@@ -25,6 +25,7 @@ from dfp_ros.node.ros.endpoints import Endpoint
 from dfp_ros.tools.preflight.measurements import (
     Figures,
     Percentiles,
+    PersonFigures,
     SourceFigures,
 )
 from dfp_ros.tools.preflight.verdict import fastest_rate, judge, Level, Remark
@@ -164,3 +165,19 @@ def test_the_fastest_rate(p99: float, p999: float, rate: float) -> None:
     assert fastest_rate(figures) == pytest.approx(rate, nan_ok=True)
     if math.isfinite(rate):
         assert judge(replace(figures, period=1 / rate, sources=(), commands=())).passed
+
+
+PERSON = PersonFigures('pad', '/joy', 'sensor_msgs/msg/Joy')
+
+
+def test_a_person_need_not_be_there() -> None:
+    """Nobody, or one, is no fault; two would be mixed, and one that is not understood fails."""
+    assert judge(good(people=(PERSON,))).passed
+    assert judge(good(people=(PERSON,))).remarks == ()
+    assert judge(good(people=(replace(PERSON, publishers=(Endpoint('/joy'),)),))).remarks == ()
+    two = only(good(people=(replace(PERSON, publishers=(Endpoint('/a'), Endpoint('/b'))),)))
+    assert two.level is Level.WARN
+    assert '2 publish it: /a, /b; their commands would be mixed' in two.text
+    deaf = only(good(people=(replace(PERSON, publishers=(DEAF,)),)))
+    assert (deaf.level, deaf.about) == (Level.FAIL, 'person pad (/joy)')
+    assert 'nothing comes from /other, so this person could not take over' in deaf.text

@@ -21,7 +21,7 @@ from hypothesis import given, strategies
 import numpy as np
 import pytest
 
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow, HEAD, read_decision, REST, table
 from dfp_ros.core.control.input_log import Entry, Failed, InputLog
 from dfp_ros.core.observation.sample import Sample
@@ -60,6 +60,30 @@ def test_comes_back_whole(
         assert getattr(found, name) == {'turn': [turn], 'grip': [grip]}
 
 
+@pytest.mark.parametrize('commander', Commanding)
+def test_who_commands(commander: Commanding) -> None:
+    """With the person's request; in a recording from before, the policy in each running step."""
+    asked = np.array([0.5, np.nan]) if commander is Commanding.PERSON else None
+    state = State.HOLD if commander is Commanding.NOBODY else State.RUNNING
+    decision = Decision(state, Reason.NONE, '', commander=commander, person=asked)
+    row = DecisionRow(('arm', 'pad'), 3, [('turn', 1), ('grip', 1)], has_person=True)
+    found = read_decision(row.parts, row.write(1, 2, False, decision, {}))
+    assert found.commander is commander
+    if asked is None:
+        assert found.person is None
+    else:
+        assert found.person is not None
+        assert found.person['turn'] == [0.5]
+        assert np.isnan(found.person['grip']).all()
+    old = DecisionRow(('arm',), 3, [('turn', 1), ('grip', 1)], has_commander=False)
+    assert {*dict(old.parts)} == {*dict(ROW.parts)} - {
+        'commander', 'sample/cube', 'received/cube'}
+    found = read_decision(old.parts, old.write(1, 2, False, decision, {}))
+    assert found.commander is (
+        Commanding.NOBODY if state is State.HOLD else Commanding.POLICY)
+    assert found.person is None
+
+
 def test_says_what_is_wrong() -> None:
     """Another layout, and a row that is too short."""
     row = ROW.write(1, 2, False, Decision(State.WAITING, Reason.WAITING, ''), {})
@@ -77,6 +101,7 @@ def test_says_what_is_wrong() -> None:
             ('sample/arm', np.inf, "'sample/arm': found"),
             ('stamp', 1e12, r'found a time of 1e\+12 s'), ('number', 1e300, "'number': found"),
             ('draw', np.inf, "'draw': found"), ('draw', 1e300, "'draw': found"),
+            ('commander', 3, "'commander': found 3, expected 0 to 2"),
             ('loop', 1e200, "'loop': found"),
             ('reason', 1e9, 'found the reasons 1000000000, expected 0 to')):
         bad = array('d', row)

@@ -444,10 +444,10 @@ def test_training_whose_environment_dies_names_the_checkpoint(
     update = Agent.update
     others = set(multiprocessing.active_children())
 
-    def killing(self: Agent, batch: object) -> object:
+    def killing(self: Agent, batch: object, **options: Any) -> object:
         for process in set(multiprocessing.active_children()) - others:
             process.kill()
-        return update(self, batch)
+        return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', killing)
     config = settings(demonstrations, steps=3, checkpoint_every=1, episodes=2, environments=2)

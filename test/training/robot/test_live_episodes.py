@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dfp_ros.core.control.decision import Decision, State
+from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow, read_decision, RecordedDecision
 from dfp_ros.core.control.input_log import Entry
 from dfp_ros.core.observation.sample import Sample
@@ -72,7 +72,7 @@ def decide(number: int, value: float, person: bool = False, **options: Any) -> R
     rows, numbers = row(number, value, **options)
     decision = read_decision(rows.parts, numbers)
     if person:
-        object.__setattr__(decision, 'commander', 2)
+        object.__setattr__(decision, 'commander', Commanding.PERSON)
     return decision
 
 

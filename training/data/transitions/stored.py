@@ -39,6 +39,7 @@ from training.data.transitions.npz import Archive, opened, UNREADABLE
 from training.data.transitions.transitions import (
     COLUMNS,
     DataError,
+    INTERVENTIONS,
     LONGEST_PERIOD,
     SHORTEST,
     Transitions,
@@ -79,6 +80,8 @@ def save(path: Path, transitions: Transitions) -> None:
         'observation_fields': [asdict(field) for field in transitions.observation_fields],
         'action_fields': [asdict(field) for field in transitions.action_fields]}
     columns = {name: getattr(transitions, name) for name in COLUMNS}
+    if transitions.interventions is not None:
+        columns[INTERVENTIONS] = transitions.interventions
     with atomic_path(path) as partial:
         npz.write(partial, {**columns, DESCRIPTION: np.array(json.dumps(description))})
 
@@ -101,10 +104,12 @@ def load(path: Path) -> Transitions:
     with opened(path) as file:
         described = _describe(path, file)
         columns = {name: file.array(name) for name in COLUMNS}
+        interventions = file.array(INTERVENTIONS) if INTERVENTIONS in file else None
     return Transitions(
         **columns, observation_fields=described.observation_fields,
         action_fields=described.action_fields, period=described.period,
-        source={**described.source, 'file': path.name, 'sha256': sha256(path)}).check(path)
+        source={**described.source, 'file': path.name, 'sha256': sha256(path)},
+        interventions=interventions).check(path)
 
 
 def describe(path: Path) -> Description:

@@ -35,6 +35,8 @@ Bound = float | tuple[Any, Any]
 # Control periods in s: 1000 Hz to 1 Hz.
 SHORTEST, LONGEST_PERIOD = 1e-3, 1.0
 COLUMNS = ('observations', 'actions', 'next_observations', 'rewards', 'masks', 'terminals')
+#: Column that only data with a takeover have.
+INTERVENTIONS = 'interventions'
 
 
 class DataError(ValueError):
@@ -56,6 +58,8 @@ class Transitions:
     :param action_fields: Names, units and ranges of the action.
     :param period: Control period in s.
     :param source: Provenance of the data: file, hash, counts; plain JSON.
+    :param interventions: Shape (size,), float32: 1 if a person commanded the step (takeover), else
+        0; None if nobody did, or the data do not say.
     """
 
     observations: np.ndarray
@@ -68,6 +72,7 @@ class Transitions:
     action_fields: tuple[ActionField, ...]
     period: float
     source: Mapping[str, Any]
+    interventions: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Count the steps."""
@@ -90,7 +95,8 @@ class Transitions:
             'observations': sum(field.size for field in self.observation_fields),
             'actions': sum(field.size for field in self.action_fields)}
         widths['next_observations'] = widths['observations']
-        for name in COLUMNS:
+        flags = ('masks', 'terminals', *([] if self.interventions is None else [INTERVENTIONS]))
+        for name in dict.fromkeys((*COLUMNS, *flags)):
             values = getattr(self, name)
             shape = (size, widths[name]) if name in widths else (size,)
             if values.dtype != np.float32 or values.shape != shape:
@@ -107,7 +113,7 @@ class Transitions:
             raise DataError(
                 f'{where}: period: found {self.period:g} s, expected {SHORTEST:g} to '
                 f'{LONGEST_PERIOD:g} s; collect or convert the data again')
-        for name in ('masks', 'terminals'):
+        for name in flags:
             values = getattr(self, name)
             odd = np.flatnonzero((values != 0) & (values != 1))
             if len(odd):

@@ -224,11 +224,11 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list:
     from training.learning.agents.agent import Agent
     update, seen = Agent.update, []
 
-    def watching(self, batch):
+    def watching(self, batch, **options):
         numbers = batch.observation[:, 0].unique().tolist()
         assert len(numbers) == 1
         seen.append(int(numbers[0]))
-        return update(self, batch)
+        return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', watching)
     return seen

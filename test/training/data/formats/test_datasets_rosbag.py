@@ -54,6 +54,7 @@ from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.convert import convert, Options
 from training.data.formats.rosbag.report import Report
+from training.data.transitions import stored
 from training.data.transitions.transitions import DataError, Transitions
 
 ROBOT = shipped_robot()
@@ -577,3 +578,27 @@ def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
     sources = {**ROBOT.sources, 'cube_0': cube}
     with pytest.raises(DataError, match='type my_msgs/msg/Pose, which is unknown'):
         convert([path], replace(ROBOT, sources=sources), Options(0.05, LAYOUT))
+
+
+def test_interventions(tmp_path: Path) -> None:
+    """Steps that a person commanded are flagged, and learned from as they were sent."""
+    messages = mark(START - 5 * MS, 'start')
+    for i in range(12):
+        at = START + i * PERIOD
+        messages += state(at - 2 * MS, i / 100, at - MS)
+        messages += decision(i + 1, at, at - MS, i / 100, by_person=4 <= i < 7)
+    path = write_bag(tmp_path / 'bag', messages + mark(START + 12 * PERIOD, 'success'))
+    data, report = read(path)
+    assert data.interventions is not None
+    assert data.interventions.tolist() == [0] * 4 + [1] * 3 + [0] * 4
+    assert report.counts['transitions commanded by a person'] == 3
+    np.testing.assert_allclose(data.actions, 0.25)
+    stored.save(tmp_path / 'data.npz', data)
+    again = stored.load(tmp_path / 'data.npz').interventions
+    assert again is not None
+    assert again.tolist() == data.interventions.tolist()
+    # The answers of the policy did not lead to the states that follow.
+    raw, report = read(path, action='raw')
+    assert report.problems == {'commanded by a person, with --action raw': 3}
+    assert len(raw) == 3 + 4
+    assert raw.interventions is None

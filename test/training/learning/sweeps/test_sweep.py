@@ -238,11 +238,11 @@ def interrupted(run: Path, settings: dict, data: Path) -> None:
     from training.learning.trainer.run import train
     update, taken = Agent.update, []
 
-    def interrupting(self, batch):
+    def interrupting(self, batch, **options):
         taken.append(1)
         if len(taken) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        return update(self, batch)
+        return update(self, batch, **options)
 
     config = TrainConfig.from_json(json.dumps(settings))
     Agent.update = interrupting

@@ -144,11 +144,11 @@ def interrupted(rank: int, meeting: str, run: str, config: TrainConfig) -> None:
     """Train as one of two ranks, of which only the second receives a signal."""
     update, taken = Agent.update, []
 
-    def interrupting(self: Agent, batch: Batch) -> Any:
+    def interrupting(self: Agent, batch: Batch, **options: Any) -> Any:
         taken.append(1)
         if len(taken) == 3 and rank == 1:
             os.kill(os.getpid(), signal.SIGTERM)
-        return update(self, batch)
+        return update(self, batch, **options)
 
     Agent.update = interrupting
     with one_of_two(rank, meeting):

@@ -88,9 +88,9 @@ def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 def count_updates(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     update, taken = Agent.update, []
 
-    def counting(self: Agent, batch: Any) -> Any:
+    def counting(self: Agent, batch: Any, **options: Any) -> Any:
         taken.append(1)
-        return update(self, batch)
+        return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', counting)
     return taken
@@ -190,11 +190,11 @@ def test_the_first_checkpoint_comes_with_the_first_update(
     """A run killed in its second update resumes from its first."""
     update, taken = Agent.update, []
 
-    def dying(self: Agent, batch: Any) -> Any:
+    def dying(self: Agent, batch: Any, **options: Any) -> Any:
         taken.append(1)
         if len(taken) == 2:
             raise KeyError('killed')
-        return update(self, batch)
+        return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', dying)
     with pytest.raises(KeyError, match='killed'):

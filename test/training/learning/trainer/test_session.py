@@ -43,9 +43,9 @@ def spend(
     """Advance the session's clock during a call."""
     call = getattr(owner, name)
 
-    def costly(*arguments: Any) -> Any:
+    def costly(*arguments: Any, **options: Any) -> Any:
         clock[0] += cost
-        return call(*arguments)
+        return call(*arguments, **options)
 
     monkeypatch.setattr(owner, name, costly)
 
@@ -86,11 +86,11 @@ def test_bars_are_where_the_run_is_and_one_a_phase(
     monkeypatch.setattr(session, 'tqdm', Recorded)
     update, taken = Agent.update, []
 
-    def interrupting(self: Agent, batch: Any) -> Any:
+    def interrupting(self: Agent, batch: Any, **options: Any) -> Any:
         taken.append(1)
         if len(taken) in (4, 9):
             os.kill(os.getpid(), signal.SIGTERM)
-        return update(self, batch)
+        return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', interrupting)
     config = settings(demonstrations, **PHASES)

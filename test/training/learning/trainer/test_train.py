@@ -53,11 +53,11 @@ def test_resumed_run_equals_an_uninterrupted_one(
     update = Agent.update
     taken = []
 
-    def interrupting(self, batch):
+    def interrupting(self, batch, **options):
         taken.append(1)
         if len(taken) == 10:
             os.kill(os.getpid(), signal.SIGINT)
-        return update(self, batch)
+        return update(self, batch, **options)
 
     Agent.update = interrupting
     try:

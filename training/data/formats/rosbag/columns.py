@@ -64,3 +64,14 @@ def join_pieces(pieces: Sequence[Piece]) -> tuple[dict[str, np.ndarray], int]:
         np.concatenate([piece.observations[:-1] for piece in pieces]), actions,
         np.concatenate([piece.observations[1:] for piece in pieces]), ends, solved,
     ), int((np.abs(actions) > 1 + 1e-6).any(axis=1).sum())
+
+
+def interventions(pieces: Sequence[Piece]) -> np.ndarray | None:
+    """
+    Make the column that flags steps that a person commanded.
+
+    :param pieces: As in :func:`join_pieces`.
+    :return: Shape (size,), float32; None if a person commanded none.
+    """
+    flags = np.concatenate([np.array(piece.by_person[:-1], np.float32) for piece in pieces])
+    return flags if flags.any() else None

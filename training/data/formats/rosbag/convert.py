@@ -38,7 +38,7 @@ from dfp_ros.core.observation.tf_reader import TfReader
 from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.clocks import StampClocks
-from training.data.formats.rosbag.columns import join_pieces
+from training.data.formats.rosbag.columns import interventions, join_pieces
 from training.data.formats.rosbag.command_rates import CommandRates
 from training.data.formats.rosbag.decision_steps import decision_steps
 from training.data.formats.rosbag.episodes import cut, Piece
@@ -246,7 +246,11 @@ def _assemble(
     report.counts['actions clipped to their bounds'] += clipped
     report.counts['transitions'] = size
     layout = [(entry.name, entry.size, entry.unit) for entry in robot.observation]
+    by_person = interventions(pieces)
+    report.counts['transitions commanded by a person'] += (
+        0 if by_person is None else int(by_person.sum()))
     return Transitions(
+        interventions=by_person,
         **columns, observation_fields=observation_fields(layout, columns['observations']),
         action_fields=options.layout.fields_of(columns['actions']), period=options.period,
         source={

@@ -27,7 +27,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.control.decision_row import RecordedDecision
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.sample import Sample
@@ -40,8 +40,6 @@ from training.data.transitions.transitions import DataError
 # A recorder may receive a decision up to _LATE ns before one of its samples; samples older than
 # _MEMORY ns are discarded.
 _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
-# Who commands, in a decision that says so.
-_PERSON = 2
 
 
 class Observations(Protocol):
@@ -271,7 +269,7 @@ def _commander(decision: RecordedDecision) -> tuple[bool, int, int]:
     """Tell whether a person commanded, and which control loop and policy there was."""
     entry = decision.entry
     return (
-        getattr(decision, 'commander', None) == _PERSON, *(
+        decision.commander is Commanding.PERSON, *(
             (entry.loop, entry.policy) if entry else (0, 0)))
 
 

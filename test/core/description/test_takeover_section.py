@@ -1,0 +1,133 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The section takeover of a robot description: what it says, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfp_ros.core.description.robot import load_robot_description
+from dfp_ros.core.description.yaml_section import DescriptionError
+from testing.fixtures.people import DESCRIPTION, taken_over
+
+TEXT = DESCRIPTION.read_text()
+
+
+def test_what_it_says() -> None:
+    """Sources, dead-man, meanings, and the sources that a person needs too."""
+    robot = taken_over()
+    takeover = robot.takeover
+    assert takeover is not None
+    assert set(takeover.sources) == {'pad', 'leader'}
+    assert set(robot.every_source) == {'arm', 'camera', 'pad', 'leader'}
+    assert set(robot.sources) == {'arm', 'camera'}
+    assert takeover.needs == ('arm',), 'the feedback; the camera is for the policy'
+    assert takeover.dead_man.reading is not None
+    assert takeover.dead_man.reading.path == 'buttons[4]'
+    assert takeover.when_stale == 'end'
+    assert [(entry.action, entry.numbers, entry.meaning) for entry in takeover.entries] == [
+        ('joint_positions', (0, 1), 'target'), ('slide_step', (0,), 'velocity'),
+        ('base_speed', (0,), 'velocity'), ('grip', (0,), 'increment')]
+    assert {reading.path for reading in robot.readings('pad')} == {
+        'buttons[4]', 'axes', 'buttons[0]', 'buttons[1]'}
+    assert set(robot.layouts) == {'arm', 'leader'}
+
+
+@pytest.mark.parametrize(('old', 'new', 'message'), [
+    ('dead_man:', 'deadman:', "takeover.deadman: found an unknown key; did you mean 'dead_man'"),
+    ("  dead_man: {source: pad, path: 'buttons[4]'}\n", '', "the key 'dead_man' is missing"),
+    ('dead_man: {source: pad,', 'dead_man: {source: pat,', "found 'pat'; did you mean 'pad'"),
+    ("path: 'buttons[4]'}", "path: 'buttons[4]', above: 1, below: 0}",
+     'found above and below, expected at most one'),
+    ("{source: pad, path: 'buttons[4]'}", '{source: pad, above: 0.5}',
+     'found this key without path'),
+    ("{source: pad, path: 'buttons[4]'}", '{source: pad}\n  when_stale: hold',
+     "found 'hold' with a dead_man without path: letting go could not be told from a fault"),
+    ('  fields:\n    # The', '  when_stale: stop\n  fields:\n    # The', "found 'stop'; "),
+    ('  fields:\n    # The', '  needs: [camara]\n  fields:\n    # The',
+     "needs[0]: found 'camara'; did you mean 'camera'"),
+    ('meaning: target', 'meaning: goal', "found 'goal'; "),
+    ('meaning: target', 'meening: target', "the key 'meaning' is missing"),
+    ('numbers: [0, 1]', 'numbers: [0, 3]', 'found 3, but joint_positions has 3 numbers'),
+    ('numbers: [0, 1]', 'numbers: [0]', 'found 2 numbers to read for 1 of joint_positions'),
+    ('      numbers: [0, 1]\n', '', 'found 2 numbers to read for 3 of joint_positions; numbers'),
+    ('action: slide_step', 'action: slide_stop', "found 'slide_stop'; "),
+    ('action: slide_step, meaning', 'action: joint_positions, meaning',
+     'found 1 numbers to read for 3'),
+    ('action: slide_step, meaning', 'action: joint_positions, numbers: [1], meaning',
+     'found joint_positions[1] a second time'),
+    ('base_speed\n      meaning: velocity', 'base_speed\n      meaning: target',
+     "found 'target' for base_speed, which is a velocity"),
+    ('dead_zone: 0.1', 'dead_zone: 1.0', 'found 1, expected a fraction of full scale'),
+    ('dead_zone: 0.1', 'deadzone: 0.1', "unknown key; did you mean 'dead_zone'"),
+    ('dead_zone: 0.1', 'derivative: true', 'found an unknown key'),
+    ('      topic: joy', '      when_stale: hold\n      topic: joy',
+     'found this key for a source of the person'),
+    ('      topic: joy', '      topic: /cmd_vel', "found the topic '/cmd_vel', which a command"),
+    ('      topic: joy', '      sampling: before_tick\n      topic: joy', 'found before_tick'),
+    ('      topic: joy', '      qos: {durability: transient_local}\n      topic: joy',
+     'found durability transient_local'),
+    ('    pad:\n      topic: joy', '    camera:\n      topic: joy',
+     "found the name 'camera', which a source of the robot has already"),
+    ('    leader:\n',
+     '    spare: {topic: x, type: std_msgs/msg/Bool, max_age: 1.0}\n    leader:\n',
+     'found a source that neither a field nor dead_man reads'),
+])
+def test_what_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """With file, line, key and remedy."""
+    head, section = TEXT.split('takeover:\n')
+    assert old in section
+    path = tmp_path / 'robot.yaml'
+    path.write_text(f'{head}takeover:\n{section.replace(old, new)}')
+    with pytest.raises(DescriptionError) as raised:
+        load_robot_description(path)
+    assert message in str(raised.value)
+    assert 'robot.yaml:' in str(raised.value)
+
+
+def test_a_rotation_is_a_whole_target(tmp_path: Path) -> None:
+    """Its numbers do not add up, and it is read in its own encoding."""
+    rotation = """
+  hand:
+    topic: hand
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base
+    stop: hold
+    fields:
+      - action: hand_rotation
+        unit: '1'
+        path: pose.orientation
+        rotation: rotation_6d
+        measured: {source: camera, path: pose.orientation, transform: rotation_6d}
+        limits: {velocity: 1.0}
+"""
+    person = (
+        '    - {action: hand_rotation, meaning: %s, source: wand, path: pose.orientation, %s}\n')
+    wand = '    wand: {topic: wand, type: geometry_msgs/msg/PoseStamped, max_age: 0.2}\n'
+    path = tmp_path / 'robot.yaml'
+
+    def load(meaning: str, keys: str) -> None:
+        head, tail = TEXT.split('takeover:\n  sources:\n')
+        path.write_text(
+            f'{head.rstrip()}{rotation}\ntakeover:\n  sources:\n{wand}{tail}'
+            + person % (meaning, keys))
+        load_robot_description(path)
+
+    load('target', 'transform: rotation_6d')
+    with pytest.raises(DescriptionError, match='its numbers do not add up'):
+        load('displacement', 'transform: rotation_6d')
+    with pytest.raises(DescriptionError, match='expected transform: rotation_6d, and all'):
+        load('target', 'components: [w, x, y, z], numbers: [0, 1, 2, 3]')

@@ -1,0 +1,257 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Teleoperation: keys and sticks, the messages they become, and a robot taken over by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from testing.policies.small_policy import write_policy
+
+pytest.importorskip('rclpy')
+
+from sensor_msgs.msg import Joy
+from std_msgs.msg import Float64MultiArray
+
+from dfp_ros.core.control.decision import Commanding
+from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
+from dfp_ros.core.description.robot import load_robot_description, RobotDescription
+from dfp_ros.core.description.takeover import VELOCITY
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.observation.field import ObservationField
+from dfp_ros.node.messages.source_reader import SourceReader
+from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.tools.teleop.controls import find_controls
+from dfp_ros.tools.teleop.held_keys import HeldKeys, MOVES
+from dfp_ros.tools.teleop.joystick import read_stick
+from dfp_ros.tools.teleop.person_topics import PersonTopics
+from testing import ROOT
+from testing.fixtures.people import meaning, taken_over
+from testing.processes.policy_cell import Cell
+from testing.processes.ros_processes import in_domain, NodeProcess, Peer
+
+SHIPPED = ('ur5e_cube', 'ur5e_scene', 'panda_lift', 'panda_joint')
+
+
+def shipped(name: str) -> RobotDescription:
+    """Load a shipped description."""
+    return load_robot_description(ROOT / 'config' / f'{name}.yaml')
+
+
+def with_pad() -> RobotDescription:
+    """Describe a robot whose person has a pad, with a button, a dead zone and pairs of buttons."""
+    robot = meaning(taken_over(), 'joint_positions', VELOCITY)
+    assert robot.takeover is not None
+    return replace(robot, takeover=replace(robot.takeover, entries=tuple(
+        replace(entry, reading=replace(entry.reading, low=(-0.1,), high=(0.1,)))
+        if entry.action == 'grip' else entry for entry in robot.takeover.entries)))
+
+
+@pytest.fixture(name='peer', scope='module')
+def a_peer() -> Iterator[Peer]:
+    """Make a node."""
+    with Peer(free_domain()) as peer:
+        yield peer
+
+
+@pytest.mark.parametrize('robot', [*map(shipped, SHIPPED), with_pad()], ids=[*SHIPPED, 'pad'])
+@pytest.mark.parametrize('deflection', [-1.0, 0.0, 1.0])
+def test_what_is_published_is_what_is_read(
+        peer: Peer, robot: RobotDescription, deflection: float) -> None:
+    """Each control at full deflection, alone and with all others."""
+    controls = find_controls(robot)
+    topics = PersonTopics(peer.node, robot, controls)
+    messages: dict[str, Any] = {}
+
+    def keep(name: str) -> Any:
+        return SimpleNamespace(publish=lambda message: messages.update({name: message}))
+
+    topics._publishers = {name: keep(name) for name in topics._publishers}
+    assert robot.takeover is not None
+    deflections = [deflection] * len(controls)
+    topics.publish(deflections)
+    samples = {}
+    for source in robot.takeover.sources.values():
+        sample = SourceReader(source, robot).read(messages[source.name], 1)
+        assert sample is not None
+        samples[source.name] = sample
+    read: dict[str, list[float]] = {}
+    for entry in robot.takeover.entries:
+        numbers = ObservationField(entry.reading).read(samples)
+        assert numbers is not None
+        read[entry.action] = list(numbers)
+    for control in controls:
+        asked = deflection * control.full
+        if control.entry.dead_zone and asked:
+            # The person's reading is before its dead zone.
+            zone = control.entry.dead_zone[control.index]
+            scale = control.entry.reading.scale[control.index]
+            asked = asked * (1 - zone) + deflection * zone * scale
+        assert read[control.entry.action][control.index] == pytest.approx(asked), control.name
+    if robot.takeover.dead_man.reading is not None:
+        assert list(messages['pad'].buttons[:5])[4] == 1
+        topics.let_go()
+        assert messages['pad'].buttons[4] == 0
+
+
+def test_what_keys_cannot_give(peer: Peer) -> None:
+    """A target of joints, and a number without a range."""
+    with pytest.raises(DescriptionError, match='which keys and sticks cannot give; expected'):
+        find_controls(taken_over())
+    with pytest.raises(DescriptionError, match="the key 'clip' is missing, the largest number"):
+        find_controls(meaning(taken_over(), 'joint_positions', VELOCITY))
+    with pytest.raises(DescriptionError, match='has no section takeover'):
+        find_controls(replace(taken_over(), takeover=None))
+
+
+def test_keys_that_are_held() -> None:
+    """A key moves for a moment and for as long as it repeats; silence lets go."""
+    controls = find_controls(shipped('ur5e_cube'), 0.5)
+    keys = HeldKeys(controls, release_after=1.0)
+    assert not keys.is_held(0.0)
+    assert keys.press('w', 0.0)
+    assert keys.deflections(0.0) == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert keys.deflections(MOVES) == [0.0] * 5
+    for i in range(20):
+        keys.press('D', 0.5 + 0.04 * i)
+        assert keys.deflections(0.5 + 0.04 * i) == [0.0, -1.0, 0.0, 0.0, 0.0]
+    assert keys.press(' ', 1.3)
+    assert keys.deflections(1.3) == [0.0] * 5
+    assert keys.is_held(2.2)
+    assert not keys.is_held(2.4)
+    assert not keys.press('?', 2.4)
+    assert not keys.is_held(2.4)
+    assert 'w / s   effector_linear_velocity[0]: +0.15 / -0.15 m/s' in keys.help()
+
+
+def test_a_gripper_stays_as_it_was_asked_for() -> None:
+    """It would let go of what it holds otherwise."""
+    controls = find_controls(shipped('panda_joint'))
+    keys = HeldKeys(controls, release_after=1.0)
+    keys.press('y', 0.0)
+    assert keys.deflections(30.0) == [0.0] * 7 + [1.0]
+
+
+@pytest.mark.parametrize(('word', 'found'), [
+    ('a0', 0.0), ('a1', 0.5), ('-a1', -0.5), ('a2', -1.0), ('b0-b1', 1.0), ('b1-b0', -1.0),
+    ('a9', 0.0), ('b8-b9', 0.0)])
+def test_sticks(word: str, found: float) -> None:
+    """With a dead zone, a sign, pairs of buttons, and axes that the joystick lacks."""
+    message = Joy(axes=[0.1, 0.6, -3.0], buttons=[1, 0])
+    assert read_stick(word, message, 0.2) == pytest.approx(found)
+
+
+class Driven:
+    """The shipped robot with a policy node, and its decisions."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self._rows = cell.peer.collect(Float64MultiArray, 'dfp_policy/decision', 500)
+
+    def wait_for(self, commander: Commanding) -> RecordedDecision:
+        """Wait for five decisions in a row by someone; return the last."""
+        begin = len(self._rows)
+
+        def newest() -> list[RecordedDecision]:
+            return [read_decision([(part.label, part.size) for part in row.layout.dim], row.data)
+                    for row in self._rows[begin:][-5:]]
+        self.cell.peer.wait_for(
+            lambda: len(newest()) == 5 and all(each.commander is commander for each in newest()))
+        return newest()[-1]
+
+
+@pytest.fixture(name='policy', scope='module')
+def small_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a policy of the shipped robot."""
+    return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
+
+
+def test_by_keyboard(policy: Path) -> None:
+    """Keys move the robot, silence gives it back."""
+    with Cell(policy, publish_decisions='true') as cell:
+        driven = Driven(cell)
+        driven.wait_for(Commanding.POLICY)
+        keyboard = subprocess.Popen(
+            [sys.executable, '-m', 'dfp_ros.tools.teleop.keyboard', '--ros-args',
+             '-p', 'robot:=ur5e_cube', '-p', 'release_after:=0.5'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=in_domain(cell.domain))
+        assert keyboard.stdin is not None
+        keys, ended = keyboard.stdin, threading.Event()
+
+        def type_on() -> None:
+            while not ended.wait(0.04):
+                keys.write('w\n')
+                keys.flush()
+
+        typist = threading.Thread(target=type_on)
+        typist.start()
+        try:
+            decision = driven.wait_for(Commanding.PERSON)
+        finally:
+            ended.set()
+            typist.join()
+        assert decision.sent is not None
+        assert decision.sent['effector_linear_velocity'].tolist() == [0.3, 0.0, 0.0]
+        assert decision.action is not None
+        driven.wait_for(Commanding.POLICY)
+        keys.write('q\n')
+        output, _ = keyboard.communicate(timeout=30)
+        assert keyboard.returncode == 0, output
+        assert 'you command' in output
+        assert 'given back' in output
+
+
+def test_by_joystick(policy: Path) -> None:
+    """A button is held, and an axis moved."""
+    with Cell(policy, publish_decisions='true') as cell, NodeProcess(
+            'dfp_ros.tools.teleop.joystick', cell.domain, '--ros-args',
+            '-p', 'robot:=ur5e_cube') as joystick:
+        driven = Driven(cell)
+        publisher = cell.peer.node.create_publisher(Joy, 'joy', 5)
+        message = Joy(axes=[0.0, -1.0, 0.0, 0.0, 0.0], buttons=[0, 0, 0, 0, 1])
+        timer = cell.peer.node.create_timer(0.02, lambda: publisher.publish(message))
+        decision = driven.wait_for(Commanding.PERSON)
+        assert decision.sent is not None
+        assert decision.sent['effector_linear_velocity'].tolist() == [-0.3, 0.0, 0.0]
+        message.buttons = [0] * 5
+        driven.wait_for(Commanding.POLICY)
+        message.buttons = [0, 0, 0, 0, 1]
+        driven.wait_for(Commanding.PERSON)
+        # The joystick falls silent while its button is held.
+        cell.peer.node.destroy_timer(timer)
+        driven.wait_for(Commanding.POLICY)
+        assert joystick.stop() == 0, joystick.output
+
+
+@pytest.mark.parametrize(('module', 'words', 'message'), [
+    ('keyboard', (), 'parameter robot: found nothing'),
+    ('keyboard', ('-p', 'robot:=ur5e_cub'), "did you mean 'ur5e_cube'"),
+    ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'axes:=a1 b3'), "found 'b3', expected a1"),
+    ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'axes:=a1 a2 a3 a4 a5 a6'), 'at most 5')])
+def test_a_wrong_command_line(module: str, words: tuple[str, ...], message: str) -> None:
+    """It ends with status 1, and says what is wrong."""
+    with NodeProcess(
+            f'dfp_ros.tools.teleop.{module}', free_domain(), '--ros-args', *words) as process:
+        assert process.wait() == 1
+        assert message in process.output
