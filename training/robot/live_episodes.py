@@ -69,7 +69,7 @@ class LiveEpisode:
 
     @property
     def transitions(self) -> int:
-        """Number of its transitions."""
+        """Return the number of its transitions."""
         return sum(len(piece.observations) - 1 for piece in self.pieces)
 
     @property
@@ -82,7 +82,7 @@ class LiveEpisode:
 
     @property
     def person_steps(self) -> int:
-        """Number of transitions of a person."""
+        """Count the transitions of a person."""
         return sum(sum(piece.by_person[:-1]) for piece in self.pieces)
 
     @property
@@ -126,7 +126,7 @@ class LiveEpisodes:
 
     @property
     def report(self) -> Report:
-        """Counts over all episodes."""
+        """Return the counts over all episodes."""
         return self._report
 
     def decide(self, decision: RecordedDecision) -> list[Row]:

@@ -60,7 +60,7 @@ class LearnerGate:
 
     @property
     def marks(self) -> int:
-        """Number of episode marks that it has seen since it was started."""
+        """Return the number of episode marks that it has seen since it was started."""
         return self._marks
 
     def has_seen(self, stamp: int) -> bool:

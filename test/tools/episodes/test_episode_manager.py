@@ -31,12 +31,13 @@ from testing.policies.small_policy import write_policy
 pytest.importorskip('rclpy')
 
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.ros.late_answers import answer_later, Later
-from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.node.ros.qos import SENSOR_QOS, STATUS_QOS
 from testing.processes.policy_cell import arguments, Cell, speed
 from testing.processes.ros_processes import NodeProcess
 
@@ -296,6 +297,9 @@ def test_a_success_predicate_and_a_reset_service(policy: Path, tmp_path: Path) -
             manager.peer.wait_for(lambda: 'holds already at the start' in manager.process.output)
             assert manager.state == 'running'
             cell.lift = 0.0
+            # The manager has to see the cube below, before the source falls silent.
+            poses = cell.peer.collect(PoseStamped, 'cube_0_pose', SENSOR_QOS)
+            cell.peer.wait_for(lambda: len(poses) > 3)
             cell.silent = {'cube_0_pose'}
             manager.peer.wait_for(lambda: 'cannot be evaluated: source' in manager.process.output)
             assert manager.states[-1]['episode'] == 2

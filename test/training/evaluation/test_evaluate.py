@@ -444,7 +444,7 @@ def test_training_whose_environment_dies_names_the_checkpoint(
     update = Agent.update
     others = set(multiprocessing.active_children())
 
-    def killing(self: Agent, batch: object, **options: Any) -> object:
+    def killing(self: Agent, batch: object, **options: object) -> object:
         for process in set(multiprocessing.active_children()) - others:
             process.kill()
         return update(self, batch, **options)
