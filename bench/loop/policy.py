@@ -75,6 +75,8 @@ def _observations(spec: PolicySpec) -> tuple[list[dict[str, Any]], dict[str, Any
         values[path] += [(low + high) / 2 for low, high in zip(field.low, field.high, strict=True)]
         fields.append({
             'name': field.name, 'unit': field.unit, 'source': 'joints', 'path': path,
+            # The numbers are in the policy's unit already.
+            'scale': 1.0,
             'joints': [f'joint_{i}' for i in range(begin, len(values[path]))]})
     joints = max(len(numbers) for numbers in values.values())
     return fields, {
