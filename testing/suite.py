@@ -30,7 +30,8 @@ from testing import ROOT
 
 #: Files and folders whose tests run at low priority.
 BUSY = (
-    'test/training', 'test/sim/simulation', 'test/package/test_lint.py',
+    'test/training/data', 'test/training/evaluation', 'test/training/learning',
+    'test/training/onnx_export', 'test/training/reports', 'test/sim/simulation', 'test/package/test_lint.py',
     'test/package/test_import_rules.py', 'test/bench/test_bandit.py',
     'test/bench/test_update_bench.py')
 #: Timed tests, which run alone.
