@@ -31,9 +31,9 @@ from testing import ROOT
 #: Files and folders whose tests run at low priority.
 BUSY = (
     'test/training/data', 'test/training/evaluation', 'test/training/learning',
-    'test/training/onnx_export', 'test/training/reports', 'test/sim/simulation', 'test/package/test_lint.py',
-    'test/package/test_import_rules.py', 'test/bench/test_bandit.py',
-    'test/bench/test_update_bench.py')
+    'test/training/onnx_export', 'test/training/reports', 'test/sim/simulation',
+    'test/package/test_lint.py', 'test/package/test_import_rules.py',
+    'test/bench/test_bandit.py', 'test/bench/test_update_bench.py')
 #: Timed tests, which run alone.
 TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
          'test/node/commanding', 'test/node/monitors')
