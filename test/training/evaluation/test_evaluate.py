@@ -88,6 +88,9 @@ def renderer(monkeypatch: pytest.MonkeyPatch) -> None:
         Film(Path('x.gif'), TASK).close()
     except RenderingError as error:
         pytest.skip(f'no off-screen rendering here: {error}')
+    if os.environ.get('MUJOCO_GL') == 'disable':
+        # The rest of a process that makes a film draws nothing.
+        monkeypatch.delenv('MUJOCO_GL')
 
 
 def acting(path: Path) -> tuple[Act, OnnxPolicy]:
