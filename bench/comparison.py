@@ -36,9 +36,9 @@ from bench.learning.cells import claimed, MARKS, measure
 from bench.learning.comparison_table import load, markdown
 from bench.learning.methods import METHODS, TASKS
 from dfp_ros.core.files.user_path import user_path
-from training.error_line import error_line
+from training.common.error_line import error_line
+from training.common.provenance import ROOT
 from training.learning.trainer.session import TrainingError
-from training.provenance import ROOT
 
 RESULTS = ROOT / 'bench' / 'results' / 'comparison'
 

@@ -38,10 +38,10 @@ import time
 import numpy as np
 
 from bench.common.machine import machine
+from training.common.files import atomic_path
 from training.data.formats.ogbench.scenes import SCENES
 from training.data.transitions.transitions import COLUMNS
 from training.evaluation import environments
-from training.files import atomic_path
 
 SCENE = 'cube-triple'
 ENVIRONMENT = f'{SCENE}-singletask-task2-v0'

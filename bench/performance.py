@@ -35,7 +35,7 @@ from typing import Any
 from bench import ROOT
 from bench.page.figures import FIGURES
 from bench.page.tables import SECTIONS
-from training.files import atomic_path
+from training.common.files import atomic_path
 
 #: Command that makes each file; the soak takes an hour and is not part of `make bench`.
 MADE_BY = {

@@ -39,7 +39,7 @@ import torch
 from bench.common.machine import machine
 from bench.learning.release_update import drift, make_update
 from bench.update import ACTION, cases, make_agent, OBSERVATION, transitions
-from training import memory
+from training.common import memory
 from training.config import TrainConfig
 from training.learning.agents.batch import Batch
 from training.learning.agents.drift import drift_loss

@@ -36,12 +36,12 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.simulation.make_simulation import make_simulation
 from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError, write_gif
-from training.error_line import error_line
+from training.common.error_line import error_line
+from training.common.files import write_json
 from training.evaluate import evaluate_file
 from training.evaluation.environments import headless
 from training.evaluation.episodes import Episode
 from training.evaluation.evaluation import Evaluation
-from training.files import write_json
 
 SIZE = (320, 240)
 HEAD, FOOT = 26, 56

@@ -41,7 +41,7 @@ from torch._inductor.utils import fresh_cache
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.common.machine import machine
-from training import memory
+from training.common import memory
 from training.config import TrainConfig
 from training.data.transitions.transitions import Transitions
 from training.learning.agents.agent import Agent

@@ -33,11 +33,11 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
+from training.common.disk import WriteError
+from training.common.error_line import error_line
 from training.config import COUNTS
 from training.data.collection.engine import Budget, collect, CollectionError, Recipe
 from training.data.formats.ogbench.scenes import SCENES
-from training.disk import WriteError
-from training.error_line import error_line
 
 
 def _ogbench(asked: argparse.Namespace) -> Recipe:

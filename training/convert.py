@@ -40,13 +40,13 @@ from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import SpecMismatch
+from training.common.disk import WriteError
+from training.common.error_line import error_line
+from training.common.files import require_output
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
-from training.disk import WriteError
-from training.error_line import error_line
-from training.files import require_output
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -31,14 +31,14 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
 from dfp_ros.core.text.printable import printable
 from dfp_ros.sim.simulation.rendering import RenderingError
+from training.common.disk import WriteError
+from training.common.error_line import error_line
+from training.common.files import require_output, write_json
+from training.common.provenance import versions
 from training.config import ConfigError, COUNTS, NO_ENVIRONMENT
-from training.disk import WriteError
-from training.error_line import error_line
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.evaluation import evaluate, Evaluation
 from training.evaluation.video import Film
-from training.files import require_output, write_json
-from training.provenance import versions
 
 
 def evaluate_file(

@@ -33,18 +33,18 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec, PRECISIONS
+from training.common.disk import WriteError
+from training.common.error_line import error_line
+from training.common.files import atomic_path, require_output
+from training.common.provenance import versions
 from training.config import TrainConfig
 from training.data.datasets.numbered import Data
 from training.data.transitions.transitions import DataError
-from training.disk import WriteError
-from training.error_line import error_line
-from training.files import atomic_path, require_output
 from training.learning.trainer.checkpoint import load_agent
 from training.learning.trainer.checkpoint_file import CheckpointError
 from training.onnx_export.parity import compare, ExportError, Parity
 from training.onnx_export.policy_graph import policy_model
 from training.onnx_export.precision import store
-from training.provenance import versions
 
 OBSERVATIONS = 64
 

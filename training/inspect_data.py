@@ -28,13 +28,13 @@ import argparse
 import sys
 
 from dfp_ros.core.files.user_path import user_path
+from training.common.disk import WriteError
+from training.common.error_line import error_line
+from training.common.files import atomic_path, require_output
 from training.data.datasets import numbered
 from training.data.inspection.figures import panels, png
 from training.data.inspection.inspected import inspect, Inspected, page, terminal
-from training.disk import WriteError
-from training.error_line import error_line
 from training.evaluation import environments
-from training.files import atomic_path, require_output
 from training.presets import PRESETS
 
 

@@ -39,8 +39,8 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 import tyro
 
 from dfp_ros.core.files.user_path import user_path
-from training.disk import make_folder, WriteError
-from training.error_line import error_line
+from training.common.disk import make_folder, WriteError
+from training.common.error_line import error_line
 from training.learning.trainer import readiness
 from training.learning.trainer.log import RunLog
 from training.learning.trainer.session import (

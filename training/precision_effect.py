@@ -39,10 +39,10 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.spec import PRECISIONS
-from training.disk import WriteError
+from training.common.disk import WriteError
+from training.common.files import require_output, write_json
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.evaluation import evaluate, Evaluation
-from training.files import require_output, write_json
 from training.onnx_export.parity import ExportError
 from training.onnx_export.precision import Difference, store, summarised
 

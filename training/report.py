@@ -28,9 +28,9 @@ from pathlib import Path
 import sys
 
 from dfp_ros.core.files.user_path import user_path
-from training.disk import WriteError
-from training.error_line import error_line
-from training.files import atomic_path, require_output
+from training.common.disk import WriteError
+from training.common.error_line import error_line
+from training.common.files import atomic_path, require_output
 from training.pages.style import png
 from training.reports.figures import figures
 from training.reports.page import render

@@ -33,8 +33,8 @@ import sys
 
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
+from training.common.error_line import error_line
 from training.config import ConfigError, COUNTS, TrainConfig
-from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment
 from training.learning.sweeps.plan import changed, Choice, choices, environments, plan, PlannedRun
 from training.learning.sweeps.table import markdown, table, write

@@ -39,8 +39,8 @@ from dataclasses import dataclass
 import tyro
 
 from dfp_ros.core.files.user_path import user_path
+from training.common.error_line import error_line
 from training.config import TrainConfig
-from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment
 from training.learning import distributed
 from training.learning.trainer.run import train

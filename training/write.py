@@ -30,6 +30,9 @@ import sys
 import numpy as np
 
 from dfp_ros.core.files.user_path import user_path
+from training.common.disk import WriteError
+from training.common.error_line import error_line
+from training.common.files import require_output
 from training.data.datasets.file_kind import environment_of, is_ogbench
 from training.data.datasets.load import load
 from training.data.formats.ogbench import writer as write_ogbench
@@ -37,10 +40,7 @@ from training.data.formats.robomimic import writer as write_robomimic
 from training.data.transitions import stored
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError
-from training.disk import WriteError
-from training.error_line import error_line
 from training.evaluation import environments
-from training.files import require_output
 
 FORMATS = {'ogbench': '.npz', 'robomimic': '.hdf5', 'own': '.npz'}
 

@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from bench.bandit.problem import BEST, CENTRES, KnownValue, PEAK, REACH
-from training.files import atomic_path
+from training.common.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -42,10 +42,10 @@ from bench.gpu.checks import drift_gradients, one_update
 from bench.gpu.page import page
 from bench.gpu.times import answers, updates
 from training.collect import main as collect
+from training.common.files import atomic_path, write_json
 from training.config import TrainConfig
 from training.evaluate import evaluate_file
 from training.export import export
-from training.files import atomic_path, write_json
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.trainer.run import train
 from training.presets import PRESETS

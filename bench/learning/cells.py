@@ -25,12 +25,12 @@ from typing import Any
 
 from bench.common.machine import machine
 from bench.learning.methods import settings
+from training.common.files import write_json
+from training.common.provenance import commit, versions
 from training.evaluate import evaluate_file
 from training.export import export
-from training.files import write_json
 from training.learning.trainer.checkpoint import load_agent
 from training.learning.trainer.run import train
-from training.provenance import commit, versions
 
 MARKS = (10_000, 25_000, 50_000, 100_000)
 # Seed of the first of the evaluation's episodes.

@@ -32,7 +32,7 @@ from bench.page.latency import evaluations, policy_name
 from bench.page.rows import find, Row
 from bench.page.tables import busy
 from bench.soak import figure as soak_figure
-from training.files import atomic_path
+from training.common.files import atomic_path
 
 _LOOPS = {
     'node': ('policy node', BLUE, '-'), 'timer': ('bare rclpy timer', ORANGE, '--'),

@@ -26,7 +26,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.common.palette import BLUE, GREY, ORANGE
 from bench.soak.verdict import attribute
-from training.files import atomic_path
+from training.common.files import atomic_path
 
 
 def draw(row: dict[str, Any], path: Path) -> None:

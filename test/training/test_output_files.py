@@ -42,10 +42,10 @@ from training import (
     write,
 )
 from training import inspect_data as inspect
+from training.common.disk import WriteError
+from training.common.files import atomic_path
 from training.data.datasets import official
 from training.data.transitions import stored
-from training.disk import WriteError
-from training.files import atomic_path
 
 MODEL = ROOT / 'models' / 'lift.onnx'
 

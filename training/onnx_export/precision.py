@@ -36,7 +36,7 @@ from onnxruntime.quantization import quantize_dynamic, QuantType
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import METADATA_KEY, PolicySpec
-from training.files import atomic_path
+from training.common.files import atomic_path
 from training.onnx_export.parity import ExportError, TOLERANCES
 
 # Layers with fewer inputs or outputs stay float32: they hold few weights, and include the first

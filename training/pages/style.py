@@ -29,7 +29,7 @@ from matplotlib import colormaps, colors, ticker
 import matplotlib.pyplot as plt
 import numpy as np
 
-from training.files import atomic_path
+from training.common.files import atomic_path
 
 
 @dataclass(frozen=True)

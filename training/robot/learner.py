@@ -29,10 +29,10 @@ from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.control.episode_marks import MARKS
 from dfp_ros.resources import load_robot
 from dfp_ros.spec import PolicySpec
+from training.common.files import write_json
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.decision_steps import relative_fields
 from training.data.transitions.transitions import DataError
-from training.files import write_json
 from training.learning.trainer.checkpoint import RunState
 from training.learning.trainer.session import Session, TrainingError
 from training.robot.episode_files import EpisodeFiles

@@ -23,7 +23,7 @@ import shutil
 import numpy as np
 
 from dfp_ros.core.files.digest import sha256
-from training.files import atomic_path
+from training.common.files import atomic_path
 from training.learning.trainer.checkpoint import RunState
 from training.robot.candidate import Candidate, CandidateError, make_candidate
 from training.robot.policy_changes import Outcome, PolicyChanges

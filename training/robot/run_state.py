@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from training import memory
+from training.common import memory
 from training.config import ConfigError, TrainConfig
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.trainer import checkpoint

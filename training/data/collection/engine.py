@@ -44,10 +44,10 @@ import numpy as np
 from tqdm import tqdm
 
 from dfp_ros.core.files.digest import sha256
+from training.common.files import atomic_path, write_json
+from training.common.provenance import commit, versions
 from training.data.transitions import npz
 from training.evaluation.environments import headless
-from training.files import atomic_path, write_json
-from training.provenance import commit, versions
 
 Episode = Mapping[str, np.ndarray]
 CARD, RECIPE = '.json', 'recipe.json'

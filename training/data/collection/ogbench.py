@@ -41,10 +41,10 @@ from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
 from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
 
 from dfp_ros.sim.simulation.ogbench_env import make_env
+from training.common.files import atomic_path
 from training.data.collection.engine import CollectionError, Episode
 from training.data.formats.ogbench.scenes import SCENES
 from training.data.transitions import npz
-from training.files import atomic_path
 
 ROWS_AN_EPISODE = 1001
 NOISE_SHAPE = np.array([1.0, 1.0, 1.0, 3.0, 10.0])

@@ -39,7 +39,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from dfp_ros.core.files.digest import sha256
-from training.files import atomic_path
+from training.common.files import atomic_path
 
 # Limits of consecutive attempts without any data, and of complete but damaged downloads: the first
 # one may have resumed from a part of another file.

@@ -30,11 +30,11 @@ import numpy as np
 
 from dfp_ros.core.files.bounded_json import read_json
 from dfp_ros.spec import ActionField, ObservationField
+from training.common.error_line import error_line
+from training.common.files import write_json
 from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import read_fields
-from training.error_line import error_line
-from training.files import write_json
 
 VERSION = 1
 

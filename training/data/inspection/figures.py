@@ -24,9 +24,9 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
+from training.common.files import atomic_path
 from training.data.inspection.facts import Dimension, Facts
 from training.data.transitions.transitions import Transitions
-from training.files import atomic_path
 from training.pages.style import palette, STYLE, words
 
 BINS = 40

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from training.common.error_line import error_line
 from training.config import ConfigError, NO_ENVIRONMENT
 from training.data.datasets.file_kind import environment_of, is_ogbench
 from training.data.datasets.load import load
@@ -28,7 +29,6 @@ from training.data.inspection.verdict import Compatibility, judge
 from training.data.transitions import stored
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
-from training.error_line import error_line
 from training.evaluation.environment_fit import choose_environment, misfits
 from training.pages.style import drawing
 from training.pages.templates import template

@@ -14,5 +14,5 @@
 """
 Transitions, their statistics, and the file formats that store them.
 
-Imports :mod:`training.config`, :mod:`training.files` and :mod:`dfp_ros`.
+Imports :mod:`training.config`, :mod:`training.common.files` and :mod:`dfp_ros`.
 """

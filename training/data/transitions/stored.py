@@ -34,6 +34,7 @@ import numpy as np
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.spec import ActionField, ObservationField
+from training.common.files import atomic_path
 from training.data.transitions import npz
 from training.data.transitions.npz import Archive, opened, UNREADABLE
 from training.data.transitions.transitions import (
@@ -44,7 +45,6 @@ from training.data.transitions.transitions import (
     SHORTEST,
     Transitions,
 )
-from training.files import atomic_path
 
 DESCRIPTION = 'description'
 VERSION = 1

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from training.common.files import atomic_path, write_json
 from training.evaluation.intervals import interval
-from training.files import atomic_path, write_json
 from training.learning.sweeps.plan import PlannedRun
 from training.learning.trainer.log import read_rows
 

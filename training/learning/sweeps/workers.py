@@ -32,12 +32,12 @@ import threading
 import traceback
 from typing import Any, Protocol
 
-from training.error_line import error_line
-from training.files import write_json
+from training.common.error_line import error_line
+from training.common.files import write_json
+from training.common.provenance import ROOT
 from training.learning.sweeps.plan import FINISHED, PlannedRun
 from training.learning.trainer.run import train
 from training.learning.trainer.session import TrainingError
-from training.provenance import ROOT
 
 OUTPUT = 'output.txt'
 STOPPED = 130

@@ -33,8 +33,8 @@ import numpy as np
 import torch
 
 from dfp_ros.core.text.printable import printable
-from training.error_line import error_line
-from training.files import atomic_path
+from training.common.error_line import error_line
+from training.common.files import atomic_path
 
 FORMAT = 2
 # Key of the hash of all other contents.

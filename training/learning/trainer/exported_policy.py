@@ -21,7 +21,7 @@ import numpy as np
 
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
-from training.files import atomic_path
+from training.common.files import atomic_path
 from training.learning.agents.agent import Agent
 
 #: Name of the file in the folder of a run.

@@ -21,9 +21,9 @@ from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
+from training.common.files import atomic_path, write_json
 from training.config import TrainConfig
 from training.evaluation.evaluation import Evaluation
-from training.files import atomic_path, write_json
 from training.learning.trainer.checkpoint import Progress
 
 

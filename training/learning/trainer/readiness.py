@@ -32,8 +32,8 @@ import numpy as np
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
+from training.common.disk import require_room
 from training.config import NO_ENVIRONMENT, TrainConfig
-from training.disk import require_room
 from training.evaluation.environments import EnvironmentFailed
 from training.evaluation.episodes import Act
 from training.learning.agents.agent import Agent

@@ -26,16 +26,17 @@ import torch
 
 from dfp_ros.sim.simulation.make_env import make_env
 from dfp_ros.spec import PolicySpec
-from training import memory
+from training.common import memory
+from training.common.disk import make_folder, WriteError
+from training.common.error_line import error_line
+from training.common.files import require_output
+from training.common.provenance import commit, versions
 from training.config import TrainConfig
 from training.data.datasets.numbered import Data
 from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import Description
 from training.data.transitions.transitions import Transitions
-from training.disk import make_folder, WriteError
-from training.error_line import error_line
 from training.evaluation.environment_fit import require_fit
-from training.files import require_output
 from training.learning import distributed
 from training.learning.agents.agent import Agent
 from training.learning.networks.layers import use_tensor_cores
@@ -53,7 +54,6 @@ from training.learning.trainer.session import (
     stop_signals,
     TrainingError,
 )
-from training.provenance import commit, versions
 
 
 def train(

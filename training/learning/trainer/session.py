@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from training.common.disk import DISK, free_bytes, megabytes, number_of, WriteError
 from training.config import NO_ENVIRONMENT
-from training.disk import DISK, free_bytes, megabytes, number_of, WriteError
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.episodes import Act
 from training.evaluation.evaluation import evaluate

@@ -100,7 +100,7 @@ def test_freed_memory_is_kept() -> None:
     """Buffers of 8 MB that are freed and allocated again reuse their pages."""
     script = (
         'import resource, torch\n'
-        'from training import memory\n'
+        'from training.common import memory\n'
         'memory.keep()\n'
         'def turn():\n'
         '    taken = [torch.zeros(2_000_000) for _ in range(6)]\n'

@@ -34,7 +34,7 @@ torch = pytest.importorskip('torch')
 
 from testing.learning.scenes import of_scene  # noqa: E402
 from testing.learning.transitions import drawn  # noqa: E402
-from training import disk  # noqa: E402
+from training.common import disk  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.data.transitions import stored  # noqa: E402
 from training.evaluation.environments import EnvironmentFailed  # noqa: E402

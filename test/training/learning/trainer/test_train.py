@@ -29,8 +29,8 @@ from testing import ROOT
 torch = pytest.importorskip('torch')
 
 from testing.learning.runs import settings  # noqa: E402
+from training.common.disk import write_error  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
-from training.disk import write_error  # noqa: E402
 from training.learning.trainer import checkpoint_file  # noqa: E402
 from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402

@@ -28,9 +28,9 @@ from pathlib import Path
 
 import numpy as np
 
+from training.common.files import atomic_path
 from training.data.transitions import npz
 from training.data.transitions.transitions import DataError, Transitions
-from training.files import atomic_path
 
 STATE = ('qpos', 'qvel', 'button_states')
 

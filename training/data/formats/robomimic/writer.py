@@ -30,8 +30,8 @@ import h5py
 import numpy as np
 
 from dfp_ros.sim.simulation.robosuite_joints import joint_range
+from training.common.files import atomic_path
 from training.data.transitions.transitions import Transitions
-from training.files import atomic_path
 
 # Shift of our rewards.
 SHIFT = 1.0

@@ -35,6 +35,7 @@ from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
+from training.common.error_line import INDENT
 from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.clocks import StampClocks
@@ -46,7 +47,6 @@ from training.data.formats.rosbag.grid_steps import grid_steps, NO_COMMAND
 from training.data.formats.rosbag.report import Report
 from training.data.formats.rosbag.steps import Event, Step
 from training.data.transitions.transitions import DataError, observation_fields, Transitions
-from training.error_line import INDENT
 
 Reader: TypeAlias = Callable[[Any, int], Sample | None]
 ARRAY, STRING = 'std_msgs/msg/Float64MultiArray', 'std_msgs/msg/String'

@@ -38,12 +38,12 @@ from testing.learning.transitions import drawn  # noqa: E402
 from testing.policies.small_policy import cube_spec, write_policy  # noqa: E402
 from training import collect, evaluate, export, write  # noqa: E402
 from training import inspect_data as inspect  # noqa: E402
+from training.common.disk import WriteError  # noqa: E402
+from training.common.files import atomic_path  # noqa: E402
 from training.data.collection.engine import Budget  # noqa: E402
 from training.data.collection.engine import collect as collect_file  # noqa: E402
 from training.data.transitions import stored  # noqa: E402
-from training.disk import WriteError  # noqa: E402
 from training.evaluation.episodes import Episode  # noqa: E402
-from training.files import atomic_path  # noqa: E402
 from training.learning.trainer import checkpoint_file  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 

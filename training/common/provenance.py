@@ -21,7 +21,7 @@ import platform
 import subprocess
 import sys
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     'torch', 'numpy', 'onnx', 'onnxruntime', 'ogbench', 'robosuite', 'mujoco', 'gymnasium')
 

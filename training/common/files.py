@@ -24,7 +24,7 @@ from typing import Any
 
 from dfp_ros.core.files import atomic
 from dfp_ros.core.files.replaceable import require_replaceable, require_writable
-from training.disk import judged, require_room, write_error, WriteError
+from training.common.disk import judged, require_room, write_error, WriteError
 
 
 @contextmanager
