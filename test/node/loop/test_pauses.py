@@ -101,7 +101,9 @@ def test_two_simulations_that_are_paused(policy: Path) -> None:
             return bool(cell.twists) and speed(cell.twists[-1]) == 0
 
         cell.peer.wait_for(stops)
-        assert 'holding: simulated time has stood still for' in cell.process.output
+        # The log comes after the command.
+        cell.peer.wait_for(
+            lambda: 'holding: simulated time has stood still for' in cell.process.output)
         cell.pace = 1.0
         cell.wait_for_motion()
         cell.end()
