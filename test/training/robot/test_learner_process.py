@@ -114,6 +114,7 @@ def test_a_killed_learner_goes_on_where_it_was(
     assert result['transitions'] == total > written
 
 
+@pytest.mark.long
 def test_a_stopped_learner_delays_nobody_and_yields_to_another(
         cell: LearningCell, clone: Path, tmp_path: Path) -> None:
     """The robot goes on; of two learners on one node, the one that stood still ends."""
@@ -208,6 +209,7 @@ def test_a_node_without_decisions_and_a_folder_in_use_are_refused(
         assert 'found publish_decisions false, expected true' in learner.output
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_the_learner_and_not_the_robot(
         cell: LearningCell, clone: Path, tmp_path: Path) -> None:
     """Its message names file and remedy; the checkpoint before can be resumed."""
@@ -256,7 +258,8 @@ def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:
         assert ': solved, return' in after.splitlines()[1], learner.output
 
 
-@pytest.mark.parametrize(('swap', 'shadows'), [('in_flight', 0), ('between', 1)])
+@pytest.mark.parametrize(('swap', 'shadows'), [
+    ('in_flight', 0), pytest.param('between', 1, marks=pytest.mark.long)])
 def test_policies_take_over_in_flight_or_after_an_episode_as_the_shadow(
         cell: LearningCell, clone: Path, tmp_path: Path, swap: str, shadows: int) -> None:
     """In flight, an episode may have several policies, and is split at each change."""
