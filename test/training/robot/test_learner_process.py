@@ -100,15 +100,15 @@ def test_a_killed_learner_goes_on_where_it_was(
     saved = read(tmp_path / 'out' / 'checkpoint.pt')['progress']['environment_steps']
     written = sum(
         len(stored.load(path)) for path in (tmp_path / 'out' / 'episodes').glob('*.npz'))
+    ended = len(list((tmp_path / 'out' / 'episodes').glob('*.npz')))
     second = cell.start_learner(*words, '--episodes', '2')
     assert second.wait(90) == 0, second.output
     if written > saved:
         assert f'{written - saved} transitions were on the disk' in second.output
-    number = 4
-    assert f'episode {number}: ' in second.output or 'episode 5: ' in second.output
+    assert f'episode {ended}: ' in second.output, second.output
     result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
     assert result['episodes'] == 2
-    assert result['episodes_of_all_sessions'] >= 6
+    assert result['episodes_of_all_sessions'] == ended + 2
     total = sum(
         len(stored.load(path)) for path in (tmp_path / 'out' / 'episodes').glob('*.npz'))
     assert result['transitions'] == total > written
@@ -265,20 +265,34 @@ def test_policies_take_over_in_flight_or_after_an_episode_as_the_shadow(
     """In flight, an episode may have several policies, and is split at each change."""
     learner = cell.start_learner(
         str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap', swap,
-        '--shadow-episodes', str(shadows), '--episodes', '7')
-    assert learner.wait(120) == 0, learner.output
-    assert learner.output.count('takes over') >= 1, learner.output
-    sources = [
-        stored.load(path).source for path in (tmp_path / 'out' / 'episodes').glob('*.npz')]
-    policies = [tuple(source['policies']) for source in sources]
-    assert len({policy for found in policies for policy in found}) > 1
+        '--shadow-episodes', str(shadows))
+    await_output(learner, 'takes over')
+    expected = 2 if swap == 'in_flight' else 1
+
+    def is_shown() -> bool:
+        """Whether there is an episode with the policies that are expected."""
+        found = [tuple(source['policies']) for source in _sources(tmp_path / 'out')]
+        return len({policy for names in found for policy in names}) > 1 and any(
+            len(names) >= expected for names in found)
+
+    # However fast the machine makes its updates beside the robot.
+    for _ in range(20):
+        if is_shown():
+            break
+        await_output(learner, ': not solved', learner.output.count(': not solved') + 1)
+    assert learner.stop() == 130, learner.output
+    assert is_shown(), learner.output
+    sources = _sources(tmp_path / 'out')
     for source in sources:
         # A split at each change, beside those at gaps.
         assert source['episodes'] >= len(source['policies'])
-    if swap == 'in_flight':
-        assert any(len(found) > 1 for found in policies)
     if shadows:
         lines = [line.split(':')[0].split(',')[0] for line in learner.output.splitlines()
                  if line.startswith('episode ') or 'takes over' in line]
         first = next(i for i, line in enumerate(lines) if 'takes over' in line)
         assert first >= 2
+
+
+def _sources(out: Path) -> list[dict[str, Any]]:
+    """Read where the episodes of a learner come from."""
+    return [stored.load(path).source for path in (out / 'episodes').glob('*.npz')]
