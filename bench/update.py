@@ -105,7 +105,7 @@ def make_agent(config: TrainConfig, improving: bool, compiled: bool) -> Agent:
     agent = Agent(
         config, OBSERVATION, ACTION, Normaliser(torch.zeros(OBSERVATION), torch.ones(OBSERVATION)))
     if improving:
-        agent.actor.improve()
+        agent.improve()
     if compiled:
         agent.compile_networks()
     return agent

@@ -120,6 +120,9 @@ class TrainConfig:
     """Learning rate of Adam, for actor and critics."""
     schedule: Literal['constant', 'cosine'] = 'constant'
     """Learning-rate schedule: constant, or cosine decay to zero over the run."""
+    average_rate: float = 0.0
+    """Rate of the exponential moving average (EMA) of the actor's weights that is evaluated,
+    exported and acts, instead of the newest; 0 for the newest."""
 
     # Neural networks.
     hidden: tuple[int, ...] = (512, 512, 512, 512)
@@ -213,6 +216,7 @@ class TrainConfig:
         for name in ('value_weight', 'noise_scale', 'distillation', 'pessimism'):
             value = getattr(self, name)
             _require(name, value, math.isfinite(value) and value >= 0, '0 or more')
+        _require('average_rate', self.average_rate, 0 <= self.average_rate <= 1, 'within [0, 1]')
         for name in ('learning_rate', 'discount', 'target_rate', 'anchor_rate'):
             _require(name, getattr(self, name), 0 < getattr(self, name) <= 1, 'within (0, 1]')
         _require(

@@ -96,6 +96,7 @@ def run(case: Case, updates: int, seed: int, learnt: dict[str, Actor]) -> Course
     if case.improves:
         actor.load_state_dict(learnt[case.improves].state_dict())
         actor.improve()
+        actor.renew_anchor(actor)
     updates = round(case.updates * updates)
     course = Course(case.name, updates, {}, {}, {})
     frames = {round(moment * updates) for moment in MOMENTS}

@@ -78,6 +78,7 @@ def test_top_k_climbs_within_the_support(cloned: bandit.Actor) -> None:
     improved = bandit.make('dfp', 0, value_weight=0.5)
     improved.load_state_dict(cloned.state_dict())
     improved.improve()
+    improved.renew_anchor(improved)
     bandit.learn(improved, 200)
     before, after = (bandit.figures(bandit.sample(each)) for each in (cloned, improved))
     assert after['value'] > before['value'] + 0.07

@@ -50,7 +50,7 @@ def measure(config: TrainConfig) -> dict[Literal['float32', 'bf16'], float]:
         agent = Agent(
             replace(config, precision=precision), OBSERVATION, ACTION,
             Normaliser(torch.zeros(OBSERVATION), torch.ones(OBSERVATION))).to(config.device)
-        agent.actor.improve()
+        agent.improve()
         agents.append(agent)
     for _ in range(1 + TURNS):
         row = []

@@ -92,6 +92,6 @@ def _torch_candidates(
         noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All candidates, shape (candidates, chunk), and their values, shape (candidates,)."""
     state = agent.normaliser(torch.from_numpy(observation).unsqueeze(0))
-    chunks = agent.actor(state, torch.from_numpy(noise).unsqueeze(0))
+    chunks = agent.acting(state, torch.from_numpy(noise).unsqueeze(0))
     values = agent.critic(state, chunks).mean(dim=0)
     return chunks[0].numpy(), values[0].numpy()

@@ -49,7 +49,7 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
     graph.weight('inverse', agent.normaliser.inverse)
     graph.line('centred = Sub (observation, mean)')
     graph.line('state = Mul (centred, inverse)')
-    agent.actor.write(graph)
+    agent.acting.write(graph)
     graph.integers('chunk_shape', [spec.horizon, spec.action_size])
     graph.integers('one_candidate', [1])
     graph.line('count = Shape <start = 0, end = 1> (noise)')

@@ -95,7 +95,7 @@ def open_run(
             state.buffer.restore(content['replay'])
             episodes.restore(content['explorer'])
     else:
-        state.agent.actor.improve()
+        state.agent.improve()
     state.explorer = episodes
     return state, episodes
 
@@ -114,6 +114,8 @@ def make_config(
         online_start=settings.start, updates_per_step=max(1, settings.updates_per_step),
         acts='newest', balanced=settings.batches == 'balanced', replay=0, schedule='constant',
         learning_rate=settings.learning_rate or before.learning_rate,
+        average_rate=(
+            before.average_rate if settings.average_rate == -1 else settings.average_rate),
         value_weight=(
             before.value_weight if settings.value_weight == -1 else settings.value_weight),
         threads=settings.threads or before.threads, compile=False)

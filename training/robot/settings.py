@@ -62,6 +62,9 @@ class LearnerSettings:
     """Batches: half from the data and half from the robot, or both as often as they come."""
     learning_rate: float = 0.0
     """Learning rate, constant; 0 for the highest of the run."""
+    average_rate: float = -1.0
+    """Rate of the exponential moving average (EMA) of the actor's weights that policies are
+    exported from; 0 for the newest weights, -1 for the setting of the run."""
     value_weight: float = -1.0
     """lambda: weight of the top-K drift; -1 for that of the run."""
     threads: int = 0
@@ -107,6 +110,10 @@ class LearnerSettings:
             number = getattr(self, name)
             if not (math.isfinite(number) and low <= number <= high):
                 raise ConfigError(f'{name}: found {number:g}, expected {low:g} to {high:g}')
+        if self.average_rate != -1 and not 0 <= self.average_rate <= 1:
+            raise ConfigError(
+                f'average_rate: found {self.average_rate:g}, expected 0 to 1, or -1 for that of '
+                'the run')
         if self.value_weight != -1 and not (
                 math.isfinite(self.value_weight) and self.value_weight >= 0):
             raise ConfigError(

@@ -43,7 +43,7 @@ def agents(config: TrainConfig) -> tuple[Agent, Agent]:
         torch.manual_seed(0)
         made.append(Agent(
             replace(config, precision=kind), 3, 2, Normaliser(torch.zeros(3), torch.ones(3))))
-        made[-1].actor.improve()
+        made[-1].improve()
     return made[0], made[1]
 
 

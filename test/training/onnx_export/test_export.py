@@ -38,7 +38,7 @@ from training.onnx_export.parity import compare, ExportError  # noqa: E402
 def run(demonstrations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('runs') / 'chunks'
     train(folder, settings(
-        demonstrations, horizon=5, best_of=4, steps=30, noise_scale=0.5))
+        demonstrations, horizon=5, best_of=4, steps=30, noise_scale=0.5, average_rate=0.1))
     return folder
 
 
@@ -84,7 +84,7 @@ def test_self_check_finds_a_changed_weight(
         observations = file['observations'][:4]
     compare(agent, OnnxPolicy(policy_file), observations)
     with torch.no_grad():
-        agent.actor.network.layers[-1].bias[3] += 1e-3
+        agent.acting.network.layers[-1].bias[3] += 1e-3
     with pytest.raises(ExportError, match='action: PyTorch and ONNX Runtime differ by'):
         compare(agent, OnnxPolicy(policy_file), observations)
 

@@ -131,8 +131,8 @@ class Actor(nn.Module, ABC):
         """Sample the candidates of the critic's targets; arguments as in :meth:`forward`."""
         return self(state, noise)
 
-    def renew_anchor(self) -> None:
-        """Make the anchor policy, if there is one, a copy of the current policy."""
+    def renew_anchor(self, policy: Actor) -> None:
+        """Make the anchor policy, if there is one, a copy of a policy of the same class."""
 
     def update_targets(self) -> None:
         """Update target or anchor networks by Polyak averaging, after an update."""

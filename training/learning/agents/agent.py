@@ -28,7 +28,7 @@ from torch import nn
 
 from training.config import TrainConfig
 from training.learning import distributed
-from training.learning.agents.actor import Info
+from training.learning.agents.actor import Actor, Info
 from training.learning.agents.batch import Batch
 from training.learning.agents.registry import ACTORS
 from training.learning.networks.layers import compiled
@@ -65,6 +65,9 @@ class Agent(nn.Module):
         self.critic = CriticEnsemble(
             observation_size, self.chunk_size, config.hidden, config.critics)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        # Moving average of the actor; it acts, if there is one.
+        self.average = copy.deepcopy(self.actor).requires_grad_(False) if (
+            config.average_rate) else None
         if config.precision == 'bf16':
             for network in self.networks():
                 network.product_type = torch.bfloat16
@@ -88,6 +91,11 @@ class Agent(nn.Module):
         for module in self.modules():
             if isinstance(module, ConditionedMLP | CriticEnsemble):
                 yield module
+
+    @property
+    def acting(self) -> Actor:
+        """Return the actor that is evaluated, exported and acts: the average, or the newest."""
+        return self.average or self.actor
 
     @property
     def candidates(self) -> int:
@@ -148,6 +156,8 @@ class Agent(nn.Module):
         polyak_update(self.target_critic, self.critic, self.config.target_rate)
         if actor:
             self.actor.update_targets()
+            if self.average is not None:
+                polyak_update(self.average, self.actor, self.config.average_rate)
         return info
 
     @torch.no_grad()
@@ -177,6 +187,15 @@ class Agent(nn.Module):
             'ensemble_spread': distributed.batch_mean(values.std(dim=0, correction=0)),
             **self.actor.look(batch.observation, batch.chunk, noise, self.critic)}
 
+    def improve(self) -> None:
+        """Start policy improvement, with the anchor policy as a copy of the policy that acts."""
+        self.actor.improve()
+        self.renew_anchor()
+
+    def renew_anchor(self) -> None:
+        """Make the anchor policy, if there is one, a copy of the policy that acts."""
+        self.actor.renew_anchor(self.acting)
+
     def set_learning_rate(self, rate: float) -> None:
         """Set Adam's learning rate for the following updates."""
         for group in self.optimiser.param_groups:
@@ -192,7 +211,7 @@ class Agent(nn.Module):
         :return: Shape (horizon, act_dim), in [-1, 1].
         """
         state = self.normaliser(observation.unsqueeze(0))
-        chunks = self.actor(state, noise.unsqueeze(0))
+        chunks = self.acting(state, noise.unsqueeze(0))
         best: Any = 0
         if len(noise) > 1:
             best = self.critic(state, chunks).mean(dim=0).argmax(dim=1).squeeze(0)

@@ -126,14 +126,10 @@ class DriftingActor(Actor):
         return metrics | {
             'step_p50': median, 'step_p99': most, 'pulling': drift['pulling'].mean()}
 
-    def improve(self) -> None:
-        """Start policy improvement, with the anchor policy as a copy of the current policy."""
-        super().improve()
-        self.renew_anchor()
-
-    def renew_anchor(self) -> None:
-        """Make the anchor policy a copy of the current policy."""
-        polyak_update(self.anchor, self.network, 1.0)
+    def renew_anchor(self, policy: Actor) -> None:
+        """Make the anchor policy a copy of a policy; see :meth:`Actor.renew_anchor`."""
+        assert isinstance(policy, DriftingActor)
+        polyak_update(self.anchor, policy.network, 1.0)
 
     def propose(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Sample from the actor, or from the anchor policy; see :meth:`Actor.propose`."""

@@ -227,8 +227,7 @@ def initialise(path: Path, state: RunState) -> None:
                 f'{path}: {kind} field {i}: found {_part(theirs, i)}, the data '
                 f'{state.config.data} have {_part(ours, i)}; start from networks that were '
                 'trained on the same fields')
-    require_agent(path, state.agent, content['agent'])
-    state.agent.load_state_dict(content['agent'])
+    _load_networks(path, state.agent, content['agent'])
     # Policy improvement starts by this run's own schedule.
     state.agent.actor.improving = False
     origin = {
@@ -264,9 +263,8 @@ def take_over(path: Path, state: RunState) -> None:
         raise CheckpointError(
             f'{path}: was trained on data with hash {source[:12]}, found {wanted[:12]} in '
             f'{state.config.data}; restore the data of the run, or train it again')
-    require_agent(path, state.agent, content['agent'])
+    _load_networks(path, state.agent, content['agent'])
     require_optimiser(path, state.agent, content['optimiser'])
-    state.agent.load_state_dict(content['agent'])
     state.agent.optimiser.load_state_dict(content['optimiser'])
     _restore_random(path, state, content)
     state.progress = Progress(progress.step)
@@ -275,6 +273,22 @@ def take_over(path: Path, state: RunState) -> None:
         **state.spec.provenance, **past,
         'normalisation': spec.provenance.get(
             'normalisation', state.spec.provenance['normalisation'])})
+
+
+def _load_networks(path: Path, agent: Agent, found: Mapping[str, Any]) -> None:
+    """
+    Load the networks of another run, which may average the actor's weights or not.
+
+    An average begins as a copy of the actor; a run without one goes on with that of the other.
+    """
+    ours = agent.average is not None
+    if ours != any(name.startswith('average.') for name in found):
+        pairs = [(name.partition('.')[2], value) for name, value in found.items()
+                 if name.startswith('actor.' if ours else 'average.')]
+        found = {name: value for name, value in found.items() if not name.startswith('average.')}
+        found |= {f'{"average" if ours else "actor"}.{name}': value for name, value in pairs}
+    require_agent(path, agent, found)
+    agent.load_state_dict(found)
 
 
 def _said(path: Path, content: Mapping[str, Any]) -> tuple[TrainConfig, PolicySpec, Progress]:

@@ -133,7 +133,7 @@ def train(
 
         while progress.step < config.steps and not stopped():
             if progress.step == config.improve_after and not config.online_steps:
-                state.agent.actor.improve()
+                state.agent.improve()
             swap(state)
             session.update()
             session.keep()
@@ -227,7 +227,7 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any], run: Path) ->
         if exported and explorer.is_within_episode:
             exported.load()
     else:
-        agent.actor.improve()
+        agent.improve()
     return explorer
 
 

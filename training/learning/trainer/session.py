@@ -120,7 +120,7 @@ class Session:
         state.agent.set_learning_rate(learning_rate(config, step))
         state.agent.actor.value_weight = value_weight(config, step)
         if renews_anchor(config, step):
-            state.agent.actor.renew_anchor()
+            state.agent.renew_anchor()
         self._batch = state.buffer.sample(config.batch_size, state.generator)
         # The log has the actor's last metrics if this update trains the critics alone.
         self._info = (self._info or {}) | state.agent.update(

@@ -193,9 +193,38 @@ def test_targets_come_from_the_policy_that_is_asked_for(targets: str) -> None:
     state, noise = torch.randn(4, 3), torch.randn(4, 2, 2)
     # Before the ascent there is no anchor policy yet.
     assert torch.equal(made.actor.propose(state, noise), made.actor(state, noise))
-    made.actor.improve()
+    made.improve()
     before = made.actor(state, noise).clone()
     for parameter in made.actor.network.parameters():
         parameter.data += 0.1
     expected = before if targets == 'anchor' else made.actor(state, noise)
     assert torch.equal(made.actor.propose(state, noise), expected)
+
+
+def test_the_average_acts_and_follows_at_its_rate() -> None:
+    made = agent(replace(SMALL, average_rate=0.25))
+    newest, average = made.actor.network.layers[0].weight, made.average.network.layers[0].weight
+    before = average.clone()
+    batch = Batch(
+        torch.randn(8, 3), torch.rand(8, 2), torch.randn(8, 3), torch.zeros(8), torch.ones(8),
+        torch.ones(8))
+    made.update(batch)
+    assert not torch.equal(newest, before)
+    torch.testing.assert_close(average, 0.75 * before + 0.25 * newest)
+    observation, noise = torch.randn(3), torch.randn(1, 2)
+    expected = made.average(observation.unsqueeze(0), noise.unsqueeze(0))[0]
+    assert torch.equal(made.act(observation, noise), expected)
+    # The critics alone are trained.
+    before = average.clone()
+    made.update(batch, actor=False)
+    assert torch.equal(average, before)
+
+
+def test_the_anchor_is_a_copy_of_the_policy_that_acts() -> None:
+    made = agent(replace(SMALL, average_rate=0.25))
+    for parameter in made.average.network.parameters():
+        parameter.data += 0.1
+    made.improve()
+    for anchor, average in zip(
+            made.actor.anchor.parameters(), made.average.network.parameters(), strict=True):
+        assert torch.equal(anchor, average)

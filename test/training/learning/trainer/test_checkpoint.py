@@ -383,6 +383,28 @@ def test_a_run_begins_with_anothers_networks(
     assert not (tmp_path / 'third').exists()
 
 
+@pytest.mark.parametrize(('before', 'after'), [(0.0, 0.5), (0.5, 0.0), (0.5, 0.25)])
+def test_a_run_begins_with_the_policy_that_acted_in_another(
+        data: Path, tmp_path: Path, before: float, after: float) -> None:
+    """An average begins as the newest weights, and the newest as an average that goes on."""
+    train(tmp_path / 'first', small(data, average_rate=before))
+    train(tmp_path / 'second', small(
+        data, average_rate=after, steps=1, learning_rate=1e-30), init_from=tmp_path / 'first')
+    source, agent = (
+        load_agent(tmp_path / name / 'checkpoint.pt')[0] for name in ('first', 'second'))
+    assert (agent.average is not None) == (after > 0)
+    compared = {
+        name: value for name, value in agent.acting.state_dict().items() if 'anchor' not in name}
+    # Both are kept if both runs have an average; it is drawn towards the newest in an update.
+    expected = source.acting.state_dict()
+    if before and after:
+        newest = source.actor.state_dict()
+        expected = {name: value.lerp(newest[name], after) if value.is_floating_point() else value
+                    for name, value in expected.items()}
+    for name, value in compared.items():
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=1e-6)
+
+
 def test_the_commands_that_go_on(
         copied: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     asked = [

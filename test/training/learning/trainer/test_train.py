@@ -43,7 +43,8 @@ def weights(run: Path) -> dict:
     return read(run / 'checkpoint.pt')['agent']
 
 
-@pytest.mark.parametrize('chunks', [{}, {'horizon': 5, 'best_of': 4}])
+@pytest.mark.parametrize('chunks', [
+    {}, {'horizon': 5, 'best_of': 4, 'average_rate': 0.1}])
 def test_resumed_run_equals_an_uninterrupted_one(
         demonstrations: Path, tmp_path: Path, chunks: dict) -> None:
     config = settings(demonstrations, **chunks)
