@@ -17,6 +17,8 @@ SET ?=
 COLCON := .colcon
 # `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded.
 ROBOT ?= cube
+# `make learn LEARN=results/other SET="--seed 1"` is another session.
+LEARN ?= results/learn
 # `make soak SOAK="--minutes 10 --interval 10"` is a shorter one; --fifo asks for real-time priority.
 SOAK ?=
 # `make fuzz MINUTES=60` is a longer one.
@@ -33,7 +35,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env sweep-env demo test test-fast test-all test-kilted lint train bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env sweep-env demo test test-fast test-all test-kilted lint train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +99,11 @@ define bench
 	python -m bench.swap models/cube_single.onnx --fifo --interval 0.1 $(or $(2),--rounds 2) --json $(1)/swap.json; \
 	python -m bench.performance --results $(1) $(3)
 endef
+
+learn: build ## a weak policy learns on the simulated arm over ROS 2 for 15 minutes (collects and clones first)
+	@$(ENTER); python -m training.learn_demo --out $(LEARN) $(SET); \
+	python -m bench.side_by_side $(LEARN)/before.onnx $(LEARN)/after.onnx \
+	  --titles before after --episodes 50 --out $(LEARN)/before_after.gif
 
 bench: build ## measure everything that docs/performance.md and the README quote, half an hour
 	$(call bench,bench/results,,)

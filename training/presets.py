@@ -32,6 +32,8 @@ _SMALL = TrainConfig(
 _SMALL_CHUNKS = replace(
     _SMALL, data='data/cube-single-play-v0.npz', horizon=5, best_of=4, value_weight=0.2, pool=8,
     top=2, anchor_rate=1e-3, noise_scale=0.5)
+# Updates before an ascent that is for the robot.
+_NEVER = 1_000_000
 # Table 5: chunks of 5, best of 16, a million offline updates, then a million online steps.
 _ONLINE = TrainConfig(
     horizon=5, best_of=16, top=4, value_weight=0.5, online_steps=1_000_000)
@@ -109,6 +111,12 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         replace(
             _SMALL_CHUNKS, precision='auto', anchor='frozen', value_weight=3.0, pool=16, top=2,
             improve_after=7_000, steps=16_000, evaluate_every=8_000)),
+    'learn-clone': (
+        'Cloning of play in chunks, minutes on a CPU: a weak policy to go on with on a robot',
+        replace(
+            _SMALL_CHUNKS, precision='auto', batch_size=128, schedule='constant',
+            average_rate=1e-3, best_of=1, anchor='frozen', value_weight=3.0, pool=16, top=2,
+            improve_after=_NEVER, steps=8_000, evaluate_every=8_000)),
     'cpu': (
         'Any of the policies in chunks with small networks, minutes on a CPU, for comparisons',
         replace(_SMALL_CHUNKS, steps=3_000, evaluate_every=3_000, checkpoint_every=500)),

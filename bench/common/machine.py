@@ -16,25 +16,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-import platform
 from typing import Any
 
 from dfp_ros.core.files.atomic import atomic_path
+from training.common.machine import machine
 
-
-def machine() -> dict[str, str | int]:
-    """Describe the machine."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path('/proc/cpuinfo')
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith('model name'):
-                model = line.split(':', 1)[1].strip()
-                break
-    return {'processor': model, 'cores': os.cpu_count() or 0, 'system': platform.platform(),
-            'load': ' '.join(f'{value:.1f}' for value in os.getloadavg())}
+__all__ = ('finish', 'machine')
 
 
 def finish(rows: list[dict[str, Any]], file: Path | None, **others: Any) -> None:

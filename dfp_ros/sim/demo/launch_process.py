@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Launch of the demo as a process, which records the exit status of its nodes.
+Launch as a process, which records the exit status of its nodes.
 
-``python -m dfp_ros.sim.demo.launch_process exits.json episodes:=10``
+``python -m dfp_ros.sim.demo.launch_process exits.json demo.launch.py episodes:=10``
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from dfp_ros.core.files.atomic import atomic_path
 
 
-def find_launch_file() -> Path:
-    """Find demo.launch.py: installed by colcon or pip, or in a checkout."""
-    beside = Path(__file__).resolve().parents[3] / 'launch' / 'demo.launch.py'
+def find_launch_file(name: str) -> Path:
+    """Find a launch file of this package: installed by colcon or pip, or in a checkout."""
+    beside = Path(__file__).resolve().parents[3] / 'launch' / name
     try:
         share = Path(get_package_share_directory('dfp_ros'))
     except PackageNotFoundError:
         return beside
-    installed = share / 'launch' / 'demo.launch.py'
+    installed = share / 'launch' / name
     return installed if installed.is_file() else beside
 
 
@@ -48,9 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
     """
     Run the launch until it ends or receives SIGINT.
 
-    :param arguments: File for the exit statuses, then launch arguments, ``name:=value``.
+    :param arguments: File for the exit statuses, name of the launch file, and launch arguments,
+        ``name:=value``.
     """
-    exits_file, *settings = sys.argv[1:] if arguments is None else arguments
+    exits_file, file, *settings = sys.argv[1:] if arguments is None else arguments
     exits: list[dict[str, Any]] = []
 
     def remember(event: Any, context: Any) -> None:
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     service = LaunchService(noninteractive=True)
     service.include_launch_description(LaunchDescription([
         IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(str(find_launch_file())),
+            PythonLaunchDescriptionSource(str(find_launch_file(file))),
             launch_arguments=[setting.split(':=', 1) for setting in settings]),
         # Handlers are called from the last to the first, and the launch file's own handler raises
         # an error if a process failed, after which no other handler is called.

@@ -38,7 +38,8 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.node.ros.dds_transport import choose_transport
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.demo.report import Report
-from dfp_ros.sim.demo.run import Interrupted, Options, run, Signals
+from dfp_ros.sim.demo.run import Options, run
+from dfp_ros.sim.demo.signals import Interrupted, Signals
 
 GIF_SIZE = (320, 240)
 # Shipped policy, description and environment of each robot.

@@ -16,21 +16,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import json
-import os
 from pathlib import Path
-import signal
-import subprocess
-import sys
 import time
 from typing import Any
 
-from dfp_ros.node.process.end_requests import heard_signals
+from dfp_ros.sim.demo.launched import Launched
 from dfp_ros.sim.demo.report import Episode, Report
+from dfp_ros.sim.demo.signals import Signals
 
 START_TIMEOUT = 120.0
 EPISODE_LIMIT = 15.0
-STOP_TIMEOUT = 20.0
+LAUNCH_FILE = 'demo.launch.py'
 
 
 @dataclass(frozen=True)
@@ -45,34 +41,6 @@ class Options:
     real_time_factor: float
     timeout: float
     verbose: bool
-
-
-class Interrupted(Exception):
-    """A signal interrupted the demo."""
-
-
-class Signals:
-    """Handlers that record termination signals, to be checked between steps."""
-
-    def __init__(self) -> None:
-        """Replace the default handlers, which would leave launched processes behind."""
-        self.received = 0
-        for number in heard_signals():
-            if number != signal.SIGTSTP:
-                signal.signal(number, self._remember)
-
-    def check(self) -> None:
-        """
-        Raise if a signal arrived.
-
-        :raises Interrupted: If one did.
-        """
-        if self.received:
-            raise Interrupted
-
-    def _remember(self, number: int, frame: Any) -> None:
-        """Record the first signal."""
-        self.received = self.received or number
 
 
 class Listener:
@@ -128,57 +96,6 @@ class Listener:
             self._report.take_diagnostics(values)
 
 
-class Launched:
-    """
-    Launch process in its own session, so that no process of it can be left behind.
-
-    :param settings: Launch arguments.
-    :param folder: Folder for the log and the exit statuses.
-    :param verbose: Print its output instead of logging it to the file.
-    """
-
-    def __init__(self, settings: dict[str, Any], folder: Path, verbose: bool) -> None:
-        """Start the launch."""
-        self._exits = folder / 'exits.json'
-        self._log = folder / 'launch.log'
-        with self._log.open('wb') as log:
-            output = None if verbose else log
-            self._process = subprocess.Popen(
-                [sys.executable, '-m', 'dfp_ros.sim.demo.launch_process', str(self._exits),
-                 *(f'{name}:={value}' for name, value in settings.items())],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-
-    def running(self) -> bool:
-        """Whether it is still running."""
-        return self._process.poll() is None
-
-    def stop(self) -> None:
-        """Stop it as Ctrl-C would; kill processes that do not stop."""
-        if self.running():
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self._process.wait()
-
-    def exits(self) -> list[dict[str, Any]]:
-        """Exit statuses of the processes; empty if the launch could not write them."""
-        if not self._exits.exists():
-            return []
-        found: list[dict[str, Any]] = json.loads(self._exits.read_text(encoding='utf-8'))
-        return found
-
-    def last_words(self, process: str) -> list[str]:
-        """Return the last log lines of a process."""
-        lines = self._log.read_text(encoding='utf-8', errors='replace').splitlines()
-        return [line for line in lines if f'[{process}]' in line][-12:]
-
-
 def run(options: Options, signals: Signals, report: Report, folder: Path) -> None:
     """
     Run the launch to its end, and collect the results.
@@ -191,7 +108,7 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
         'real_time_factor': options.real_time_factor, 'record': folder / 'episodes'}
     longest = START_TIMEOUT + options.episodes * (5 + EPISODE_LIMIT / options.real_time_factor)
     deadline = time.monotonic() + (options.timeout or longest)
-    launched = Launched(settings, folder, options.verbose)
+    launched = Launched(LAUNCH_FILE, settings, folder, options.verbose)
     listener = None
     try:
         listener = Listener(report)
