@@ -21,6 +21,8 @@ seed agree at first and diverge in contact. :class:`DeterministicReset` removes 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 import warnings
 
@@ -33,7 +35,16 @@ from dfp_ros.core.text.errors import near_names
 
 
 class DeterministicReset(gymnasium.Wrapper):
-    """Wrapper that starts every episode from MuJoCo's defaults and the positions of the reset."""
+    """
+    Wrapper that starts every episode from MuJoCo's defaults and the positions of the reset.
+
+    :param env: An environment of OGBench, which makes its spaces anew whenever they are read.
+    """
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        super().__init__(env)
+        with _without_warnings():
+            self.action_space, self.observation_space = env.action_space, env.observation_space
 
     def reset(
             self, *, seed: int | None = None,
@@ -45,7 +56,8 @@ class DeterministicReset(gymnasium.Wrapper):
         :param options: Passed on to the environment.
         :return: Observation, shape (obs_dim,), float64, and the info dictionary.
         """
-        _, info = self.env.reset(seed=seed, options=options)
+        with _without_warnings():
+            _, info = self.env.reset(seed=seed, options=options)
         env: Any = self.unwrapped
         data = env.data
         kept = data.qpos.copy(), data.qvel.copy(), data.mocap_pos.copy(), data.mocap_quat.copy()
@@ -67,10 +79,16 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
     """
     if environment not in gymnasium.registry:
         raise ValueError(_unknown(environment))
-    with warnings.catch_warnings():
-        # OGBench declares a float64 action space and stores it in float32, without effect here.
-        warnings.filterwarnings('ignore', message='.*precision lowered')
+    with _without_warnings():
         return DeterministicReset(gymnasium.make(environment, **kwargs))
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """OGBench declares a float64 action space and stores it in float32, without effect here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.*precision lowered')
+        yield
 
 
 def _unknown(environment: str) -> str:

@@ -235,3 +235,11 @@ def test_bad_commands_are_refused(simulation: Simulation) -> None:
     for bad in ([0.0] * 4, [0.0, 0.0, np.nan, 0.0, 0.0]):
         with pytest.raises(ValueError, match='expected 5 finite numbers'):
             simulation.command(np.array(bad))
+
+
+def test_an_environment_and_its_spaces_give_no_warnings(recwarn: pytest.WarningsRecorder) -> None:
+    env = make_env('cube-single-singletask-task2-v0')
+    env.reset(seed=0)
+    assert env.action_space.shape == (5,)
+    assert env.observation_space.shape == (28,)
+    assert not [warning for warning in recwarn if 'precision' in str(warning.message)]
