@@ -93,9 +93,6 @@ def main(arguments: list[str] | None = None) -> int:
             Command, args=arguments, prog='python -m training.learn_demo',
             description=(__doc__ or '').strip().splitlines()[0])
         get_package_prefix('dfp_ros')
-    except ConfigError as error:
-        print(error_line(error), file=sys.stderr)
-        return 2
     except (PackageNotFoundError, OSError):
         print('learn_demo: the package dfp_ros is not found: it is not built, or this shell lacks '
               'its environment; run `make learn`, or first `. env/setup.bash`', file=sys.stderr)
