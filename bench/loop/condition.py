@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 #: Load processes of each kind of load.
 LOADS = {
     'none': (), 'one core busy': ('busy',), 'both cores busy': ('busy', 'busy'),
-    'memory': ('memory',), 'swaps': (), 'images': ('images',)}
+    'memory': ('memory',), 'swaps': (), 'images': ('images',), 'a learner': ('learner',)}
 
 #: Lead in us of the early wake-up, and of the warm-up step, before a tick at 200 Hz.
 EARLY, REHEARSAL = 400, 2000

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 import signal
 import sys
 import time
@@ -68,6 +69,26 @@ def publish_images() -> None:
         publisher.publish(content)
 
 
+def learn() -> None:
+    """Make the updates of a learner on a robot forever, as one does that is always behind."""
+    import torch
+
+    from training.learning.precision import faster, improving_agent, random_batch
+    from training.presets import PRESETS
+    from training.robot.process_priority import step_aside
+    from training.robot.settings import LearnerSettings
+
+    settings = LearnerSettings()
+    step_aside(settings.nice, settings.processors)
+    torch.set_num_threads(1)
+    config = PRESETS['learn-clone'][1]
+    config = replace(config, precision=faster(config)[0])
+    agent, batch = improving_agent(config), random_batch(config)
+    while True:
+        agent.update(batch)
+
+
 if __name__ == '__main__':
     end_with_parent()
-    {'busy': stay_busy, 'memory': stream, 'images': publish_images}[sys.argv[1]]()
+    {'busy': stay_busy, 'memory': stream, 'images': publish_images,
+     'learner': learn}[sys.argv[1]]()

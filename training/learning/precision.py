@@ -43,15 +43,11 @@ def measure(config: TrainConfig) -> dict[Literal['float32', 'bf16'], float]:
     :return: The least time by precision, in s.
     """
     state = torch.get_rng_state()
-    batch = _batch(config)
+    batch = random_batch(config)
     agents, taken = [], []
     kinds: tuple[Literal['float32', 'bf16'], ...] = ('float32', 'bf16')
     for precision in kinds:
-        agent = Agent(
-            replace(config, precision=precision), OBSERVATION, ACTION,
-            Normaliser(torch.zeros(OBSERVATION), torch.ones(OBSERVATION))).to(config.device)
-        agent.improve()
-        agents.append(agent)
+        agents.append(improving_agent(replace(config, precision=precision)))
     for _ in range(1 + TURNS):
         row = []
         for agent in agents:
@@ -79,7 +75,17 @@ def faster(config: TrainConfig) -> tuple[Literal['float32', 'bf16'], str]:
     return chosen, f'precision: {chosen} (an update takes {times} on this machine)'
 
 
-def _batch(config: TrainConfig) -> Batch:
+def improving_agent(config: TrainConfig) -> Agent:
+    """Make an untrained agent that improves on the data, of the sizes of OGBench's cube-single."""
+    agent = Agent(
+        config, OBSERVATION, ACTION,
+        Normaliser(torch.zeros(OBSERVATION), torch.ones(OBSERVATION))).to(config.device)
+    agent.improve()
+    return agent
+
+
+def random_batch(config: TrainConfig) -> Batch:
+    """Draw a batch for it; the values do not affect the time of an update."""
     size = config.batch_size // distributed.count()
     device = config.device
     return Batch(
