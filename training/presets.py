@@ -116,7 +116,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         replace(
             _SMALL_CHUNKS, precision='auto', batch_size=128, schedule='constant',
             average_rate=1e-3, best_of=1, anchor='frozen', value_weight=3.0, pool=16, top=2,
-            improve_after=_NEVER, steps=8_000, evaluate_every=8_000)),
+            improve_after=_NEVER, steps=8_000, evaluate_every=8_000, episodes=20)),
     'cpu': (
         'Any of the policies in chunks with small networks, minutes on a CPU, for comparisons',
         replace(_SMALL_CHUNKS, steps=3_000, evaluate_every=3_000, checkpoint_every=500)),
