@@ -16,3 +16,9 @@ Training of Drifting Field Policies; needs PyTorch, and runs from the checkout.
 
 Top-level modules are commands, folders are libraries; a library never imports a command.
 """
+
+import os
+
+# The matrices of a simulation are small. An idle thread of OpenBLAS waits for the next one by
+# spinning, which takes most of a processor; this has to be said before NumPy is imported.
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
