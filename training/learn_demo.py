@@ -53,7 +53,7 @@ from training.demo.session import run_session
 
 # Arguments of the learner, chosen by the measurements in docs/learning-on-the-robot.md.
 WORDS = (
-    '--start', '200', '--updates-per-step', '1', '--swap-every', '2000')
+    '--start', '200', '--updates-per-step', '1', '--most-behind', '500', '--swap-every', '1000')
 # First seed of the robot's episodes for each seed of the demo; those of evaluations are others.
 _SEEDS = 10_000
 
