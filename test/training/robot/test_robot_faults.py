@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 import re
-import threading
 
 import numpy as np
 import pytest
@@ -27,12 +26,10 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
-from geometry_msgs.msg import TwistStamped  # noqa: E402
-from std_msgs.msg import Float64MultiArray  # noqa: E402
-
 from dfp_ros.core.control.decision import Commanding, State  # noqa: E402
 from dfp_ros.core.control.decision_row import RecordedDecision  # noqa: E402
 from dfp_ros.core.safety.reasons import Reason  # noqa: E402
+from testing.processes.arm_person import ArmPerson  # noqa: E402
 from testing.processes.fast_clock import FastClock  # noqa: E402
 from testing.processes.heard_decisions import HeardDecisions  # noqa: E402
 from testing.processes.robot_learning import (  # noqa: E402
@@ -193,41 +190,6 @@ def test_a_clock_that_is_set_back(learning: Learning) -> None:
         assert learning.require_true(decisions) > 30
 
 
-class Person:
-    """
-    A person who holds the dead-man, and pushes the arm to and fro.
-
-    :param peer: Publishes.
-    :param clock: The time of the robot.
-    """
-
-    def __init__(self, peer: Peer, clock: FastClock) -> None:
-        """Publish a hundred times a second."""
-        self._clock = clock
-        self._twist = peer.node.create_publisher(TwistStamped, 'teleop/twist', 5)
-        self._grip = peer.node.create_publisher(Float64MultiArray, 'teleop/gripper', 5)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._publish)
-
-    def __enter__(self) -> Person:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _publish(self) -> None:
-        count = 0
-        while not self._ended.wait(0.01):
-            count += 1
-            twist = TwistStamped()
-            twist.header.frame_id, twist.header.stamp = 'world', self._clock.now()
-            twist.twist.linear.x = 0.3 if count % 40 < 20 else -0.3
-            self._twist.publish(twist)
-            self._grip.publish(Float64MultiArray(data=[2.0]))
-
-
 def test_a_person_takes_over_while_a_policy_is_swapped(learning: Learning) -> None:
     """
     The person goes on, and so does the command; what the person did is a demonstration, too.
@@ -236,7 +198,7 @@ def test_a_person_takes_over_while_a_policy_is_swapped(learning: Learning) -> No
     """
     with learning.heard() as (peer, decisions):
         decisions.await_one(lambda row: row.commander is Commanding.POLICY, 5)
-        with Person(peer, learning.clock):
+        with ArmPerson(peer, learning.clock.now):
             first = decisions.await_one(lambda row: row.commander is Commanding.PERSON, 5)[-1]
             assert first.entry is not None
             old = first.entry.policy
