@@ -47,6 +47,7 @@ from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.monitors.clock_monitor import ClockMonitor
 from dfp_ros.node.monitors.commander_monitor import CommanderMonitor
 from dfp_ros.node.monitors.publisher_monitor import PublisherMonitor
+from dfp_ros.node.monitors.urdf_monitor import UrdfMonitor
 from dfp_ros.node.parameters.overrides import require_known
 from dfp_ros.node.parameters.parameters import (
     declare_parameters,
@@ -99,6 +100,7 @@ class PolicyNode(GuardedNode):
         self._swapper: PolicySwapper | None = None
         self._clock_monitor: ClockMonitor | None = None
         self._commander_monitor: CommanderMonitor | None = None
+        self._urdf_monitor: UrdfMonitor | None = None
         self._parts: list[Any] = []
         # Loader processes.
         self._files = NodeFiles(self)
@@ -126,6 +128,7 @@ class PolicyNode(GuardedNode):
         assert self._ticker is not None
         assert self._commander_monitor is not None
         assert self._clock_monitor is not None
+        assert self._urdf_monitor is not None
         with self._changes.during('activating'):
             try:
                 require_preflight(self._ticker.loop, self._files.read)
@@ -139,6 +142,7 @@ class PolicyNode(GuardedNode):
             self._ticker.start()
             self._commander_monitor.start()
             self._clock_monitor.say_again()
+            self._urdf_monitor.say_again()
             if self._swapper is not None:
                 self._swapper.compare_with_disk()
             return super().on_activate(state)
@@ -276,6 +280,7 @@ class PolicyNode(GuardedNode):
             lambda text: ticker.loop.controller.note(Reason.SEVERAL_PUBLISHERS, text)))
         reader = add(BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest))
         self._changes.start_reading(reader)
+        urdf_monitor = self._urdf_monitor = add(UrdfMonitor(self, loop.robot, reader))
         worker = BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest)
         ticker.listeners.append(IdleWork(worker, reader))
         status = add(PolicyStatus(self, loop.robot.sha256, worker.wait_for_tick))
@@ -283,7 +288,7 @@ class PolicyNode(GuardedNode):
         self._changes.apply_to(ticker, swapper)
         if shadow is not None:
             swapper.take_shadow(shadow)
-        known = (commander_monitor, swapper, commands, clock_monitor, self._realtime)
+        known = (commander_monitor, swapper, commands, clock_monitor, urdf_monitor, self._realtime)
         add(DiagnosticsPublisher(self, ticker, lambda: {
             name: text for part in known for name, text in part.facts().items()}, watch))
         add(StatisticsPublisher(self, ticker))
@@ -301,7 +306,7 @@ class PolicyNode(GuardedNode):
         self._parts = []
         self._changes.apply_to_nothing()
         self._ticker = self._commands = self._swapper = None
-        self._clock_monitor = self._commander_monitor = None
+        self._clock_monitor = self._commander_monitor = self._urdf_monitor = None
 
 
 def main(args: list[str] | None = None) -> int:

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,16 @@ from testing.policies.small_policy import cube_spec, write_policy
 
 pytest.importorskip('rclpy')
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
 from dfp_ros.core.description.urdf import UrdfError
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.node.ros.qos import STATUS_QOS
 from dfp_ros.node.ros.urdf_topic import wait_for_urdf
 from dfp_ros.spec import ActionField, ObservationField
 from testing.processes.joint_arm import Arm, HERE, ROBOT, TICK, URDF
@@ -101,6 +106,67 @@ def test_a_urdf_that_cannot_be_believed(files: dict[str, Path]) -> None:
             assert node.wait() == 1
             assert "URDF: joint 'a': velocity: found -1.0, expected numbers above" in node.output
         assert not commands
+
+
+def test_a_urdf_that_changes_is_taken_by_the_next_configure(files: dict[str, Path]) -> None:
+    """Said once, and again at activation, if limits in use differ; the node keeps its limits."""
+    faster = URDF.replace('velocity="0.5"', 'velocity="0.7"')
+    said = ("the URDF on /robot_description has changed since the node was configured: joint 'a': "
+            'velocity 0.5 then, 0.7 now; the node keeps the limits of then: to use the new ones, '
+            'deactivate it, clean it up and configure again')
+    domain = free_domain()
+    arm = Arm(domain)
+    reports = arm.peer.collect(DiagnosticArray, '/diagnostics')
+    joints = arm.peer.collect(String, 'dfp_policy/policy', STATUS_QOS)
+
+    def await_report(change: str) -> None:
+        """Wait for a report of a change, or of none, and check its level."""
+        def found() -> list[bytes]:
+            return [
+                status.level for array in reports for status in array.status
+                for item in status.values if item.key == 'urdf_changed' and (
+                    change in item.value if change else not item.value)]
+
+        reports.clear()
+        arm.peer.wait_for(found)
+        assert not change or found()[0] == DiagnosticStatus.WARN
+
+    def change_state(*transitions: int) -> None:
+        for each in transitions:
+            request = ChangeState.Request(transition=Transition(id=each))
+            assert arm.peer.call(ChangeState, 'dfp_policy/change_state', request).success
+
+    try:
+        with NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(**files)) as node:
+            arm.peer.wait_for(lambda: len(arm.trajectories) > 5)
+            # Of those that leave the limits as they are, nothing is said.
+            for text in (URDF, URDF.replace('effort="1"', 'effort="2"'), URDF, faster, faster):
+                arm.publish_urdf(text)
+            await_report(said)
+            assert node.output.count('URDF on') == node.output.count(said) == 1
+            path = np.concatenate([HERE[None], arm.positions()])
+            assert (np.abs(np.diff(path, axis=0)) <= np.array([0.5, 1.0]) * TICK + 1e-6).all()
+            arm.publish_urdf(URDF.replace('name="a"', 'name="c"'))
+            await_report('cannot be used any more: ')
+            assert "the URDF has no joint 'a'" in node.output
+            arm.publish_urdf(URDF)
+            await_report('')
+            change_state(Transition.TRANSITION_DEACTIVATE)
+            arm.publish_urdf(faster)
+            await_report(said)
+            count = node.output.count(said)
+            change_state(Transition.TRANSITION_ACTIVATE)
+            arm.peer.wait_for(lambda: node.output.count(said) == count + 1)
+            change_state(
+                Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+                Transition.TRANSITION_CONFIGURE)
+            await_report('')
+            arm.peer.wait_for(
+                lambda: json.loads(joints[-1].data)['joints']['a']['velocity'] == 0.7)
+            assert node.stop() == 0, node.output
+            assert 'Traceback' not in node.output
+    finally:
+        arm.close()
 
 
 def test_two_urdfs() -> None:

@@ -71,8 +71,9 @@ class Arm:
         self.trajectories: list[JointTrajectory] = self.peer.collect(
             JointTrajectory, 'arm/joint_trajectory')
         self._states = self.peer.node.create_publisher(JointState, 'joint_states', 5)
-        self.peer.node.create_publisher(String, 'robot_description', QoSProfile(
-            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)).publish(String(data=URDF))
+        self._urdf = self.peer.node.create_publisher(String, 'robot_description', QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        self.publish_urdf(URDF)
         self._ended, self.silent = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._publish)
         self._thread.start()
@@ -87,6 +88,10 @@ class Arm:
     def here(self) -> np.ndarray:
         """Return the measured position."""
         return HERE
+
+    def publish_urdf(self, text: str) -> None:
+        """Publish a URDF as robot_state_publisher does, in place of the one before."""
+        self._urdf.publish(String(data=text))
 
     def close(self) -> None:
         """End the thread."""

@@ -69,11 +69,10 @@ class LearningCell:
             robot_options: dict[str, Any]) -> None:
         """Start node and robot."""
         self.domain = free_domain()
-        self._policy, self._node_options = policy, node_options
+        self._policy = policy
+        self._node_options, self._robot_options = node_options, robot_options
         self.node = self.start_node()
-        self.robot = NodeProcess(
-            'dfp_ros.sim.sim_robot.main', self.domain, *_parameters(
-                policy_node='dfp_policy', environment=ENVIRONMENT, **robot_options))
+        self.robot = self.start_robot()
         self.learners: list[NodeProcess] = []
 
     def __enter__(self) -> LearningCell:
@@ -90,8 +89,13 @@ class LearningCell:
     def start_node(self) -> NodeProcess:
         """Start a policy node."""
         return NodeProcess('dfp_ros.policy_node', self.domain, *_parameters(
-            policy=self._policy, robot=ROBOT,
-            **{'publish_decisions': 'true', **self._node_options}))
+            policy=self._policy,
+            **{'robot': ROBOT, 'publish_decisions': 'true', **self._node_options}))
+
+    def start_robot(self, **options: Any) -> NodeProcess:
+        """Start a simulated robot, perhaps with other parameters."""
+        return NodeProcess('dfp_ros.sim.sim_robot.main', self.domain, *_parameters(
+            policy_node='dfp_policy', environment=ENVIRONMENT, **self._robot_options, **options))
 
     def start_learner(self, *words: str, prefix: Sequence[str] = ()) -> NodeProcess:
         """Start a learner with arguments of its command, perhaps by another one."""

@@ -38,6 +38,7 @@ from dfp_ros.core.description.limit_check import (
 from dfp_ros.core.description.limits import URDF
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.urdf import JointLimits, require_joint
+from dfp_ros.core.text.printable import quoted
 from dfp_ros.core.units import ANGLE, LENGTH, read_unit
 from dfp_ros.spec import PolicySpec
 
@@ -141,6 +142,30 @@ def require_joints(
                 _position(entry, joints)
                 needed.update((name, joints[name]) for name in entry.urdf_joints)
     return replace(robot, joints=MappingProxyType(needed))
+
+
+def describe_changes(
+        robot: RobotDescription, joints: Mapping[str, JointLimits]) -> tuple[str, ...]:
+    """
+    Describe which limits of a robot would differ with another URDF.
+
+    :param robot: The robot's description, with the joints of its URDF.
+    :param joints: All joints of the other URDF, by name.
+    :raises LimitError: As :func:`require_joints`, for the other URDF.
+    :raises UrdfError: Likewise.
+    """
+    known, other = robot.joints or {}, require_joints(robot, joints).joints or {}
+    found = {}
+    for topic in robot.commands:
+        for entry in topic.entries:
+            for name in entry.urdf_joints if entry.limits.needs_urdf else ():
+                then, now = known[name], other[name]
+                if entry.limits.position == URDF and (then.low, then.high) != (now.low, now.high):
+                    found[name, 'position'] = (
+                        f'{then.low} to {then.high} then, {now.low} to {now.high} now')
+                if entry.limits.velocity == URDF and then.velocity != now.velocity:
+                    found[name, 'velocity'] = f'{then.velocity} then, {now.velocity} now'
+    return tuple(f'joint {quoted(name)}: {key} {text}' for (name, key), text in found.items())
 
 
 def _velocity(entry: CommandEntry, joints: Mapping[str, JointLimits] | None) -> Vector:

@@ -39,7 +39,7 @@ from dfp_ros.node.reporting.severity import Level, StatusBuilder
 # Part of the names of the statistics of inference, which are in the status of the policy.
 _INFERENCE = 'inference'
 # Prefixes of the facts in the status of the control loop; the others are the policy's.
-_OF_LOOP = ('realtime_', 'clock_', 'other_')
+_OF_LOOP = ('realtime_', 'clock_', 'other_', 'urdf_')
 _STATES = {State.HOLD: Level.ERROR, State.STOPPED: Level.WARN, State.WAITING: Level.WARN}
 
 
@@ -52,8 +52,8 @@ class Situation:
     :param samples: Newest samples by source.
     :param decision: The last decision, None while the node is not active.
     :param statistics: The loop's statistics since the last report and since the beginning.
-    :param facts: Further values by name; ``unheard``, ``realtime_refused``, ``clock_problem`` and
-        ``other_nodes`` cause warnings.
+    :param facts: Further values by name; ``unheard``, ``realtime_refused``, ``clock_problem``,
+        ``other_nodes`` and ``urdf_changed`` cause warnings.
     :param now: The time in ns.
     """
 
@@ -114,6 +114,9 @@ def _control_loop(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
         for problem in ('realtime_refused', 'clock_problem', 'other_nodes'):
             if situation.facts.get(problem):
                 status.add(Level.WARN, situation.facts[problem])
+    # This is best known before the robot moves.
+    if situation.facts.get('urdf_changed'):
+        status.add(Level.WARN, situation.facts['urdf_changed'])
     return status, {
         'state': 'inactive' if decision is None else state,
         'reason': 'none' if decision is None else decision.reason.words,

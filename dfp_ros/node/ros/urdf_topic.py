@@ -29,6 +29,8 @@ from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.urdf import read_joint_limits, UrdfError
 
 TOPIC = 'robot_description'
+# As robot_state_publisher publishes it.
+URDF_QOS = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Wait for further publishers after the first, in s.
 _OTHERS = 0.3
 # Period of the check whether the node has to end, in s.
@@ -79,8 +81,7 @@ def wait_for_urdf(node: Node, seconds: float, ending: threading.Event | None = N
             arrived.set_result(True)
 
     try:
-        listener.create_subscription(String, topic, receive, QoSProfile(
-            depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        listener.create_subscription(String, topic, receive, URDF_QOS)
         executor.add_node(listener)
         while not arrived.done() and (left := until - time.monotonic()) > 0:
             if ending is not None and ending.is_set():

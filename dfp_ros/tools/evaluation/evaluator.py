@@ -45,6 +45,8 @@ _ANSWER = 10.0  # s
 # Longest preparation of a scene in s, such as a robot that puts a part back.
 _PREPARATION = 600.0
 _GONE = 3.0  # s
+# Longest wait for the diagnostics after an episode in s; they come once a second.
+_REPORT = 5.0
 _KEYS = {'y': SUCCESS, 'n': FAILURE}
 
 
@@ -117,6 +119,10 @@ class RobotEvaluator:
         self._status: dict[str, Any] | None = None
         self._seen = time.monotonic()
         self._held, self._held_because = 0, ''
+        # Steps of a person since the reset in the last report; None if nobody can take over.
+        # Whether there is a report, and whether it is one of a robot that is stopped.
+        self._person_steps: int | None = None
+        self._has_report = self._is_reported = False
         self._is_marked = False
         self.is_released = False
         node.create_subscription(String, f'{name}/policy', self._take_status, STATUS_QOS)
@@ -173,9 +179,12 @@ class RobotEvaluator:
             evaluation.write(path)
             verdict = 'solved' if episode.success else 'NOT solved'
             held = f', held: {episode.held_because}' if episode.held else ''
+            which = f'episode {evaluation.counted} of {evaluation.asked}'
+            if episode.person_steps:
+                which = (
+                    f'left out, as a person commanded {episode.person_steps} steps, an episode')
             self._say(
-                f'episode {len(evaluation.episodes)} of {evaluation.asked}: {verdict} after '
-                f'{episode.seconds:.1f} s ({episode.ended_by}{held}); '
+                f'{which}: {verdict} after {episode.seconds:.1f} s ({episode.ended_by}{held}); '
                 f'{evaluation.solved} solved so far')
 
     def stop(self) -> bool:
@@ -205,7 +214,7 @@ class RobotEvaluator:
                 self._poll(evaluation)
         else:
             self._say(
-                f'episode {len(evaluation.episodes) + 1} of {evaluation.asked}: set the scene; '
+                f'episode {evaluation.counted + 1} of {evaluation.asked}: set the scene; '
                 's: start   q: quit')
             self._wait_for_start(evaluation)
         if self.is_released:
@@ -256,9 +265,25 @@ class RobotEvaluator:
                 self._call('stop')
                 if ended != 'mark':
                     self._topic.publish(mark)
+                held = self._held, self._held_because
                 return RobotEpisode(
-                    mark == SUCCESS, round(seconds, 3), started, ended, self._held,
-                    self._held_because)
+                    mark == SUCCESS, round(seconds, 3), started, ended, *held,
+                    self._count_person_steps(evaluation))
+
+    def _count_person_steps(self, evaluation: RobotEvaluation) -> int:
+        """Wait for a report of the stopped robot, and return the steps of a person in it."""
+        if self._has_report and self._person_steps is None:
+            return 0  # nobody can take over
+        self._is_reported = False
+        deadline = time.monotonic() + _REPORT
+        while not self._is_reported:
+            if time.monotonic() > deadline or self._is_ending():
+                evaluation.remark(
+                    'an episode ended without a report in /diagnostics, so whether a person took '
+                    'over in its last second is unknown')
+                break
+            self._spin()
+        return self._person_steps or 0
 
     def _poll(self, evaluation: RobotEvaluation) -> str:
         """
@@ -336,13 +361,19 @@ class RobotEvaluator:
         self._status = status
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
-        """Count diagnostics that report a held robot."""
+        """Count diagnostics that report a held robot, and note the steps of a person."""
         for status in message.status:
-            if status.name == f'{self._diagnosed}control loop' and any(
-                    value.key == 'state' and value.value in ('hold', 'waiting')
-                    for value in status.values):
-                self._held += 1
-                self._held_because = printable(status.message, 300)
+            values = {value.key: value.value for value in status.values}
+            if status.name == f'{self._diagnosed}control loop':
+                state, self._has_report = values.get('state'), True
+                if state in ('hold', 'waiting'):
+                    self._held += 1
+                    self._held_because = printable(status.message, 300)
+                # The first report after a stop may have been sent before it.
+                self._is_reported = state in ('stopped', 'inactive')
+            steps = values.get('steps_person', '')
+            if status.name == f'{self._diagnosed}takeover' and steps.isdecimal():
+                self._person_steps = int(steps[:9])
 
 
 def policy_of(status: dict[str, Any]) -> dict[str, Any]:

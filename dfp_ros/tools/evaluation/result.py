@@ -38,7 +38,7 @@ class EvaluationError(ValueError):
 @dataclass(frozen=True)
 class RobotEpisode:
     """
-    One episode that counts.
+    One episode that ended; it counts if no person commanded the robot in it.
 
     :param success: Whether it succeeded.
     :param seconds: Duration in s.
@@ -46,6 +46,7 @@ class RobotEpisode:
     :param ended_by: ``operator`` (a key), ``mark`` (a mark from another node) or ``time``.
     :param held: Number of diagnostics, one per second, that reported a held robot.
     :param held_because: Reason in the last of them.
+    :param person_steps: Number of control steps in which a person commanded the robot.
     """
 
     success: bool
@@ -54,6 +55,7 @@ class RobotEpisode:
     ended_by: str
     held: int = 0
     held_because: str = ''
+    person_steps: int = 0
 
 
 @dataclass
@@ -68,7 +70,7 @@ class RobotEvaluation:
     :param software: Versions and commit.
     :param host: Host name of the machine.
     :param started: Start time, UTC.
-    :param episodes: Completed episodes, in order.
+    :param episodes: Completed episodes, in order, with those in which a person took over.
     :param dropped: Episodes started that do not count: restarted, abandoned or interrupted.
     :param remarks: Notes for the reader, such as parameters that changed during the evaluation.
     :param plan: How each episode is run: its time limit, the service that prepares it, and the
@@ -88,25 +90,32 @@ class RobotEvaluation:
     plan: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def counted(self) -> int:
+        """Return the number of episodes that the policy ran alone."""
+        return sum(not episode.person_steps for episode in self.episodes)
+
+    @property
     def solved(self) -> int:
-        """Return the number of successful episodes."""
-        return sum(episode.success for episode in self.episodes)
+        """Return the number of successful episodes among those."""
+        return sum(episode.success for episode in self.episodes if not episode.person_steps)
 
     @property
     def is_complete(self) -> bool:
         """Whether all requested episodes ended."""
-        return len(self.episodes) >= self.asked
+        return self.counted >= self.asked
 
     def sentence(self) -> str:
         """Return the result in one line."""
-        ended = len(self.episodes)
+        ended = self.counted
+        others = len(self.episodes) - ended
+        left_out = f'; {others} more, in which a person took over, left out' if others else ''
         if not ended:
-            return f'no episode ended, of {self.asked} requested'
+            return f'no episode ended, of {self.asked} requested{left_out}'
         low, high = wilson_interval(self.solved, ended)
         short = '' if self.is_complete else f'; {self.asked} were requested'
         return (
             f'{self.solved} of {ended} episodes solved: {self.solved / ended:.1%} '
-            f"(Wilson's 95 % interval {low:.1%} to {high:.1%}){short}")
+            f"(Wilson's 95 % interval {low:.1%} to {high:.1%}){short}{left_out}")
 
     def remark(self, text: str) -> None:
         """Add a note, once."""
@@ -149,13 +158,15 @@ class RobotEvaluation:
 
         :raises EvaluationError: If it cannot be written.
         """
-        low, high = wilson_interval(self.solved, len(self.episodes))
+        ended = self.counted
+        low, high = wilson_interval(self.solved, ended)
         content = {
             'kind': KIND, 'version': VERSION, 'complete': self.is_complete,
             'success': {
-                'solved': self.solved, 'episodes': len(self.episodes),
-                'rate': self.solved / len(self.episodes) if self.episodes else None,
-                'low': low, 'high': high, 'interval': "Wilson's, 95 %"},
+                'solved': self.solved, 'episodes': ended,
+                'rate': self.solved / ended if ended else None,
+                'low': low, 'high': high, 'interval': "Wilson's, 95 %",
+                'left_out_with_a_person': len(self.episodes) - ended},
             **asdict(self)}
         try:
             with atomic_path(path) as partial, partial.open('w', encoding='utf-8') as file:
@@ -203,7 +214,7 @@ def _episode(item: Mapping[str, Any]) -> RobotEpisode:
         raise ValueError('an episode without a success that is true or false')
     return RobotEpisode(
         item['success'], float(item['seconds']), str(item['started']), str(item['ended_by']),
-        int(item['held']), str(item['held_because']))
+        int(item['held']), str(item['held_because']), int(item.get('person_steps', 0)))
 
 
 def _whose(what: Mapping[str, Any]) -> str:

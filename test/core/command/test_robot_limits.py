@@ -23,7 +23,12 @@ import pytest
 
 from dfp_ros.core.arrays import UNBOUNDED
 from dfp_ros.core.command.limits import Limits
-from dfp_ros.core.command.robot_limits import LimitError, make_limits, require_joints
+from dfp_ros.core.command.robot_limits import (
+    describe_changes,
+    LimitError,
+    make_limits,
+    require_joints,
+)
 from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.description.limit_check import start_margin
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
@@ -231,6 +236,24 @@ def test_only_joints_that_are_asked_for_are_looked_at(tmp_path: Path) -> None:
     negative = {name: replace(joint, velocity=-1.0) for name, joint in JOINTS.items()}
     np.testing.assert_array_equal(
         make_limits(require_joints(given, negative), SPEC).velocity[1:3], [0.5, 0.5])
+
+
+def test_another_urdf_differs_in_what_is_taken_from_it(tmp_path: Path) -> None:
+    """Unused joints, and values that the description overrides, are no difference."""
+    described = require_joints(robot(tmp_path), JOINTS)
+    changed = {
+        **JOINTS, 'a': replace(JOINTS['a'], high=1.5, velocity=0.25),
+        'caster': JointLimits(1, -1, -1, 'revolute')}
+    low, high, velocity = JOINTS['a'].low, JOINTS['a'].high, JOINTS['a'].velocity
+    assert describe_changes(described, {**JOINTS, 'caster': changed['caster']}) == ()
+    assert describe_changes(described, changed) == (
+        f"joint 'a': position {low} to {high} then, {low} to 1.5 now",
+        f"joint 'a': velocity {velocity} then, 0.25 now")
+    given = require_joints(robot(tmp_path, ('velocity: urdf', 'velocity: 0.5')), JOINTS)
+    assert describe_changes(given, changed) == (
+        f"joint 'a': position {low} to {high} then, {low} to 1.5 now",)
+    with pytest.raises(UrdfError, match="the URDF has no joint 'a'"):
+        describe_changes(described, {'b': JOINTS['b']})
 
 
 def test_endless_joints_have_no_range(tmp_path: Path) -> None:

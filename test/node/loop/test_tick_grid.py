@@ -28,9 +28,12 @@ import pytest
 pytest.importorskip('rclpy')
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.task import Future
+from rclpy.time import Time
 
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.safety.reasons import Reason, Response
@@ -164,6 +167,44 @@ def test_a_deadline_is_served_once_and_not_before_it(
     assert (passed > 0.9).all()
     # The clock is read twice for a deadline.
     assert min(late) > -0.01 * _PERIOD
+
+
+def test_a_deadline_of_simulated_time_is_not_served_before_it(node: Node) -> None:
+    """Time that is set twice before the executor has a turn has it call the timer twice."""
+    node.set_parameters([Parameter('use_sim_time', value=True)])
+    clock = node.get_clock()
+    period = 50_000_000
+    start = 1000 * 10**9
+    clock.set_ros_time_override(Time(nanoseconds=start, clock_type=ClockType.ROS_TIME))
+    ticks: list[int] = []
+    ended = Future()
+    timer = TickTimer(node, lambda: ticks.append(clock.now().nanoseconds), lambda text: None)
+    timer.start(period)
+    executor = _events_executor(node.context)
+    executor.add_node(node)
+    # Of a clock in steps of 10 ms, two steps at a time, of which one is beyond each deadline.
+    times = [start + step * 10_000_000 for step in range(4, 40)]
+
+    def pass_time() -> None:
+        for _ in range(2):
+            if times:
+                clock.set_ros_time_override(
+                    Time(nanoseconds=times.pop(0), clock_type=ClockType.ROS_TIME))
+                # So that the timer's thread sees each.
+                time.sleep(0.01)
+        if not times:
+            ended.set_result(None)
+            executor.wake()
+
+    wake = node.create_timer(
+        0.03, pass_time, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    keep_spinning(executor, node, ended)
+    node.destroy_timer(wake)
+    timer.stop()
+    executor.shutdown()
+    assert len(ticks) >= 6
+    deadlines = [(at - start) // period for at in ticks]
+    assert deadlines == list(range(1, 1 + len(ticks))), ticks
 
 
 @pytest.mark.parametrize(('keeps_up', 'early'), [

@@ -67,6 +67,32 @@ def test_result_is_kept_and_read_again(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ['monday.json']
 
 
+def test_an_episode_with_a_person_is_no_success_of_the_policy(tmp_path: Path) -> None:
+    """It is kept, and counts neither for the rate nor for the number that was asked for."""
+    path = tmp_path / 'helped.json'
+    found = evaluation(True, False, asked=2)
+    found.episodes.append(RobotEpisode(
+        True, 2.0, '2026-01-01T00:00:02+00:00', 'mark', person_steps=7))
+    found.write(path)
+    content = json.loads(path.read_text())
+    assert content['success']['rate'] == 0.5
+    assert content['success']['episodes'] == 2
+    assert content['success']['left_out_with_a_person'] == 1
+    assert content['episodes'][2]['person_steps'] == 7
+    assert robot_evaluation.read_evaluation(path) == found
+    assert found.is_complete
+    assert '1 of 2 episodes solved: 50.0%' in found.sentence()
+    assert found.sentence().endswith('1 more, in which a person took over, left out')
+    del found.episodes[:2]
+    assert not found.is_complete
+    found.write(path)
+    assert json.loads(path.read_text())['success']['rate'] is None
+    # A file of an earlier release has no steps of a person.
+    del content['episodes'][2]['person_steps']
+    path.write_text(json.dumps(content))
+    assert robot_evaluation.read_evaluation(path).counted == 3
+
+
 def test_no_episode_is_no_rate(tmp_path: Path) -> None:
     """Nothing is divided by nothing."""
     evaluation().write(tmp_path / 'none.json')
@@ -300,3 +326,31 @@ def test_counts_on_the_simulated_robot_and_keeps_results_at_ctrl_c(tmp_path: Pat
         policy.leave()
         robot.leave()
     assert robot_evaluation.read_evaluation(path).is_complete
+
+
+def test_a_person_who_takes_over_for_a_moment_is_noticed(tmp_path: Path) -> None:
+    """However short it was; another episode is run in place of that one."""
+    pytest.importorskip('mujoco')
+    pytest.importorskip('rclpy')
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.processes.arm_person import ArmPerson
+    from testing.processes.ros_processes import NodeProcess, Peer
+    domain, path = free_domain(), tmp_path / 'result.json'
+    with NodeProcess('dfp_ros.sim.sim_robot.main', domain, '--ros-args',
+                     '-p', 'policy_node:=dfp_policy') as robot, \
+            NodeProcess('dfp_ros.policy_node', domain, '--ros-args', '-p', 'policy:=cube_single',
+                        '-p', 'robot:=ur5e_cube') as policy, Peer(domain) as peer, \
+            NodeProcess('dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--out',
+                        str(path)) as counting:
+        peer.wait_for(lambda: 'running; y: success' in counting.output)
+        with ArmPerson(peer, lambda: peer.node.get_clock().now().to_msg()):
+            peer.wait_for(lambda: 'a person commands' in policy.output)
+        assert counting.wait(120) == 0, counting.output
+        policy.leave()
+        robot.leave()
+    found = robot_evaluation.read_evaluation(path)
+    assert found.counted == 1
+    assert found.episodes[0].person_steps > 0
+    assert found.episodes[-1].person_steps == 0
+    assert found.remarks == []
+    assert 'left out, as a person commanded' in counting.output

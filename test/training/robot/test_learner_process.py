@@ -37,7 +37,6 @@ from testing.policies.small_policy import cube_spec, write_policy  # noqa: E402
 from testing.processes.robot_learning import (  # noqa: E402
     await_output,
     LearningCell,
-    make_clone,
 )
 from testing.processes.ros_processes import Peer  # noqa: E402
 from training.data.transitions import stored  # noqa: E402
@@ -50,12 +49,6 @@ FAST = (
     {'mode': 'realtime', 'real_time_factor': 5.0, 'publish_clock': 'true'})
 # The robot is quicker than the learner on a busy machine.
 WORDS = ('--start', '50', '--swap-every', '100', '--most-behind', '100')
-
-
-@pytest.fixture(scope='module')
-def clone(demonstrations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a clone, and return its policy file."""
-    return make_clone(demonstrations, tmp_path_factory.mktemp('clone') / 'run')
 
 
 @pytest.fixture

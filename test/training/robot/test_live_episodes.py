@@ -55,7 +55,7 @@ UNITS = np.array([1, 1, 1, 6, 20])
 
 def row(
         number: int, value: float, held: bool = False, loop: int = 1, late: int = 0,
-) -> tuple[DecisionRow, Any]:
+        step: int = 0, stops: int = 0) -> tuple[DecisionRow, Any]:
     """Write a decision in lockstep with the clock; its command is half of the policy's answer."""
     stamp = START + number * PERIOD + late
     raw = np.full(5, value)
@@ -64,7 +64,8 @@ def row(
         raw / 2 * UNITS, observation(value), raw.astype(np.float32), raw * UNITS)
     rows = DecisionRow(ROBOT.sources, 28, SIZES)
     samples = {name: Sample(stamp, stamp, {}) for name in ROBOT.sources}
-    return rows, rows.write(number, stamp, False, found, samples, Entry(loop, 10 * loop))
+    return rows, rows.write(number, stamp, False, found, samples, Entry(
+        loop, 10 * loop, step=step, stop_commands=stops))
 
 
 def decide(number: int, value: float, person: bool = False, **options: Any) -> RecordedDecision:
@@ -110,7 +111,21 @@ SCRIPTS: list[tuple[list[tuple[int, dict[str, Any]]], str]] = [
     ([(i, {'loop': 1 + (i > 3)}) for i in range(9)], 'success'),
     ([(i, {'loop': 1 + (i > 6)}) for i in range(8)], 'success'),
     ([(i, {'held': i == 7}) for i in range(8)], 'success'),
-    ([(i, {'late': 40 * MS if i == 5 else 0}) for i in range(9)], 'failure')]
+    ([(i, {'late': 40 * MS if i == 5 else 0}) for i in range(9)], 'failure'),
+    ([(i, {'step': 1 + (i + 3) % 7}) for i in range(9)], 'failure'),
+    ([(i, {'stops': 2 * (i == 5)}) for i in range(9)], 'success')]
+
+
+def test_a_step_is_cut_short_by_a_reset_or_a_stop() -> None:
+    """A stop was sent that is no decision, so what was decided did not lead to what came next."""
+    for options in ({'step': 1}, {'stops': 1}):
+        live = Live()
+        live.mark('start')
+        for i in range(8):
+            live.decide(i, i / 20, **(options if i == 5 else {'step': 2 + i}))
+        live.mark('success')
+        assert [len(piece.observations) for piece in live.episodes[0].pieces] == [5, 3]
+        assert live.column('terminals') == [0, 0, 0, 1, 0, 1], options
 
 
 @pytest.mark.parametrize(('script', 'end'), SCRIPTS)

@@ -282,7 +282,14 @@ def _follows(
     passed = decision.stamp - last.stamp
     if passed <= 0:
         return False, 'clock set back'
+    entry = decision.entry
+    if entry is not None and entry.step == 1:
+        # A reset stops the robot between two decisions.
+        return False, ''
     if decision.lockstep:
         return True, ''
+    if entry is not None and entry.stop_commands:
+        # So does time that stands still; a robot that waits for its answer takes no stop for one.
+        return False, ''
     # A later step is not one that a policy at this control rate would see.
     return abs(passed - period) <= period / 2, ''
