@@ -70,6 +70,11 @@ def require_limits(decisions: list[RecordedDecision]) -> None:
         last = now
 
 
+def first_step(decision: RecordedDecision) -> bool:
+    """Whether a decision is the first of an episode."""
+    return decision.entry is not None and decision.entry.step == 1
+
+
 def require_fresh_plans(decisions: list[RecordedDecision]) -> int:
     """Require that the policy plans anew when it gets the robot back; return how often it did."""
     count = 0
@@ -141,6 +146,32 @@ def test_a_person_takes_over_and_gives_back(policies: list[Path], tmp_path: Path
         assert 'a person commands' in cell.process.output
     require_limits(decisions)
     assert require_fresh_plans(decisions) >= 9
+    assert replay([str(tmp_path / 'bag'), '--policy', str(policies[0]),
+                   '--robot', str(DESCRIPTION)]) == 0
+
+
+def test_an_episode_that_begins_in_the_hands_of_a_person(
+        policies: list[Path], tmp_path: Path) -> None:
+    """The policy gets no step of it, not even before the person's next message."""
+    with TakenOverCell(policies[0]) as cell, NodeProcess(
+            'dfp_ros.tools.recording.recorder', cell.domain, '--ros-args',
+            '-p', f'robot:={DESCRIPTION}', '-p', f'out:={tmp_path / "bag"}') as recorder:
+        cell.wait_for_policy(3)
+        cell.peer.wait_for(lambda: 'recording' in recorder.output.lower())
+        cell.is_held = True
+        cell.wait_for_person(5)
+        for _ in range(5):
+            before = len(cell.decisions)
+            # A slow source: its next message comes after the first step.
+            cell.silent = {'joy', 'leader/joint_states'}
+            cell.peer.call(Trigger, 'dfp_policy/reset')
+            cell.peer.wait_for(lambda: any(first_step(each) for each in cell.decisions[before:]))
+            cell.silent = set()
+            cell.wait_for_person(5)
+            [first] = [each for each in cell.decisions[before:] if first_step(each)]
+            # On a machine so busy that the person's messages are too old by then, they say so.
+            assert first.commander is Commanding.PERSON or Reason.PERSON_SILENT in first.reason
+        assert recorder.stop() == 0, recorder.output
     assert replay([str(tmp_path / 'bag'), '--policy', str(policies[0]),
                    '--robot', str(DESCRIPTION)]) == 0
 

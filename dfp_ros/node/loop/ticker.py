@@ -161,9 +161,8 @@ class Ticker:
             self.statistics.pause()
         self._reset_controller()
         self._trigger.reset()
+        # Not what a person holds: otherwise the policy would command until the next message.
         self.store.clear()
-        if self.people is not None:
-            self.people.clear()
         self.log.restart()
         seed = self.loop.settings.noise_seed
         return f'chunk dropped, noise starts again at seed {seed}'
