@@ -15,7 +15,8 @@ SET ?=
 # A folder of its own, so that a `colcon build` of yours in this checkout and `make` do not overwrite each
 # other's files: colcon cannot mix an install space with links and one without.
 COLCON := .colcon
-# `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded.
+# `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded,
+# `ROBOT=play` the cube with a policy that was learned from play and improved on the robot.
 ROBOT ?= cube
 # `make learn LEARN=results/other SET="--seed 1"` is another session.
 LEARN ?= results/learn

@@ -45,6 +45,7 @@ GIF_SIZE = (320, 240)
 # Shipped policy, description and environment of each robot.
 ROBOTS = {
     'cube': ('cube_single', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
+    'play': ('cube_play', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
     'lift': ('lift', 'panda_lift', 'lift-mh-low_dim'),
     'joint': ('lift_joint', 'panda_joint', 'lift-joint-low_dim')}
 
@@ -91,8 +92,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add('--episodes', type=int, default=10, help='number of episodes')
     add('--seed', type=int, default=0, help='seed of the first episode; each further one adds 1')
     add('--robot', choices=ROBOTS, default='cube',
-        help="simulated robot: OGBench's arm that moves a cube, robosuite's that lifts one, or "
-             'the latter with joint commands')
+        help="simulated robot: OGBench's arm that moves a cube, the same with the policy learned "
+             "from play and on the robot, robosuite's arm that lifts a cube, or the latter with "
+             'joint commands')
     add('--policy', help='policy file, or the name of one in models; by default that of the robot')
     add('--real-time-factor', type=float, default=1.0,
         help='ratio of simulated time to wall time')

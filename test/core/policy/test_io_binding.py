@@ -50,7 +50,7 @@ def expect(session: onnxruntime.InferenceSession, inputs: dict) -> list:
         inputs | {'observation': inputs['observation'][None]})
 
 
-@pytest.mark.parametrize('name', ['cube_single', 'lift', 'lift_joint'])
+@pytest.mark.parametrize('name', ['cube_single', 'cube_play', 'lift', 'lift_joint'])
 def test_same_bits_as_without(name: str) -> None:
     session, bound = load(MODELS / f'{name}.onnx')
     kept = []

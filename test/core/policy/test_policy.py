@@ -68,7 +68,7 @@ def test_answers_with_the_graph_s_own_numbers(good: Path) -> None:
 
 
 @pytest.mark.parametrize('candidates', [1, 2, 16])
-@pytest.mark.parametrize('name', ['cube_single', 'lift', 'lift_joint'])
+@pytest.mark.parametrize('name', ['cube_single', 'cube_play', 'lift', 'lift_joint'])
 def test_same_bits_for_one_number_of_candidates(name: str, candidates: int) -> None:
     """A replay with any number of candidates gives the node's answer."""
     path = MODELS / f'{name}.onnx'

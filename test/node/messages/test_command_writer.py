@@ -199,7 +199,8 @@ def test_a_trajectory_of_the_rest_of_the_chunk() -> None:
 
 
 @pytest.mark.parametrize(('robot', 'policy'), [
-    ('ur5e_cube', 'cube_single'), ('panda_lift', 'lift'), ('panda_joint', 'lift_joint')])
+    ('ur5e_cube', 'cube_single'), ('ur5e_cube', 'cube_play'), ('panda_lift', 'lift'),
+    ('panda_joint', 'lift_joint')])
 def test_shipped_robots_are_sent_bytes(robot: str, policy: str) -> None:
     """Preserialised bytes; the numbers of one command leave nothing behind for the next."""
     spec = read_spec(find_shared(policy, 'models', '.onnx'))
