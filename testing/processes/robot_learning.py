@@ -72,7 +72,7 @@ class LearningCell:
         self._policy, self._node_options = policy, node_options
         self.node = self.start_node()
         self.robot = NodeProcess(
-            'dfp_ros.sim.sim_robot.main', self.domain, *_parameters(
+            'dfp_ros.sim.sim_robot.main', self.domain, *parameters(
                 policy_node='dfp_policy', environment=ENVIRONMENT, **robot_options))
         self.learners: list[NodeProcess] = []
 
@@ -89,7 +89,7 @@ class LearningCell:
 
     def start_node(self) -> NodeProcess:
         """Start a policy node."""
-        return NodeProcess('dfp_ros.policy_node', self.domain, *_parameters(
+        return NodeProcess('dfp_ros.policy_node', self.domain, *parameters(
             policy=self._policy, robot=ROBOT,
             **{'publish_decisions': 'true', **self._node_options}))
 
@@ -115,7 +115,7 @@ def await_output(process: NodeProcess, text: str, count: int = 1, timeout: float
         time.sleep(0.05)
 
 
-def _parameters(**values: Any) -> list[str]:
+def parameters(**values: Any) -> list[str]:
     """Format parameters for a command line."""
     words = ['--ros-args']
     for name, value in values.items():
