@@ -67,10 +67,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog='python -m bench.corrections', description=(__doc__ or '').strip().splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('--demonstrations', type=int, default=15, help='demonstrations that are cloned')
-    add('--clone-steps', type=int, default=2000, help='updates of the clone')
+    add('--demonstrations', type=int, default=5, help='demonstrations that are cloned')
+    add('--clone-steps', type=int, default=1500, help='updates of the clone')
     add('--episodes', type=int, default=20, help='corrected episodes')
-    add('--steps', type=int, default=2000, help='further updates')
+    add('--steps', type=int, default=1500, help='further updates')
     add('--evaluations', type=int, default=100, help='episodes in which a policy is evaluated')
     add('--seed', type=int, default=0, help='seed of data, networks and operator')
     add('--real-time-factor', type=float, default=1.0,

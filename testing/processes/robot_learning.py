@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Policy node, simulated robot and learner in processes of their own, for tests of learning."""
+"""Policy node, simulated robot, learner and operator as processes, for tests of learning."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def make_clone(data: Path, run: Path, **changes: Any) -> Path:
 
 class LearningCell:
     """
-    A policy node and a simulated robot, and learners that a test starts.
+    A policy node and a simulated robot, and learners and operators that a test starts.
 
     :param policy: The policy file.
     :param node_options: Parameters of the policy node.
@@ -74,7 +74,7 @@ class LearningCell:
         self.robot = NodeProcess(
             'dfp_ros.sim.sim_robot.main', self.domain, *parameters(
                 policy_node='dfp_policy', environment=ENVIRONMENT, **robot_options))
-        self.learners: list[NodeProcess] = []
+        self.others: list[NodeProcess] = []
 
     def __enter__(self) -> LearningCell:
         return self
@@ -82,7 +82,7 @@ class LearningCell:
     def __exit__(
             self, kind: type[BaseException] | None, error: BaseException | None,
             trace: TracebackType | None) -> None:
-        for process in (*self.learners, self.robot, self.node):
+        for process in (*self.others, self.robot, self.node):
             if error is not None:
                 print(process.output)
             process.leave()
@@ -96,8 +96,16 @@ class LearningCell:
     def start_learner(self, *words: str, prefix: Sequence[str] = ()) -> NodeProcess:
         """Start a learner with arguments of its command, perhaps by another one."""
         learner = NodeProcess('training.learn_on_robot', self.domain, *words, prefix=prefix)
-        self.learners.append(learner)
+        self.others.append(learner)
         return learner
+
+    def start_operator(self, **options: Any) -> NodeProcess:
+        """Start a scripted operator with parameters."""
+        operator = NodeProcess(
+            'dfp_ros.sim.operator.main', self.domain, *parameters(
+                robot=ROBOT, environment=ENVIRONMENT, **options))
+        self.others.append(operator)
+        return operator
 
 
 def await_output(process: NodeProcess, text: str, count: int = 1, timeout: float = 90.0) -> None:
