@@ -37,6 +37,7 @@ import sys
 from typing import Any
 
 from scipy.stats import binomtest
+import yaml
 
 from bench import ROOT
 from bench.common.machine import finish
@@ -45,12 +46,15 @@ from dfp_ros.core.intervals import wilson_interval
 from dfp_ros.node.ros.domain import free_domain
 from testing.processes.robot_learning import await_output, parameters
 from testing.processes.ros_processes import NodeProcess
+from training.common.files import write_json
 from training.common.provenance import versions
 
 # First seeds of the robot's episodes and of the evaluation, apart from each other.
 _ROBOT_SEED, _EVALUATION_SEED = 500_000, 100_000
 # Longest wall time of an episode over ROS in s, with start and reset, in real time.
 _LONGEST_EPISODE = 60.0
+#: File of the settings in the folder of the stages.
+SETTINGS = 'settings.json'
 POLICIES = {
     'clone': 'the clone',
     'longer': 'trained on, without corrections',
@@ -73,6 +77,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add('--steps', type=int, default=1500, help='further updates')
     add('--evaluations', type=int, default=100, help='episodes in which a policy is evaluated')
     add('--seed', type=int, default=0, help='seed of data, networks and operator')
+    add('--person-share', type=float, default=1.0,
+        help="the person's largest commands, as a share of the policy's; 0 for those of the "
+        'shipped description, 0.2 to 0.3')
     add('--real-time-factor', type=float, default=1.0,
         help='simulated seconds in a second, for a machine that is too slow')
     add('--threads', type=int, default=0, help="PyTorch threads; 0 for PyTorch's default")
@@ -89,10 +96,23 @@ class Stages:
     """
 
     def __init__(self, asked: argparse.Namespace) -> None:
-        """Create the folder."""
+        """
+        Create the folder.
+
+        :raises StageError: If it has stages of other settings.
+        """
         self._asked, self._out = asked, Path(asked.out)
         self._data = self._out / 'data' / 'cube-single-demo-task2-v0.npz'
         self._out.mkdir(parents=True, exist_ok=True)
+        file, wanted = self._out / SETTINGS, _settings(asked)
+        if not file.exists():
+            write_json(file, wanted)
+        found = json.loads(file.read_text())
+        for name, value in wanted.items():
+            if found.get(name) != value:
+                raise StageError(
+                    f'{file}: {name}: found {found.get(name)}, asked for {value}; the stages '
+                    'there are of other settings, so name another folder with --out')
 
     def run(self) -> dict[str, Any]:
         """
@@ -160,6 +180,7 @@ class Stages:
             print('record: done before', flush=True)
             return
         print(f'record: {missing} episodes at {pace:g} times real time', flush=True)
+        robot = self._describe_robot()
         domain, is_other_pace = free_domain(), str(pace != 1).lower()
         seed = _ROBOT_SEED + 1000 * self._asked.seed + done
         with ExitStack() as stack:
@@ -169,14 +190,14 @@ class Stages:
                 return process
 
             start('node', 'dfp_ros.policy_node', *parameters(
-                policy=clone / 'policy.onnx', robot='ur5e_cube', publish_decisions='true',
+                policy=clone / 'policy.onnx', robot=robot, publish_decisions='true',
                 use_sim_time=is_other_pace))
             learner = start(
                 'learner', 'training.learn_on_robot', str(clone), '--out',
                 str(self._out / 'robot'), '--updates-per-step', '0', '--swap', 'never',
                 '--episodes', str(missing))
             operator = start('operator', 'dfp_ros.sim.operator.main', *parameters(
-                seed=seed, use_sim_time=is_other_pace))
+                robot=robot, seed=seed, use_sim_time=is_other_pace))
             # They hear the first episode.
             await_output(learner, 'learner: ')
             await_output(operator, 'watches ')
@@ -186,6 +207,22 @@ class Stages:
             status = learner.wait(_LONGEST_EPISODE * (1 + missing / min(1.0, pace)))
         if status:
             raise StageError(_failure('record', status, self._out / 'record-learner.log'))
+
+    def _describe_robot(self) -> Path:
+        """Describe the shipped robot, with the largest commands of a person that are asked for."""
+        shipped, share = ROOT / 'config' / 'ur5e_cube.yaml', self._asked.person_share
+        if not share:
+            return shipped
+        described = yaml.safe_load(shipped.read_text())
+        limits = {
+            field['action']: field['limit'] for command in described['commands'].values()
+            for field in command['fields']}
+        for field in described['takeover']['fields']:
+            most = share * limits[field['action']]
+            field['clip'] = [-most, most]
+        made = self._out.resolve() / 'ur5e_cube.yaml'
+        made.write_text(yaml.safe_dump(described, sort_keys=False))
+        return made
 
     def _leave(self, name: str, process: NodeProcess) -> None:
         """End a process, and keep its output."""
@@ -237,6 +274,11 @@ def table(found: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def _settings(asked: argparse.Namespace) -> dict[str, Any]:
+    """Return what determines the results."""
+    return {name: value for name, value in vars(asked).items() if name not in ('json', 'out')}
+
+
 def _failure(name: str, status: int, log: Path) -> str:
     """Describe a stage that failed."""
     return f'{name}: ended with status {status}; the end of {log}:\n{log.read_text()[-2000:]}'
@@ -265,9 +307,8 @@ def main(arguments: list[str] | None = None) -> int:
             f'{row["p"]:.2g}')
         print(f'{POLICIES[row["policy"]]}: {row["success"]:.0%} of {row["episodes"]} episodes '
               f'solved (95 % interval {low:.0%} to {high:.0%}){against}')
-    settings = {
-        name: value for name, value in vars(asked).items() if name not in ('json', 'out')}
-    finish(rows, asked.json, settings=settings, operator=operator, versions=versions())
+    finish(
+        rows, asked.json, settings=_settings(asked), operator=operator, versions=versions())
     return 0
 
 

@@ -46,6 +46,14 @@ def test_policies_are_compared_on_the_same_seeds() -> None:
     assert found['interval'][0] < 7 / 8 < found['interval'][1]
 
 
+def test_a_folder_has_one_set_of_settings(tmp_path: Path) -> None:
+    """Results would be those of other settings than the file says."""
+    Stages(parse(['--out', str(tmp_path)]))
+    Stages(parse(['--out', str(tmp_path), '--json', 'other.json']))
+    with pytest.raises(StageError, match='episodes: found 20, asked for 21; the stages there are'):
+        Stages(parse(['--out', str(tmp_path), '--episodes', '21']))
+
+
 def test_what_is_done_is_not_done_again(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A stage whose result exists is skipped; one that fails is named, with its output."""

@@ -34,6 +34,8 @@ from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
 from training.learning.trainer.readiness import NotReady  # noqa: E402
 from training.learning.trainer.run import prepare, train  # noqa: E402
+from training.robot.run_state import open_run  # noqa: E402
+from training.robot.settings import LearnerSettings  # noqa: E402
 
 LENGTHS = [30, 20], [3, 4]
 
@@ -107,6 +109,18 @@ def test_a_clone_is_trained_on(data: Path, tmp_path: Path) -> None:
     _, _, spec, _ = load_agent(tmp_path / 'halves' / 'checkpoint.pt')
     assert spec.provenance['corrections']['steps'] == 14
     assert spec.provenance['initialised_from']['name'] == 'clone'
+
+
+def test_the_next_round_begins_with_a_corrected_run(data: Path, tmp_path: Path) -> None:
+    """A learner on the robot has its networks, and its data without the corrections."""
+    train(tmp_path / 'run', corrected(data, normalise=True))
+    state, _ = open_run(
+        tmp_path / 'run', tmp_path / 'out', LearnerSettings(steps=100, start=10))
+    saved = read(tmp_path / 'run' / 'checkpoint.pt')['agent']
+    names = [name for name in saved if name.startswith(('actor.network.', 'normaliser.'))]
+    assert len(names) > 4
+    assert all(torch.equal(state.agent.state_dict()[name], saved[name]) for name in names)
+    assert len(state.buffer) == sum(LENGTHS[0])
 
 
 def test_a_run_is_resumed_with_the_same_corrections(data: Path, tmp_path: Path) -> None:
