@@ -53,6 +53,7 @@ setup(
             'preflight = dfp_ros.commands:preflight',
             'recorder = dfp_ros.commands:recorder',
             'replay = dfp_ros.commands:replay',
+            'scripted_operator = dfp_ros.commands:scripted_operator',
             'sim_node = dfp_ros.commands:sim_node',
             'teleop_joy = dfp_ros.commands:teleop_joy',
             'teleop_keyboard = dfp_ros.commands:teleop_keyboard',

@@ -76,6 +76,11 @@ def replay() -> int:
     return _run('dfp_ros.tools.replay.main')
 
 
+def scripted_operator() -> int:
+    """Take the simulated arm over by a script."""
+    return _run('dfp_ros.sim.operator.main')
+
+
 def sim_node() -> int:
     """Simulate a robot cell."""
     return _run('dfp_ros.sim.sim_robot.main')

@@ -65,6 +65,9 @@ class TrainConfig:
     data: str = 'data/cube-single-demo-task2-v0.npz'
     """Data file in OGBench's, Robomimic's or this package's format (training.convert), or a
     folder of OGBench's numbered files."""
+    corrections: tuple[str, ...] = ()
+    """What persons did when they took a robot over: data files or folders of them, such as the
+    demonstrations of training.learn_on_robot. Half of each batch is from them."""
     environment: str = 'cube-single-singletask-task2-v0'
     """Environment of rewards and evaluations; ``none`` for a robot without a simulator, which is
     the default if the data file is of such a robot."""
@@ -211,6 +214,8 @@ class TrainConfig:
             _require_type(name, getattr(self, name), kind)
         if self.data.startswith('~'):
             object.__setattr__(self, 'data', str(user_path(self.data)))
+        object.__setattr__(self, 'corrections', tuple(
+            str(user_path(each)) if each.startswith('~') else each for each in self.corrections))
         for name, (least, most) in COUNTS.items():
             _require_count(name, getattr(self, name), least, most)
         for name in ('value_weight', 'noise_scale', 'distillation', 'pessimism'):
@@ -237,6 +242,9 @@ class TrainConfig:
             'online_steps', self.online_steps,
             self.online_steps == 0 or self.online_steps > self.online_start,
             f'0, or more than online_start, {self.online_start}')
+        _require(
+            'online_steps', self.online_steps, not (self.online_steps and self.corrections),
+            '0 with corrections, whose half of a batch an online phase would take')
 
     def require_simulator(self) -> None:
         """
@@ -290,7 +298,7 @@ class TrainConfig:
             if key not in known:
                 raise ConfigError(
                     f'configuration: found the unknown key {key!r}; {nearest(key, known)}')
-        for key in ('hidden', 'bandwidths', 'observation_keys'):
+        for key in ('hidden', 'bandwidths', 'observation_keys', 'corrections'):
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
         return cls(**values)

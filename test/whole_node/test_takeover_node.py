@@ -165,7 +165,8 @@ def test_an_episode_that_begins_in_the_hands_of_a_person(
             # A slow source: its next message comes after the first step.
             cell.silent = {'joy', 'leader/joint_states'}
             cell.peer.call(Trigger, 'dfp_policy/reset')
-            cell.peer.wait_for(lambda: any(first_step(each) for each in cell.decisions[before:]))
+            cell.peer.wait_for(lambda before=before: any(
+                first_step(each) for each in cell.decisions[before:]))
             cell.silent = set()
             cell.wait_for_person(5)
             [first] = [each for each in cell.decisions[before:] if first_step(each)]

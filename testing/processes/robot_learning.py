@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Policy node, simulated robot and learner in processes of their own, for tests of learning."""
+"""Policy node, simulated robot, learner and operator as processes, for tests of learning."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def make_clone(data: Path, run: Path, **changes: Any) -> Path:
 
 class LearningCell:
     """
-    A policy node and a simulated robot, and learners that a test starts.
+    A policy node and a simulated robot, and learners and operators that a test starts.
 
     :param policy: The policy file.
     :param node_options: Parameters of the policy node.
@@ -73,7 +73,7 @@ class LearningCell:
         self._node_options, self._robot_options = node_options, robot_options
         self.node = self.start_node()
         self.robot = self.start_robot()
-        self.learners: list[NodeProcess] = []
+        self.others: list[NodeProcess] = []
 
     def __enter__(self) -> LearningCell:
         return self
@@ -81,27 +81,35 @@ class LearningCell:
     def __exit__(
             self, kind: type[BaseException] | None, error: BaseException | None,
             trace: TracebackType | None) -> None:
-        for process in (*self.learners, self.robot, self.node):
+        for process in (*self.others, self.robot, self.node):
             if error is not None:
                 print(process.output)
             process.leave()
 
     def start_node(self) -> NodeProcess:
         """Start a policy node."""
-        return NodeProcess('dfp_ros.policy_node', self.domain, *_parameters(
+        return NodeProcess('dfp_ros.policy_node', self.domain, *parameters(
             policy=self._policy,
             **{'robot': ROBOT, 'publish_decisions': 'true', **self._node_options}))
 
     def start_robot(self, **options: Any) -> NodeProcess:
         """Start a simulated robot, perhaps with other parameters."""
-        return NodeProcess('dfp_ros.sim.sim_robot.main', self.domain, *_parameters(
+        return NodeProcess('dfp_ros.sim.sim_robot.main', self.domain, *parameters(
             policy_node='dfp_policy', environment=ENVIRONMENT, **self._robot_options, **options))
 
     def start_learner(self, *words: str, prefix: Sequence[str] = ()) -> NodeProcess:
         """Start a learner with arguments of its command, perhaps by another one."""
         learner = NodeProcess('training.learn_on_robot', self.domain, *words, prefix=prefix)
-        self.learners.append(learner)
+        self.others.append(learner)
         return learner
+
+    def start_operator(self, **options: Any) -> NodeProcess:
+        """Start a scripted operator with parameters."""
+        operator = NodeProcess(
+            'dfp_ros.sim.operator.main', self.domain, *parameters(
+                robot=ROBOT, environment=ENVIRONMENT, **options))
+        self.others.append(operator)
+        return operator
 
 
 def await_output(process: NodeProcess, text: str, count: int = 1, timeout: float = 90.0) -> None:
@@ -119,7 +127,7 @@ def await_output(process: NodeProcess, text: str, count: int = 1, timeout: float
         time.sleep(0.05)
 
 
-def _parameters(**values: Any) -> list[str]:
+def parameters(**values: Any) -> list[str]:
     """Format parameters for a command line."""
     words = ['--ros-args']
     for name, value in values.items():

@@ -110,7 +110,7 @@ def make_config(
     :param settings: Settings of the learner.
     """
     return replace(
-        before, steps=steps, online_steps=settings.steps,
+        before, steps=steps, corrections=(), online_steps=settings.steps,
         online_start=settings.start, updates_per_step=max(1, settings.updates_per_step),
         acts='newest', balanced=settings.batches == 'balanced', replay=0, schedule='constant',
         learning_rate=settings.learning_rate or before.learning_rate,

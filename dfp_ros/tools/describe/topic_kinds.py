@@ -20,7 +20,7 @@ from collections.abc import Sequence
 # Nodes of this package, which are not part of the robot.
 _OURS = (
     'dfp_policy', 'dfp_recorder', 'dfp_preflight', 'dfp_describe', 'mark_episodes',
-    'episode_manager', 'teleop_keyboard', 'teleop_joy')
+    'episode_manager', 'teleop_keyboard', 'teleop_joy', 'scripted_operator')
 _PLUMBING = (
     'rosout', 'parameter_events', 'clock', 'robot_description', 'diagnostics',
     'diagnostics_agg', 'diagnostics_toplevel_state', 'tf', 'tf_static', 'episode_marks')

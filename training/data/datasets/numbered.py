@@ -104,7 +104,7 @@ class Data:
             read = self._read(i)
             here = _description(read)
             for key in ('observation_fields', 'action_fields'):
-                found[key] = _joined(self.files[i], found[key], here[key])
+                found[key] = joined(self.files[i], found[key], here[key])
             self.statistics = self.statistics.joined(measure(read.observations))
             hashes.update(here['source']['sha256'].encode())
             found['source'] = {
@@ -157,8 +157,15 @@ def _description(transitions: Transitions) -> dict[str, Any]:
         'action_fields': transitions.action_fields, 'source': dict(transitions.source)}
 
 
-def _joined(path: Path, fields: tuple[Any, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Merge the ranges of fields with those of another file."""
+def joined(path: Path, fields: tuple[Any, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:
+    """
+    Merge the ranges of fields with those of another file.
+
+    :param path: The other file.
+    :param fields: The fields so far.
+    :param others: Those of the file.
+    :raises DataError: If they are others.
+    """
     if [(field.name, field.size) for field in fields] != [
             (field.name, field.size) for field in others]:
         raise DataError(

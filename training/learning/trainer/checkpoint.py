@@ -28,6 +28,7 @@ import torch
 from dfp_ros.spec import PolicySpec
 from training.config import TrainConfig
 from training.data.datasets.numbered import Data
+from training.data.transitions.transitions import Transitions
 from training.learning.agents.agent import Agent
 from training.learning.networks.modules import Normaliser
 from training.learning.trainer.checkpoint_file import CheckpointError, digest, read, REMEDY, write
@@ -83,6 +84,7 @@ class RunState:
     :param progress: Counters.
     :param data: Source of the transitions.
     :param file: Index of the data file that is in the buffer.
+    :param corrections: Corrections that are in the buffer, too.
     :param explorer: Source of the transitions of an online phase, once that has begun.
     :param notes: Messages to print when the run begins.
     """
@@ -94,6 +96,7 @@ class RunState:
     generator: np.random.Generator
     data: Data
     file: int
+    corrections: Transitions | None = None
     progress: Progress = field(default_factory=Progress)
     explorer: OnlineSource | None = None
     notes: list[str] = field(default_factory=list)
@@ -175,6 +178,12 @@ def restore(path: Path, state: RunState) -> dict[str, Any]:
         raise CheckpointError(
             f'{path}: was trained on data with hash {source[:12]}, now asked for {wanted[:12]} '
             f'({state.config.data}); resume with the same data, or start another run')
+    theirs, ours = (one.provenance.get('corrections') for one in (spec, state.spec))
+    if theirs != ours:
+        raise CheckpointError(
+            f'{path}: was trained with {_steps(theirs)} of corrections, now asked for '
+            f'{_steps(ours)}; resume with the same corrections, or start another run from these '
+            'networks (--init-from)')
     require_agent(path, state.agent, content['agent'])
     require_optimiser(path, state.agent, content['optimiser'])
     require_online(path, state.agent, content)
@@ -320,6 +329,13 @@ def _data_hash(path: Path, spec: PolicySpec) -> str:
         raise CheckpointError(
             f'{path}: found no hash of its training data; {REMEDY}')
     return found
+
+
+def _steps(corrections: Mapping[str, Any] | None) -> str:
+    """Describe corrections, for an error."""
+    if corrections is None:
+        return '0 steps'
+    return f'{corrections["steps"]} steps ({str(corrections["sha256"])[:12]})'
 
 
 def _restore_random(path: Path, state: RunState, content: Mapping[str, Any]) -> None:

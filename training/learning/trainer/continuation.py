@@ -24,7 +24,7 @@ from training.learning.trainer.schedule import learning_rate
 # Settings that may change on resuming: they do not affect what is learned.
 FREE = (
     'device', 'threads', 'evaluate_every', 'episodes', 'environments', 'log_every',
-    'checkpoint_every', 'data')
+    'checkpoint_every', 'data', 'corrections')
 # Settings that may change within bounds: the length of a run.
 LENGTHS = ('steps', 'online_steps')
 

@@ -32,10 +32,11 @@ from training.common.error_line import error_line
 from training.common.files import require_output
 from training.common.provenance import commit, versions
 from training.config import TrainConfig
+from training.data.datasets.corrections import load_corrections
 from training.data.datasets.numbered import Data
-from training.data.transitions.statistics import Statistics
+from training.data.transitions.statistics import measure, Statistics
 from training.data.transitions.stored import Description
-from training.data.transitions.transitions import Transitions
+from training.data.transitions.transitions import COLUMNS, Transitions
 from training.evaluation.environment_fit import require_fit
 from training.learning import distributed
 from training.learning.agents.agent import Agent
@@ -177,22 +178,46 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
     transitions = data.load(0)
     if len(data.files) == 1:
         readiness.require_chunk(transitions.terminals, config.horizon, data.files[0])
+    statistics, corrections = data.statistics, load_corrections(config, transitions)
+    if corrections is not None:
+        readiness.require_chunk(corrections.terminals, config.horizon, 'corrections')
+        statistics = statistics.joined(measure(corrections.observations))
+        transitions = replace(
+            transitions, observation_fields=corrections.observation_fields,
+            action_fields=corrections.action_fields)
     agent = Agent(
         config, transitions.observations.shape[1], transitions.actions.shape[1],
-        fit_normaliser(data.statistics, config.normalise)).to(config.device)
+        fit_normaliser(statistics, config.normalise)).to(config.device)
     return checkpoint.RunState(
-        config, describe(name, agent, transitions, data.statistics), agent,
-        fill(config, transitions), np.random.default_rng(config.seed), data, file)
+        config, describe(name, agent, transitions, statistics, corrections), agent,
+        fill(config, transitions, corrections), np.random.default_rng(config.seed), data, file,
+        corrections)
 
 
-def fill(config: TrainConfig, transitions: Transitions) -> ReplayBuffer:
-    """Create the replay buffer of a run, with capacity for its online phase."""
+def fill(
+        config: TrainConfig, transitions: Transitions,
+        corrections: Transitions | None = None) -> ReplayBuffer:
+    """
+    Create the replay buffer of a run, with capacity for its online phase.
+
+    :param config: Settings of the run.
+    :param transitions: Transitions of the data.
+    :param corrections: Those of corrections, which half of each batch is from.
+    """
     if config.sparse:
         transitions = sparse(transitions)
-    room = len(transitions) + config.online_steps
-    return ReplayBuffer(
-        transitions, config.horizon, config.discount, config.device, config.replay or room,
-        config.balanced)
+        corrections = None if corrections is None else sparse(corrections)
+    if corrections is None:
+        room = len(transitions) + config.online_steps
+        return ReplayBuffer(
+            transitions, config.horizon, config.discount, config.device, config.replay or room,
+            config.balanced)
+    buffer = ReplayBuffer(
+        transitions, config.horizon, config.discount, config.device,
+        len(transitions) + len(corrections), balanced=True)
+    for i in range(len(corrections)):
+        buffer.add(**{name: getattr(corrections, name)[i] for name in COLUMNS})
+    return buffer
 
 
 def swap(state: checkpoint.RunState) -> None:
@@ -201,7 +226,8 @@ def swap(state: checkpoint.RunState) -> None:
     if due != state.file:
         # Free the old transitions first: memory holds one file and what reading needs.
         state.buffer.clear()
-        state.buffer = fill(state.config, state.data.load(state.progress.step))
+        state.buffer = fill(
+            state.config, state.data.load(state.progress.step), state.corrections)
         state.file = due
 
 
@@ -232,7 +258,8 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any], run: Path) ->
 
 
 def describe(
-        name: str, agent: Agent, transitions: Transitions, statistics: Statistics) -> PolicySpec:
+        name: str, agent: Agent, transitions: Transitions, statistics: Statistics,
+        corrections: Transitions | None = None) -> PolicySpec:
     """Build the policy specification of a run."""
     config = agent.config
     return PolicySpec(
@@ -242,6 +269,7 @@ def describe(
         provenance={
             'algorithm': agent.actor.algorithm,
             'config': asdict(config), 'data': dict(transitions.source),
+            **({} if corrections is None else {'corrections': dict(corrections.source)}),
             'normalisation': {'applied': config.normalise, **statistics.to_json()},
             'commit': commit(), 'versions': versions()})
 

@@ -1,0 +1,93 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+Corrections: what persons did when they took a robot over, for a run beside its data.
+
+They are few, so all files are in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfp_ros.spec import ActionField, ObservationField
+from training.config import TrainConfig
+from training.data.datasets.load import load_file
+from training.data.datasets.numbered import files, joined
+from training.data.transitions.source import DataSource
+from training.data.transitions.transitions import COLUMNS, DataError, Transitions
+
+
+def load_corrections(config: TrainConfig, data: Transitions) -> Transitions | None:
+    """
+    Load all corrections of a run.
+
+    :param config: ``corrections`` names files, or folders of numbered files.
+    :param data: The data of the run, whose fields they must have.
+    :return: The corrections, with ranges of the fields that include the data's; None if there are
+        none.
+    :raises DataError: If a file is missing, cannot be read, or has other fields.
+    """
+    source = DataSource.of_run(config)
+    paths = [file for each in config.corrections for file in files(Path(each))]
+    if not paths:
+        return None
+    read = [load_file(replace(source, path=path)) for path in paths]
+    observation, action = data.observation_fields, data.action_fields
+    for path, one in zip(paths, read, strict=True):
+        _require_alike(path, one, data)
+        observation = joined(path, observation, one.observation_fields)
+        action = joined(path, action, one.action_fields)
+    columns = {
+        name: np.concatenate([getattr(one, name) for one in read]) for name in COLUMNS}
+    hashes = hashlib.sha256(''.join(one.source['sha256'] for one in read).encode())
+    return Transitions(
+        **columns, observation_fields=observation, action_fields=action, period=data.period,
+        source={
+            'files': len(read), 'steps': len(columns['actions']),
+            'episodes': int(columns['terminals'].sum()), 'sha256': hashes.hexdigest()})
+
+
+def _require_alike(path: Path, found: Transitions, data: Transitions) -> None:
+    """Require the period and the fields of the data, with their units and limits."""
+    if found.period != data.period:
+        raise DataError(
+            f'{path}: found a period of {found.period:g} s, expected {data.period:g} s, that of '
+            'the data; name corrections of the same robot')
+    for kind in ('observation', 'action'):
+        theirs, ours = (
+            [_meaning(field) for field in getattr(one, f'{kind}_fields')] for one in (found, data))
+        if theirs != ours:
+            i = next(
+                (i for i, pair in enumerate(zip(theirs, ours, strict=False))
+                 if pair[0] != pair[1]), min(len(theirs), len(ours)))
+            raise DataError(
+                f'{path}: {kind} field {i}: found {_part(theirs, i)}, the data have '
+                f'{_part(ours, i)}; name corrections of the same robot')
+
+
+def _meaning(field: ObservationField | ActionField) -> tuple[Any, ...]:
+    """Return what has to be equal: a range of the data may differ, a limit of an action not."""
+    limits = (field.low, field.high) if isinstance(field, ActionField) else ()
+    return (field.name, field.size, field.unit, *limits)
+
+
+def _part(parts: list[tuple[Any, ...]], i: int) -> str:
+    """Describe a field, for an error."""
+    return ' '.join(map(str, parts[i])) if i < len(parts) else 'nothing'
