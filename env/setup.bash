@@ -34,3 +34,6 @@ if [ -e "$_dfp_root/.colcon/install/setup.$_dfp_shell" ]; then
   . "$_dfp_root/.colcon/install/setup.$_dfp_shell"
 fi
 unset _dfp_root _dfp_ros _dfp_shell
+# One thread for NumPy's products: those of a simulation are small, an idle thread of OpenBLAS spins,
+# and their last digits depend on the number of threads.
+export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"

@@ -13,7 +13,11 @@
 # limitations under the License.
 """Shared helpers of tests and benchmarks; never installed."""
 
+import os
 from pathlib import Path
+
+# As in the simulations that tests start (dfp_ros/sim): equal seeds give equal digits.
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 #: Root of the checkout.
 ROOT = Path(__file__).resolve().parents[1]

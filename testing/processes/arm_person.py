@@ -41,6 +41,10 @@ class ArmPerson:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._publish)
 
+    def is_found(self) -> bool:
+        """Whether the policy node has found the publishers."""
+        return all(each.get_subscription_count() for each in (self._twist, self._grip))
+
     def __enter__(self) -> ArmPerson:
         self._thread.start()
         return self

@@ -119,9 +119,11 @@ class RobotEvaluator:
         self._status: dict[str, Any] | None = None
         self._seen = time.monotonic()
         self._held, self._held_because = 0, ''
-        # Steps of a person since the reset in the last report; None if nobody can take over.
-        # Whether there is a report, and whether it is one of a robot that is stopped.
+        # Steps of a person since the node's reset, in the last report; None if nobody can take
+        # over. And those before that reset: the robot may reset the node between two episodes.
         self._person_steps: int | None = None
+        self._person_steps_before = 0
+        # Whether there is a report, and whether it is one of a robot that is stopped.
         self._has_report = self._is_reported = False
         self._is_marked = False
         self.is_released = False
@@ -242,6 +244,7 @@ class RobotEvaluator:
         self._call('resume')
         begin, started = time.monotonic(), _now()
         self._held, self._held_because = 0, ''
+        person = self._all_person_steps
         self._say('running; y: success   n: failure   a: does not count   q: quit')
         while True:
             pressed = self._poll(evaluation)
@@ -268,12 +271,17 @@ class RobotEvaluator:
                 held = self._held, self._held_because
                 return RobotEpisode(
                     mark == SUCCESS, round(seconds, 3), started, ended, *held,
-                    self._count_person_steps(evaluation))
+                    self._count_person_steps(evaluation) - person)
+
+    @property
+    def _all_person_steps(self) -> int:
+        """Return the steps of a person in all reports so far."""
+        return self._person_steps_before + (self._person_steps or 0)
 
     def _count_person_steps(self, evaluation: RobotEvaluation) -> int:
-        """Wait for a report of the stopped robot, and return the steps of a person in it."""
+        """Wait for a report of the stopped robot, and return the steps of a person until then."""
         if self._has_report and self._person_steps is None:
-            return 0  # nobody can take over
+            return self._all_person_steps  # nobody can take over
         self._is_reported = False
         deadline = time.monotonic() + _REPORT
         while not self._is_reported:
@@ -283,7 +291,7 @@ class RobotEvaluator:
                     'over in its last second is unknown')
                 break
             self._spin()
-        return self._person_steps or 0
+        return self._all_person_steps
 
     def _poll(self, evaluation: RobotEvaluation) -> str:
         """
@@ -373,7 +381,10 @@ class RobotEvaluator:
                 self._is_reported = state in ('stopped', 'inactive')
             steps = values.get('steps_person', '')
             if status.name == f'{self._diagnosed}takeover' and steps.isdecimal():
-                self._person_steps = int(steps[:9])
+                found = int(steps[:9])
+                if found < (self._person_steps or 0):
+                    self._person_steps_before += self._person_steps or 0
+                self._person_steps = found
 
 
 def policy_of(status: dict[str, Any]) -> dict[str, Any]:

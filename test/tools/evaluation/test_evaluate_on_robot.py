@@ -339,13 +339,17 @@ def test_a_person_who_takes_over_for_a_moment_is_noticed(tmp_path: Path) -> None
     with NodeProcess('dfp_ros.sim.sim_robot.main', domain, '--ros-args',
                      '-p', 'policy_node:=dfp_policy') as robot, \
             NodeProcess('dfp_ros.policy_node', domain, '--ros-args', '-p', 'policy:=cube_single',
-                        '-p', 'robot:=ur5e_cube') as policy, Peer(domain) as peer, \
-            NodeProcess('dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--out',
-                        str(path)) as counting:
-        peer.wait_for(lambda: 'running; y: success' in counting.output)
-        with ArmPerson(peer, lambda: peer.node.get_clock().now().to_msg()):
-            peer.wait_for(lambda: 'a person commands' in policy.output)
-        assert counting.wait(120) == 0, counting.output
+                        '-p', 'robot:=ur5e_cube') as policy, Peer(domain) as peer:
+        person = ArmPerson(peer, lambda: peer.node.get_clock().now().to_msg())
+        # Before the first episode, which may take less time than to find a new publisher.
+        peer.wait_for(person.is_found)
+        with NodeProcess('dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--out',
+                         str(path)) as counting:
+            peer.wait_for(lambda: 'running; y: success' in counting.output)
+            with person:
+                peer.wait_for(lambda: 'a person commands' in policy.output)
+            assert counting.wait(120) == 0, counting.output
+            assert 'left out, as a person commanded' in counting.output
         policy.leave()
         robot.leave()
     found = robot_evaluation.read_evaluation(path)
@@ -353,4 +357,3 @@ def test_a_person_who_takes_over_for_a_moment_is_noticed(tmp_path: Path) -> None
     assert found.episodes[0].person_steps > 0
     assert found.episodes[-1].person_steps == 0
     assert found.remarks == []
-    assert 'left out, as a person commanded' in counting.output

@@ -142,9 +142,9 @@ def test_a_learner_splits_and_waits_when_the_node_is_killed(
     await_output(learner, 'no decision of /dfp_policy for')
     cell.node.leave()
     cell.node = cell.start_node()
-    await_output(learner, 'decides again')
-    await_output(learner, 'the node was started again; policy')
+    # The same policy again, or a newer one that became due meanwhile.
     count = learner.output.count('takes over')
+    await_output(learner, 'decides again')
     await_output(learner, 'takes over', count + 1)
     assert learner.stop() == 130
     for path in (tmp_path / 'out' / 'episodes').glob('*.npz'):
