@@ -31,6 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import os
 from pathlib import Path
+import shlex
 import shutil
 import sys
 
@@ -125,8 +126,8 @@ def learn(asked: Command, signals: Signals) -> int:
     print(f'{asked.minutes:g} min of learning on the simulated arm, results in {out}; Ctrl-C ends '
           'it early', flush=True)
     witness, problems = run_session(
-        clone, out, asked.minutes, _SEEDS * (1 + asked.seed), [*WORDS, *asked.learner.split()],
-        signals)
+        clone, out, asked.minutes, _SEEDS * (1 + asked.seed),
+        [*WORDS, *shlex.split(asked.learner)], signals)
     result = read_result(out, asked.seed, witness, problems)
     print(f'\n{result.table()}\n', flush=True)
     result.write(out / 'learn.json')

@@ -86,3 +86,9 @@ def test_an_import_against_the_rules_is_found(
     assert found.returncode == 1, found.stdout + found.stderr
     assert any(
         text.startswith(broken) and text.endswith('BROKEN') for text in found.stdout.splitlines())
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Folders of tests are no packages, and pytest collects one module of a name."""
+    names = [path.name for path in (ROOT / 'test').rglob('test_*.py')]
+    assert sorted(names) == sorted(set(names))
