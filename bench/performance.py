@@ -40,6 +40,7 @@ from training.common.files import atomic_path
 #: Command that makes each file; the soak takes an hour and is not part of `make bench`.
 MADE_BY = {
     'latency': 'python -m bench.latency', 'loop': 'python -m bench.loop',
+    'loop_learner': 'python -m bench.loop --only "200 Hz, none" "a learner" --seconds 30',
     'graph': 'python -m bench.graph', 'wakeup': 'python -m bench.wakeup',
     'tick': 'python -m bench.tick',
     'swap': 'python -m bench.swap models/cube_single.onnx --fifo',

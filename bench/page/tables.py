@@ -70,7 +70,16 @@ def _condition(row: Row) -> str:
 
 def loop(results: Results) -> str:
     """Format the periods of each loop, and the latencies of the node."""
-    rows = rows_of(results, 'loop')
+    return _loops(rows_of(results, 'loop'))
+
+
+def learner(results: Results) -> str:
+    """Format the same beside a learner, and without one, measured in one run."""
+    return _loops([row for row in rows_of(results, 'loop_learner')
+                   if not row['fifo'] and row['trigger'] == 'timer'])
+
+
+def _loops(rows: Sequence[Row]) -> str:
     periods = markdown(
         ['condition', 'loop', 'ticks', 'missed', 'p50, us', 'p99, us', 'p99.9, us', 'maximum, us',
          'processor a tick, us'],
@@ -201,6 +210,7 @@ def headline(results: Results) -> str:
 SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     'machine': ((), machine), 'goals': ((), goals), 'latency': (('latency',), latency),
     'steps': (('latency',), steps), 'graph': (('graph',), graph),
-    'loop': (('loop',), loop), 'wakeup': (('wakeup',), wakeup),
+    'loop': (('loop',), loop), 'learner': (('loop_learner',), learner),
+    'wakeup': (('wakeup',), wakeup),
     'tick': (('tick',), tick), 'swap': (('swap',), swap), 'soak': (('soak',), soak),
     'headline': ((), headline)}

@@ -94,6 +94,9 @@ def results() -> dict[str, dict[str, Any]]:
             'goals': [{'goal': 'ticks missed', 'found': 0, 'limit': 0, 'met': True},
                       {'goal': 'period over the timer', 'found': 1.5, 'limit': 1.25,
                        'met': False}]},
+        'loop_learner': {
+            'rows': [loop_row(kind, 200, load, False, 1.0)
+                     for kind in ('node', 'timer') for load in ('none', 'a learner')]},
         'wakeup': {'rows': [
             {'way': way, 'rate': rate, 'busy': busy, 'fifo': fifo, 'slack': 1, 'ticks': 2000,
              'missed': busy, 'core': 0.04, 'late': taken(50 + 500 * busy)}

@@ -67,8 +67,10 @@ class Result:
     @property
     def missed(self) -> tuple[int, int]:
         """Return missed ticks and ticks of the policy node."""
-        found = [self.witness.policy.get(f'run_{name}', '') for name in ('missed_ticks', 'ticks')]
-        return tuple(int(float(text)) if text else -1 for text in found)  # type: ignore[return-value]
+        missed, ticks = (
+            int(float(self.witness.policy.get(f'run_{name}', '-1')))
+            for name in ('missed_ticks', 'ticks'))
+        return missed, ticks
 
     def policy(self, out: Path, first: Path) -> Path:
         """Find the file of the policy that ran last; the first one if none took over."""

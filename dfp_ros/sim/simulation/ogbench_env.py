@@ -85,7 +85,7 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """OGBench declares a float64 action space and stores it in float32, without effect here."""
+    """Ignore that OGBench declares a float64 action space and stores it in float32."""
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='.*precision lowered')
         yield
