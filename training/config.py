@@ -125,7 +125,8 @@ class TrainConfig:
     """Learning-rate schedule: constant, or cosine decay to zero over the run."""
     average_rate: float = 0.0
     """Rate of the exponential moving average (EMA) of the actor's weights that is evaluated,
-    exported and acts, instead of the newest; 0 for the newest."""
+    exported and acts, instead of the newest; 0 for the newest. In the first updates after random
+    weights it is 9 / (9 + updates), if that is more."""
 
     # Neural networks.
     hidden: tuple[int, ...] = (512, 512, 512, 512)
