@@ -15,8 +15,8 @@
 The whole test suite, in three pytest sessions, two of them side by side.
 
 Tests that learn, simulate or lint keep a processor busy; tests that run nodes mostly wait. So the
-former run at low priority beside the latter. Whole nodes that are timed come last, alone. With
-arguments there is one session, with these arguments.
+former run beside the latter, in the time that these leave (SCHED_IDLE). Whole nodes that are timed
+come last. With arguments there is one session, with these arguments.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ import tempfile
 
 from testing import ROOT
 
-#: Files and folders whose tests run at low priority.
+#: Files and folders whose tests run in the time that the others leave.
 BUSY = (
     'test/training/data', 'test/training/evaluation', 'test/training/learning',
     'test/training/onnx_export', 'test/training/reports', 'test/sim/simulation',
     'test/package/test_lint.py', 'test/package/test_import_rules.py',
     'test/bench/test_bandit.py', 'test/bench/test_update_bench.py')
-#: Timed tests, which run alone.
+#: Timed tests, which run after the other nodes.
 TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
          'test/node/commanding', 'test/node/monitors')
-_PYTEST = (sys.executable, '-m', 'pytest', '-m', 'not long')
-_NICE = 10
+_PYTEST = (
+    sys.executable, '-m', 'pytest', '-m', 'not long', '--durations=25', '--durations-min=5')
+_NICE = 19
 # pytest's exit status if no test was chosen.
 _NOTHING = 5
 
@@ -54,14 +55,16 @@ def main(arguments: list[str]) -> int:
         return subprocess.run([*_PYTEST, *arguments], cwd=ROOT, check=False).returncode
     with tempfile.TemporaryFile() as output:
         busy = subprocess.Popen(
-            ['nice', '-n', str(_NICE), *_PYTEST, *BUSY], cwd=ROOT, stdin=subprocess.DEVNULL,
-            stdout=output, stderr=subprocess.STDOUT)
+            [*_PYTEST, *BUSY], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=subprocess.STDOUT)
+        give_way(busy.pid)
         try:
             print(f'beside this, with its output at the end: {" ".join(BUSY)}', flush=True)
-            rest = subprocess.run(
-                [*_PYTEST, 'test', *(f'--ignore={path}' for path in (*BUSY, *TIMED))], cwd=ROOT,
-                check=False)
-            statuses = {rest.returncode, busy.wait()}
+            others = [
+                subprocess.run([*_PYTEST, *chosen], cwd=ROOT, check=False).returncode
+                for chosen in (
+                    ['test', *(f'--ignore={path}' for path in (*BUSY, *TIMED))], [*TIMED])]
+            statuses = {*others, busy.wait()}
         finally:
             if busy.poll() is None:
                 busy.terminate()
@@ -70,9 +73,16 @@ def main(arguments: list[str]) -> int:
             sys.stdout.flush()
             sys.stdout.buffer.write(output.read())
             sys.stdout.flush()
-    timed = subprocess.run([*_PYTEST, *TIMED], cwd=ROOT, check=False)
-    statuses.add(timed.returncode)
     return max(statuses - {_NOTHING}, default=0)
+
+
+def give_way(process: int) -> None:
+    """Let a process, and all that it starts, run only when no other wants the processor."""
+    try:
+        os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
+    except (AttributeError, OSError):
+        # Not Linux, or not allowed in this container.
+        os.setpriority(os.PRIO_PROCESS, process, _NICE)
 
 
 if __name__ == '__main__':
