@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 from pathlib import Path
 import subprocess
@@ -31,6 +32,7 @@ from training.demo import preparation  # noqa: E402
 from training.demo.result import Result  # noqa: E402
 from training.demo.session import Witness  # noqa: E402
 from training.learn_demo import main  # noqa: E402
+from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.robot.records import EpisodeRecord  # noqa: E402
 
 
@@ -113,6 +115,34 @@ def test_a_preparation_that_fails_names_its_command(
     signals.received = 2
     with pytest.raises(Interrupted):
         preparation.prepare(tmp_path / 'data.npz', tmp_path / 'runs', 1, 0, signals)
+
+
+def test_the_shipped_clone_is_taken_for_its_own_data_and_seed_only(
+        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture) -> None:
+    """The learner would refuse it with other data."""
+    shipped = tmp_path / 'learn_clone'
+    monkeypatch.setattr(preparation, 'SHIPPED', shipped)
+    assert 'found no folder' in preparation.reason_to_clone(demonstrations, 0)
+    make_clone(demonstrations, shipped)
+    _, config, _, _ = load_agent(shipped / 'checkpoint.pt')
+    signals = object.__new__(Signals)
+    signals.received = 0
+    taken = preparation.prepare(demonstrations, tmp_path / 'runs', 1, config.seed, signals)
+    assert taken == preparation.Clone(shipped, shipped / 'policy.onnx')
+    assert 'the shipped clone of these data is taken' in capsys.readouterr().out
+    assert 'its seed is' in preparation.reason_to_clone(demonstrations, config.seed + 1)
+    other = tmp_path / 'other.npz'
+    other.write_bytes(demonstrations.read_bytes() + b' ')
+    assert 'its data have the hash' in preparation.reason_to_clone(other, config.seed)
+    other.write_bytes(demonstrations.read_bytes())
+    assert 'its data are read from' in preparation.reason_to_clone(other, config.seed)
+    monkeypatch.setattr(preparation, 'load_agent', lambda path: (
+        *load_agent(path)[:1], replace(config, precision='bf16'), *load_agent(path)[2:]))
+    for precision, text in (('bf16', ''), ('float32', 'its updates are in bfloat16')):
+        monkeypatch.setattr(preparation, 'faster', lambda _, found=precision: (found, ''))
+        assert preparation.reason_to_clone(demonstrations, config.seed).startswith(text)
+        assert bool(text) == bool(preparation.reason_to_clone(demonstrations, config.seed))
 
 
 def _text(path: Path) -> str:
