@@ -122,6 +122,9 @@ class Releases:
         low, high = (
             np.concatenate([getattr(field, name) for field in state.spec.action])
             for name in ('data_low', 'data_high'))
+        # What was sent to the robot so far, by policies and persons, counts as data, too.
+        lowest, highest = state.buffer.range_of_added('actions')
+        low, high = np.minimum(low, lowest), np.maximum(high, highest)
         slack = self._settings.envelope * (high - low) + 1e-6
         path = self._folder / f'policy-{version:06d}-{state.progress.step}.onnx'
         try:
