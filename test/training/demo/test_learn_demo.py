@@ -80,7 +80,10 @@ def test_first_and_last_episodes_are_compared(tmp_path: Path) -> None:
     assert (result.solved(False), result.solved(True)) == ((0, 20), (20, 20))
     assert result.missed == (0, 2000)
     assert result.policy(tmp_path, tmp_path / 'clone.onnx') == newest
-    assert 'solved of the last 20    20 (100%)' in result.table()
+    assert result.solved_first == (0, 10)
+    table = result.table()
+    assert 'solved by the first policy   0 of 10' in table
+    assert 'solved of the last 20        20 (100%)' in table
     result.draw(tmp_path / 'learn.png')
     result.write(tmp_path / 'learn.json')
     found = json.loads((tmp_path / 'learn.json').read_text())
