@@ -32,6 +32,7 @@ from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
 from dfp_ros.core.observation.value_monitor import ValueMonitor
+from dfp_ros.core.planning.background_planner import BackgroundPlanner, PendingError
 from dfp_ros.core.planning.planner import Planned, Planner
 from dfp_ros.core.policy.interface import LateError, PolicyError
 from dfp_ros.core.safety.limit_findings import explain_limits
@@ -84,6 +85,8 @@ class Controller:
         self._robot = robot
         self._spec = spec
         self.planner = planner
+        # The same planner, if its inference runs beside the loop.
+        self._beside = planner if isinstance(planner, BackgroundPlanner) else None
         self.limiter = limiter
         self.operator = OperatorStop()
         self._settings = settings
@@ -188,6 +191,11 @@ class Controller:
         if other.planner.last is not None:
             self.planner.join(self._scale.action(
                 other._scale.command(other.planner.last)).astype(np.float32))
+        if self._beside is not None and other._beside is not None:
+            self._beside.steps = other._beside.steps
+            # No command may wait for the first answer of the policy.
+            self._beside.play_on(other._beside, lambda actions: self._scale.action(
+                other._scale.command(actions)).astype(np.float32))
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
@@ -197,6 +205,8 @@ class Controller:
         :param samples: Newest sample of each source by name, None or absent if there is none.
         """
         step = StepRecord(self._watch_clock(now))
+        if self._beside is not None:
+            self._beside.steps += 1
         step.findings += self._watch.check(now, samples)
         if self.operator.why is not None:
             step.findings.append(finding(Reason.OPERATOR_STOP, self.operator.why))
@@ -293,6 +303,11 @@ class Controller:
             return None
         try:
             planned = self.planner.next(now, observation)
+        except PendingError as error:
+            assert self._beside is not None, 'only inference beside the loop is awaited'
+            step.awaits, step.plan = True, self._beside.trace
+            step.findings.append(finding(error.reason, str(error), 'hold'))
+            return None
         except LateError as error:
             step.findings.append(finding(Reason.LATE_INFERENCE, str(error), 'hold'))
             return None
@@ -303,6 +318,8 @@ class Controller:
         step.action, step.joined = planned.action, planned.joined
         step.inference = planned.inference
         step.value, step.spread = planned.chunk.value, planned.chunk.spread
+        if self._beside is not None:
+            step.plan = self._beside.trace
         step.findings += self._monitors.about_answer(planned.chunk.spread, planned.inference)
         step.command = command = self._scale.command(planned.joined)
         if not all(map(math.isfinite, command.tolist())):
@@ -328,10 +345,13 @@ class Controller:
         asked = self._person.command(self.limiter.last, measured)
         beside = len(step.findings)
         step.findings += others
+        if self._beside is not None:
+            self._beside.watch()
         if strongest(others) >= Response.HOLD:
             self._builder.reset()
             self.planner.drop()
-        elif self._plan(step, now, seen, self._has_commanded) is None or step.stops:
+        elif (self._plan(step, now, seen, self._has_commanded) is None or step.stops) and (
+                not step.awaits):
             self.planner.drop()
         step.findings[beside:] = [
             found if found.response <= Response.WARN else found._replace(response=Response.WARN)
@@ -344,6 +364,7 @@ class Controller:
             self._has_commanded = True
         if sent is None or step.stops:
             self._let_go()
+            step.awaits = False
             return self._held(step, sent)
         self._has_person = True
         step.findings.append(_BY_PERSON)
@@ -421,7 +442,10 @@ class Controller:
 
     def _held(self, step: StepRecord, sent: NDArray[np.float64] | None) -> Decision:
         """Conclude a step that holds the robot; planning restarts once the fault is cleared."""
-        self.planner.drop()
+        if not step.awaits:
+            self.planner.drop()
+        if self._beside is not None:
+            self._beside.settle(not self.limiter.is_fast)
         state = State.HOLD if self._has_commanded else State.WAITING
         if self.operator.is_stopped:
             state = State.STOPPED

@@ -118,6 +118,10 @@ class Settings:
             raise SettingsError(
                 f'parameter noise_scale: found {shown(self.noise_scale)}, expected 0 to 10, or -1 '
                 "for the policy's own scale")
+        if self.planning.asynchronous and self.is_lockstep:
+            raise SettingsError(
+                'parameter planning.asynchronous: found true with trigger: samples, expected '
+                'false: a robot that waits for each command waits for inference, too')
 
     def with_loaded(self, other: Settings) -> Settings:
         """Replace the settings of :data:`LOADED` by those of another."""
