@@ -189,13 +189,32 @@ class Controller:
             self._has_person = other._has_person
         self.planner.drop()
         if other.planner.last is not None:
-            self.planner.join(self._scale.action(
-                other._scale.command(other.planner.last)).astype(np.float32))
+            self._join(other, other._scale.command(other.planner.last))
         if self._beside is not None and other._beside is not None:
             self._beside.steps = other._beside.steps
             # No command may wait for the first answer of the policy.
             self._beside.play_on(other._beside, lambda actions: self._scale.action(
                 other._scale.command(actions)).astype(np.float32))
+
+    def _join(self, other: Controller, command: NDArray[np.float64]) -> None:
+        """
+        Have the next plan joined to another controller's last command.
+
+        :param other: The other controller.
+        :param command: Its last requested command, shape (act_dim,), SI units.
+        """
+        mine, others = self.planner.anchoring, other.planner.anchoring
+        anchor = other.planner.anchor
+        if mine is not None and others is None and self.limiter.last is not None:
+            # It was relative to where the robot was then; what was sent is what it led to.
+            anchor = np.array(self.limiter.last)
+            command = np.where(mine.relative, 0.0, command)
+        elif mine is None and others is not None:
+            if anchor is not None and other.planner.place is not None:
+                command = np.where(
+                    others.relative, anchor + command - other.planner.place, command)
+            anchor = None
+        self.planner.join(self._scale.action(command).astype(np.float32), anchor)
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
@@ -258,6 +277,9 @@ class Controller:
             return self._hold(step)
         measured = None if self._measure is None else self._measure(seen)
         step.findings += self._values.check(seen, self._settings)
+        anchored = self.planner.anchoring is not None
+        if anchored:
+            self.planner.place = measured
         planned = self._plan(step, now, seen, had_commanded)
         if planned is None or (response := step.response) >= Response.HOLD:
             return self._hold(step, measured)
@@ -265,7 +287,8 @@ class Controller:
         command, speed = step.command, 1.0
         if response is Response.SLOW:
             speed = self._settings.slow_speed
-        sent, limits = self.limiter.limit(command, measured, speed)
+        anchor = self.planner.anchor if anchored else None
+        sent, limits = self.limiter.limit(command, measured, speed, anchor)
         if limits:
             step.findings += explain_limits(
                 limits, planned.joined, command, sent, self.limiter.start_fault)
@@ -273,7 +296,7 @@ class Controller:
                 return self._held(step, sent)
         if self._wants_ahead:
             step.ahead = self.limiter.ahead(
-                self._scale.command(planned.ahead), measured, self._period, speed)
+                self._scale.command(planned.ahead), measured, self._period, speed, anchor)
         step.limited = sent
         return self._decide(step, State.RUNNING, sent)
 
@@ -345,6 +368,7 @@ class Controller:
         asked = self._person.command(self.limiter.last, measured)
         beside = len(step.findings)
         step.findings += others
+        self.planner.place = measured
         if self._beside is not None:
             self._beside.watch()
         if strongest(others) >= Response.HOLD:
@@ -376,11 +400,12 @@ class Controller:
         self.planner.drop()
         last = self.limiter.last
         if last is not None:
-            self.planner.join(self._scale.action(np.array([
-                number - position for number, position in zip(
-                    last, self.limiter.base_of(
-                        None if self._measure is None else self._measure(seen)), strict=True)
-            ])).clip(-1, 1).astype(np.float32))
+            base = self.limiter.base_of(None if self._measure is None else self._measure(seen))
+            action = self._scale.action(np.array([
+                number - position for number, position in zip(last, base, strict=True)]))
+            self.planner.join(
+                action.clip(-1, 1).astype(np.float32),
+                None if self.planner.anchoring is None else np.array(base))
 
     def _let_go(self) -> None:
         """Have the person's next command start from where the robot is then."""

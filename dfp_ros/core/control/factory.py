@@ -18,11 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable
 import time
 
+from dfp_ros.core.command.action_scale import ActionScale
 from dfp_ros.core.command.limiter import CommandLimiter
-from dfp_ros.core.command.robot_limits import find_positions, make_limits
+from dfp_ros.core.command.robot_limits import find_positions, find_relative, make_limits
 from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.description.robot import require_fit, RobotDescription
 from dfp_ros.core.observation.feedback import FeedbackReader
+from dfp_ros.core.planning.anchoring import Anchoring
 from dfp_ros.core.planning.background_planner import BackgroundPlanner
 from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.policy.background import BackgroundInference, Inference
@@ -46,12 +48,17 @@ def make_planner(
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)
-    positions = find_positions(robot, spec)
+    positions, anchoring = find_positions(robot, spec), None
+    relative = find_relative(robot, spec)
+    if spec.anchor == 'observation' and relative.any():
+        scale = ActionScale.of_policy(spec)
+        anchoring = Anchoring(relative, (scale.high - scale.low) / 2)
     if settings.planning.asynchronous:
         return BackgroundPlanner(
             BackgroundInference(policy) if inference is None else inference, noise,
-            settings.tick(spec), settings.planning, positions)
-    return Planner(policy, noise, settings.tick(spec), clock, settings.planning, positions)
+            settings.tick(spec), settings.planning, positions, anchoring)
+    return Planner(
+        policy, noise, settings.tick(spec), clock, settings.planning, positions, anchoring)
 
 
 def make_controller(

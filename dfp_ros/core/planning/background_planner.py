@@ -23,7 +23,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Vector
+from dfp_ros.core.planning.anchoring import Anchoring
 from dfp_ros.core.planning.chunk_blending import PlayedChunk
 from dfp_ros.core.planning.chunk_player import ChunkPlayer
 from dfp_ros.core.planning.plan_trace import Answered, Origin, PlanTrace
@@ -63,6 +64,7 @@ class _Request:
     :param draw: Number of draws of noise up to it.
     :param is_from_rest: Whether the robot stands still until the answer, which then starts with
         its first action.
+    :param anchor: Position that it was planned from, with anchoring.
     :param ticks: Ticks since.
     """
 
@@ -70,6 +72,7 @@ class _Request:
     origin: Origin
     draw: int
     is_from_rest: bool
+    anchor: Vector | None
     ticks: int = 0
 
 
@@ -89,6 +92,7 @@ class BackgroundPlanner(Planner):
     :param tick: Time between two ticks in ns.
     :param settings: Execution and blending of chunks.
     :param positions: As for :class:`Planner`.
+    :param anchoring: Likewise.
 
     :ivar steps: Steps since the reset, which the controller counts.
     :ivar trace: Inference of the last step that was planned.
@@ -97,12 +101,14 @@ class BackgroundPlanner(Planner):
     def __init__(
             self, inference: Inference, noise: NoiseStream, tick: int,
             settings: PlanningSettings | None = None,
-            positions: NDArray[np.bool_] | None = None) -> None:
+            positions: NDArray[np.bool_] | None = None,
+            anchoring: Anchoring | None = None) -> None:
         """Start without a chunk, for a robot at rest."""
         self._inference = inference
         self._latency = math.nan
         self.steps = 0
-        super().__init__(inference.policy, noise, tick, lambda: 0, settings, positions)
+        super().__init__(
+            inference.policy, noise, tick, lambda: 0, settings, positions, anchoring)
         self.settle(is_at_rest=True)
 
     @property
@@ -174,8 +180,10 @@ class BackgroundPlanner(Planner):
         :param other: The planner so far, of the same robot.
         :param rescale: Converts actions of its policy to those of this one, shape (m, act_dim).
         """
-        if other._tick != self._tick or other.last is None:
+        if other._tick != self._tick or other.last is None or (
+                (other.anchoring is None) != (self.anchoring is None)):
             return
+        self.anchor = other.anchor
         kept = other._playing if self._settings.mode == 'ensemble' else other._playing[-1:]
         for before in kept:
             playing = copy(before)
@@ -230,7 +238,7 @@ class BackgroundPlanner(Planner):
             call = self._inference.ask(observation, self._noise.next())
             self._request = _Request(
                 call, start.origin, self._noise.draws,
-                start.is_from_rest)
+                start.is_from_rest, start.anchor)
 
     def _take(self, now: int) -> tuple[Answered, bool]:
         """Take the answer, if it is there; return it, and whether a chunk of it is played."""
@@ -251,7 +259,8 @@ class BackgroundPlanner(Planner):
         player = ChunkPlayer(chunk, start, self._period, self._tick)
         if not request.is_from_rest:
             player.skip(request.ticks)
-        playing = PlayedChunk(player, request.draw, request.call.seconds, request.origin)
+        playing = PlayedChunk(
+            player, request.draw, request.call.seconds, request.origin, request.anchor)
         if not playing.move(now):
             return Answered.CHUNK, False
         self._has_ended = self._is_foreign = False
@@ -264,7 +273,8 @@ class BackgroundPlanner(Planner):
         if not self._inference.may_ask(self._request is None and self._is_due()):
             return None
         self._wanted = observation, _RequestStart(
-            Origin(self.steps, now), not self._playing and self._is_at_rest)
+            Origin(self.steps, now), not self._playing and self._is_at_rest,
+            self.place)
         return self._noise.draws_of_next
 
     def _is_due(self) -> bool:
@@ -297,7 +307,9 @@ class _RequestStart:
 
     :param origin: Step that it is requested in.
     :param is_from_rest: Whether the robot stands still until the answer.
+    :param anchor: Position that it is planned from, with anchoring.
     """
 
     origin: Origin
     is_from_rest: bool
+    anchor: Vector | None

@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Vector
 from dfp_ros.core.planning.chunk_player import ChunkPlayer, Due
 from dfp_ros.core.planning.plan_trace import Origin
 
@@ -34,6 +34,8 @@ class PlayedChunk:
     :param draw: Number of draws of noise up to its request.
     :param inference: Inference time in s.
     :param origin: Step that it was planned from, if inference runs beside the loop.
+    :param anchor: Position that its relative actions are relative to, shape (act_dim,), SI units;
+        None for the position at each tick.
 
     :ivar due: Action that is due at the tick, None if it is used up.
     :ivar first: Position at which it began.
@@ -41,8 +43,9 @@ class PlayedChunk:
 
     def __init__(
             self, player: ChunkPlayer, draw: int, inference: float,
-            origin: Origin | None = None) -> None:
+            origin: Origin | None = None, anchor: Vector | None = None) -> None:
         """Wait for the first tick."""
+        self.anchor = anchor
         self.player = player
         self.draw = draw
         self.inference = inference
@@ -105,6 +108,15 @@ class ChunkBlender:
         if other._jump is not None:
             with np.errstate(over='ignore', invalid='ignore'):
                 self._jump = self.last - rescale(other.last - other._jump)
+
+    def shift(self, by: FloatArray) -> None:
+        """
+        Add to the last action, which is relative to another anchor from now on.
+
+        :param by: Shape (act_dim,).
+        """
+        if self.last is not None:
+            self.last = self.last + by
 
     def join(self, playing: Sequence[PlayedChunk], is_new: bool) -> FloatArray:
         """
