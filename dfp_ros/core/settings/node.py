@@ -27,6 +27,7 @@ from typing import Any, get_type_hints, TypeVar
 
 from dfp_ros.core.settings.diagnostics import DiagnosticsSettings
 from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.core.settings.fallback import FallbackSettings
 from dfp_ros.core.settings.limits import LimitSettings
 from dfp_ros.core.settings.planning import PlanningSettings
 from dfp_ros.core.settings.realtime import RealtimeSettings
@@ -41,7 +42,7 @@ LOADED = ('policy', 'candidates', 'execution')
 #: Settings that no command depends on; a plan continues when they change.
 ASIDE = (
     'shadow', 'publish_decisions', 'latency_share', 'load_timeout', 'require_preflight',
-    'preflight_hours', 'diagnostics', 'realtime')
+    'preflight_hours', 'diagnostics', 'realtime', 'fallback')
 SLOWEST, FASTEST = 1.0, 1000.0
 
 
@@ -101,6 +102,7 @@ class Settings:
     planning: PlanningSettings = field(default_factory=PlanningSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
+    fallback: FallbackSettings = field(default_factory=FallbackSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     diagnostics: DiagnosticsSettings = field(default_factory=DiagnosticsSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
