@@ -51,8 +51,11 @@ from dfp_ros.spec_bounds import (
 METADATA_KEY = 'dfp_ros.policy_spec'
 SPEC_VERSION = 1
 PRECISIONS = ('float32', 'fp16', 'int8')
+#: Position that relative actions are relative to: that of the tick at which an action is played,
+#: or that of the observation that its chunk was planned from.
+ANCHORS = ('tick', 'observation')
 # Keys that files of earlier releases lack; their defaults describe those files.
-_ADDED = {'precision'}
+_ADDED = {'precision', 'anchor'}
 
 
 class SpecMismatch(ValueError):
@@ -117,6 +120,8 @@ class PolicySpec:
     :param noise_scale: Standard deviation of the noise in its evaluation.
     :param provenance: Algorithm, configuration, data hash, seed, commit, versions: plain JSON.
     :param precision: Precision of the stored weights, one of :data:`PRECISIONS`.
+    :param anchor: Position that relative actions are relative to, one of :data:`ANCHORS`; of no
+        effect on other actions.
     :raises SpecError: If a value is out of its range.
     """
 
@@ -130,6 +135,7 @@ class PolicySpec:
     noise_scale: float = 1.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     precision: str = 'float32'
+    anchor: str = 'tick'
 
     def __post_init__(self) -> None:
         """Check ranges at construction, so that every specification is valid."""
@@ -143,6 +149,10 @@ class PolicySpec:
             raise SpecError(
                 f'precision: found {printable(self.precision)!r}, expected one of '
                 + ', '.join(PRECISIONS))
+        if self.anchor not in ANCHORS:
+            raise SpecError(
+                f'anchor: found {printable(self.anchor)!r}, expected one of '
+                + ', '.join(ANCHORS))
         for kind, members, most in (
                 ('observation', self.observation, MOST_OBSERVED),
                 ('action', self.action, MOST_COMMANDED)):
@@ -183,7 +193,11 @@ class PolicySpec:
 
     def to_json(self) -> str:
         """Format the specification as JSON, with the version of the format."""
-        return json.dumps({'version': SPEC_VERSION, **asdict(self)}, allow_nan=False)
+        values = asdict(self)
+        if self.anchor == ANCHORS[0]:
+            # Earlier releases read the file, too.
+            del values['anchor']
+        return json.dumps({'version': SPEC_VERSION, **values}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> PolicySpec:

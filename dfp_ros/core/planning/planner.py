@@ -16,12 +16,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Vector
+from dfp_ros.core.planning.anchoring import Anchoring
 from dfp_ros.core.planning.chunk_blending import ChunkBlender, PlayedChunk
 from dfp_ros.core.planning.chunk_player import ChunkPlayer
 from dfp_ros.core.policy.interface import Chunk, Policy
@@ -65,13 +66,23 @@ class Planner:
     :param settings: Execution and blending of chunks; open loop by default, as in the paper.
     :param positions: Mask of the numbers that are positions, shape (act_dim,), bool; none by
         default.
+    :param anchoring: Converts relative actions between anchors; None if they are relative to the
+        position at each tick.
+
+    :ivar place: With anchoring, measured position at this tick, shape (act_dim,), SI units; it is
+        set before each tick.
+    :ivar anchor: With anchoring, position that the plan is relative to; None without a plan.
     """
 
     def __init__(
             self, policy: Policy, noise: NoiseStream, tick: int, clock: Callable[[], int],
             settings: PlanningSettings | None = None,
-            positions: NDArray[np.bool_] | None = None) -> None:
+            positions: NDArray[np.bool_] | None = None,
+            anchoring: Anchoring | None = None) -> None:
         """Start without a chunk."""
+        self.anchoring = anchoring
+        self.place: Vector | None = None
+        self.anchor: Vector | None = None
         self._policy = policy
         self._noise = noise
         self._tick = tick
@@ -115,15 +126,18 @@ class Planner:
         self._playing: list[PlayedChunk] = []
         self._prepared: PlayedChunk | Exception | None = None
         self._observed: tuple[int, FloatArray] | None = None
+        self.anchor = None
         self._joiner.drop()
 
-    def join(self, last: FloatArray) -> None:
+    def join(self, last: FloatArray, anchor: Vector | None = None) -> None:
         """
         Continue from the last action of another planner.
 
         :param last: Shape (act_dim,), in this policy's units.
+        :param anchor: With anchoring, position that it is relative to, shape (act_dim,).
         """
         self._joiner.last = last
+        self.anchor = anchor
 
     def next(self, now: int, observation: FloatArray) -> Planned:
         """
@@ -200,10 +214,22 @@ class Planner:
         chunk = self._policy.act(observation, self._noise.next())
         inference = (self._clock() - begin) * 1e-9
         player = ChunkPlayer(chunk, now, self._period, self._tick)
-        return PlayedChunk(player, self._noise.draws, inference)
+        return PlayedChunk(player, self._noise.draws, inference, anchor=self.place)
 
     def _add(self, playing: PlayedChunk) -> None:
         """Add a chunk, beside the others or in place of them."""
         if self._settings.mode != 'ensemble':
             self._playing.clear()
+        if self.anchoring is not None:
+            self._move_anchor(self.anchoring, playing.anchor)
         self._playing.append(playing)
+
+    def _move_anchor(self, anchoring: Anchoring, anchor: Vector | None) -> None:
+        """Have the plan so far relative to the anchor of a new chunk."""
+        if self.anchor is not None and anchor is not None:
+            shift = anchoring.shift(self.anchor, anchor)
+            for playing in self._playing:
+                chunk = playing.player.chunk
+                playing.player.chunk = replace(chunk, actions=chunk.actions + shift)
+            self._joiner.shift(shift)
+        self.anchor = anchor

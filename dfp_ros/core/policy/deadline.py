@@ -84,8 +84,11 @@ def with_deadline(policy: Policy, settings: Settings) -> Policy:
 
     :param policy: The policy.
     :param settings: The node's parameters.
-    :return: The policy itself if the robot waits for late answers, or has no deadline.
+    :return: The policy itself if the robot waits for late answers, or for none, or has no
+        deadline.
     """
+    if settings.planning.asynchronous:
+        return policy
     deadline = settings.safety.inference_deadline * settings.tick(policy.spec) * 1e-9
     if deadline and settings.safety.late_inference == 'hold':
         return DeadlinePolicy(policy, deadline)

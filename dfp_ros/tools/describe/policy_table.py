@@ -76,7 +76,9 @@ def _facts(file: PolicyFile) -> list[tuple[str, str]]:
         ('candidates', f'{spec.candidates} a chunk'
          + (', of which the critics choose the best' if spec.candidates > 1 else '')),
         ('noise scale', _number(spec.noise_scale)),
-        ('weights', spec.precision)]
+        ('weights', spec.precision),
+        *([('relative actions', 'relative to the observation that their chunk is planned from')]
+          if spec.anchor == 'observation' else [])]
 
 
 def _horizon(spec: PolicySpec) -> str:
