@@ -40,6 +40,7 @@ from dfp_ros.spec_bounds import (
     MOST_NOISE,
     MOST_NOISE_SCALE,
     MOST_OBSERVED,
+    MOST_STATE,
     require_bounds,
     require_fields,
     require_period,
@@ -52,7 +53,7 @@ METADATA_KEY = 'dfp_ros.policy_spec'
 SPEC_VERSION = 1
 PRECISIONS = ('float32', 'fp16', 'int8')
 # Keys that files of earlier releases lack; their defaults describe those files.
-_ADDED = {'precision'}
+_ADDED = {'precision', 'state_size'}
 
 
 class SpecMismatch(ValueError):
@@ -117,6 +118,8 @@ class PolicySpec:
     :param noise_scale: Standard deviation of the noise in its evaluation.
     :param provenance: Algorithm, configuration, data hash, seed, commit, versions: plain JSON.
     :param precision: Precision of the stored weights, one of :data:`PRECISIONS`.
+    :param state_size: Length of the state that each answer passes on to the next, as that of a
+        recurrent network; 0 for a policy that has none.
     :raises SpecError: If a value is out of its range.
     """
 
@@ -130,6 +133,7 @@ class PolicySpec:
     noise_scale: float = 1.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     precision: str = 'float32'
+    state_size: int = 0
 
     def __post_init__(self) -> None:
         """Check ranges at construction, so that every specification is valid."""
@@ -139,6 +143,7 @@ class PolicySpec:
         require_within('horizon', self.horizon, 1, MOST_ACTIONS)
         require_within('candidates', self.candidates, 1, MOST_CANDIDATES)
         require_within('noise_scale', self.noise_scale, 0, MOST_NOISE_SCALE)
+        require_within('state_size', self.state_size, 0, MOST_STATE)
         if self.precision not in PRECISIONS:
             raise SpecError(
                 f'precision: found {printable(self.precision)!r}, expected one of '
@@ -183,7 +188,11 @@ class PolicySpec:
 
     def to_json(self) -> str:
         """Format the specification as JSON, with the version of the format."""
-        return json.dumps({'version': SPEC_VERSION, **asdict(self)}, allow_nan=False)
+        values = asdict(self)
+        if not self.state_size:
+            # Earlier releases read the files of policies without a state.
+            del values['state_size']
+        return json.dumps({'version': SPEC_VERSION, **values}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> PolicySpec:

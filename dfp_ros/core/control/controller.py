@@ -185,6 +185,9 @@ class Controller:
             self._person.transfer_from(other._person)
             self._has_person = other._has_person
         self.planner.drop()
+        if self._spec == other._spec:
+            # Only parameters were changed; a specification has the origin of the weights.
+            self.planner.keep_state_of(other.planner)
         if other.planner.last is not None:
             self.planner.join(self._scale.action(
                 other._scale.command(other.planner.last)).astype(np.float32))
