@@ -40,6 +40,7 @@ from dfp_ros.spec_bounds import (
     MOST_NOISE,
     MOST_NOISE_SCALE,
     MOST_OBSERVED,
+    MOST_STATE,
     require_bounds,
     require_fields,
     require_period,
@@ -55,7 +56,7 @@ PRECISIONS = ('float32', 'fp16', 'int8')
 #: or that of the observation that its chunk was planned from.
 ANCHORS = ('tick', 'observation')
 # Keys that files of earlier releases lack; their defaults describe those files.
-_ADDED = {'precision', 'anchor'}
+_ADDED = {'precision', 'anchor', 'state_size'}
 
 
 class SpecMismatch(ValueError):
@@ -122,6 +123,8 @@ class PolicySpec:
     :param precision: Precision of the stored weights, one of :data:`PRECISIONS`.
     :param anchor: Position that relative actions are relative to, one of :data:`ANCHORS`; of no
         effect on other actions.
+    :param state_size: Length of the state that each answer passes on to the next, as that of a
+        recurrent network; 0 for a policy that has none.
     :raises SpecError: If a value is out of its range.
     """
 
@@ -136,6 +139,7 @@ class PolicySpec:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     precision: str = 'float32'
     anchor: str = 'tick'
+    state_size: int = 0
 
     def __post_init__(self) -> None:
         """Check ranges at construction, so that every specification is valid."""
@@ -145,6 +149,7 @@ class PolicySpec:
         require_within('horizon', self.horizon, 1, MOST_ACTIONS)
         require_within('candidates', self.candidates, 1, MOST_CANDIDATES)
         require_within('noise_scale', self.noise_scale, 0, MOST_NOISE_SCALE)
+        require_within('state_size', self.state_size, 0, MOST_STATE)
         if self.precision not in PRECISIONS:
             raise SpecError(
                 f'precision: found {printable(self.precision)!r}, expected one of '
@@ -197,6 +202,9 @@ class PolicySpec:
         if self.anchor == ANCHORS[0]:
             # Earlier releases read the file, too.
             del values['anchor']
+        if not self.state_size:
+            # Earlier releases read the files of policies without a state.
+            del values['state_size']
         return json.dumps({'version': SPEC_VERSION, **values}, allow_nan=False)
 
     @classmethod

@@ -188,6 +188,9 @@ class Controller:
             self._person.transfer_from(other._person)
             self._has_person = other._has_person
         self.planner.drop()
+        if self._spec == other._spec:
+            # Only parameters were changed; a specification has the origin of the weights.
+            self.planner.keep_state_of(other.planner)
         if other.planner.last is not None:
             self._join(other, other._scale.command(other.planner.last))
         if self._beside is not None and other._beside is not None:

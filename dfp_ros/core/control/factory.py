@@ -43,8 +43,14 @@ def make_planner(
 
     The policy is asked as it is; see :func:`dfp_ros.core.policy.deadline.with_deadline`. With
     ``planning.asynchronous``, its inference is asked instead.
+
+    :raises ValueError: If the policy cannot be asked in that way.
     """
     spec = policy.spec
+    if settings.planning.asynchronous and spec.state_size:
+        raise ValueError(
+            f'parameter planning.asynchronous: found true, but policy {spec.name!r} has a recurrent '
+            f'state of {spec.state_size} numbers, which has to see every step; set it to false')
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)

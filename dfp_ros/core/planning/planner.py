@@ -25,7 +25,7 @@ from dfp_ros.core.arrays import FloatArray, Vector
 from dfp_ros.core.planning.anchoring import Anchoring
 from dfp_ros.core.planning.chunk_blending import ChunkBlender, PlayedChunk
 from dfp_ros.core.planning.chunk_player import ChunkPlayer
-from dfp_ros.core.policy.interface import Chunk, Policy
+from dfp_ros.core.policy.interface import ask, Chunk, Policy
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.settings.planning import PlanningSettings
 
@@ -122,12 +122,27 @@ class Planner:
             self._noise.next()
 
     def drop(self) -> None:
-        """Discard the plan, so that the next tick plans anew; the noise continues."""
+        """
+        Discard the plan, so that the next tick plans anew; the noise continues.
+
+        A recurrent policy starts again from its first state, as it has not seen what happens until
+        then.
+        """
         self._playing: list[PlayedChunk] = []
         self._prepared: PlayedChunk | Exception | None = None
         self._observed: tuple[int, FloatArray] | None = None
         self.anchor = None
         self._joiner.drop()
+        # Of a recurrent policy: what its last answer passes on to the next, in an unbroken series.
+        self._state: FloatArray | None = None
+
+    def keep_state_of(self, other: Planner) -> None:
+        """
+        Continue with the recurrent state of another planner of the same policy.
+
+        :param other: The planner so far.
+        """
+        self._state = other._state
 
     def join(self, last: FloatArray, anchor: Vector | None = None) -> None:
         """
@@ -211,7 +226,8 @@ class Planner:
     def _ask(self, now: int, observation: FloatArray) -> PlayedChunk:
         """Request a chunk that starts now."""
         begin = self._clock()
-        chunk = self._policy.act(observation, self._noise.next())
+        chunk = ask(self._policy, observation, self._noise.next(), self._state)
+        self._state = chunk.state
         inference = (self._clock() - begin) * 1e-9
         player = ChunkPlayer(chunk, now, self._period, self._tick)
         return PlayedChunk(player, self._noise.draws, inference, anchor=self.place)

@@ -31,11 +31,14 @@ class Chunk:
     :param value: Mean value of this chunk by the critics; NaN for a single candidate, for which
         the critics are not evaluated.
     :param spread: Standard deviation of the candidates, averaged over dimensions; 0 for one.
+    :param state: State for the next request, shape (state_size,), float32; None if the policy has
+        none.
     """
 
     actions: FloatArray
     value: float
     spread: float
+    state: FloatArray | None = None
 
 
 class Policy(Protocol):
@@ -43,8 +46,10 @@ class Policy(Protocol):
 
     spec: PolicySpec
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
-        """Answer one observation with a chunk, or raise PolicyError."""
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            state: FloatArray | None = None) -> Chunk:
+        """Answer one observation with a chunk, or raise PolicyError; None is the first state."""
         ...  # pragma: no cover
 
 
@@ -54,3 +59,16 @@ class PolicyError(ValueError):
 
 class LateError(PolicyError):
     """A policy has not answered by its deadline."""
+
+
+def ask(
+        policy: Policy, observation: FloatArray, noise: FloatArray,
+        state: FloatArray | None) -> Chunk:
+    """
+    Ask a policy; one without a state need not know of states.
+
+    :param state: State of the chunk before, shape (state_size,); None for the first one.
+    """
+    if state is None:
+        return policy.act(observation, noise)
+    return policy.act(observation, noise, state)

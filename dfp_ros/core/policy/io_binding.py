@@ -26,7 +26,7 @@ from dfp_ros.core.policy.interface import Chunk
 
 @dataclass(frozen=True)
 class _Arrays:
-    """Arrays of one call, and their binding."""
+    """Arrays of one call, and their binding; without numbers for a state that there is not."""
 
     binding: Any
     observation: FloatArray
@@ -34,6 +34,8 @@ class _Arrays:
     actions: FloatArray
     value: FloatArray
     spread: FloatArray
+    state: FloatArray
+    next_state: FloatArray
 
 
 class IoBinding:
@@ -46,24 +48,32 @@ class IoBinding:
     :param session: The session, ``onnxruntime.InferenceSession``.
     :param observation_size: Length of an observation.
     :param chunk_shape: Horizon and length of an action.
+    :param state_size: Length of the recurrent state, 0 for none.
+    :param has_noise: Whether the graph has the input for noise.
     """
 
     def __init__(
-            self, session: Any, observation_size: int, chunk_shape: tuple[int, int]) -> None:
+            self, session: Any, observation_size: int, chunk_shape: tuple[int, int],
+            state_size: int = 0, has_noise: bool = True) -> None:
         """Start without a binding."""
+        self._state_size = state_size
+        self._has_noise = has_noise
         self._session = session
         self._observation_size = observation_size
         self._chunk_shape = chunk_shape
         # Free arrays, by number of candidates.
         self._free: dict[int, list[_Arrays]] = {}
 
-    def run(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def run(
+            self, observation: FloatArray, noise: FloatArray,
+            state: FloatArray | None = None) -> Chunk:
         """
         Run once.
 
         :param observation: Shape (obs_dim,), float32.
         :param noise: Shape (candidates, horizon * act_dim), float32.
-        :return: The chunk; its actions are the caller's.
+        :param state: Shape (state_size,), float32; None for zeros.
+        :return: The chunk; its actions and its state are the caller's.
         """
         candidates = len(noise)
         free = self._free.get(candidates)
@@ -75,8 +85,12 @@ class IoBinding:
             arrays = self._bind(candidates)
         arrays.observation[...] = observation
         arrays.noise[...] = noise
+        if self._state_size:
+            arrays.state[...] = 0 if state is None else state
         self._session.run_with_iobinding(arrays.binding)
-        chunk = Chunk(arrays.actions.copy(), arrays.value.item(), arrays.spread.item())
+        chunk = Chunk(
+            arrays.actions.copy(), arrays.value.item(), arrays.spread.item(),
+            arrays.next_state[0].copy() if self._state_size else None)
         free.append(arrays)
         return chunk
 
@@ -87,12 +101,20 @@ class IoBinding:
             self._session.io_binding(), np.zeros((1, self._observation_size), np.float32),
             np.zeros((candidates, horizon * action_size), np.float32),
             np.zeros(self._chunk_shape, np.float32), np.zeros(1, np.float32),
-            np.zeros(1, np.float32))
-        for name, array in (('observation', made.observation), ('noise', made.noise)):
+            np.zeros(1, np.float32), np.zeros((1, self._state_size), np.float32),
+            np.zeros((1, self._state_size), np.float32))
+        inputs = [('observation', made.observation)]
+        outputs = [
+            ('action_chunk', made.actions), ('value', made.value), ('spread', made.spread)]
+        if self._has_noise:
+            inputs.append(('noise', made.noise))
+        if self._state_size:
+            inputs.append(('state', made.state))
+            outputs.append(('next_state', made.next_state))
+        for name, array in inputs:
             made.binding.bind_input(
                 name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
-        for name, array in (
-                ('action_chunk', made.actions), ('value', made.value), ('spread', made.spread)):
+        for name, array in outputs:
             made.binding.bind_output(
                 name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
         return made

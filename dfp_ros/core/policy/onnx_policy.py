@@ -111,12 +111,17 @@ class OnnxPolicy:
         other._load(candidates, wait)
         return other
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            state: FloatArray | None = None) -> Chunk:
         """
         Answer one observation.
 
         :param observation: Shape (obs_dim,), float32, raw units; it must be finite.
-        :param noise: Shape (candidates, horizon * act_dim), float32, already scaled.
+        :param noise: Shape (candidates, horizon * act_dim), float32, already scaled; a policy
+            without noise ignores it.
+        :param state: State of the chunk before, shape (state_size,), float32; None for the first
+            chunk of an episode, and for a policy without a state.
         :return: The chunk that the policy chose.
         :raises PolicyError: If a shape or a type is wrong, or inference fails.
         """
@@ -130,8 +135,13 @@ class OnnxPolicy:
             raise PolicyError(
                 f'noise: found shape {shape} of {noise.dtype}, policy {self.spec.name!r} '
                 f'expects ({self.candidates or "candidates"}, {self._noise_size}) of float32')
+        if state is not None and (
+                state.shape != (self.spec.state_size,) or state.dtype != _FLOAT32):
+            raise PolicyError(
+                f'state: found shape {state.shape} of {state.dtype}, policy '
+                f'{self.spec.name!r} expects ({self.spec.state_size},) of float32')
         try:
-            return self._bound.run(observation, noise)
+            return self._bound.run(observation, noise, state)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise PolicyError(f'policy {self.spec.name!r}: inference failed: {error}') from error
 
@@ -161,10 +171,19 @@ class OnnxPolicy:
         if loaded is not None:
             loaded()
         self.providers = tuple(self._session.get_providers())
+        # A deterministic policy may do without noise.
+        self._has_noise = self.spec.noise_scale > 0 or any(
+            node.name == 'noise' for node in self._session.get_inputs())
+        if not self._has_noise and candidates is not None and candidates > 1:
+            raise PolicyError(
+                f'policy file {self.path}: found candidates {candidates}, expected 1: the policy '
+                'is deterministic, so that all candidates would be the same; set the parameter '
+                'candidates to 0 or 1')
         self._check_signature()
         self._self_test()
         self._bound = IoBinding(
-            self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size))
+            self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size),
+            self.spec.state_size, self._has_noise)
 
     def _check_signature(self) -> None:
         """Compare the graph's inputs and outputs with the specification."""
@@ -172,10 +191,18 @@ class OnnxPolicy:
         wanted: dict[str, list[int | None]] = {
             'observation': [1, spec.observation_size], 'noise': [self.candidates, spec.noise_size],
             'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1]}
+        inputs, outputs = list(_INPUTS), list(_OUTPUTS)
+        if not self._has_noise:
+            inputs.remove('noise')
+            del wanted['noise']
+        if spec.state_size:
+            inputs.append('state')
+            outputs.append('next_state')
+            wanted |= {'state': [1, spec.state_size], 'next_state': [1, spec.state_size]}
         found: dict[str, tuple[str, Any]] = {}
         for kind, names, nodes in (
-                ('input', _INPUTS, self._session.get_inputs()),
-                ('output', _OUTPUTS, self._session.get_outputs())):
+                ('input', inputs, self._session.get_inputs()),
+                ('output', outputs, self._session.get_outputs())):
             if sorted(node.name for node in nodes) != sorted(names):
                 raise PolicyError(
                     f'policy file {self.path}: found the {kind}s '
@@ -199,11 +226,14 @@ class OnnxPolicy:
     def _self_test(self) -> None:
         """Run once for each kind of call, and check the outputs."""
         spec = self.spec
+        given = {'observation': self._typical_observation()[None]}
+        if spec.state_size:
+            given['state'] = np.zeros((1, spec.state_size), np.float32)
         for candidates in (1, 2) if self.candidates is None else (self.candidates,):
+            if self._has_noise:
+                given['noise'] = np.zeros((candidates, spec.noise_size), np.float32)
             try:
-                actions, *_ = self._session.run(_OUTPUTS, {
-                    'observation': self._typical_observation()[None],
-                    'noise': np.zeros((candidates, spec.noise_size), np.float32)})
+                actions, *_ = self._session.run(_OUTPUTS, given)
             except Exception as error:  # ONNX Runtime's own errors share no public base class
                 raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
             if actions.shape != (spec.horizon, spec.action_size):

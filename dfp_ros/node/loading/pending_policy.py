@@ -87,7 +87,9 @@ class _Unloaded:
         """Keep the specification."""
         self.spec = spec
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            state: FloatArray | None = None) -> Chunk:
         """Answer nothing."""
         raise PolicyError(f'policy {self.spec.name!r}: it is not loaded, expected no call')
 

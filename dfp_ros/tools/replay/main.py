@@ -88,14 +88,16 @@ class AnsweringPolicy:
         self._path = policy.path
         self._policy = DeadlinePolicy(policy, LONGEST_ANSWER)
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            state: FloatArray | None = None) -> Chunk:
         """
         Ask the policy.
 
         :raises NoAnswerError: If there is no answer within :data:`LONGEST_ANSWER`.
         """
         try:
-            return self._policy.act(observation, noise)
+            return self._policy.act(observation, noise, state)
         except LateError as error:
             raise NoAnswerError(
                 f'{self._path}: gave no answer within {LONGEST_ANSWER:g} s to a recorded '
