@@ -85,8 +85,8 @@ class LearnerSettings:
     latency_share: float = 0.5
     """Largest inference time of a new policy, as a fraction of the control period."""
     envelope: float = 0.1
-    """Largest excess of a new policy's actions over the range of the actions in the data and on the
-    robot so far, as a fraction of it, on recent observations."""
+    """Largest excess of a new policy's actions over the range of the actions in the data and on
+    the robot so far, as a fraction of it, on recent observations."""
     window: int = 20
     """Episodes of which the success is compared: if that of the last ones is significantly (95 %)
     below the best before, the policy of then comes back."""
