@@ -49,8 +49,9 @@ def make_planner(
     spec = policy.spec
     if settings.planning.asynchronous and spec.state_size:
         raise ValueError(
-            f'parameter planning.asynchronous: found true, but policy {spec.name!r} has a recurrent '
-            f'state of {spec.state_size} numbers, which has to see every step; set it to false')
+            f'parameter planning.asynchronous: found true, but policy {spec.name!r} has a '
+            f'recurrent state of {spec.state_size} numbers, which has to see every step; set it '
+            'to false')
     noise = NoiseStream(
         settings.noise_seed, settings.candidates or spec.candidates, spec.noise_size,
         settings.scale(spec), settings.planning.noise)

@@ -23,11 +23,14 @@ import pytest
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.factory import make_planner
 from dfp_ros.core.policy.deadline import DeadlinePolicy
 from dfp_ros.core.policy.interface import Chunk
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy, PolicyError
+from dfp_ros.core.settings.node import Settings
+from dfp_ros.core.settings.planning import PlanningSettings
 from testing.fixtures.controllers import controller, S, TICK
-from testing.fixtures.robot_samples import rest_samples
+from testing.fixtures.robot_samples import rest_samples, shipped_robot
 from testing.policies.small_policy import cube_spec, write_policy
 
 SPEC = cube_spec(horizon=1, state_size=1)
@@ -126,3 +129,11 @@ def test_files_without_a_state_are_as_before() -> None:
     """Earlier releases read their specification."""
     assert 'state_size' not in cube_spec().to_json()
     assert cube_spec(state_size=3).from_json(cube_spec(state_size=3).to_json()).state_size == 3
+
+
+def test_inference_beside_the_loop_is_refused() -> None:
+    """A state that misses steps is another policy."""
+    settings = Settings(planning=PlanningSettings(asynchronous=True))
+    with pytest.raises(ValueError, match=r'asynchronous: found true, but policy .* state'):
+        make_planner(settings, Counting(), shipped_robot())
+    make_planner(Settings(), Counting(), shipped_robot())
