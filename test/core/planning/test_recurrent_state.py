@@ -133,7 +133,7 @@ def test_files_without_a_state_are_as_before() -> None:
 
 def test_inference_beside_the_loop_is_refused() -> None:
     """A state that misses steps is another policy."""
-    settings = Settings(planning=PlanningSettings(asynchronous=True))
+    settings = Settings('a.onnx', 'a', planning=PlanningSettings(asynchronous=True))
     with pytest.raises(ValueError, match=r'asynchronous: found true, but policy .* state'):
         make_planner(settings, Counting(), shipped_robot())
-    make_planner(Settings(), Counting(), shipped_robot())
+    make_planner(Settings('a.onnx', 'a'), Counting(), shipped_robot())
