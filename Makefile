@@ -77,13 +77,13 @@ test-kilted: ## the node's tests on ROS 2 Kilted, in an environment of its own (
 	  ROS_PYTHON_VERSION=3 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 	  .venv-kilted/bin/python -m pytest $(KILTED_TESTS) $(PYTEST)
 
-interop-env: ## rsl_rl and LEAPP in an environment of its own (.venv-interop), to export policies with
+interop-env: ## rsl_rl, mjlab and LEAPP in an environment of their own (.venv-interop), some GB
 	@[ -e .venv-interop/complete ] || { rm -rf .venv-interop; $(PYTHON) -m venv .venv-interop; \
 	  .venv-interop/bin/python -m pip install --requirement env/requirements-interop.txt; \
 	  touch .venv-interop/complete; }
 
 # In a folder of its own: those of testing/data/interop were made like this.
-interop: build interop-env ## export policies with rsl_rl and LEAPP, and compare the node with them
+interop: build interop-env ## export policies with these, and compare the node's commands with theirs
 	@env -u PYTHONPATH .venv-interop/bin/python testing/interop/export_policies.py --out build/interop; \
 	$(ENTER); INTEROP=build/interop exec python -m pytest test/tools/adopt/test_interop.py $(PYTEST)
 

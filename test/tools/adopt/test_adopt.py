@@ -330,7 +330,7 @@ def test_the_same_numbers_in_two_places(tmp_path: Path) -> None:
      "did you mean 'actions'?"),
     (TERMS + "      - {name: gyro, unit: '1', size: 1, low: 0, high: 1}", 'name: walk',
      'name: walk', "found the field 'gyro' twice; for the same numbers in another place, write"),
-    (TERMS, 'environment: test', 'environment: test\nhorizon: 2', "found fields of 2 numbers for "
+    (TERMS, 'environment: test', 'environment: test\nhorizon: 2', 'found fields of 2 numbers for '
      "2 actions, the output 'actions' of walk.onnx has the shape [1, 2]")])
 def test_refusals(
         tmp_path: Path, capsys: pytest.CaptureFixture[str], terms: str, old: str, new: str,
