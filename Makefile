@@ -8,6 +8,8 @@ SHELL := /bin/bash
 
 # The Python that the environment is made with.
 PYTHON ?= python3
+# LeRobot wants this one.
+LEROBOT_PYTHON ?= python3.12
 # Sourced by every recipe that runs something; setup files of ROS use variables that may be unset.
 ENTER := set +u; . env/setup.bash; set -u
 # `make train SET="..."` adds settings; `python -m training.train small-clone --help` lists them.
@@ -36,7 +38,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env sweep-env demo test test-fast test-all test-kilted interop-env interop lint train learn bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env sweep-env demo test test-fast test-all test-kilted test-lerobot interop-env interop lint train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +89,13 @@ interop: build interop-env ## export policies with these, and compare the node's
 	@env -u PYTHONPATH .venv-interop/bin/python testing/interop/export_policies.py --out build/interop; \
 	$(ENTER); INTEROP=build/interop exec python -m pytest test/tools/adopt/test_interop.py $(PYTEST)
 
+# LeRobot's library wants other versions of what is installed here.
+test-lerobot: build ## LeRobot's own library reads and writes datasets, in an environment of its own (.venv-lerobot)
+	@[ -e .venv-lerobot/complete ] || { rm -rf .venv-lerobot; $(LEROBOT_PYTHON) -m venv .venv-lerobot; \
+	  .venv-lerobot/bin/python -m pip install --no-deps --requirement env/requirements-lerobot.txt; \
+	  touch .venv-lerobot/complete; }
+	@$(ENTER); exec python -m pytest test/training/data/formats/test_lerobot_library.py $(PYTEST)
+
 lint: env ## ruff, mypy, and which way imports go
 	@$(ENTER); ruff check .; mypy; mypy env/*.py; lint-imports --no-logo --no-cache
 
@@ -136,4 +145,4 @@ clean: ## remove the output of colcon
 	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too
-	rm -rf .venv .venvs .venv-kilted .venv-interop
+	rm -rf .venv .venvs .venv-kilted .venv-interop .venv-lerobot

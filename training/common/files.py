@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Atomic file writing, and file hashes."""
+"""Atomic writing of files and folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import errno
 import json
+import os
 from pathlib import Path
+import shutil
 from typing import Any
 
 from dfp_ros.core.files import atomic
@@ -59,6 +61,31 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
         if needed is not None:
             require_room(path, needed, 'the file')
         yield partial
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """
+    Yield a temporary folder beside ``path``, renamed to it only if the block succeeds.
+
+    :param path: The final path, where nothing is yet; the folder above is created if missing.
+    :raises WriteError: If something is there, or a file in it cannot be written.
+    """
+    if path.exists() or path.is_symlink():
+        raise WriteError(
+            errno.EEXIST, f'{path}: cannot be written (something is there); name another path',
+            str(path))
+    partial = atomic.partial_path(path)
+    with judged(path, partial):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+        try:
+            # As above: what came is measured before it is removed.
+            with judged(path, partial):
+                yield partial
+            os.rename(partial, path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def require_output(path: Path | None, suffix: str = '') -> None:
