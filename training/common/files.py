@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import csv
 import errno
 import json
 import os
@@ -25,8 +26,16 @@ import shutil
 from typing import Any
 
 from dfp_ros.core.files import atomic
+from dfp_ros.core.files.bounded_file import read_regular
 from dfp_ros.core.files.replaceable import require_replaceable, require_writable
 from training.common.disk import judged, require_room, write_error, WriteError
+
+# Largest table in bytes.
+_LARGEST_TABLE = 256 << 20
+
+
+class TableError(ValueError):
+    """A table cannot be read; the message says why, and what to do."""
 
 
 @contextmanager
@@ -107,6 +116,25 @@ def require_output(path: Path | None, suffix: str = '') -> None:
         raise WriteError(
             errno.EINVAL, f'{path}: found {path.suffix or "no ending"}, expected a name that ends '
             f'in {suffix}', str(path))
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """
+    Read the rows of a CSV file, without an incomplete last one of a killed process.
+
+    :raises TableError: If it is no regular file of bounded size, or no table.
+    """
+    try:
+        text = read_regular(path, _LARGEST_TABLE).decode()
+        lines = [line for line in text.splitlines(keepends=True) if line.endswith('\n')]
+        return list(csv.DictReader(lines))
+    except OSError as error:
+        raise TableError(
+            f'{path}: cannot be read ({error.strerror}); restore it, or move it away') from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(
+            f'{path}: found contents that are no table ({error}); restore it, or move it away'
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
