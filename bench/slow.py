@@ -208,7 +208,8 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument('--seconds', type=float, default=60.0, help='duration of each run')
     made.add_argument(
         '--fifo', action='store_true',
-        help="real-time priority for the node, against the machine's other load, if granted")
+        help='real-time priority for the node and its inference, if granted; the scripted robot '
+             'has none, and needs a processor of its own')
     made.add_argument('--quick', action='store_true', help='quick run of some seconds')
     made.add_argument('--json', type=Path, help='write the results to this JSON file')
     asked = made.parse_args(arguments)
