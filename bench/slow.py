@@ -23,10 +23,12 @@ the tick waits for; one that takes 150 ms at 50 Hz, and one of 800 ms at 20 Hz a
 sixth first, three times. All parameters are the defaults, but for ``planning.asynchronous``,
 ``join_jump`` and ``join_over``.
 
-*holds* are ticks after the first command of the policy in which it did not command. *join* is the
-largest change of a command from one tick to the next at which a new chunk is played, *step* at
-any other, both in action units, in which the whole range is 2. *spacing* is the time between two
-commands at the robot. The exit status is 1 if a policy was held, or a join was above its bound.
+*holds* are ticks after the first command of the policy: those in which its plan was missing, and
+those in which something else held the robot, such as messages of the scripted robot that are late
+on a busy machine. *join* is the largest change of a command from one tick to the next at which a
+new chunk is played, *step* at any other, both in action units, in which the whole range is 2.
+*spacing* is the time between two commands at the robot. The exit status is 1 if a plan was
+missing, or a join was above its bound.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ from bench.common.machine import finish
 from bench.common.process import REAL_TIME
 from dfp_ros.core.control.decision import State
 from dfp_ros.core.control.decision_row import RecordedDecision
+from dfp_ros.core.safety.reasons import Reason
 from testing.faults.cell import FaultCell, joined
 from testing.faults.robots import CUBE
 from testing.policies.slow_policy import LOOP, rounds_in, write_slow_policy
@@ -57,6 +60,7 @@ JOIN_JUMP, JOIN_OVER = 0.05, 10
 # An answer in so many takes so many times as long, the first of them after so many others.
 TAIL_EVERY, TAIL_FACTOR, TAIL_FIRST = 100, 3.0, 5
 _ROUNDING = 1e-6
+_LATE = Reason.LATE_INFERENCE | Reason.PLANNING | Reason.INFERENCE_FAILED
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,9 @@ def summarise(
         'ticks': len(rows), 'answers': len(times),
         'inference_p50_ms': float(np.median(times)), 'inference_max_ms': float(times.max()),
         'long': int((times > 2e3 * condition.latency).sum()) if condition.latency else 0,
-        'holds': sum(row.state is not State.RUNNING for row in rows),
+        'holds': sum(bool(row.reason & _LATE) for row in rows if row.state is not State.RUNNING),
+        'other_holds': sum(
+            not row.reason & _LATE for row in rows if row.state is not State.RUNNING),
         'missed': int(np.round(stamps * 1e-9 * condition.rate - 1).clip(0).sum()),
         'join': max(joins), 'step': max(steps),
         'spacing_p50_ms': p50, 'spacing_p99_ms': p99, 'spacing_max_ms': float(spacing.max())}
@@ -176,7 +182,7 @@ def summarise(
 
 HEAD = (
     '| rate | policy | ticks | answers | inference: median, longest | three times as long '
-    '| holds | missed ticks | join, step | spacing: p50, p99, max |\n'
+    '| holds: no plan, others | missed ticks | join, step | spacing: p50, p99, max |\n'
     '| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
 
 
@@ -185,7 +191,8 @@ def line(row: dict[str, Any]) -> str:
     return (
         f'| {row["rate"]:g} Hz | {row["policy"]} | {row["ticks"]} | {row["answers"]} | '
         f'{row["inference_p50_ms"]:.1f}, {row["inference_max_ms"]:.1f} ms | {row["long"]} | '
-        f'{row["holds"]} | {row["missed"]} | {row["join"]:.3f}, {row["step"]:.3f} | '
+        f'{row["holds"]}, {row["other_holds"]} | {row["missed"]} | '
+        f'{row["join"]:.3f}, {row["step"]:.3f} | '
         f'{row["spacing_p50_ms"]:.2f}, {row["spacing_p99_ms"]:.2f}, '
         f'{row["spacing_max_ms"]:.2f} ms |')
 
@@ -201,7 +208,8 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument('--seconds', type=float, default=60.0, help='duration of each run')
     made.add_argument(
         '--fifo', action='store_true',
-        help="real-time priority for the node, against the machine's other load, if granted")
+        help='real-time priority for the node and its inference, if granted; the scripted robot '
+             'has none, and needs a processor of its own')
     made.add_argument('--quick', action='store_true', help='quick run of some seconds')
     made.add_argument('--json', type=Path, help='write the results to this JSON file')
     asked = made.parse_args(arguments)

@@ -27,25 +27,28 @@ from dfp_ros.core.safety.reasons import Reason
 from testing.faults.robots import CUBE
 
 
-def row(number: int, command: float | None, inference: float | None = None) -> RecordedDecision:
+def row(
+        number: int, command: float | None, inference: float | None = None,
+        reason: Reason = Reason.NONE) -> RecordedDecision:
     """Make a decision; without a command the robot was held."""
     numbers = None if command is None else {'all': command * CUBE.high}
     return RecordedDecision(
         number, number * 20_000_000, False, State.HOLD if command is None else State.RUNNING,
-        Reason.NONE, {}, None, None, numbers, numbers, inference=inference)
+        reason, {}, None, None, numbers, numbers, inference=inference)
 
 
 def test_a_run_is_summarised() -> None:
     """Joins apart from other steps, ticks without a command, missed ticks, long answers."""
     rows = [
-        row(1, 0.0, 0.1), row(2, 0.1), row(3, 0.15, 0.31), row(4, None), row(5, 0.9, 0.1),
-        row(8, 0.92)]
+        row(1, 0.0, 0.1), row(2, 0.1), row(3, 0.15, 0.31),
+        row(4, None, reason=Reason.LATE_INFERENCE), row(5, 0.9, 0.1), row(8, 0.92),
+        row(9, None, reason=Reason.STALE)]
     found = summarise(
         rows, np.array([0.0, 0.02, 0.04, 0.07]), Condition(50.0, 0.1, has_tail=True))
-    assert found['ticks'] == 6
+    assert found['ticks'] == 7
     assert found['answers'] == 3
     assert found['long'] == 1
-    assert found['holds'] == 1
+    assert (found['holds'], found['other_holds']) == (1, 1)
     assert found['missed'] == 2
     # The one after a hold joins nothing.
     assert found['join'] == pytest.approx(0.05)
