@@ -16,10 +16,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import json
 from pathlib import Path
 import subprocess
 import sys
 
+from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.sim.demo.signals import Signals
@@ -31,6 +33,8 @@ ENVIRONMENT = 'cube-single-singletask-task2-v0'
 ROBOT = 'ur5e_cube'
 # Settings of the clone: cloning alone, with the settings that go on on the robot.
 PRESET = 'learn-clone'
+#: Name of the file that is collected.
+COLLECTED = 'cube-single-play-v0.npz'
 #: Folder of the shipped clone, which has the checkpoint and the policy file.
 SHIPPED = Path(__file__).parents[2] / 'models' / 'learn_clone'
 _POLICY = 'policy.onnx'
@@ -67,13 +71,19 @@ def prepare(data: Path, runs: Path, episodes: int, seed: int, signals: Signals) 
     :raises PreparationError: If a command fails.
     :raises Interrupted: If a signal arrived; what is there is gone on with the next time.
     """
+    if not data.exists() and data.name != COLLECTED:
+        raise PreparationError(
+            f'{data}: found no data there; what is collected is called {COLLECTED}: name it so in '
+            'a folder of your choice, or correct the name')
     if not data.exists():
         print(f'{data}: no data yet; {episodes} episodes of play are collected', flush=True)
         _call(signals, 'training.collect', '--kind', 'play', '--episodes', str(episodes),
               '--val-episodes', '1', '--out', str(data.parent))
     run = runs / f'learn_clone_{seed}'
     policy = run / _POLICY
-    if not policy.exists():
+    if policy.exists():
+        _require_data(run, data)
+    else:
         signals.check()
         if reason := reason_to_clone(data, seed):
             print(f'{SHIPPED.name}, the shipped clone, is not taken: {reason}', flush=True)
@@ -113,6 +123,21 @@ def reason_to_clone(data: Path, seed: int) -> str:
     if config.precision == 'bf16' and faster(config)[0] != 'bf16':
         return 'its updates are in bfloat16, which is not the faster one here'
     return ''
+
+
+def _require_data(run: Path, data: Path) -> None:
+    """Require that a clone that is there is of the data that are asked for."""
+    try:
+        found = json.loads(read_regular(run / 'config.json', LARGEST_TEXT))['data']
+        theirs = Path(found)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise PreparationError(
+            f'{run}: found a policy, but no settings of its run ({str(error)[:200]}); move the '
+            'folder away, or name another one with --runs') from error
+    if theirs.resolve() != data.resolve():
+        raise PreparationError(
+            f'{run}: found a clone of {theirs}, asked for one of {data}; name another folder with '
+            '--runs, or the data of the clone with --data')
 
 
 def _call(signals: Signals, module: str, *words: str) -> None:

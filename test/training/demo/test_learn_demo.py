@@ -148,6 +148,26 @@ def test_the_shipped_clone_is_taken_for_its_own_data_and_seed_only(
         assert bool(text) == bool(preparation.reason_to_clone(demonstrations, config.seed))
 
 
+def test_other_data_are_not_ignored(tmp_path: Path) -> None:
+    """A clone that is there is of its own data; and other data are not collected."""
+    signals = object.__new__(Signals)
+    signals.received = 0
+    run = tmp_path / 'runs' / 'learn_clone_0'
+    run.mkdir(parents=True)
+    (run / 'policy.onnx').write_text('a policy')
+    mine, other = tmp_path / 'mine.npz', tmp_path / 'other.npz'
+    for path in (mine, other):
+        path.write_text('data')
+    with pytest.raises(preparation.PreparationError, match='no settings of its run'):
+        preparation.prepare(mine, tmp_path / 'runs', 1, 0, signals)
+    (run / 'config.json').write_text(json.dumps({'data': str(mine)}))
+    assert preparation.prepare(mine, tmp_path / 'runs', 1, 0, signals).run == run
+    with pytest.raises(preparation.PreparationError, match=r'a clone of .*mine\.npz, asked for'):
+        preparation.prepare(other, tmp_path / 'runs', 1, 0, signals)
+    with pytest.raises(preparation.PreparationError, match='called cube-single-play-v0.npz'):
+        preparation.prepare(tmp_path / 'none.npz', tmp_path / 'runs', 1, 0, signals)
+
+
 def _text(path: Path) -> str:
     """Read the command line of a process, which may have ended."""
     try:
