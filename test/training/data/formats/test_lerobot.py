@@ -43,7 +43,7 @@ from testing.learning.transitions import drawn  # noqa: E402
 from training.common.disk import WriteError  # noqa: E402
 from training.data.datasets.load import load  # noqa: E402
 from training.data.datasets.numbered import files  # noqa: E402
-from training.data.formats.lerobot import layout, parquet, writer  # noqa: E402
+from training.data.formats.lerobot import footer_probe, layout, parquet, writer  # noqa: E402
 from training.data.formats.lerobot.parquet import opened  # noqa: E402
 from training.data.formats.lerobot.reader import load as read  # noqa: E402
 from training.data.formats.lerobot.writer import write  # noqa: E402
@@ -419,6 +419,11 @@ def setting(row: Any, value: Any) -> Callable[[np.ndarray], np.ndarray]:
      'found episode 1 of 6 frames, expected episode 1 of 5, as in the data'),
     (lambda folder: change_column(folder / so100.EPISODES, 'episode_index', setting(1, 2**40)),
      'found episode 1099511627776 of 5 frames, expected episode 1 of 5, as in the data'),
+    (lambda folder: change_column(
+        folder / 'meta/tasks.parquet', 'task_index', lambda values: np.array([np.inf])),
+     'tasks.parquet: task_index: found inf in row 0, expected a whole number'),
+    (of_data('frame_index', lambda values: values + 0.5),
+     'frame_index: found 0.5 in row 0, expected a whole number'),
     (of_own(lambda own: {**own, 'version': 2}), "version: found '2', expected 1"),
     (of_own(lambda own: {**own, 'actions': 'degrees'}),
      "actions: found 'degrees', expected 'normalised' or 'physical'"),
@@ -451,6 +456,15 @@ def test_a_byte_that_changed_is_refused_or_changes_a_number(tmp_path: Path) -> N
     flip(folder / so100.DATA)
     with contextlib.suppress(DataError):
         assert len(read(folder)) == 88
+
+
+def test_a_footer_that_would_end_the_process_is_refused(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A C++ exception that pyarrow does not catch aborts; here only the child process."""
+    path = so100.recorded(tmp_path / 'pick', [4]) / so100.DATA
+    monkeypatch.setattr(footer_probe.pq, 'ParquetFile', lambda *_, **__: os.abort())
+    with pytest.raises(DataError, match='file-000.parquet: found a damaged file, whose footer'):
+        footer_probe.require_sound(path)
 
 
 def test_a_small_file_of_many_rows_takes_no_memory(

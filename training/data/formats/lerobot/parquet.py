@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfp_ros.core.text.printable import listed, printable
+from training.data.formats.lerobot.footer_probe import require_sound
 from training.data.transitions.transitions import DataError
 
 # Rows per block.
@@ -57,6 +58,7 @@ def opened(path: Path) -> Iterator[Table]:
                 raise DataError(
                     f'{path}: found a pointer of Git LFS, expected the file itself; fetch it '
                     'with `git lfs pull`')
+        require_sound(path)
         with pq.ParquetFile(
                 path, pre_buffer=False, thrift_string_size_limit=_LONGEST_TEXT,
                 thrift_container_size_limit=_LONGEST_LIST) as file:

@@ -45,6 +45,8 @@ from training.data.transitions.transitions import (
 _MOST_TASKS, _LONGEST_TASKS = 100_000, 16_000_000
 # Tasks, and features that were left out, that are named in the provenance.
 _NAMED = 50
+# Floats below this are exact whole numbers.
+_WHOLE = 2.0**53
 NO_SUCCESSOR = 'last frame of an episode, without a successor'
 
 
@@ -179,6 +181,8 @@ def _frames(
         for name, values in block.items():
             column = values[:, 0]
             _require_finite(folder, name, column, start)
+            if kinds[name] is np.int64:
+                _require_whole(folder, name, column, start)
             with np.errstate(over='ignore'):  # float32 overflow gives inf, rejected by the check
                 found[name][start:start + len(column)] = column
     starts, last = _episodes(folder, info, found.pop(layout.EPISODE), found.pop(layout.FRAME))
@@ -238,9 +242,11 @@ def _require_lengths(
     said: list[np.ndarray] = []
     for path in layout.files(folder, layout.EPISODES_FOLDER):
         with opened(path) as table:
-            said += [
-                np.concatenate([block[layout.EPISODE], block['length']], axis=1)
-                for _, block in table.blocks({layout.EPISODE: 1, 'length': 1})]
+            for start, block in table.blocks({layout.EPISODE: 1, 'length': 1}):
+                for name, values in block.items():
+                    _require_whole(path, name, values, start)
+                said.append(np.concatenate(
+                    [block[layout.EPISODE], block['length']], axis=1).astype(np.int64))
     listing = np.concatenate(said) if said else np.empty((0, 2), np.int64)
     listing = listing[np.argsort(listing[:, 0], kind='stable')]
     order = np.argsort(numbers, kind='stable')
@@ -268,9 +274,10 @@ def _chosen(
             # Pandas names an index without a name so.
             name = 'task' if 'task' in list(table) else '__index_level_0__'
             names = table.texts(name, _MOST_TASKS, _LONGEST_TASKS)
-            indices = [
-                int(index) for _, block in table.blocks({layout.TASK: 1})
-                for index in block[layout.TASK][:, 0]]
+            indices: list[int] = []
+            for start, block in table.blocks({layout.TASK: 1}):
+                _require_whole(path, layout.TASK, block[layout.TASK], start)
+                indices += block[layout.TASK][:, 0].astype(np.int64).tolist()
         texts = dict(zip(indices, names, strict=True))
     total = int(starts[-1]) + 1 if task is None else len(task)
     if task is None:
@@ -391,6 +398,16 @@ def _require_finite(folder: Path, name: str, values: np.ndarray, start: int) -> 
         raise DataError(
             f'{folder}: {printable(name)}: found a number that is not finite, or too large for '
             f'float32, at frame {row}; leave its episode out')
+
+
+def _require_whole(path: Path, name: str, values: np.ndarray, start: int) -> None:
+    if values.dtype.kind == 'f':
+        odd = ~(np.abs(values) < _WHOLE) | (values != np.floor(values))
+        if odd.any():
+            row = int(np.argwhere(odd)[0][0])
+            raise DataError(
+                f'{path}: {name}: found {values.reshape(-1)[row]:g} in row {start + row}, '
+                'expected a whole number; copy the dataset again')
 
 
 def _require_flags(folder: Path, name: str, values: np.ndarray | None) -> None:
