@@ -263,11 +263,11 @@ def test_what_a_joystick_lacks_is_said() -> None:
             'dfp_ros.tools.teleop.joystick', domain, '--ros-args', '-p', 'robot:=ur5e_cube',
             '-p', 'axes:=a1 a7', '-p', 'button:=9') as joystick:
         publisher = peer.node.create_publisher(Joy, 'joy', 5)
-        peer.node.create_timer(
-            0.02, lambda: publisher.publish(Joy(axes=[0.0] * 6, buttons=[0] * 8)))
+        pad = Joy(axes=[0.0] * 6, buttons=[0] * 8)
+        peer.node.create_timer(0.02, lambda: publisher.publish(pad))
         peer.wait_for(lambda: 'parameter button: found 9, but the joystick has 8' in (
             joystick.output))
-        publisher.publish(Joy(axes=[0.0] * 6, buttons=[0] * 12))
+        pad.buttons = [0] * 12
         peer.wait_for(lambda: 'parameter axes: found a7, but the joystick has 6 axes' in (
             joystick.output))
         assert joystick.stop() == 0, joystick.output
