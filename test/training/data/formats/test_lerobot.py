@@ -309,7 +309,7 @@ def test_commands_outside_their_limits_are_refused_by_name(tmp_path: Path) -> No
 
 
 def test_a_changed_dataset_has_the_ranges_of_its_frames(tmp_path: Path) -> None:
-    """LeRobot's tools leave episodes out; the description is copied by a person."""
+    """The tools of LeRobot leave episodes out; the description is copied by a person."""
     data = drawn([5, 5])
     write(tmp_path / 'a', data, 'Move')
     write(tmp_path / 'b', drawn([5]), 'Move')
