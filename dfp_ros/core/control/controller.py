@@ -228,7 +228,7 @@ class Controller:
         """
         step = StepRecord(self._watch_clock(now))
         if self._beside is not None:
-            self._beside.steps += 1
+            self._beside.begin()
         step.findings += self._watch.check(now, samples)
         if self.operator.why is not None:
             step.findings.append(finding(Reason.OPERATOR_STOP, self.operator.why))
@@ -427,7 +427,11 @@ class Controller:
         text = f'{type(error).__name__}: {error}'
         self._builder.reset()
         self._let_go()
-        return self._hold(StepRecord([finding(Reason.INTERNAL_ERROR, text)]))
+        step = StepRecord([finding(Reason.INTERNAL_ERROR, text)])
+        if self._beside is not None:
+            # A replay repeats what was not sent.
+            step.plan = self._beside.unsent
+        return self._hold(step)
 
     def copy_limiter(self) -> CommandLimiter | None:
         """Copy the limiter, for a watchdog that stops the robot; None before the first command."""

@@ -107,6 +107,8 @@ class BackgroundPlanner(Planner):
         self._inference = inference
         self._latency = math.nan
         self.steps = 0
+        self.trace = PlanTrace()
+        self._is_within_step = False
         super().__init__(
             inference.policy, noise, tick, lambda: 0, settings, positions, anchoring)
         self.settle(is_at_rest=True)
@@ -153,7 +155,6 @@ class BackgroundPlanner(Planner):
     def drop(self) -> None:
         """Discard the plan and what was requested for the next; the noise continues."""
         super().drop()
-        self.trace = PlanTrace()
         self._request: _Request | None = None
         self._wanted: tuple[FloatArray, _RequestStart] | None = None
         self._failure: PolicyError | None = None
@@ -167,6 +168,17 @@ class BackgroundPlanner(Planner):
         :param is_at_rest: Whether it does; before that, no chunk is requested.
         """
         self._may_ask = self._is_at_rest = is_at_rest
+
+    def begin(self) -> None:
+        """Count a step, of whose inference nothing is known yet."""
+        self.steps += 1
+        self.trace = PlanTrace()
+        self._is_within_step = True
+
+    @property
+    def unsent(self) -> PlanTrace:
+        """Return the inference of a step that fails: what it found, and that it asks nothing."""
+        return replace(self.trace, asked=None) if self._is_within_step else PlanTrace()
 
     def watch(self) -> None:
         """Note before a step that another policy, or a person, moves the robot."""
@@ -232,6 +244,7 @@ class BackgroundPlanner(Planner):
     def prepare(self) -> None:
         """Request the chunk that this tick wants, after its command was sent."""
         wanted, self._wanted = self._wanted, None
+        self._is_within_step = False
         if wanted is not None:
             observation, start = wanted
             # Only now: a step that is not sent, or is held, draws nothing.
