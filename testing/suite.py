@@ -12,15 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The whole test suite, in three pytest sessions, two of them side by side.
+The whole test suite, in four pytest sessions, some of them side by side.
 
 Tests that learn, simulate or lint keep a processor busy; tests that run nodes mostly wait. So the
-former run beside the latter, in the time that these leave (SCHED_IDLE). Whole nodes that are timed
-come last. With arguments there is one session, with these arguments.
+former run beside the latter, in the time that these leave (SCHED_IDLE). Nodes that are timed come
+last: whole ones, and beside them the parts of nodes. With arguments there is one session, with
+these arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
 import subprocess
 import sys
@@ -34,9 +36,11 @@ BUSY = (
     'test/training/onnx_export', 'test/training/reports', 'test/sim/simulation',
     'test/package/test_lint.py', 'test/package/test_import_rules.py',
     'test/bench/test_bandit.py', 'test/bench/test_update_bench.py')
-#: Timed tests, which run after the other nodes.
-TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
-         'test/node/commanding', 'test/node/monitors')
+#: Timed tests of whole nodes, which run after the other nodes.
+WHOLE = ('test/whole_node',)
+#: Timed tests of parts of nodes, which run beside those.
+PARTS = ('test/node/swap', 'test/tools/preflight', 'test/node/loop', 'test/node/commanding',
+         'test/node/monitors')
 _PYTEST = (
     sys.executable, '-m', 'pytest', '-m', 'not long', '--durations=25', '--durations-min=5')
 _NICE = 19
@@ -52,28 +56,52 @@ def main(arguments: list[str]) -> int:
     :return: The exit status: 0 if all tests passed.
     """
     if arguments or (os.cpu_count() or 1) < 2:
-        return subprocess.run([*_PYTEST, *arguments], cwd=ROOT, check=False).returncode
-    with tempfile.TemporaryFile() as output:
-        busy = subprocess.Popen(
-            [*_PYTEST, *BUSY], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT)
-        give_way(busy.pid)
-        try:
-            print(f'beside this, with its output at the end: {" ".join(BUSY)}', flush=True)
-            others = [
-                subprocess.run([*_PYTEST, *chosen], cwd=ROOT, check=False).returncode
-                for chosen in (
-                    ['test', *(f'--ignore={path}' for path in (*BUSY, *TIMED))], [*TIMED])]
-            statuses = {*others, busy.wait()}
-        finally:
-            if busy.poll() is None:
-                busy.terminate()
-                busy.wait()
-            output.seek(0)
-            sys.stdout.flush()
-            sys.stdout.buffer.write(output.read())
-            sys.stdout.flush()
+        return run(*arguments)
+    with Beside(BUSY) as busy:
+        give_way(busy.process.pid)
+        statuses = {run('test', *(f'--ignore={path}' for path in (*BUSY, *WHOLE, *PARTS)))}
+        with Beside(PARTS) as parts:
+            statuses.add(run(*WHOLE))
+            statuses.add(parts.process.wait())
+        statuses.add(busy.process.wait())
     return max(statuses - {_NOTHING}, default=0)
+
+
+def run(*arguments: str) -> int:
+    """Run a session to its end; return its exit status."""
+    return subprocess.run([*_PYTEST, *arguments], cwd=ROOT, check=False).returncode
+
+
+class Beside:
+    """
+    A session beside another, whose output is printed when it is left.
+
+    :param paths: Files and folders of its tests.
+
+    :ivar process: The session.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        """Start it."""
+        self._output = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [*_PYTEST, *paths], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
+            stderr=subprocess.STDOUT)
+        print(f'beside this, with its output at the end: {" ".join(paths)}', flush=True)
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, if it is still running, and print its output."""
+        with self._output:
+            if self.process.poll() is None:
+                self.process.terminate()
+                self.process.wait()
+            self._output.seek(0)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(self._output.read())
+            sys.stdout.flush()
 
 
 def give_way(process: int) -> None:

@@ -99,7 +99,8 @@ def test_a_slow_policy_runs_without_a_hold(slow: Path, tmp_path: Path) -> None:
             # The observation is older than the inference took, and the actions of that time are
             # skipped.
             assert steps[row.plan.origin.step] == row.plan.origin.stamp
-            assert row.stamp - row.plan.origin.stamp > row.inference * 1e9  # type: ignore[operator]
+            assert row.inference is not None
+            assert row.stamp - row.plan.origin.stamp > row.inference * 1e9
         # A stop while inference goes on.
         cell.wait_for(lambda: _asked(rows(cell)[-1]), 'a request')
         call(cell, 'stop')

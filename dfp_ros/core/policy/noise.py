@@ -54,7 +54,7 @@ class NoiseStream:
 
     @property
     def draws_of_next(self) -> int:
-        """Number of draws since the reset, including that of the next chunk."""
+        """Return the number of draws since the reset, including that of the next chunk."""
         draws_none = self._mode == 'zero' or self._held is not None
         return self.draws if draws_none else self.draws + 1
 
