@@ -12,12 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The whole test suite, in four pytest sessions, some of them side by side.
+The whole test suite, in three pytest sessions, two of them side by side.
 
 Tests that learn, simulate or lint keep a processor busy; tests that run nodes mostly wait. So the
 former run beside the latter, in the time that these leave (SCHED_IDLE). Nodes that are timed come
-last: whole ones, and beside them the parts of nodes. With arguments there is one session, with
-these arguments.
+last. With arguments there is one session, with these arguments.
 """
 
 from __future__ import annotations
@@ -36,11 +35,9 @@ BUSY = (
     'test/training/onnx_export', 'test/training/reports', 'test/sim/simulation',
     'test/package/test_lint.py', 'test/package/test_import_rules.py',
     'test/bench/test_bandit.py', 'test/bench/test_update_bench.py')
-#: Timed tests of whole nodes, which run after the other nodes.
-WHOLE = ('test/whole_node',)
-#: Timed tests of parts of nodes, which run beside those.
-PARTS = ('test/node/swap', 'test/tools/preflight', 'test/node/loop', 'test/node/commanding',
-         'test/node/monitors')
+#: Timed tests, which run after the other nodes.
+TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
+         'test/node/commanding', 'test/node/monitors')
 _PYTEST = (
     sys.executable, '-m', 'pytest', '-m', 'not long', '--durations=25', '--durations-min=5')
 _NICE = 19
@@ -59,11 +56,8 @@ def main(arguments: list[str]) -> int:
         return run(*arguments)
     with Beside(BUSY) as busy:
         give_way(busy.process.pid)
-        statuses = {run('test', *(f'--ignore={path}' for path in (*BUSY, *WHOLE, *PARTS)))}
-        with Beside(PARTS) as parts:
-            statuses.add(run(*WHOLE))
-            statuses.add(parts.process.wait())
-        statuses.add(busy.process.wait())
+        statuses = {run('test', *(f'--ignore={path}' for path in (*BUSY, *TIMED)))}
+        statuses |= {run(*TIMED), busy.process.wait()}
     return max(statuses - {_NOTHING}, default=0)
 
 
