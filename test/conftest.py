@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from dfp_ros.node.ros.dds_transport import choose_transport
+import training  # noqa: F401  settles how threads wait, before anything imports PyTorch
 
 # Messages of the tests stay on this machine, and no port is reachable from others.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
