@@ -41,6 +41,20 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a session of several processes, keep tests of a fixture together, the longest first."""
+    if not config.pluginmanager.hasplugin('xdist') or not hasattr(config, 'workerinput'):
+        return
+    slow = set()
+    for item in items:
+        if any(found[-1].scope in ('module', 'class', 'package')
+               for found in getattr(item, '_fixtureinfo').name2fixturedefs.values()):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+        if item.get_closest_marker('slow'):
+            slow.add(item.location[0])
+    items.sort(key=lambda item: item.location[0] not in slow)
+
+
 @pytest.fixture(autouse=True)
 def signals_as_before() -> Iterator[None]:
     """
