@@ -47,8 +47,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     slow = set()
     for item in items:
-        if any(found[-1].scope in ('module', 'class', 'package')
-               for found in getattr(item, '_fixtureinfo').name2fixturedefs.values()):
+        if isinstance(item, pytest.Function) and any(
+                found[-1].scope in ('module', 'class', 'package')
+                for found in item._fixtureinfo.name2fixturedefs.values()):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
         if item.get_closest_marker('slow'):
             slow.add(item.location[0])
