@@ -51,7 +51,7 @@ def test_versions_agree() -> None:
 
 @pytest.mark.parametrize('name', PACKAGES)
 def test_package_xml(name: str) -> None:
-    """ROS's own parser takes it, without a warning."""
+    """The parser of ROS takes it, without a warning."""
     package = pytest.importorskip('catkin_pkg.package')
     parsed = package.parse_package(str(ROOT / name), warnings=(warnings := []))
     parsed.validate()
@@ -70,6 +70,9 @@ def test_no_key_of_pip_is_in_the_way_of_a_release() -> None:
     assert 'rclpy' in depends, 'else this test could not fail'
     assert not [name for name in depends if name.endswith('-pip')]
     assert {each.name for each in rest.exec_depends} >= {'python3-onnxruntime-pip'}
+    # bloom, colcon and rosdep look no deeper than a folder with a package.xml.
+    paths = pytest.importorskip('catkin_pkg.packages').find_package_paths(str(ROOT))
+    assert paths == ['.']
 
 
 def test_ros_messages_are_depended_on() -> None:
@@ -89,7 +92,7 @@ def test_change_log_as_ros_tools_read_it() -> None:
     pytest.importorskip('docutils')
     log = changelog.get_changelog_from_path(str(ROOT / 'CHANGELOG.rst'), 'dfp_ros')
     versions = list(log.foreach_version())
-    assert [version for version, _, _ in versions][-1] == '0.1.0'
+    assert {version for version, _, _ in versions} >= {'0.1.0', '1.0.0'}
     for version, date, entries in versions:
         assert date is not None
         assert entries, f'{version} has no entries'
