@@ -9,11 +9,13 @@ python=${PYTHON:-python3}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-if "$python" -c 'import rclpy' 2> "$folder/reason"; then
-  "$python" -m venv --system-site-packages "$folder/venv"
+# What an environment sees depends on how ROS 2 was installed: apt's comes with PYTHONPATH.
+"$python" -m venv --system-site-packages "$folder/venv"
+if "$folder/venv/bin/python" -c 'import rclpy' 2> /dev/null; then
   "$folder/venv/bin/python" -m pip install --quiet --constraint "$root/env/constraints-apt.txt" "$wheel"
 else
-  "$python" -m venv "$folder/venv"
+  unset AMENT_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH
+  "$python" -m venv --clear "$folder/venv"
   "$folder/venv/bin/python" -m pip install --quiet --constraint "$root/env/constraints.txt" \
     'ros-rclpy[fastrtps]' ros-rcl-logging-spdlog ros-jazzy-common-interfaces "$wheel"
   export ROS_DISTRO=jazzy ROS_VERSION=2 ROS_PYTHON_VERSION=3
