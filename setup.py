@@ -71,8 +71,12 @@ setup(
     maintainer='dfp_ros issue tracker',
     maintainer_email='noreply@github.com',
     project_urls={'Issues': f'{REPOSITORY}/issues'} if REPOSITORY else {},
-    long_description=Path('README.md').read_text(encoding='utf-8'),
-    long_description_content_type='text/markdown',
+    # No file: colcon's symlinked build has setup.py and the package, not the README.
+    long_description=(
+        'A ROS 2 lifecycle node that runs a learned policy at a fixed rate on any robot that a '
+        'YAML file describes, with its tools and shipped policies. It needs the rclpy of a ROS 2. '
+        'docs/installing.md in the repository has the steps.\n'),
+    long_description_content_type='text/x-rst',
     description='Drifting Field Policies for ROS 2: learn from data, run at a fixed rate, safely.',
     license='Apache-2.0',
     entry_points={

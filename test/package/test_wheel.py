@@ -47,7 +47,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 def test_the_wheel_has_node_tools_and_models(tmp_path: Path) -> None:
     """``make wheel`` does more, in an environment that has nothing else, and takes minutes."""
     source = tmp_path / 'source'
-    for name in ('setup.py', 'setup.cfg', 'package.xml', 'README.md', 'LICENSE'):
+    for name in ('setup.py', 'setup.cfg', 'package.xml', 'LICENSE'):
         source.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, source)
     for name in ('dfp_ros', 'launch', 'config', 'models', 'resource'):
