@@ -38,7 +38,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env sweep-env demo test test-fast test-all test-kilted test-lerobot interop-env interop lint train learn bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env sweep-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop lint train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,16 @@ test-kilted: ## the node's tests on ROS 2 Kilted, in an environment of its own (
 	@env -u PYTHONPATH AMENT_PREFIX_PATH="$$PWD/.venv-kilted" ROS_DISTRO=kilted ROS_VERSION=2 \
 	  ROS_PYTHON_VERSION=3 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 	  .venv-kilted/bin/python -m pytest $(KILTED_TESTS) $(PYTEST)
+
+# For .github/scripts/ros_container.sh, on a ROS 2 from apt.
+list-robot-tests:
+	@echo $(KILTED_TESTS) | tr ' ' '\n'
+
+wheel: ## source distribution and wheel in build/dist, tried in a clean environment
+	@[ -e .venv-tools/complete ] || { rm -rf .venv-tools; $(PYTHON) -m venv .venv-tools; \
+	  .venv-tools/bin/python -m pip install build==1.6.1 twine==7.0.0; touch .venv-tools/complete; }
+	@PATH="$$PWD/.venv-tools/bin:$$PATH" .github/scripts/build_dist.sh build/dist
+	@PYTHON=$(PYTHON) .github/scripts/try_wheel.sh build/dist/*.whl
 
 interop-env: ## rsl_rl, mjlab and LEAPP in an environment of their own (.venv-interop), some GB
 	@[ -e .venv-interop/complete ] || { rm -rf .venv-interop; $(PYTHON) -m venv .venv-interop; \
@@ -145,4 +155,4 @@ clean: ## remove the output of colcon
 	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too
-	rm -rf .venv .venvs .venv-kilted .venv-interop .venv-lerobot
+	rm -rf .venv .venvs .venv-kilted .venv-interop .venv-lerobot .venv-tools
