@@ -38,7 +38,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env sweep-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop lint train learn bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env audit-env sweep-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,18 @@ test-lerobot: build ## LeRobot's own library reads and writes datasets, in an en
 	  touch .venv-lerobot/complete; }
 	@$(ENTER); exec python -m pytest test/training/data/formats/test_lerobot_library.py $(PYTEST)
 
+audit-env: ## pip-licenses and cyclonedx-bom in an environment of their own (.venv-audit)
+	@[ -e .venv-audit/complete ] || { rm -rf .venv-audit; $(PYTHON) -m venv .venv-audit; \
+	  .venv-audit/bin/python -m pip install --requirement env/requirements-audit.txt; \
+	  touch .venv-audit/complete; }
+
+licences: env audit-env ## check the licences of everything that is installed (env/licences.toml)
+	@exec env -u PYTHONPATH .venv-audit/bin/python env/licences.py .venv
+
+sbom: env audit-env ## list everything that is installed, in build/sbom.cdx.json (CycloneDX)
+	@mkdir -p build; exec env -u PYTHONPATH .venv-audit/bin/cyclonedx-py environment \
+	  --output-reproducible --validate --output-file build/sbom.cdx.json .venv/bin/python
+
 lint: env ## ruff, mypy, and which way imports go
 	@$(ENTER); ruff check .; mypy; mypy env/*.py; lint-imports --no-logo --no-cache
 
@@ -155,4 +167,4 @@ clean: ## remove the output of colcon
 	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too
-	rm -rf .venv .venvs .venv-kilted .venv-interop .venv-lerobot .venv-tools
+	rm -rf .venv .venvs .venv-audit .venv-kilted .venv-interop .venv-lerobot .venv-tools

@@ -63,7 +63,8 @@ setup(
     python_requires='>=3.10',
     install_requires=['numpy', 'onnxruntime', 'pyyaml', 'rosbags', 'setuptools'],
     extras_require={
-        'adopt': ['onnx'], 'simulation': ['imageio', 'mujoco', 'ogbench', 'pillow'],
+        'adopt': ['onnx'], 'signatures': ['cryptography'],
+        'simulation': ['imageio', 'mujoco', 'ogbench', 'pillow'],
         'test': ['pytest']},
     zip_safe=True,
     author='The dfp_ros authors',

@@ -23,6 +23,8 @@ from ament_index_python import get_package_share_directory, PackageNotFoundError
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.yaml_section import read_text
 from dfp_ros.core.files.missing import near_file
+from dfp_ros.core.policy.trust import Trust
+from dfp_ros.core.settings.trust import MODELS, parse_keys, parse_roots
 from dfp_ros.core.text.errors import near_names, nearest
 
 
@@ -38,6 +40,27 @@ def load_robot(name: str) -> RobotDescription:
 def hash_robot(name: str) -> str:
     """Return the SHA-256 hash of a robot description's file, 64 hexadecimal digits."""
     return hashlib.sha256(read_text(find_shared(name, 'config', '.yaml'))).hexdigest()
+
+
+def make_trust(roots: str, keys: str) -> Trust:
+    """
+    Collect what a policy file needs to be trusted.
+
+    :param roots: Value of the parameter ``policy_roots``.
+    :param keys: Value of the parameter ``policy_keys``.
+    :raises ValueError: If one is not valid.
+    """
+    folders: list[Path] = []
+    for word in parse_roots(roots):
+        if word == MODELS:
+            folders += [root / MODELS for root in _roots()]
+        else:
+            try:
+                folders.append(Path(word).expanduser())
+            except RuntimeError as error:
+                raise SharedFileError(
+                    f'parameter policy_roots: found {word!r}: {error}') from error
+    return Trust(tuple(dict.fromkeys(folders)), parse_keys(keys))
 
 
 class SharedFileError(ValueError):
