@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Generated pages of the documentation: ``python -m documentation`` writes docs/reference.
+Generated pages of the documentation: ``python -m documentation`` writes them.
 
 ``make docs`` calls it; ``--check`` only compares, and fails if a page differs.
 """
@@ -23,29 +23,44 @@ import argparse
 from collections.abc import Callable
 import sys
 
-from documentation import commands, description_keys, launch_files, metadata, parameters, topics
+from documentation import (
+    commands,
+    description_keys,
+    launch_files,
+    metadata,
+    parameters,
+    pictures,
+    topics,
+)
 from testing import ROOT
 
-FOLDER = ROOT / 'docs' / 'reference'
+FOLDER = ROOT / 'docs'
 NOTE = '<!-- Written by `python -m documentation`; change the code, not this page. -->\n\n'
 
-#: Pages by name.
+#: Pages and pictures by name, in docs.
 PAGES: dict[str, Callable[[], str]] = {
-    'parameters.md': parameters.page,
-    'topics.md': lambda: topics.page(ROOT),
-    'launch-arguments.md': lambda: launch_files.page(ROOT),
-    'description-keys.md': lambda: description_keys.page(ROOT),
-    'metadata.md': metadata.page,
-    'commands.md': lambda: commands.page(ROOT),
-    'training-settings.md': commands.settings_page,
+    'reference/parameters.md': parameters.page,
+    'reference/topics.md': lambda: topics.page(ROOT),
+    'reference/launch-arguments.md': lambda: launch_files.page(ROOT),
+    'reference/description-keys.md': lambda: description_keys.page(ROOT),
+    'reference/metadata.md': metadata.page,
+    'reference/commands.md': lambda: commands.page(ROOT),
+    'reference/training-settings.md': commands.settings_page,
+    'floors.svg': lambda: pictures.floors(ROOT),
+    'episode-states.svg': pictures.states,
 }
+
+
+def made(name: str) -> str:
+    """Make a page or a picture."""
+    return (NOTE if name.endswith('.md') else '') + PAGES[name]()
 
 
 def stale() -> list[str]:
     """List the pages that differ from what the code gives."""
     return [
-        name for name, page in PAGES.items()
-        if not (FOLDER / name).is_file() or (FOLDER / name).read_text() != NOTE + page()]
+        name for name in PAGES
+        if not (FOLDER / name).is_file() or (FOLDER / name).read_text() != made(name)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,17 +70,17 @@ def main(arguments: list[str] | None = None) -> int:
     :return: Exit status.
     """
     parser = argparse.ArgumentParser(
-        prog='python -m documentation', description='Write the generated pages of docs/reference.')
+        prog='python -m documentation', description='Write the generated pages of docs.')
     parser.add_argument('--check', action='store_true', help='only compare')
     if parser.parse_args(arguments).check:
         found = stale()
         for name in found:
-            print(f'docs/reference/{name} differs from the code; run `python -m documentation`',
+            print(f'docs/{name} differs from the code; run `python -m documentation`',
                   file=sys.stderr)
         return 1 if found else 0
-    FOLDER.mkdir(exist_ok=True)
-    for name, page in PAGES.items():
-        (FOLDER / name).write_text(NOTE + page())
+    (FOLDER / 'reference').mkdir(exist_ok=True)
+    for name in PAGES:
+        (FOLDER / name).write_text(made(name))
     return 0
 
 

@@ -156,8 +156,8 @@ def page(root: Path) -> str:
         '# Keys of YAML files',
         'Every key that a robot description and the meaning of an adopted policy may have, from '
         'the code that reads them. Other keys are refused, with the nearest valid one. `NAME` is '
-        'a name of your choice, `[]` an item of a list. *Needed* are keys that an item of any kind '
-        'must have; the pages say which ones exclude each other.',
+        'a name of your choice, `[]` an item of a list. *Needed* are keys that an item of any '
+        'kind must have; the pages say which ones exclude each other.',
         '## Robot description', _keys(note_descriptions(root), PLACES),
         '## Meaning of an adopted policy', _keys(note_meanings(root), MEANING_PLACES)]
     return '\n\n'.join(parts) + '\n'

@@ -47,8 +47,9 @@ def page() -> str:
     parts = [
         '# Parameters',
         'Every parameter of every node. `ros2 param describe` gives the same sentences on a '
-        'running node, and `config/policy.yaml` has all of the policy node with their defaults. Values of '
-        'another type or out of range are refused, by name; so are unknown names.',
+        'running node, and `config/policy.yaml` has all of the policy node with their '
+        'defaults. Values of another type or out of range are refused, by name; so are unknown '
+        'names.',
         '## policy_node',
         'The column *set* says when a parameter can be changed. `preflight` takes the same '
         'parameters.']
