@@ -116,7 +116,10 @@ def copy_pages() -> None:
 
 def read(app: Sphinx, name: str, source: list[str]) -> None:
     """Turn links to pages outside of this folder to their copies."""
-    source[0] = source[0].replace('](../models/', '](project/models/')
+    if '/' not in name:
+        source[0] = re.sub(
+            r'\]\(\.\./(models/|CONTRIBUTING|SECURITY|CHANGELOG)',
+            lambda link: f'](project/{link[1].lower()}', source[0])
 
 
 def is_private(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool:

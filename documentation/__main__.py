@@ -39,7 +39,7 @@ NOTE = '<!-- Written by `python -m documentation`; change the code, not this pag
 
 #: Pages and pictures by name, in docs.
 PAGES: dict[str, Callable[[], str]] = {
-    'reference/parameters.md': parameters.page,
+    'reference/parameters.md': lambda: parameters.page(ROOT),
     'reference/topics.md': lambda: topics.page(ROOT),
     'reference/launch-arguments.md': lambda: launch_files.page(ROOT),
     'reference/description-keys.md': lambda: description_keys.page(ROOT),

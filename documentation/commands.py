@@ -30,6 +30,7 @@ from dfp_ros import commands
 from documentation.markdown import cell, code, table
 from testing import ROOT
 from training.config import TrainConfig
+from training.learn_demo import Command as LearnDemo
 from training.presets import PRESETS
 from training.robot.settings import LearnerSettings
 
@@ -37,6 +38,8 @@ from training.robot.settings import LearnerSettings
 TRAINING = (
     'collect', 'datasets.official', 'convert', 'inspect_data', 'write', 'export', 'evaluate',
     'precision_effect', 'report', 'sweep')
+#: Commands whose options are the fields of a dataclass.
+SETTINGS = ('train', 'learn_on_robot', 'learn_demo')
 
 
 class _Found(Exception):
@@ -97,6 +100,23 @@ def module_of(function: str) -> str:
     return found[1]
 
 
+def require_all(root: Path) -> None:
+    """
+    Require that every program of training is listed.
+
+    :param root: The checkout.
+    :raises ValueError: If one is missing, or listed and gone.
+    """
+    found = {
+        path.stem for path in (root / 'training').glob('*.py')
+        if "__name__ == '__main__'" in path.read_text()}
+    listed = {name for name in (*TRAINING, *SETTINGS) if '.' not in name}
+    if found != listed:
+        raise ValueError(
+            f'documentation/commands.py: found the programs {sorted(found - listed)} in training '
+            f'beside those listed, and not {sorted(listed - found)}; list them in TRAINING')
+
+
 def page(root: Path) -> str:
     """
     Format the page.
@@ -115,6 +135,7 @@ def page(root: Path) -> str:
         '`--ros-args`.']
     for name, function in sorted(entry_points(root).items()):
         parts += [f'### {name}', *_describe(module_of(function), getattr(commands, function))]
+    require_all(root)
     parts += ['## Programs of training', 'Each is `python -m training.NAME`, in the checkout.']
     for name in TRAINING:
         parts += [f'### training.{name}', *_describe(f'training.{name}')]
@@ -125,7 +146,9 @@ def page(root: Path) -> str:
         'networks.',
         '### training.learn_on_robot',
         '`python -m training.learn_on_robot RUN`, then any of the '
-        '[settings of the learner](training-settings.md#settings-of-the-learner).']
+        '[settings of the learner](training-settings.md#settings-of-the-learner).',
+        '### training.learn_demo', 'What `make learn` runs, with the clone before it.',
+        _settings(LearnDemo)]
     return '\n\n'.join(parts) + '\n'
 
 

@@ -16,6 +16,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+import re
 from typing import Any
 
 from dfp_ros.core.settings.node import describe
@@ -32,42 +34,78 @@ from documentation.markdown import cell, code, table
 NODES: tuple[tuple[str, Iterable[tuple[str, Any, str, tuple[float, float] | None]]], ...] = (
     ('recorder', RECORDER), ('episode_manager', EPISODES), ('teleop_keyboard', KEYBOARD),
     ('teleop_joy', JOYSTICK), ('sim_node', SIM_ROBOT), ('scripted_operator', OPERATOR))
-_HEADS = ('parameter', 'type', 'default', 'range', 'meaning')
+_HEADS = ('parameter', 'value', 'meaning')
 
 
-def page() -> str:
-    """Format the page."""
+#: Modules that declare parameters: those of the above, and what all nodes have.
+DECLARING = {
+    'dfp_ros/node/parameters/parameters.py', 'dfp_ros/node/ros/node_main.py',
+    'dfp_ros/sim/operator/node.py', 'dfp_ros/sim/sim_robot/settings.py',
+    'dfp_ros/tools/episodes/settings.py', 'dfp_ros/tools/recording/recorder.py',
+    'dfp_ros/tools/teleop/joystick.py', 'dfp_ros/tools/teleop/keyboard.py'}
+
+
+def require_all(root: Path) -> None:
+    """
+    Require that every module that declares parameters is listed.
+
+    :param root: The checkout.
+    :raises ValueError: If one is not, or declares none any more.
+    """
+    found = {
+        path.relative_to(root).as_posix() for folder in ('dfp_ros', 'training')
+        for path in (root / folder).rglob('*.py')
+        if re.search(r'(?<!def )(?<!\.)\bdeclare_parameter\(', path.read_text())}
+    if found != DECLARING:
+        raise ValueError(
+            f'documentation/parameters.py: parameters are declared in {sorted(found)}, listed are '
+            f'{sorted(DECLARING)}; list the others in DECLARING, and their parameters in NODES')
+
+
+def page(root: Path) -> str:
+    """
+    Format the page.
+
+    :param root: The checkout.
+    """
+    require_all(root)
     groups: dict[str, list[list[str]]] = {}
     for name, default, meaning in describe():
-        when = 'at the start' if meaning.is_fixed else (
-            'while unconfigured' if meaning.is_unconfigured_only else 'while it runs')
+        when = '; fixed at the start' if meaning.is_fixed else (
+            '; set while unconfigured' if meaning.is_unconfigured_only else '')
         groups.setdefault(name.rpartition('.')[0], []).append([
-            code(name), _type(default), _default(default), _range(meaning.bounds, meaning.choices),
-            when, cell(meaning.sentence)])
+            code(name), _value(default, meaning.bounds, meaning.choices) + when,
+            cell(meaning.sentence)])
     parts = [
         '# Parameters',
-        'Every parameter of every node. `ros2 param describe` gives the same sentences on a '
-        'running node, and `config/policy.yaml` has all of the policy node with their '
-        'defaults. Values of another type or out of range are refused, by name; so are unknown '
-        'names.',
+        'Every parameter of every node, with type, default and range. `ros2 param describe` gives '
+        'the same sentences on a running node, and `config/policy.yaml` has all of the policy '
+        'node with their defaults. Values of another type or out of range are refused, by name; '
+        'so are unknown names.',
         '## policy_node',
-        'The column *set* says when a parameter can be changed. `preflight` takes the same '
-        'parameters.']
+        'They can be set while the node runs, unless the table says otherwise. `preflight` takes '
+        'the same parameters.']
     for group, rows in groups.items():
         if group:
             parts.append(f'### {group}')
-        parts.append(table((*_HEADS[:4], 'set', _HEADS[4]), rows))
+        parts.append(table(_HEADS, rows))
     for name, parameters in NODES:
-        parts += [f'## {name}', table(_HEADS, (
-            [code(key), _type(default), _default(default), _range(bounds), cell(sentence)]
+        parts += [f'## {name}', 'They are read once, at the start.', table(_HEADS, (
+            [code(key), _value(default, bounds), cell(sentence)]
             for key, default, sentence, bounds in parameters))]
     name, default, sentence = LIFETIME
     parts += [
-        '## All nodes', table(('parameter', 'type', 'default', 'meaning'), [
-            [code(name), _type(default), _default(default), cell(sentence)]]),
+        '## All nodes', table(_HEADS, [[code(name), _value(default), cell(sentence)]]),
         '`use_sim_time`, as for every node of ROS 2, makes a node follow the clock of a '
         'simulation.']
     return '\n\n'.join(parts) + '\n'
+
+
+def _value(
+        default: Any, bounds: tuple[float, float] | None = None,
+        choices: tuple[str, ...] = ()) -> str:
+    """Format type, default and range of a parameter."""
+    return ', '.join(filter(None, (_type(default), _default(default), _range(bounds, choices))))
 
 
 def _type(default: Any) -> str:
@@ -83,6 +121,6 @@ def _default(default: Any) -> str:
 
 def _range(bounds: tuple[float, float] | None, choices: tuple[str, ...] = ()) -> str:
     if choices:
-        return ', '.join(map(code, choices))
+        return 'of ' + ', '.join(map(code, choices))
     return '' if bounds is None else ' to '.join(
         str(bound) if isinstance(bound, int) else f'{bound:.12g}' for bound in bounds)

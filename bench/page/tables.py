@@ -180,6 +180,8 @@ def headline(results: Results) -> str:
     node, timer = (find(rows, kind=kind, **wanted) for kind in ('node', 'timer'))
     best = find(rows, kind='node', rate=200, load='none', fifo=True, early=EARLY,
                 rehearsal=REHEARSAL)
+    if node is not None and 'inference' in node:
+        lines.append(['one inference, in the loop at 200 Hz', *figures(node['inference'])])
     if node is not None and 'deadline_to_command' in node:
         lines.append(['from the deadline to the command at 200 Hz',
                       *figures(node['deadline_to_command'])])

@@ -65,7 +65,8 @@ class Legs(Node):
             self.velocities[i] = min(FASTEST, max(-FASTEST, wanted))
             self.positions[i] += self.velocities[i] * STEP
         before = self.pitch
-        self.pitch = 0.1 * sum(now - rest for now, rest in zip(self.positions, POSTURE))
+        self.pitch = 0.1 * sum(now - rest for now, rest in zip(
+            self.positions, POSTURE, strict=True))
         stamp = self.get_clock().now().to_msg()
         joints = JointState(name=NAMES, position=self.positions, velocity=self.velocities)
         joints.header.stamp = stamp
