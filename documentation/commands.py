@@ -62,8 +62,8 @@ def _caught() -> Iterator[None]:
     try:
         yield
     finally:
-        argparse.ArgumentParser.parse_args, argparse.ArgumentParser.parse_known_args = (
-            kept)  # type: ignore[method-assign]
+        argparse.ArgumentParser.parse_args = kept[0]  # type: ignore[method-assign]
+        argparse.ArgumentParser.parse_known_args = kept[1]  # type: ignore[method-assign]
 
 
 def find_parser(module: str) -> argparse.ArgumentParser | None:

@@ -92,14 +92,14 @@ def _noting() -> Iterator[_Noted]:
     original = Section.mapping
 
     def mapping(
-            section: Section, required: Sequence[str],
+            self: Section, required: Sequence[str],
             optional: Sequence[str] = ()) -> dict[str, Section]:
-        place = re.sub(r'\[\d+\]', '[]', section.where.rpartition(' ')[2])
+        place = re.sub(r'\[\d+\]', '[]', self.where.rpartition(' ')[2])
         place = '' if re.fullmatch(r'.*:\d+', place) else place
         place = re.sub(
             r'^(takeover\.)?(sources|commands|inputs|outputs)\.[^.[]+', r'\1\2.NAME', place)
         noted.setdefault(place, []).append((set(required), {*required, *optional}))
-        return original(section, required, optional)
+        return original(self, required, optional)
 
     Section.mapping = mapping  # type: ignore[method-assign]
     try:
