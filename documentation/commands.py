@@ -37,7 +37,7 @@ from training.robot.settings import LearnerSettings
 #: Commands of ``python -m`` with a parser of argparse.
 TRAINING = (
     'collect', 'datasets.official', 'convert', 'inspect_data', 'write', 'export', 'evaluate',
-    'precision_effect', 'report', 'sweep')
+    'precision_effect', 'report', 'sign', 'sweep')
 #: Commands whose options are the fields of a dataclass.
 SETTINGS = ('train', 'learn_on_robot', 'learn_demo')
 
