@@ -154,8 +154,9 @@ class Person:
 
         :param last: The last command that was sent, SI units; None before the first.
         :param measured: Position feedback, shape (act_dim,), NaN if unknown; None without any.
-        :return: Shape (act_dim,), SI units, NaN for outputs that the person does not command, and
-            infinite for those that are relative to a position which is unknown.
+        :return: Shape (act_dim,), SI units, NaN for outputs that the person does not command or
+            that have no place to move on from, and infinite for those that are relative to a
+            position which is unknown.
         """
         asked = self._nothing.copy()
         here = self._nothing if measured is None else measured
@@ -219,7 +220,8 @@ class _Part:
         of the action: at its velocity limit, the robot needs as much to stop.
     :param tick: Time between two steps in s.
 
-    :ivar start: Where the takeover began; None before it.
+    :ivar start: Where the takeover began; None before it. If that is unknown, the robot is held,
+        and the next step looks again.
     """
 
     def __init__(
@@ -274,9 +276,10 @@ class _Part:
         """Compute what is asked of the numbers."""
         commands = [float(last[place]) for place in self._places]
         if self.start is None:
-            # An output without speed or feedback may never have been commanded.
+            # NaN for an output that was never commanded and is not measured: where it is nobody
+            # knows, so that the limiter holds the robot, unless a target says where it shall be.
             self.start = _Start([
-                bounded(0.0 if math.isnan(command) else command, low, high)
+                bounded(command, low, high)
                 for command, (low, high) in zip(commands, self._bounds, strict=True)
             ], self._found)
             # A message from before the takeover moves nothing.
@@ -286,7 +289,8 @@ class _Part:
             asked[place] = number
         for place in self._relative:
             # Without feedback the limiter stops the robot.
-            asked[place] -= measured[place] if math.isfinite(measured[place]) else math.inf
+            asked[place] = asked[place] - measured[place] if (
+                math.isfinite(measured[place])) else math.inf
 
     def _numbers(self, commands: list[float]) -> Sequence[float]:
         """Ask for the numbers themselves."""
@@ -294,11 +298,9 @@ class _Part:
 
     def _moved(self, commands: list[float]) -> Sequence[float]:
         """Move on from the last command at a velocity."""
-        assert self.start is not None, 'ask() starts'
         return [
-            (start if math.isnan(command) else command) + number * self._tick
-            for number, command, start in zip(
-                self._found, commands, self.start.command, strict=True)]
+            command + number * self._tick
+            for number, command in zip(self._found, commands, strict=True)]
 
     def _summed(self, commands: list[float]) -> Sequence[float]:
         """

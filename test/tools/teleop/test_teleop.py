@@ -37,7 +37,7 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.core.control.decision import Commanding
 from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
-from dfp_ros.core.description.takeover import VELOCITY
+from dfp_ros.core.description.takeover import INCREMENT, VELOCITY
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.node.messages.source_reader import SourceReader
@@ -120,7 +120,8 @@ def test_what_keys_cannot_give(peer: Peer) -> None:
     with pytest.raises(DescriptionError, match='which keys and sticks cannot give; expected'):
         find_controls(taken_over())
     with pytest.raises(DescriptionError, match="the key 'clip' is missing, the largest number"):
-        find_controls(meaning(taken_over(), 'joint_positions', VELOCITY))
+        find_controls(meaning(
+            meaning(taken_over(), 'joint_positions', VELOCITY), 'grip', INCREMENT))
     with pytest.raises(DescriptionError, match='has no section takeover'):
         find_controls(replace(taken_over(), takeover=None))
 
