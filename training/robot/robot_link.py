@@ -36,6 +36,7 @@ from std_srvs.srv import Trigger
 
 from dfp_ros.node.monitors.claim import BEAT, Claim, Claims, TIMEOUT
 from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.node.ros.start import join
 from dfp_ros.sim.sim_robot.learner_gate import SEEN, SEEN_QOS, write_seen
 
 #: Topic of the learners' claims, below the policy node's name.
@@ -93,9 +94,7 @@ class RobotLink:
         self.inbox: SimpleQueue[News] = SimpleQueue()
         self._context = rclpy.Context()
         # The command handles signals itself.
-        rclpy.init(
-            context=self._context, domain_id=domain,
-            signal_handler_options=SignalHandlerOptions.NO)
+        join([], SignalHandlerOptions.NO, self._context, domain)
         self.node = Node(name, namespace=namespace or None, context=self._context)
         self._claims = Claims(self.node.get_fully_qualified_name(), platform.node())
         self._lock = threading.Lock()
