@@ -160,8 +160,8 @@ def test_a_source_on_a_command_topic(tmp_path: Path, topic: str, more: list[str]
     (['joy:=joint_states'], r"its topic joy is, as remapped, /joint_states, with messages of "
      r"sensor_msgs/msg/Joy, but the source 'arm' expects sensor_msgs/msg/JointState there"),
     (['/a:=/b', 'leader/joint_states:=/joint_states'],
-     r"found position of base of the topic 'leader/joint_states' \(as remapped, /joint_states\), where the "
-     'robot itself is measured'),
+     r"found position of base of the topic 'leader/joint_states' \(as remapped, /joint_states\), "
+     'where the robot itself is measured'),
     (['joint_states:=/leader/joint_states'], 'where the robot itself is measured')])
 def test_a_person_on_a_topic_of_the_robot(
         tmp_path: Path, rules: list[str], message: str) -> None:
