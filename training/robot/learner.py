@@ -173,9 +173,15 @@ class Learner:
         :raises LearnerError: If another learner has taken the node.
         """
         while not stop() and not self._is_done:
-            self._take(0.0 if self._backlog else _BEAT)
-            self._learn_next()
-            self._release()
+            self._require_folder()
+            try:
+                self._take(0.0 if self._backlog else _BEAT)
+                self._learn_next()
+                self._release()
+            except OSError:
+                # A folder that was moved a moment ago, more likely than a file in it.
+                self._require_folder()
+                raise
             self._tell()
             if self._link.rival:
                 raise LearnerError(
@@ -407,7 +413,6 @@ class Learner:
 
     def _end(self, episode: LiveEpisode) -> None:
         """Write an episode that has ended, and see what follows from it."""
-        self._require_folder()
         self._files.write(episode, self._received)
         self._received += episode.transitions
         self._backlog.append(episode)

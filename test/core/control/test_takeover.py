@@ -447,6 +447,40 @@ def test_a_target_needs_no_place_to_move_on_from() -> None:
     assert found.sent[7] == 0.1
 
 
+def test_a_target_that_leaves_an_output_as_it_is() -> None:
+    """NaN for a gripper, from a person who has not asked for any place yet; no joint takes it."""
+    robot = meaning(taken_over(), 'grip', TARGET)
+    assert robot.takeover is not None
+    entries = [
+        entry if entry.action != 'grip' else replace(entry, dead_zone=(0.1,), reading=replace(
+            robot.takeover.entries[2].reading, name='grip', unit='1', scale=(1.0,)))
+        for entry in robot.takeover.entries]
+    cell = Cell(replace(robot, takeover=replace(robot.takeover, entries=tuple(
+        entry for entry in entries if entry.action != 'base_speed'))))
+    cell.axes[1] = np.nan
+    cell.hold()
+    found = cell.step()
+    assert found.sent is None
+    assert 'command[7] has stop: keep, was never commanded' in found.text
+    cell.hold(False)
+    before = cell.step()
+    cell.hold()
+    for _ in range(3):
+        found = cell.step()
+        assert found.commander is Commanding.PERSON
+        assert found.person is not None
+        assert np.isnan(found.person[7])
+        assert found.sent is not None
+        assert before.sent is not None
+        assert found.sent[7] == before.sent[7]
+    cell.axes[1] = 1.0
+    found = cell.step()
+    assert found.sent is not None
+    assert found.sent[7] == 1.0
+    cell.axes[1] = np.inf
+    assert 'inf' in cell.step().text
+
+
 def test_a_swap_during_a_takeover() -> None:
     """The person goes on without a jump, and lets go to a fresh plan of the new policy."""
     cell = Cell(meaning(taken_over(), 'joint_positions', INCREMENT))
