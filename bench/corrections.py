@@ -115,7 +115,7 @@ class Stages:
             found = read_json(read_regular(file, LONGEST))
         except (OSError, ValueError) as error:
             raise StageError(
-                f'{self._out}: is no folder of the stages: {explain(error)}; name another one '
+                f'{self._out}: is no folder of the stages ({explain(error)}); name another one '
                 'with --out') from error
         if not isinstance(found, dict):
             raise StageError(f'{file}: found no settings; name another folder with --out')

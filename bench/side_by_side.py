@@ -31,9 +31,8 @@ import sys
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.common.arguments import count, output, whole
+from bench.common.arguments import count, output, source, whole
 from bench.common.palette import BLUE, GREY, ORANGE
-from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.simulation.make_simulation import make_simulation
 from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError, write_gif
@@ -104,7 +103,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=(__doc__ or '').strip().splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('policies', nargs=2, type=user_path, help='policy files')
+    add('policies', nargs=2, type=source, help='policy files')
     add('--titles', nargs=2, default=['cloning', 'DFP'], help='their names in the animation')
     add('--episodes', type=count, default=100, help='episodes of the evaluation')
     add('--drawn', type=count, default=4, help='number of episodes in the animation')

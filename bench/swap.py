@@ -35,7 +35,7 @@ from typing import Any
 
 import onnx
 
-from bench.common.arguments import amount, count, output
+from bench.common.arguments import amount, count, output, source
 from bench.common.machine import finish
 from bench.common.process import is_real_time, REAL_TIME, resident_kb
 from dfp_ros.spec import METADATA_KEY, PolicySpec
@@ -93,7 +93,7 @@ def run(cell: Cell, kind: str, swaps: int, interval: float, good: list[Path],
 def main() -> int:
     """Print a table, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('policy', type=Path)
+    made.add_argument('policy', type=source)
     made.add_argument('--rate', type=amount, default=200.0, help='Hz')
     made.add_argument('--swaps', type=count, default=50, help='swaps per run')
     made.add_argument('--interval', type=amount, default=0.2, help='seconds between swaps')

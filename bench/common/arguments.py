@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from pathlib import Path
+import tempfile
 
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import quoted
@@ -70,6 +70,18 @@ def share(text: str) -> float:
     return value
 
 
+def source(text: str) -> Path:
+    """
+    Read the path of a file that is measured.
+
+    :raises ArgumentTypeError: If there is no such file.
+    """
+    path = user_path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f'{path}: is no file, expected one that is there')
+    return path
+
+
 def output(text: str) -> Path:
     """
     Read the path of a file that is written at the end, when a refusal would lose the results.
@@ -82,9 +94,13 @@ def output(text: str) -> Path:
         place = place.parent
     if path.exists() and not path.is_file():
         raise argparse.ArgumentTypeError(f'{path}: is no file, expected one to write')
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
         raise argparse.ArgumentTypeError(
-            f'{path}: {place} is no folder that can be written to; name another file')
+            f'{path}: {place} is no folder that can be written to ({error.strerror}); name '
+            'another file') from error
     return path
 
 

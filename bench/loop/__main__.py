@@ -49,7 +49,7 @@ import onnx
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
-from bench.common.arguments import amount, count, output
+from bench.common.arguments import amount, count, output, source
 from bench.common.machine import finish
 from bench.loop.condition import Condition, full, quick
 from bench.loop.goals import describe, judge
@@ -158,7 +158,8 @@ def line(row: dict[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Print a table and the goals, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--policy', type=Path, help='policy to measure (default: an untrained one)')
+    made.add_argument(
+        '--policy', type=source, help='policy to measure (default: an untrained one)')
     made.add_argument('--candidates', type=count, default=1, help='candidates per chunk')
     made.add_argument(
         '--parameter', nargs='+', default=[], metavar='NAME:=VALUE', type=parameter,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.common.arguments import amount, count, output, share, whole
+from bench.common.arguments import amount, count, output, share, source, whole
 
 
 @pytest.mark.parametrize(('read', 'text', 'value'), [
@@ -46,6 +46,10 @@ def test_results_that_could_not_be_written(tmp_path: Path) -> None:
     file.touch()
     assert output(str(file)) == file
     assert output(str(tmp_path / 'a' / 'b.json')) == tmp_path / 'a' / 'b.json'
+    assert source(str(file)) == file
+    for text in (str(tmp_path), '/dev/zero', str(tmp_path / 'nope')):
+        with pytest.raises(ArgumentTypeError, match='is no file'):
+            source(text)
     for text in (str(tmp_path), str(file / 'x.json'), '/proc/x.json', '/dev/zero'):
         with pytest.raises(ArgumentTypeError, match=r'is no (file|folder)'):
             output(text)

@@ -61,7 +61,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     file.touch()
     os.mkfifo(tmp_path / SETTINGS)
     for out in (file, tmp_path):
-        with pytest.raises(StageError, match='is no folder of the stages: .* with --out'):
+        with pytest.raises(StageError, match='is no folder of the stages .* with --out'):
             Stages(parse(['--out', str(out)]))
     (tmp_path / SETTINGS).unlink()
     for text in ('{', '[1]'):
