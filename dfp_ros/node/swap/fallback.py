@@ -25,7 +25,7 @@ from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.tick import Listener, Tick
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.swap.policy_swapper import PolicySwapper
-from dfp_ros.spec import require_same_fields
+from dfp_ros.spec import require_same_fields, SpecMismatch
 
 
 class Fallback(Listener):
@@ -45,7 +45,10 @@ class Fallback(Listener):
     def __init__(
             self, loop: ControlLoop, ticker: Ticker, swapper: PolicySwapper, logger: Any) -> None:
         """Wait for a reason."""
-        require_same_fields(loop.policy.spec, ticker.loop.policy.spec)
+        try:
+            require_same_fields(loop.policy.spec, ticker.loop.policy.spec)
+        except SpecMismatch as error:
+            raise SpecMismatch(f'parameter fallback.policy: {error}') from error
         self._loop = loop
         self._ticker = ticker
         self._swapper = swapper
@@ -53,6 +56,10 @@ class Fallback(Listener):
         self._since: int | None = None
         self._why = ''
         self._is_refused = False
+        if self._runs:
+            logger.warning(
+                f'parameter fallback.policy: {printable(loop.policy.path, TEXT)} is the policy '
+                'itself, so nothing takes over if it fails; set another one')
 
     def on_tick(self, tick: Tick) -> None:
         """Note since when there has been a reason."""
