@@ -55,6 +55,8 @@ class Fallback(Listener):
         self._logger = logger
         self._since: int | None = None
         self._why = ''
+        # Words and text of the last tick with a reason.
+        self._last = '', ''
         self._is_refused = False
         if self._runs:
             logger.warning(
@@ -66,11 +68,15 @@ class Fallback(Listener):
         decision = tick.decision
         found = decision.reason and decision.reason & _reasons(
             self._ticker.loop.settings.fallback.names)
-        if not found or self._is_refused or self._runs or decision.state is State.STOPPED or (
-                decision.commander is Commanding.PERSON):
+        # With inference beside the loop, a hold is followed by a wait for the next answer.
+        is_awaited = decision.state is State.HOLD and Reason.PLANNING in decision.reason
+        if self._is_refused or self._runs or decision.state is State.STOPPED or (
+                decision.commander is Commanding.PERSON) or not (found or is_awaited):
             self._since = None
-        elif self._since is None or tick.now < self._since:
-            self._since = tick.now
+        elif found:
+            self._last = decision.reason.words, decision.text
+            if self._since is None or tick.now < self._since:
+                self._since = tick.now
 
     def on_idle(self, tick: Tick) -> None:
         """Take over, if it is time."""
@@ -80,8 +86,8 @@ class Fallback(Listener):
         if lasted < self._ticker.loop.settings.fallback.after:
             return
         self._since = None
-        text = (
-            f'{tick.decision.reason.words} for {lasted:.2f} s: {tick.decision.text}')
+        words, why = self._last
+        text = f'{words} for {lasted:.2f} s: {why}'
         try:
             self._swapper.fall_back(self._loop)
         except Exception as error:  # the running policy continues, and is held as before
