@@ -38,7 +38,7 @@ setup(
     install_requires=['numpy', 'onnxruntime', 'pyyaml', 'rosbags', 'setuptools'],
     extras_require={
         'adopt': ['onnx'], 'simulation': ['imageio', 'mujoco', 'ogbench', 'pillow'],
-        'test': ['pytest']},
+        'test': ['pytest'], 'view': ['rerun-sdk', 'rich']},
     zip_safe=True,
     author='The dfp_ros authors',
     maintainer='dfp_ros maintainers',
@@ -60,6 +60,7 @@ setup(
             'sim_node = dfp_ros.commands:sim_node',
             'teleop_joy = dfp_ros.commands:teleop_joy',
             'teleop_keyboard = dfp_ros.commands:teleop_keyboard',
+            'view = dfp_ros.commands:view',
             'demo = dfp_ros.commands:demo',
         ],
     },
