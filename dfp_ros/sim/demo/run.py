@@ -116,7 +116,8 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
                     f'the demo did not finish within {options.timeout or longest:g} s')
                 break
             listener.listen(0.1)
-            if view is not None:
+            # After the last episode the robot ends, and the node would only report that.
+            if view is not None and len(report.episodes) < options.episodes:
                 view.update(time.monotonic())
         while launched.running() is False and len(report.episodes) < options.episodes:
             before = len(report.episodes)

@@ -24,8 +24,8 @@ The messages are those of rclpy, or of a recording. The entities:
     Value of the chosen chunk, and disagreement of the candidates.
 ``loop/...``, ``reasons/REASON``, ``log``
     State, commander, times; each reason that occurred, as 0 or 1; changes in words.
-``robot/TOPIC/...``, ``world/TOPIC``, ``camera/TOPIC``
-    Joint states; poses with the path of the last seconds; pictures.
+``robot/position/TOPIC``, ``world/TOPIC``, ``world/paths/TOPIC``, ``camera/TOPIC``
+    Joint states, also ``robot/velocity``; poses; their paths in this episode; pictures.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.episode_marks import START
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.tools.view.labelled_row import fields, LabelledRows, number, Row
@@ -53,13 +54,14 @@ from dfp_ros.tools.view.situation import (
 )
 
 TIMELINE = 'time'
-_COMMANDS = ('command', 'limited', 'sent', 'person')
-_CODES = {
-    'state': '0 waiting, 1 running, 2 hold, 3 stopped',
-    'commander': '0 nobody, 1 policy, 2 person',
-    'response': ', '.join(f'{each.value} {each.name.lower()}' for each in Response)}
+# Colour and width of the curves of a command; its further numbers are darker.
+_CURVES = {
+    'command': ((245, 150, 60), 1.0), 'limited': ((90, 160, 250), 1.0),
+    'sent': ((70, 200, 110), 2.0), 'person': ((220, 90, 220), 1.5)}
+_PATH_COLORS = (
+    (245, 190, 60), (90, 160, 250), (70, 200, 110), (220, 90, 220), (240, 90, 90), (90, 210, 210))
 # Points of a path, and the least time between two points of it, and between two pictures, in ns.
-_PATH, _POINT_PERIOD, _PICTURE_PERIOD = 100, 50_000_000, 100_000_000
+_PATH, _POINT_PERIOD, _PICTURE_PERIOD = 400, 50_000_000, 100_000_000
 # While decisions arrive, commands are not taken from the statistics, which have fewer of them.
 _DECISIONS_LAST = 1_000_000_000
 # Names that are made of messages: reasons are few, but anybody may publish fields and joints.
@@ -92,7 +94,8 @@ class RerunLog:
         self._diagnosed: dict[str, str] = {}
         self._paths: dict[str, deque[tuple[float, float, float]]] = {}
         self._latest: dict[str, int] = {}
-        self._layout: tuple[str, ...] | None = None
+        self._action: tuple[str, ...] | None = None
+        self._has_pictures = False
         self._take = {
             Shown.DECISION: self._take_decision, Shown.STATISTICS: self._take_statistics,
             Shown.POLICY: self._take_policy, Shown.MARK: self._take_mark,
@@ -145,7 +148,7 @@ class RerunLog:
         self._take_state(row, time)
 
     def _add_commands(self, row: Row, time: int) -> None:
-        for kind in _COMMANDS:
+        for kind in _CURVES:
             for name, values in fields(row, kind).items():
                 self._series.add(('actions', name, kind), time, values)
 
@@ -191,6 +194,9 @@ class RerunLog:
             f'```json\n{text}\n```', media_type='text/markdown'))
 
     def _take_mark(self, topic: str, message: Any, time: int) -> None:
+        if message.data == START:
+            for path in self._paths.values():
+                path.clear()
         self._say(time, f'episode: {printable(message.data)}', 'INFO')
 
     def _take_diagnostics(self, topic: str, message: Any, time: int) -> None:
@@ -209,10 +215,10 @@ class RerunLog:
 
     def _take_joints(self, topic: str, message: Any, time: int) -> None:
         names = tuple(printable(name) for name in message.name[:_MOST_JOINTS])
-        for kind in ('position', 'velocity', 'effort'):
+        for kind in ('position', 'velocity'):
             values = getattr(message, kind)
             if len(names) and len(values) == len(message.name):
-                path = ('robot', topic, kind)
+                path = ('robot', kind, topic)
                 self._name(path, names)
                 self._series.add(path, time, values[:_MOST_JOINTS])
 
@@ -233,7 +239,9 @@ class RerunLog:
         self._log(time, ('world', topic, 'point'), rerun.Points3D(
             [(0.0, 0.0, 0.0)], radii=0.01, labels=[topic.strip('/')]))
         if len(path) > 1:
-            self._log(time, ('world', f'path of {topic}'), rerun.LineStrips3D([list(path)]))
+            color = _PATH_COLORS[list(self._paths).index(topic) % len(_PATH_COLORS)]
+            self._log(time, ('world', 'paths', topic), rerun.LineStrips3D(
+                [list(path)], colors=[color], radii=rerun.Radius.ui_points(1.5)))
 
     def _take_image(self, topic: str, message: Any, time: int) -> None:
         model = _CHANNELS.get(message.encoding)
@@ -243,6 +251,9 @@ class RerunLog:
         data = np.frombuffer(bytes(message.data), np.uint8)
         if not 0 < width * count <= message.step or len(data) != height * message.step:
             return
+        if not self._has_pictures:
+            self._has_pictures = True
+            self._send_layout()
         self._latest[topic] = time
         pixels = data.reshape(height, message.step)[:, :width * count]
         picture = pixels.reshape((height, width, count) if count > 1 else (height, width))
@@ -264,8 +275,7 @@ class RerunLog:
                 return
             names = (path[-1],) if values.shape[1] == 1 else tuple(
                 f'{path[-1]} {index}' for index in range(values.shape[1]))
-            self._name(path, (f'{path[-1]}: {_CODES[path[-1]]}',) if (
-                path[0] == 'loop' and path[-1] in _CODES) else names)
+            self._name(path, names)
         rerun = self._rerun
         columns = rerun.Scalars.columns(scalars=values.reshape(-1))
         self._stream.send_columns(
@@ -280,8 +290,15 @@ class RerunLog:
         if path not in self._names and len(self._names) >= _MOST_SERIES:
             return
         self._names[path] = names
+        style: dict[str, Any] = {}
+        if path[0] == 'actions':
+            color, width = _CURVES[path[-1]]
+            style = {
+                'widths': [width] * len(names), 'colors': [
+                    tuple(round(part * (1 - 0.5 * i / len(names))) for part in color)
+                    for i in range(len(names))]}
         self._stream.log(
-            self._entity(path), self._rerun.SeriesLines(names=list(names)), static=True)
+            self._entity(path), self._rerun.SeriesLines(names=list(names), **style), static=True)
 
     def _entity(self, path: tuple[str, ...]) -> str:
         """Make the path of an entity; topics keep their slashes as levels."""
@@ -291,10 +308,12 @@ class RerunLog:
     def _lay_out(self, action: Mapping[str, object]) -> None:
         """Send the layout of the viewer for these fields of the action."""
         names = tuple(action)[:_MOST_FIELDS]
-        if names == self._layout:
-            return
-        self._layout = names
-        self._stream.send_blueprint(self._blueprint(names))
+        if names != self._action:
+            self._action = names
+            self._send_layout()
+
+    def _send_layout(self) -> None:
+        self._stream.send_blueprint(self._blueprint(self._action or ()))
 
     def _blueprint(self, names: Sequence[str]) -> Any:
         """Arrange robot, actions, and loop beside each other."""
@@ -307,9 +326,11 @@ class RerunLog:
         return layout.Blueprint(layout.Horizontal(
             layout.Vertical(
                 layout.Spatial3DView(name='Poses and paths', origin='world'),
-                curves('Joints', 'robot'),
-                layout.Spatial2DView(name='Camera', origin='camera'),
-                row_shares=[3, 2, 2]),
+                curves('Joint positions', 'robot', 'position'),
+                curves('Joint velocities', 'robot', 'velocity'),
+                *([layout.Spatial2DView(name='Camera', origin='camera')]
+                  if self._has_pictures else []),
+                row_shares=[3, 2, 2, *([2] if self._has_pictures else [])]),
             layout.Vertical(*(
                 curves(f'{name}: asked for, limited, sent', 'actions', name)
                 for name in names), curves('Action of the policy, in [-1, 1]', 'policy/action')),
@@ -320,7 +341,7 @@ class RerunLog:
                 curves('Candidates: value and spread', 'candidates'),
                 curves('Period, inference, age (ms)', 'loop', contents=[
                     '$origin/period_ms', '$origin/inference_ms', '$origin/observation_age_ms']),
-                layout.TextLogView(name='Changes', origin='log'))))
+                layout.TextLogView(name='Changes', origin='log'))), collapse_panels=True)
 
 
 def summarise(counts: Mapping[Shown, int]) -> str:

@@ -125,9 +125,11 @@ def draw(situation: Situation, now: float) -> Panel:
             (f'{state:<10}', _STATES[situation.state]), '  commanded by ',
             (situation.commander.name.lower(), _COMMANDERS[situation.commander])))
     top.add_row('reasons', _reasons(situation))
+    # A single candidate has neither.
     candidates = [
         f'{name} {value:.3g}' for name, value in (
-            ('value', situation.value), ('spread', situation.spread)) if math.isfinite(value)]
+            ('value', situation.value), ('spread', situation.spread))
+        if math.isfinite(value) and value]
     if candidates:
         top.add_row('candidates', ', '.join(candidates))
     if math.isfinite(situation.missed):
