@@ -36,6 +36,7 @@ pytest.importorskip('rclpy')
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.core.control.decision import Commanding, State
+from dfp_ros.node.messages.introspection import field_type, find_message_type
 from dfp_ros.tools.view.node_topics import NodeTopics
 from dfp_ros.tools.view.situation import Situation
 from testing.policies.small_policy import write_policy
@@ -117,8 +118,13 @@ def test_foxglove_paths(running: Running) -> None:
     """Topics, services and indices exist, and labels match them."""
     for name, panel in FOXGLOVE['configById'].items():
         for path in panel.get('paths', ()):
-            topic, index = re.fullmatch(r'(/[\w/]+)\.data\[(\d+)\]', path['value']).groups()
-            assert running.topics[topic] == ['std_msgs/msg/Float64MultiArray']
+            topic, field = re.fullmatch(r'(/[\w/]+)\.(.+)', path['value']).groups()
+            kind, = running.topics[topic]
+            assert field_type(find_message_type(kind, name), kind, field, name) == 'double'
+            if topic != STATISTICS:
+                assert words(field) & words(path['label']), path
+                continue
+            index, = re.fullmatch(r'data\[(\d+)\]', field).groups()
             part = running.parts[int(index)]
             assert words(part) <= words(path['label']), f'{name}: {part} as {path["label"]}'
         if 'topicToRender' in panel:
