@@ -40,7 +40,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env audit-env sweep-env view-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint train learn bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env audit-env sweep-env view-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint docs docs-pages docs-env docs-links train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -128,6 +128,25 @@ sbom: env audit-env ## list everything that is installed, in build/sbom.cdx.json
 lint: env ## ruff, mypy, and which way imports go
 	@$(ENTER); ruff check .; mypy; mypy env/*.py; lint-imports --no-logo --no-cache
 
+# Written pages first: they come from the code, which needs the package's own environment.
+docs-pages: build ## write the reference pages of docs from the code
+	@$(ENTER); python -m documentation
+
+docs-env:
+	@[ -e .venv-docs/complete ] || { rm -rf .venv-docs; $(PYTHON) -m venv .venv-docs; \
+	  .venv-docs/bin/python -m pip install --no-deps --requirement env/requirements-docs.txt; \
+	  touch .venv-docs/complete; }
+
+# Offline, but for the packages of its environment (.venv-docs). Sphinx checks links and anchors between
+# pages, and the last line those of the HTML that was made.
+docs: docs-pages docs-env ## the documentation site, into build/docs/html; warnings are errors
+	@env -u PYTHONPATH .venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --jobs auto \
+	  --builder html docs build/docs/html; \
+	python3 documentation/links.py build/docs/html
+
+docs-links: docs-pages docs-env ## follow the links of the documentation to other sites (needs the network)
+	@env -u PYTHONPATH .venv-docs/bin/python -m sphinx --keep-going --builder linkcheck docs build/docs/links
+
 train: build ## collect demonstrations, clone them, export and evaluate (a quarter of an hour)
 	@$(ENTER); \
 	[ -e data/cube-single-demo-task2-v0.npz ] || python -m training.collect --kind demo; \
@@ -174,4 +193,4 @@ clean: ## remove the output of colcon
 	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too
-	rm -rf .venv .venvs .venv-audit .venv-kilted .venv-interop .venv-lerobot .venv-tools
+	rm -rf .venv .venvs .venv-audit .venv-docs .venv-kilted .venv-interop .venv-lerobot .venv-tools
