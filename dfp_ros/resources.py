@@ -116,4 +116,8 @@ def _roots() -> list[Path]:
     except (PackageNotFoundError, OSError):
         # Without an environment of ROS (AMENT_PREFIX_PATH) it is an OSError.
         pass
-    return [*roots, Path(__file__).resolve().parent.parent]
+    # pip may install into a prefix that AMENT_PREFIX_PATH lacks, such as a virtual environment on
+    # top of a sourced ROS 2: PREFIX/lib/python3.12/site-packages/dfp_ros, PREFIX/share/dfp_ros.
+    checkout, *prefixes = Path(__file__).resolve().parents[1:5]
+    shared = [prefix / 'share' / 'dfp_ros' for prefix in prefixes]
+    return [*roots, *(root for root in shared if (root / 'package.xml').is_file()), checkout]
