@@ -254,7 +254,6 @@ def test_another_robot_and_another_folder(learning: Learning) -> None:
     cell._node_options['robot'] = robot
     cell.node = cell.start_node()
     await_output(learning.learner, 'found another robot description than at the beginning')
-    await_output(learning.learner, 'another robot, return')
     learning.out.rename(learning.out.with_name('moved'))
     assert learning.learner.wait(60) == 2, learning.learner.output
     assert 'was removed, moved or replaced while the learner ran' in learning.learner.output
