@@ -236,16 +236,6 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
     ('training/robot/robot_link.py', "f'{beside}/{name}'"): (Entry(
         LEARNER, 'POLICY_NODE/rollback, promote', 'After a drop of success; after a shadow '
         'trial.'),),
-    ('dfp_ros/tools/view/live_topics.py', 'topic'): (Entry(
-        'view', 'JointState, PoseStamped and Image topics; of the policy node, decision, '
-        'statistics and policy; episode_marks; /diagnostics', 'What is shown in Rerun.',
-        'their own'),),
-    ('dfp_ros/tools/view/node_topics.py', "'/diagnostics'"): (Entry(
-        'view', '/diagnostics', 'Policy, robot and reasons in words, for the terminal.'),),
-    ('dfp_ros/tools/view/node_topics.py', "f'{situation.node}/statistics'"): (Entry(
-        'view', 'POLICY_NODE/statistics', 'State, times and commands, for the terminal.'),),
-    ('dfp_ros/tools/view/node_topics.py', 'MARKS'): (Entry(
-        'view', 'episode_marks', 'Counts episodes, for the terminal.'),),
 }
 
 
