@@ -44,6 +44,7 @@ from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loading.pending_policy import (
     describe_concerns,
     load_control_loop,
+    load_posture,
     PendingPolicy,
     require_latency,
 )
@@ -261,6 +262,8 @@ class PolicyNode(GuardedNode):
         if settings.fallback.policy:
             fallback = self._load(replace(settings, policy=settings.fallback.policy), robot)
             require_latency(fallback)
+        elif settings.fallback.posture:
+            fallback = load_posture(loop)
         self._open(loop, shadow, fallback)
         return loop
 

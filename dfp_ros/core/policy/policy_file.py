@@ -46,6 +46,7 @@ class PolicyFile:
     :param sha256: Their hash, 64 hexadecimal digits.
     :param spec: The specification in the metadata.
     :param unbounded: Operators of the graph that can run without end.
+    :param is_on_disk: Whether there is such a file; else it was made in memory.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class PolicyFile:
     sha256: str
     spec: PolicySpec
     unbounded: tuple[str, ...] = ()
+    is_on_disk: bool = True
 
 
 def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:

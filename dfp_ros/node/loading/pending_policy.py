@@ -21,15 +21,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.command.robot_limits import make_limits
 from dfp_ros.core.command.unslowed import describe_unslowed
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.policy.interface import Chunk, PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import PolicyFile, require_ending
+from dfp_ros.core.policy.posture_file import posture_file
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import Settings
-from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.errors import explain, nearest
+from dfp_ros.core.text.numbers import shown
 from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop, make_writers
 from dfp_ros.resources import find_shared
 from dfp_ros.spec import PolicySpec
@@ -143,6 +146,33 @@ def load_control_loop(
         if latency <= longest_latency(loop):
             break
     return loop
+
+
+def load_posture(loop: ControlLoop) -> ControlLoop:
+    """
+    Load the posture that is the fallback of a control loop.
+
+    :param loop: The loop, whose settings name the posture.
+    :raises ValueError: If robot or policy lack it, or cannot reach it.
+    """
+    robot, name = loop.robot, loop.settings.fallback.posture
+    if name not in robot.postures:
+        known = nearest(name, robot.postures) if robot.postures else (
+            'the robot description has none; add a section postures')
+        raise PolicyError(f'parameter fallback.posture: found {name!r}; {known}')
+    posture = robot.postures[name]
+    made = load_control_loop(
+        PendingPolicy(loop.settings, file=posture_file(posture, loop.policy.spec)), robot)
+    limits = make_limits(robot, made.policy.spec, loop.settings.limits.data_envelope)
+    for action, where in made.policy.spec.action_slices.items():
+        for value, low, high in zip(
+                posture.values[action], limits.low[where], limits.high[where], strict=True):
+            if not low <= value <= high:
+                raise PolicyError(
+                    f'{posture.where}: found {shown(value)} for {action}, the limits allow '
+                    f'{shown(low)} to {shown(high)}')
+    require_latency(made)
+    return made
 
 
 def _count_calls(policy: OnnxPolicy, candidates: int) -> int:
