@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ from dfp_ros.core.settings.node import Settings
 from dfp_ros.core.text.errors import explain, nearest
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop, make_writers
+from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 from dfp_ros.resources import find_shared
 from dfp_ros.spec import PolicySpec
 
@@ -131,12 +133,7 @@ def load_control_loop(
     if wait is not None:
         # The test process may still be busy, and each thread that needs the GIL delays the others.
         wait()
-    if candidate.policy is None and candidate.file is not None:
-        policy = OnnxPolicy(candidate.file, settings.execution, wait, settings.candidates)
-    elif candidate.policy is None:
-        policy = load_policy(settings.policy, settings.execution, wait, settings.candidates)
-    else:
-        policy = candidate.policy.prepared_for(settings.candidates, wait)
+    policy = _load(candidate, wait)
     loop = make_control_loop(settings, robot, policy)
     candidates = settings.candidates or policy.spec.candidates
     calls = _count_calls(policy, candidates)
@@ -146,6 +143,18 @@ def load_control_loop(
         if latency <= longest_latency(loop):
             break
     return loop
+
+
+def _load(candidate: PendingPolicy, wait: Callable[[], None] | None) -> OnnxPolicy:
+    """Load a policy; inference beside the loop leaves the processor to other processes."""
+    settings = candidate.settings
+    is_beside = settings.planning.asynchronous
+    pauses = (SCHEDULING.step_down, SCHEDULING.step_up) if is_beside else None
+    with SCHEDULING.native_threads() if is_beside else contextlib.nullcontext():
+        if candidate.policy is not None:
+            return candidate.policy.prepared_for(settings.candidates, wait)
+        file = candidate.file or find_shared(settings.policy, 'models', '.onnx')
+        return OnnxPolicy(file, settings.execution, wait, settings.candidates, pauses=pauses)
 
 
 def load_posture(loop: ControlLoop) -> ControlLoop:
