@@ -51,6 +51,7 @@ from dfp_ros.node.loading.pending_policy import (
 from dfp_ros.node.loop.idle_work import IdleWork
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.loop.ticker import Ticker
+from dfp_ros.node.monitors.action_monitor import ActionMonitor
 from dfp_ros.node.monitors.clock_monitor import ClockMonitor
 from dfp_ros.node.monitors.commander_monitor import CommanderMonitor
 from dfp_ros.node.monitors.publisher_monitor import PublisherMonitor
@@ -291,6 +292,8 @@ class PolicyNode(GuardedNode):
             lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
         ticker = self._ticker = Ticker(
             self, loop, commands, self.trigger_deactivate, commander_monitor.may_command)
+        if any(topic.action for topic in loop.robot.commands):
+            ticker.listeners.append(ActionMonitor(commands, ticker))
         if loop.settings.publish_decisions:
             ticker.listeners.append(add(DecisionPublisher(self, loop)))
         clock_monitor = self._clock_monitor = add(

@@ -16,8 +16,8 @@ Stand-in for a quadruped with the topics of its driver: the robot of docs/adopti
 
     python examples/own_quadruped/go1.py
 
-It publishes ``joint_states``, ``imu`` and ``odom``, and ``cmd_vel`` as an operator would. Its twelve
-joints follow the targets on ``joint_trajectory``. It stands where it is: nothing here walks.
+It publishes ``joint_states``, ``imu`` and ``odom``, and ``cmd_vel`` as an operator would. Its
+twelve joints follow the targets on ``joint_trajectory``. It stands where it is, and does not walk.
 """
 
 import math

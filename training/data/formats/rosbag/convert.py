@@ -201,6 +201,10 @@ def _events(
     commands = {}
     for command in () if decided else robot.commands:
         topic = _resolve(options, command.topic)
+        if command.action:
+            raise DataError(
+                f'{command.where}: its commands are goals of an action, which no recording has; '
+                'record ~/decision (publish_decisions: true)')
         bag.require(topic, command.type, command.where)
         types[topic] = command.type
         commands[topic] = command
