@@ -39,7 +39,7 @@ from dfp_ros.node.messages.command_writer import CommandWriter
 PATIENCE = 1.0
 #: Most goals that the server has accepted and not ended; one that ends replaced goals has two.
 MOST_GOALS = 16
-# Time in s for which a failure is reported at least, so that a hold does not alternate with motion.
+# Shortest time in s for which a failure is reported: a hold does not alternate with motion.
 _LASTS = 1.0
 _FIELDS = {
     'control_msgs/action/FollowJointTrajectory': 'trajectory',
@@ -175,7 +175,8 @@ class ActionSender:
             # Whether or not the server has replaced them itself.
             self._cancel(list(self._active) if identity == self._newest else [identity])
             self._active.append(identity)
-            if identity == self._newest and self._failure and time.monotonic() - self._failed >= _LASTS:
+            is_old = time.monotonic() - self._failed >= _LASTS
+            if identity == self._newest and is_old:
                 self._failure = ''
             done.result().get_result_async().add_done_callback(
                 lambda ended: self._ended(identity, ended))
