@@ -45,7 +45,7 @@ from dfp_ros.resources import load_robot
 from dfp_ros.tools.teleop.controls import find_controls
 from dfp_ros.tools.teleop.person_topics import PersonTopics
 
-_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('robot', '', 'Robot description (.yaml), or the bare name of one in config; its section '
      'takeover names the topics.', None),
     ('joystick', 'joy', 'Topic of sensor_msgs/Joy.', None),
@@ -158,14 +158,14 @@ def main(args: list[str] | None = None) -> int:
     """
     read_words(
         'teleop_joy', 'Take a robot over by joystick, and give it back by letting go.',
-        [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS], args)
+        [(name, default, sentence) for name, default, sentence, _ in PARAMETERS], args)
     raise_interrupts()
     try:
         join(args, SignalHandlerOptions.ALL)
         node = rclpy.create_node('teleop_joy')
         values = {
             name: declare_parameter(node, name, default, sentence, bounds)
-            for name, default, sentence, bounds in _PARAMETERS}
+            for name, default, sentence, bounds in PARAMETERS}
         for line in check_parameters(node, args):
             node.get_logger().warning(line)
         if not values['robot']:
