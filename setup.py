@@ -65,7 +65,7 @@ setup(
     extras_require={
         'adopt': ['onnx'], 'signatures': ['cryptography'],
         'simulation': ['imageio', 'mujoco', 'ogbench', 'pillow'],
-        'test': ['pytest']},
+        'test': ['pytest'], 'view': ['rerun-sdk', 'rich']},
     zip_safe=True,
     author='The dfp_ros authors',
     # Issues are the contact: nobody reads mail at the address of package.xml.
@@ -95,6 +95,7 @@ setup(
             'sim_node = dfp_ros.commands:sim_node',
             'teleop_joy = dfp_ros.commands:teleop_joy',
             'teleop_keyboard = dfp_ros.commands:teleop_keyboard',
+            'view = dfp_ros.commands:view',
             'demo = dfp_ros.commands:demo',
         ],
     },

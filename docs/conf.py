@@ -115,7 +115,8 @@ def copy_pages() -> None:
 
 
 def read(app: Sphinx, name: str, source: list[str]) -> None:
-    """Turn links to pages outside of this folder to their copies."""
+    """Turn links to pages outside of this folder to their copies; name pages by their titles."""
+    source[0] = re.sub(r'\[[\w./-]+\.md\]\(', '[](', source[0])
     if '/' not in name:
         source[0] = re.sub(
             r'\]\(\.\./(models/|CONTRIBUTING|SECURITY|CHANGELOG)',

@@ -158,16 +158,29 @@ def _describe(module: str, function: Any = None) -> list[str]:
     if parser is None:
         return [cell(str(inspect.getdoc(function)))]
     about = [cell(str(parser.description or inspect.getdoc(function)).strip())]
-    rows = []
+    rows = list(_options(parser))
+    return about + ([table(('option', 'default', 'meaning'), rows)] if rows else [])
+
+
+def _options(parser: argparse.ArgumentParser, before: str = '') -> Iterator[list[str]]:
+    """
+    Format the options of a parser, and of the commands below it.
+
+    :param parser: The parser.
+    :param before: The command that it is for, with a space; empty for the program itself.
+    """
     for action in parser._actions:
         if isinstance(action, argparse._HelpAction) or action.help == argparse.SUPPRESS:
             continue
-        words = ', '.join(map(code, action.option_strings)) or code(
-            action.metavar if isinstance(action.metavar, str) else action.dest)
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from _options(below, f'{before}{name} ')
+            continue
+        words = ', '.join(code(f'{before}{word}') for word in action.option_strings) or code(
+            before + (action.metavar if isinstance(action.metavar, str) else action.dest))
         choices = '' if action.choices is None else ', '.join(map(code, action.choices))
-        rows.append([words, _default(action), '; '.join(
-            filter(None, (_sentence(action, parser), choices)))])
-    return about + ([table(('option', 'default', 'meaning'), rows)] if rows else [])
+        yield [words, _default(action), '; '.join(
+            filter(None, (_sentence(action, parser), choices)))]
 
 
 def _sentence(action: argparse.Action, parser: argparse.ArgumentParser) -> str:

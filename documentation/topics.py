@@ -62,7 +62,7 @@ class Entry:
 POLICY, SIM, EPISODES, RECORDER = 'policy_node', 'sim_node', 'episode_manager', 'recorder'
 TELEOP, MARK, COUNT = 'teleop_keyboard, teleop_joy', 'mark_episodes', 'evaluate_on_robot'
 LEARNER, DESCRIBE, PREFLIGHT = 'training.learn_on_robot', 'describe', 'preflight'
-OPERATOR, DEMO = 'scripted_operator', 'demo'
+OPERATOR, DEMO, VIEW = 'scripted_operator', 'demo', 'view'
 
 #: Calls, by file and expression of the name.
 NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
@@ -114,6 +114,15 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
     ('dfp_ros/node/swap/shadow_publisher.py', "'~/shadow'"): (Entry(
         POLICY, '~/shadow', 'Action of the shadow policy beside that of the running one; with '
         '`shadow`.'),),
+    ('dfp_ros/tools/view/live_topics.py', 'topic'): (Entry(
+        VIEW, 'Topics of a robot and its policy node', 'What Rerun shows: joints, poses, images, '
+        'decisions, diagnostics, marks.', 'sensor_msgs, geometry_msgs, std_msgs, ...'),),
+    ('dfp_ros/tools/view/node_topics.py', "f'{situation.node}/statistics'"): (Entry(
+        f'{VIEW}, {DEMO}', 'POLICY_NODE/statistics', 'Newest decision, for the terminal.'),),
+    ('dfp_ros/tools/view/node_topics.py', "'/diagnostics'"): (Entry(
+        f'{VIEW}, {DEMO}', '/diagnostics', 'State, reasons and timing, for the terminal.'),),
+    ('dfp_ros/tools/view/node_topics.py', 'MARKS'): (Entry(
+        f'{VIEW}, {DEMO}', 'episode_marks', 'Begin and end of episodes, for the terminal.'),),
     ('dfp_ros/sim/demo/listener.py', "'episode'"): (Entry(
         DEMO, 'episode', 'Result of each episode.'),),
     ('dfp_ros/sim/demo/listener.py', "'/diagnostics'"): (Entry(

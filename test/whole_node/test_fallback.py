@@ -118,6 +118,18 @@ def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
         assert len(numbers) == 1
         assert cell.standing['name'] == 'test'
 
+        # What cannot take over is said when the node is configured.
+        for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
+            assert cell.answer(cell.ask_to_change(transition)).success
+        assert cell.set(policy=str(careful)).successful
+        assert cell.answer(cell.ask_to_change(Transition.TRANSITION_CONFIGURE)).success
+        assert 'careful.onnx is the policy itself, so nothing takes over' in cell.process.output
+        assert cell.answer(cell.ask_to_change(Transition.TRANSITION_CLEANUP)).success
+        other = write_policy(tmp_path / 'other.onnx', POSITION_ARM.spec)
+        assert cell.set(fallback__policy=str(other)).successful
+        assert not cell.answer(cell.ask_to_change(Transition.TRANSITION_CONFIGURE)).success
+        assert 'cannot configure: parameter fallback.policy: observation field 0: policy' in (
+            cell.process.output)
 
 HOME = np.array([0.1, 0.2, -0.3])
 
