@@ -45,6 +45,7 @@ from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loading.pending_policy import (
     describe_concerns,
     load_control_loop,
+    load_posture,
     PendingPolicy,
     require_latency,
     signed,
@@ -52,6 +53,7 @@ from dfp_ros.node.loading.pending_policy import (
 from dfp_ros.node.loop.idle_work import IdleWork
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.loop.ticker import Ticker
+from dfp_ros.node.monitors.action_monitor import ActionMonitor
 from dfp_ros.node.monitors.clock_monitor import ClockMonitor
 from dfp_ros.node.monitors.commander_monitor import CommanderMonitor
 from dfp_ros.node.monitors.publisher_monitor import PublisherMonitor
@@ -264,6 +266,8 @@ class PolicyNode(GuardedNode):
             fallback = self._load(
                 replace(settings, policy=settings.fallback.policy), robot, 'fallback.policy')
             require_latency(fallback)
+        elif settings.fallback.posture:
+            fallback = load_posture(loop)
         self._open(loop, shadow, fallback)
         return loop
 
@@ -298,6 +302,8 @@ class PolicyNode(GuardedNode):
             lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
         ticker = self._ticker = Ticker(
             self, loop, commands, self.trigger_deactivate, commander_monitor.may_command)
+        if any(topic.action for topic in loop.robot.commands):
+            ticker.listeners.append(ActionMonitor(commands, ticker))
         if loop.settings.publish_decisions:
             ticker.listeners.append(add(DecisionPublisher(self, loop)))
         clock_monitor = self._clock_monitor = add(

@@ -25,6 +25,7 @@ pytest.importorskip('rclpy')
 
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.decision import State
@@ -92,11 +93,7 @@ def require_foreign_commands(
         adoption, runtime = runtimes[decision.entry.policy]
         assert decision.observation is not None
         assert decision.command is not None
-        values, start = {}, 0
-        for term in adoption.observed:
-            values[term.name] = decision.observation[start:start + term.width].astype(
-                np.float32).reshape(term.history, term.size)
-            start += term.width
+        values = terms_of(adoption, decision.observation)
         found = np.concatenate([*decision.command.values()])
         np.testing.assert_allclose(
             found, runtime.command(values)[0], atol=TOLERANCE, rtol=0,
@@ -105,12 +102,61 @@ def require_foreign_commands(
     return series
 
 
+def require_foreign_shadow(
+        shadows: list[Float64MultiArray], decisions: list[RecordedDecision],
+        foreign: Path) -> None:
+    """
+    Require that the shadow's commands are the foreign file's.
+
+    The first messages of a new topic may be lost, so its first step is one of some before them.
+    """
+    adoption, runtime = reference(foreign)
+    seen = {
+        decision.number: decision.observation for decision in decisions
+        if decision.observation is not None}
+    said = {int(message.data[0]): np.array(message.data[3:]) for message in shadows}
+    heard = min(said)
+    last = heard
+    while last + 1 in said:
+        last += 1
+
+    def commands(start: int) -> list[np.ndarray]:
+        runtime.reset()
+        return [
+            runtime.command(terms_of(adoption, seen[number]))[0]
+            for number in range(start, last + 1)][heard - start:]
+
+    actual = [said[number] for number in range(heard, last + 1)]
+    starts = [start for start in range(heard, heard - 50, -1) if all(
+        np.abs(found - told[:len(found)]).max() < TOLERANCE
+        for found, told in zip(commands(start), actual, strict=True))]
+    assert starts, 'no first step from which the answers of the foreign file follow'
+    assert len(actual) >= 3
+
+
+def terms_of(adoption: Adoption, observation: np.ndarray) -> dict[str, np.ndarray]:
+    """Take an observation apart."""
+    values, start = {}, 0
+    for term in adoption.observed:
+        values[term.name] = observation[start:start + term.width].astype(
+            np.float32).reshape(term.history, term.size)
+        start += term.width
+    return values
+
+
 def test_every_command_is_the_foreign_one(
         policies: list[tuple[Path, Path]], tmp_path: Path) -> None:
-    """In an episode, after a hold, a reset and a swap; and all is replayed bit for bit."""
+    """
+    In an episode, after a hold, a reset and a swap; and all is replayed bit for bit.
+
+    Before the swap, the other policy is the shadow, and what it would command is the foreign
+    file's answer, too.
+    """
     domain = free_domain()
     with LeggedRobot(domain) as robot:
         heard = HeardDecisions(robot.peer)
+        shadows: list[Float64MultiArray] = robot.peer.collect(
+            Float64MultiArray, 'dfp_policy/shadow')
         with NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
                 policies[0][1], robot=LEGGED, publish_decisions='true')) as node, NodeProcess(
                 'dfp_ros.tools.recording.recorder', domain, '--ros-args', '-p',
@@ -126,17 +172,22 @@ def test_every_command_is_the_foreign_one(
             run(30)
             robot.peer.call(Trigger, 'dfp_policy/reset')
             run(30)
-            robot.peer.call(SetParameters, 'dfp_policy/set_parameters', SetParameters.Request(
-                parameters=[Parameter(name='safety.envelope_margin', value=ParameterValue(
-                    type=ParameterType.PARAMETER_DOUBLE, double_value=0.2))]))
+
+            def change(name: str, value: ParameterValue) -> None:
+                result = robot.peer.call(
+                    SetParameters, 'dfp_policy/set_parameters', SetParameters.Request(
+                        parameters=[Parameter(name=name, value=value)])).results[0]
+                assert result.successful, result.reason
+
+            change('safety.envelope_margin', ParameterValue(
+                type=ParameterType.PARAMETER_DOUBLE, double_value=0.2))
             run(20)
             number = policy_number(read_policy_file(policies[1][1]).sha256)
-            result = robot.peer.call(
-                SetParameters, 'dfp_policy/set_parameters', SetParameters.Request(
-                    parameters=[Parameter(name='policy', value=ParameterValue(
-                        type=ParameterType.PARAMETER_STRING,
-                        string_value=str(policies[1][1])))])).results[0]
-            assert result.successful, result.reason
+            other = ParameterValue(
+                type=ParameterType.PARAMETER_STRING, string_value=str(policies[1][1]))
+            change('shadow', other)
+            robot.peer.wait_for(lambda: len(shadows) >= 10)
+            change('policy', other)
             heard.await_one(lambda each: (
                 each.state is State.RUNNING and each.entry.policy == number), 30)
             robot.peer.wait_for(lambda: robot.gains and robot.efforts and robot.targets)
@@ -148,6 +199,7 @@ def test_every_command_is_the_foreign_one(
     assert len([length for length in series if length >= 25]) >= 4, series
     # The change of a parameter did not break the state's series.
     assert max(series) >= 45
+    require_foreign_shadow(shadows, decisions, policies[1][0])
     assert list(robot.gains[-1].data) == [40, 45, 1, 1.5]
     assert max(abs(number) for message in robot.efforts for number in message.data) <= 4
     assert any(any(message.data) for message in robot.efforts)

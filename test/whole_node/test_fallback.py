@@ -24,7 +24,9 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
+import numpy as np
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.decision import State
@@ -32,10 +34,12 @@ from dfp_ros.core.control.input_log import policy_number
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.fallback import FALLBACK_REASONS, FallbackSettings
 from dfp_ros.core.settings.setting import SettingsError
+from dfp_ros.tools.replay.main import main as replay
 from testing.faults.cell import FaultCell
 from testing.faults.robots import CUBE, POSITION_ARM
 from testing.policies.endless_policy import write_endless_policy
 from testing.policies.small_policy import write_policy
+from testing.processes.ros_processes import NodeProcess
 
 SPEC = replace(CUBE.spec, horizon=20)
 AFTER = 0.5
@@ -54,6 +58,8 @@ def test_the_reasons_are_known() -> None:
         FallbackSettings(reasons='late')
     with pytest.raises(SettingsError, match='fallback.reasons: found nothing'):
         FallbackSettings(reasons=' , ')
+    with pytest.raises(SettingsError, match="found 'a.onnx' and 'home', expected one of them"):
+        FallbackSettings(policy='a.onnx', posture='home')
 
 
 def test_an_inference_that_never_ends(tmp_path: Path) -> None:
@@ -124,3 +130,64 @@ def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
         assert not cell.answer(cell.ask_to_change(Transition.TRANSITION_CONFIGURE)).success
         assert 'cannot configure: parameter fallback.policy: observation field 0: policy' in (
             cell.process.output)
+
+HOME = np.array([0.1, 0.2, -0.3])
+
+
+@pytest.fixture(name='arm')
+def arm_with_posture(tmp_path: Path) -> Path:
+    """Write the description of an arm that has a posture."""
+    robot = tmp_path / 'arm.yaml'
+    robot.write_text(POSITION_ARM.description.read_text() + f"""
+postures:
+  home: {{joint_positions: {HOME.tolist()}}}
+""")
+    return robot
+
+
+def test_a_posture(arm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The robot is brought to it within its limits, and back by a rollback; replayed, too."""
+    spec = replace(POSITION_ARM.spec, horizon=20)
+    hanging, bag = write_endless_policy(tmp_path / 'hanging.onnx', spec, 5), tmp_path / 'bag'
+    with FaultCell(
+            POSITION_ARM, hanging, description=arm, autostart='false',
+            planning__asynchronous='true', fallback__posture='home', fallback__after=AFTER,
+            execution__unbounded_operators='Loop') as cell, NodeProcess(
+                'dfp_ros.tools.recording.recorder', cell.domain, '--ros-args', '-p',
+                f'robot:={arm}', '-p', f'out:={bag}') as recorder:
+        cell.wait_for(lambda: 'recording' in recorder.output, 'a recorder')
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            assert cell.answer(cell.ask_to_change(transition)).success, cell.process.output
+        cell.wait_for_motion()
+
+        def hang(message: Any) -> Any:
+            message.pose.position.z = 0.9
+            return message
+
+        reasons: list[str] = []
+
+        def reported(message: DiagnosticArray) -> None:
+            reasons.extend(
+                item.value for status in message.status for item in status.values
+                if item.key == 'fallback_because')
+
+        cell.node.create_subscription(DiagnosticArray, '/diagnostics', reported, 10)
+        cell.disturb({'target_pose': hang})
+        cell.wait_for(lambda: cell.standing.get('name') == 'posture home', 'the posture')
+        assert cell.standing['parameter'] == str(hanging)
+        cell.wait_for(
+            lambda: np.abs(cell.commands[-1].numbers - HOME).max() < 1e-6, 'the posture')
+        cell.wait_for(
+            lambda: any('late_inference for' in text for text in reasons), 'the reason')
+        begin = len(cell.decisions)
+        cell.disturb({})
+        assert cell.answer(cell.ask(Trigger, 'rollback', Trigger.Request())).success
+        cell.wait_for(lambda: cell.standing.get('name') == 'test', 'the policy')
+        cell.wait_for(lambda: len(cell.decisions) > begin + 20, 'ticks')
+        sent = np.array([command.numbers for command in cell.commands])
+        largest = POSITION_ARM.velocity * spec.period * 1.001
+        assert np.abs(np.diff(sent, axis=0)).max() <= largest
+        assert cell.process.stop(signal.SIGTERM, timeout=15.0) == 0
+        assert recorder.stop() == 0, recorder.output
+    assert replay([str(bag), '--policy', str(hanging), '--robot', str(arm)]) == 0
+    assert 'posture home' in capsys.readouterr().out

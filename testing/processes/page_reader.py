@@ -60,7 +60,7 @@ def steps(section: str) -> list[Step]:
     before = ''
     for block in re.split(r'\n\n+', section):
         if (yaml_text := re.fullmatch(r'```yaml\n(.*?)\n```', block, re.DOTALL)):
-            found.append(Step(yaml_text[1], re.findall(r'`(my_\w+\.yaml)`', before)[-1]))
+            found.append(Step(yaml_text[1], re.findall(r'`(my_[\w.]+\.yaml)`', before)[-1]))
         elif block.startswith('    '):
             lines = re.sub(r' \\\n\s*', ' ', block).splitlines()
             found += [Step(
@@ -119,8 +119,14 @@ class Reader:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
 
-    def follow(self, step: Step) -> str:
-        """Run a command as a shell would; return its output once it has ended."""
+    def follow(self, step: Step, status: int = 0) -> str:
+        """
+        Run a command as a shell would.
+
+        :param step: The command.
+        :param status: Its exit status.
+        :return: Its output, once it has ended.
+        """
         if step.is_beside:
             path = self._folder / f'terminal_{len(self._beside)}.log'
             with path.open('wb') as output:
@@ -144,9 +150,13 @@ class Reader:
         is_slow = 'preflight' in step.text and failures and all(
             re.match(r'FAIL  (rate|stale|source .*no message arrived for)', line)
             for line in failures)
-        assert ended.returncode == 0 or is_slow, f'{step.text}\n{ended.stdout}'
+        assert ended.returncode == status or is_slow, f'{step.text}\n{ended.stdout}'
         self._wait_for_ends()
         return ended.stdout
+
+    def await_text(self, text: str, path: Path) -> None:
+        """Wait until a terminal says something; its output is in ``terminal_N.log``."""
+        self._wait(lambda: text in path.read_text(errors='replace'), path)
 
     def _wait_for_ends(self) -> None:
         """Wait for the terminals whose commands end by themselves."""

@@ -37,7 +37,7 @@ from training.data.transitions.transitions import DataError
 from training.learning.trainer.checkpoint import RunState
 from training.learning.trainer.session import Session, TrainingError
 from training.robot.episode_files import EpisodeFiles
-from training.robot.live_episodes import LiveEpisode, LiveEpisodes, Row
+from training.robot.live_episodes import anchor_fault, LiveEpisode, LiveEpisodes, Row
 from training.robot.policy_changes import PolicyChanges
 from training.robot.records import EpisodeRecord, RecordTable, TABLE
 from training.robot.releases import Releases
@@ -106,6 +106,7 @@ class Learner:
         self._last_news = self._began
         self._silent = False
         self._misfit = ''
+        self._relative: tuple[str, ...] = ()
         # Hash of the robot description at the beginning, and whether the node has another now.
         self._robot, self._is_other = '', False
         self._folder = _identity(out)
@@ -158,7 +159,9 @@ class Learner:
         if self._changes.status:
             self._require_fit(self._changes.status)
             self._robot = _robot_of(self._changes.status)
-            self._live = self._make_live(self._find_relative(self._changes.status))
+            self._relative = self._find_relative(self._changes.status)
+            self._require_fit(self._changes.status)
+            self._live = self._make_live(self._relative)
             self._releases.begin()
             for news in early:
                 self._hear(news)
@@ -283,6 +286,9 @@ class Learner:
                     f'the fields of the run: {kind} field {i} is {_field(theirs, i)} there, and '
                     f'{_field(ours, i)} in the run; start the node with a policy exported from '
                     'the run')
+        if fault := anchor_fault(other, self._relative):
+            raise LearnerError(
+                f'{node}: {fault}; start the node with a policy exported from the run')
         settings = status.get('settings', {})
         rate = settings.get('rate', 0)
         if isinstance(rate, int | float) and rate and settings.get('trigger') != 'samples' and (
@@ -381,7 +387,8 @@ class Learner:
         try:
             decision = read_decision(
                 [(part.label, part.size) for part in message.layout.dim], message.data)
-            rows = [] if self._is_other else self._live.decide(decision)
+            is_left_out = bool(self._misfit) or self._is_other
+            rows = [] if is_left_out else self._live.decide(decision)
         except (ValueError, DataError) as error:
             raise LearnerError(
                 f'{self._link.policy_node}/decision: {error}; run node and learner of the same '
@@ -392,6 +399,8 @@ class Learner:
         self._is_lockstep = decision.lockstep
         self._seen = decision.stamp, self._seen[1]
         self._add(rows, None)
+        if self._misfit:
+            self._add(*self._live.give_up('the policy of the node does not fit'))
 
     def _add(self, rows: list[Row], episode: LiveEpisode | None) -> None:
         """Add transitions that are final, and the episode that they end."""

@@ -29,6 +29,7 @@ import numpy as np
 
 from dfp_ros.core.control.decision_row import RecordedDecision
 from dfp_ros.core.control.episode_marks import START, SUCCESS
+from dfp_ros.spec import PolicySpec
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.columns import join_pieces, transition_columns
 from training.data.formats.rosbag.decision_steps import DecisionSteps, LoggedObservations
@@ -208,3 +209,18 @@ def _row(tick: Tick, following: Tick, ends: bool) -> Row:
         tick.observation[None], tick.action[None], following.observation[None],
         np.array([ends]), np.array([False]))
     return {name: values[0] for name, values in columns.items()}
+
+
+def anchor_fault(spec: PolicySpec, relative: Collection[str]) -> str:
+    """
+    Say why the decisions of a policy have no actions to learn from; empty if they do.
+
+    :param spec: Specification of the policy.
+    :param relative: Names of the action fields that are relative to the position of the robot.
+    """
+    if not relative or spec.anchor == 'tick':
+        return ''
+    return (
+        f'found a policy whose anchor is {spec.anchor}, expected tick: its '
+        f'{", ".join(relative)} is relative to the position that its chunk was planned from, '
+        'which decisions do not have')

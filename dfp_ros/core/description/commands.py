@@ -46,6 +46,10 @@ _LARGEST_SHIFT = 1e-3
 MOST_AHEAD = 60.0
 _COMPONENTS = ('x', 'y', 'z')
 TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
+#: Actions that a command can be the goal of, and the message in it that has the command.
+ACTIONS = MappingProxyType({
+    'control_msgs/action/FollowJointTrajectory': TRAJECTORY,
+    'control_msgs/action/GripperCommand': 'control_msgs/msg/GripperCommand'})
 #: Messages whose arrays are in the order of a list of joint names.
 JOINT_NAMES = MappingProxyType({
     TRAJECTORY: 'joint_names', 'sensor_msgs/msg/JointState': 'name'})
@@ -141,6 +145,10 @@ class CommandTopic:
     :param time_from_start: Time from start of a trajectory's first point, in s; None for one
         control period of the policy.
     :param is_stamped: Whether the header gets the time; else it stays zero, which means now.
+    :param action: Action whose goals have the messages, a key of :data:`ACTIONS`; empty for a
+        topic.
+    :param goal_change: Smallest change of a number for which an action gets a new goal.
+    :param has_velocities: Whether the points of a trajectory have velocities beside positions.
     """
 
     name: str
@@ -154,6 +162,9 @@ class CommandTopic:
     trajectory: str = POINT
     time_from_start: float | None = None
     is_stamped: bool = True
+    action: str = ''
+    goal_change: float = 0.0
+    has_velocities: bool = True
 
     def stop_of(self, entry: CommandEntry) -> Stop:
         """How one of its fields is stopped."""
@@ -171,10 +182,18 @@ def read_command(
     :raises DescriptionError: At the first error.
     """
     keys = section.mapping(('topic', 'type', 'stop', 'fields'), (
-        'kind', 'frame_id', 'fixed', 'trajectory', 'time_from_start', 'stamp'))
+        'kind', 'frame_id', 'fixed', 'trajectory', 'velocities', 'time_from_start', 'stamp',
+        'goal_change'))
     stop, kind = _read_stop(keys)
     topic, message = read_topic(keys['topic']), keys['type'].text()
-    for key in ('trajectory', 'time_from_start'):
+    action = ''
+    if '/action/' in message:
+        action = keys['type'].choice(ACTIONS)
+        message = ACTIONS[action]
+    if 'goal_change' in keys and not action:
+        raise keys['goal_change'].error(
+            f'found this key with type {message}; it is for {" and ".join(ACTIONS)}')
+    for key in ('trajectory', 'velocities', 'time_from_start'):
         if key in keys and message != TRAJECTORY:
             raise keys[key].error(f'found this key with type {message}; it is for {TRAJECTORY}')
     entries = []
@@ -210,7 +229,9 @@ def read_command(
         MappingProxyType(fixed),
         keys['trajectory'].choice((POINT, CHUNK)) if 'trajectory' in keys else POINT,
         keys['time_from_start'].positive(MOST_AHEAD) if 'time_from_start' in keys else None,
-        'stamp' not in keys or keys['stamp'].choice(('now', 'zero')) == 'now')
+        'stamp' not in keys or keys['stamp'].choice(('now', 'zero')) == 'now', action,
+        keys['goal_change'].positive() if 'goal_change' in keys else 0.0,
+        'velocities' not in keys or keys['velocities'].truth())
 
 
 def _read_stop(

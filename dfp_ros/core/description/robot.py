@@ -22,7 +22,7 @@ message types and message fields exist.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import hashlib
 import os
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from dfp_ros.core.description.commands import CHUNK, CommandTopic, read_command
 from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.description.joint_layout import joint_layout, JointLayout
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.postures import Posture, read_postures
 from dfp_ros.core.description.sources import read_source, Source
 from dfp_ros.core.description.takeover import read_takeover, Takeover
 from dfp_ros.core.description.urdf import JointLimits
@@ -53,6 +54,7 @@ class RobotDescription:
     :param joints: Joint limits by name, from its URDF; None without one.
     :param sha256: Hash of its file, 64 hexadecimal digits; empty if it has none.
     :param takeover: How a person commands the robot; None if nobody can.
+    :param postures: Postures by name.
     """
 
     name: str
@@ -62,6 +64,7 @@ class RobotDescription:
     joints: Mapping[str, JointLimits] | None = None
     sha256: str = ''
     takeover: Takeover | None = None
+    postures: Mapping[str, Posture] = field(default_factory=dict)
 
     @property
     def every_source(self) -> Mapping[str, Source]:
@@ -116,7 +119,7 @@ def load_robot_description(
     if content is None:
         content = read_text(path)
     top = read_yaml(path, content).mapping(
-        ('robot', 'sources', 'observation', 'commands'), ('takeover',))
+        ('robot', 'sources', 'observation', 'commands'), ('takeover', 'postures'))
     sources = {
         name: read_source(name, section) for name, section in top['sources'].entries().items()}
     observation = tuple(read_observation(item, sources) for item in top['observation'].items())
@@ -156,7 +159,8 @@ def load_robot_description(
         top['robot'].text(), MappingProxyType(sources), observation, commands,
         sha256=hashlib.sha256(content).hexdigest(),
         takeover=read_takeover(
-            top['takeover'], sources, commands) if 'takeover' in top else None)
+            top['takeover'], sources, commands) if 'takeover' in top else None,
+        postures=read_postures(top['postures'], commands) if 'postures' in top else {})
 
 
 def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:

@@ -135,6 +135,11 @@ class Section:
         """Whether the value is text, not a number, a list or keys."""
         return isinstance(self._node, yaml.ScalarNode) and isinstance(self._scalar(), str)
 
+    @property
+    def is_mapping(self) -> bool:
+        """Whether the value is keys with values."""
+        return isinstance(self._node, yaml.MappingNode)
+
     def scalar(self) -> str | bool | int | float:
         """Read the value as text, as a truth value, or as a finite number."""
         value = self._scalar()

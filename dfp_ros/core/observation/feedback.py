@@ -58,16 +58,22 @@ class FeedbackReader:
         """
         measured = self._unknown.copy()
         for part, field in self._fields:
-            numbers = _read(field, samples)
+            numbers = read_feedback(field, samples)
             if numbers is not None:
                 measured[part] = numbers
         return measured
 
 
-def _read(
+def read_feedback(
         field: ObservationField, samples: Mapping[str, Sample],
 ) -> Sequence[float] | NDArray[np.float64] | None:
-    """Read one field; None if it is unknown."""
+    """
+    Read one field of the feedback.
+
+    :param field: The field.
+    :param samples: As for :meth:`FeedbackReader.read`.
+    :return: Its numbers; None if it is unknown.
+    """
     try:
         numbers = field.read(samples)
     except (KeyError, TypeError, ValueError, OverflowError):

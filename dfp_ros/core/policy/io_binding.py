@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,27 @@ import numpy as np
 
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.policy.interface import Chunk
+
+#: Called right before and right after a run, in its thread: meanwhile it needs no interpreter.
+Pauses = tuple[Callable[[], None], Callable[[], None]]
+
+
+def call_with(pauses: Pauses | None, run: Callable[..., Any], *arguments: Any) -> Any:
+    """
+    Call a run of a session.
+
+    :param pauses: Called right before and right after it; None for no calls.
+    :param run: Method of the session.
+    :param arguments: Its arguments.
+    """
+    if pauses is None:
+        return run(*arguments)
+    before, after = pauses
+    before()
+    try:
+        return run(*arguments)
+    finally:
+        after()
 
 
 @dataclass(frozen=True)
@@ -50,12 +72,14 @@ class IoBinding:
     :param chunk_shape: Horizon and length of an action.
     :param state_size: Length of the recurrent state, 0 for none.
     :param has_noise: Whether the graph has the input for noise.
+    :param pauses: Called right before and right after each run; None for no calls.
     """
 
     def __init__(
             self, session: Any, observation_size: int, chunk_shape: tuple[int, int],
-            state_size: int = 0, has_noise: bool = True) -> None:
+            state_size: int = 0, has_noise: bool = True, pauses: Pauses | None = None) -> None:
         """Start without a binding."""
+        self._pauses = pauses
         self._state_size = state_size
         self._has_noise = has_noise
         self._session = session
@@ -87,7 +111,7 @@ class IoBinding:
         arrays.noise[...] = noise
         if self._state_size:
             arrays.state[...] = 0 if state is None else state
-        self._session.run_with_iobinding(arrays.binding)
+        call_with(self._pauses, self._session.run_with_iobinding, arrays.binding)
         chunk = Chunk(
             arrays.actions.copy(), arrays.value.item(), arrays.spread.item(),
             arrays.next_state[0].copy() if self._state_size else None)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.policy.interface import Chunk, PolicyError
-from dfp_ros.core.policy.io_binding import IoBinding
+from dfp_ros.core.policy.io_binding import call_with, IoBinding, Pauses
 from dfp_ros.core.policy.onnx_session import open_session
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, REMEDY, require_ending
 from dfp_ros.core.settings.execution import ExecutionSettings
@@ -58,6 +58,7 @@ class OnnxPolicy:
         prunes the graph, such as the critics for a single candidate, so that the policy loads and
         answers faster. None for calls of any number.
     :param loaded: Called once ONNX Runtime has optimised the model; None for no call.
+    :param pauses: As for :class:`IoBinding`.
     :raises PolicyError: If the file is missing, cut short, not ONNX, not self-contained,
         without a specification, of another version, or with inputs or outputs that do not fit
         its own specification; if it has operators that can run without end, unless they are
@@ -84,8 +85,9 @@ class OnnxPolicy:
             self, path: str | os.PathLike[str] | PolicyFile,
             execution: ExecutionSettings | None = None,
             wait: Callable[[], None] | None = None, candidates: int | None = None,
-            loaded: Callable[[], None] | None = None) -> None:
+            loaded: Callable[[], None] | None = None, pauses: Pauses | None = None) -> None:
         """Read, check and load the file."""
+        self._pauses = pauses
         self.file = file = path if isinstance(path, PolicyFile) else read_policy_file(path)
         self.path, self.sha256, self.spec = file.path, file.sha256, file.spec
         self.execution = ExecutionSettings() if execution is None else execution
@@ -183,7 +185,7 @@ class OnnxPolicy:
         self._self_test()
         self._bound = IoBinding(
             self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size),
-            self.spec.state_size, self._has_noise)
+            self.spec.state_size, self._has_noise, self._pauses)
 
     def _check_signature(self) -> None:
         """Compare the graph's inputs and outputs with the specification."""
@@ -233,7 +235,7 @@ class OnnxPolicy:
             if self._has_noise:
                 given['noise'] = np.zeros((candidates, spec.noise_size), np.float32)
             try:
-                actions, *_ = self._session.run(_OUTPUTS, given)
+                actions, *_ = call_with(self._pauses, self._session.run, _OUTPUTS, given)
             except Exception as error:  # ONNX Runtime's own errors share no public base class
                 raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
             if actions.shape != (spec.horizon, spec.action_size):

@@ -50,6 +50,7 @@ class PolicyFile:
     :param unbounded: Operators of the graph that can run without end.
     :param signed_by: Public key of its signature, as ``policy_keys`` has it; empty if none was
         required.
+    :param is_on_disk: Whether there is such a file; else it was made in memory.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class PolicyFile:
     spec: PolicySpec
     unbounded: tuple[str, ...] = ()
     signed_by: str = ''
+    is_on_disk: bool = True
 
     @property
     def signer(self) -> str:

@@ -85,6 +85,7 @@ class Reason(enum.Flag):
     PERSON = enum.auto()
     PERSON_SILENT = enum.auto()
     PLANNING = enum.auto()
+    GOAL_FAILED = enum.auto()
 
     @property
     def words(self) -> str:
@@ -117,7 +118,7 @@ class Rule:
 
 
 #: Reasons found in the ROS graph, not in samples; the monitors of the graph report them.
-FROM_GRAPH = Reason.OTHER_PUBLISHER, Reason.SEVERAL_PUBLISHERS
+FROM_GRAPH = Reason.OTHER_PUBLISHER, Reason.SEVERAL_PUBLISHERS, Reason.GOAL_FAILED
 
 #: Every reason, in order of priority.
 RULES = (
@@ -188,6 +189,9 @@ RULES = (
     Rule(Reason.OTHER_PUBLISHER, Response.WARN,
          'Another node has a publisher on a command topic, whether or not it sends anything.',
          '`safety.other_publisher`'),
+    Rule(Reason.GOAL_FAILED, Response.HOLD,
+         'A goal of an action was refused, aborted or cancelled by another node, or its server is '
+         'absent or silent. It is tried again every second.', '`safety.goal_failed`'),
     Rule(Reason.SEVERAL_PUBLISHERS, Response.WARN,
          'Several publishers send the same values of a source, so that the observation alternates '
          'between them. Publishers of different joints on one topic are allowed.',

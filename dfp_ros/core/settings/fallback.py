@@ -29,15 +29,18 @@ FALLBACK_REASONS = (
 @dataclass(frozen=True)
 class FallbackSettings:
     """
-    Policy that takes over if the running one cannot go on.
+    Policy, or posture, that takes over if the running policy cannot go on.
 
-    :raises SettingsError: If a reason is not one of the policy.
+    :raises SettingsError: If a reason is not one of the policy, or if both are named.
     """
 
     policy: str = setting(
         '', 'Policy file that takes over once one of fallback.reasons has lasted for '
         'fallback.after. Empty for none. Can be set while the node is unconfigured.',
         is_unconfigured_only=True)
+    posture: str = setting(
+        '', 'Posture of the robot description that takes over instead of a policy file. Empty '
+        'for none. Can be set while the node is unconfigured.', is_unconfigured_only=True)
     reasons: str = setting(
         'late_inference,inference_failed', 'Reasons at which the fallback takes over, separated '
         'by commas: inference_failed, planning, not_finite_action, late_inference, disagreement, '
@@ -47,7 +50,11 @@ class FallbackSettings:
         'the fallback takes over.', bounds=(0.0, 3600.0))
 
     def __post_init__(self) -> None:
-        """Check the names of the reasons."""
+        """Check the names of the reasons, and that there is one fallback."""
+        if self.policy and self.posture:
+            raise SettingsError(
+                f'parameters fallback.policy and fallback.posture: found {self.policy!r} and '
+                f'{self.posture!r}, expected one of them')
         for word in self.names:
             if word not in FALLBACK_REASONS:
                 raise SettingsError(

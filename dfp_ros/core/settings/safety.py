@@ -73,6 +73,9 @@ class SafetySettings:
     several_publishers: str = setting(
         'warn', 'Response while several publishers send the same values of a source in turn: '
         'ignore, warn or hold.', choices=_MILD)
+    goal_failed: str = setting(
+        'hold', 'Response while an action that commands are goals of refuses, aborts or does not '
+        'answer: ignore, warn or hold.', choices=_MILD)
     jump: str = setting(
         'warn', 'Response to a value that changes faster than max_rate of the robot description, '
         'or than the joint can move: ignore, warn or hold.', choices=_MILD)

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -24,6 +25,7 @@ from dfp_ros.core.description.commands import CommandTopic
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.text.errors import explain
+from dfp_ros.node.commanding.action_sender import ActionSender
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
 from dfp_ros.node.ros.qos_monitor import QosMonitor
@@ -44,11 +46,18 @@ class CommandPublishers:
         require_own_topics(node, loop.robot)
         self._node = node
         watch = watch or QosMonitor(node)
-        self._publishers: list[Publisher] = [
-            node.create_publisher(
-                writer.message_type, topic.topic, COMMAND_QOS,
-                event_callbacks=watch.of_command(topic.topic, topic.type))
-            for topic, writer in zip(loop.robot.commands, loop.writers, strict=True)]
+        self._publishers: list[Publisher | ActionSender] = []
+        slices = loop.policy.spec.action_slices
+        # Indices of the numbers of a command that go to each topic.
+        self._parts = [
+            np.concatenate([
+                np.arange(slices[entry.action].start, slices[entry.action].stop)
+                for entry in topic.entries]) for topic in loop.robot.commands]
+        for topic, writer in zip(loop.robot.commands, loop.writers, strict=True):
+            self._publishers.append(
+                ActionSender(node, topic) if topic.action else node.create_publisher(
+                    writer.message_type, topic.topic, COMMAND_QOS,
+                    event_callbacks=watch.of_command(topic.topic, topic.type)))
 
     def send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
         """
@@ -62,9 +71,13 @@ class CommandPublishers:
         if decision.sent is None:
             return
         failed: Exception | None = None
-        for publisher, writer in zip(self._publishers, loop.writers, strict=True):
+        for publisher, writer, part in zip(
+                self._publishers, loop.writers, self._parts, strict=True):
             try:
-                publisher.publish(writer.serialize(decision.sent, stamp, decision.ahead))
+                if isinstance(publisher, ActionSender):
+                    publisher.send(writer, decision, stamp, part)
+                else:
+                    publisher.publish(writer.serialize(decision.sent, stamp, decision.ahead))
             except Exception as error:
                 failed = error
         if failed is not None:
@@ -99,15 +112,26 @@ class CommandPublishers:
             publisher.topic_name for publisher in self._publishers
             if not publisher.get_subscription_count())}
 
+    @property
+    def action_faults(self) -> str:
+        """Why actions do not follow the commands; empty if they do."""
+        return '; '.join(
+            publisher.fault for publisher in self._publishers
+            if isinstance(publisher, ActionSender) and publisher.fault)
+
     def wait_until_arrived(self) -> None:
         """Wait a moment, so that the last commands can arrive."""
         for publisher in self._publishers:
-            publisher.wait_for_all_acked(Duration(seconds=0.5))
+            if not isinstance(publisher, ActionSender):
+                publisher.wait_for_all_acked(Duration(seconds=0.5))
 
     def close(self) -> None:
         """Destroy the publishers."""
         for publisher in self._publishers:
-            self._node.destroy_publisher(publisher)
+            if isinstance(publisher, ActionSender):
+                publisher.close()
+            else:
+                self._node.destroy_publisher(publisher)
 
 
 # Topics that the node, or every node, publishes or subscribes to itself.

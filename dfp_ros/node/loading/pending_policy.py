@@ -16,22 +16,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.command.robot_limits import make_limits
 from dfp_ros.core.command.unslowed import describe_unslowed
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.policy.interface import Chunk, PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, require_ending
+from dfp_ros.core.policy.posture_file import posture_file
 from dfp_ros.core.policy.trust import Trust
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import Settings
-from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.errors import explain, nearest
+from dfp_ros.core.text.numbers import shown
 from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop, make_writers
+from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 from dfp_ros.resources import find_shared, make_trust
 from dfp_ros.spec import PolicySpec
 
@@ -132,14 +137,7 @@ def load_control_loop(
     if wait is not None:
         # The test process may still be busy, and each thread that needs the GIL delays the others.
         wait()
-    if candidate.policy is None and candidate.file is not None:
-        policy = OnnxPolicy(candidate.file, settings.execution, wait, settings.candidates)
-    elif candidate.policy is None:
-        policy = load_policy(
-            settings.policy, settings.execution, wait, settings.candidates,
-            make_trust(settings.policy_roots, settings.policy_keys))
-    else:
-        policy = candidate.policy.prepared_for(settings.candidates, wait)
+    policy = _load(candidate, wait)
     loop = make_control_loop(settings, robot, policy)
     candidates = settings.candidates or policy.spec.candidates
     calls = _count_calls(policy, candidates)
@@ -149,6 +147,47 @@ def load_control_loop(
         if latency <= longest_latency(loop):
             break
     return loop
+
+
+def _load(candidate: PendingPolicy, wait: Callable[[], None] | None) -> OnnxPolicy:
+    """Load a policy; inference beside the loop leaves the processor to other processes."""
+    settings = candidate.settings
+    is_beside = settings.planning.asynchronous
+    pauses = (SCHEDULING.step_down, SCHEDULING.step_up) if is_beside else None
+    with SCHEDULING.native_threads() if is_beside else contextlib.nullcontext():
+        if candidate.policy is not None:
+            return candidate.policy.prepared_for(settings.candidates, wait)
+        file = candidate.file or read_policy_file(
+            find_shared(settings.policy, 'models', '.onnx'),
+            make_trust(settings.policy_roots, settings.policy_keys))
+        return OnnxPolicy(file, settings.execution, wait, settings.candidates, pauses=pauses)
+
+
+def load_posture(loop: ControlLoop) -> ControlLoop:
+    """
+    Load the posture that is the fallback of a control loop.
+
+    :param loop: The loop, whose settings name the posture.
+    :raises ValueError: If robot or policy lack it, or cannot reach it.
+    """
+    robot, name = loop.robot, loop.settings.fallback.posture
+    if name not in robot.postures:
+        known = nearest(name, robot.postures) if robot.postures else (
+            'the robot description has none; add a section postures')
+        raise PolicyError(f'parameter fallback.posture: found {name!r}; {known}')
+    posture = robot.postures[name]
+    made = load_control_loop(
+        PendingPolicy(loop.settings, file=posture_file(posture, loop.policy.spec)), robot)
+    limits = make_limits(robot, made.policy.spec, loop.settings.limits.data_envelope)
+    for action, where in made.policy.spec.action_slices.items():
+        for value, low, high in zip(
+                posture.values[action], limits.low[where], limits.high[where], strict=True):
+            if not low <= value <= high:
+                raise PolicyError(
+                    f'{posture.where}: found {shown(value)} for {action}, the limits allow '
+                    f'{shown(low)} to {shown(high)}')
+    require_latency(made)
+    return made
 
 
 def _count_calls(policy: OnnxPolicy, candidates: int) -> int:

@@ -36,7 +36,8 @@ class TrajectoryPoints:
     Writes commands to points, a control period apart.
 
     A trajectory of several points has velocities, so that the robot does not stop at each: finite
-    differences of the positions, and zero at the end, as trajectory controllers require.
+    differences of the positions, and zero at the end, as trajectory controllers require. Without
+    them, if the description says so, a controller interpolates the positions as it sees fit.
 
     :param topic: The topic.
     :param slices: Slice of each action field in a command.
@@ -60,7 +61,8 @@ class TrajectoryPoints:
             self._entries.append(replace(by_index(entry, self._names), path=entry.path[7:]))
         paths = {entry.path for entry in self._entries}
         # Velocities are computed from positions if no field commands them.
-        self._adds_velocities = topic.trajectory == CHUNK and paths == {'positions'}
+        self._adds_velocities = topic.has_velocities and topic.trajectory == CHUNK and (
+            paths == {'positions'})
         self._first = topic.time_from_start or period
         self._points: list[tuple[JointTrajectoryPoint, list[Setter], list[Setter]]] = []
         self._add_point()

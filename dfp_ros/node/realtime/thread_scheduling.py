@@ -86,6 +86,9 @@ class ProcessScheduling:
         self._holders = 0
         self._aside: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         self._ahead: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        # Background threads that need no interpreter for now, and threads that never do.
+        self._below: set[int] = set()
+        self._native: set[int] = set()
 
     def acquire(self, priority: int, processors: frozenset[int]) -> None:
         """
@@ -111,6 +114,8 @@ class ProcessScheduling:
                     for thread in sorted(new, key=(aside | ahead).__contains__):
                         with contextlib.suppress(ProcessLookupError):
                             self._before.setdefault(thread, read_scheduling(thread))
+                            if thread in self._native or thread in self._below:
+                                continue
                             if thread in ahead:
                                 _schedule_ahead(thread, priority)
                                 continue
@@ -139,7 +144,9 @@ class ProcessScheduling:
         """Schedule threads of the loop that a background thread started: those of a policy."""
         with self._lock:
             if self._holders:
-                for thread in set(_threads()) - self._aside_now() - _numbers(self._ahead):
+                self._native &= set(_threads())
+                for thread in (set(_threads()) - self._aside_now() - _numbers(self._ahead)
+                               - self._native):
                     with contextlib.suppress(ProcessLookupError, RefusedError):
                         _schedule(thread, self._priority, self._processors)
 
@@ -150,6 +157,51 @@ class ProcessScheduling:
             if self._holders and self._ordinary is not None:
                 with contextlib.suppress(RefusedError):
                     _schedule(0, _less(self._priority), self._ordinary.processors)
+
+    def step_down(self) -> None:
+        """
+        Give a background thread its original scheduling, until :meth:`step_up`.
+
+        For long work without the interpreter: no tick waits for it, and other processes need not.
+        Other threads stay as they are.
+        """
+        with self._lock:
+            if threading.current_thread() not in self._aside:
+                return
+            self._below.add(threading.get_native_id())
+            if self._holders:
+                self._make_ordinary(0)
+
+    def step_up(self) -> None:
+        """Undo :meth:`step_down`, right after the interpreter was taken again."""
+        with self._lock:
+            if threading.get_native_id() not in self._below:
+                return
+            self._below.remove(threading.get_native_id())
+            if self._holders:
+                with contextlib.suppress(RefusedError):
+                    _schedule(0, _less(self._priority), frozenset())
+
+    @contextlib.contextmanager
+    def native_threads(self) -> Iterator[None]:
+        """Leave threads with their original scheduling that are started within, by no Python."""
+        before = set(_threads())
+        try:
+            yield
+        finally:
+            with self._lock:
+                new = set(_threads()) - before - {
+                    thread.native_id for thread in threading.enumerate()}
+                self._native |= new
+                for thread in new if self._holders else ():
+                    with contextlib.suppress(ProcessLookupError):
+                        self._make_ordinary(thread)
+
+    def _make_ordinary(self, thread: int) -> None:
+        """Give a thread the scheduling from before; 0 is the calling one."""
+        old = self._ordinary
+        assert old is not None, 'somebody has changed it'
+        os.sched_setscheduler(thread, old.policy, os.sched_param(old.priority))
 
     def step_ahead(self) -> None:
         """

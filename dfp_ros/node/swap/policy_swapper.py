@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 import functools
 from typing import Any
 
@@ -184,6 +185,8 @@ class PolicySwapper:
         The running policy is not changed until its parameter is set again.
         """
         policy = self._ticker.loop.policy
+        if not policy.file.is_on_disk:
+            return
 
         def note(text: str) -> None:
             text = printable(text, TEXT)
@@ -266,10 +269,15 @@ class PolicySwapper:
         """
         Switch to the fallback, which is loaded.
 
+        A posture has no file: the parameter policy keeps the name of the policy before.
+
         :param loop: Its control loop.
         :return: Message about the result.
         :raises ValueError: If it does not fit the current parameters.
         """
+        if not loop.policy.file.is_on_disk:
+            loop = replace(
+                loop, settings=loop.settings.with_loaded(self._ticker.loop.settings))
         return self._revive(loop)
 
     def _revive(self, loop: ControlLoop) -> str:

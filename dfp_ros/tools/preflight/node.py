@@ -37,6 +37,7 @@ from dfp_ros.core.policy.interface import LateError, PolicyError
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.node.commanding.action_sender import status_topic
 from dfp_ros.node.commanding.command_publishers import CommandPublishers, require_own_topics
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loading.control_loop import ControlLoop
@@ -209,7 +210,9 @@ class PreflightNode(Node):
     def _wait_for_robot(self) -> None:
         """Start the measurement when everything is there, or at the time limit."""
         is_there = not self._store.missing and all(
-            self.get_subscriptions_info_by_topic(self.resolve_topic_name(topic.topic))
+            self.get_publishers_info_by_topic(status_topic(self.resolve_topic_name(topic.topic)))
+            if topic.action
+            else self.get_subscriptions_info_by_topic(self.resolve_topic_name(topic.topic))
             for topic in self._loop.robot.commands)
         if not is_there and self._steady.now().nanoseconds < self._give_up:
             return

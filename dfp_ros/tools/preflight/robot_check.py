@@ -23,6 +23,7 @@ from rclpy.subscription import Subscription
 
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic
 from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.node.commanding.action_sender import status_topic
 from dfp_ros.node.ros.endpoints import (
     own_qos,
     publishers_of,
@@ -32,11 +33,14 @@ from dfp_ros.node.ros.endpoints import (
 from dfp_ros.tools.preflight.arrivals import Arrivals
 from dfp_ros.tools.preflight.measurements import CommandFigures, PersonFigures, SourceFigures
 
+_STATUS = 'action_msgs/msg/GoalStatusArray'
+
 
 def private_topics(robot: RobotDescription) -> RobotDescription:
     """Rename each command topic into the node's namespace, so that no robot subscribes."""
     return replace(robot, commands=tuple(
-        replace(topic, topic=f'~/command_{i}') for i, topic in enumerate(robot.commands)))
+        replace(topic, topic=f'~/command_{i}', action='')
+        for i, topic in enumerate(robot.commands)))
 
 
 def find_sources(
@@ -103,10 +107,16 @@ def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, 
         offered = own_qos(node, node.get_publishers_info_by_topic(
             node.resolve_topic_name(private.topic)))
         assert offered is not None
+        if command.action:
+            # Its server publishes the status.
+            servers = publishers_of(node, status_topic(topic), _STATUS, offered)
+            others: tuple[str, ...] = ()
+        else:
+            servers = subscribers_of(node, topic, command.type, offered)
+            others = tuple(
+                end.node for end in publishers_of(node, topic, command.type, offered))
         found.append(CommandFigures(
-            command.name, topic, command.type,
-            subscribers_of(node, topic, command.type, offered),
-            tuple(end.node for end in publishers_of(node, topic, command.type, offered)),
+            command.name, topic, command.action or command.type, servers, others,
             tuple(text for entry in command.entries for text in unlimited(command, entry))))
     return tuple(found)
 

@@ -182,7 +182,7 @@ class RecorderNode(Node):
             if source.qos.durability == 'transient_local'}
         topics += [
             (topic.topic, find_message_type(topic.type, topic.where), topic.type)
-            for topic in robot.commands]
+            for topic in robot.commands if not topic.action]
         topics += [
             (f'{settings["policy_node"]}/decision', Float64MultiArray,
              'std_msgs/msg/Float64MultiArray'),

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 import hashlib
+import json
 import math
 import os
 from pathlib import Path
@@ -32,6 +33,7 @@ from typing import Any
 from dfp_ros.core.control.input_log import policy_number
 from dfp_ros.core.files.bounded_file import LARGEST_POLICY, read_regular
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.policy.posture_file import recorded_posture
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import describe, make_settings, Settings
 from dfp_ros.core.settings.setting import Meaning, SettingsError
@@ -39,6 +41,7 @@ from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.text.printable import printable, quoted
 from dfp_ros.node.loading.pending_policy import load_policy
 from dfp_ros.resources import find_shared
+from dfp_ros.spec import PolicySpec
 
 _HASH = re.compile('[0-9a-f]{64}')
 # Largest number of loops in a recording; hundreds of parameter changes make hundreds.
@@ -112,6 +115,8 @@ def find_policy(known: Mapping[str, Any], given: Mapping[str, str]) -> OnnxPolic
     :raises LoopError: If it is not found.
     """
     sha256 = known['sha256']
+    if (made := _find_posture(known)) is not None:
+        return made
     tried = []
     places = (given.get(sha256, ''), known['path'], known['parameter'], known['name'])
     for name in dict.fromkeys(place for place in places if place):
@@ -133,6 +138,20 @@ def find_policy(known: Mapping[str, Any], given: Mapping[str, str]) -> OnnxPolic
     raise LoopError(
         f'found no policy file {quoted(known["name"])} with sha256 {sha256[:12]} (tried '
         f'{"; ".join(tried)}); name the file with --policy')
+
+
+def _find_posture(known: Mapping[str, Any]) -> OnnxPolicy | None:
+    """Make the policy of a recorded posture again; None if the loop has a policy file."""
+    spec = known.get('spec')
+    if not isinstance(spec, Mapping) or not isinstance(spec.get('provenance'), Mapping) or (
+            'posture' not in spec['provenance']):
+        return None
+    file = recorded_posture(PolicySpec.from_json(json.dumps(spec)))
+    if file.sha256 != known['sha256']:
+        raise LoopError(
+            f'{quoted(known["name"])}: found sha256 {known["sha256"][:12]}, its specification '
+            f'makes {file.sha256[:12]}; replay with the package version of the recording')
+    return OnnxPolicy(file, _execution(known, False))
 
 
 def _execution(known: Mapping[str, Any], is_given: bool) -> ExecutionSettings:

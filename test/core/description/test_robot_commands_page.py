@@ -14,6 +14,7 @@
 """Documentation of commands: its examples work, and it has every key."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 import re
 
@@ -74,6 +75,9 @@ def test_example(tmp_path: Path, example: str) -> None:
     sent, _ = limiter.limit(here + 0.1, here)
     assert sent is not None
     for topic in robot.commands:
+        if topic.type.startswith('control_msgs/') and find_spec('control_msgs') is None:
+            # PyPI has none; test/whole_node/test_actions.py builds it.
+            continue
         serialize_message(CommandWriter(topic, spec).write(sent, 0, sent[None]))
 
 

@@ -27,14 +27,17 @@ from testing.policies.small_policy import cube_spec, policy_model, write_policy
 
 pytest.importorskip('rclpy')
 
+from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.settings.diagnostics import DiagnosticsSettings
 from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.core.settings.fallback import FallbackSettings
 from dfp_ros.core.settings.node import describe, make_settings, Settings
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loading.pending_policy import (
     load_control_loop,
+    load_posture,
     PendingPolicy,
     require_latency,
     validate,
@@ -42,6 +45,7 @@ from dfp_ros.node.loading.pending_policy import (
 from dfp_ros.node.swap.change_plan import ChangePlan, plan_change
 from dfp_ros.resources import load_robot
 from dfp_ros.spec import SpecMismatch
+from testing.faults.robots import POSITION_ARM
 
 ROBOT = load_robot(str(ROOT / 'config' / 'ur5e_cube.yaml'))
 
@@ -182,3 +186,26 @@ def test_a_rate_that_the_policy_cannot_keep(loop: ControlLoop) -> None:
         else:
             with pytest.raises(PolicyError, match='lower rate or candidates'):
                 plan_change(wanted, {'rate': rate}, slow, running, {})
+
+
+@pytest.mark.parametrize(('posture', 'message'), [
+    ('hom', "parameter fallback.posture: found 'hom'; did you mean 'home'"),
+    ('far', r'postures.far: found 1.6 for joint_positions, the limits allow -1.5 to 1.5')])
+def test_a_posture_that_cannot_be(tmp_path: Path, posture: str, message: str) -> None:
+    """It is refused when the node is configured, not when it is needed."""
+    text = POSITION_ARM.description.read_text() + """
+postures:
+  home: {joint_positions: [0.1, 0.2, 0.3]}
+  far: {joint_positions: [1.6, 0.0, 0.0]}
+"""
+    robot = load_robot_description('robot.yaml', text.encode())
+    path = write_policy(tmp_path / 'usual.onnx', POSITION_ARM.spec)
+    loop = load_control_loop(
+        PendingPolicy(settings(path, **{'fallback.posture': posture})), robot)
+    with pytest.raises(PolicyError, match=message):
+        load_posture(loop)
+    without = replace(loop, robot=replace(robot, postures={}))
+    with pytest.raises(PolicyError, match='the robot description has none; add a section'):
+        load_posture(without)
+    named = replace(loop.settings, fallback=FallbackSettings(posture='home'))
+    assert load_posture(replace(loop, settings=named)).policy.spec.name == 'posture home'

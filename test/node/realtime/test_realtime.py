@@ -16,12 +16,14 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 import os
 from pathlib import Path
 import shutil
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,7 @@ pytest.importorskip('rclpy')
 
 from lifecycle_msgs.msg import Transition
 
+from dfp_ros.core.control.decision import State
 from dfp_ros.core.settings.realtime import RealtimeSettings
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.node.realtime.privileges import RefusedError
@@ -38,6 +41,9 @@ from dfp_ros.node.realtime.thread_scheduling import (
     ThreadScheduling,
 )
 from dfp_ros.node.ros.domain import free_domain
+from testing.faults.cell import FaultCell
+from testing.faults.robots import CUBE
+from testing.policies.endless_policy import write_endless_policy
 from testing.policies.small_policy import write_policy
 from testing.processes.policy_cell import arguments, Cell
 from testing.processes.ros_processes import NodeProcess
@@ -114,6 +120,44 @@ def test_granted_settings_are_released(policy: Path, tmp_path: Path) -> None:
         assert set(_schedulings(cell.process).values()) == {ordinary}
         assert _locked(cell.process) == 0
         cell.end()
+
+
+@needs_privileges
+def test_inference_beside_the_loop_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    """
+    An inference that never ends runs at normal priority, and so do the threads of its pool.
+
+    Before it begins and after it ends, the thread has one priority less than the loop.
+    """
+    spec = replace(CUBE.spec, horizon=20)
+    policy = write_endless_policy(tmp_path / 'endless.onnx', spec, CUBE.place)
+    with FaultCell(
+            CUBE, policy, realtime__priority=40, planning__asynchronous='true',
+            execution__threads=3, execution__unbounded_operators='Loop') as cell:
+        cell.wait_for_motion()
+        found = _schedulings(cell.process)
+        assert found[cell.process.process.pid].priority == 40
+        # The pool of the policy, before anything hangs.
+        assert _count_ordinary(found) == 2
+        assert 39 in {each.priority for each in found.values()}
+
+        def hang(message: Any) -> Any:
+            CUBE.slow(message, 0.9)
+            return message
+
+        cell.disturb({CUBE.slow_topic: hang})
+        cell.wait_for(lambda: cell.decisions[-1].row.state is State.HOLD, 'a hold')
+        assert _count_ordinary(_schedulings(cell.process)) == 3
+        # Another policy is loaded meanwhile, by the worker, with a pool of its own.
+        other = write_policy(tmp_path / 'other.onnx', replace(spec, name='other'))
+        assert cell.set(policy=str(other)).successful
+        cell.wait_for(lambda: cell.standing.get('name') == 'other', 'a swap')
+        assert _count_ordinary(_schedulings(cell.process)) == 5
+
+
+def _count_ordinary(found: dict[int, ThreadScheduling]) -> int:
+    """Count the threads with normal priority."""
+    return sum(each.policy == os.SCHED_OTHER for each in found.values())
 
 
 @needs_setpriv

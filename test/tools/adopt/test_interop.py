@@ -44,7 +44,7 @@ from testing.processes.heard_decisions import HeardDecisions
 from testing.processes.policy_cell import arguments
 from testing.processes.ros_processes import NodeProcess, Peer
 
-FOLDER = Path(os.environ.get('INTEROP') or ROOT / 'testing' / 'data' / 'interop')
+FOLDER = Path(os.environ.get('INTEROP') or ROOT / 'testing' / 'data' / 'interop').resolve()
 POLICIES = sorted(path.parent.name for path in FOLDER.glob('*/calls.npz'))
 TOLERANCE = 1e-5
 NUMBERS = 'numbers'

@@ -46,7 +46,7 @@ from training.data.formats.rosbag.convert import convert, Options
 from training.data.transitions import stored
 from training.data.transitions.transitions import COLUMNS
 from training.robot.episode_files import EpisodeFiles
-from training.robot.live_episodes import LiveEpisode, LiveEpisodes, Row
+from training.robot.live_episodes import anchor_fault, LiveEpisode, LiveEpisodes, Row
 
 ROBOT = shipped_robot()
 LAYOUT = ActionLayout.of_robot(ROBOT)
@@ -280,3 +280,12 @@ def test_marks_that_come_twice_and_episodes_without_an_end() -> None:
     assert episode.number == 1
     assert [float(found['terminals']) for found in rows] == [1]
     assert live.column('masks') == [1] * 4
+
+
+def test_an_action_relative_to_an_earlier_position_is_not_learned_from() -> None:
+    """Only if there is a relative action, and the policy's chunks have an anchor of their own."""
+    spec = cube_spec(anchor='observation')
+    assert 'its gripper_rate is relative to the position that its chunk was planned from' in (
+        anchor_fault(spec, ['gripper_rate']))
+    assert not anchor_fault(spec, [])
+    assert not anchor_fault(cube_spec(), ['gripper_rate'])

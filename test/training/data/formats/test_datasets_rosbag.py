@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow
+from dfp_ros.core.description.observation import read_observation
 from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.description.yaml_section import read_yaml
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.safety.reasons import Reason
 from testing.fixtures.bags import (
@@ -602,3 +605,32 @@ def test_interventions(tmp_path: Path) -> None:
     assert report.problems == {'commanded by a person, with --action raw': 3}
     assert len(raw) == 3 + 4
     assert raw.interventions is None
+
+
+@pytest.mark.parametrize('anchor', ['observation', 'tick'])
+def test_relative_actions(tmp_path: Path, anchor: str) -> None:
+    """
+    A step leads from where the robot was to what was sent, if the policy counts from elsewhere.
+
+    The robot was at i / 100; 5 was sent, as half of the answer.
+    """
+    entry = ROBOT.commands[1].entries[0]
+    measured = read_observation(read_yaml('robot.yaml', (
+        f'{{source: arm, path: position, joints: [{ARM[0]}], scale: 1.0}}').encode()),
+        ROBOT.sources, 'gripper_rate', '1/s')
+    robot = replace(ROBOT, commands=(ROBOT.commands[0], replace(
+        ROBOT.commands[1], entries=(replace(entry, relative=True, measured=measured),))))
+    status = {'sha256': '0' * 64, 'spec': {'anchor': anchor}}
+    messages = [*decided(), (
+        START - 4 * MS, '/dfp_policy/policy', make('String', data=json.dumps(status)))]
+    path = write_bag(
+        tmp_path / 'bag', messages, types={**TYPES, '/dfp_policy/policy': STRING})
+    data, _ = convert([path], robot, Options(0.05, LAYOUT))
+    wanted = (5 - np.arange(9) / 100) / 20 if anchor == 'observation' else np.full(9, 0.5)
+    np.testing.assert_allclose(data.actions[:, 4], wanted, atol=1e-6)
+    raw = Options(0.05, LAYOUT, action='raw')
+    if anchor == 'observation':
+        with pytest.raises(DataError, match='whose anchor is observation'):
+            convert([path], robot, raw)
+    else:
+        convert([path], robot, raw)

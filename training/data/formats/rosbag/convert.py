@@ -37,6 +37,7 @@ from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
 from training.common.error_line import INDENT
 from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
+from training.data.formats.rosbag.anchored_policy import anchored_policy
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.clocks import StampClocks
 from training.data.formats.rosbag.columns import interventions, join_pieces
@@ -200,11 +201,20 @@ def _events(
     commands = {}
     for command in () if decided else robot.commands:
         topic = _resolve(options, command.topic)
+        if command.action:
+            raise DataError(
+                f'{command.where}: its commands are goals of an action, which no recording has; '
+                'record ~/decision (publish_decisions: true)')
         bag.require(topic, command.type, command.where)
         types[topic] = command.type
         commands[topic] = command
     decisions, marks = _resolve(options, options.decisions), _resolve(options, options.marks)
+    # What each policy is; the last word of its topic is that of the node's.
+    status = decisions.removesuffix('decision') + 'policy'
     types |= {marks: STRING} | ({decisions: ARRAY} if decided else {})
+    if decided and bag.count(status):
+        bag.require(status, STRING, 'the option --decisions')
+        types[status] = STRING
     for topic, time, message in bag.messages(types):
         if topic in sources:
             for i, (name, read) in enumerate(sources[topic]):
@@ -229,6 +239,9 @@ def _events(
             yield Event('command', commands[topic].name, time, content)
         elif topic == marks:
             yield Event('mark', '', time, message.data)
+        elif topic == status:
+            if (number := anchored_policy(message.data)) is not None:
+                yield Event('anchored', '', time, number)
         else:
             parts = [(part.label, part.size) for part in message.layout.dim]
             try:

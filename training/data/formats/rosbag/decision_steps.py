@@ -22,7 +22,7 @@ one in the decision.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +30,8 @@ import numpy as np
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.control.decision_row import RecordedDecision
 from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.observation.feedback import read_feedback
+from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_index import SampleIndex
 from dfp_ros.core.safety.reasons import Reason
@@ -54,6 +56,9 @@ class Observations(Protocol):
     def pass_by(self, decision: RecordedDecision) -> None:
         """Note a decision in which the node held the robot."""
 
+    def places(self, decision: RecordedDecision) -> Mapping[str, np.ndarray]:
+        """Return where the robot was measured, by name of the relative action; {} if unknown."""
+
 
 class LoggedObservations:
     """Observations that the node computed, as its decisions have them."""
@@ -73,6 +78,10 @@ class LoggedObservations:
     def pass_by(self, decision: RecordedDecision) -> None:
         """Do nothing: an observation is complete."""
 
+    def places(self, decision: RecordedDecision) -> Mapping[str, np.ndarray]:
+        """Return nothing: a decision does not have it."""
+        return {}
+
 
 class SampledObservations:
     """
@@ -86,6 +95,10 @@ class SampledObservations:
         layouts = robot.layouts
         self._samples = {name: SampleIndex(layouts.get(name)) for name in robot.sources}
         self._observer = Observer(robot)
+        self._measured = {
+            entry.action: ObservationField(entry.measured)
+            for topic in robot.commands for entry in topic.entries
+            if entry.relative and entry.measured is not None}
 
     def add(self, event: Event) -> None:
         """Add a sample."""
@@ -115,6 +128,15 @@ class SampledObservations:
         else:
             self._observer.observe(decision.stamp, found)
 
+    def places(self, decision: RecordedDecision) -> Mapping[str, np.ndarray]:
+        """Measure the robot in the samples of a decision; see :class:`Observations`."""
+        found, missing = self._find(decision)
+        if missing:
+            return {}
+        return {
+            name: np.array(numbers) for name, field in self._measured.items()
+            if (numbers := read_feedback(field, found)) is not None}
+
     def _find(self, decision: RecordedDecision) -> tuple[dict[str, Sample], str]:
         """Find the samples of a decision, and the name of a source whose sample is missing."""
         found: dict[str, Sample] = {}
@@ -136,6 +158,9 @@ class DecisionSteps:
     :param raw: Take the policy's output instead of the command that was sent.
     :param observations: Observations of the decisions.
     :param relative: Names of the fields whose actions are relative to the position of the robot.
+
+    :ivar anchored: Numbers of the policies whose relative actions are relative to the position
+        that their chunk was planned from.
     """
 
     def __init__(
@@ -147,6 +172,7 @@ class DecisionSteps:
         self._observations = observations
         self._last: RecordedDecision | None = None
         self._spacings: list[int] = []
+        self.anchored: set[int] = set()
 
     def add(self, decision: RecordedDecision) -> Tick:
         """
@@ -205,7 +231,20 @@ class DecisionSteps:
             return Tick(decision.stamp, follows, problem, detail=detail)
         if parts is None:
             return Tick(decision.stamp, follows, problem or 'no action', detail=detail)
-        if not self._raw and self._relative:
+        if self._relative and policy in self.anchored:
+            if self._raw:
+                raise DataError(
+                    'decisions: found a policy whose anchor is observation, so that its answers '
+                    'are relative to an earlier position; use --action sent')
+            # What was sent is a position, and a step leads to it from where the robot was.
+            places = self._observations.places(decision)
+            if any(name not in places for name in self._relative):
+                return Tick(
+                    decision.stamp, follows, problem or 'position not measured', detail=detail)
+            parts = {
+                name: values - places[name] if name in self._relative else values
+                for name, values in parts.items()}
+        elif not self._raw and self._relative:
             # What was sent is a position, and the one that it is relative to is not recorded.
             if decision.command is None or _commander(decision)[0] or (
                     Reason.LIMITED in decision.reason):
@@ -248,6 +287,8 @@ def decision_steps(
         yield from steps(event.time)
         if event.kind == 'sample':
             observations.add(event)
+        elif event.kind == 'anchored':
+            decided.anchored.add(event.content)
         elif event.kind in ('decision', 'mark'):
             waiting.append(event)
     yield from steps(2**63)

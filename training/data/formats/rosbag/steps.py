@@ -35,10 +35,10 @@ class Event:
     :param name: Name of the source, or of the command topic; empty for the others.
     :param time: Reception time in ns.
     :param content: A sample, parts of a command by name or the reason why there is none, a
-        decision, or a mark.
+        decision, a mark, or the number of an anchored policy.
     """
 
-    kind: Literal['sample', 'command', 'decision', 'mark']
+    kind: Literal['sample', 'command', 'decision', 'mark', 'anchored']
     name: str
     time: int
     content: Any

@@ -1,0 +1,224 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Commands as goals of an action, such as those of a trajectory or a gripper controller."""
+
+from __future__ import annotations
+
+from collections import deque
+import importlib
+import threading
+import time
+from typing import Any
+import uuid
+
+from action_msgs.msg import GoalStatus
+from action_msgs.srv import CancelGoal
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from unique_identifier_msgs.msg import UUID
+
+from dfp_ros.core.control.decision import Commanding, Decision, State
+from dfp_ros.core.description.commands import CHUNK, CommandTopic, Stop
+from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.node.messages.command_writer import CommandWriter
+
+#: Time in s after which a request that is not answered no longer keeps the next one waiting.
+PATIENCE = 1.0
+#: Most goals that the server has accepted and not ended; one that ends replaced goals has two.
+MOST_GOALS = 16
+# Shortest time in s for which a failure is reported: a hold does not alternate with motion.
+_LASTS = 1.0
+_FIELDS = {
+    'control_msgs/action/FollowJointTrajectory': 'trajectory',
+    'control_msgs/action/GripperCommand': 'command'}
+_ENDS = {
+    GoalStatus.STATUS_ABORTED: 'aborted', GoalStatus.STATUS_CANCELED: 'cancelled by another node'}
+
+
+class ActionSender:
+    """
+    Sends each command as a goal, which replaces the one before.
+
+    There is one unanswered request at a time, so goals come as fast as the server accepts them,
+    and a command that comes meanwhile is left out; only the first command of a stop, or of a
+    person, does not wait. It also has the goals before it cancelled. A goal is sent only if there
+    is a plan, or a number has changed by more than ``goal_change`` since the last. Outputs that
+    keep their last command at a stop, such as a gripper's, keep their goal, too.
+
+    Every method may be called in any thread.
+
+    :param node: The node.
+    :param topic: The description of the command, with the name of the action.
+    :raises DescriptionError: If the action's package is not installed.
+    """
+
+    def __init__(self, node: Node, topic: CommandTopic) -> None:
+        """Create the client."""
+        package, _, name = topic.action.split('/')
+        try:
+            kind = getattr(importlib.import_module(f'{package}.action'), name)
+        except ImportError as error:
+            raise DescriptionError(
+                f'{topic.where}: found the action {topic.action}, which needs the package '
+                f'{package}; install it (sudo apt install ros-$ROS_DISTRO-'
+                f'{package.replace("_", "-")})') from error
+        self._goal_type = kind.Goal
+        self._field = _FIELDS[topic.action]
+        self._change = topic.goal_change
+        self._has_plans = topic.trajectory == CHUNK
+        self._keeps = all(topic.stop_of(entry) is Stop.KEEP for entry in topic.entries)
+        self._node = node
+        self.topic_name = node.resolve_topic_name(topic.topic)
+        self._client = ActionClient(node, kind, topic.topic)
+        self._canceller = node.create_client(
+            CancelGoal, f'{topic.topic}/_action/cancel_goal')
+        self._lock = threading.RLock()
+        self._sent: NDArray[np.float64] | None = None
+        self._was_urgent = False
+        self._asked: tuple[bytes, float] | None = None
+        # Goals that the server has accepted and not ended, the oldest first.
+        self._active: deque[bytes] = deque()
+        self._newest = b''
+        self._failure, self._failed = '', 0.0
+
+    @property
+    def fault(self) -> str:
+        """Why the robot does not follow the commands; empty if it does, as far as is known."""
+        with self._lock:
+            return self._failure
+
+    def get_subscription_count(self) -> int:
+        """Return 1 if there is a server, else 0."""
+        return int(self._client.server_is_ready())
+
+    def send(
+            self, writer: CommandWriter, decision: Decision, stamp: int,
+            part: NDArray[np.intp]) -> None:
+        """
+        Send a command as a goal, or leave it out.
+
+        :param writer: Writes it.
+        :param decision: The decision, with a command.
+        :param stamp: Stamp of the command in ns.
+        :param part: Indices of the numbers of the command that are for this action.
+        """
+        assert decision.sent is not None, 'it has a command'
+        is_urgent = not self._keeps and (
+            decision.state is not State.RUNNING or decision.commander is Commanding.PERSON)
+        with self._lock:
+            begins = is_urgent and not self._was_urgent
+            self._was_urgent = is_urgent
+            numbers = decision.sent[part]
+            if not begins and not self._is_due(
+                    numbers, self._has_plans and decision.ahead is not None):
+                return
+            if not self._client.server_is_ready():
+                self._fail(f'there is no server of the action {self.topic_name}')
+                return
+            if begins:
+                self._cancel(list(self._active))
+            elif len(self._active) >= MOST_GOALS:
+                self._fail(
+                    f'the server of {self.topic_name} has {len(self._active)} goals that it '
+                    'neither ends nor replaces')
+                self._cancel(list(self._active))
+                return
+            self._ask(self._goal_type(
+                **{self._field: writer.write(decision.sent, stamp, decision.ahead)}), numbers)
+
+    def _is_due(self, numbers: NDArray[np.float64], has_plan: bool) -> bool:
+        """Tell whether a command needs a goal of its own, and may be sent now."""
+        now = time.monotonic()
+        if self._asked is not None:
+            if now - self._asked[1] < PATIENCE:
+                return False
+            self._asked = None
+            self._fail(f'the server of {self.topic_name} does not answer')
+        if self._failure:
+            return now - self._failed >= _LASTS
+        return self._sent is None or has_plan or bool(
+            (np.abs(numbers - self._sent) > self._change).any())
+
+    def _ask(self, goal: Any, numbers: NDArray[np.float64]) -> None:
+        """Request a goal."""
+        identity = uuid.uuid4().bytes
+        self._sent = numbers.copy()
+        self._asked = identity, time.monotonic()
+        self._newest = identity
+        future = self._client.send_goal_async(
+            goal, goal_uuid=UUID(uuid=np.frombuffer(identity, np.uint8)))
+        future.add_done_callback(lambda done: self._answered(identity, done))
+
+    def _answered(self, identity: bytes, done: Any) -> None:
+        """Note whether the server has accepted a goal."""
+        with self._lock:
+            if self._asked is not None and self._asked[0] == identity:
+                self._asked = None
+            error = done.exception()
+            if error is not None or not done.result().accepted:
+                if identity == self._newest:
+                    self._fail(f'the server of {self.topic_name} has refused a goal')
+                return
+            # Whether or not the server has replaced them itself.
+            self._cancel(list(self._active) if identity == self._newest else [identity])
+            self._active.append(identity)
+            is_old = time.monotonic() - self._failed >= _LASTS
+            if identity == self._newest and is_old:
+                self._failure = ''
+            done.result().get_result_async().add_done_callback(
+                lambda ended: self._ended(identity, ended))
+
+    def _ended(self, identity: bytes, done: Any) -> None:
+        """Note how a goal has ended."""
+        with self._lock:
+            if identity in self._active:
+                self._active.remove(identity)
+            if done.exception() is not None or identity != self._newest:
+                # It was replaced.
+                return
+            found = done.result()
+            if found.status in _ENDS and not getattr(found.result, 'stalled', False):
+                text = getattr(found.result, 'error_string', '')
+                code = getattr(found.result, 'error_code', 0)
+                self._fail(
+                    f'the goal of {self.topic_name} was {_ENDS[found.status]}'
+                    + (f' (error {code})' if code else '') + (f': {text}' if text else ''))
+
+    def _fail(self, text: str) -> None:
+        """Note a failure, until a later goal is accepted."""
+        self._failure, self._failed = text, time.monotonic()
+        self._sent = None
+
+    def _cancel(self, goals: list[bytes]) -> None:
+        """Ask the server to cancel goals of this node; nobody waits for its answer."""
+        for identity in goals:
+            request = CancelGoal.Request()
+            request.goal_info.goal_id.uuid = np.frombuffer(identity, np.uint8)
+            self._canceller.call_async(request)
+
+    def close(self) -> None:
+        """Destroy the client."""
+        self._client.destroy()
+        self._node.destroy_client(self._canceller)
+
+
+def status_topic(name: str) -> str:
+    """
+    Return the topic that the server of an action publishes.
+
+    :param name: Name of the action.
+    """
+    return f'{name}/_action/status'

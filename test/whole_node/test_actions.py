@@ -1,0 +1,194 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Commands as goals of actions, and an observation from TF, over DDS with real servers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+from pathlib import Path
+import threading
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from dfp_ros.core.control.decision import Commanding, State
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.spec import ActionField, ObservationField, PolicySpec
+from dfp_ros.tools.replay.main import main as replay
+from testing import ROOT
+from testing.messages.packages import BuildError, message_packages
+from testing.policies.small_policy import write_policy
+from testing.processes.heard_decisions import HeardDecisions
+from testing.processes.policy_cell import arguments
+from testing.processes.ros_processes import NodeProcess, Peer
+
+JOINTS = ['shoulder', 'elbow']
+ROBOT = ROOT / 'testing' / 'data' / 'action_arm.yaml'
+SPEC = PolicySpec(
+    name='actions', environment='none', period=0.05, horizon=10,
+    observation=(
+        ObservationField('joint_positions', 2, 'rad', (-2.0,) * 2, (2.0,) * 2),
+        ObservationField('part_position', 3, 'm', (-1.0,) * 3, (1.0,) * 3)),
+    action=(
+        ActionField('joint_targets', 2, 'rad', (-1.5,) * 2, (1.5,) * 2, (-1.0,) * 2, (1.0,) * 2),
+        ActionField('grip', 1, 'm', (0.0,), (0.08,), (-1.0,), (1.0,))))
+
+
+@pytest.fixture(name='packages', scope='module')
+def built_packages() -> dict[str, str]:
+    """Build the message packages, or skip."""
+    try:
+        return message_packages()
+    except BuildError as error:
+        pytest.skip(f'control_msgs and tf2_msgs cannot be built here: {error}')
+
+
+class Said:
+    """What the robot has said."""
+
+    def __init__(self, peer: Peer) -> None:
+        """Listen."""
+        self._messages = peer.collect(String, 'said', 1000)
+
+    def all(self, event: str, begin: int = 0) -> list[dict[str, Any]]:
+        """Return all that was said of a kind."""
+        found = [json.loads(message.data) for message in self._messages[begin:]]
+        return [each for each in found if each['event'] == event]
+
+    def __len__(self) -> int:
+        """Count everything."""
+        return len(self._messages)
+
+
+def test_goals(packages: dict[str, str], tmp_path: Path) -> None:
+    """
+    Trajectories of positions alone, a gripper that moves when it has to, and faults of the server.
+
+    A stop, and a person, have the goal before cancelled; what is refused or aborted holds the
+    robot, with its reason; and everything is replayed bit for bit.
+    """
+    policy, domain, bag = write_policy(tmp_path / 'p.onnx', SPEC), free_domain(), tmp_path / 'bag'
+    with Peer(domain) as peer:
+        heard, said = HeardDecisions(peer), Said(peer)
+        behave = peer.node.create_publisher(String, 'behave', 10)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), **packages) as node, \
+                NodeProcess('dfp_ros.tools.recording.recorder', domain, '--ros-args', '-p',
+                            f'robot:={ROBOT}', '-p', f'out:={bag}', **packages) as recorder:
+
+            def become(word: str) -> None:
+                begin = len(said)
+                peer.wait_for(lambda: behave.get_subscription_count())
+                behave.publish(String(data=word))
+                peer.wait_for(lambda: said.all('behaves', begin))
+
+            def failed(row: Any) -> bool:
+                return Reason.GOAL_FAILED in row.reason and row.state is State.HOLD
+
+            def runs(row: Any) -> bool:
+                return row.state is State.RUNNING and not row.reason & Reason.GOAL_FAILED
+
+            heard.await_one(runs, 20)
+            peer.wait_for(lambda: len(said.all('arm')) >= 10 and said.all('gripper'))
+            long = [goal for goal in said.all('arm') if len(goal['points']) > 3]
+            assert long, 'a chunk has several points'
+            assert long[-1]['names'] == JOINTS
+            assert not any(any(point) for point in long[-1]['velocities'])
+            assert said.all('gripper')[-1]['effort'] == 20.0
+            # Small changes of a gripper are no new goal.
+            assert len(said.all('gripper')) < len(said.all('arm'))
+            # A stop.
+            begin = len(said)
+            peer.call(Trigger, 'dfp_policy/stop')
+            heard.await_one(lambda row: row.state is State.STOPPED, 10)
+            peer.wait_for(lambda: said.all('cancelled', begin))
+            assert len(said.all('arm', begin)[-1]['points']) == 1
+            peer.call(Trigger, 'dfp_policy/resume')
+            heard.await_one(runs, 10)
+            # A person.
+            begin = len(said)
+            with Leading(peer):
+                heard.await_one(lambda row: row.commander is Commanding.PERSON, 10)
+                peer.wait_for(lambda: said.all('cancelled', begin))
+            heard.await_one(runs, 5)
+            # A server that aborts, and one that refuses.
+            for word, text in (
+                    ('abort', 'was aborted (error -4): too far off the path'),
+                    ('refuse', 'has refused a goal')):
+                become(word)
+                heard.await_one(failed, 5)
+                peer.wait_for(lambda text=text: text in node.output)
+                become('follow')
+                heard.await_one(runs, 5)
+            # Without a server.
+            robot.process.kill()
+            heard.await_one(lambda row: row.state is State.HOLD, 3)
+            assert recorder.stop() == 0, recorder.output
+            assert node.stop() == 0, node.output
+            assert 'Traceback' not in node.output
+    assert replay([str(bag), '--policy', str(policy), '--robot', str(ROBOT)]) == 0
+
+
+class Leading:
+    """A person who holds the dead-man within."""
+
+    def __init__(self, peer: Peer) -> None:
+        """Create the publisher."""
+        self._peer = peer
+        self._publisher = peer.node.create_publisher(JointState, 'leader', 10)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+
+    def __enter__(self) -> Leading:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _publish(self) -> None:
+        while not self._ended.wait(0.05):
+            message = JointState(name=JOINTS, position=[0.0, 0.0])
+            message.header.stamp = self._peer.node.get_clock().now().to_msg()
+            self._publisher.publish(message)
+
+
+def test_packages_that_are_not_there(tmp_path: Path) -> None:
+    """The node says which one, and how it is installed."""
+    for name in ('control_msgs', 'tf2_msgs'):
+        try:
+            __import__(name)
+        except ImportError:
+            continue
+        pytest.skip(f'{name} is installed')
+    text = ROBOT.read_text().replace('type: tf, parent: world, child: part', (
+        'topic: part, type: geometry_msgs/msg/TransformStamped'))
+    robot = tmp_path / 'robot.yaml'
+    robot.write_text(text[:text.index('  gripper:')])
+    policy = write_policy(tmp_path / 'p.onnx', replace(SPEC, action=SPEC.action[:1]))
+    with NodeProcess('dfp_ros.policy_node', free_domain(), '--ros-args', *arguments(
+            policy, robot=robot)) as node:
+        assert node.wait() == 1
+        assert 'found the action control_msgs/action/FollowJointTrajectory, which needs the ' in (
+            node.output)
