@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.pictures.picture import Picture
 from dfp_ros.core.safety.reasons import Reason, Response
 
 
@@ -78,6 +79,7 @@ class Decision:
     :param commander: Who commands.
     :param person: Requested command of the person in SI units before any limit, shape (act_dim,),
         float64, NaN for outputs that the person does not command; None without one.
+    :param pictures: The pictures of the observation, in order; none if one was missing.
     """
 
     state: State
@@ -100,3 +102,4 @@ class Decision:
     observation_stamp: int | None = None
     commander: Commanding = Commanding.NOBODY
     person: NDArray[np.float64] | None = None
+    pictures: tuple[Picture, ...] = ()

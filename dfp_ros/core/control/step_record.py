@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.control.decision import Commanding, Decision, State
+from dfp_ros.core.pictures.picture import Picture
 from dfp_ros.core.safety.reasons import conclude, Finding, Reason, Response, strongest
 
 
@@ -50,6 +51,7 @@ class StepRecord:
     observation_age: float | None = None
     observation_stamp: int | None = None
     person: NDArray[np.float64] | None = None
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def response(self) -> Response:
@@ -76,4 +78,4 @@ class StepRecord:
             state, reason, text, sent, self.observation, self.action, self.command, self.joined,
             self.limited, self.ahead, response, self.chunk_index, self.draw, self.value,
             self.spread, self.inference, self.observation_age, self.observation_stamp,
-            commander, self.person)
+            commander, self.person, self.pictures)

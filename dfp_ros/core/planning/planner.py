@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.pictures.picture import Picture
 from dfp_ros.core.planning.chunk_blending import ChunkBlender, PlayedChunk
 from dfp_ros.core.planning.chunk_player import ChunkPlayer
-from dfp_ros.core.policy.interface import Chunk, Policy
+from dfp_ros.core.policy.interface import ask, Chunk, Policy
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.settings.planning import PlanningSettings
 
@@ -114,7 +115,7 @@ class Planner:
         """Discard the plan, so that the next tick plans anew; the noise continues."""
         self._playing: list[PlayedChunk] = []
         self._prepared: PlayedChunk | Exception | None = None
-        self._observed: tuple[int, FloatArray] | None = None
+        self._observed: tuple[int, FloatArray, tuple[Picture, ...]] | None = None
         self._joiner.drop()
 
     def join(self, last: FloatArray) -> None:
@@ -125,17 +126,20 @@ class Planner:
         """
         self._joiner.last = last
 
-    def next(self, now: int, observation: FloatArray) -> Planned:
+    def next(
+            self, now: int, observation: FloatArray,
+            pictures: tuple[Picture, ...] = ()) -> Planned:
         """
         Plan one tick; call once in each tick.
 
         :param now: Time in ns.
         :param observation: Shape (obs_dim,), float32, finite.
+        :param pictures: Its pictures, in the policy's order.
         :raises PolicyError: If inference failed; the plan is not changed.
         """
-        self._observed = now, observation
+        self._observed = now, observation, pictures
         self._playing = [playing for playing in self._playing if playing.move(now)]
-        new = self._renew(now, observation)
+        new = self._renew(now, observation, pictures)
         newest = self._playing[-1]
         due, chunk = newest.due, newest.player.chunk
         assert due is not None, 'a chunk that is played has an action'
@@ -168,16 +172,17 @@ class Planner:
         """
         if not self._ahead or self._observed is None or not self._playing:
             return
-        now, observation = self._observed
+        now, observation, pictures = self._observed
         if not self.asks_at(now + self._tick):
             return
         try:
-            self._prepared = self._ask(now, observation)
+            self._prepared = self._ask(now, observation, pictures)
             self._prepared.player.skip()
         except Exception as error:  # raised again at the tick that needs the chunk
             self._prepared = error
 
-    def _renew(self, now: int, observation: FloatArray) -> bool:
+    def _renew(
+            self, now: int, observation: FloatArray, pictures: tuple[Picture, ...]) -> bool:
         """Request a chunk if needed; return whether there is a new one."""
         prepared, self._prepared = self._prepared, None
         if isinstance(prepared, Exception):
@@ -189,15 +194,19 @@ class Planner:
             newest = self._playing[-1]
             if newest.position - newest.first < self._replan_after:
                 return False
-        asked = self._ask(now, observation)
+        asked = self._ask(now, observation, pictures)
         asked.move(now)
         self._add(asked)
         return True
 
-    def _ask(self, now: int, observation: FloatArray) -> PlayedChunk:
+    def _ask(
+            self, now: int, observation: FloatArray,
+            pictures: tuple[Picture, ...]) -> PlayedChunk:
         """Request a chunk that starts now."""
         begin = self._clock()
-        chunk = self._policy.act(observation, self._noise.next())
+        chunk = ask(
+            self._policy, observation, self._noise.next(),
+            tuple(picture.pixels for picture in pictures) if pictures else ())
         inference = (self._clock() - begin) * 1e-9
         player = ChunkPlayer(chunk, now, self._period, self._tick)
         return PlayedChunk(player, self._noise.draws, inference)

@@ -21,12 +21,12 @@ from queue import SimpleQueue
 import threading
 import weakref
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.hung_calls import give_up
-from dfp_ros.core.policy.interface import Chunk, LateError, Policy
+from dfp_ros.core.policy.interface import ask, Chunk, LateError, Policy
 from dfp_ros.core.settings.node import Settings
 
-_Call = tuple[FloatArray, FloatArray, 'Future[Chunk]']
+_Call = tuple[FloatArray, FloatArray, Pictures, 'Future[Chunk]']
 
 
 class DeadlinePolicy:
@@ -49,12 +49,15 @@ class DeadlinePolicy:
         self._thread: threading.Thread | None = None
         self._policy = policy
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> Chunk:
         """
         Answer one observation.
 
         :param observation: Shape (obs_dim,), float32.
         :param noise: Shape (candidates, horizon * act_dim), float32.
+        :param pictures: Its pictures, each of shape (height, width, n), uint8.
         :raises LateError: If the answer is late.
         :raises PolicyError: If the policy fails.
         """
@@ -68,7 +71,7 @@ class DeadlinePolicy:
             self._thread.start()
             weakref.finalize(self, self._calls.put, None)
         self._last = Future()
-        self._calls.put((observation, noise, self._last))
+        self._calls.put((observation, noise, pictures, self._last))
         try:
             return self._last.result(self._deadline)
         except concurrent.futures.TimeoutError:
@@ -95,10 +98,10 @@ def with_deadline(policy: Policy, settings: Settings) -> Policy:
 def _answer(policy: Policy, calls: SimpleQueue[_Call | None]) -> None:
     """Answer one call after the other."""
     while (call := calls.get()) is not None:
-        observation, noise, future = call
+        observation, noise, pictures, future = call
         try:
-            future.set_result(policy.act(observation, noise))
+            future.set_result(ask(policy, observation, noise, pictures))
         except Exception as error:  # raised again in the thread that waits for the answer
             future.set_exception(error)
         # Release all references to the call before waiting for the next.
-        del call, observation, noise, future
+        del call, observation, noise, pictures, future

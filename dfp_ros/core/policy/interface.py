@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.spec import PolicySpec
 
 
@@ -43,8 +43,10 @@ class Policy(Protocol):
 
     spec: PolicySpec
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
-        """Answer one observation with a chunk, or raise PolicyError."""
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> Chunk:
+        """Answer one observation, with its pictures, with a chunk, or raise PolicyError."""
         ...  # pragma: no cover
 
 
@@ -54,3 +56,15 @@ class PolicyError(ValueError):
 
 class LateError(PolicyError):
     """A policy has not answered by its deadline."""
+
+
+def ask(
+        policy: Policy, observation: FloatArray, noise: FloatArray, pictures: Pictures) -> Chunk:
+    """
+    Ask a policy; one without pictures need not know of pictures.
+
+    :param pictures: The pictures of the observation, in the policy's order.
+    """
+    if not pictures:
+        return policy.act(observation, noise)
+    return policy.act(observation, noise, pictures=pictures)

@@ -15,12 +15,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.policy.interface import Chunk
 
 
@@ -31,6 +32,7 @@ class _Arrays:
     binding: Any
     observation: FloatArray
     noise: FloatArray
+    pictures: Pictures
     actions: FloatArray
     value: FloatArray
     spread: FloatArray
@@ -46,23 +48,29 @@ class IoBinding:
     :param session: The session, ``onnxruntime.InferenceSession``.
     :param observation_size: Length of an observation.
     :param chunk_shape: Horizon and length of an action.
+    :param pictures: Height, width and numbers of a pixel of each picture, by the name of its
+        input.
     """
 
     def __init__(
-            self, session: Any, observation_size: int, chunk_shape: tuple[int, int]) -> None:
+            self, session: Any, observation_size: int, chunk_shape: tuple[int, int],
+            pictures: Mapping[str, tuple[int, int, int]] | None = None) -> None:
         """Start without a binding."""
         self._session = session
         self._observation_size = observation_size
         self._chunk_shape = chunk_shape
+        self._pictures = dict(pictures or {})
         # Free arrays, by number of candidates.
         self._free: dict[int, list[_Arrays]] = {}
 
-    def run(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def run(
+            self, observation: FloatArray, noise: FloatArray, pictures: Pictures = ()) -> Chunk:
         """
         Run once.
 
         :param observation: Shape (obs_dim,), float32.
         :param noise: Shape (candidates, horizon * act_dim), float32.
+        :param pictures: Each of shape (height, width, n), uint8.
         :return: The chunk; its actions are the caller's.
         """
         candidates = len(noise)
@@ -75,6 +83,9 @@ class IoBinding:
             arrays = self._bind(candidates)
         arrays.observation[...] = observation
         arrays.noise[...] = noise
+        if pictures:
+            for array, picture in zip(arrays.pictures, pictures, strict=True):
+                array[0] = picture
         self._session.run_with_iobinding(arrays.binding)
         chunk = Chunk(arrays.actions.copy(), arrays.value.item(), arrays.spread.item())
         free.append(arrays)
@@ -86,11 +97,15 @@ class IoBinding:
         made = _Arrays(
             self._session.io_binding(), np.zeros((1, self._observation_size), np.float32),
             np.zeros((candidates, horizon * action_size), np.float32),
+            tuple(np.zeros((1, *shape), np.uint8) for shape in self._pictures.values()),
             np.zeros(self._chunk_shape, np.float32), np.zeros(1, np.float32),
             np.zeros(1, np.float32))
         for name, array in (('observation', made.observation), ('noise', made.noise)):
             made.binding.bind_input(
                 name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
+        for name, picture in zip(self._pictures, made.pictures, strict=True):
+            made.binding.bind_input(
+                name, 'cpu', 0, np.uint8, picture.shape, picture.ctypes.data)
         for name, array in (
                 ('action_chunk', made.actions), ('value', made.value), ('spread', made.spread)):
             made.binding.bind_output(

@@ -25,20 +25,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.policy.interface import Chunk, PolicyError
 from dfp_ros.core.policy.io_binding import IoBinding
 from dfp_ros.core.policy.onnx_session import open_session
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, REMEDY, require_ending
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.spec import PolicySpec
+from dfp_ros.spec_images import INPUTS, OUTPUTS
 
 # Re-exported for callers that run a policy and catch its errors.
 __all__ = ('OnnxPolicy', 'PolicyError')
 
-_INPUTS = ('observation', 'noise')
-_OUTPUTS = ('action_chunk', 'value', 'spread')
-_FLOAT32 = np.dtype(np.float32)
+_FLOAT32, _UINT8 = np.dtype(np.float32), np.dtype(np.uint8)
+# Types of ONNX Runtime.
+_FLOATS, _BYTES = 'tensor(float)', 'tensor(uint8)'
+# Every number of a picture of which nothing is known.
+_GRAY = 128
 
 
 class OnnxPolicy:
@@ -92,6 +95,7 @@ class OnnxPolicy:
         require_ending(file, self.execution)
         self._observation_shape = (self.spec.observation_size,)
         self._noise_size = self.spec.noise_size
+        self._picture_shapes = {image.name: image.shape for image in self.spec.images}
         self._load(self.spec.candidates if candidates == 0 else candidates, wait, loaded)
 
     def prepared_for(
@@ -111,12 +115,16 @@ class OnnxPolicy:
         other._load(candidates, wait)
         return other
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> Chunk:
         """
         Answer one observation.
 
         :param observation: Shape (obs_dim,), float32, raw units; it must be finite.
         :param noise: Shape (candidates, horizon * act_dim), float32, already scaled.
+        :param pictures: Its pictures in the order of the specification, each of shape
+            (height, width, n), uint8.
         :return: The chunk that the policy chose.
         :raises PolicyError: If a shape or a type is wrong, or inference fails.
         """
@@ -130,8 +138,10 @@ class OnnxPolicy:
             raise PolicyError(
                 f'noise: found shape {shape} of {noise.dtype}, policy {self.spec.name!r} '
                 f'expects ({self.candidates or "candidates"}, {self._noise_size}) of float32')
+        if pictures or self._picture_shapes:
+            self._check_pictures(pictures)
         try:
-            return self._bound.run(observation, noise)
+            return self._bound.run(observation, noise, pictures)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise PolicyError(f'policy {self.spec.name!r}: inference failed: {error}') from error
 
@@ -143,12 +153,12 @@ class OnnxPolicy:
         :param calls: Number of calls.
         :return: Seconds that each call took, shape (calls,).
         """
-        observation = self._typical_observation()
+        observation, pictures = self._typical_observation(), typical_pictures(self.spec)
         noise = np.zeros((candidates, self.spec.noise_size), np.float32)
         seconds = np.empty(calls)
         for i in range(calls):
             begin = time.perf_counter()
-            self.act(observation, noise)
+            self.act(observation, noise, pictures=pictures)
             seconds[i] = time.perf_counter() - begin
         return seconds
 
@@ -164,18 +174,30 @@ class OnnxPolicy:
         self._check_signature()
         self._self_test()
         self._bound = IoBinding(
-            self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size))
+            self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size),
+            self._picture_shapes)
+
+    def _check_pictures(self, pictures: Pictures) -> None:
+        """Compare the pictures of a call with the specification."""
+        shapes = list(self._picture_shapes.values())
+        if [picture.shape for picture in pictures] != shapes or any(
+                picture.dtype != _UINT8 for picture in pictures):
+            found = [f'{picture.shape} of {picture.dtype}' for picture in pictures]
+            raise PolicyError(
+                f'pictures: found {", ".join(found) or "none"}, policy {self.spec.name!r} expects '
+                f'{", ".join(map(str, shapes)) or "none"} of uint8')
 
     def _check_signature(self) -> None:
         """Compare the graph's inputs and outputs with the specification."""
         spec = self.spec
         wanted: dict[str, list[int | None]] = {
             'observation': [1, spec.observation_size], 'noise': [self.candidates, spec.noise_size],
-            'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1]}
+            'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1],
+            **{name: [1, *shape] for name, shape in self._picture_shapes.items()}}
         found: dict[str, tuple[str, Any]] = {}
         for kind, names, nodes in (
-                ('input', _INPUTS, self._session.get_inputs()),
-                ('output', _OUTPUTS, self._session.get_outputs())):
+                ('input', (*INPUTS, *self._picture_shapes), self._session.get_inputs()),
+                ('output', OUTPUTS, self._session.get_outputs())):
             if sorted(node.name for node in nodes) != sorted(names):
                 raise PolicyError(
                     f'policy file {self.path}: found the {kind}s '
@@ -189,11 +211,12 @@ class OnnxPolicy:
                 not isinstance(theirs, int) if mine is None
                 else theirs == mine or not isinstance(theirs, int)
                 for mine, theirs in zip(shape, node.shape, strict=True))
-            if node.type != 'tensor(float)' or not fits:
+            number = _BYTES if name in self._picture_shapes else _FLOATS
+            if node.type != number or not fits:
                 expected = ['candidates' if size is None else size for size in shape]
                 raise PolicyError(
                     f'policy file {self.path}: {kind} {name!r} is {node.type} of shape '
-                    f'{node.shape}, its specification asks for tensor(float) of shape '
+                    f'{node.shape}, its specification asks for {number} of shape '
                     f'{expected}; {REMEDY}')
 
     def _self_test(self) -> None:
@@ -201,9 +224,11 @@ class OnnxPolicy:
         spec = self.spec
         for candidates in (1, 2) if self.candidates is None else (self.candidates,):
             try:
-                actions, *_ = self._session.run(_OUTPUTS, {
+                actions, *_ = self._session.run(OUTPUTS, {
                     'observation': self._typical_observation()[None],
-                    'noise': np.zeros((candidates, spec.noise_size), np.float32)})
+                    'noise': np.zeros((candidates, spec.noise_size), np.float32),
+                    **{image.name: picture[None] for image, picture in zip(
+                        spec.images, typical_pictures(spec), strict=True)}})
             except Exception as error:  # ONNX Runtime's own errors share no public base class
                 raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
             if actions.shape != (spec.horizon, spec.action_size):
@@ -223,3 +248,8 @@ class OnnxPolicy:
             (low + high) / 2 for member in self.spec.observation
             for low, high in zip(member.low, member.high, strict=True)]
         return np.array(middle, np.float32)
+
+
+def typical_pictures(spec: PolicySpec) -> Pictures:
+    """Make pictures for a call of which only the time counts, or whether it succeeds."""
+    return tuple(np.full(image.shape, _GRAY, np.uint8) for image in spec.images)
