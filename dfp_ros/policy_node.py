@@ -274,7 +274,8 @@ class PolicyNode(GuardedNode):
             ticker.listeners.append(add(DecisionPublisher(self, loop)))
         clock_monitor = self._clock_monitor = add(
             ClockMonitor(self, lambda: ticker.loop.tick * 1e-9))
-        sources = add(SourceSubscriptions(self, loop, ticker.receive, watch))
+        sources = add(SourceSubscriptions(
+            self, loop, ticker.receive, watch, lambda: ticker.episodes))
         add(PublisherMonitor(
             self, sources,
             lambda text: ticker.loop.controller.note(Reason.SEVERAL_PUBLISHERS, text)))
@@ -288,7 +289,9 @@ class PolicyNode(GuardedNode):
         self._changes.apply_to(ticker, swapper)
         if shadow is not None:
             swapper.take_shadow(shadow)
-        known = (commander_monitor, swapper, commands, clock_monitor, urdf_monitor, self._realtime)
+        known = (
+            commander_monitor, swapper, commands, clock_monitor, urdf_monitor, sources,
+            self._realtime)
         add(DiagnosticsPublisher(self, ticker, lambda: {
             name: text for part in known for name, text in part.facts().items()}, watch))
         add(StatisticsPublisher(self, ticker))

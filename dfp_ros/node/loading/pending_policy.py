@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.command.unslowed import describe_unslowed
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import RobotDescription
@@ -85,7 +85,9 @@ class _Unloaded:
         """Keep the specification."""
         self.spec = spec
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> Chunk:
         """Answer nothing."""
         raise PolicyError(f'policy {self.spec.name!r}: it is not loaded, expected no call')
 

@@ -32,7 +32,7 @@ from functools import cache
 from pathlib import Path
 import sys
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.control.decision import Commanding
 from dfp_ros.core.control.decision_row import DecisionRow
@@ -42,7 +42,7 @@ from dfp_ros.core.description.urdf import read_recorded_joints
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import ended_by_interrupts, leave
 from dfp_ros.core.policy.deadline import DeadlinePolicy
-from dfp_ros.core.policy.interface import Chunk, LateError
+from dfp_ros.core.policy.interface import ask, Chunk, LateError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
@@ -88,14 +88,16 @@ class AnsweringPolicy:
         self._path = policy.path
         self._policy = DeadlinePolicy(policy, LONGEST_ANSWER)
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> Chunk:
         """
         Ask the policy.
 
         :raises NoAnswerError: If there is no answer within :data:`LONGEST_ANSWER`.
         """
         try:
-            return self._policy.act(observation, noise)
+            return ask(self._policy, observation, noise, pictures)
         except LateError as error:
             raise NoAnswerError(
                 f'{self._path}: gave no answer within {LONGEST_ANSWER:g} s to a recorded '
@@ -204,7 +206,8 @@ def replay(arguments: argparse.Namespace) -> int:
         [(member.name, member.size) for member in spec.action],
         # Older recordings do not have them.
         count_slots(robot) if recording.has_joints else None,
-        robot.takeover is not None, recording.has_commander)
+        robot.takeover is not None, recording.has_commander,
+        [image.name for image in robot.images])
     if row.parts != recording.parts:
         raise RecordingError(
             f'{arguments.bag}: found decisions with the parts '

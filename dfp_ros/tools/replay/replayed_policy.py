@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dfp_ros.core.arrays import FloatArray
-from dfp_ros.core.policy.interface import Chunk, LateError, Policy, PolicyError
+from dfp_ros.core.arrays import FloatArray, Pictures
+from dfp_ros.core.policy.interface import ask, Chunk, LateError, Policy, PolicyError
 
 
 @dataclass
@@ -56,11 +56,13 @@ class ReplayedPolicy:
         self._policy = policy
         self._conditions = conditions
 
-    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+    def act(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> Chunk:
         """Return the policy's answer, or fail as recorded."""
         self._conditions.now += round((self._conditions.inference or 0.0) * 1e9)
         if self._conditions.is_late:
             raise LateError('the policy was late when it was recorded')
         if self._conditions.fails:
             raise PolicyError('the policy failed when it was recorded')
-        return self._policy.act(observation, noise)
+        return ask(self._policy, observation, noise, pictures)

@@ -135,6 +135,10 @@ def _read(
         if bag.lost:
             report.counts['bytes lost at a cut end'] += bag.lost
         report.notes += bag.notes
+        if robot.images:
+            report.notes.append(
+                f'pictures are left out: {", ".join(image.name for image in robot.images)}; '
+                'transitions have the numbers of the observation only')
         if any(problem.startswith('source ') for problem in report.problems):
             report.notes += clocks.notes()
         if report.problems[NO_COMMAND]:
