@@ -20,6 +20,7 @@ from typing import Any
 
 from dfp_ros.core.description.images import ImageEntry
 from dfp_ros.core.description.sources import Source
+from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import FRAME
 from dfp_ros.core.pictures.decoding import decode, describe_too_large, PictureError
@@ -36,11 +37,13 @@ class PictureReader:
     :param source: The camera.
     :param images: The pictures that are made from it.
     :param stamped: Whether the stamps in the headers are used.
+    :raises DescriptionError: If Pillow is not installed.
     """
 
     def __init__(self, source: Source, images: Sequence[ImageEntry], stamped: bool) -> None:
         """Store the description."""
         assert source.picture is not None, 'a camera has pictures'
+        _require_pillow(source.where)
         self._format = source.picture
         self._images = tuple(images)
         self._stamped = stamped
@@ -102,3 +105,14 @@ class PictureReader:
             scaled = scale(pixels, image)
             made[image.name] = Picture(scaled, hash_bytes(scaled), original)
         return made
+
+
+def _require_pillow(where: str) -> None:
+    """Import Pillow and its decoders, which takes too long beside a running loop."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DescriptionError(
+            f'{where}: found a camera, whose pictures need Pillow, which is not installed; '
+            'install the package python3-pil, or `pip install pillow`') from error
+    Image.preinit()
