@@ -93,7 +93,7 @@ def test_bad_compressed_pictures_stop_the_robot(policy: Path, tmp_path: Path) ->
         cell.wait_for(State.RUNNING)
         before = cell.resident()
         for data, text in (
-                (whole[:-300], 'cannot be decoded'), (bomb, 'is 32767 x 32767 pixels'),
+                (whole[:-300], 'cannot be decoded'), (bomb, 'decompression bomb'),
                 (encode(scene(0), 'png'), 'bytes that are not jpeg'), (b'', 'has 0 bytes')):
             stops_and_goes_on(
                 cell, lambda count, data=data: compressed(scene(0), 'jpeg', data=data), text, good)
@@ -114,6 +114,17 @@ def test_a_frozen_camera_and_a_silent_one(policy: Path, tmp_path: Path) -> None:
         cell.wait_for(State.RUNNING)
         cell.wrist = lambda count: None
         cell.wait_for(State.HOLD, Reason.STALE)
+
+
+def test_a_robot_that_waits_for_its_command(policy: Path) -> None:
+    """A set of one stamp is complete once its pictures are decoded."""
+    with CameraCell(policy, trigger='samples') as cell:
+        rows = cell.decisions.await_one(lambda row: row.state is State.RUNNING, 20)
+        for row in rows:
+            assert row.lockstep
+            assert set(row.samples) == {'arm', 'wrist_camera', 'depth_camera'}
+            assert set(row.samples.values()) == {row.stamp}
+        assert len({row.pictures['wrist'] for row in rows}) == len(rows)
 
 
 def test_swap_shadow_record_and_replay(
