@@ -86,9 +86,9 @@ def _pictures(spec: PolicySpec) -> list[str]:
     if not spec.images:
         return []
     return [
-        'Pictures: inputs of the graph, uint8, shape (1, height, width, numbers of a pixel); a '
-        'robot description must have',
-        'these in this order',
+        'Pictures: inputs of the graph, uint8, of shape (1, height, width, numbers of a pixel); a '
+        'robot',
+        'description must have these in this order',
         *_columns([
             ('picture', 'channels', 'height', 'width', 'range'), *(
                 (printable(image.name, 40), image.channels, str(image.height), str(image.width),
