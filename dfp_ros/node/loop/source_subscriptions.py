@@ -24,7 +24,6 @@ import time
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
 from dfp_ros.core.description.robot import RobotDescription
@@ -36,6 +35,7 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.pictures.picture_reader import PictureReader
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.picture_receiver import Arrival, CAMERA_FACTS, PictureReceiver
+from dfp_ros.node.messages.picture_messages import PictureMessages
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.realtime.switch_interval import ShortSwitchInterval
 from dfp_ros.node.ros.endpoints import publisher_names
@@ -119,7 +119,8 @@ class SourceSubscriptions:
             receiver = (
                 self._receiver(source.name, source.topic, reader.read, is_kept)
                 if reader.pictures is None else self._picture_receiver(
-                    source.name, reader.message_type, reader.pictures, is_kept, is_counted))
+                    source.name, PictureMessages(reader.message_type, source.type),
+                    reader.pictures, is_kept, is_counted))
             self._subscriptions.append(node.create_subscription(
                 reader.message_type, source.topic,
                 _numbered(receiver, turns.get(source.name), orders.get(source.name)),
@@ -162,7 +163,7 @@ class SourceSubscriptions:
         return receive
 
     def _picture_receiver(
-            self, name: str, message_type: Any, reader: PictureReader, is_kept: bool,
+            self, name: str, messages: PictureMessages, reader: PictureReader, is_kept: bool,
             is_counted: Callable[[str], bool]) -> Callable[[Any], None]:
         """
         Make the callback of a camera, which leaves everything but the clock to another thread.
@@ -173,7 +174,7 @@ class SourceSubscriptions:
         if self._switch_interval is None:
             self._switch_interval = ShortSwitchInterval()
         camera = self.cameras[name] = PictureReceiver(
-            name, partial(_read_picture, reader, message_type), self._wake)
+            name, partial(_read_picture, reader, messages), self._wake)
 
         def receive(content: bytes) -> None:
             now = self._time.now()
@@ -245,13 +246,14 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
 
 
 def _read_picture(
-        reader: PictureReader, message_type: Any, content: bytes, received: int) -> Sample:
+        reader: PictureReader, messages: PictureMessages, content: bytes, received: int,
+) -> Sample:
     """Read a serialised message; one that is far too large is not taken apart."""
     if len(content) > reader.largest + _LONGEST_HEADER:
         # After four bytes that say how it is serialised, a header begins with its stamp.
         seconds, nanoseconds = struct.unpack_from('<iI' if content[1] & 1 else '>iI', content, 4)
         return reader.refuse(len(content), seconds * 1_000_000_000 + nanoseconds, received)
-    return reader.read(deserialize_message(content, message_type), received)
+    return reader.read(messages.read(content), received)
 
 
 def _numbered(
