@@ -190,7 +190,6 @@ def test_a_policy_that_sees(tmp_path: Path) -> None:
     assert 'Pictures' not in describe_policy_file(blind)
 
 
-
 @pytest.mark.parametrize('name', ['cube_single', 'lift_joint'])
 def test_a_policy_is_printed(name: str) -> None:
     """Layout, meaning of actions, period, horizon, bounds and provenance."""
