@@ -8,6 +8,8 @@ SHELL := /bin/bash
 
 # The Python that the environment is made with.
 PYTHON ?= python3
+# LeRobot wants this one.
+LEROBOT_PYTHON ?= python3.12
 # Sourced by every recipe that runs something; setup files of ROS use variables that may be unset.
 ENTER := set +u; . env/setup.bash; set -u
 # `make train SET="..."` adds settings; `python -m training.train small-clone --help` lists them.
@@ -36,7 +38,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env sweep-env demo test test-fast test-all test-kilted lint train learn bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env sweep-env demo test test-fast test-all test-kilted test-lerobot interop-env interop lint train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +78,23 @@ test-kilted: ## the node's tests on ROS 2 Kilted, in an environment of its own (
 	@env -u PYTHONPATH AMENT_PREFIX_PATH="$$PWD/.venv-kilted" ROS_DISTRO=kilted ROS_VERSION=2 \
 	  ROS_PYTHON_VERSION=3 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 	  .venv-kilted/bin/python -m pytest $(KILTED_TESTS) $(PYTEST)
+
+interop-env: ## rsl_rl, mjlab and LEAPP in an environment of their own (.venv-interop), some GB
+	@[ -e .venv-interop/complete ] || { rm -rf .venv-interop; $(PYTHON) -m venv .venv-interop; \
+	  .venv-interop/bin/python -m pip install --requirement env/requirements-interop.txt; \
+	  touch .venv-interop/complete; }
+
+# In a folder of its own: those of testing/data/interop were made like this.
+interop: build interop-env ## export policies with these, and compare the node's commands with theirs
+	@env -u PYTHONPATH .venv-interop/bin/python testing/interop/export_policies.py --out build/interop; \
+	$(ENTER); INTEROP=build/interop exec python -m pytest test/tools/adopt/test_interop.py $(PYTEST)
+
+# LeRobot's library wants other versions of what is installed here.
+test-lerobot: build ## LeRobot's own library reads and writes datasets, in an environment of its own (.venv-lerobot)
+	@[ -e .venv-lerobot/complete ] || { rm -rf .venv-lerobot; $(LEROBOT_PYTHON) -m venv .venv-lerobot; \
+	  .venv-lerobot/bin/python -m pip install --no-deps --requirement env/requirements-lerobot.txt; \
+	  touch .venv-lerobot/complete; }
+	@$(ENTER); exec python -m pytest test/training/data/formats/test_lerobot_library.py $(PYTEST)
 
 lint: env ## ruff, mypy, and which way imports go
 	@$(ENTER); ruff check .; mypy; mypy env/*.py; lint-imports --no-logo --no-cache
@@ -126,4 +145,4 @@ clean: ## remove the output of colcon
 	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too
-	rm -rf .venv .venvs .venv-kilted
+	rm -rf .venv .venvs .venv-kilted .venv-interop .venv-lerobot

@@ -36,7 +36,8 @@ setup(
     ],
     python_requires='>=3.10',
     install_requires=['numpy', 'onnxruntime', 'pillow', 'pyyaml', 'rosbags', 'setuptools'],
-    extras_require={'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest']},
+    extras_require={
+        'adopt': ['onnx'], 'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest']},
     zip_safe=True,
     author='The dfp_ros authors',
     maintainer='dfp_ros maintainers',
@@ -45,6 +46,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            'adopt = dfp_ros.commands:adopt',
             'describe = dfp_ros.commands:describe',
             'episode_manager = dfp_ros.commands:episode_manager',
             'evaluate_on_robot = dfp_ros.commands:evaluate_on_robot',

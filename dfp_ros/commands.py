@@ -31,6 +31,11 @@ def _run(module: str) -> int:
     return int(importlib.import_module(module).main())
 
 
+def adopt() -> int:
+    """Make a policy file of a policy of another tool."""
+    return _run('dfp_ros.tools.adopt.main')
+
+
 def demo() -> int:
     """Run a policy on a simulated arm, and report."""
     return _run('dfp_ros.sim.demo.main')

@@ -33,6 +33,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.hung_calls import leave
+from dfp_ros.core.planning.background_planner import BackgroundPlanner
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.core.text.errors import explain
@@ -40,7 +41,12 @@ from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loading.control_loop import ControlLoop
-from dfp_ros.node.loading.pending_policy import describe_concerns, load_control_loop, PendingPolicy
+from dfp_ros.node.loading.pending_policy import (
+    describe_concerns,
+    load_control_loop,
+    PendingPolicy,
+    require_latency,
+)
 from dfp_ros.node.loop.idle_work import IdleWork
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.loop.ticker import Ticker
@@ -68,6 +74,7 @@ from dfp_ros.node.ros.qos_monitor import QosMonitor
 from dfp_ros.node.ros.start import read_words
 from dfp_ros.node.ros.trigger_services import TriggerServices
 from dfp_ros.node.ros.urdf_topic import with_urdf
+from dfp_ros.node.swap.fallback import Fallback
 from dfp_ros.node.swap.parameter_changes import ParameterChanges
 from dfp_ros.node.swap.policy_swapper import PolicySwapper
 from dfp_ros.tools.preflight.subject import require_preflight
@@ -121,6 +128,11 @@ class PolicyNode(GuardedNode):
                 f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}, sha256 '
                 f'{loop.policy.sha256[:12]}) on robot {loop.robot.name!r} at '
                 f'{1e9 / loop.tick:g} Hz, running on {" ".join(loop.policy.providers)}')
+            if isinstance(loop.controller.planner, BackgroundPlanner):
+                self.get_logger().info(
+                    f'inference runs beside the loop: it takes {loop.latency * 1e3:.3g} ms (p99), '
+                    'and the next chunk is requested '
+                    f'{loop.controller.planner.lead:.3g} s before the end of the last')
             return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -245,7 +257,11 @@ class PolicyNode(GuardedNode):
         shadow = None
         if settings.shadow:
             shadow = self._load(replace(settings, policy=settings.shadow), robot)
-        self._open(loop, shadow)
+        fallback = None
+        if settings.fallback.policy:
+            fallback = self._load(replace(settings, policy=settings.fallback.policy), robot)
+            require_latency(fallback)
+        self._open(loop, shadow, fallback)
         return loop
 
     def _load(self, settings: Settings, robot: RobotDescription) -> ControlLoop:
@@ -255,7 +271,9 @@ class PolicyNode(GuardedNode):
         return load_control_loop(
             PendingPolicy(settings, file=file), robot, try_out=self._files.try_out)
 
-    def _open(self, loop: ControlLoop, shadow: ControlLoop | None) -> None:
+    def _open(
+            self, loop: ControlLoop, shadow: ControlLoop | None,
+            fallback: ControlLoop | None) -> None:
         """Create publishers, then subscriptions, then the reporting topics."""
         def add(part: Any) -> Any:
             self._parts.append(part)
@@ -289,9 +307,13 @@ class PolicyNode(GuardedNode):
         self._changes.apply_to(ticker, swapper)
         if shadow is not None:
             swapper.take_shadow(shadow)
-        known = (
+        known: tuple[Any, ...] = (
             commander_monitor, swapper, commands, clock_monitor, urdf_monitor, sources,
             self._realtime)
+        if fallback is not None:
+            made = Fallback(fallback, ticker, swapper, self.get_logger())
+            ticker.listeners.append(made)
+            known = (*known, made)
         add(DiagnosticsPublisher(self, ticker, lambda: {
             name: text for part in known for name, text in part.facts().items()}, watch))
         add(StatisticsPublisher(self, ticker))

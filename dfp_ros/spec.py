@@ -40,6 +40,7 @@ from dfp_ros.spec_bounds import (
     MOST_NOISE,
     MOST_NOISE_SCALE,
     MOST_OBSERVED,
+    MOST_STATE,
     require_bounds,
     require_fields,
     require_period,
@@ -52,8 +53,11 @@ from dfp_ros.spec_images import check_images, ImageField
 METADATA_KEY = 'dfp_ros.policy_spec'
 SPEC_VERSION = 1
 PRECISIONS = ('float32', 'fp16', 'int8')
+#: Position that relative actions are relative to: that of the tick at which an action is played,
+#: or that of the observation that its chunk was planned from.
+ANCHORS = ('tick', 'observation')
 # Keys that files of earlier releases lack; their defaults describe those files.
-_ADDED = {'precision', 'images'}
+_ADDED = {'precision', 'anchor', 'state_size', 'images'}
 
 
 class SpecMismatch(ValueError):
@@ -118,6 +122,10 @@ class PolicySpec:
     :param noise_scale: Standard deviation of the noise in its evaluation.
     :param provenance: Algorithm, configuration, data hash, seed, commit, versions: plain JSON.
     :param precision: Precision of the stored weights, one of :data:`PRECISIONS`.
+    :param anchor: Position that relative actions are relative to, one of :data:`ANCHORS`; of no
+        effect on other actions.
+    :param state_size: Length of the state that each answer passes on to the next, as that of a
+        recurrent network; 0 for a policy that has none.
     :param images: The pictures of the observation, in order; they are no part of its vector.
     :raises SpecError: If a value is out of its range.
     """
@@ -132,6 +140,8 @@ class PolicySpec:
     noise_scale: float = 1.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     precision: str = 'float32'
+    anchor: str = 'tick'
+    state_size: int = 0
     images: tuple[ImageField, ...] = ()
 
     def __post_init__(self) -> None:
@@ -142,10 +152,15 @@ class PolicySpec:
         require_within('horizon', self.horizon, 1, MOST_ACTIONS)
         require_within('candidates', self.candidates, 1, MOST_CANDIDATES)
         require_within('noise_scale', self.noise_scale, 0, MOST_NOISE_SCALE)
+        require_within('state_size', self.state_size, 0, MOST_STATE)
         if self.precision not in PRECISIONS:
             raise SpecError(
                 f'precision: found {printable(self.precision)!r}, expected one of '
                 + ', '.join(PRECISIONS))
+        if self.anchor not in ANCHORS:
+            raise SpecError(
+                f'anchor: found {printable(self.anchor)!r}, expected one of '
+                + ', '.join(ANCHORS))
         for kind, members, most in (
                 ('observation', self.observation, MOST_OBSERVED),
                 ('action', self.action, MOST_COMMANDED)):
@@ -189,6 +204,12 @@ class PolicySpec:
     def to_json(self) -> str:
         """Format the specification as JSON, with the version of the format."""
         values = asdict(self)
+        if self.anchor == ANCHORS[0]:
+            # Earlier releases read the file, too.
+            del values['anchor']
+        if not self.state_size:
+            # Earlier releases read the files of policies without a state.
+            del values['state_size']
         if not self.images:
             # Earlier releases do not know this key.
             del values['images']

@@ -26,6 +26,8 @@ SHORTEST_PERIOD, LONGEST_PERIOD = 1e-3, 1.0
 #: Largest whole numbers.
 MOST_ACTIONS, MOST_CANDIDATES, MOST_FIELDS = 1000, 1024, 1000
 MOST_OBSERVED, MOST_COMMANDED, MOST_NOISE = 10_000, 1000, 1_000_000
+#: Longest state of a recurrent policy, in numbers.
+MOST_STATE = 100_000
 #: Largest scale of the noise.
 MOST_NOISE_SCALE = 10.0
 #: Pictures of a policy: their number, their height and width, and the bytes of all together.

@@ -34,6 +34,9 @@ CHANNELS = {'rgb': 3, 'bgr': 3, 'gray': 1, 'depth': 1}
 DEPTH = 'depth'
 #: Inputs and outputs of a graph besides its pictures, whose inputs have the names of their fields.
 INPUTS, OUTPUTS = ('observation', 'noise'), ('action_chunk', 'value', 'spread')
+#: Input and output of a graph whose policy has a recurrent state.
+STATE, NEXT_STATE = 'state', 'next_state'
+_TAKEN = (*INPUTS, STATE, *OUTPUTS, NEXT_STATE)
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,10 @@ def check_images(images: Sequence[ImageField]) -> None:
     require_fields('images', [image.name for image in images], [''] * len(images))
     for image in images:
         where = f'image {image.name}'
-        if image.name in (*INPUTS, *OUTPUTS):
+        if image.name in _TAKEN:
             raise SpecError(
                 f'{where}: found the name of another input or output of the graph; expected '
-                f'none of {", ".join((*INPUTS, *OUTPUTS))}')
+                f'none of {", ".join(_TAKEN)}')
         for side, size in (('height', image.height), ('width', image.width)):
             require_within(f'{where}: {side}', size, 1, LARGEST_SIDE)
         if image.channels not in CHANNELS:

@@ -26,7 +26,11 @@ import sys
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PythonExpression
+from launch.substitutions import (
+    LaunchConfiguration,
+    NotEqualsSubstitution,
+    PythonExpression,
+)
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -94,7 +98,7 @@ def generate_launch_description() -> LaunchDescription:
     learner = ExecuteProcess(
         cmd=[sys.executable, '-m', 'training.learn_on_robot', run, '--node-name', LEARNER,
              '--namespace', LaunchConfiguration('namespace')],
-        output='screen', condition=IfCondition(PythonExpression(["'", run, "' != ''"])))
+        output='screen', condition=IfCondition(NotEqualsSubstitution(run, '')))
     return LaunchDescription([
         require_known(__file__, [name for name, _, _ in ARGUMENTS]),
         *(DeclareLaunchArgument(name, default_value=default, description=sentence)

@@ -15,12 +15,13 @@
 The whole test suite, in three pytest sessions, two of them side by side.
 
 Tests that learn, simulate or lint keep a processor busy; tests that run nodes mostly wait. So the
-former run at low priority beside the latter. Whole nodes that are timed come last, alone. With
-arguments there is one session, with these arguments.
+former run beside the latter, in the time that these leave (SCHED_IDLE). Nodes that are timed come
+last. With arguments there is one session, with these arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
 import subprocess
 import sys
@@ -28,17 +29,18 @@ import tempfile
 
 from testing import ROOT
 
-#: Files and folders whose tests run at low priority.
+#: Files and folders whose tests run in the time that the others leave.
 BUSY = (
     'test/training/data', 'test/training/evaluation', 'test/training/learning',
     'test/training/onnx_export', 'test/training/reports', 'test/sim/simulation',
     'test/package/test_lint.py', 'test/package/test_import_rules.py',
     'test/bench/test_bandit.py', 'test/bench/test_update_bench.py')
-#: Timed tests, which run alone.
+#: Timed tests, which run after the other nodes.
 TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
          'test/node/commanding', 'test/node/monitors')
-_PYTEST = (sys.executable, '-m', 'pytest', '-m', 'not long')
-_NICE = 10
+_PYTEST = (
+    sys.executable, '-m', 'pytest', '-m', 'not long', '--durations=25', '--durations-min=5')
+_NICE = 19
 # pytest's exit status if no test was chosen.
 _NOTHING = 5
 
@@ -51,28 +53,58 @@ def main(arguments: list[str]) -> int:
     :return: The exit status: 0 if all tests passed.
     """
     if arguments or (os.cpu_count() or 1) < 2:
-        return subprocess.run([*_PYTEST, *arguments], cwd=ROOT, check=False).returncode
-    with tempfile.TemporaryFile() as output:
-        busy = subprocess.Popen(
-            ['nice', '-n', str(_NICE), *_PYTEST, *BUSY], cwd=ROOT, stdin=subprocess.DEVNULL,
-            stdout=output, stderr=subprocess.STDOUT)
-        try:
-            print(f'beside this, with its output at the end: {" ".join(BUSY)}', flush=True)
-            rest = subprocess.run(
-                [*_PYTEST, 'test', *(f'--ignore={path}' for path in (*BUSY, *TIMED))], cwd=ROOT,
-                check=False)
-            statuses = {rest.returncode, busy.wait()}
-        finally:
-            if busy.poll() is None:
-                busy.terminate()
-                busy.wait()
-            output.seek(0)
-            sys.stdout.flush()
-            sys.stdout.buffer.write(output.read())
-            sys.stdout.flush()
-    timed = subprocess.run([*_PYTEST, *TIMED], cwd=ROOT, check=False)
-    statuses.add(timed.returncode)
+        return run(*arguments)
+    with Beside(BUSY) as busy:
+        give_way(busy.process.pid)
+        statuses = {run('test', *(f'--ignore={path}' for path in (*BUSY, *TIMED)))}
+        statuses |= {run(*TIMED), busy.process.wait()}
     return max(statuses - {_NOTHING}, default=0)
+
+
+def run(*arguments: str) -> int:
+    """Run a session to its end; return its exit status."""
+    return subprocess.run([*_PYTEST, *arguments], cwd=ROOT, check=False).returncode
+
+
+class Beside:
+    """
+    A session beside another, whose output is printed when it is left.
+
+    :param paths: Files and folders of its tests.
+
+    :ivar process: The session.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        """Start it."""
+        self._output = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [*_PYTEST, *paths], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
+            stderr=subprocess.STDOUT)
+        print(f'beside this, with its output at the end: {" ".join(paths)}', flush=True)
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, if it is still running, and print its output."""
+        with self._output:
+            if self.process.poll() is None:
+                self.process.terminate()
+                self.process.wait()
+            self._output.seek(0)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(self._output.read())
+            sys.stdout.flush()
+
+
+def give_way(process: int) -> None:
+    """Let a process, and all that it starts, run only when no other wants the processor."""
+    try:
+        os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
+    except (AttributeError, OSError):
+        # Not Linux, or not allowed in this container.
+        os.setpriority(os.PRIO_PROCESS, process, _NICE)
 
 
 if __name__ == '__main__':

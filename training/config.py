@@ -63,8 +63,8 @@ class TrainConfig:
 
     # Data, environment and algorithm.
     data: str = 'data/cube-single-demo-task2-v0.npz'
-    """Data file in OGBench's, Robomimic's or this package's format (training.convert), or a
-    folder of OGBench's numbered files."""
+    """Data file in OGBench's, Robomimic's or this package's format (training.convert), or the
+    folder of a LeRobot dataset or of OGBench's numbered files."""
     corrections: tuple[str, ...] = ()
     """What persons did when they took a robot over: data files or folders of them, such as the
     demonstrations of training.learn_on_robot. Half of each batch is from them."""
@@ -72,9 +72,11 @@ class TrainConfig:
     """Environment of rewards and evaluations; ``none`` for a robot without a simulator, which is
     the default if the data file is of such a robot."""
     filter_key: str = ''
-    """Subset of the demonstrations in a Robomimic file: a name under ``mask``; empty for all."""
+    """Subset of the demonstrations in a Robomimic file: a name under ``mask``; or the task, in
+    words, of a LeRobot dataset's episodes; empty for all."""
     observation_keys: tuple[str, ...] = ()
-    """Observation keys of a Robomimic file, in order; empty for the default ones."""
+    """Observation keys of a Robomimic file or a LeRobot dataset, in order; empty for the default
+    ones."""
     policy: Literal['dfp', 'flow', 'fql', 'meanflow', 'driftql'] = 'dfp'
     """Policy: the drifting field policy, or one of the policies for comparison."""
     success_timing: Literal['pre', 'post'] = 'pre'
@@ -125,7 +127,8 @@ class TrainConfig:
     """Learning-rate schedule: constant, or cosine decay to zero over the run."""
     average_rate: float = 0.0
     """Rate of the exponential moving average (EMA) of the actor's weights that is evaluated,
-    exported and acts, instead of the newest; 0 for the newest."""
+    exported and acts, instead of the newest; 0 for the newest. In the first updates after random
+    weights it is 9 / (9 + updates), if that is more."""
 
     # Neural networks.
     hidden: tuple[int, ...] = (512, 512, 512, 512)

@@ -16,6 +16,7 @@ Inspect data files: contents, statistics, and the presets that can train on them
 
     python -m training.inspect_data data/cube-single-play-v0.npz
     python -m training.inspect_data recorded.npz --html recorded.html
+    python -m training.inspect_data data/so100_pick
 
 All formats of ``training.train`` are supported, with the same error messages. The environment of
 OGBench's files is derived from their name; ``--environment`` is for other names, and for another
@@ -50,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
         '--preset', action='append', choices=PRESETS, help='check only this preset; repeatable')
     made.add_argument(
         '--observation-keys', nargs='+', default=(), metavar='KEY',
-        help="parts of the observation of a Robomimic file (default: Robomimic's own)")
+        help='parts of the observation of a Robomimic file or a LeRobot dataset (default: the '
+        'usual ones)')
     made.add_argument('--html', type=user_path, metavar='FILE',
                       help='HTML file for a page of plots')
     made.add_argument(

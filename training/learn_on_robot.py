@@ -83,6 +83,32 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, TrainingError, WriteError) as error:
         print(error_line(error), file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(error_line(
+            f'{error.filename}: found a file or folder that is not as the learner leaves it '
+            f'({error.strerror}); move it away, or name another folder with --out'),
+            file=sys.stderr)
+        return 2
+
+
+def _lock(out: Path, stack: ExitStack) -> None:
+    """
+    Lock the folder until the end.
+
+    :raises LearnerError: If another learner writes to it.
+    """
+    # A link there must not have another file emptied, or created.
+    file = os.open(
+        out / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    stack.callback(os.close, file)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LearnerError(
+            f'{out}: another learner writes to this folder; end that one, or name another '
+            'folder with --out') from error
 
 
 def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
@@ -107,13 +133,7 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
                     f'{link.policy_node}: {rival} learns on this node already; end that one, or '
                     'name another node with --policy-node')
             make_folder(out)
-            folder = stack.enter_context((out / LOCK).open('w'))
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise LearnerError(
-                    f'{out}: another learner writes to this folder; end that one, or name another '
-                    'folder with --out') from error
+            _lock(out, stack)
             state, episodes = open_run(run, out, settings)
             readiness.require_space(state.agent, state.config, out)
             readiness.require_export(state.agent, state.spec, out)

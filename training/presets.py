@@ -124,8 +124,9 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         'Any of the policies in chunks with small networks and small batches, 100,000 updates in '
         'half an hour on a CPU, for comparisons',
         replace(
-            _SMALL_CHUNKS, precision='auto', batch_size=128, actor_every=4, steps=100_000,
-            evaluate_every=100_000, checkpoint_every=10_000, log_every=500)),
+            _SMALL_CHUNKS, precision='auto', batch_size=128, actor_every=4, schedule='constant',
+            average_rate=1e-3, best_of=16, steps=100_000, evaluate_every=100_000,
+            checkpoint_every=10_000, log_every=500)),
     'cpu-online': (
         'The same offline to online: 1500 updates on data, 6000 steps in the simulator',
         replace(

@@ -12,29 +12,34 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Convert a data file to another format: OGBench, Robomimic or this package's own.
+Convert a data file to another format: OGBench, Robomimic, LeRobot or this package's own.
 
     python -m training.write recorded.npz --format robomimic --out recorded.hdf5
     python -m training.write data/lift/low_dim_v15.hdf5 --format ogbench --out lift.npz
+    python -m training.write recorded.npz --format lerobot --out lerobot/recorded --task 'Touch it'
 
 All formats of ``training.train`` can be converted. ``--format own``, this package's own format, is
-lossless.
+lossless. ``--format lerobot-fields`` drafts the units and limits of a LeRobot dataset of somebody
+else, which it does not have.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 import sys
 
 import numpy as np
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.text.printable import listed
 from training.common.disk import WriteError
 from training.common.error_line import error_line
-from training.common.files import require_output
+from training.common.files import atomic_path, require_output
 from training.data.datasets.file_kind import environment_of, is_ogbench
 from training.data.datasets.load import load
+from training.data.formats.lerobot.layout import is_dataset
 from training.data.formats.ogbench import writer as write_ogbench
 from training.data.formats.robomimic import writer as write_robomimic
 from training.data.transitions import stored
@@ -42,37 +47,77 @@ from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError
 from training.evaluation import environments
 
-FORMATS = {'ogbench': '.npz', 'robomimic': '.hdf5', 'own': '.npz'}
+# Ending of what is written; a LeRobot dataset is a folder.
+FORMATS = {
+    'ogbench': '.npz', 'robomimic': '.hdf5', 'lerobot': '', 'lerobot-fields': '.json',
+    'own': '.npz'}
 
 
-def write(path: Path, out: Path, form: str, environment: str | None = None) -> int:
+@dataclass(frozen=True)
+class Options:
+    """
+    Options of a conversion.
+
+    :param environment: Environment of the rewards; None to derive it from the file or its name.
+    :param observation_keys: Parts of the observation of a Robomimic file or a LeRobot dataset; its
+        usual ones if empty.
+    :param filter_key: Which of its demonstrations, or the task of its episodes; all if empty.
+    :param task: What the robot does, in words, for LeRobot; empty for the name of the file.
+    """
+
+    environment: str | None = None
+    observation_keys: tuple[str, ...] = ()
+    filter_key: str = ''
+    task: str = ''
+
+
+def write(path: Path, out: Path, form: str, options: Options) -> str:
     """
     Convert a data file.
 
-    :param path: The file to read.
-    :param out: The file to write.
+    :param path: The file to read, or the folder of a LeRobot dataset.
+    :param out: The file to write, or the folder.
     :param form: One of :data:`FORMATS`.
-    :param environment: Environment of the rewards; None to derive it from the file or its name.
-    :return: Number of steps written.
+    :return: What was written, in words.
     :raises DataError: If the file cannot be read, or the format cannot represent it.
     """
     if out.suffix != FORMATS[form]:
-        raise DataError(f'{out}: found {out.suffix!r}, expected {FORMATS[form]} for {form}')
+        expected = FORMATS[form] or 'the name of a folder, without ending,'
+        raise DataError(f'{out}: found {out.suffix!r}, expected {expected} for {form}')
     if out.exists():
         raise DataError(f'{out}: found a file there; name another one with --out')
     require_output(out)
-    known = environment_of(path) if environment is None else environment
+    if form == 'lerobot-fields':
+        return _write_fields(path, out, options.observation_keys)
+    known = environment_of(path) if options.environment is None else options.environment
     if not known:
         raise DataError(
             f'{path}: found a name that says no environment; name one with --environment')
-    data = load(DataSource(path, known))
+    data = load(DataSource(
+        path, known, filter_key=options.filter_key, observation_keys=options.observation_keys))
     if form == 'ogbench':
         write_ogbench.write(out, data, _state(path) if is_ogbench(path) else None)
     elif form == 'robomimic':
         write_robomimic.write(out, data)
+    elif form == 'lerobot':
+        from training.data.formats.lerobot import writer as write_lerobot
+        write_lerobot.write(out, data, options.task or path.stem)
     else:
         stored.save(out, data)
-    return len(data)
+    left_out = data.source.get('features_left_out')
+    return f'{len(data)} steps' + (f'; left out: {listed(left_out)}' if left_out else '')
+
+
+def _write_fields(path: Path, out: Path, keys: tuple[str, ...]) -> str:
+    """Draft the units and limits of a LeRobot dataset."""
+    from training.data.formats.lerobot import description, reader
+    if not is_dataset(path):
+        raise DataError(
+            f'{path}: found no folder of a LeRobot dataset, with meta/info.json, expected one')
+    drafted = description.draft_of(path, keys, *reader.command_range(path))
+    with atomic_path(out) as partial:
+        partial.write_text(drafted)
+    return f'{drafted.count(description.MARK)} values to fill in, marked {description.MARK}'
 
 
 def _state(path: Path) -> dict[str, np.ndarray]:
@@ -90,10 +135,21 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument('--out', required=True, type=user_path, metavar='FILE')
     made.add_argument(
         '--environment', help="environment of the rewards (default: by the file's name)")
+    made.add_argument(
+        '--observation-keys', nargs='+', default=(), metavar='KEY',
+        help='parts of the observation of a Robomimic file or a LeRobot dataset (default: the '
+        'usual ones)')
+    made.add_argument(
+        '--filter-key', default='', metavar='KEY',
+        help='demonstrations of a Robomimic file, or the task of a LeRobot dataset (default: all)')
+    made.add_argument(
+        '--task', default='',
+        help="what the robot does, in words, for LeRobot (default: the file's name)")
     asked = made.parse_args(arguments)
     environments.headless()
     try:
-        steps = write(asked.file, asked.out, asked.format, asked.environment)
+        written = write(asked.file, asked.out, asked.format, Options(
+            asked.environment, tuple(asked.observation_keys), asked.filter_key, asked.task))
     except ValueError as error:
         print(error_line(error), file=sys.stderr)
         return 2
@@ -101,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error_line(error if isinstance(error, WriteError) else (
             f'{asked.out}: cannot be written ({error}); name another --out')), file=sys.stderr)
         return 2
-    print(f'{asked.out}: {steps} steps')
+    print(f'{asked.out}: {written}')
     return 0
 
 

@@ -16,11 +16,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+import os
 
 #: Load processes of each kind of load.
 LOADS = {
     'none': (), 'one core busy': ('busy',), 'both cores busy': ('busy', 'busy'),
-    'memory': ('memory',), 'swaps': (), 'images': ('images',), 'a learner': ('learner',)}
+    'memory': ('memory',), 'swaps': (), 'images': ('images',), 'a learner': ('learner',),
+    'a learner apart': ('learner_apart',)}
+#: Loads that have the last processor for themselves: everything else keeps off it.
+APART = ('a learner apart',)
 
 #: Lead in us of the early wake-up, and of the warm-up step, before a tick at 200 Hz.
 EARLY, REHEARSAL = 400, 2000
@@ -79,7 +83,8 @@ def full(seconds: float) -> list[Condition]:
         Condition(200, seconds=seconds, floor_seconds=seconds, listens=True),
         Condition(500, **floor),
         Condition(1000, listens=True, **floor),
-        *(Condition(200, load, **short) for load in LOADS if load != 'none'),
+        *(Condition(200, load, **short) for load in LOADS
+          if load != 'none' and (load not in APART or len(os.sched_getaffinity(0)) > 1)),
         Condition(200, 'none', True, **floor),
         Condition(200, 'none', True, early=EARLY, **short),
         Condition(200, 'none', True, early=EARLY, rehearsal=REHEARSAL, **short),

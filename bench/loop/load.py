@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import replace
+import os
 import signal
 import sys
 import time
@@ -69,8 +70,12 @@ def publish_images() -> None:
         publisher.publish(content)
 
 
-def learn() -> None:
-    """Make the updates of a learner on a robot forever, as one does that is always behind."""
+def learn(processors: str = 'auto') -> None:
+    """
+    Make the updates of a learner on a robot forever, as one does that is always behind.
+
+    :param processors: As the learner's setting.
+    """
     import torch
 
     from training.learning.precision import faster, improving_agent, random_batch
@@ -79,7 +84,7 @@ def learn() -> None:
     from training.robot.settings import LearnerSettings
 
     settings = LearnerSettings()
-    step_aside(settings.nice, settings.processors)
+    step_aside(settings.nice, processors)
     torch.set_num_threads(1)
     config = PRESETS['learn-clone'][1]
     config = replace(config, precision=faster(config)[0])
@@ -88,7 +93,12 @@ def learn() -> None:
         agent.update(batch)
 
 
+def learn_apart() -> None:
+    """Do so on the last processor."""
+    learn(str(max(os.sched_getaffinity(0))))
+
+
 if __name__ == '__main__':
     end_with_parent()
     {'busy': stay_busy, 'memory': stream, 'images': publish_images,
-     'learner': learn}[sys.argv[1]]()
+     'learner': learn, 'learner_apart': learn_apart}[sys.argv[1]]()

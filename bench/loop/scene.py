@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 import contextlib
 from dataclasses import dataclass
 import os
@@ -24,7 +24,7 @@ import signal
 import time
 
 from bench.common.process import REAL_TIME
-from bench.loop.condition import Condition, LOADS
+from bench.loop.condition import APART, Condition, LOADS
 from bench.loop.policy import parameters
 from bench.loop.processor import Meter, Use
 from bench.loop.record import read, room
@@ -57,6 +57,17 @@ class Cell:
     parameters: Mapping[str, object]
 
 
+@contextlib.contextmanager
+def all_but_the_last_processor() -> Iterator[None]:
+    """Keep this process, and all that it starts meanwhile, off the last processor."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before - {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 class Scene:
     """
     Robot that publishes, loop that sleeps, and load, in a separate ROS domain.
@@ -85,6 +96,11 @@ class Scene:
         period = condition.period if condition.trigger == 'samples' else (
             condition.period / (1 + condition.period / sweep))
         with contextlib.ExitStack() as stack:
+            loads: list[NodeProcess] = []
+            if condition.load in APART:
+                # First: it takes the last processor, and all that starts later keeps off it.
+                loads = self._start_loads(stack)
+                stack.enter_context(all_but_the_last_processor())
             robot = stack.enter_context(self._start(
                 'robot', self._path('robot'), cell.message, '--capacity', self._rows,
                 '--command', cell.command, '--period', round(period)))
@@ -96,9 +112,7 @@ class Scene:
             if condition.fifo:
                 for process in (robot, self._witness):
                     make_real_time(process)
-            loads = [stack.enter_context(self._start('load', name))
-                     for name in LOADS[condition.load]]
-            self._processes = [robot, *loads]
+            self._processes = [robot, *(loads or self._start_loads(stack))]
             self._stack = stack.pop_all()
         return self
 
@@ -177,6 +191,11 @@ class Scene:
     def _path(self, name: str) -> Path:
         """Return the file of a record."""
         return self._cell.folder / f'{self._domain}_{name}.npy'
+
+    def _start_loads(self, stack: contextlib.ExitStack) -> list[NodeProcess]:
+        """Start the load."""
+        return [stack.enter_context(self._start('load', name))
+                for name in LOADS[self._condition.load]]
 
     def _start(self, module: str, *arguments: object) -> NodeProcess:
         """Start a module of this folder as a process."""

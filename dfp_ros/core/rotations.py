@@ -146,6 +146,12 @@ def _encode_six_d(quaternion: Quaternion) -> tuple[float, ...]:
         2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
 
 
+def _projected_gravity(quaternion: Quaternion) -> tuple[float, float, float]:
+    """Direction of gravity, (0, 0, -1) in the frame of the orientation, seen in the body."""
+    w, x, y, z = unit(quaternion)
+    return 2 * (w * y - x * z), -2 * (y * z + w * x), 2 * (x * x + y * y) - 1
+
+
 def _encode_axis_angle(quaternion: Quaternion) -> tuple[float, float, float]:
     """Axis times angle in rad; the angle is in [0, pi]."""
     w, x, y, z = quaternion if quaternion[0] >= 0 else [-value for value in quaternion]
@@ -205,4 +211,5 @@ OBSERVATION_ENCODINGS: Mapping[str, Encoding] = MappingProxyType({
     'yaw': Encoding(1, lambda quaternion: (_yaw(quaternion),), is_angle=True),
     'yaw_cosine_sine': Encoding(2, _yaw_cosine_sine),
     SIX_D: COMMAND_ENCODINGS[SIX_D],
-    AXIS_ANGLE: COMMAND_ENCODINGS[AXIS_ANGLE]})
+    AXIS_ANGLE: COMMAND_ENCODINGS[AXIS_ANGLE],
+    'projected_gravity': Encoding(3, _projected_gravity)})

@@ -98,7 +98,7 @@ class Teleoperator(Node):
         self.marks.publish(String(data='start'))
         commands, end = list(self.positions), time.monotonic() + LONGEST
         while not self.has_touched and time.monotonic() < end:
-            goal = self.goal()
+            goal = find_goal(self.part, self.positions)
             for i, speed in enumerate(SPEEDS):
                 change = min(speed * PERIOD, max(-speed * PERIOD, goal[i] - commands[i]))
                 commands[i] += change + self.random.gauss(0.0, SHAKE[i])
@@ -113,15 +113,21 @@ class Teleoperator(Node):
         """Return the distance of the arm from its home position."""
         return max(abs(here - home) for here, home in zip(self.positions, HOME, strict=True))
 
-    def goal(self):
-        """Return the joint targets: above the part, then down."""
-        x, y = self.part
-        bend = (x * x + y * y - UPPER_ARM**2 - FOREARM**2) / (2 * UPPER_ARM * FOREARM)
-        elbow = math.acos(min(1.0, max(-1.0, bend)))
-        shoulder = math.atan2(y, x) - math.atan2(
-            FOREARM * math.sin(elbow), UPPER_ARM + FOREARM * math.cos(elbow))
-        off = math.hypot(self.positions[0] - shoulder, self.positions[1] - elbow)
-        return shoulder, elbow, DOWN if off < 0.06 else 0.0, -(shoulder + elbow)
+
+def find_goal(part, positions):
+    """
+    Return the joint targets: above the part, then down.
+
+    :param part: Position of the part, x and y in m.
+    :param positions: Of the four joints, in rad and m.
+    """
+    x, y = part
+    bend = (x * x + y * y - UPPER_ARM**2 - FOREARM**2) / (2 * UPPER_ARM * FOREARM)
+    elbow = math.acos(min(1.0, max(-1.0, bend)))
+    shoulder = math.atan2(y, x) - math.atan2(
+        FOREARM * math.sin(elbow), UPPER_ARM + FOREARM * math.cos(elbow))
+    off = math.hypot(positions[0] - shoulder, positions[1] - elbow)
+    return shoulder, elbow, DOWN if off < 0.06 else 0.0, -(shoulder + elbow)
 
 
 def main():

@@ -69,5 +69,6 @@ def test_methods_differ_in_the_policy_alone(method: str) -> None:
         assert found.seed == 3
         assert found.environment == TASKS[task].environment
         for name in ('hidden', 'batch_size', 'horizon', 'best_of', 'critics', 'steps',
-                     'noise_scale', 'learning_rate', 'actor_every', 'target_rate'):
+                     'noise_scale', 'learning_rate', 'schedule', 'average_rate', 'actor_every',
+                     'target_rate'):
             assert getattr(found, name) == getattr(common, name)

@@ -30,9 +30,9 @@ pytest.importorskip('rclpy')
 from dfp_ros.node.ros.domain import free_domain
 
 COMMANDS = (
-    'demo', 'describe', 'episode_manager', 'evaluate_on_robot', 'mark_episodes', 'policy_node',
-    'preflight', 'recorder', 'replay', 'scripted_operator', 'sim_node', 'teleop_joy',
-    'teleop_keyboard')
+    'adopt', 'demo', 'describe', 'episode_manager', 'evaluate_on_robot', 'mark_episodes',
+    'policy_node', 'preflight', 'recorder', 'replay', 'scripted_operator', 'sim_node',
+    'teleop_joy', 'teleop_keyboard')
 
 
 def run(command: str, *arguments: str, **environment: str | None) -> tuple[int, str]:

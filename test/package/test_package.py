@@ -104,7 +104,7 @@ def test_the_install_space_stands_alone(install_space):
         installed = sorted(p.name for p in (share / folder).iterdir())
         assert installed == sorted(p.name for p in (ROOT / folder).iterdir() if p.is_file())
     assert output_of(install_space, 'ros2 pkg executables dfp_ros').splitlines() == [
-        'dfp_ros demo', 'dfp_ros describe', 'dfp_ros episode_manager',
+        'dfp_ros adopt', 'dfp_ros demo', 'dfp_ros describe', 'dfp_ros episode_manager',
         'dfp_ros evaluate_on_robot', 'dfp_ros mark_episodes', 'dfp_ros policy_node',
         'dfp_ros preflight', 'dfp_ros recorder', 'dfp_ros replay',
         'dfp_ros scripted_operator', 'dfp_ros sim_node', 'dfp_ros teleop_joy',

@@ -204,11 +204,11 @@ def test_a_preflight_measures_cameras(policy: Path, tmp_path: Path) -> None:
 
 
 def test_a_replay_finds_a_changed_picture(policy: Path, tmp_path: Path) -> None:
-    """Its hash differs from the recorded one."""
+    """Its hash differs from the recorded one; inference runs beside the loop."""
     from rosbags.highlevel import AnyReader
     from rosbags.rosbag2 import StoragePlugin, Writer
     bag, changed = tmp_path / 'bag', tmp_path / 'changed'
-    with CameraCell(policy) as cell, NodeProcess(
+    with CameraCell(policy, planning__asynchronous=True) as cell, NodeProcess(
             'dfp_ros.tools.recording.recorder', cell.domain, '--ros-args', '-p',
             f'robot:={CAMERA_ARM}', '-p', f'out:={bag}') as recorder:
         cell.peer.wait_for(lambda: 'recording' in recorder.output)

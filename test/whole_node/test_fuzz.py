@@ -20,7 +20,7 @@ from random import Random
 
 import pytest
 
-for module in ('torch', 'rclpy', 'tqdm', 'h5py'):
+for module in ('torch', 'rclpy', 'tqdm', 'h5py', 'pyarrow'):
     pytest.importorskip(module)
 
 from testing.fuzz.__main__ import attempt, Finding, fuzz  # noqa: E402

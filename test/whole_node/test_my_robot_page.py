@@ -11,19 +11,16 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""docs/my-robot-my-policy.md, followed word for word."""
+"""docs/my-robot-my-policy.md and docs/learning-on-the-robot.md, followed word for word."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+import csv
 import json
-import os
 from pathlib import Path
 import re
 import shlex
-import signal
-import subprocess
-import time
 from typing import Any
 
 import numpy as np
@@ -31,67 +28,24 @@ import pytest
 import yaml
 
 from testing import ROOT
+from testing.processes.page_reader import Reader, Step, steps
 
 PAGE = (ROOT / 'docs' / 'my-robot-my-policy.md').read_text()
+LEARNING_PAGE = (ROOT / 'docs' / 'learning-on-the-robot.md').read_text()
 MARK = 'FILL_IN'
 # Of ten episodes; measured: nine.
 LEAST_SOLVED = 4
 
-
-@dataclass(frozen=True)
-class Step:
-    """
-    Step of the page.
-
-    :param text: A command, or the content of a file.
-    :param file: Name of the file; empty for a command.
-    :param is_beside: Whether the command has a separate terminal.
-    :param ends: Whether it ends by itself.
-    :param wait: Output at which the reader continues; empty for none.
-    """
-
-    text: str
-    file: str = ''
-    is_beside: bool = False
-    ends: bool = False
-    wait: str = ''
-
-
-def steps(section: str) -> list[Step]:
-    """Read the steps of one robot's part of the page."""
-    found: list[Step] = []
-    before = ''
-    for block in re.split(r'\n\n+', section):
-        if (yaml_text := re.fullmatch(r'```yaml\n(.*?)\n```', block, re.DOTALL)):
-            found.append(Step(yaml_text[1], re.findall(r'`(my_\w+\.yaml)`', before)[-1]))
-        elif block.startswith('    '):
-            lines = re.sub(r' \\\n\s*', ' ', block).splitlines()
-            found += [Step(
-                line.strip(), is_beside='terminal of its own' in before,
-                ends='ends by itself' in before) for line in lines]
-        else:
-            before = block
-            if (said := re.search(r'^When it says `(\w+)`', block, re.MULTILINE)):
-                index = max(i for i, step in enumerate(found) if step.is_beside)
-                found[index] = Step(
-                    found[index].text, '', True, found[index].ends, said[1])
-    return found
-
-
-SECTIONS = {
-    title: re.sub(r'\n(```yaml)', r'\n\n\1', text)
-    for title, text in re.findall(
-        r'^## (An arm|A base)\n(.*?)(?=^## )', PAGE, re.MULTILINE | re.DOTALL)}
-
-
-def blocks(section: str) -> str:
-    """Remove empty lines from YAML blocks, so that each is one block."""
-    return re.sub(
-        r'```yaml\n.*?\n```', lambda found: re.sub(r'\n\n+', '\n', found[0]), section,
-        flags=re.DOTALL)
-
-
-ARM, BASE = (steps(blocks(SECTIONS[title])) for title in ('An arm', 'A base'))
+SECTIONS = dict(re.findall(
+    r'^## (An arm|A base)\n(.*?)(?=^## )', PAGE, re.MULTILINE | re.DOTALL))
+ARM, BASE = steps(SECTIONS['An arm']), steps(SECTIONS['A base'])
+# The first step for which the robot is not needed.
+TRAINING = next(i for i, step in enumerate(ARM) if 'training.train' in step.text)
+[LEARNING_TEXT] = re.findall(
+    r'^## On your own robot\n(.*?)(?=^## )', LEARNING_PAGE, re.MULTILINE | re.DOTALL)
+LEARNING = steps(LEARNING_TEXT)
+# Longest wait in s for what ends by itself.
+LONGEST = 300.0
 
 
 @pytest.mark.parametrize('robot', [ARM, BASE])
@@ -147,109 +101,84 @@ def same_but_marks(scaffold: Any, page: Any, where: str) -> None:
         assert page == scaffold, where
 
 
-class Reader:
-    """
-    Reader that follows the page in a separate folder.
-
-    :param folder: The folder.
-    :param domain: ROS domain.
-    """
-
-    def __init__(self, folder: Path, domain: int) -> None:
-        """Make the folder look like a checkout."""
-        self._folder = folder
-        (folder / 'examples').symlink_to(ROOT / 'examples')
-        paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
-        self._environment = {
-            **os.environ, 'ROS_DOMAIN_ID': str(domain),
-            'PYTHONPATH': ':'.join(filter(None, paths)),
-            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'ROS_LOG_DIR': str(folder / 'log'),
-            'PYTHONUNBUFFERED': '1'}
-        self._beside: list[tuple[Step, subprocess.Popen[bytes], Path]] = []
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # The last first, each with all that it started.
-        for _, process, _ in reversed(self._beside):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-
-    def follow(self, step: Step) -> str:
-        """Run a command as a shell would; return its output once it has ended."""
-        if step.is_beside:
-            path = self._folder / f'terminal_{len(self._beside)}.log'
-            with path.open('wb') as output:
-                process = subprocess.Popen(
-                    shlex.split(step.text), cwd=self._folder, env=self._environment,
-                    stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                    start_new_session=True)
-            self._beside.append((step, process, path))
-            self._wait(lambda: step.wait in path.read_text(errors='replace'), path)
-            return ''
-        ended = subprocess.run(
-            shlex.split(step.text), cwd=self._folder, env=self._environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=300)
-        # A machine with other work may not keep the rate, and stand still for a moment; anything
-        # else has to be right.
-        failures = [
-            line for line in ended.stdout.splitlines() if line.startswith('FAIL  ')]
-        is_slow = 'preflight' in step.text and failures and all(
-            re.match(r'FAIL  (rate|stale|source .*no message arrived for)', line)
-            for line in failures)
-        assert ended.returncode == 0 or is_slow, f'{step.text}\n{ended.stdout}'
-        for beside, process, path in self._beside:
-            if beside.ends:
-                self._wait(lambda process=process: process.poll() is not None, path)
-        return ended.stdout
-
-    def _wait(self, condition: Any, path: Path) -> None:
-        """Wait for the effect of another terminal."""
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, path.read_text(errors='replace')
-            time.sleep(0.1)
+def follow(robot: list[Step], folder: Path, reader: Reader) -> None:
+    """Follow all steps."""
+    for step in robot:
+        if not step.file:
+            reader.follow(step)
+            continue
+        text = (folder / step.file).read_text()
+        scaffold = yaml.safe_load(text)
+        page = yaml.safe_load(step.text)
+        if quoted := re.search(rf'^{step.file}:(\d+): .*\(line (\d+)\)$', PAGE, re.MULTILINE):
+            marked = [i for i, line in enumerate(text.splitlines(), 1)
+                      if MARK in line and not line.startswith('#')]
+            assert marked == [int(quoted[1]), int(quoted[2])]
+        for part in ('robot', 'sources', 'commands'):
+            same_but_marks(scaffold[part], page[part], part)
+        names = [field['name'] for field in scaffold['observation']]
+        assert {field['name'] for field in page['observation']} <= set(names)
+        (folder / step.file).write_text(step.text)
 
 
-def follow(robot: list[Step], folder: Path) -> dict[str, Any]:
-    """Follow all steps; return the evaluation."""
-    from dfp_ros.node.ros.domain import free_domain
-    with Reader(folder, free_domain()) as reader:
-        for step in robot:
-            if not step.file:
-                reader.follow(step)
-                continue
-            text = (folder / step.file).read_text()
-            scaffold = yaml.safe_load(text)
-            page = yaml.safe_load(step.text)
-            if quoted := re.search(rf'^{step.file}:(\d+): .*\(line (\d+)\)$', PAGE, re.MULTILINE):
-                marked = [i for i, line in enumerate(text.splitlines(), 1)
-                          if MARK in line and not line.startswith('#')]
-                assert marked == [int(quoted[1]), int(quoted[2])]
-            for part in ('robot', 'sources', 'commands'):
-                same_but_marks(scaffold[part], page[part], part)
-            names = [field['name'] for field in scaffold['observation']]
-            assert {field['name'] for field in page['observation']} <= set(names)
-            (folder / step.file).write_text(step.text)
-    found: dict[str, Any] = json.loads(next(folder.glob('runs/*/on_robot.json')).read_text())
-    return found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('robot', [
-    pytest.param(ARM, id='arm'), pytest.param(BASE, id='base', marks=pytest.mark.long)])
-def test_followed_word_for_word(robot: list[Step], tmp_path: Path) -> None:
-    """From the first topic to a policy that succeeds more often than not."""
+@pytest.fixture(name='recorded', scope='module')
+def recorded_arm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Reader]]:
+    """Follow the page up to the arm's data; the arm goes on."""
     for name in ('rclpy', 'launch_ros', 'torch'):
         pytest.importorskip(name)
-    found = follow(robot, tmp_path)
+    from dfp_ros.node.ros.domain import free_domain
+    folder = tmp_path_factory.mktemp('arm')
+    with Reader(folder, free_domain(), LONGEST) as reader:
+        follow(ARM[:TRAINING], folder, reader)
+        yield folder, reader
+
+
+def require_solved(folder: Path) -> None:
+    """Require that the evaluation on the robot is complete, and its success."""
+    found: dict[str, Any] = json.loads(next(folder.glob('runs/*/on_robot.json')).read_text())
     assert found['complete']
     assert len(found['episodes']) == 10
     assert found['success']['solved'] >= LEAST_SOLVED, found
+
+
+@pytest.mark.slow
+def test_the_arm_followed_word_for_word(recorded: tuple[Path, Reader]) -> None:
+    """From the first topic to a policy that succeeds more often than not."""
+    folder, reader = recorded
+    follow(ARM[TRAINING:], folder, reader)
+    require_solved(folder)
+
+
+@pytest.mark.long
+def test_the_base_followed_word_for_word(tmp_path: Path) -> None:
+    """The same for a robot without a URDF."""
+    for name in ('rclpy', 'launch_ros', 'torch'):
+        pytest.importorskip(name)
+    from dfp_ros.node.ros.domain import free_domain
+    with Reader(tmp_path, free_domain()) as reader:
+        follow(BASE, tmp_path, reader)
+    require_solved(tmp_path)
+
+
+@pytest.mark.slow
+def test_learning_on_the_arm_followed_word_for_word(recorded: tuple[Path, Reader]) -> None:
+    """A person shows and corrects; the learner learns from it, and swaps policies."""
+    folder, reader = recorded
+    # Only the arm goes on.
+    reader.end_terminals(1)
+    for step in LEARNING:
+        if step.file:
+            with (folder / step.file).open('a') as file:
+                file.write(f'\n{step.text}\n')
+        else:
+            reader.follow(step)
+    learned = folder / 'runs' / 'scara_learn' / 'robot'
+    result = json.loads((learned / 'learner.json').read_text())
+    assert result['episodes'] == 12, result
+    assert result['updates'] > 0, result
+    assert result['swaps'] > 0, result
+    with (learned / 'episodes.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row['success']) for row in rows) >= LEAST_SOLVED, rows
+    # The two that the person showed, at least.
+    assert len(list((learned / 'demonstrations').glob('*.npz'))) >= 2

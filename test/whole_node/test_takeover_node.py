@@ -169,7 +169,11 @@ def test_an_episode_that_begins_in_the_hands_of_a_person(
                 first_step(each) for each in cell.decisions[before:]))
             cell.silent = set()
             cell.wait_for_person(5)
-            [first] = [each for each in cell.decisions[before:] if first_step(each)]
+            episode = cell.decisions[before:]
+            while not first_step(episode[0]):
+                episode.pop(0)
+            # On a busy machine the robot's own messages may come after the first step.
+            first = next(each for each in episode if each.state is not State.WAITING)
             # On a machine so busy that the person's messages are too old by then, they say so.
             assert first.commander is Commanding.PERSON or Reason.PERSON_SILENT in first.reason
         assert recorder.stop() == 0, recorder.output

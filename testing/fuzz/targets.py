@@ -239,6 +239,49 @@ def read_robomimic(path: Path) -> object:
     return load(path, 'lift-mh-low_dim')
 
 
+def make_lerobot(folder: Path) -> Path:
+    """Write a LeRobot dataset of somebody else, described by a person."""
+    from testing.learning.lerobot_datasets import described, recorded
+    return described(recorded(folder / 'dataset', [9, 11], {
+        'next.reward': np.zeros(20, np.float32), 'next.success': np.zeros(20, bool)}))
+
+
+def damage_lerobot(path: Path, random: Random) -> None:
+    """Change bytes of a file, a value of a description, or a column."""
+    from testing.learning.lerobot_datasets import DATA, EPISODES
+    kind = random.randrange(3)
+    if kind == 0:
+        damage_file(path, random)
+    elif kind == 1:
+        damage_json(path / random.choice(('meta/info.json', 'meta/dfp_ros.json')), random)
+    else:
+        damage_parquet(path / random.choice((DATA, EPISODES, 'meta/tasks.parquet')), random)
+
+
+def damage_parquet(path: Path, random: Random) -> None:
+    """Change a column, or leave it out."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    table = pq.read_table(path)
+    index = random.choice([
+        i for i, kind in enumerate(table.schema.types) if not pa.types.is_string(kind)])
+    name, column = table.column_names[index], np.array(table.column(index).to_pylist())
+    table = table.remove_column(index)
+    if random.random() < 0.8:
+        values = damaged_array(column, random)
+        values = values.astype('U5') if values.dtype.kind in 'cS' else values
+        size = max(len(values), len(table))
+        rows = (values.tolist() + [None] * size)[:len(table)]
+        table = table.add_column(index, name, pa.array(rows))
+    pq.write_table(table, path)
+
+
+def read_lerobot(path: Path) -> object:
+    """Read a dataset as training does."""
+    from training.data.formats.lerobot.reader import load
+    return load(path)
+
+
 def make_checkpoint(folder: Path) -> Path:
     """Train for two updates on recorded data."""
     from testing.learning.transitions import drawn
@@ -356,6 +399,7 @@ def targets() -> dict[str, Target]:
         'report': Target(make_report, damage_json, read_report, (PreflightError,)),
         'npz': Target(make_npz, damage_npz, read_ogbench, (DataError,)),
         'hdf5': Target(make_hdf5, damage_hdf5, read_robomimic, (DataError,)),
+        'lerobot': Target(make_lerobot, damage_lerobot, read_lerobot, (DataError,)),
         'checkpoint': Target(
             make_checkpoint, damage_checkpoint, read_checkpoint, (CheckpointError,)),
         'mcap to data': Target(mcap, damage_file, convert_bag, (DataError,)),

@@ -60,7 +60,7 @@ def picture_model(spec: PolicySpec, seed: int = 0, gain: float = 0.5) -> onnx.Mo
     """
     model = policy_model(replace(spec, images=()), seed)
     random = np.random.default_rng(seed + 1)
-    nodes, last = [], 'from_observation'
+    nodes, last = [], 'seen'
     for i, image in enumerate(spec.images):
         count = image.shape[2]
         part = parser.parse_graph(f"""
@@ -92,7 +92,8 @@ def picture_model(spec: PolicySpec, seed: int = 0, gain: float = 0.5) -> onnx.Mo
     total = next(node for node in before if node.output[0] == 'total')
     total.input[0] = last
     del model.graph.node[:]
-    model.graph.node.extend([before[0], *nodes, *before[1:]])
+    at = before.index(total)
+    model.graph.node.extend([*before[:at], *nodes, *before[at:]])
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     return model
 

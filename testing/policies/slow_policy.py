@@ -46,6 +46,19 @@ def write_slow_policy(
     :return: The path.
     """
     model = policy_model(spec, gain=gain)
+    slow_down(model, place, always)
+    onnx.save(model, path)
+    return path
+
+
+def slow_down(model: onnx.ModelProto, place: int, always: float = 0.0) -> None:
+    """
+    Have a policy multiply matrices first, as :func:`write_slow_policy`.
+
+    :param model: The policy, whose first node reads the observation.
+    :param place: As there.
+    :param always: As there.
+    """
     graph = model.graph
     matrix = [_SIZE, _SIZE]
     body = helper.make_graph(
@@ -74,8 +87,6 @@ def write_slow_policy(
             ('scalar', np.array([], np.int64)), ('true', np.array(True)),
             ('work', np.ones(matrix, np.float32)), ('start', np.zeros(matrix, np.float32))):
         graph.initializer.append(numpy_helper.from_array(array, name))
-    onnx.save(model, path)
-    return path
 
 
 def rounds_in(policy: Path, place: int, seconds: float) -> float:

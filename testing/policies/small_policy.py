@@ -62,20 +62,33 @@ def policy_model(spec: PolicySpec, seed: int = 0, gain: float = 0.1) -> onnx.Mod
     """
     Build best-of-N over ``tanh(observation @ a + noise @ b)``, scored by a linear critic.
 
+    With a state, ``state @ d`` is added, and the next is ``tanh(observation @ e + state @ f)``.
+
     :param spec: Specification of the policy.
     :param seed: Seed of the weights.
     :param gain: Size of the weights.
     """
     observation, noise = spec.observation_size, spec.noise_size
-    horizon, action = spec.horizon, spec.action_size
+    horizon, action, state = spec.horizon, spec.action_size, spec.state_size
+    given = f', float[1, {state}] state' if state else ''
+    answer = f', float[1, {state}] next_state' if state else ''
+    past = """
+            from_state = MatMul (state, d)
+            seen = Add (from_observation, from_state)
+            new = MatMul (observation, e)
+            old = MatMul (state, f)
+            unbounded = Add (new, old)
+            next_state = Tanh (unbounded)
+    """ if state else 'seen = Identity (from_observation)'
     model = parser.parse_model(f"""
         <ir_version: 9, opset_import: ["" : 17]>
-        policy (float[1, {observation}] observation, float[candidates, {noise}] noise)
-            => (float[{horizon}, {action}] action_chunk, float[1] value, float[1] spread)
+        policy (float[1, {observation}] observation, float[candidates, {noise}] noise{given})
+            => (float[{horizon}, {action}] action_chunk, float[1] value, float[1] spread{answer})
         {{
             from_observation = MatMul (observation, a)
+            {past}
             from_noise = MatMul (noise, b)
-            total = Add (from_observation, from_noise)
+            total = Add (seen, from_noise)
             chunks = Tanh (total)
             scores = MatMul (chunks, c)
             best = ArgMax <axis = 0, keepdims = 1> (scores)
@@ -91,11 +104,16 @@ def policy_model(spec: PolicySpec, seed: int = 0, gain: float = 0.1) -> onnx.Mod
         }}
     """)
     random = np.random.default_rng(seed)
-    for name, array in (
-            ('a', gain * random.standard_normal((observation, noise), dtype=np.float32)),
-            ('b', gain * random.standard_normal((noise, noise), dtype=np.float32)),
-            ('c', random.standard_normal(noise, dtype=np.float32)),
-            ('shape', np.array([horizon, action]))):
+    arrays = [
+        ('a', gain * random.standard_normal((observation, noise), dtype=np.float32)),
+        ('b', gain * random.standard_normal((noise, noise), dtype=np.float32)),
+        ('c', random.standard_normal(noise, dtype=np.float32)),
+        ('shape', np.array([horizon, action]))]
+    if state:
+        arrays += [
+            (name, gain * random.standard_normal(shape, dtype=np.float32)) for name, shape in (
+                ('d', (state, noise)), ('e', (observation, state)), ('f', (state, state)))]
+    for name, array in arrays:
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     return model

@@ -121,7 +121,8 @@ def judged(path: Path, partial: Path, needed: int | None = None) -> Iterator[Non
             os.fspath(error.filename) in (str(path), str(partial), str(path.parent)))
         if number is None or number not in DISK and not own:
             raise
-        came = partial.stat().st_size if partial.is_file() else 0
+        came = sum(
+            file.stat().st_size for file in (partial, *partial.rglob('*')) if file.is_file())
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise write_error(path, error, needed, came) from error

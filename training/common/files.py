@@ -11,20 +11,31 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Atomic file writing, and file hashes."""
+"""Atomic writing of files and folders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import csv
 import errno
 import json
+import os
 from pathlib import Path
+import shutil
 from typing import Any
 
 from dfp_ros.core.files import atomic
+from dfp_ros.core.files.bounded_file import read_regular
 from dfp_ros.core.files.replaceable import require_replaceable, require_writable
 from training.common.disk import judged, require_room, write_error, WriteError
+
+# Largest table in bytes.
+_LARGEST_TABLE = 256 << 20
+
+
+class TableError(ValueError):
+    """A table cannot be read; the message says why, and what to do."""
 
 
 @contextmanager
@@ -61,6 +72,31 @@ def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
         yield partial
 
 
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """
+    Yield a temporary folder beside ``path``, renamed to it only if the block succeeds.
+
+    :param path: The final path, where nothing is yet; the folder above is created if missing.
+    :raises WriteError: If something is there, or a file in it cannot be written.
+    """
+    if path.exists() or path.is_symlink():
+        raise WriteError(
+            errno.EEXIST, f'{path}: cannot be written (something is there); name another path',
+            str(path))
+    partial = atomic.partial_path(path)
+    with judged(path, partial):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+        try:
+            # As above: what came is measured before it is removed.
+            with judged(path, partial):
+                yield partial
+            os.rename(partial, path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
 def require_output(path: Path | None, suffix: str = '') -> None:
     """
     Check before the work that its result can be written; nothing is created.
@@ -80,6 +116,25 @@ def require_output(path: Path | None, suffix: str = '') -> None:
         raise WriteError(
             errno.EINVAL, f'{path}: found {path.suffix or "no ending"}, expected a name that ends '
             f'in {suffix}', str(path))
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """
+    Read the rows of a CSV file, without an incomplete last one of a killed process.
+
+    :raises TableError: If it is no regular file of bounded size, or no table.
+    """
+    try:
+        text = read_regular(path, _LARGEST_TABLE).decode()
+        lines = [line for line in text.splitlines(keepends=True) if line.endswith('\n')]
+        return list(csv.DictReader(lines))
+    except OSError as error:
+        raise TableError(
+            f'{path}: cannot be read ({error.strerror}); restore it, or move it away') from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(
+            f'{path}: found contents that are no table ({error}); restore it, or move it away'
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:

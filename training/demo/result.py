@@ -58,6 +58,13 @@ class Result:
     witness: Witness
     problems: Sequence[str]
 
+    @property
+    def solved_first(self) -> tuple[int, int]:
+        """Count successes and episodes of the policy that the session began with."""
+        marked = [record.success for record in self.records
+                  if record.success >= 0 and record.policy == 'start']
+        return sum(marked), len(marked)
+
     def solved(self, last: bool) -> tuple[int, int]:
         """Count successes and episodes among the first or the last ones with an end mark."""
         marked = [record.success for record in self.records if record.success >= 0]
@@ -81,9 +88,11 @@ class Result:
     def table(self) -> str:
         """Format the result as a table."""
         learner, missed = self.learner, self.missed
-        rows = [(f'solved of the {name} {count}', f'{solved} ({solved / max(1, count):.0%})')
-                for name, (solved, count) in (
-                    ('first', self.solved(False)), ('last', self.solved(True)))]
+        solved, count = self.solved_first
+        rows = [('solved by the first policy', f'{solved} of {count}')]
+        rows += [(f'solved of the {name} {count}', f'{solved} ({solved / max(1, count):.0%})')
+                 for name, (solved, count) in (
+                     ('first', self.solved(False)), ('last', self.solved(True)))]
         paces = [episode.real_time_factor for episode in self.witness.episodes] or [0.0]
         rows += [
             ('episodes', str(len(self.records))),
@@ -106,7 +115,8 @@ class Result:
             **{name: {'solved': solved, 'episodes': count,
                       'interval': wilson_interval(solved, count) if count else None}
                for name, (solved, count) in (
-                   ('first', self.solved(False)), ('last', self.solved(True)))},
+                   ('first_policy', self.solved_first), ('first', self.solved(False)),
+                   ('last', self.solved(True)))},
             'missed_ticks': self.missed[0], 'ticks': self.missed[1],
             'commands': self.witness.commands, 'commands_beyond_limits': self.witness.beyond,
             'problems': list(self.problems), 'learner': self.learner,

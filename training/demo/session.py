@@ -31,11 +31,12 @@ import numpy as np
 from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.demo.launched import Launched
+from dfp_ros.sim.demo.listener import Listener, POLICY_NODE
 from dfp_ros.sim.demo.report import Episode
 from dfp_ros.sim.demo.signals import Signals
 from training.demo.preparation import Clone, ENVIRONMENT, ROBOT
 
-LAUNCH_FILE, POLICY_NODE = 'learn.launch.py', 'dfp_policy'
+LAUNCH_FILE = 'learn.launch.py'
 # Longest time in s that the learner may take to write what it has.
 STOP_TIMEOUT = 120.0
 _BEAT = 0.1
@@ -62,7 +63,7 @@ class Witness:
 
 class Watcher:
     """
-    Subscribes to the robot's episodes, and to decisions and diagnostics of the policy node.
+    Counts what the policy node sends, against its limits, and keeps episodes and diagnostics.
 
     :param bounds: Lowest and highest command, by action field.
     :param witness: Receives what is seen.
@@ -71,43 +72,15 @@ class Watcher:
     def __init__(
             self, bounds: Mapping[str, tuple[np.ndarray, np.ndarray]], witness: Witness) -> None:
         """Create the participant."""
-        from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-        import rclpy
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.signals import SignalHandlerOptions
         from std_msgs.msg import Float64MultiArray
 
         from dfp_ros.node.ros.qos import DECISION_QOS
-        from dfp_ros.sim.sim_robot.qos import EPISODE_QOS
 
-        self._bounds, self._witness, self._rclpy = bounds, witness, rclpy
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node('dfp_learn_demo')
-        subscribe = self._node.create_subscription
-        subscribe(DiagnosticStatus, 'episode', self._on_episode, EPISODE_QOS)
-        subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        subscribe(Float64MultiArray, f'{POLICY_NODE}/decision', self._on_decision, DECISION_QOS)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-
-    def listen(self, timeout: float) -> None:
-        """Wait up to ``timeout`` s for one message."""
-        self._executor.spin_once(timeout)
-
-    def close(self) -> None:
-        """Destroy the participant."""
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._rclpy.try_shutdown()
-
-    def _on_episode(self, message: Any) -> None:
-        self._witness.episodes.append(
-            Episode.from_values({pair.key: pair.value for pair in message.values}))
-
-    def _on_diagnostics(self, message: Any) -> None:
-        for status in message.status:
-            if POLICY_NODE in status.name:
-                self._witness.policy |= {pair.key: pair.value for pair in status.values}
+        self._bounds, self._witness = bounds, witness
+        listener = Listener('dfp_learn_demo', witness.episodes.append, witness.policy.update)
+        listener.node.create_subscription(
+            Float64MultiArray, f'{POLICY_NODE}/decision', self._on_decision, DECISION_QOS)
+        self.listen, self.close = listener.listen, listener.close
 
     def _on_decision(self, message: Any) -> None:
         """Count a command, and one beyond its limits."""

@@ -24,6 +24,8 @@ from dfp_ros.sim.simulation.make_env import ROBOMIMIC
 from dfp_ros.spec import ActionField, ObservationField
 from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
 from training.data.datasets.numbered import files
+from training.data.formats.lerobot.description import describe
+from training.data.formats.lerobot.layout import is_dataset, STATE
 from training.data.formats.ogbench.scenes import ACTION, PERIOD, scene_of, SCENES
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
@@ -136,9 +138,12 @@ def _without_simulator(config: TrainConfig) -> str:
             from training.data.formats.robomimic import reader as robomimic
             name = robomimic.environment_name(path)
             return '' if name in robomimic.task_names() else f'its env_name is {name!r}'
-        if path.suffix != '.npz' or not stored.is_stored(path):
+        if is_dataset(path):
+            described = describe(path, config.observation_keys or (STATE,))
+        elif path.suffix != '.npz' or not stored.is_stored(path):
             return ''
-        described = stored.describe(path)
+        else:
+            described = stored.describe(path)
     except (DataError, OSError):
         return ''  # Loading the data reports the error.
     args = described.source.get('env_args')

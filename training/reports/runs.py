@@ -203,7 +203,8 @@ def _rows(path: Path) -> Rows:
     try:
         rows = read_rows(path)
     except (ValueError, TypeError, OSError) as error:
-        raise ReportError(f'{path}: cannot be read as a log: {error}') from error
+        why = str(error).removeprefix(f'{path}: ')
+        raise ReportError(f'{path}: cannot be read as a log: {why}') from error
     if any('step' not in row for row in rows):
         raise ReportError(f'{path}: found a row without a step, expected a log of training.train')
     return rows

@@ -111,7 +111,7 @@ def _try(
             step, k = outside[0]
             raise CandidateError(
                 f'{names[k]}: found an action of {actions[step, k]:.3g}, expected '
-                f'{low[k]:.3g} to {high[k]:.3g}, the range of the data')
+                f'{low[k]:.3g} to {high[k]:.3g}, the range of the data and of what was sent')
     # The median, because this process shares its processors.
     if (found := float(np.median(times))) > latency:
         raise CandidateError(

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+import re
 from typing import Any
 
 from dfp_ros.core.text.printable import printable
@@ -39,6 +40,7 @@ from training.robot.live_episodes import LiveEpisode, Row
 
 #: Folders in that of a run.
 EPISODES, DEMONSTRATIONS = 'episodes', 'demonstrations'
+_NAME = re.compile(r'episode-([0-9]{6,9})\.npz')
 
 
 class EpisodeFiles:
@@ -90,9 +92,13 @@ class EpisodeFiles:
         expected = first
         for path in sorted((self._run / EPISODES).glob('episode-*.npz')):
             try:
+                if not path.is_file():
+                    # Reading a FIFO or a device would not end.
+                    raise DataError('found something other than a regular file')
                 found = stored.load(path)
+                self._require_fit(found)
                 begin = int(found.source['first'])
-            except (DataError, OSError, KeyError, TypeError, ValueError) as error:
+            except (DataError, OSError, KeyError, TypeError, ValueError, OverflowError) as error:
                 notes.append(f'{printable(path)}: left out: {error}')
                 continue
             if begin + len(found) <= expected:
@@ -106,12 +112,29 @@ class EpisodeFiles:
                 yield {name: getattr(found, name)[i] for name in COLUMNS}, dict(found.source)
             expected = begin + len(found)
 
+    def _require_fit(self, found: Transitions) -> None:
+        """
+        Require the fields and the period of the run.
+
+        :raises DataError: If a file has others.
+        """
+        for kind, ours in (('observation', self._spec.observation), ('action', self._spec.action)):
+            fields = getattr(found, f'{kind}_fields')
+            theirs = [(field.name, field.size, field.unit) for field in fields]
+            if theirs != [(field.name, field.size, field.unit) for field in ours]:
+                raise DataError(
+                    f'found {kind} fields {", ".join(name for name, _, _ in theirs)}, expected '
+                    f'{", ".join(field.name for field in ours)}, with the sizes and units of the '
+                    'run: it is of another robot')
+        if abs(found.period - self._spec.period) > 1e-9:
+            raise DataError(
+                f'found a period of {found.period:g} s, expected {self._spec.period:g} s')
+
     def numbers(self) -> list[int]:
         """Numbers of the episodes in the folder, in order."""
         return sorted(
-            int(path.stem.rpartition('-')[2])
-            for path in (self._run / EPISODES).glob('episode-*.npz')
-            if path.stem.rpartition('-')[2].isdigit())
+            int(found[1]) for path in (self._run / EPISODES).glob('episode-*.npz')
+            if (found := _NAME.fullmatch(path.name)))
 
     def _save(
             self, path: Path, pieces: list[Piece] | tuple[Piece, ...],

@@ -104,6 +104,7 @@ class Learner:
         self._began = time.monotonic()
         self._last_news = self._began
         self._silent = False
+        self._misfit = ''
         self._is_lockstep = False
         self._swap_at_end = False
         self._seen, self._told = (0, 0), (-1, -1)
@@ -231,7 +232,14 @@ class Learner:
         """Find the actions that are relative, in the robot description."""
         name = self._settings.robot or str(status.get('settings', {}).get('robot', ''))
         try:
-            return relative_fields(load_robot(name))
+            robot = load_robot(name)
+            theirs = (status.get('robot') or {}).get('sha256')
+            if theirs and theirs != robot.sha256:
+                self._say(
+                    f'{self._link.policy_node}: found another robot description than {name} is '
+                    'here; if its commands mean something else, what is learned is wrong: name '
+                    "the node's file with --robot, or start the node again with this one")
+            return relative_fields(robot)
         except ValueError as error:
             raise LearnerError(
                 f'{self._link.policy_node}: its robot description cannot be read here ({error}); '
@@ -262,10 +270,29 @@ class Learner:
                     f'the fields of the run: {kind} field {i} is {_field(theirs, i)} there, and '
                     f'{_field(ours, i)} in the run; start the node with a policy exported from '
                     'the run')
+        settings = status.get('settings', {})
+        rate = settings.get('rate', 0)
+        if isinstance(rate, int | float) and rate and settings.get('trigger') != 'samples' and (
+                abs(1 / rate - spec.period) > 1e-6):
+            raise LearnerError(
+                f'{node}: found rate {rate:g} Hz, expected 0, the rate of the policy: steps of '
+                f'another period than {spec.period:g} s are not learned from')
         if abs(other.period - spec.period) > 1e-9:
             raise LearnerError(
                 f'{node}: found a policy with a period of {other.period:g} s, expected '
                 f'{spec.period:g} s; start the node with a policy exported from the run')
+
+    def _watch_fit(self) -> None:
+        """Say once that the node has changed, or was replaced, so that it does not fit."""
+        misfit = ''
+        try:
+            if self._changes.status:
+                self._require_fit(self._changes.status)
+        except LearnerError as error:
+            misfit = str(error)
+        if misfit and misfit != self._misfit:
+            self._say(f'{misfit}; until then, nothing is learned')
+        self._misfit = misfit
 
     # News
 
@@ -285,6 +312,7 @@ class Learner:
         """Receive one message."""
         if news.kind == 'status':
             self._changes.hear(news.content)
+            self._watch_fit()
         elif self._has_enough:
             return
         elif news.kind == 'mark':

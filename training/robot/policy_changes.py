@@ -25,6 +25,9 @@ from training.robot.robot_link import Answer, RobotLink
 # Longest time until the node confirms a change, in s: it loads a file in two steps of 20 s.
 _PATIENCE = 60.0
 
+# Parts of a status that are mappings, if they are there.
+_PARTS = ('settings', 'previous', 'shadow', 'last_refusal', 'robot')
+
 Kind = Literal['policy', 'shadow', 'promote', 'rollback']
 
 
@@ -89,7 +92,9 @@ class PolicyChanges:
             found = json.loads(text)
         except (ValueError, RecursionError):
             return
-        if not isinstance(found, dict) or not isinstance(found.get('sha256'), str):
+        if not isinstance(found, dict) or not isinstance(found.get('sha256'), str) or not all(
+                isinstance(found.get(part) or {}, dict) for part in _PARTS) or not isinstance(
+                found.get('settings', {}), dict):
             return
         # After a swap there is a previous policy.
         if not found.get('previous') and found.get('since') != self.status.get('since'):

@@ -38,13 +38,14 @@ def choose_processors(text: str, available: set[int]) -> set[int] | None:
     if text == 'auto':
         return set(sorted(available)[_LEFT:]) if len(available) >= _ENOUGH else None
     try:
-        found: set[int] = set()
-        for part in text.split(','):
-            first, dash, last = part.partition('-')
-            found |= set(range(int(first), int(last if dash else first) + 1))
+        ranges = [(int(first), int(last if dash else first)) for first, dash, last in (
+            part.partition('-') for part in text.split(','))]
     except ValueError:
-        found = set()
-    if not found or not found <= available:
+        ranges = []
+    most = max(available)
+    found = {i for first, last in ranges for i in range(first, min(last, most) + 1)}
+    if not found or not found <= available or any(
+            last > most or last < first for first, last in ranges):
         raise ConfigError(
             f'processors: found {quoted(text)}, expected auto, all, or numbers of '
             f'{", ".join(map(str, sorted(available)))}, such as 2,3 or 4-7')

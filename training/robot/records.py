@@ -17,10 +17,15 @@ from __future__ import annotations
 
 import csv
 from dataclasses import asdict, dataclass, fields
+import os
 from pathlib import Path
+
+from training.common.files import read_table, TableError
 
 #: The table in the folder of a run.
 TABLE = 'episodes.csv'
+#: More than any robot runs; the numbers are those of files.
+MOST_EPISODES = 10**9
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,22 @@ class RecordTable:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the records of earlier sessions."""
+        """
+        Read the records of earlier sessions.
+
+        :raises TableError: If the file has something else.
+        """
         self._path = path
         self.records: list[EpisodeRecord] = []
-        if path.exists():
-            with path.open(newline='') as file:
-                whole = (line for line in file if line.endswith('\n'))
-                self.records = [_record(row) for row in csv.DictReader(whole)]
+        rows = read_table(path) if path.exists() else []
+        for i, row in enumerate(rows):
+            try:
+                self.records.append(_record(row))
+            except (ValueError, TypeError, KeyError) as error:
+                raise TableError(
+                    f'{path}: row {i + 1}: found {str(row)[:200]}, expected '
+                    f'{", ".join(member.name for member in fields(EpisodeRecord))}; restore the '
+                    'file, or move it away (the episodes themselves are not in it)') from error
 
     def add(self, record: EpisodeRecord) -> None:
         """
@@ -92,7 +106,9 @@ class RecordTable:
         self.records.append(record)
         is_new = not self._path.exists()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open('a', newline='') as file:
+        # A FIFO that was put there fails, and does not block.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(self._path, flags, 0o644), 'a', newline='') as file:
             writer = csv.DictWriter(file, [member.name for member in fields(EpisodeRecord)])
             if is_new:
                 writer.writeheader()
@@ -112,7 +128,10 @@ class RecordTable:
 
 def _record(row: dict[str, str]) -> EpisodeRecord:
     """Read a row."""
+    number = int(row['episode'])
+    if not 0 <= number < MOST_EPISODES:
+        raise ValueError(f'episode {number}')
     return EpisodeRecord(
-        int(row['episode']), int(row['success']), float(row['rewards']), int(row['steps']),
+        number, int(row['success']), float(row['rewards']), int(row['steps']),
         int(row['transitions']), int(row['person_steps']), row['policy'], int(row['updates']),
         int(row['behind']), float(row['seconds']))

@@ -22,6 +22,7 @@ import shutil
 
 import numpy as np
 
+from dfp_ros.core.files.bounded_file import LARGEST_POLICY
 from dfp_ros.core.files.digest import sha256
 from training.common.files import atomic_path
 from training.learning.trainer.checkpoint import RunState
@@ -34,7 +35,7 @@ from training.robot.success_watch import Verdict
 POLICIES = 'policies'
 #: Copy of the policy that the node was first started with.
 FIRST = 'start.onnx'
-_NAME = re.compile(r'policy-(\d{6})-(\d+)\.onnx')
+_NAME = re.compile(r'policy-([0-9]{6,9})-([0-9]{1,12})\.onnx')
 
 
 class Releases:
@@ -62,7 +63,7 @@ class Releases:
         self._say = say
         self._made: dict[str, Candidate] = {}
         for path in sorted(self._folder.glob('policy-*.onnx')):
-            if match := _NAME.fullmatch(path.name):
+            if (match := _NAME.fullmatch(path.name)) and _is_policy(path):
                 found = Candidate(path, sha256(path), int(match[1]), int(match[2]))
                 self._made[found.sha256] = found
         self._last = max(
@@ -102,10 +103,10 @@ class Releases:
     def begin(self) -> None:
         """Keep the policy that the node was first started with, for a roll-back."""
         path, kept = Path(str(self._changes.status.get('path', ''))), self._folder / FIRST
-        if not kept.is_file() and path.is_file() and sha256(path) == self._changes.running:
+        if not kept.is_file() and _is_policy(path) and sha256(path) == self._changes.running:
             with atomic_path(kept) as partial:
                 shutil.copyfile(path, partial)
-        self._first = (sha256(kept), str(kept)) if kept.is_file() else (
+        self._first = (sha256(kept), str(kept)) if _is_policy(kept) else (
             self._changes.running, str(path))
         self._wanted = self._made.get(self._changes.running)
         self._starts = self._changes.starts
@@ -122,6 +123,9 @@ class Releases:
         low, high = (
             np.concatenate([getattr(field, name) for field in state.spec.action])
             for name in ('data_low', 'data_high'))
+        # What was sent to the robot so far, by policies and persons, counts as data, too.
+        lowest, highest = state.buffer.range_of_added('actions')
+        low, high = np.minimum(low, lowest), np.maximum(high, highest)
         slack = self._settings.envelope * (high - low) + 1e-6
         path = self._folder / f'policy-{version:06d}-{state.progress.step}.onnx'
         try:
@@ -244,3 +248,11 @@ class Releases:
         """Keep the file of the policy of the best episodes so far."""
         self.best = next(
             (one for one in self._made.values() if str(one.version) == name), self.best)
+
+
+def _is_policy(path: Path) -> bool:
+    """Tell whether a path is a regular file that may be a policy: anything else could block."""
+    try:
+        return path.is_file() and path.stat().st_size <= LARGEST_POLICY
+    except (OSError, ValueError):
+        return False

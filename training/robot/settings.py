@@ -20,6 +20,8 @@ import json
 import math
 from typing import Literal
 
+from dfp_ros.core.description.topic_name import is_topic_name
+from dfp_ros.core.text.printable import quoted
 from training.config import ConfigError
 
 # Bounds of whole numbers.
@@ -28,6 +30,12 @@ _COUNTS = {
     'updates_per_step': (0, 10_000), 'most_behind': (1, 10**9), 'swap_every': (1, 10**9),
     'shadow_episodes': (0, 10**6), 'window': (2, 10**6), 'checkpoint_every': (1, 10**9),
     'nice': (0, 19), 'threads': (0, 1024), 'keep_policies': (2, 10**6)}
+
+
+# Names, with examples.
+_NAMES = {
+    'policy_node': 'left/dfp_policy', 'node_name': 'dfp_learner', 'namespace': 'left',
+    'marks': 'episode_marks'}
 
 
 @dataclass(frozen=True)
@@ -85,8 +93,8 @@ class LearnerSettings:
     latency_share: float = 0.5
     """Largest inference time of a new policy, as a fraction of the control period."""
     envelope: float = 0.1
-    """Largest excess of a new policy's actions over the range of the data's actions, as a fraction
-    of it, on recent observations."""
+    """Largest excess of a new policy's actions over the range of the actions in the data and on
+    the robot so far, as a fraction of it, on recent observations."""
     window: int = 20
     """Episodes of which the success is compared: if that of the last ones is significantly (95 %)
     below the best before, the policy of then comes back."""
@@ -104,6 +112,14 @@ class LearnerSettings:
             if not least <= value <= most:
                 raise ConfigError(
                     f'{name}: found {value}, expected a whole number from {least} to {most}')
+        for name, example in _NAMES.items():
+            text = getattr(self, name)
+            if not is_topic_name(text or example) or name != 'namespace' and not text or (
+                    name == 'node_name' and not text.isidentifier()):
+                raise ConfigError(
+                    f'{name}: found {quoted(text)}, expected a name such as {example}: words of '
+                    'letters, digits and _, none of which begins with a digit'
+                    + ('' if name == 'node_name' else ', with one / between two'))
         for name, low, high in (
                 ('learning_rate', 0.0, 1.0), ('latency_share', 0.001, 10.0),
                 ('envelope', 0.0, 100.0)):

@@ -92,14 +92,16 @@ class CommandLimiter:
             velocity.transfer_from(before)
 
     def limit(
-            self, asked: Vector, measured: Vector | None = None, speed: float = 1.0
-    ) -> tuple[Vector | None, Reason]:
+            self, asked: Vector, measured: Vector | None = None, speed: float = 1.0,
+            anchor: Vector | None = None) -> tuple[Vector | None, Reason]:
         """
         Limit one command.
 
         :param asked: Shape (act_dim,), SI units. If it is not finite, the robot is stopped.
         :param measured: Position feedback, shape (act_dim,), NaN if unknown.
         :param speed: Fraction of the velocity limits, in (0, 1].
+        :param anchor: Position that relative commands are relative to, shape (act_dim,), NaN if
+            unknown; None for the measured one.
         :return: The command to send, and the reasons for a difference. None if positions have no
             feedback to start from, or one that is no place of the robot: nothing may be sent.
         """
@@ -108,8 +110,8 @@ class CommandLimiter:
         if not all(map(math.isfinite, numbers)):
             return self.stop(measured), Reason.NOT_FINITE_ACTION
         base = [
-            position if is_relative else 0.0
-            for position, is_relative in zip(here, self._relative, strict=True)]
+            position if is_relative else 0.0 for position, is_relative in zip(
+                here if anchor is None else anchor.tolist(), self._relative, strict=True)]
         if not all(map(math.isfinite, base)) or not self._start(here):
             return self.stop(measured), Reason.UNMEASURED
         self._share = min(1.0, self._share + self._share_each_tick)
@@ -264,8 +266,8 @@ class CommandLimiter:
         return np.array(sent)
 
     def ahead(
-            self, commands: Vector, measured: Vector | None, period: int, speed: float = 1.0
-    ) -> Vector:
+            self, commands: Vector, measured: Vector | None, period: int, speed: float = 1.0,
+            anchor: Vector | None = None) -> Vector:
         """
         Predict the commands for planned ones, without a change of state.
 
@@ -273,6 +275,7 @@ class CommandLimiter:
         :param measured: Position feedback, as for :meth:`limit`.
         :param period: Time between them in ns.
         :param speed: As for :meth:`limit`.
+        :param anchor: As for :meth:`limit`.
         :return: Shape (n, act_dim); n is less than m if a command cannot be sent.
         """
         future = self.copy()
@@ -281,7 +284,7 @@ class CommandLimiter:
         for _, velocity in future._velocities:
             velocity.tick = period * 1e-9
         commands = commands[np.logical_and.accumulate(np.isfinite(commands).all(1))]
-        sent = [future.limit(command, measured, speed)[0] for command in commands]
+        sent = [future.limit(command, measured, speed, anchor)[0] for command in commands]
         # Either all of them can be sent or none.
         return np.array([command for command in sent if command is not None]).reshape(
             -1, len(self._low))

@@ -124,6 +124,15 @@ def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool
     return found
 
 
+def find_relative(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool_]:
+    """Return a mask of the numbers of an action that are relative, shape (act_dim,)."""
+    found = np.zeros(spec.action_size, np.bool_)
+    for topic in robot.commands:
+        for entry in topic.entries:
+            found[spec.action_slices[entry.action]] = entry.relative
+    return found
+
+
 def require_joints(
         robot: RobotDescription, joints: Mapping[str, JointLimits]) -> RobotDescription:
     """

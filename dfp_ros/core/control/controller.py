@@ -33,6 +33,7 @@ from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
 from dfp_ros.core.observation.value_monitor import ValueMonitor
 from dfp_ros.core.pictures.picture import find_pictures
+from dfp_ros.core.planning.background_planner import BackgroundPlanner, PendingError
 from dfp_ros.core.planning.planner import Planned, Planner
 from dfp_ros.core.policy.interface import LateError, PolicyError
 from dfp_ros.core.safety.limit_findings import explain_limits
@@ -85,6 +86,8 @@ class Controller:
         self._robot = robot
         self._spec = spec
         self.planner = planner
+        # The same planner, if its inference runs beside the loop.
+        self._beside = planner if isinstance(planner, BackgroundPlanner) else None
         self.limiter = limiter
         self.operator = OperatorStop()
         self._settings = settings
@@ -186,9 +189,36 @@ class Controller:
             self._person.transfer_from(other._person)
             self._has_person = other._has_person
         self.planner.drop()
+        if self._spec == other._spec:
+            # Only parameters were changed; a specification has the origin of the weights.
+            self.planner.keep_state_of(other.planner)
         if other.planner.last is not None:
-            self.planner.join(self._scale.action(
-                other._scale.command(other.planner.last)).astype(np.float32))
+            self._join(other, other._scale.command(other.planner.last))
+        if self._beside is not None and other._beside is not None:
+            self._beside.steps = other._beside.steps
+            # No command may wait for the first answer of the policy.
+            self._beside.play_on(other._beside, lambda actions: self._scale.action(
+                other._scale.command(actions)).astype(np.float32))
+
+    def _join(self, other: Controller, command: NDArray[np.float64]) -> None:
+        """
+        Have the next plan joined to another controller's last command.
+
+        :param other: The other controller.
+        :param command: Its last requested command, shape (act_dim,), SI units.
+        """
+        mine, others = self.planner.anchoring, other.planner.anchoring
+        anchor = other.planner.anchor
+        if mine is not None and others is None and self.limiter.last is not None:
+            # It was relative to where the robot was then; what was sent is what it led to.
+            anchor = np.array(self.limiter.last)
+            command = np.where(mine.relative, 0.0, command)
+        elif mine is None and others is not None:
+            if anchor is not None and other.planner.place is not None:
+                command = np.where(
+                    others.relative, anchor + command - other.planner.place, command)
+            anchor = None
+        self.planner.join(self._scale.action(command).astype(np.float32), anchor)
 
     def step(self, now: int, samples: Mapping[str, Sample | None]) -> Decision:
         """
@@ -198,6 +228,8 @@ class Controller:
         :param samples: Newest sample of each source by name, None or absent if there is none.
         """
         step = StepRecord(self._watch_clock(now))
+        if self._beside is not None:
+            self._beside.begin()
         step.findings += self._watch.check(now, samples)
         if self.operator.why is not None:
             step.findings.append(finding(Reason.OPERATOR_STOP, self.operator.why))
@@ -249,6 +281,9 @@ class Controller:
             return self._hold(step)
         measured = None if self._measure is None else self._measure(seen)
         step.findings += self._values.check(seen, self._settings)
+        anchored = self.planner.anchoring is not None
+        if anchored:
+            self.planner.place = measured
         planned = self._plan(step, now, seen, had_commanded)
         if planned is None or (response := step.response) >= Response.HOLD:
             return self._hold(step, measured)
@@ -256,7 +291,8 @@ class Controller:
         command, speed = step.command, 1.0
         if response is Response.SLOW:
             speed = self._settings.slow_speed
-        sent, limits = self.limiter.limit(command, measured, speed)
+        anchor = self.planner.anchor if anchored else None
+        sent, limits = self.limiter.limit(command, measured, speed, anchor)
         if limits:
             step.findings += explain_limits(
                 limits, planned.joined, command, sent, self.limiter.start_fault)
@@ -264,7 +300,7 @@ class Controller:
                 return self._held(step, sent)
         if self._wants_ahead:
             step.ahead = self.limiter.ahead(
-                self._scale.command(planned.ahead), measured, self._period, speed)
+                self._scale.command(planned.ahead), measured, self._period, speed, anchor)
         step.limited = sent
         return self._decide(step, State.RUNNING, sent)
 
@@ -296,6 +332,11 @@ class Controller:
             return None
         try:
             planned = self.planner.next(now, observation, step.pictures)
+        except PendingError as error:
+            assert self._beside is not None, 'only inference beside the loop is awaited'
+            step.awaits, step.plan = True, self._beside.trace
+            step.findings.append(finding(error.reason, str(error), 'hold'))
+            return None
         except LateError as error:
             step.findings.append(finding(Reason.LATE_INFERENCE, str(error), 'hold'))
             return None
@@ -306,6 +347,8 @@ class Controller:
         step.action, step.joined = planned.action, planned.joined
         step.inference = planned.inference
         step.value, step.spread = planned.chunk.value, planned.chunk.spread
+        if self._beside is not None:
+            step.plan = self._beside.trace
         step.findings += self._monitors.about_answer(planned.chunk.spread, planned.inference)
         step.command = command = self._scale.command(planned.joined)
         if not all(map(math.isfinite, command.tolist())):
@@ -331,10 +374,14 @@ class Controller:
         asked = self._person.command(self.limiter.last, measured)
         beside = len(step.findings)
         step.findings += others
+        self.planner.place = measured
+        if self._beside is not None:
+            self._beside.watch()
         if strongest(others) >= Response.HOLD:
             self._builder.reset()
             self.planner.drop()
-        elif self._plan(step, now, seen, self._has_commanded) is None or step.stops:
+        elif (self._plan(step, now, seen, self._has_commanded) is None or step.stops) and (
+                not step.awaits):
             self.planner.drop()
         step.findings[beside:] = [
             found if found.response <= Response.WARN else found._replace(response=Response.WARN)
@@ -347,6 +394,7 @@ class Controller:
             self._has_commanded = True
         if sent is None or step.stops:
             self._let_go()
+            step.awaits = False
             return self._held(step, sent)
         self._has_person = True
         step.findings.append(_BY_PERSON)
@@ -358,11 +406,12 @@ class Controller:
         self.planner.drop()
         last = self.limiter.last
         if last is not None:
-            self.planner.join(self._scale.action(np.array([
-                number - position for number, position in zip(
-                    last, self.limiter.base_of(
-                        None if self._measure is None else self._measure(seen)), strict=True)
-            ])).clip(-1, 1).astype(np.float32))
+            base = self.limiter.base_of(None if self._measure is None else self._measure(seen))
+            action = self._scale.action(np.array([
+                number - position for number, position in zip(last, base, strict=True)]))
+            self.planner.join(
+                action.clip(-1, 1).astype(np.float32),
+                None if self.planner.anchoring is None else np.array(base))
 
     def _let_go(self) -> None:
         """Have the person's next command start from where the robot is then."""
@@ -381,7 +430,11 @@ class Controller:
         text = f'{type(error).__name__}: {error}'
         self._builder.reset()
         self._let_go()
-        return self._hold(StepRecord([finding(Reason.INTERNAL_ERROR, text)]))
+        step = StepRecord([finding(Reason.INTERNAL_ERROR, text)])
+        if self._beside is not None:
+            # A replay repeats what was not sent.
+            step.plan = self._beside.unsent
+        return self._hold(step)
 
     def copy_limiter(self) -> CommandLimiter | None:
         """Copy the limiter, for a watchdog that stops the robot; None before the first command."""
@@ -424,7 +477,10 @@ class Controller:
 
     def _held(self, step: StepRecord, sent: NDArray[np.float64] | None) -> Decision:
         """Conclude a step that holds the robot; planning restarts once the fault is cleared."""
-        self.planner.drop()
+        if not step.awaits:
+            self.planner.drop()
+        if self._beside is not None:
+            self._beside.settle(not self.limiter.is_fast)
         state = State.HOLD if self._has_commanded else State.WAITING
         if self.operator.is_stopped:
             state = State.STOPPED

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.pictures.picture import Picture
+from dfp_ros.core.planning.plan_trace import PlanTrace
 from dfp_ros.core.safety.reasons import Reason, Response
 
 
@@ -79,6 +80,7 @@ class Decision:
     :param commander: Who commands.
     :param person: Requested command of the person in SI units before any limit, shape (act_dim,),
         float64, NaN for outputs that the person does not command; None without one.
+    :param plan: Origin of the plan, if inference runs beside the loop; None otherwise.
     :param pictures: The pictures of the observation, in order; none if one was missing.
     """
 
@@ -102,4 +104,5 @@ class Decision:
     observation_stamp: int | None = None
     commander: Commanding = Commanding.NOBODY
     person: NDArray[np.float64] | None = None
+    plan: PlanTrace | None = None
     pictures: tuple[Picture, ...] = ()

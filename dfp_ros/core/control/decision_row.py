@@ -33,6 +33,7 @@ from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.control.input_log import Entry, Failed
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_index import SampleTimes
+from dfp_ros.core.planning.plan_trace import Answered, Origin, PlanTrace
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.core.text.printable import listed, printable
@@ -96,6 +97,16 @@ REST = (
     ('picture/IMAGE', '1', 'first 48 bits of the SHA-256 of a picture as the policy got it. Only '
      'if the robot description has `images`'),
 )
+#: Parts after those of :data:`HEAD`, if inference runs beside the loop.
+PLAN = (
+    ('plan_step', 1, 'with `planning.asynchronous`, as the next three: step whose observation the '
+     'chunk was planned from, in steps since the reset'),
+    ('plan_stamp', 2, 'time of that step: seconds, nanoseconds'),
+    ('answered', 1, 'answer to a request that this step found: ' + ', '.join(
+        f'{each.value} {each.name.lower()}' for each in Answered)),
+    ('asked', 1, 'number of draws of noise up to the chunk that was requested from the '
+     'observation of this step; none without a request'),
+)
 # Parts that are in rows of the first layout, too.
 _NEEDED = {label: size for label, size, _ in HEAD[:5]}
 
@@ -126,6 +137,7 @@ class RecordedDecision:
         if recorded.
     :param commander: Who commanded; in recordings without it, the policy in any running step.
     :param person: Requested command of a person in SI units, or None.
+    :param plan: Origin of the plan, if inference ran beside the loop.
     :param pictures: First 48 bits of the SHA-256 of each picture by name; none without pictures.
     """
 
@@ -146,6 +158,7 @@ class RecordedDecision:
     joints: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     commander: Commanding = Commanding.NOBODY
     person: Vectors | None = None
+    plan: PlanTrace | None = None
     pictures: Mapping[str, int] = field(default_factory=dict)
 
     def times(self, source: str) -> SampleTimes | None:
@@ -167,6 +180,7 @@ class DecisionRow:
     :param slots: Count of the slots of each source that is read by joints.
     :param has_person: Whether a person can take over.
     :param has_commander: Whether it says who commands; older recordings do not.
+    :param has_plan: Whether inference runs beside the loop.
     :param images: Names of the pictures of the observation.
 
     :ivar parts: Label and size of each part of a row.
@@ -176,7 +190,7 @@ class DecisionRow:
             self, sources: Iterable[str], observation_size: int,
             action: Sequence[tuple[str, int]], slots: Mapping[str, int] | None = None,
             has_person: bool = False, has_commander: bool = True,
-            images: Sequence[str] = ()) -> None:
+            has_plan: bool = False, images: Sequence[str] = ()) -> None:
         """Lay out the row."""
         self._sources = tuple(sources)
         self._slots = {
@@ -186,12 +200,14 @@ class DecisionRow:
         self._all_at_once = (0.0,) * (2 * sum(self._slots.values()))
         action_size = sum(size for _, size in action)
         self._has_commander = has_commander
+        self._has_plan = has_plan
         self._unseen = (math.nan,) * len(images)
         commands = (*_COMMANDS, *([_PERSON] if has_person else []))
         self._vectors = {
             'observation': observation_size, **dict.fromkeys(commands, action_size)}
         self.parts: tuple[tuple[str, int], ...] = (
             *((label, size) for label, size, _ in HEAD if label != COMMANDER or has_commander),
+            *((label, size) for label, size, _ in PLAN if has_plan),
             *((f'{kind}/{name}', 2) for kind in _TIMES for name in self._sources),
             *((f'{kind}/{name}', count) for kind in _JOINTS
               for name, count in self._slots.items()),
@@ -225,6 +241,8 @@ class DecisionRow:
         row.extend(_split(decision.observation_stamp))
         if self._has_commander:
             row.append(decision.commander)
+        if self._has_plan:
+            row.extend(_write_plan(decision.plan))
         for name in self._sources:
             sample = samples.get(name)
             row.extend(_NEVER if sample is None or sample.missing else _split(sample.time))
@@ -318,7 +336,7 @@ def read_decision(
         draw=None if draw is None else int(draw), inference=number('inference'),
         joints=_read_joints(times('sample'), times('received'), named),
         commander=_read_commander(found, _STATES[state]), person=vectors(_PERSON),
-        pictures=_read_pictures(named[_PICTURE]))
+        plan=_read_plan(found), pictures=_read_pictures(named[_PICTURE]))
 
 
 def _read_commander(found: Vectors, state: State) -> Commanding:
@@ -346,6 +364,34 @@ def _read_pictures(named: Vectors) -> dict[str, int]:
                 'whole number from 0 on')
         found[name] = int(values[0])
     return found
+
+
+def _write_plan(plan: PlanTrace | None) -> tuple[float, ...]:
+    """Write the origin of a plan."""
+    plan = PlanTrace() if plan is None else plan
+    step = math.nan if plan.origin is None else plan.origin.step
+    return (
+        step, *_split(None if plan.origin is None else plan.origin.stamp), plan.answered,
+        math.nan if plan.asked is None else plan.asked)
+
+
+def _read_plan(found: Vectors) -> PlanTrace | None:
+    """Read the origin of a plan, if recorded."""
+    if not any(label in found for label, *_ in PLAN):
+        return None
+    for label, size, _ in PLAN:
+        _require_numbers(label, np.nan_to_num(found.get(label, np.zeros(0)), nan=0.0), size)
+    answered, asked, step = (found[label][0] for label in ('answered', 'asked', 'plan_step'))
+    if answered not in list(Answered):
+        raise ValueError(
+            f"the part 'answered': found {answered:g}, expected 0 to {len(Answered) - 1}")
+    for label, number in (('asked', asked), ('plan_step', step)):
+        if number < 0:
+            raise ValueError(
+                f'the part {label!r}: found {number:g}, expected a whole number from 0 on')
+    return PlanTrace(
+        Answered(int(answered)), None if math.isnan(asked) else int(asked),
+        None if math.isnan(step) else Origin(int(step), _time(found['plan_stamp'])))
 
 
 def _read_joints(
@@ -434,7 +480,7 @@ def _time(parts: NDArray[np.float64]) -> int:
 
 def table() -> str:
     """Format the table of the parts for the documentation."""
-    rows = [*((label, str(size), meaning) for label, size, meaning in HEAD), *REST]
+    rows = [*((label, str(size), meaning) for label, size, meaning in (*HEAD, *PLAN)), *REST]
     return '\n'.join([
         '| part | numbers | meaning |', '| --- | --- | --- |',
         *(f'| `{label}` | {size} | {meaning} |' for label, size, meaning in rows)])

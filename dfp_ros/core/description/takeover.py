@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from dfp_ros.core.description.command_kind import KindEvidence, POSITION
+from dfp_ros.core.description.command_kind import VELOCITY as SPEED
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic, Stop
 from dfp_ros.core.description.field_selector import FieldSelector, read_path
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
@@ -33,6 +35,8 @@ MEANINGS = (VELOCITY, TARGET, INCREMENT, DISPLACEMENT)
 END, HOLD = 'end', 'hold'
 # Value above which a button is pressed.
 _PRESSED = 0.5
+# Longest max_age of a person's source in s: for as long a robot moves on if the device is lost.
+_LONGEST = 5.0
 _OWN = ('numbers', 'dead_zone')
 _ORDERS = {XYZW: ('x', 'y', 'z', 'w'), WXYZ: ('w', 'x', 'y', 'z')}
 
@@ -132,6 +136,8 @@ def read_takeover(
         if name not in used:
             raise keys['sources'].entries()[name].error(
                 'found a source that neither a field nor dead_man reads; leave it out')
+    _require_a_person(
+        keys['dead_man'], keys['fields'], dead_man, entries, people, sources, commands)
     when_stale = keys['when_stale'].choice((END, HOLD)) if 'when_stale' in keys else END
     if when_stale == HOLD and dead_man.reading is None:
         raise keys['when_stale'].error(
@@ -165,12 +171,63 @@ def _read_person(
     if source.sampling == BEFORE_TICK:
         raise keys['sampling'].error(
             "found before_tick; a person's newest message is the one that counts")
+    if source.max_age > _LONGEST:
+        raise keys['max_age'].error(
+            f'found {source.max_age:g} s, expected at most {_LONGEST:g} s: so long would the '
+            'robot go on as it was last asked to if the device is unplugged; have the device '
+            'repeat its messages (joy_node: autorepeat_rate)')
     for topic in commands:
-        if source.topic.removeprefix('/') == topic.topic.removeprefix('/'):
+        if _name(source) == topic.topic.removeprefix('/'):
             raise section.error(
                 f'found the topic {source.topic!r}, which a command goes to; a person commands '
                 'through this node, on a topic of the person')
     return source
+
+
+def _name(source: Source) -> str:
+    """Return a topic's name without its slash: without a namespace, joy and /joy are one topic."""
+    return source.topic.removeprefix('/')
+
+
+def _require_a_person(
+        dead_man_keys: Section, fields: Section, dead_man: DeadMan,
+        entries: Sequence[PersonEntry], people: Mapping[str, Source],
+        robot: Mapping[str, Source], commands: Sequence[CommandTopic]) -> None:
+    """
+    Require that no topic of the robot is taken for a person's.
+
+    Its messages come whether or not somebody commands, and a robot that follows its own position
+    drifts.
+    """
+    own = {_name(source): source.name for source in robot.values()}
+    topic = people[dead_man.source]
+    if dead_man.reading is None and _name(topic) in own:
+        raise dead_man_keys.error(
+            f'found the topic {topic.topic!r} without path, which the source '
+            f'{own[_name(topic)]!r} of the robot has, too: it is published whether or not a '
+            'person commands, so that the dead-man would always be held; give the person a topic '
+            'of its own, or dead_man the path of a button')
+    measured = {
+        (_name(robot[reading.source]), number)
+        for each in commands for entry in each.entries if entry.measured is not None
+        for reading in entry.measured.readings for number in _numbers_of(reading)}
+    for item, entry in zip(fields.items(), entries, strict=True):
+        for reading in entry.reading.readings:
+            for number in _numbers_of(reading):
+                if (_name(people[reading.source]), number) in measured:
+                    raise item.error(
+                        f'found {number} of the topic {people[reading.source].topic!r}, where '
+                        'the robot itself is measured: it would follow its own motion; name the '
+                        "topic of the person's device")
+
+
+def _numbers_of(reading: FieldSelector) -> list[str]:
+    """List the numbers of a selector by name."""
+    if reading.components:
+        return [f'{reading.path}.{component}' for component in reading.components]
+    if reading.joints:
+        return [f'{reading.path} of {joint}' for joint in reading.joints]
+    return [f'{reading.path}[{index}]' for index in reading.indices] or [reading.path]
 
 
 def _read_dead_man(section: Section, people: Mapping[str, Source]) -> DeadMan:
@@ -231,6 +288,12 @@ def _read_entry(
             + ('numbers says which of them the person commands' if 'numbers' not in keys
                else 'expected as many'))
     _check_meaning(keys, output, stop, meaning)
+    _check_source(section, keys, people, meaning)
+    if meaning in (VELOCITY, INCREMENT) and any(
+            not low <= 0 <= high for low, high in zip(reading.low, reading.high, strict=True)):
+        raise keys['clip'].error(
+            f'found bounds without 0, so that a person could not hold {action} still; expected '
+            'a lower bound of at most 0 and an upper one of at least 0')
     if output.rotation:
         _check_rotation(section, output, reading, numbers)
     return PersonEntry(
@@ -250,6 +313,20 @@ def _check_meaning(
         raise keys['meaning'].error(
             f'found {meaning!r} for {output.action}, which is a rotation; its numbers do not add '
             'up, so only meaning: target commands it')
+
+
+def _check_source(
+        section: Section, keys: Mapping[str, Section], people: Mapping[str, Source],
+        meaning: str) -> None:
+    """Require a scale to take a position for a velocity, or anything else for a position."""
+    path, source = keys['path'].text(), people[keys['source'].text()]
+    found = KindEvidence('', source.type, (path,), '', '').by_message()
+    kind, wanted = next(iter(found), ''), {
+        VELOCITY: SPEED, TARGET: POSITION, DISPLACEMENT: POSITION}.get(meaning, '')
+    if kind and wanted and kind != wanted and 'scale' not in keys:
+        raise section.error(
+            f'found meaning: {meaning}, which needs a {wanted}, but {found[kind]} says {kind}; '
+            'name another message field or meaning or, if it is meant, the scale between the two')
 
 
 def _check_rotation(

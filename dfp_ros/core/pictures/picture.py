@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import hashlib
 from typing import Any
 
-from dfp_ros.core.arrays import PixelArray
+from dfp_ros.core.arrays import Pictures, PixelArray
 from dfp_ros.core.description.images import ImageEntry
 from dfp_ros.core.observation.sample import ObservationError, Sample
 
@@ -46,6 +46,11 @@ class Picture:
 def hash_bytes(content: Any) -> int:
     """Return the first 48 bits of the SHA-256 of a contiguous buffer."""
     return int(hashlib.sha256(content).hexdigest()[:_DIGITS], 16)
+
+
+def pixels_of(pictures: Sequence[Picture]) -> Pictures:
+    """Return the pixels of pictures, as a policy is given them."""
+    return tuple(picture.pixels for picture in pictures) if pictures else ()
 
 
 def find_pictures(

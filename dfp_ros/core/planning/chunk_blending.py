@@ -15,14 +15,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Vector
 from dfp_ros.core.planning.chunk_player import ChunkPlayer, Due
+from dfp_ros.core.planning.plan_trace import Origin
 
 
 class PlayedChunk:
@@ -32,16 +33,23 @@ class PlayedChunk:
     :param player: Its player.
     :param draw: Number of draws of noise up to its request.
     :param inference: Inference time in s.
+    :param origin: Step that it was planned from, if inference runs beside the loop.
+    :param anchor: Position that its relative actions are relative to, shape (act_dim,), SI units;
+        None for the position at each tick.
 
     :ivar due: Action that is due at the tick, None if it is used up.
     :ivar first: Position at which it began.
     """
 
-    def __init__(self, player: ChunkPlayer, draw: int, inference: float) -> None:
+    def __init__(
+            self, player: ChunkPlayer, draw: int, inference: float,
+            origin: Origin | None = None, anchor: Vector | None = None) -> None:
         """Wait for the first tick."""
+        self.anchor = anchor
         self.player = player
         self.draw = draw
         self.inference = inference
+        self.origin = origin
         self.due: Due | None = None
         self.first = 0.0
 
@@ -86,6 +94,29 @@ class ChunkBlender:
         """Discard the plan."""
         self._jump: FloatArray | None = None
         self.last: FloatArray | None = None
+
+    def continue_from(
+            self, other: ChunkBlender, rescale: Callable[[FloatArray], FloatArray]) -> None:
+        """
+        Continue with what another has blended so far.
+
+        :param other: The other, with a plan.
+        :param rescale: Converts its actions, affine, shape (m, act_dim).
+        """
+        assert other.last is not None, 'a plan that is played has a last action'
+        self.last = rescale(other.last)
+        if other._jump is not None:
+            with np.errstate(over='ignore', invalid='ignore'):
+                self._jump = self.last - rescale(other.last - other._jump)
+
+    def shift(self, by: FloatArray) -> None:
+        """
+        Add to the last action, which is relative to another anchor from now on.
+
+        :param by: Shape (act_dim,).
+        """
+        if self.last is not None:
+            self.last = self.last + by
 
     def join(self, playing: Sequence[PlayedChunk], is_new: bool) -> FloatArray:
         """

@@ -86,6 +86,10 @@ class ChunkPlayer:
             return None
         return Due(index, rest / self._period)
 
-    def skip(self) -> None:
-        """Skip the action that is due at this tick."""
-        self._played += 1
+    def skip(self, ticks: int = 1) -> None:
+        """
+        Skip the action that is due at this tick.
+
+        :param ticks: Number of ticks that are skipped.
+        """
+        self._played += ticks

@@ -16,13 +16,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.arrays import FloatArray
-from dfp_ros.core.pictures.picture import Picture
+from dfp_ros.core.arrays import FloatArray, Vector
+from dfp_ros.core.pictures.picture import Picture, pixels_of
+from dfp_ros.core.planning.anchoring import Anchoring
 from dfp_ros.core.planning.chunk_blending import ChunkBlender, PlayedChunk
 from dfp_ros.core.planning.chunk_player import ChunkPlayer
 from dfp_ros.core.policy.interface import ask, Chunk, Policy
@@ -66,13 +67,23 @@ class Planner:
     :param settings: Execution and blending of chunks; open loop by default, as in the paper.
     :param positions: Mask of the numbers that are positions, shape (act_dim,), bool; none by
         default.
+    :param anchoring: Converts relative actions between anchors; None if they are relative to the
+        position at each tick.
+
+    :ivar place: With anchoring, measured position at this tick, shape (act_dim,), SI units; it is
+        set before each tick.
+    :ivar anchor: With anchoring, position that the plan is relative to; None without a plan.
     """
 
     def __init__(
             self, policy: Policy, noise: NoiseStream, tick: int, clock: Callable[[], int],
             settings: PlanningSettings | None = None,
-            positions: NDArray[np.bool_] | None = None) -> None:
+            positions: NDArray[np.bool_] | None = None,
+            anchoring: Anchoring | None = None) -> None:
         """Start without a chunk."""
+        self.anchoring = anchoring
+        self.place: Vector | None = None
+        self.anchor: Vector | None = None
         self._policy = policy
         self._noise = noise
         self._tick = tick
@@ -112,19 +123,37 @@ class Planner:
             self._noise.next()
 
     def drop(self) -> None:
-        """Discard the plan, so that the next tick plans anew; the noise continues."""
+        """
+        Discard the plan, so that the next tick plans anew; the noise continues.
+
+        A recurrent policy starts again from its first state, as it has not seen what happens until
+        then.
+        """
         self._playing: list[PlayedChunk] = []
         self._prepared: PlayedChunk | Exception | None = None
         self._observed: tuple[int, FloatArray, tuple[Picture, ...]] | None = None
+        self.anchor = None
         self._joiner.drop()
+        # Of a recurrent policy: what its last answer passes on to the next, in an unbroken series.
+        self._state: FloatArray | None = None
 
-    def join(self, last: FloatArray) -> None:
+    def keep_state_of(self, other: Planner) -> None:
+        """
+        Continue with the recurrent state of another planner of the same policy.
+
+        :param other: The planner so far.
+        """
+        self._state = other._state
+
+    def join(self, last: FloatArray, anchor: Vector | None = None) -> None:
         """
         Continue from the last action of another planner.
 
         :param last: Shape (act_dim,), in this policy's units.
+        :param anchor: With anchoring, position that it is relative to, shape (act_dim,).
         """
         self._joiner.last = last
+        self.anchor = anchor
 
     def next(
             self, now: int, observation: FloatArray,
@@ -205,14 +234,26 @@ class Planner:
         """Request a chunk that starts now."""
         begin = self._clock()
         chunk = ask(
-            self._policy, observation, self._noise.next(),
-            tuple(picture.pixels for picture in pictures) if pictures else ())
+            self._policy, observation, self._noise.next(), self._state, pixels_of(pictures))
+        self._state = chunk.state
         inference = (self._clock() - begin) * 1e-9
         player = ChunkPlayer(chunk, now, self._period, self._tick)
-        return PlayedChunk(player, self._noise.draws, inference)
+        return PlayedChunk(player, self._noise.draws, inference, anchor=self.place)
 
     def _add(self, playing: PlayedChunk) -> None:
         """Add a chunk, beside the others or in place of them."""
         if self._settings.mode != 'ensemble':
             self._playing.clear()
+        if self.anchoring is not None:
+            self._move_anchor(self.anchoring, playing.anchor)
         self._playing.append(playing)
+
+    def _move_anchor(self, anchoring: Anchoring, anchor: Vector | None) -> None:
+        """Have the plan so far relative to the anchor of a new chunk."""
+        if self.anchor is not None and anchor is not None:
+            shift = anchoring.shift(self.anchor, anchor)
+            for playing in self._playing:
+                chunk = playing.player.chunk
+                playing.player.chunk = replace(chunk, actions=chunk.actions + shift)
+            self._joiner.shift(shift)
+        self.anchor = anchor

@@ -26,7 +26,7 @@ from dfp_ros.core.hung_calls import give_up
 from dfp_ros.core.policy.interface import ask, Chunk, LateError, Policy
 from dfp_ros.core.settings.node import Settings
 
-_Call = tuple[FloatArray, FloatArray, Pictures, 'Future[Chunk]']
+_Call = tuple[FloatArray, FloatArray, FloatArray | None, Pictures, 'Future[Chunk]']
 
 
 class DeadlinePolicy:
@@ -51,12 +51,13 @@ class DeadlinePolicy:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            pictures: Pictures = ()) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """
         Answer one observation.
 
         :param observation: Shape (obs_dim,), float32.
         :param noise: Shape (candidates, horizon * act_dim), float32.
+        :param state: State of the chunk before, shape (state_size,), float32; None for the first.
         :param pictures: Its pictures, each of shape (height, width, n), uint8.
         :raises LateError: If the answer is late.
         :raises PolicyError: If the policy fails.
@@ -71,7 +72,7 @@ class DeadlinePolicy:
             self._thread.start()
             weakref.finalize(self, self._calls.put, None)
         self._last = Future()
-        self._calls.put((observation, noise, pictures, self._last))
+        self._calls.put((observation, noise, state, pictures, self._last))
         try:
             return self._last.result(self._deadline)
         except concurrent.futures.TimeoutError:
@@ -87,8 +88,11 @@ def with_deadline(policy: Policy, settings: Settings) -> Policy:
 
     :param policy: The policy.
     :param settings: The node's parameters.
-    :return: The policy itself if the robot waits for late answers, or has no deadline.
+    :return: The policy itself if the robot waits for late answers, or for none, or has no
+        deadline.
     """
+    if settings.planning.asynchronous:
+        return policy
     deadline = settings.safety.inference_deadline * settings.tick(policy.spec) * 1e-9
     if deadline and settings.safety.late_inference == 'hold':
         return DeadlinePolicy(policy, deadline)
@@ -98,10 +102,10 @@ def with_deadline(policy: Policy, settings: Settings) -> Policy:
 def _answer(policy: Policy, calls: SimpleQueue[_Call | None]) -> None:
     """Answer one call after the other."""
     while (call := calls.get()) is not None:
-        observation, noise, pictures, future = call
+        observation, noise, state, pictures, future = call
         try:
-            future.set_result(ask(policy, observation, noise, pictures))
+            future.set_result(ask(policy, observation, noise, state, pictures))
         except Exception as error:  # raised again in the thread that waits for the answer
             future.set_exception(error)
         # Release all references to the call before waiting for the next.
-        del call, observation, noise, pictures, future
+        del call, observation, noise, state, pictures, future

@@ -31,11 +31,14 @@ class Chunk:
     :param value: Mean value of this chunk by the critics; NaN for a single candidate, for which
         the critics are not evaluated.
     :param spread: Standard deviation of the candidates, averaged over dimensions; 0 for one.
+    :param state: State for the next request, shape (state_size,), float32; None if the policy has
+        none.
     """
 
     actions: FloatArray
     value: float
     spread: float
+    state: FloatArray | None = None
 
 
 class Policy(Protocol):
@@ -45,8 +48,13 @@ class Policy(Protocol):
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            pictures: Pictures = ()) -> Chunk:
-        """Answer one observation, with its pictures, with a chunk, or raise PolicyError."""
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
+        """
+        Answer one observation with a chunk, or raise PolicyError.
+
+        :param state: State of the chunk before; None is the first state.
+        :param pictures: The pictures of the observation, in the policy's order.
+        """
         ...  # pragma: no cover
 
 
@@ -59,12 +67,16 @@ class LateError(PolicyError):
 
 
 def ask(
-        policy: Policy, observation: FloatArray, noise: FloatArray, pictures: Pictures) -> Chunk:
+        policy: Policy, observation: FloatArray, noise: FloatArray,
+        state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
     """
-    Ask a policy; one without pictures need not know of pictures.
+    Ask a policy; one without a state or without pictures need not know of them.
 
+    :param state: State of the chunk before, shape (state_size,); None for the first one.
     :param pictures: The pictures of the observation, in the policy's order.
     """
-    if not pictures:
+    if pictures:
+        return policy.act(observation, noise, state, pictures)
+    if state is None:
         return policy.act(observation, noise)
-    return policy.act(observation, noise, pictures=pictures)
+    return policy.act(observation, noise, state)

@@ -27,7 +27,7 @@ from dfp_ros.core.policy.interface import Chunk
 
 @dataclass(frozen=True)
 class _Arrays:
-    """Arrays of one call, and their binding."""
+    """Arrays of one call, and their binding; without numbers for a state that there is not."""
 
     binding: Any
     observation: FloatArray
@@ -36,6 +36,8 @@ class _Arrays:
     actions: FloatArray
     value: FloatArray
     spread: FloatArray
+    state: FloatArray
+    next_state: FloatArray
 
 
 class IoBinding:
@@ -48,14 +50,19 @@ class IoBinding:
     :param session: The session, ``onnxruntime.InferenceSession``.
     :param observation_size: Length of an observation.
     :param chunk_shape: Horizon and length of an action.
+    :param state_size: Length of the recurrent state, 0 for none.
+    :param has_noise: Whether the graph has the input for noise.
     :param pictures: Height, width and numbers of a pixel of each picture, by the name of its
         input.
     """
 
     def __init__(
             self, session: Any, observation_size: int, chunk_shape: tuple[int, int],
+            state_size: int = 0, has_noise: bool = True,
             pictures: Mapping[str, tuple[int, int, int]] | None = None) -> None:
         """Start without a binding."""
+        self._state_size = state_size
+        self._has_noise = has_noise
         self._session = session
         self._observation_size = observation_size
         self._chunk_shape = chunk_shape
@@ -64,14 +71,16 @@ class IoBinding:
         self._free: dict[int, list[_Arrays]] = {}
 
     def run(
-            self, observation: FloatArray, noise: FloatArray, pictures: Pictures = ()) -> Chunk:
+            self, observation: FloatArray, noise: FloatArray,
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """
         Run once.
 
         :param observation: Shape (obs_dim,), float32.
         :param noise: Shape (candidates, horizon * act_dim), float32.
+        :param state: Shape (state_size,), float32; None for zeros.
         :param pictures: Each of shape (height, width, n), uint8.
-        :return: The chunk; its actions are the caller's.
+        :return: The chunk; its actions and its state are the caller's.
         """
         candidates = len(noise)
         free = self._free.get(candidates)
@@ -83,11 +92,15 @@ class IoBinding:
             arrays = self._bind(candidates)
         arrays.observation[...] = observation
         arrays.noise[...] = noise
+        if self._state_size:
+            arrays.state[...] = 0 if state is None else state
         if pictures:
             for array, picture in zip(arrays.pictures, pictures, strict=True):
                 array[0] = picture
         self._session.run_with_iobinding(arrays.binding)
-        chunk = Chunk(arrays.actions.copy(), arrays.value.item(), arrays.spread.item())
+        chunk = Chunk(
+            arrays.actions.copy(), arrays.value.item(), arrays.spread.item(),
+            arrays.next_state[0].copy() if self._state_size else None)
         free.append(arrays)
         return chunk
 
@@ -99,15 +112,23 @@ class IoBinding:
             np.zeros((candidates, horizon * action_size), np.float32),
             tuple(np.zeros((1, *shape), np.uint8) for shape in self._pictures.values()),
             np.zeros(self._chunk_shape, np.float32), np.zeros(1, np.float32),
-            np.zeros(1, np.float32))
-        for name, array in (('observation', made.observation), ('noise', made.noise)):
+            np.zeros(1, np.float32), np.zeros((1, self._state_size), np.float32),
+            np.zeros((1, self._state_size), np.float32))
+        inputs = [('observation', made.observation)]
+        outputs = [
+            ('action_chunk', made.actions), ('value', made.value), ('spread', made.spread)]
+        if self._has_noise:
+            inputs.append(('noise', made.noise))
+        if self._state_size:
+            inputs.append(('state', made.state))
+            outputs.append(('next_state', made.next_state))
+        for name, array in inputs:
             made.binding.bind_input(
                 name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
         for name, picture in zip(self._pictures, made.pictures, strict=True):
             made.binding.bind_input(
                 name, 'cpu', 0, np.uint8, picture.shape, picture.ctypes.data)
-        for name, array in (
-                ('action_chunk', made.actions), ('value', made.value), ('spread', made.spread)):
+        for name, array in outputs:
             made.binding.bind_output(
                 name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
         return made

@@ -52,6 +52,12 @@ class NoiseStream:
         self._held: FloatArray | None = None
         self.draws = 0
 
+    @property
+    def draws_of_next(self) -> int:
+        """Return the number of draws since the reset, including that of the next chunk."""
+        draws_none = self._mode == 'zero' or self._held is not None
+        return self.draws if draws_none else self.draws + 1
+
     def next(self) -> FloatArray:
         """
         Return the noise of the next chunk.

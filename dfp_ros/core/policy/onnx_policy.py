@@ -32,7 +32,7 @@ from dfp_ros.core.policy.onnx_session import open_session
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, REMEDY, require_ending
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.spec import PolicySpec
-from dfp_ros.spec_images import INPUTS, OUTPUTS
+from dfp_ros.spec_images import INPUTS, NEXT_STATE, OUTPUTS, STATE
 
 # Re-exported for callers that run a policy and catch its errors.
 __all__ = ('OnnxPolicy', 'PolicyError')
@@ -117,12 +117,15 @@ class OnnxPolicy:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            pictures: Pictures = ()) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """
         Answer one observation.
 
         :param observation: Shape (obs_dim,), float32, raw units; it must be finite.
-        :param noise: Shape (candidates, horizon * act_dim), float32, already scaled.
+        :param noise: Shape (candidates, horizon * act_dim), float32, already scaled; a policy
+            without noise ignores it.
+        :param state: State of the chunk before, shape (state_size,), float32; None for the first
+            chunk of an episode, and for a policy without a state.
         :param pictures: Its pictures in the order of the specification, each of shape
             (height, width, n), uint8.
         :return: The chunk that the policy chose.
@@ -138,10 +141,15 @@ class OnnxPolicy:
             raise PolicyError(
                 f'noise: found shape {shape} of {noise.dtype}, policy {self.spec.name!r} '
                 f'expects ({self.candidates or "candidates"}, {self._noise_size}) of float32')
+        if state is not None and (
+                state.shape != (self.spec.state_size,) or state.dtype != _FLOAT32):
+            raise PolicyError(
+                f'state: found shape {state.shape} of {state.dtype}, policy '
+                f'{self.spec.name!r} expects ({self.spec.state_size},) of float32')
         if pictures or self._picture_shapes:
             self._check_pictures(pictures)
         try:
-            return self._bound.run(observation, noise, pictures)
+            return self._bound.run(observation, noise, state, pictures)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise PolicyError(f'policy {self.spec.name!r}: inference failed: {error}') from error
 
@@ -171,11 +179,19 @@ class OnnxPolicy:
         if loaded is not None:
             loaded()
         self.providers = tuple(self._session.get_providers())
+        # A deterministic policy may do without noise.
+        self._has_noise = self.spec.noise_scale > 0 or any(
+            node.name == 'noise' for node in self._session.get_inputs())
+        if not self._has_noise and candidates is not None and candidates > 1:
+            raise PolicyError(
+                f'policy file {self.path}: found candidates {candidates}, expected 1: the policy '
+                'is deterministic, so that all candidates would be the same; set the parameter '
+                'candidates to 0 or 1')
         self._check_signature()
         self._self_test()
         self._bound = IoBinding(
             self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size),
-            self._picture_shapes)
+            self.spec.state_size, self._has_noise, self._picture_shapes)
 
     def _check_pictures(self, pictures: Pictures) -> None:
         """Compare the pictures of a call with the specification."""
@@ -194,10 +210,18 @@ class OnnxPolicy:
             'observation': [1, spec.observation_size], 'noise': [self.candidates, spec.noise_size],
             'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1],
             **{name: [1, *shape] for name, shape in self._picture_shapes.items()}}
+        inputs, outputs = [*INPUTS, *self._picture_shapes], list(OUTPUTS)
+        if not self._has_noise:
+            inputs.remove('noise')
+            del wanted['noise']
+        if spec.state_size:
+            inputs.append(STATE)
+            outputs.append(NEXT_STATE)
+            wanted |= {STATE: [1, spec.state_size], NEXT_STATE: [1, spec.state_size]}
         found: dict[str, tuple[str, Any]] = {}
         for kind, names, nodes in (
-                ('input', (*INPUTS, *self._picture_shapes), self._session.get_inputs()),
-                ('output', OUTPUTS, self._session.get_outputs())):
+                ('input', inputs, self._session.get_inputs()),
+                ('output', outputs, self._session.get_outputs())):
             if sorted(node.name for node in nodes) != sorted(names):
                 raise PolicyError(
                     f'policy file {self.path}: found the {kind}s '
@@ -222,13 +246,16 @@ class OnnxPolicy:
     def _self_test(self) -> None:
         """Run once for each kind of call, and check the outputs."""
         spec = self.spec
+        given: dict[str, NDArray[Any]] = {'observation': self._typical_observation()[None]}
+        for image, picture in zip(spec.images, typical_pictures(spec), strict=True):
+            given[image.name] = picture[None]
+        if spec.state_size:
+            given[STATE] = np.zeros((1, spec.state_size), np.float32)
         for candidates in (1, 2) if self.candidates is None else (self.candidates,):
+            if self._has_noise:
+                given['noise'] = np.zeros((candidates, spec.noise_size), np.float32)
             try:
-                actions, *_ = self._session.run(OUTPUTS, {
-                    'observation': self._typical_observation()[None],
-                    'noise': np.zeros((candidates, spec.noise_size), np.float32),
-                    **{image.name: picture[None] for image, picture in zip(
-                        spec.images, typical_pictures(spec), strict=True)}})
+                actions, *_ = self._session.run(OUTPUTS, given)
             except Exception as error:  # ONNX Runtime's own errors share no public base class
                 raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
             if actions.shape != (spec.horizon, spec.action_size):

@@ -146,7 +146,8 @@ def _find_spec(path: Path, read: Callable[[], Mapping[str, str]]) -> PolicySpec:
         raise PolicyError(
             f'policy file {path}: found no {METADATA_KEY!r} in its metadata (keys: '
             f'{", ".join(sorted(metadata)) or "none"}), so it does not say what its numbers '
-            f'mean; {REMEDY}')
+            f'mean; {REMEDY}, or, if another tool has written it, adopt it with `ros2 run dfp_ros '
+            'adopt FILE`')
     text = metadata[METADATA_KEY]
     if len(text) > LARGEST_SPEC:
         raise PolicyError(

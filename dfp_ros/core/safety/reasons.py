@@ -84,6 +84,7 @@ class Reason(enum.Flag):
     OVERDUE = enum.auto()
     PERSON = enum.auto()
     PERSON_SILENT = enum.auto()
+    PLANNING = enum.auto()
 
     @property
     def words(self) -> str:
@@ -152,6 +153,10 @@ RULES = (
          person=GOES_ON),
     Rule(Reason.INFERENCE_FAILED, Response.HOLD, 'Inference of the policy failed.',
          person=GOES_ON),
+    Rule(Reason.PLANNING, Response.HOLD,
+         'With `planning.asynchronous`, there is no plan yet: the policy has not answered since '
+         'the start, or since the robot was held or given back.',
+         person=GOES_ON),
     Rule(Reason.NOT_FINITE_ACTION, Response.HOLD,
          'The action has a number that is NaN or infinite.',
          person=GOES_ON),
@@ -165,7 +170,8 @@ RULES = (
          'takeover ends, or cannot begin; or the robot is held.',
          '`when_stale` of `takeover`'),
     Rule(Reason.LATE_INFERENCE, Response.WARN,
-         'Inference took longer than `safety.inference_deadline` (off by default).',
+         'Inference took longer than `safety.inference_deadline` (off by default). With '
+         '`planning.asynchronous`, the robot is held if the plan in hand ends before the answer.',
          '`safety.late_inference`',
          person=GOES_ON),
     Rule(Reason.DISAGREEMENT, Response.PASS,

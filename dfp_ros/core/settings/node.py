@@ -27,6 +27,7 @@ from typing import Any, get_type_hints, TypeVar
 
 from dfp_ros.core.settings.diagnostics import DiagnosticsSettings
 from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.core.settings.fallback import FallbackSettings
 from dfp_ros.core.settings.limits import LimitSettings
 from dfp_ros.core.settings.planning import PlanningSettings
 from dfp_ros.core.settings.realtime import RealtimeSettings
@@ -41,7 +42,7 @@ LOADED = ('policy', 'candidates', 'execution')
 #: Settings that no command depends on; a plan continues when they change.
 ASIDE = (
     'shadow', 'publish_decisions', 'latency_share', 'load_timeout', 'require_preflight',
-    'preflight_hours', 'diagnostics', 'realtime')
+    'preflight_hours', 'diagnostics', 'realtime', 'fallback')
 SLOWEST, FASTEST = 1.0, 1000.0
 
 
@@ -101,6 +102,7 @@ class Settings:
     planning: PlanningSettings = field(default_factory=PlanningSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
+    fallback: FallbackSettings = field(default_factory=FallbackSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     diagnostics: DiagnosticsSettings = field(default_factory=DiagnosticsSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
@@ -118,6 +120,10 @@ class Settings:
             raise SettingsError(
                 f'parameter noise_scale: found {shown(self.noise_scale)}, expected 0 to 10, or -1 '
                 "for the policy's own scale")
+        if self.planning.asynchronous and self.is_lockstep:
+            raise SettingsError(
+                'parameter planning.asynchronous: found true with trigger: samples, expected '
+                'false: a robot that waits for each command waits for inference, too')
 
     def with_loaded(self, other: Settings) -> Settings:
         """Replace the settings of :data:`LOADED` by those of another."""

@@ -46,6 +46,15 @@ class PlanningSettings:
     ahead: bool = setting(
         False, 'Request a chunk one tick before it is due, after the command was sent: commands '
         'are sent earlier, from observations that are a tick older.')
+    asynchronous: bool = setting(
+        False, 'Inference runs beside the control loop, for policies that take several ticks: no '
+        'tick waits for it, the next chunk is requested early enough, and the actions that were '
+        'due by its answer are skipped. Can be set while the node is unconfigured.',
+        is_unconfigured_only=True)
+    lead: float = setting(
+        0.0, 'With planning.asynchronous: seconds before the end of a chunk at which the next is '
+        'requested; 0 is three times the inference time that was measured when the policy was '
+        'loaded.', bounds=(0.0, 1000.0))
     noise: str = setting(
         'each_chunk', 'each_chunk: draw noise for each chunk. held: draw once after activation or '
         '~/reset. zero: no noise.', choices=('each_chunk', 'held', 'zero'))

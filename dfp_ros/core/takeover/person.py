@@ -86,9 +86,10 @@ class Person:
         relative = np.broadcast_to(limits.relative, (size,)).tolist()
         low, high = (np.broadcast_to(bound, (size,)).tolist() for bound in (
             limits.position_low, limits.position_high))
+        reach = _reach(limits, size, tick * 1e-9)
         self._parts = [
             _Part(entry, [spec.action_slices[entry.action].start + i for i in entry.numbers],
-                  stops, relative, low, high, tick * 1e-9) for entry in takeover.entries]
+                  stops, relative, low, high, reach, tick * 1e-9) for entry in takeover.entries]
         self._nothing = np.full(size, math.nan)
         self._is_commanding = False
 
@@ -196,6 +197,14 @@ class _Start:
     read: list[float]
 
 
+def _reach(limits: Limits, size: int, tick: float) -> list[float]:
+    """Return how far each number moves while it stops from its velocity limit, with two ticks."""
+    velocity, acceleration = (
+        np.broadcast_to(limit, (size,)) for limit in (limits.velocity, limits.acceleration))
+    found: list[float] = (velocity * (velocity / (2 * acceleration) + 2 * tick)).tolist()
+    return found
+
+
 class _Part:
     """
     Some numbers of one field that the person commands.
@@ -206,6 +215,8 @@ class _Part:
     :param relative: Which numbers of the action are relative to the measured position.
     :param low: Lowest position of each number of the action.
     :param high: Highest position.
+    :param reach: How far ahead of the last command the sum of increments may be, for each number
+        of the action: at its velocity limit, the robot needs as much to stop.
     :param tick: Time between two steps in s.
 
     :ivar start: Where the takeover began; None before it.
@@ -214,11 +225,12 @@ class _Part:
     def __init__(
             self, entry: PersonEntry, places: list[int], stops: Sequence[Stop],
             relative: Sequence[bool], low: Sequence[float], high: Sequence[float],
-            tick: float) -> None:
+            reach: Sequence[float], tick: float) -> None:
         self._entry = entry
         self._field = ObservationField(entry.reading)
         self._places = places
         self._bounds = [(low[place], high[place]) for place in places]
+        self._reach = [reach[place] for place in places]
         self._zones = [
             (zone * abs(scale), 1 / (1 - zone))
             for zone, scale in zip(entry.dead_zone, entry.reading.scale, strict=True)
@@ -289,13 +301,20 @@ class _Part:
                 self._found, commands, self.start.command, strict=True)]
 
     def _summed(self, commands: list[float]) -> Sequence[float]:
-        """Add the increments of each message to the place where the takeover began."""
+        """
+        Add the increments of each message to the place where the takeover began.
+
+        Increments that come faster than the robot moves are not saved up: it would go on after
+        the person has stopped.
+        """
         assert self.start is not None, 'ask() starts'
         if self._added != self._identity:
             self._added = self._identity
             self.start.command = [
-                bounded(target + number, low, high) for target, number, (low, high) in zip(
-                    self.start.command, self._found, self._bounds, strict=True)]
+                bounded(_ahead(target, number, command, reach), low, high)
+                for target, number, command, reach, (low, high) in zip(
+                    self.start.command, self._found, commands, self._reach, self._bounds,
+                    strict=True)]
         return self.start.command
 
     def _displaced(self, commands: list[float]) -> Sequence[float]:
@@ -305,3 +324,18 @@ class _Part:
         return [
             began + number - before for began, number, before in zip(
                 start.command, self._found, start.read, strict=True)]
+
+
+def _ahead(target: float, number: float, command: float, reach: float) -> float:
+    """
+    Add an increment to a target, but lead it no further from the command than one step allows.
+
+    :param command: The last command; NaN if there is none.
+    :param reach: See :class:`_Part`; a single increment may be longer.
+    """
+    most = max(reach, abs(number))
+    if not number or math.isnan(command):
+        return target + number
+    if number > 0:
+        return max(target, min(target + number, command + most))
+    return min(target, max(target + number, command - most))

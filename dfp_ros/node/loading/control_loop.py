@@ -21,11 +21,14 @@ import math
 from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.planning.background_planner import BackgroundPlanner
+from dfp_ros.core.policy.background import BackgroundInference
 from dfp_ros.core.policy.deadline import with_deadline
 from dfp_ros.core.policy.interface import Policy
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.node.messages.command_writer import CommandWriter
+from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 from dfp_ros.spec import PolicySpec
 
 
@@ -42,6 +45,7 @@ class ControlLoop:
     :param tick: Time between two ticks in ns.
     :param latency: Measured p99 of the inference time in s, NaN if not measured.
     :param warmup: Controller for cache warm-up; None without warm-up.
+    :param inference: Inference beside the loop, with ``planning.asynchronous``; else None.
     """
 
     settings: Settings
@@ -52,27 +56,60 @@ class ControlLoop:
     tick: int
     latency: float = math.nan
     warmup: Controller | None = None
+    inference: BackgroundInference | None = None
 
     @property
     def is_lockstep(self) -> bool:
         """Return whether the robot waits for each command, which its samples trigger."""
         return self.settings.is_lockstep
 
+    @property
+    def longest_inference(self) -> float:
+        """
+        Largest inference time in s with which no command is late.
+
+        A tick that waits for inference takes at least as long. Beside the loop, a chunk has to
+        last while it is awaited, and while the next one is.
+        """
+        if self.inference is None:
+            return self.tick * 1e-9
+        spec = self.policy.spec
+        return max(1e-6, spec.horizon * spec.period - self.tick * 1e-9) / 2
+
+    def measured(self, latency: float) -> ControlLoop:
+        """
+        Note the inference time.
+
+        :param latency: Its p99 in s.
+        :return: The loop with it.
+        """
+        if isinstance(self.controller.planner, BackgroundPlanner):
+            self.controller.planner.expect(latency)
+        return replace(self, latency=latency)
+
 
 def make_control_loop(
-        settings: Settings, robot: RobotDescription, policy: OnnxPolicy) -> ControlLoop:
+        settings: Settings, robot: RobotDescription, policy: OnnxPolicy,
+        inference: BackgroundInference | None = None) -> ControlLoop:
     """
     Make a control loop, without inference.
 
     :param settings: The node's parameters.
     :param robot: The robot's description.
     :param policy: The policy.
+    :param inference: Its inference beside the loop, if another loop has that; None for a new one.
     :raises ValueError: If settings, robot and policy do not fit each other.
     """
-    controller = make_controller(settings, robot, with_deadline(policy, settings))
+    if not settings.planning.asynchronous:
+        inference = None
+    elif inference is None:
+        inference = BackgroundInference(policy, SCHEDULING.step_aside)
+    controller = make_controller(
+        settings, robot, with_deadline(policy, settings), inference=inference)
     return ControlLoop(
         settings, robot, policy, controller, make_writers(robot, policy.spec),
-        settings.tick(policy.spec), warmup=make_warmup_controller(settings, robot, policy))
+        settings.tick(policy.spec), warmup=make_warmup_controller(settings, robot, policy),
+        inference=inference)
 
 
 def make_writers(robot: RobotDescription, spec: PolicySpec) -> tuple[CommandWriter, ...]:
@@ -91,7 +128,7 @@ def make_warmup_controller(
     :param robot: The robot's description.
     :param policy: The policy, the same as that of the running controller.
     """
-    if not settings.realtime.rehearsal or robot.images:
+    if settings.planning.asynchronous or not settings.realtime.rehearsal or robot.images:
         return None
     return make_controller(settings, robot, with_deadline(policy, settings))
 
@@ -102,5 +139,5 @@ def remake_control_loop(loop: ControlLoop, settings: Settings) -> ControlLoop:
 
     :raises ValueError: If they do not fit robot and policy.
     """
-    made = make_control_loop(settings, loop.robot, loop.policy)
-    return replace(made, latency=loop.latency)
+    made = make_control_loop(settings, loop.robot, loop.policy, loop.inference)
+    return made.measured(loop.latency)

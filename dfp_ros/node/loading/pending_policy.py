@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -56,6 +56,8 @@ TryOut = Callable[[PolicyFile, ExecutionSettings, int], None]
 # Calls for the measurement of a p99, fewer if they take longer than this many seconds in total. A
 # policy that seems too slow is measured again, as other load on the machine may be the cause.
 _CALLS, _FEWEST_CALLS, _SECONDS, _ATTEMPTS = 200, 50, 0.1, 3
+# The same of a policy whose inference takes longer than so many seconds: the largest of a few.
+_SLOW, _FEWEST_SLOW_CALLS, _SLOW_SECONDS = 0.05, 5, 3.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class _Unloaded:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            pictures: Pictures = ()) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """Answer nothing."""
         raise PolicyError(f'policy {self.spec.name!r}: it is not loaded, expected no call')
 
@@ -134,14 +136,22 @@ def load_control_loop(
         policy = candidate.policy.prepared_for(settings.candidates, wait)
     loop = make_control_loop(settings, robot, policy)
     candidates = settings.candidates or policy.spec.candidates
-    calls = int(np.clip(
-        _SECONDS / np.median(policy.warm_up(candidates)), _FEWEST_CALLS, _CALLS))
+    calls = _count_calls(policy, candidates)
     for _ in range(_ATTEMPTS):
         latency = float(np.percentile(policy.warm_up(candidates, calls), 99))
-        loop = replace(loop, latency=latency)
+        loop = loop.measured(latency)
         if latency <= longest_latency(loop):
             break
     return loop
+
+
+def _count_calls(policy: OnnxPolicy, candidates: int) -> int:
+    """Warm up, and return the number of calls for the measurement of a p99."""
+    took = float(policy.warm_up(candidates, 2).min())
+    if took > _SLOW:
+        return int(np.clip(_SLOW_SECONDS / took, _FEWEST_SLOW_CALLS, _FEWEST_CALLS))
+    return int(np.clip(
+        _SECONDS / np.median(policy.warm_up(candidates)), _FEWEST_CALLS, _CALLS))
 
 
 def describe_concerns(loop: ControlLoop) -> Iterator[str]:
@@ -162,7 +172,7 @@ def describe_concerns(loop: ControlLoop) -> Iterator[str]:
 
 def longest_latency(loop: ControlLoop) -> float:
     """Return the largest allowed inference time in s."""
-    return loop.settings.latency_share * loop.tick * 1e-9
+    return loop.settings.latency_share * loop.longest_inference
 
 
 def require_latency(loop: ControlLoop) -> None:
@@ -173,8 +183,15 @@ def require_latency(loop: ControlLoop) -> None:
     """
     limit = longest_latency(loop)
     if loop.latency > limit:
-        raise PolicyError(
-            f'policy {loop.policy.spec.name!r} ({loop.policy.path}): its inference takes '
+        spec = loop.policy.spec
+        takes = (
+            f'policy {spec.name!r} ({loop.policy.path}): its inference takes '
             f'{loop.latency * 1e3:.3g} ms (p99), expected at most {limit * 1e3:.3g} ms, which is '
-            f'{loop.settings.latency_share:g} of a tick at {1e9 / loop.tick:g} Hz; lower rate or '
-            'candidates, or raise latency_share')
+            f'{loop.settings.latency_share:g} of ')
+        if loop.inference is not None:
+            raise PolicyError(
+                f'{takes}the time in which a chunk of {spec.horizon} actions can wait for the '
+                f'next; lower candidates, raise latency_share, or train a longer horizon')
+        raise PolicyError(
+            f'{takes}a tick at {1e9 / loop.tick:g} Hz; lower rate or candidates, raise '
+            'latency_share, or set planning.asynchronous, with which no tick waits for inference')

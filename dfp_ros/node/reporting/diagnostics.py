@@ -130,12 +130,14 @@ def _control_loop(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
 def _policy(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
     """Report the policy, and its inference time."""
     loop, statistics = situation.loop, situation.statistics
-    limits, tick = loop.settings.diagnostics, loop.tick * 1e-6
+    limits = loop.settings.diagnostics
     status = StatusBuilder(loop.policy.spec.name)
-    took = statistics['inference_p99_ms']
+    took, longest = statistics['inference_p99_ms'], loop.longest_inference * 1e3
     status.compare(
-        took / tick, limits.inference_warn, limits.inference_error,
-        f'inference takes {took:.1f} ms (p99), the ticks are {tick:g} ms apart')
+        took / longest, limits.inference_warn, limits.inference_error,
+        f'inference takes {took:.1f} ms (p99), ' + (
+            f'the ticks are {longest:g} ms apart' if loop.inference is None else
+            f'a chunk can wait {longest:g} ms for the next'))
     return status, {
         'policy': loop.policy.spec.name, 'policy_file': loop.policy.path,
         'policy_sha256': loop.policy.sha256,

@@ -257,6 +257,16 @@ class PolicySwapper:
         self._restore('shadow')
         return text
 
+    def fall_back(self, loop: ControlLoop) -> str:
+        """
+        Switch to the fallback, which is loaded.
+
+        :param loop: Its control loop.
+        :return: Message about the result.
+        :raises ValueError: If it does not fit the current parameters.
+        """
+        return self._revive(loop)
+
     def _revive(self, loop: ControlLoop) -> str:
         """Switch to a loaded policy; a pending one is dropped."""
         self.apply()

@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.command.action_scale import ActionScale
 from dfp_ros.core.pictures.picture import Picture
+from dfp_ros.core.planning.background_planner import BackgroundPlanner, PendingError
 from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.spec import PolicySpec, require_same_fields
 
 
@@ -67,6 +69,9 @@ class Shadow:
         require_same_fields(spec, running)
         self.asked = self.skipped = self.failed = 0
         self._planner = planner
+        self._beside = planner if isinstance(planner, BackgroundPlanner) else None
+        if self._beside is not None:
+            self._beside.expect(latency)
         self._scale = ActionScale.of_policy(spec)
         self._latency = latency
         scale = ActionScale.of_policy(running)
@@ -98,15 +103,27 @@ class Shadow:
         if observation is None or command is None:
             self._planner.drop()
             return None
-        if time_left < self._latency:
+        if self._beside is not None:
+            # No tick waits for its inference, and the robot moves without its plan.
+            self._beside.watch()
+        elif time_left < self._latency:
             self.skipped += 1
             self._planner.drop()
             return None
         try:
             theirs = self._scale.command(self._planner.next(now, observation, pictures).joined)
+        except PendingError as error:
+            if error.reason is Reason.INFERENCE_FAILED:
+                self.failed += 1
+            else:
+                self.skipped += 1
+            return None
         except PolicyError:
             self.failed += 1
             return None
+        finally:
+            if self._beside is not None:
+                self._beside.prepare()
         difference = theirs - command
         rms = _rms(difference / np.where(self._half_range > 0, self._half_range, 1))
         self.asked += 1

@@ -61,7 +61,9 @@ class ShadowPublisher:
         settings = running.settings.with_loaded(self.loop.settings)
         self.shadow = Shadow(
             self.loop.policy.spec,
-            make_planner(settings, with_deadline(self.loop.policy, settings), running.robot),
+            make_planner(
+                settings, with_deadline(self.loop.policy, settings), running.robot,
+                inference=self.loop.inference),
             running.policy.spec, _MARGIN * self.loop.latency)
         parts = [('number', 1), ('stamp', 2), ('command', running.policy.spec.action_size)]
         parts += [(f'disagreement/{member.name}', 1) for member in action] + [('rms', 1)]

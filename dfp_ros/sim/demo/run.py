@@ -15,12 +15,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 import time
-from typing import Any
 
 from dfp_ros.sim.demo.launched import Launched
+from dfp_ros.sim.demo.listener import Listener
 from dfp_ros.sim.demo.report import Episode, Report
 from dfp_ros.sim.demo.signals import Signals
 
@@ -43,56 +44,24 @@ class Options:
     verbose: bool
 
 
-class Listener:
+class _Witness:
     """
-    Subscriber to the episodes and diagnostics.
+    Prints and collects what the demo's listener hears.
 
     :param report: Collects the results.
     """
 
     def __init__(self, report: Report) -> None:
-        """Create the participant."""
-        from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-        import rclpy
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.signals import SignalHandlerOptions
-
-        from dfp_ros.sim.sim_robot.qos import EPISODE_QOS
-
         self._report = report
-        self._rclpy = rclpy
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node('dfp_demo')
-        self._node.create_subscription(
-            DiagnosticStatus, 'episode', self._on_episode, EPISODE_QOS)
-        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
 
-    def listen(self, timeout: float) -> None:
-        """Wait up to ``timeout`` s for one message."""
-        self._executor.spin_once(timeout)
-
-    def close(self) -> None:
-        """Destroy the participant."""
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._rclpy.try_shutdown()
-
-    def _on_episode(self, message: Any) -> None:
+    def on_episode(self, episode: Episode) -> None:
         """Print and store an episode."""
-        episode = Episode.from_values({pair.key: pair.value for pair in message.values})
         self._report.episodes.append(episode)
         print(episode.line(self._report.asked), flush=True)
 
-    def _on_diagnostics(self, message: Any) -> None:
+    def on_policy(self, values: Mapping[str, str]) -> None:
         """Store the policy's diagnostics, except those after the last episode."""
-        if len(self._report.episodes) >= self._report.asked:
-            return
-        values = {
-            pair.key: pair.value for status in message.status if 'dfp_policy' in status.name
-            for pair in status.values}
-        if values:
+        if len(self._report.episodes) < self._report.asked:
             self._report.take_diagnostics(values)
 
 
@@ -111,7 +80,8 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
     launched = Launched(LAUNCH_FILE, settings, folder, options.verbose)
     listener = None
     try:
-        listener = Listener(report)
+        witness = _Witness(report)
+        listener = Listener('dfp_demo', witness.on_episode, witness.on_policy)
         while launched.running():
             signals.check()
             if time.monotonic() > deadline:

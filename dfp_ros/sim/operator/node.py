@@ -28,6 +28,7 @@ from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
 from dfp_ros.core.control.episode_marks import TOPIC as MARKS_TOPIC
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
+from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.resources import load_robot
@@ -56,7 +57,7 @@ class ScriptedOperatorNode(Node):
     """
     Sees the topics of a simulated robot, and publishes those of a person.
 
-    :raises ValueError: If the environment has no script, or the robot other controls.
+    :raises SettingsError: If the environment has no script, or the robot other controls.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -68,11 +69,11 @@ class ScriptedOperatorNode(Node):
         environment, shortest, longest = (
             values[name] for name in ('environment', 'patience_from', 'patience_to'))
         if environment not in GOALS:
-            raise ValueError(
+            raise SettingsError(
                 f'parameter environment: found {environment!r}, which has no script; '
                 f'{nearest(environment, GOALS)}')
         if shortest > longest:
-            raise ValueError(
+            raise SettingsError(
                 f'parameter patience_from: found {shortest:g}, expected at most patience_to, '
                 f'{longest:g}')
         self._robot = load_robot(values['robot'])
@@ -158,7 +159,7 @@ def _require_controls(robot: RobotDescription) -> tuple[Control, ...]:
     controls = find_controls(robot)
     names = tuple(control.name for control in controls)
     if names != NUMBERS:
-        raise ValueError(
+        raise SettingsError(
             f'robot {robot.name!r}: a person commands {", ".join(names)}, the script needs '
             f'{", ".join(NUMBERS)}; take ur5e_cube')
     return controls

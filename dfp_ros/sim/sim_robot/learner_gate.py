@@ -94,6 +94,6 @@ class LearnerGate:
         try:
             found = json.loads(message.data) if len(message.data) <= _LONGEST else {}
             self._stamp, self._marks = int(found['stamp']), int(found['marks'])
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return
         self._wake()

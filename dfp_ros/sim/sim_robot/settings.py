@@ -21,6 +21,8 @@ from typing import Any
 
 from rclpy.node import Node
 
+from dfp_ros.core.settings.setting import SettingsError
+from dfp_ros.core.text.printable import printable
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 
@@ -97,7 +99,8 @@ def declare(node: Node) -> Settings:
     Declare the parameters on a node and read them.
 
     :raises ValueError: If the mode is unknown, or the policy node's name cannot be one.
-    :raises SettingsError: If a value has another type or is out of range.
+    :raises SettingsError: If a value has another type or is out of range, or the folder of
+        recordings cannot be created.
     """
     values = {
         name: declare_parameter(node, name, default, sentence, bounds)
@@ -111,4 +114,20 @@ def declare(node: Node) -> Settings:
             f'learner_node: found {values["learner_node"]!r} with mode {values["mode"]!r}, '
             "expected mode 'lockstep': physics that follow the clock wait for nobody")
     record = values.pop('record')
-    return Settings(record=Path(record).expanduser() if record else None, **values)
+    return Settings(record=_folder(record) if record else None, **values)
+
+
+def _folder(name: str) -> Path:
+    """
+    Create the folder of the recordings.
+
+    :raises SettingsError: If it cannot be created.
+    """
+    folder = Path(name).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f'parameter record: the folder {printable(folder)} cannot be created '
+            f'({error.strerror}); name another one') from error
+    return folder

@@ -78,7 +78,11 @@ def _facts(file: PolicyFile) -> list[tuple[str, str]]:
         ('candidates', f'{spec.candidates} a chunk'
          + (', of which the critics choose the best' if spec.candidates > 1 else '')),
         ('noise scale', _number(spec.noise_scale)),
-        ('weights', spec.precision)]
+        *([('state', f'{spec.state_size} numbers, from answer to answer')]
+          if spec.state_size else []),
+        ('weights', spec.precision),
+        *([('relative actions', 'relative to the observation that their chunk is planned from')]
+          if spec.anchor == 'observation' else [])]
 
 
 def _pictures(spec: PolicySpec) -> list[str]:

@@ -107,7 +107,29 @@ def declare(node: Node) -> Settings:
             ('reset_service', 'robot/reset')):
         require_name(name, getattr(settings, name), example)
     _require_consistent(settings)
+    _require_others(node, settings)
     return settings
+
+
+def _require_others(node: Node, settings: Settings) -> None:
+    """
+    Refuse this node as the policy node, and services of the two as the one that resets the scene.
+
+    :raises SettingsError: If there are such.
+    """
+    def holder(service: str) -> str:
+        return node.resolve_service_name(service).rpartition('/')[0]
+
+    own, policy = node.get_fully_qualified_name(), holder(f'{settings.policy_node}/stop')
+    if policy == own:
+        raise SettingsError(
+            f'parameter policy_node: found {settings.policy_node!r}, which is this node itself; '
+            'expected the name of a policy node')
+    if settings.reset_service and holder(settings.reset_service) in (own, policy):
+        raise SettingsError(
+            f'parameter reset_service: found {settings.reset_service!r}, a service of '
+            f'{holder(settings.reset_service)}, which resets no scene and could move the robot; '
+            'expected one of the robot, or nothing if a person resets the scene')
 
 
 def _require_consistent(settings: Settings) -> None:

@@ -32,6 +32,7 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
+from dfp_ros.core.pictures.picture import pixels_of
 from dfp_ros.core.policy.deadline import with_deadline
 from dfp_ros.core.policy.interface import ask, LateError, PolicyError
 from dfp_ros.core.policy.noise import NoiseStream
@@ -41,7 +42,11 @@ from dfp_ros.core.settings.node import Settings
 from dfp_ros.node.commanding.command_publishers import CommandPublishers, require_own_topics
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loading.control_loop import ControlLoop
-from dfp_ros.node.loading.pending_policy import load_control_loop, PendingPolicy
+from dfp_ros.node.loading.pending_policy import (
+    load_control_loop,
+    PendingPolicy,
+    require_latency,
+)
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.monitors.clock_monitor import ClockMonitor
 from dfp_ros.node.parameters.overrides import require_known
@@ -102,8 +107,11 @@ class PreflightNode(Node):
         # The same for the controller and for further questions: an answer that was given up may
         # still be computed, and must not be disturbed.
         self._policy = with_deadline(loop.policy, settings)
-        self._loop = replace(
-            loop, controller=make_controller(settings, loop.robot, self._policy))
+        if loop.inference is not None:
+            # No tick waits for it, so no measurement of ticks would tell.
+            require_latency(loop)
+        self._loop = replace(loop, controller=make_controller(
+            settings, loop.robot, self._policy, inference=loop.inference)).measured(loop.latency)
         self.subject = subject(self._loop)
         self.ended = Future()
         self._seconds = seconds
@@ -257,7 +265,9 @@ class PreflightNode(Node):
         decided = time.perf_counter()
         inference = decision.inference
         deciding = decided - start - (inference or 0.0)
-        if inference is None:
+        if self._loop.inference is not None:
+            deciding, inference = decided - start, 0.0
+        elif inference is None:
             inference = self._ask_policy(decision)
         sending = time.perf_counter()
         self._commands.try_to_send(self._private, self._sent(decision), now)
@@ -268,17 +278,18 @@ class PreflightNode(Node):
             self._took[name].append(seconds)
         self._took['together'].append(sum(took))
         self._note(decision)
+        if self._loop.inference is not None:
+            self._loop.controller.planner.prepare()
         GARBAGE.after_tick(lambda: float(self._timer.time_until_next_call() * 1e-9))
 
     def _ask_policy(self, decision: Decision) -> float:
         """Ask the policy although no answer is due; return the inference time in s."""
         observation = self._typical if decision.observation is None else decision.observation
-        pictures = tuple(
-            picture.pixels for picture in decision.pictures) or self._typical_pictures
+        pictures = pixels_of(decision.pictures) or self._typical_pictures
         noise = self._noise.next()
         start = time.perf_counter()
         try:
-            ask(self._policy, observation, noise, pictures)
+            ask(self._policy, observation, noise, pictures=pictures)
         except LateError as error:
             self._stop_for(Reason.LATE_INFERENCE, str(error))
         except PolicyError as error:
@@ -297,6 +308,9 @@ class PreflightNode(Node):
             self._ages.append(decision.observation_age)
         if decision.state is State.RUNNING:
             self._running += 1
+            return
+        if decision.reason is Reason.PLANNING:
+            # The first answer, which the robot waits for at each start.
             return
         self._stop_for(decision.reason, decision.text)
 

@@ -19,8 +19,11 @@ import os
 import select
 import sys
 import termios
+import time
 import tty
 from typing import Any
+
+from dfp_ros.tools.recording.escape_sequences import EscapeSequences
 
 _MOST = 4096
 
@@ -29,6 +32,7 @@ class OperatorKeys:
     """
     Keys pressed in a terminal; of any other input, the first letter of each line.
 
+    Keys of a terminal that are no character, such as arrows, are left out.
     A context manager, which restores the terminal's settings on exit.
     """
 
@@ -41,6 +45,7 @@ class OperatorKeys:
         self.is_terminal = self._descriptor >= 0 and os.isatty(self._descriptor)
         self._before: list[Any] | None = None
         self._is_line_new = True
+        self._sequences = EscapeSequences()
         self._waiting = ''
 
     def __enter__(self) -> OperatorKeys:
@@ -81,7 +86,9 @@ class OperatorKeys:
         if not text:
             # End of input; marks may still arrive from elsewhere.
             self._descriptor = -1
-        return text if self.is_terminal else self._first_letters(text)
+        return (
+            self._sequences.removed_from(text, time.monotonic()) if self.is_terminal
+            else self._first_letters(text))
 
     def _first_letters(self, text: str) -> str:
         """Return the first letter of each line."""

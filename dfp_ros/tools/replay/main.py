@@ -60,7 +60,7 @@ from dfp_ros.tools.replay.recorded_loop import (
     recorded_identity,
     recorded_settings,
 )
-from dfp_ros.tools.replay.replayed_policy import Conditions, ReplayedPolicy
+from dfp_ros.tools.replay.replayed_policy import Conditions, ReplayedInference, ReplayedPolicy
 from dfp_ros.tools.replay.replayer import Difference, RecordedStep, Replayer
 
 # Timeout of a policy's answer, in s.
@@ -90,14 +90,14 @@ class AnsweringPolicy:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            pictures: Pictures = ()) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """
         Ask the policy.
 
         :raises NoAnswerError: If there is no answer within :data:`LONGEST_ANSWER`.
         """
         try:
-            return ask(self._policy, observation, noise, pictures)
+            return ask(self._policy, observation, noise, state, pictures)
         except LateError as error:
             raise NoAnswerError(
                 f'{self._path}: gave no answer within {LONGEST_ANSWER:g} s to a recorded '
@@ -142,9 +142,10 @@ class RecordedLoops:
         joints = known['joints']
         robot = replace(
             self._robot, joints=None if joints is None else read_recorded_joints(joints))
+        answering = AnsweringPolicy(policy)
         return make_controller(
-            settings, robot, ReplayedPolicy(AnsweringPolicy(policy), self.conditions),
-            self.conditions.clock)
+            settings, robot, ReplayedPolicy(answering, self.conditions), self.conditions.clock,
+            ReplayedInference(answering, self.conditions))
 
     def between(self, before: int, until: int) -> list[int]:
         """List the loops that took over after ``before``, up to and including ``until``."""
@@ -206,7 +207,7 @@ def replay(arguments: argparse.Namespace) -> int:
         [(member.name, member.size) for member in spec.action],
         # Older recordings do not have them.
         count_slots(robot) if recording.has_joints else None,
-        robot.takeover is not None, recording.has_commander,
+        robot.takeover is not None, recording.has_commander, recording.has_plan,
         [image.name for image in robot.images])
     if row.parts != recording.parts:
         raise RecordingError(

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from dfp_ros.core.control.decision_row import COMMANDER, read_decision
+from dfp_ros.core.control.decision_row import COMMANDER, PLAN, read_decision
 from dfp_ros.core.description.joint_layout import joint_layout
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import RECEIVE, Source
@@ -71,6 +71,11 @@ class Recording:
     def has_commander(self) -> bool:
         """Whether it records who commands."""
         return any(label == COMMANDER for label, _ in self.parts)
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether inference ran beside the loop."""
+        return any(label == PLAN[0][0] for label, _ in self.parts)
 
     @property
     def has_person(self) -> bool:

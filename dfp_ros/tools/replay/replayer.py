@@ -34,6 +34,9 @@ from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow, RecordedDecision
 from dfp_ros.core.control.input_log import Entry, Failed
 from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.planning.background_planner import BackgroundPlanner
+from dfp_ros.core.planning.plan_trace import PlanTrace
+from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.safety.reasons import FROM_GRAPH, Reason
 from dfp_ros.tools.replay.replayed_policy import Conditions
 
@@ -206,13 +209,17 @@ class Replayer:
             controller.operator.resume()
         for reason in FROM_GRAPH:
             controller.note(reason, 'as recorded' if reason in recorded.reason else '')
-        if self._compares and not self._is_known and recorded.inference is not None:
-            draws = max(0, (recorded.draw or 0) - 1)
-            self._drawn += draws
-            if self._drawn > _MOST_DRAWS:
-                # Its effect is not recorded.
-                draws = 0
-            controller.planner.seek(entry.seed, draws)
+        is_unknown = self._compares and not self._is_known
+        planner = controller.planner
+        if isinstance(planner, BackgroundPlanner):
+            if is_unknown and recorded.plan is not None and recorded.plan.asked is not None:
+                self._seek(planner, entry, recorded.plan.asked)
+                if recorded.state is State.RUNNING:
+                    # It had a plan meanwhile, which is not known.
+                    planner.watch()
+            planner.steps = self._step - 1
+        elif is_unknown and recorded.inference is not None:
+            self._seek(planner, entry, recorded.draw)
         self._set_conditions(recorded)
         try:
             decision = controller.step(recorded.stamp, step.samples)
@@ -221,6 +228,15 @@ class Replayer:
         if entry.failed is Failed.SENDING:
             return controller.fail(RuntimeError('could not be sent'))
         return decision
+
+    def _seek(self, planner: Planner, entry: Entry, draw: int | None) -> None:
+        """Advance the noise to that of a chunk whose number of draws is recorded."""
+        draws = max(0, (draw or 0) - 1)
+        self._drawn += draws
+        if self._drawn > _MOST_DRAWS:
+            # Its effect is not recorded.
+            draws = 0
+        planner.seek(entry.seed, draws)
 
     def _prepare(
             self, controller: Controller, recorded: RecordedDecision,
@@ -236,6 +252,8 @@ class Replayer:
         self._conditions.fails = Reason.INFERENCE_FAILED in recorded.reason
         self._conditions.is_late = (
             Reason.LATE_INFERENCE in recorded.reason and recorded.action is None)
+        plan = PlanTrace() if recorded.plan is None else recorded.plan
+        self._conditions.answered, self._conditions.asks = plan.answered, plan.asked is not None
 
     def _compare(
             self, step: RecordedStep, entry: Entry, decision: Decision) -> Difference | None:

@@ -21,7 +21,7 @@ import math
 
 from dfp_ros.core.description.commands import CommandEntry
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.description.takeover import DISPLACEMENT, PersonEntry, TARGET
+from dfp_ros.core.description.takeover import DISPLACEMENT, INCREMENT, PersonEntry, TARGET
 from dfp_ros.core.description.yaml_section import DescriptionError
 
 # Share of an output's own limit that a person is given, if the description says nothing.
@@ -62,12 +62,14 @@ class Control:
         return asked / scale - reading.offset[self.index]
 
 
-def find_controls(robot: RobotDescription, speed: float = 1.0) -> tuple[Control, ...]:
+def find_controls(
+        robot: RobotDescription, speed: float = 1.0, rate: float = 30.0) -> tuple[Control, ...]:
     """
     List the numbers that a person commands, in the order of the description.
 
     :param robot: The robot's description.
     :param speed: Share of full speed.
+    :param rate: Messages a second, each of which adds an increment.
     :raises DescriptionError: If nobody can take over, or a number needs another device.
     """
     takeover = robot.takeover
@@ -89,7 +91,7 @@ def find_controls(robot: RobotDescription, speed: float = 1.0) -> tuple[Control,
                 + (', transform or relative_to' if entry.meaning != TARGET else '')
                 + ', which keys and sticks cannot give; expected velocity or increment')
         for i, number in enumerate(entry.numbers):
-            full = _full(entry, output, i, number)
+            full = _full(entry, output, i, number, rate)
             name = f'{entry.action}[{number}]' if output.size > 1 else entry.action
             unit = output.unit
             if entry.meaning == 'velocity' and topic.stop_of(output).kind != 'velocity':
@@ -98,17 +100,20 @@ def find_controls(robot: RobotDescription, speed: float = 1.0) -> tuple[Control,
     return tuple(found)
 
 
-def _full(entry: PersonEntry, output: CommandEntry, index: int, number: int) -> float:
+def _full(
+        entry: PersonEntry, output: CommandEntry, index: int, number: int, rate: float) -> float:
     """Find the number at full deflection."""
     if entry.reading.high:
         return entry.reading.high[index]
     if entry.meaning == TARGET:
         return 1.0
+    # An increment is what is moved between two messages.
+    share = _SHARE / rate if entry.meaning == INCREMENT else _SHARE
     if output.limit:
-        return _SHARE * output.limit[number]
+        return share * output.limit[number]
     if isinstance(output.limits.velocity, Sequence) and not isinstance(
             output.limits.velocity, str):
-        return _SHARE * output.limits.velocity[number]
+        return share * output.limits.velocity[number]
     raise DescriptionError(
         f"{entry.reading.where}: {entry.action}: the key 'clip' is missing, the largest number "
         'that a person can ask for; add it, for example clip: [-0.2, 0.2]')

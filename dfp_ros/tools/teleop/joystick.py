@@ -21,6 +21,7 @@ A robot description can also read a Joy itself; this program is for one that nam
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import time
@@ -33,8 +34,10 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Joy
 
+from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.declare import declare_parameter
+from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.process.start import raise_interrupts
 from dfp_ros.node.ros.node_main import check_parameters
 from dfp_ros.node.ros.start import join, read_words
@@ -64,7 +67,7 @@ def read_stick(word: str, message: Joy, dead_zone: float) -> float:
     :param word: As in the parameter ``axes``.
     :param message: The joystick's message.
     :param dead_zone: Deflection that counts as none.
-    :return: In [-1, 1]; 0 if the joystick does not have it.
+    :return: In [-1, 1]; 0 if the joystick does not have it, or it is not finite.
     """
     found = _STICK.fullmatch(word)
     assert found is not None, 'it was checked'
@@ -72,6 +75,8 @@ def read_stick(word: str, message: Joy, dead_zone: float) -> float:
     if axis is None:
         return float(_element(message.buttons, int(more)) - _element(message.buttons, int(less)))
     value = _element(message.axes, int(axis)) * (-1.0 if sign else 1.0)
+    if not math.isfinite(value):
+        return 0.0
     beyond = max(0.0, min(1.0, abs(value)) - dead_zone) / (1 - dead_zone)
     return beyond if value > 0 else -beyond
 
@@ -87,31 +92,35 @@ class Sticks:
 
     :param node: Subscribes.
     :param values: The parameters.
-    :raises ValueError: If the parameter ``axes`` is wrong.
+    :raises SettingsError: If the parameter ``axes`` or ``joystick`` is wrong.
     """
 
     def __init__(self, node: Node, values: dict[str, Any], count: int) -> None:
         """Subscribe."""
+        require_name('joystick', values['joystick'], 'left/joy')
         self._words = values['axes'].split()
         for word in self._words:
             if not _STICK.fullmatch(word):
-                raise ValueError(
+                raise SettingsError(
                     f'parameter axes: found {word!r}, expected a1, -a1 or b0-b1')
         if len(self._words) > count:
-            raise ValueError(
+            raise SettingsError(
                 f'parameter axes: found {len(self._words)}, expected at most {count}, the numbers '
                 'that the description lets a person command')
         self._rest = [0.0] * (count - len(self._words))
         self._values = values
         self._newest: Joy | None = None
         self._time = 0.0
+        #: What the joystick lacks, or cannot say; empty if nothing.
+        self.fault = ''
+        self._is_sound = True
         node.create_subscription(
             Joy, values['joystick'], self._receive, qos_profile_sensor_data)
 
     def is_held(self, now: float) -> bool:
         """Tell whether the button is held, and the joystick is heard."""
-        return self._newest is not None and now - self._time <= self._values['max_age'] and bool(
-            _element(self._newest.buttons, self._values['button']))
+        return self._newest is not None and now - self._time <= self._values['max_age'] and (
+            self._is_sound and _element(self._newest.buttons, self._values['button']) > 0)
 
     def deflections(self) -> list[float]:
         """Return what is asked of each control, in [-1, 1]."""
@@ -122,6 +131,23 @@ class Sticks:
 
     def _receive(self, message: Joy) -> None:
         self._newest, self._time = message, time.monotonic()
+        axes, buttons = len(message.axes), len(message.buttons)
+        self.fault, self._is_sound = '', True
+        if self._values['button'] >= buttons:
+            self.fault = (
+                f'parameter button: found {self._values["button"]}, but the joystick has '
+                f'{buttons} buttons, counted from 0')
+        for word in self._words:
+            found = _STICK.fullmatch(word)
+            assert found is not None, 'it was checked'
+            _, axis, *pair = found.groups()
+            if max(map(int, pair)) >= buttons if axis is None else int(axis) >= axes:
+                self.fault = self.fault or (
+                    f'parameter axes: found {word}, but the joystick has {axes} axes and '
+                    f'{buttons} buttons, counted from 0; it moves nothing')
+            elif axis is not None and not math.isfinite(message.axes[int(axis)]):
+                self.fault = f'{word}: found {message.axes[int(axis)]}; the robot is given back'
+                self._is_sound = False
 
 
 def main(args: list[str] | None = None) -> int:
@@ -143,10 +169,10 @@ def main(args: list[str] | None = None) -> int:
         for line in check_parameters(node, args):
             node.get_logger().warning(line)
         if not values['robot']:
-            raise ValueError(
+            raise SettingsError(
                 'parameter robot: found nothing; set it with --ros-args -p robot:=ur5e_cube')
         robot = load_robot(values['robot'])
-        controls = find_controls(robot, values['speed'])
+        controls = find_controls(robot, values['speed'], values['rate'])
         sticks = Sticks(node, values, len(controls))
         topics = PersonTopics(node, robot, controls)
     except ValueError as error:
@@ -169,7 +195,7 @@ def main(args: list[str] | None = None) -> int:
 
 def run(node: Node, topics: PersonTopics, sticks: Sticks, period: float) -> None:
     """Publish until asked to end."""
-    was_held = False
+    was_held, told = False, ''
     due = time.monotonic()
     while rclpy.ok():
         rclpy.spin_once(node, timeout_sec=max(0.0, due - time.monotonic()))
@@ -185,6 +211,9 @@ def run(node: Node, topics: PersonTopics, sticks: Sticks, period: float) -> None
         if is_held != was_held:
             print('you command' if is_held else 'given back', flush=True)
         was_held = is_held
+        if sticks.fault not in ('', told):
+            told = sticks.fault
+            print(told, flush=True)
 
 
 if __name__ == '__main__':

@@ -29,6 +29,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.process.start import raise_interrupts
@@ -70,10 +71,10 @@ def main(args: list[str] | None = None) -> int:
         for line in check_parameters(node, args):
             node.get_logger().warning(line)
         if not values['robot']:
-            raise ValueError(
+            raise SettingsError(
                 'parameter robot: found nothing; set it with --ros-args -p robot:=ur5e_cube')
         robot = load_robot(values['robot'])
-        controls = find_controls(robot, values['speed'])
+        controls = find_controls(robot, values['speed'], values['rate'])
         if len(controls) > len(PAIRS):
             raise DescriptionError(
                 f'robot {robot.name!r}: found {len(controls)} numbers for a person, expected at '

@@ -58,10 +58,11 @@ class Counted:
         self.seen: list[Pictures] = []
 
     def act(
-            self, observation: FloatArray, noise: FloatArray, pictures: Pictures = ()) -> Chunk:
+            self, observation: FloatArray, noise: FloatArray,
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """Answer."""
         self.seen.append(pictures)
-        return self._policy.act(observation, noise, pictures)
+        return self._policy.act(observation, noise, state, pictures)
 
 
 @pytest.fixture(name='policy', scope='module')
@@ -97,7 +98,7 @@ def test_a_chunk_encodes_once(policy: OnnxPolicy) -> None:
             for name, image in (('wrist_camera', 'wrist'), ('depth_camera', 'depth')))
         for mine, theirs in zip(given, expected, strict=True):
             np.testing.assert_array_equal(mine, theirs)
-        chunk = policy.act(np.array([0.1, -0.2], np.float32), noise.next(), expected)
+        chunk = policy.act(np.array([0.1, -0.2], np.float32), noise.next(), pictures=expected)
         np.testing.assert_array_equal(decisions[i].action, chunk.actions[0])
 
 

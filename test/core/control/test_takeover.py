@@ -193,6 +193,37 @@ def test_meanings_start_from_where_the_robot_is(wanted: str) -> None:
     assert decision.sent[0] == pytest.approx(0.3 if wanted == DISPLACEMENT else 0.86, abs=0.1)
 
 
+@pytest.mark.parametrize('step', [0.02, 0.1, 0.3])
+def test_increments_are_not_saved_up(step: float) -> None:
+    """If they come faster than the robot moves, it stops soon after the person does."""
+    cell = Cell(meaning(taken_over(), 'joint_positions', INCREMENT))
+    cell.position[0] = -1.4
+    cell.hold()
+    cell.step()
+    cell.leader = [step, 0.0]
+    moved = cell.run(20)[-1]
+    assert moved.sent is not None
+    assert moved.sent[0] > -1.4 + min(0.8 * 20 * step, 0.7), 'as fast as it may'
+    cell.leader = [0.0, 0.0]
+    after = cell.run(60)[-1]
+    assert after.sent is not None
+    # The braking distance at 1 rad/s and 5 rad/s^2, two ticks at that speed, and one increment.
+    assert after.sent[0] - moved.sent[0] <= max(0.2, step) + 1e-9
+
+
+def test_a_large_increment_is_made_in_full() -> None:
+    """One that is longer than the robot needs to stop, with messages of 0 after it."""
+    cell = Cell(meaning(taken_over(), 'joint_positions', INCREMENT))
+    cell.hold()
+    cell.step()
+    cell.leader = [0.8, 0.0]
+    cell.step()
+    cell.leader = [0.0, 0.0]
+    decision = cell.run(60)[-1]
+    assert decision.sent is not None
+    assert decision.sent[0] == pytest.approx(0.9)
+
+
 def test_a_dead_zone_and_its_rest() -> None:
     """Within it, nothing; outside, from 0 to the full scale."""
     cell = Cell()

@@ -47,7 +47,7 @@ def described_robot(tmp_path_factory: pytest.TempPathFactory) -> RobotDescriptio
 def test_examples_are_right(robot: RobotDescription) -> None:
     """Every example is one that the node takes, of message types and fields that there are."""
     assert len(robot.sources) == 12
-    assert len(robot.observation) == 18
+    assert len(robot.observation) == 19
     assert len(robot.images) == 3
     assert ObservationBuilder(robot.observation)
     pytest.importorskip('rclpy')

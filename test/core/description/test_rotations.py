@@ -68,6 +68,8 @@ def test_forms_of_a_rotation(sign: int) -> None:
         np.testing.assert_allclose(
             Rotation.from_rotvec(found['axis_angle']).as_matrix(), matrix, atol=1e-12)
         assert np.linalg.norm(found['axis_angle']) <= np.pi + 1e-12
+        np.testing.assert_allclose(
+            found['projected_gravity'], expected.inv().apply([0, 0, -1]), atol=1e-12)
         # At the poles of Z-Y-X angles, where yaw is not defined, both columns' heading is nought.
         if np.hypot(matrix[0, 0], matrix[1, 0]) > 1e-6:
             heading = np.arctan2(matrix[1, 0], matrix[0, 0])

@@ -82,6 +82,17 @@ def test_what_it_says() -> None:
      'found durability transient_local'),
     ('    pad:\n      topic: joy', '    camera:\n      topic: joy',
      "found the name 'camera', which a source of the robot has already"),
+    ('max_age: 0.3', 'max_age: 60.0', 'max_age: found 60 s, expected at most 5 s: so long would'),
+    ('indices: [1]\n      scale: 0.9', 'indices: [1]\n      clip: [0.1, 0.3]',
+     'clip: found bounds without 0, so that a person could not hold base_speed still'),
+    ('meaning: target\n      source: leader\n      path: position',
+     'meaning: target\n      source: leader\n      path: velocity',
+     "found meaning: target, which needs a position, but the message field 'velocity' says"),
+    ('base_speed\n      meaning: velocity\n      source: pad\n      path: axes\n      '
+     'indices: [1]\n      scale: 0.9',
+     'base_speed\n      meaning: velocity\n      source: leader\n      path: position\n      '
+     'joints: [leader_base]',
+     "found meaning: velocity, which needs a velocity, but the message field 'position' says"),
     ('    leader:\n',
      '    spare: {topic: x, type: std_msgs/msg/Bool, max_age: 1.0}\n    leader:\n',
      'found a source that neither a field nor dead_man reads'),
@@ -96,6 +107,43 @@ def test_what_is_refused(tmp_path: Path, old: str, new: str, message: str) -> No
         load_robot_description(path)
     assert message in str(raised.value)
     assert 'robot.yaml:' in str(raised.value)
+
+
+OWN = """
+    leader:
+      topic: %s
+      type: sensor_msgs/msg/JointState
+      max_age: 0.2
+  dead_man: {source: leader%s}
+  fields:
+    - action: joint_positions
+      meaning: displacement
+      source: leader
+      path: position
+      joints: [%s]
+"""
+
+
+@pytest.mark.parametrize(('topic', 'path', 'joints', 'message'), [
+    ('leader/joint_states', '', 'base, shoulder, elbow', ''),
+    ('joint_states', ", path: 'velocity[0]'", 'my_base, my_shoulder, my_elbow', ''),
+    ('joint_states', '', 'my_base, my_shoulder, my_elbow',
+     "dead_man: found the topic 'joint_states' without path, which the source 'arm' of the robot"),
+    ('/joint_states', ", path: 'velocity[0]'", 'my_base, my_shoulder, elbow',
+     "fields[0]: found position of elbow of the topic '/joint_states', where the robot itself"),
+])
+def test_the_robot_is_no_person(
+        tmp_path: Path, topic: str, path: str, joints: str, message: str) -> None:
+    """Its messages always come, and it would follow its own motion."""
+    file = tmp_path / 'robot.yaml'
+    head = TEXT.partition('takeover:\n')[0]
+    file.write_text(f'{head}takeover:\n  sources:{OWN % (topic, path, joints)}')
+    if message:
+        with pytest.raises(DescriptionError) as raised:
+            load_robot_description(file)
+        assert message in str(raised.value)
+    else:
+        load_robot_description(file)
 
 
 def test_a_rotation_is_a_whole_target(tmp_path: Path) -> None:

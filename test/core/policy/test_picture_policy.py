@@ -57,15 +57,15 @@ def policy_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_picture_gives_the_same_action_everywhere(path: Path) -> None:
     """In ONNX Runtime, prepared for any number of candidates, and in ONNX's own evaluator."""
     policy = OnnxPolicy(path)
-    chunk = policy.act(OBSERVATION, NOISE, PICTURES)
+    chunk = policy.act(OBSERVATION, NOISE, pictures=PICTURES)
     feeds = {'observation': OBSERVATION[None], 'noise': NOISE, **{
         image.name: picture[None] for image, picture in zip(SPEC.images, PICTURES, strict=True)}}
     expected = ReferenceEvaluator(onnx.load(path)).run(['action_chunk'], feeds)[0]
     np.testing.assert_allclose(chunk.actions, expected, atol=1e-5)
     for other in (OnnxPolicy(path, candidates=2), policy.prepared_for(2)):
         np.testing.assert_array_equal(
-            other.act(OBSERVATION, NOISE, PICTURES).actions, chunk.actions)
-    again = policy.act(OBSERVATION, NOISE, PICTURES)
+            other.act(OBSERVATION, NOISE, pictures=PICTURES).actions, chunk.actions)
+    again = policy.act(OBSERVATION, NOISE, pictures=PICTURES)
     np.testing.assert_array_equal(again.actions, chunk.actions)
 
 
@@ -73,10 +73,12 @@ def test_a_picture_gives_the_same_action_everywhere(path: Path) -> None:
 def test_each_picture_counts(path: Path, i: int) -> None:
     """Another picture is another action, and calls do not share their pictures."""
     policy = OnnxPolicy(path)
-    before = policy.act(OBSERVATION, NOISE, PICTURES).actions
+    before = policy.act(OBSERVATION, NOISE, pictures=PICTURES).actions
     others = tuple(255 - each if k == i else each for k, each in enumerate(PICTURES))
-    assert not np.allclose(policy.act(OBSERVATION, NOISE, others).actions, before, atol=1e-3)
-    np.testing.assert_array_equal(policy.act(OBSERVATION, NOISE, PICTURES).actions, before)
+    after = policy.act(OBSERVATION, NOISE, pictures=others).actions
+    assert not np.allclose(after, before, atol=1e-3)
+    again = policy.act(OBSERVATION, NOISE, pictures=PICTURES).actions
+    np.testing.assert_array_equal(again, before)
 
 
 @pytest.mark.parametrize('pictures', [
@@ -85,7 +87,7 @@ def test_each_picture_counts(path: Path, i: int) -> None:
 def test_other_pictures_are_refused(path: Path, pictures: tuple[Any, ...]) -> None:
     """By shape and type, before ONNX Runtime reads beyond them."""
     with pytest.raises(PolicyError, match=r'pictures: found .* expects \(12, 12, 3\), \(6, 8, 1'):
-        OnnxPolicy(path).act(OBSERVATION, NOISE, pictures)
+        OnnxPolicy(path).act(OBSERVATION, NOISE, pictures=pictures)
 
 
 def test_a_policy_without_pictures_takes_none(tmp_path: Path) -> None:
@@ -93,15 +95,30 @@ def test_a_policy_without_pictures_takes_none(tmp_path: Path) -> None:
     blind = OnnxPolicy(write_picture_policy(tmp_path / 'x.onnx', camera_spec(images=())))
     blind.act(OBSERVATION, NOISE)
     with pytest.raises(PolicyError, match='pictures: found .* expects none of uint8'):
-        blind.act(OBSERVATION, NOISE, PICTURES)
+        blind.act(OBSERVATION, NOISE, pictures=PICTURES)
 
 
 def test_with_a_deadline(path: Path) -> None:
     """The pictures get to the thread that answers."""
     policy = OnnxPolicy(path)
     np.testing.assert_array_equal(
-        DeadlinePolicy(policy, 10.0).act(OBSERVATION, NOISE, PICTURES).actions,
-        policy.act(OBSERVATION, NOISE, PICTURES).actions)
+        DeadlinePolicy(policy, 10.0).act(OBSERVATION, NOISE, pictures=PICTURES).actions,
+        policy.act(OBSERVATION, NOISE, pictures=PICTURES).actions)
+
+
+def test_a_recurrent_policy_sees(tmp_path: Path) -> None:
+    """State and pictures both count, also behind a deadline."""
+    policy = OnnxPolicy(write_picture_policy(tmp_path / 'x.onnx', camera_spec(state_size=3)))
+    answers = []
+    for asked in (policy, DeadlinePolicy(policy, 10.0)):
+        first = asked.act(OBSERVATION, NOISE, pictures=PICTURES)
+        assert first.state is not None
+        second = asked.act(OBSERVATION, NOISE, first.state, PICTURES)
+        assert np.abs(second.actions - first.actions).max() > 1e-3
+        other = asked.act(OBSERVATION, NOISE, first.state, (255 - PICTURES[0], PICTURES[1]))
+        assert np.abs(second.actions - other.actions).max() > 1e-3
+        answers.append(second.actions)
+    np.testing.assert_array_equal(*answers)
 
 
 def test_warm_up_and_typical_pictures(path: Path) -> None:
@@ -148,6 +165,8 @@ def test_specification_round_trip(path: Path) -> None:
 @pytest.mark.parametrize(('change', 'message'), [
     ({'name': 'observation'}, 'image observation: found the name of another input'),
     ({'name': 'value'}, 'image value: found the name of another input or output'),
+    ({'name': 'state'}, 'image state: found the name of another input or output'),
+    ({'name': 'next_state'}, 'image next_state: found the name of another input or output'),
     ({'name': 'depth'}, "images: found the field 'depth' twice"),
     ({'name': 'a\nb'}, 'images[0].name: found a\\nb'),
     ({'height': 0}, 'image wrist: height: found 0, expected at least 1'),

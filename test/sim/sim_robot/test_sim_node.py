@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import gc
+from pathlib import Path
 from queue import SimpleQueue
 import signal
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -29,12 +31,13 @@ import pytest
 import rclpy
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.process.end_requests import Requests
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.sim_robot import main as sim_node
+from dfp_ros.sim.sim_robot.learner_gate import LearnerGate, write_seen
 from dfp_ros.sim.sim_robot.messages import JOINT_NAMES
 from dfp_ros.sim.sim_robot.node import SimRobot, STOP
 from dfp_ros.sim.sim_robot.qos import EPISODE_QOS
@@ -334,3 +337,30 @@ def test_a_refusal_is_in_the_exit_status(domain: int) -> None:
         assert process.wait() == 1
         assert "mode: found 'fast', expected one of realtime, lockstep" in process.output
         assert 'Traceback' not in process.output
+
+
+def test_a_folder_of_recordings_that_cannot_be_made(tmp_path: Path) -> None:
+    """It is named before anything is simulated."""
+    (tmp_path / 'file').write_text('text')
+    with NodeProcess(
+            'dfp_ros.sim.sim_robot.main', free_domain(), '--ros-args', '-p',
+            f'record:={tmp_path / "file"}') as process:
+        assert process.wait() == 1
+        assert 'parameter record: the folder ' in process.output
+        assert 'cannot be created (File exists); name another one' in process.output
+        assert 'Traceback' not in process.output
+
+
+@pytest.mark.parametrize('text', [
+    '{"stamp": 1e999, "marks": 0}', '{"stamp": 1, "marks": NaN}', '5', '[' * 900, '{"stamp": {}}'])
+def test_a_learner_that_says_nonsense_is_not_heard(text: str) -> None:
+    """Anybody can publish on its topic."""
+    node = SimpleNamespace(create_subscription=lambda *_: None)
+    woken: list[bool] = []
+    gate = LearnerGate(node, 'learner', lambda: woken.append(True))  # type: ignore[arg-type]
+    gate._hear(String(data=text))
+    assert not woken
+    assert not gate.has_seen(1)
+    gate._hear(String(data=write_seen(7, 1)))
+    assert woken
+    assert gate.has_seen(7)

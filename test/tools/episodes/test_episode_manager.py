@@ -550,6 +550,9 @@ def test_marks_of_another_are_followed(policy: Path) -> None:
     ({'follow': 'true', 'time_limit': 3.0}, 'parameter time_limit: found 3.0 with follow:=true'),
     ({'judge_type': 'int'}, "parameter judge_type: found 'int', expected marks or bool"),
     ({'reset_service': 'a b'}, "parameter reset_service: found 'a b', expected a name"),
+    ({'reset_service': '/dfp_policy/resume'}, 'a service of /dfp_policy, which resets no scene'),
+    ({'reset_service': 'episode_manager/start'}, 'a service of /episode_manager, which resets'),
+    ({'policy_node': 'episode_manager'}, "found 'episode_manager', which is this node itself"),
     ({'time_limt': 3.0}, "did you mean 'time_limit'?")])
 def test_wrong_parameters(parameters: dict[str, Any], message: str) -> None:
     """They are refused before anything is stopped."""

@@ -58,6 +58,14 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> OnnxPolicy:
     return OnnxPolicy(write_policy(tmp_path_factory.mktemp('policy') / 'x.onnx', SPEC))
 
 
+@pytest.fixture(scope='module')
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> OnnxPolicy:
+    """Load a small policy with a state."""
+    return OnnxPolicy(write_policy(
+        tmp_path_factory.mktemp('policy') / 'x.onnx', cube_spec(
+            candidates=2, noise_scale=1.0, state_size=7)))
+
+
 def make(
         policy: Any, clock: Callable[[], int], planning: PlanningSettings | None = None,
         ramp_in: float = 0.5) -> Controller:
@@ -67,7 +75,7 @@ def make(
         acceleration=2.0 if ramp_in == 0.5 else np.inf)
     noise = NoiseStream(3, 2, SPEC.noise_size)
     return Controller(
-        ROBOT, SPEC, Planner(policy, noise, PERIOD, clock, planning),
+        ROBOT, policy.spec, Planner(policy, noise, PERIOD, clock, planning),
         CommandLimiter(limits, PERIOD, ramp_in),
         SafetySettings(inference_deadline=0.2, late_inference='hold'), PERIOD)
 
@@ -185,6 +193,29 @@ def test_all_comes_out_again(
     assert replayer.first is None, replayer.first
     assert replayer.replayed == len(node.steps)
     assert not replayer.left_out
+
+
+@hypothesis_settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    strategies.sampled_from(PLANS),
+    strategies.lists(strategies.sampled_from(sorted(EVENTS)), max_size=30))
+def test_a_state_comes_out_again(
+        recurrent: OnnxPolicy, planning: PlanningSettings, events: list[str]) -> None:
+    """A recurrent policy is reproduced bit for bit, too."""
+    test_all_comes_out_again.hypothesis.inner_test(recurrent, planning, events)
+
+
+def test_a_state_whose_past_is_not_recorded(recurrent: OnnxPolicy) -> None:
+    """Comparison resumes after a stop, from which the state starts anew."""
+    node = Node(recurrent, ramp_in=0.0)
+    for i in range(40):
+        node.tick(stale=i == 20)
+    assert not replay(node.steps, recurrent, ramp_in=0.0).different
+    late = replay(node.steps[7:], recurrent, ramp_in=0.0)
+    assert not late.different
+    assert late.replayed >= 19
+    assert late.left_out['its past is not in the recording'] >= 10
 
 
 def test_a_bit_is_found(policy: OnnxPolicy) -> None:

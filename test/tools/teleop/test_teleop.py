@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+import math
 from pathlib import Path
 import subprocess
 import sys
@@ -161,6 +162,12 @@ def test_sticks(word: str, found: float) -> None:
     assert read_stick(word, message, 0.2) == pytest.approx(found)
 
 
+@pytest.mark.parametrize('axis', [math.nan, math.inf, -math.inf])
+def test_an_axis_that_is_no_number_moves_nothing(axis: float) -> None:
+    """It is no full deflection."""
+    assert read_stick('a0', Joy(axes=[axis]), 0.1) == 0.0
+
+
 class Driven:
     """The shipped robot with a policy node, and its decisions."""
 
@@ -238,14 +245,38 @@ def test_by_joystick(policy: Path) -> None:
         driven.wait_for(Commanding.POLICY)
         message.buttons = [0, 0, 0, 0, 1]
         driven.wait_for(Commanding.PERSON)
+        message.axes = [math.nan] * 5
+        driven.wait_for(Commanding.POLICY)
+        message.axes = [0.0] * 5
+        driven.wait_for(Commanding.PERSON)
         # The joystick falls silent while its button is held.
         cell.peer.node.destroy_timer(timer)
         driven.wait_for(Commanding.POLICY)
         assert joystick.stop() == 0, joystick.output
+        assert 'a3: found nan; the robot is given back' in joystick.output
+
+
+def test_what_a_joystick_lacks_is_said() -> None:
+    """Instead of a stick that moves nothing, or a button that cannot be held."""
+    domain = free_domain()
+    with Peer(domain) as peer, NodeProcess(
+            'dfp_ros.tools.teleop.joystick', domain, '--ros-args', '-p', 'robot:=ur5e_cube',
+            '-p', 'axes:=a1 a7', '-p', 'button:=9') as joystick:
+        publisher = peer.node.create_publisher(Joy, 'joy', 5)
+        pad = Joy(axes=[0.0] * 6, buttons=[0] * 8)
+        peer.node.create_timer(0.02, lambda: publisher.publish(pad))
+        peer.wait_for(lambda: 'parameter button: found 9, but the joystick has 8' in (
+            joystick.output))
+        pad.buttons = [0] * 12
+        peer.wait_for(lambda: 'parameter axes: found a7, but the joystick has 6 axes' in (
+            joystick.output))
+        assert joystick.stop() == 0, joystick.output
 
 
 @pytest.mark.parametrize(('module', 'words', 'message'), [
-    ('keyboard', (), 'parameter robot: found nothing'),
+    ('keyboard', (), 'cannot start: parameter robot: found nothing'),
+    ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'joystick:=a b'),
+     "cannot start: parameter joystick: found 'a b', expected a name"),
     ('keyboard', ('-p', 'robot:=ur5e_cub'), "did you mean 'ur5e_cube'"),
     ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'axes:=a1 b3'), "found 'b3', expected a1"),
     ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'axes:=a1 a2 a3 a4 a5 a6'), 'at most 5')])

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 from pathlib import Path
 import subprocess
@@ -31,6 +32,7 @@ from training.demo import preparation  # noqa: E402
 from training.demo.result import Result  # noqa: E402
 from training.demo.session import Witness  # noqa: E402
 from training.learn_demo import main  # noqa: E402
+from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.robot.records import EpisodeRecord  # noqa: E402
 
 
@@ -78,7 +80,10 @@ def test_first_and_last_episodes_are_compared(tmp_path: Path) -> None:
     assert (result.solved(False), result.solved(True)) == ((0, 20), (20, 20))
     assert result.missed == (0, 2000)
     assert result.policy(tmp_path, tmp_path / 'clone.onnx') == newest
-    assert 'solved of the last 20    20 (100%)' in result.table()
+    assert result.solved_first == (0, 10)
+    table = result.table()
+    assert 'solved by the first policy   0 of 10' in table
+    assert 'solved of the last 20        20 (100%)' in table
     result.draw(tmp_path / 'learn.png')
     result.write(tmp_path / 'learn.json')
     found = json.loads((tmp_path / 'learn.json').read_text())
@@ -113,6 +118,54 @@ def test_a_preparation_that_fails_names_its_command(
     signals.received = 2
     with pytest.raises(Interrupted):
         preparation.prepare(tmp_path / 'data.npz', tmp_path / 'runs', 1, 0, signals)
+
+
+def test_the_shipped_clone_is_taken_for_its_own_data_and_seed_only(
+        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture) -> None:
+    """The learner would refuse it with other data."""
+    shipped = tmp_path / 'learn_clone'
+    monkeypatch.setattr(preparation, 'SHIPPED', shipped)
+    assert 'found no folder' in preparation.reason_to_clone(demonstrations, 0)
+    make_clone(demonstrations, shipped)
+    _, config, _, _ = load_agent(shipped / 'checkpoint.pt')
+    signals = object.__new__(Signals)
+    signals.received = 0
+    taken = preparation.prepare(demonstrations, tmp_path / 'runs', 1, config.seed, signals)
+    assert taken == preparation.Clone(shipped, shipped / 'policy.onnx')
+    assert 'the shipped clone of these data is taken' in capsys.readouterr().out
+    assert 'its seed is' in preparation.reason_to_clone(demonstrations, config.seed + 1)
+    other = tmp_path / 'other.npz'
+    other.write_bytes(demonstrations.read_bytes() + b' ')
+    assert 'its data have the hash' in preparation.reason_to_clone(other, config.seed)
+    other.write_bytes(demonstrations.read_bytes())
+    assert 'its data are read from' in preparation.reason_to_clone(other, config.seed)
+    monkeypatch.setattr(preparation, 'load_agent', lambda path: (
+        *load_agent(path)[:1], replace(config, precision='bf16'), *load_agent(path)[2:]))
+    for precision, text in (('bf16', ''), ('float32', 'its updates are in bfloat16')):
+        monkeypatch.setattr(preparation, 'faster', lambda _, found=precision: (found, ''))
+        assert preparation.reason_to_clone(demonstrations, config.seed).startswith(text)
+        assert bool(text) == bool(preparation.reason_to_clone(demonstrations, config.seed))
+
+
+def test_other_data_are_not_ignored(tmp_path: Path) -> None:
+    """A clone that is there is of its own data; and other data are not collected."""
+    signals = object.__new__(Signals)
+    signals.received = 0
+    run = tmp_path / 'runs' / 'learn_clone_0'
+    run.mkdir(parents=True)
+    (run / 'policy.onnx').write_text('a policy')
+    mine, other = tmp_path / 'mine.npz', tmp_path / 'other.npz'
+    for path in (mine, other):
+        path.write_text('data')
+    with pytest.raises(preparation.PreparationError, match='no settings of its run'):
+        preparation.prepare(mine, tmp_path / 'runs', 1, 0, signals)
+    (run / 'config.json').write_text(json.dumps({'data': str(mine)}))
+    assert preparation.prepare(mine, tmp_path / 'runs', 1, 0, signals).run == run
+    with pytest.raises(preparation.PreparationError, match=r'a clone of .*mine\.npz, asked for'):
+        preparation.prepare(other, tmp_path / 'runs', 1, 0, signals)
+    with pytest.raises(preparation.PreparationError, match='called cube-single-play-v0.npz'):
+        preparation.prepare(tmp_path / 'none.npz', tmp_path / 'runs', 1, 0, signals)
 
 
 def _text(path: Path) -> str:

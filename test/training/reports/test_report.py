@@ -331,7 +331,8 @@ def test_a_row_that_a_killed_run_did_not_finish_is_left_out(tmp_path: Path) -> N
     (lambda run: (run / 'updates.csv').write_text(''), 'found no complete row in its logs'),
     (lambda run: (run / 'updates.csv').write_text('step,scale\r\n'), 'found no complete row'),
     (lambda run: (run / 'updates.csv').write_text('step,scale\r\n1,much\r\n'),
-     "updates.csv: cannot be read as a log: could not convert string to float: 'much'"),
+     'updates.csv: cannot be read as a log: found rows that a run does not write (ValueError: '
+     "could not convert string to float: 'much')"),
     (lambda run: (run / 'updates.csv').write_text('step,scale\r\n1,2,3\r\n'),
      'updates.csv: cannot be read as a log'),
     (lambda run: (run / 'updates.csv').write_bytes(b'\xff\xfe\x00\n' * 3),

@@ -28,6 +28,8 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 
 from dfp_ros.core.control.decision_row import read_decision  # noqa: E402
@@ -200,6 +202,29 @@ def test_a_node_without_decisions_and_a_folder_in_use_are_refused(
         learner = cell.start_learner(*words)
         assert learner.wait() == 2, learner.output
         assert 'found publish_decisions false, expected true' in learner.output
+
+
+def test_a_rate_of_the_nodes_own_is_no_silent_loss(clone: Path, tmp_path: Path) -> None:
+    """Refused at the start, and said later: none of its steps could be learned from."""
+    words = (str(clone.parent), '--out', str(tmp_path / 'out'))
+    with LearningCell(clone, {**FAST[0], 'rate': '5.0'}, FAST[1]) as cell, Peer(
+            cell.domain) as peer:
+        def set_rate(rate: float) -> None:
+            value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=rate)
+            response = peer.call(
+                SetParameters, 'dfp_policy/set_parameters', SetParameters.Request(
+                    parameters=[Parameter(name='rate', value=value)]))
+            assert response.results[0].successful, response
+
+        learner = cell.start_learner(*words)
+        assert learner.wait() == 2, learner.output
+        assert 'found rate 5 Hz, expected 0, the rate of the policy' in learner.output
+        set_rate(20.0)
+        learner = cell.start_learner(*words)
+        await_output(learner, 'episode 0:')
+        set_rate(5.0)
+        await_output(learner, 'found rate 5 Hz')
+        assert 'until then, nothing is learned' in learner.output
 
 
 @pytest.mark.long

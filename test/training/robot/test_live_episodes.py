@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import os
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,30 @@ def test_they_are_those_of_the_recording(
         np.testing.assert_allclose(columns, getattr(expected, name), atol=1e-6, err_msg=name)
         np.testing.assert_array_equal(getattr(written, name), columns)
         np.testing.assert_array_equal([found[name] for found in read], columns)
+
+
+def test_episodes_of_another_robot_are_left_out(tmp_path: Path) -> None:
+    """A file in the folder that another run has written is named, and not learned from."""
+    live = Live()
+    live.mark('start')
+    for i in range(5):
+        live.decide(i, i / 20)
+    live.mark('failure')
+    assert EpisodeFiles(tmp_path, cube_spec()).write(live.episodes[0], 0) is not None
+    for changes, message in (
+            ({'observation': cube_spec().observation[:-1]}, 'found observation fields joint_'),
+            ({'period': 0.1}, 'found a period of 0.05 s, expected 0.1 s')):
+        notes: list[str] = []
+        assert not list(EpisodeFiles(tmp_path, cube_spec(**changes)).rows_from(0, notes))
+        assert len(notes) == 1
+        assert f'left out: {message}' in notes[0]
+    (tmp_path / 'episodes' / 'episode-000000.npz').unlink()
+    os.mkfifo(tmp_path / 'episodes' / 'episode-000000.npz')
+    (tmp_path / 'episodes' / 'episode-000001.npz').symlink_to('/dev/zero')
+    notes = []
+    assert not list(EpisodeFiles(tmp_path, cube_spec()).rows_from(0, notes))
+    assert [note.partition('found ')[2] for note in notes] == [
+        'something other than a regular file'] * 2
 
 
 def test_a_transition_is_final_with_the_step_after_its_successor() -> None:

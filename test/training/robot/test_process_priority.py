@@ -30,7 +30,7 @@ def test_processors(text: str, available: set[int], expected: set[int] | None) -
     assert choose_processors(text, available) == expected
 
 
-@pytest.mark.parametrize('text', ['', 'none', '2', '1-', '3-1', '0,9'])
+@pytest.mark.parametrize('text', ['', 'none', '2', '1-', '3-1', '0,9', '0-99999999999'])
 def test_what_is_no_choice_of_processors(text: str) -> None:
     with pytest.raises(ConfigError, match='expected auto, all, or numbers of 0, 1, such as'):
         choose_processors(text, {0, 1})

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -170,3 +171,25 @@ def test_a_node_that_is_started_again_gets_the_last_policy(node: Node) -> None:
     node.releases.poll(3.0)
     node.releases.end_episode(4.0)
     assert node.asked[2:] == [('policy', str(new.path))]
+
+
+def test_what_is_no_policy_file_is_left_alone(tmp_path: Path) -> None:
+    """A FIFO or a device in the folder would be read without end."""
+    folder = tmp_path / 'policies'
+    folder.mkdir()
+    os.mkfifo(folder / 'policy-000001-10.onnx')
+    (folder / 'policy-000002-20.onnx').symlink_to('/dev/zero')
+    (folder / 'policy-000003-30.onnx').write_bytes(b'third')
+    node = Node(tmp_path)
+    assert node.releases.name(hashlib.sha256(b'third').hexdigest()) == '3'
+
+
+@pytest.mark.parametrize('part', ['settings', 'previous', 'shadow', 'last_refusal', 'robot'])
+@pytest.mark.parametrize('value', ['text', 5, ['list']])
+def test_a_status_of_something_else_is_ignored(tmp_path: Path, part: str, value: Any) -> None:
+    """Anybody can publish on ~/policy."""
+    node = Node(tmp_path)
+    before = node.changes.status
+    node.changes.hear(json.dumps({**before, 'sha256': 'other', part: value}))
+    node.releases.poll(0.0)
+    assert node.changes.status == before

@@ -19,6 +19,7 @@ from pathlib import Path
 import re
 
 from training.config import NO_ENVIRONMENT
+from training.data.formats.lerobot.layout import is_dataset
 from training.data.formats.ogbench.scenes import SCENES
 from training.data.transitions import stored
 
@@ -26,6 +27,11 @@ from training.data.transitions import stored
 def is_ogbench(path: Path) -> bool:
     """Tell whether a file is in OGBench's format."""
     return path.is_file() and path.suffix == '.npz' and not stored.is_stored(path)
+
+
+def has_own_rewards(path: Path) -> bool:
+    """Tell whether the rewards are those of the data, for whatever environment."""
+    return is_dataset(path) or stored.is_stored(path)
 
 
 def environment_of(path: Path) -> str:

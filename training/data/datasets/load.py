@@ -14,7 +14,7 @@
 """
 Find a data file and the reader of its format.
 
-Readers are imported on demand: they depend on OGBench and robosuite.
+Readers are imported on demand: they depend on OGBench, robosuite and pyarrow.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from training.data.formats.lerobot.layout import is_dataset
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
 
@@ -59,7 +60,7 @@ def locate(path: Path) -> Path:
 
 
 def load_file(source: DataSource) -> Transitions:
-    """Load a file from its very path; see :func:`load`."""
+    """Load a file, or the folder of a dataset, from its very path; see :func:`load`."""
     path = source.path
     if path.suffix == '.npz':
         from training.data.formats.ogbench import reader as ogbench
@@ -71,8 +72,12 @@ def load_file(source: DataSource) -> Transitions:
         from training.data.formats.robomimic import reader as robomimic
         return robomimic.load(
             path, source.environment, source.filter_key, source.observation_keys)
+    if is_dataset(path):
+        from training.data.formats.lerobot import reader as lerobot
+        return lerobot.load(path, source.filter_key, source.observation_keys)
     raise DataError(
-        f'{path}: found {path.suffix or "no ending"}, expected .npz or .hdf5; {_remedy(path)}')
+        f'{path}: found {path.suffix or "no ending"}, expected .npz, .hdf5 or the folder of a '
+        f'LeRobot dataset; {_remedy(path)}')
 
 
 def _remedy(path: Path) -> str:

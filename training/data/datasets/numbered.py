@@ -39,6 +39,7 @@ from dfp_ros.spec import ObservationField
 from training.config import TrainConfig
 from training.data.datasets.load import load_file, locate
 from training.data.datasets.summary import keep, kept, state, Summary
+from training.data.formats.lerobot.layout import is_dataset
 from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import measure
 from training.data.transitions.transitions import DataError, Transitions
@@ -120,6 +121,8 @@ def files(path: Path) -> list[Path]:
     """
     List the files of a run's ``data``, without validation files.
 
+    The folder of a LeRobot dataset counts as a file.
+
     :raises DataError: If there is none.
     """
     numbered = [
@@ -128,7 +131,7 @@ def files(path: Path) -> list[Path]:
     if numbered and not path.exists():
         return numbered
     place = locate(path)
-    if not place.is_dir():
+    if not place.is_dir() or is_dataset(place):
         return [place]
     within = [file for file in sorted(place.glob('*.npz')) if NUMBER.fullmatch(file.stem)]
     if not within and any(
@@ -137,6 +140,10 @@ def files(path: Path) -> list[Path]:
         raise DataError(
             f'{place}: found a recording, expected a data file; convert it with `python -m '
             f'training.convert {place} --robot ROBOT.yaml --rate HZ --out FILE.npz`')
+    if not within and (place / 'meta').is_dir():
+        raise DataError(
+            f'{place}: found a folder `meta` without info.json, expected that of a LeRobot '
+            'dataset; copy the dataset again')
     if not within and (place / 'checkpoint.pt').exists():
         raise DataError(
             f'{place}: found the folder of a run, expected a data file; `python -m '

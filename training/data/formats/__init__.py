@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Readers and writers of file formats: OGBench, Robomimic, ROS bags.
+Readers and writers of file formats: OGBench, Robomimic, LeRobot, ROS bags.
 
 Imports :mod:`training.data.transitions` and what is below it.
 """

@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dfp_ros.core.text.printable import listed
 from training.common.error_line import error_line
 from training.config import ConfigError, NO_ENVIRONMENT
-from training.data.datasets.file_kind import environment_of, is_ogbench
+from training.data.datasets.file_kind import environment_of, has_own_rewards, is_ogbench
 from training.data.datasets.load import load
 from training.data.inspection.facts import Dimension, Facts, gather, summary
 from training.data.inspection.figures import panels
 from training.data.inspection.verdict import Compatibility, judge
-from training.data.transitions import stored
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
 from training.evaluation.environment_fit import choose_environment, misfits
@@ -60,12 +60,14 @@ class Inspected:
     @property
     def rewarded(self) -> bool:
         """Tell whether its rewards are known."""
-        return bool(self.environment)
+        return bool(self.environment) and _has_rewards(self.data)
 
     @property
     def rows(self) -> list[tuple[str, str]]:
         """Summary of the contents, a label and a text per row."""
-        if self.environment == NO_ENVIRONMENT:
+        if not _has_rewards(self.data):
+            known = [('rewards', 'none in the data: for cloning only')]
+        elif self.environment == NO_ENVIRONMENT:
             known = [('environment', 'none needed, the file contains rewards')]
         elif self.rewarded:
             known = [('environment', self.environment)]
@@ -75,7 +77,10 @@ class Inspected:
         dropped = [
             ('dropped before', ', '.join(f'{why}: {count}' for why, count in counts.items()))
             for counts in [self.data.source.get('dropped')] if counts]
-        return [*known, *summary(self.facts, self.rewarded), *dropped]
+        left_out = [
+            ('left out', listed(names)) for names in [self.data.source.get('features_left_out')]
+            if names]
+        return [*known, *summary(self.facts, self.rewarded), *dropped, *left_out]
 
     @property
     def origin(self) -> list[tuple[str, str]]:
@@ -92,7 +97,8 @@ def inspect(
     :param path: Of any format that :func:`training.data.datasets.load.load` reads.
     :param environment: Environment of its rewards; None to derive it from the file or its name.
     :param presets: Names of the presets to check.
-    :param keys: Parts of the observation of a Robomimic file; its usual ones if empty.
+    :param keys: Parts of the observation of a Robomimic file or a LeRobot dataset; its usual ones
+        if empty.
     :raises DataError: If it cannot be read.
     """
     known = environment_of(path) if environment is None else environment
@@ -118,7 +124,7 @@ def inspect(
                 continue
         # A reader may refuse an environment, or compute other rewards for another task of its
         # scene.
-        if config.environment not in read and not stored.is_stored(path) and not (
+        if config.environment not in read and not has_own_rewards(path) and not (
                 is_ogbench(path) and any(misfits(config.environment, data))):
             try:
                 other = load(DataSource(path, config.environment, observation_keys=keys))
@@ -128,8 +134,14 @@ def inspect(
                 continue
             read[config.environment] = other, gather(other)
         its = config.environment if config.environment in read else known
-        verdicts.append(judge(preset, config, *read[its], bool(its)))
+        verdicts.append(
+            judge(preset, config, *read[its], bool(its) and _has_rewards(read[its][0])))
     return Inspected(path, known, data, facts, tuple(verdicts))
+
+
+def _has_rewards(data: Transitions) -> bool:
+    """Tell whether the data have rewards, as those of somebody else may not."""
+    return not data.source.get('unrewarded')
 
 
 def _unrewarded(path: Path) -> Transitions:

@@ -30,8 +30,10 @@ class DataSource:
     :param path: The file.
     :param environment: What its rewards are for; ``none`` if the file holds them.
     :param success_timing: Whether the state before or after a step of OGBench decides its reward.
-    :param filter_key: Which of a Robomimic file's demonstrations; all if empty.
-    :param observation_keys: Parts of a Robomimic file's observation; its usual ones if empty.
+    :param filter_key: Which of a Robomimic file's demonstrations, or the task of a LeRobot
+        dataset's episodes; all if empty.
+    :param observation_keys: Parts of the observation of a Robomimic file or a LeRobot dataset; its
+        usual ones if empty.
     """
 
     path: Path

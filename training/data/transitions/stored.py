@@ -48,6 +48,8 @@ from training.data.transitions.transitions import (
 
 DESCRIPTION = 'description'
 VERSION = 1
+#: Place of a description in a file, and what to do if it is wrong.
+WHERE, REMEDY = f'{DESCRIPTION}: ', 'convert the recording again'
 # Maximum number of characters of a description: enough for thousands of fields.
 LONGEST = 4_000_000
 
@@ -140,7 +142,7 @@ def _describe(path: Path, file: Archive) -> Description:
             return Description(
                 read_fields(path, ObservationField, content['observation_fields']),
                 read_fields(path, ActionField, content['action_fields']),
-                _period(path, content['period']), _source(path, content['source']))
+                read_period(path, content['period']), read_source(path, content['source']))
     except DataError:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -153,31 +155,43 @@ def _describe(path: Path, file: Archive) -> Description:
         'the recording again')
 
 
-def _period(path: Path, value: Any) -> float:
+def read_period(path: Path, value: Any, where: str = WHERE, remedy: str = REMEDY) -> float:
+    """
+    Check a control period that was read.
+
+    :param where: Place in the file, and what to do, for the error; as in all readers of a
+        description.
+    :raises DataError: If it is no number within the bounds.
+    """
     # Checked before conversion to float: JSON allows integers that overflow a float.
     if isinstance(value, bool) or not isinstance(value, int | float) or not (
             SHORTEST <= value <= LONGEST_PERIOD):
         raise DataError(
-            f'{path}: {DESCRIPTION}: period: found {str(value)[:20]}, expected {SHORTEST:g} to '
-            f'{LONGEST_PERIOD:g} s; convert the recording again')
+            f'{path}: {where}period: found {str(value)[:20]}, expected {SHORTEST:g} to '
+            f'{LONGEST_PERIOD:g} s; {remedy}')
     return float(value)
 
 
-def _source(path: Path, value: Any) -> dict[str, Any]:
-    """Validate the values of the source that are used."""
+def read_source(
+        path: Path, value: Any, where: str = WHERE, remedy: str = REMEDY) -> dict[str, Any]:
+    """
+    Validate the values of a source that are used.
+
+    :raises DataError: If one is of another kind.
+    """
     source = dict(value)
     dropped, args = source.get('dropped', {}), source.get('env_args')
     if not isinstance(dropped, dict) or not all(
             isinstance(count, int) for count in dropped.values()):
         raise DataError(
-            f'{path}: {DESCRIPTION}: source: dropped: found {str(dropped)[:40]}, expected counts '
-            'by reason; convert the recording again')
+            f'{path}: {where}source: dropped: found {str(dropped)[:40]}, expected counts '
+            f'by reason; {remedy}')
     if args is not None and not (
             isinstance(args, dict) and isinstance(args.get('env_name'), str)
             and isinstance(args.get('env_kwargs'), dict)):
         raise DataError(
-            f'{path}: {DESCRIPTION}: source: env_args: found {str(args)[:40]}, expected env_name '
-            'and env_kwargs; convert the recording again')
+            f'{path}: {where}source: env_args: found {str(args)[:40]}, expected env_name '
+            f'and env_kwargs; {remedy}')
     return source
 
 
@@ -193,7 +207,9 @@ def _is_finite(value: object) -> bool:
         -sys.float_info.max <= value <= sys.float_info.max)
 
 
-def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any, ...]:
+def read_fields(
+        path: Path, kind: Any, given: list[dict[str, Any]], where: str = WHERE,
+        remedy: str = REMEDY) -> tuple[Any, ...]:
     """
     Build observation or action fields from JSON.
 
@@ -210,30 +226,30 @@ def read_fields(path: Path, kind: Any, given: list[dict[str, Any]]) -> tuple[Any
         if not isinstance(size, int) or isinstance(size, bool) or size < 1 or any(
                 not isinstance(values, list) or len(values) != size for values in ranges):
             raise DataError(
-                f'{path}: {DESCRIPTION}: found the field {_short(name)} of size {_short(size)} '
+                f'{path}: {where}found the field {_short(name)} of size {_short(size)} '
                 'with ranges of '
-                'another size, expected the size of the field; convert the recording again')
+                f'another size, expected the size of the field; {remedy}')
         if not all(isinstance(text, str) and text.isprintable() for text in (
                 name, field['unit'])) or not name:
             raise DataError(
-                f'{path}: {DESCRIPTION}: found a field named {_short(name)} with the unit '
-                f'{_short(field["unit"])}, expected text; convert the recording again')
+                f'{path}: {where}found a field named {_short(name)} with the unit '
+                f'{_short(field["unit"])}, expected text; {remedy}')
         if not all(_is_finite(value) for values in ranges for value in values):
             raise DataError(
-                f'{path}: {DESCRIPTION}: found ranges of the field {_short(name)} that are not '
-                'finite numbers; convert the recording again')
+                f'{path}: {where}found ranges of the field {_short(name)} that are not '
+                f'finite numbers; {remedy}')
         one = kind(**{
             key: tuple(value) if isinstance(value, list) else value
             for key, value in field.items()})
         for low, high in (('low', 'high'), ('data_low', 'data_high')):
             if any(map(operator.gt, getattr(one, low, ()), getattr(one, high, ()))):
                 raise DataError(
-                    f'{path}: {DESCRIPTION}: found {low} above {high} in the field '
-                    f'{_short(name)}; convert the recording again')
+                    f'{path}: {where}found {low} above {high} in the field '
+                    f'{_short(name)}; {remedy}')
         made.append(one)
     names = [field.name for field in made]
     if not made or len(set(names)) < len(names):
         raise DataError(
-            f'{path}: {DESCRIPTION}: found the fields {listed(names) or "none"}, '
-            'expected at least one, with unique names; convert the recording again')
+            f'{path}: {where}found the fields {listed(names) or "none"}, '
+            f'expected at least one, with unique names; {remedy}')
     return tuple(made)

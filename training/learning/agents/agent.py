@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import copy
+import math
 from typing import Any
 
 import torch
@@ -42,6 +43,9 @@ from training.learning.networks.modules import (
 
 # Chunks sampled per state for the metrics of the log.
 LOOKS = 8
+# The average of a young run has a window of a tenth of its updates, so that little is left of the
+# random weights that it begins with, in a short run too.
+_YOUNG = 9.0
 
 
 class Agent(nn.Module):
@@ -68,6 +72,8 @@ class Agent(nn.Module):
         # Moving average of the actor; it acts, if there is one.
         self.average = copy.deepcopy(self.actor).requires_grad_(False) if (
             config.average_rate) else None
+        # Updates of the actor since random weights; infinite if it began with trained ones.
+        self._age = 0.0
         if config.precision == 'bf16':
             for network in self.networks():
                 network.product_type = torch.bfloat16
@@ -156,9 +162,20 @@ class Agent(nn.Module):
         polyak_update(self.target_critic, self.critic, self.config.target_rate)
         if actor:
             self.actor.update_targets()
+            self._age += 1
             if self.average is not None:
-                polyak_update(self.average, self.actor, self.config.average_rate)
+                polyak_update(self.average, self.actor, max(
+                    self.config.average_rate, _YOUNG / (_YOUNG + self._age)))
         return info
+
+    def resume(self, began_trained: bool) -> None:
+        """
+        Go on averaging as before, after networks and optimiser were restored.
+
+        :param began_trained: Whether the run began with the networks of another.
+        """
+        state = self.optimiser.state.get(self.trained[0])
+        self._age = math.inf if began_trained else float(state['step']) if state else 0.0
 
     @torch.no_grad()
     def look(self, batch: Batch) -> Info:

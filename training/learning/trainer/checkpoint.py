@@ -189,6 +189,7 @@ def restore(path: Path, state: RunState) -> dict[str, Any]:
     require_online(path, state.agent, content)
     state.agent.load_state_dict(content['agent'])
     state.agent.optimiser.load_state_dict(content['optimiser'])
+    state.agent.resume('initialised_from' in spec.provenance)
     _restore_random(path, state, content)
     state.progress = progress
     past = {name: spec.provenance[name] for name in PAST if name in spec.provenance}
@@ -237,6 +238,7 @@ def initialise(path: Path, state: RunState) -> None:
                 f'{state.config.data} have {_part(ours, i)}; start from networks that were '
                 'trained on the same fields')
     _load_networks(path, state.agent, content['agent'])
+    state.agent.resume(began_trained=True)
     # Policy improvement starts by this run's own schedule.
     state.agent.actor.improving = False
     origin = {
@@ -275,6 +277,7 @@ def take_over(path: Path, state: RunState) -> None:
     _load_networks(path, state.agent, content['agent'])
     require_optimiser(path, state.agent, content['optimiser'])
     state.agent.optimiser.load_state_dict(content['optimiser'])
+    state.agent.resume('initialised_from' in spec.provenance)
     _restore_random(path, state, content)
     state.progress = Progress(progress.step)
     past = {name: spec.provenance[name] for name in PAST if name in spec.provenance}

@@ -21,7 +21,7 @@ from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
-from training.common.files import atomic_path, write_json
+from training.common.files import atomic_path, read_table, TableError, write_json
 from training.config import TrainConfig
 from training.evaluation.evaluation import Evaluation
 from training.learning.trainer.checkpoint import Progress
@@ -102,15 +102,21 @@ class RunLog:
 
 
 def read_text(path: Path) -> list[dict[str, str]]:
-    """Read a log's rows as text, without an incomplete last row of a killed run."""
-    with path.open(newline='') as file:
-        return list(csv.DictReader(line for line in file if line.endswith('\n')))
+    """
+    Read a log's rows as text, without an incomplete last row of a killed run.
+
+    :raises TableError: If it is no log.
+    """
+    return read_table(path)
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
     """Read a log's rows as numbers; missing values are left out."""
-    return [
-        {key: float(value) for key, value in row.items() if value} for row in read_text(path)]
+    try:
+        return [
+            {key: float(value) for key, value in row.items() if value} for row in read_text(path)]
+    except (ValueError, TypeError) as error:
+        raise _no_log(path, error) from error
 
 
 def _header(path: Path) -> list[str]:
@@ -123,8 +129,19 @@ def _header(path: Path) -> list[str]:
 def _keep_until(path: Path, step: int) -> None:
     """Drop the rows that a session wrote after its last checkpoint."""
     if path.exists():
-        _rewrite(
-            path, _header(path), [row for row in read_text(path) if int(row['step']) <= step])
+        rows = read_text(path)
+        try:
+            kept = [row for row in rows if int(row['step']) <= step]
+            _rewrite(path, _header(path), kept)
+        except (ValueError, TypeError, KeyError) as error:
+            raise _no_log(path, error) from error
+
+
+def _no_log(path: Path, error: Exception) -> TableError:
+    """Make the error for a table that is no log."""
+    return error if isinstance(error, TableError) else TableError(
+        f'{path}: found rows that a run does not write ({type(error).__name__}: '
+        f'{str(error)[:200]}); restore it, or move it away')
 
 
 def _rewrite(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:

@@ -148,6 +148,20 @@ class ReplayBuffer:
             'added': torch.tensor(self.added),
             **{name: column[places].cpu() for name, column in self._columns.items()}}
 
+    def range_of_added(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Find the lowest and highest numbers of a column in the added transitions.
+
+        :return: Each of the shape of a row; infinite and swapped if nothing was added.
+        """
+        rows = self._columns[name]
+        kept = torch.arange(min(self.added, self.capacity))
+        if not len(kept):
+            nothing = np.full(rows.shape[1:], np.inf)
+            return nothing, -nothing
+        found = rows[(self._end - len(kept) + kept) % self.capacity]
+        return found.amin(dim=0).cpu().numpy(), found.amax(dim=0).cpu().numpy()
+
     def restore(self, additions: dict[str, torch.Tensor]) -> None:
         """Add the transitions from :meth:`additions` to a new buffer on the same data."""
         added, kept = int(additions['added']), len(additions['actions'])

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dfp_ros.core.text.printable import listed
 from dfp_ros.sim.simulation.make_env import make_env
 from dfp_ros.spec import PolicySpec
 from training.common import memory
@@ -103,7 +105,7 @@ def train(
         notes.append(note)
     torch.manual_seed(config.seed)
     state = prepare(run.name, config)
-    state.notes += notes
+    state.notes += [*notes, *left_out(state.spec, config.data)]
     spec = state.spec
     require_fit(config.environment, Description(
         spec.observation, spec.action, spec.period, spec.provenance['data']), config.data)
@@ -149,6 +151,13 @@ def train(
                 session.keep()
         session.keep(everything=stopped())
     return progress
+
+
+def left_out(spec: PolicySpec, data: str) -> Iterator[str]:
+    """Say which features of the data, such as videos, are not learned from."""
+    names = spec.provenance['data'].get('features_left_out')
+    if names:
+        yield f'{data}: not learned from: {listed(names)}'
 
 
 def resolve_precision(config: TrainConfig, saved: Path | None) -> tuple[TrainConfig, str]:

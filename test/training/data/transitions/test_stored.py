@@ -154,5 +154,6 @@ def test_a_file_of_which_bytes_have_changed_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_refused_with_a_remedy(name: str, tmp_path: Path) -> None:
     (tmp_path / name).touch()
     with pytest.raises(DataError, match=(
-            rf'{name}: found .*, expected \.npz or \.hdf5; convert recordings with `python -m')):
+            rf'{name}: found .*, expected \.npz, \.hdf5 or the folder of a LeRobot dataset; '
+            'convert recordings with `python -m')):
         load(DataSource(tmp_path / name, 'none'))

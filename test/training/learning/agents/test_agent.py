@@ -210,7 +210,16 @@ def test_the_average_acts_and_follows_at_its_rate() -> None:
         torch.ones(8))
     made.update(batch)
     assert not torch.equal(newest, before)
+    # Young, so that random weights are forgotten.
+    torch.testing.assert_close(average, 0.1 * before + 0.9 * newest)
+    before = average.clone()
+    made.resume(began_trained=True)
+    made.update(batch)
     torch.testing.assert_close(average, 0.75 * before + 0.25 * newest)
+    before = average.clone()
+    made.resume(began_trained=False)
+    made.update(batch)
+    torch.testing.assert_close(average, 0.25 * before + 0.75 * newest)
     observation, noise = torch.randn(3), torch.randn(1, 2)
     expected = made.average(observation.unsqueeze(0), noise.unsqueeze(0))[0]
     assert torch.equal(made.act(observation, noise), expected)

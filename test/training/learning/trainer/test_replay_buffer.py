@@ -108,6 +108,21 @@ def test_a_full_buffer_forgets_the_oldest(steps: int) -> None:
     assert again.added == steps + 2
 
 
+def test_the_range_of_what_was_added() -> None:
+    """The data's own rows are not in it, and neither is what was forgotten."""
+    data = episodes([20])
+    buffer = ReplayBuffer(episodes([6]), 2, 0.9, capacity=10)
+    lowest, highest = buffer.range_of_added('actions')
+    assert (lowest == np.inf).all()
+    assert (highest == -np.inf).all()
+    add(buffer, data, range(3))
+    for steps in (slice(0, 3), slice(5, 15)):
+        lowest, highest = buffer.range_of_added('actions')
+        np.testing.assert_array_equal(lowest, data.actions[steps].min(axis=0))
+        np.testing.assert_array_equal(highest, data.actions[steps].max(axis=0))
+        add(buffer, data, range(3, 15))
+
+
 def test_a_buffer_smaller_than_the_data_is_refused() -> None:
     with pytest.raises(ValueError, match='found 3, expected 0, or at least 4'):
         ReplayBuffer(episodes([4]), 1, 0.99, capacity=3)

@@ -1,0 +1,110 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Fallback: a policy that takes over once a reason of the running one has lasted too long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dfp_ros.core.control.decision import Commanding, State
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.printable import printable, TEXT
+from dfp_ros.node.loading.control_loop import ControlLoop
+from dfp_ros.node.loop.tick import Listener, Tick
+from dfp_ros.node.loop.ticker import Ticker
+from dfp_ros.node.swap.policy_swapper import PolicySwapper
+from dfp_ros.spec import require_same_fields
+
+
+class Fallback(Listener):
+    """
+    Has a policy that is loaded already take over by a swap, right after a tick.
+
+    It waits while the operator has stopped the robot, or a person commands it. The policy that
+    it replaces is the previous one, for ``~/rollback``; it may take over again after that.
+
+    :param loop: Control loop of the fallback.
+    :param ticker: Runs the policy.
+    :param swapper: Swaps it.
+    :param logger: Hears of it.
+    :raises SpecMismatch: If the layouts of the policies differ.
+    """
+
+    def __init__(
+            self, loop: ControlLoop, ticker: Ticker, swapper: PolicySwapper, logger: Any) -> None:
+        """Wait for a reason."""
+        require_same_fields(loop.policy.spec, ticker.loop.policy.spec)
+        self._loop = loop
+        self._ticker = ticker
+        self._swapper = swapper
+        self._logger = logger
+        self._since: int | None = None
+        self._why = ''
+        self._is_refused = False
+
+    def on_tick(self, tick: Tick) -> None:
+        """Note since when there has been a reason."""
+        decision = tick.decision
+        found = decision.reason and decision.reason & _reasons(
+            self._ticker.loop.settings.fallback.names)
+        if not found or self._is_refused or self._runs or decision.state is State.STOPPED or (
+                decision.commander is Commanding.PERSON):
+            self._since = None
+        elif self._since is None or tick.now < self._since:
+            self._since = tick.now
+
+    def on_idle(self, tick: Tick) -> None:
+        """Take over, if it is time."""
+        if self._since is None:
+            return
+        lasted = (tick.now - self._since) * 1e-9
+        if lasted < self._ticker.loop.settings.fallback.after:
+            return
+        self._since = None
+        text = (
+            f'{tick.decision.reason.words} for {lasted:.2f} s: {tick.decision.text}')
+        try:
+            self._swapper.fall_back(self._loop)
+        except Exception as error:  # the running policy continues, and is held as before
+            self._is_refused = True
+            self._logger.error(f'the fallback cannot take over: {explain(error)}')
+            return
+        self._why = text
+        self._logger.warning(f'the fallback has taken over: {printable(text, TEXT)}')
+
+    def on_transfer(self, loop: ControlLoop) -> None:
+        """Judge another policy."""
+        self._since = None
+        self._is_refused = False
+
+    @property
+    def _runs(self) -> bool:
+        """Whether the fallback is the running policy."""
+        return self._ticker.loop.policy.sha256 == self._loop.policy.sha256
+
+    def facts(self) -> dict[str, str]:
+        """Facts for diagnostics."""
+        return {
+            'fallback': self._loop.policy.spec.name,
+            'fallback_sha256': self._loop.policy.sha256,
+            'fallback_because': self._why if self._runs else ''}
+
+
+def _reasons(names: tuple[str, ...]) -> Reason:
+    """Combine reasons."""
+    found = Reason.NONE
+    for name in names:
+        found |= Reason[name.upper()]
+    return found

@@ -1,0 +1,112 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Fallback policy: takes over from one that does not answer, by a swap."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+import signal
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from std_srvs.srv import Trigger
+
+from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.input_log import policy_number
+from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.core.settings.fallback import FALLBACK_REASONS, FallbackSettings
+from dfp_ros.core.settings.setting import SettingsError
+from testing.faults.cell import FaultCell
+from testing.faults.robots import CUBE
+from testing.policies.endless_policy import write_endless_policy
+from testing.policies.small_policy import write_policy
+
+SPEC = replace(CUBE.spec, horizon=20)
+AFTER = 0.5
+
+
+def far(message: Any) -> Any:
+    """Have a joint far outside the training data."""
+    message.position = [9.0, *message.position[1:]]
+    return message
+
+
+def test_the_reasons_are_known() -> None:
+    """Each has a name of a reason, and others are refused by name."""
+    assert {name.upper() for name in FALLBACK_REASONS} <= {reason.name for reason in Reason}
+    with pytest.raises(SettingsError, match="fallback.reasons: found 'late'.*late_inference"):
+        FallbackSettings(reasons='late')
+    with pytest.raises(SettingsError, match='fallback.reasons: found nothing'):
+        FallbackSettings(reasons=' , ')
+
+
+def test_an_inference_that_never_ends(tmp_path: Path) -> None:
+    """The plan in hand ends, the robot is held for a while, and the fallback goes on."""
+    hanging = write_endless_policy(tmp_path / 'hanging.onnx', SPEC, 0)
+    careful = write_policy(
+        tmp_path / 'careful.onnx', replace(SPEC, name='careful'), gain=0.7)
+    with FaultCell(
+            CUBE, hanging, planning__asynchronous='true', fallback__policy=str(careful),
+            fallback__after=AFTER, execution__unbounded_operators='Loop') as cell:
+        cell.wait_for_motion()
+
+        def move(message: Any) -> Any:
+            message.position = [0.9, *message.position[1:]]
+            return message
+
+        cell.disturb({'joint_states': move})
+        cell.wait_for(lambda: cell.decisions[-1].row.state is State.HOLD, 'a hold')
+        cell.wait_for(lambda: cell.standing.get('name') == 'careful', 'the fallback')
+        cell.wait_for(lambda: cell.decisions[-1].row.state is State.RUNNING, 'motion')
+        rows = [seen.row for seen in cell.decisions]
+        held = [row for row in rows if Reason.LATE_INFERENCE in row.reason]
+        lasted = (held[-1].stamp - held[0].stamp) * 1e-9
+        assert AFTER - 0.05 <= lasted <= AFTER + 2.0
+        entry = rows[-1].entry
+        assert entry is not None
+        assert entry.policy == policy_number(cell.standing['sha256'])
+        assert 'the fallback has taken over: late_inference' in cell.process.output
+        assert cell.process.stop(signal.SIGTERM, timeout=15.0) == 0
+
+
+def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
+    """A reason that goes on counts anew; an operator's stop comes first."""
+    usual = write_policy(tmp_path / 'usual.onnx', SPEC, gain=0.7)
+    wide = replace(SPEC, name='careful', observation=tuple(
+        replace(field, low=(-99.0,) * field.size, high=(99.0,) * field.size)
+        for field in SPEC.observation))
+    careful = write_policy(tmp_path / 'careful.onnx', wide, gain=0.1)
+    with FaultCell(
+            CUBE, usual, fallback__policy=str(careful), fallback__after=AFTER,
+            fallback__reasons='outside_envelope') as cell:
+        cell.wait_for_motion()
+        cell.disturb({'joint_states': far})
+        cell.wait_for(lambda: cell.standing.get('name') == 'careful', 'the fallback')
+        cell.wait_for(lambda: cell.decisions[-1].row.state is State.RUNNING, 'motion')
+        assert cell.answer(cell.ask(Trigger, 'rollback', Trigger.Request())).success
+        cell.wait_for(lambda: cell.standing.get('name') == 'test', 'the usual one')
+        cell.wait_for(lambda: cell.standing.get('name') == 'careful', 'the fallback again')
+        assert cell.answer(cell.ask(Trigger, 'rollback', Trigger.Request())).success
+        assert cell.answer(cell.ask(Trigger, 'stop', Trigger.Request())).success
+        begin = len(cell.decisions)
+        cell.wait_for(lambda: len(cell.decisions) > begin + 60, 'ticks')
+        numbers = {
+            seen.row.entry.policy for seen in cell.decisions[begin:] if seen.row.entry}
+        assert policy_number(cell.standing['sha256']) in numbers
+        assert len(numbers) == 1
+        assert cell.standing['name'] == 'test'
