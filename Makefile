@@ -38,7 +38,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env sweep-env demo test test-fast test-all test-kilted test-lerobot interop-env interop lint train learn bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env audit-env sweep-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,16 @@ test-kilted: ## the node's tests on ROS 2 Kilted, in an environment of its own (
 	  ROS_PYTHON_VERSION=3 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 	  .venv-kilted/bin/python -m pytest $(KILTED_TESTS) $(PYTEST)
 
+# For .github/scripts/ros_container.sh, on a ROS 2 from apt.
+list-robot-tests:
+	@echo $(KILTED_TESTS) | tr ' ' '\n'
+
+wheel: ## source distribution and wheel in build/dist, tried in a clean environment
+	@[ -e .venv-tools/complete ] || { rm -rf .venv-tools; $(PYTHON) -m venv .venv-tools; \
+	  .venv-tools/bin/python -m pip install build==1.6.1 twine==7.0.0; touch .venv-tools/complete; }
+	@PATH="$$PWD/.venv-tools/bin:$$PATH" .github/scripts/build_dist.sh build/dist
+	@PYTHON=$(PYTHON) .github/scripts/try_wheel.sh build/dist/*.whl
+
 interop-env: ## rsl_rl, mjlab and LEAPP in an environment of their own (.venv-interop), some GB
 	@[ -e .venv-interop/complete ] || { rm -rf .venv-interop; $(PYTHON) -m venv .venv-interop; \
 	  .venv-interop/bin/python -m pip install --requirement env/requirements-interop.txt; \
@@ -95,6 +105,18 @@ test-lerobot: build ## LeRobot's own library reads and writes datasets, in an en
 	  .venv-lerobot/bin/python -m pip install --no-deps --requirement env/requirements-lerobot.txt; \
 	  touch .venv-lerobot/complete; }
 	@$(ENTER); exec python -m pytest test/training/data/formats/test_lerobot_library.py $(PYTEST)
+
+audit-env: ## pip-licenses and cyclonedx-bom in an environment of their own (.venv-audit)
+	@[ -e .venv-audit/complete ] || { rm -rf .venv-audit; $(PYTHON) -m venv .venv-audit; \
+	  .venv-audit/bin/python -m pip install --requirement env/requirements-audit.txt; \
+	  touch .venv-audit/complete; }
+
+licences: env audit-env ## check the licences of everything that is installed (env/licences.toml)
+	@exec env -u PYTHONPATH .venv-audit/bin/python env/licences.py .venv
+
+sbom: env audit-env ## list everything that is installed, in build/sbom.cdx.json (CycloneDX)
+	@mkdir -p build; exec env -u PYTHONPATH .venv-audit/bin/cyclonedx-py environment \
+	  --output-reproducible --validate --output-file build/sbom.cdx.json .venv/bin/python
 
 lint: env ## ruff, mypy, and which way imports go
 	@$(ENTER); ruff check .; mypy; mypy env/*.py; lint-imports --no-logo --no-cache
@@ -145,4 +167,4 @@ clean: ## remove the output of colcon
 	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too
-	rm -rf .venv .venvs .venv-kilted .venv-interop .venv-lerobot
+	rm -rf .venv .venvs .venv-audit .venv-kilted .venv-interop .venv-lerobot .venv-tools

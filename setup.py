@@ -13,19 +13,45 @@
 # limitations under the License.
 from glob import glob
 import os
+from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Distribution, find_packages, setup
 
 PACKAGE = 'dfp_ros'
+# Of whoever builds it on GitHub; nothing elsewhere.
+REPOSITORY = '/'.join(
+    os.environ.get(name, '') for name in ('GITHUB_SERVER_URL', 'GITHUB_REPOSITORY')).strip('/')
 
 
 def files_in(folder: str) -> list[str]:
     return sorted(path for path in glob(f'{folder}/*') if os.path.isfile(path))
 
 
+class InstallData(Distribution().get_command_class('install_data')):
+    """
+    Adds the programs that ``ros2 run`` and launch files look for, lib/dfp_ros/NAME, to a wheel.
+
+    They start those that pip makes in bin. colcon has its own way to make them (setup.cfg).
+    """
+
+    def run(self):
+        super().run()
+        if 'bdist_wheel' not in self.distribution.commands:
+            return
+        folder = Path(self.install_dir, 'lib', PACKAGE)
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in self.distribution.entry_points['console_scripts']:
+            name = entry.split(' = ')[0]
+            program = folder / name
+            program.write_text(f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/{name}" "$@"\n')
+            program.chmod(0o755)
+            self.outfiles.append(str(program))
+
+
 setup(
     name=PACKAGE,
-    version='0.1.0',
+    version='1.0.0',
+    cmdclass={'install_data': InstallData},
     # Without the filter, a global package named `training` would be installed as well.
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     data_files=[
@@ -37,11 +63,20 @@ setup(
     python_requires='>=3.10',
     install_requires=['numpy', 'onnxruntime', 'pillow', 'pyyaml', 'rosbags', 'setuptools'],
     extras_require={
-        'adopt': ['onnx'], 'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest']},
+        'adopt': ['onnx'], 'signatures': ['cryptography'],
+        'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest']},
     zip_safe=True,
     author='The dfp_ros authors',
-    maintainer='dfp_ros maintainers',
-    maintainer_email='maintainers@dfp-ros.example',
+    # Issues are the contact: nobody reads mail at the address of package.xml.
+    maintainer='dfp_ros issue tracker',
+    maintainer_email='noreply@github.com',
+    project_urls={'Issues': f'{REPOSITORY}/issues'} if REPOSITORY else {},
+    # No file: colcon's symlinked build has setup.py and the package, not the README.
+    long_description=(
+        'A ROS 2 lifecycle node that runs a learned policy at a fixed rate on any robot that a '
+        'YAML file describes, with its tools and shipped policies. It needs the rclpy of a ROS 2. '
+        'docs/installing.md in the repository has the steps.\n'),
+    long_description_content_type='text/x-rst',
     description='Drifting Field Policies for ROS 2: learn from data, run at a fixed rate, safely.',
     license='Apache-2.0',
     entry_points={

@@ -26,9 +26,20 @@ from dfp_ros.node.process.start import begin
 
 
 def _run(module: str) -> int:
-    """Import a module and run its ``main``."""
+    """
+    Import a module and run its ``main``.
+
+    :raises SystemExit: If a Python package is not installed; only some commands need them all.
+    """
     begin()
-    return int(importlib.import_module(module).main())
+    try:
+        return int(importlib.import_module(module).main())
+    except ModuleNotFoundError as error:
+        from dfp_ros.node.process.missing_package import describe_missing
+        message = describe_missing(error)
+        if message is None:
+            raise
+        raise SystemExit(message) from None
 
 
 def adopt() -> int:

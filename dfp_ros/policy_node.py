@@ -46,6 +46,7 @@ from dfp_ros.node.loading.pending_policy import (
     load_control_loop,
     PendingPolicy,
     require_latency,
+    signed,
 )
 from dfp_ros.node.loop.idle_work import IdleWork
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
@@ -126,7 +127,7 @@ class PolicyNode(GuardedNode):
                 return TransitionCallbackReturn.FAILURE
             self.get_logger().info(
                 f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}, sha256 '
-                f'{loop.policy.sha256[:12]}) on robot {loop.robot.name!r} at '
+                f'{loop.policy.sha256[:12]}{signed(loop)}) on robot {loop.robot.name!r} at '
                 f'{1e9 / loop.tick:g} Hz, running on {" ".join(loop.policy.providers)}')
             if isinstance(loop.controller.planner, BackgroundPlanner):
                 self.get_logger().info(

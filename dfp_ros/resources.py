@@ -23,6 +23,8 @@ from ament_index_python import get_package_share_directory, PackageNotFoundError
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.yaml_section import read_text
 from dfp_ros.core.files.missing import near_file
+from dfp_ros.core.policy.trust import Trust
+from dfp_ros.core.settings.trust import MODELS, parse_keys, parse_roots
 from dfp_ros.core.text.errors import near_names, nearest
 
 
@@ -38,6 +40,27 @@ def load_robot(name: str) -> RobotDescription:
 def hash_robot(name: str) -> str:
     """Return the SHA-256 hash of a robot description's file, 64 hexadecimal digits."""
     return hashlib.sha256(read_text(find_shared(name, 'config', '.yaml'))).hexdigest()
+
+
+def make_trust(roots: str, keys: str) -> Trust:
+    """
+    Collect what a policy file needs to be trusted.
+
+    :param roots: Value of the parameter ``policy_roots``.
+    :param keys: Value of the parameter ``policy_keys``.
+    :raises ValueError: If one is not valid.
+    """
+    folders: list[Path] = []
+    for word in parse_roots(roots):
+        if word == MODELS:
+            folders += [root / MODELS for root in _roots()]
+        else:
+            try:
+                folders.append(Path(word).expanduser())
+            except RuntimeError as error:
+                raise SharedFileError(
+                    f'parameter policy_roots: found {word!r}: {error}') from error
+    return Trust(tuple(dict.fromkeys(folders)), parse_keys(keys))
 
 
 class SharedFileError(ValueError):
@@ -93,4 +116,8 @@ def _roots() -> list[Path]:
     except (PackageNotFoundError, OSError):
         # Without an environment of ROS (AMENT_PREFIX_PATH) it is an OSError.
         pass
-    return [*roots, Path(__file__).resolve().parent.parent]
+    # pip may install into a prefix that AMENT_PREFIX_PATH lacks, such as a virtual environment on
+    # top of a sourced ROS 2: PREFIX/lib/python3.12/site-packages/dfp_ros, PREFIX/share/dfp_ros.
+    checkout, *prefixes = Path(__file__).resolve().parents[1:5]
+    shared = [prefix / 'share' / 'dfp_ros' for prefix in prefixes]
+    return [*roots, *(root for root in shared if (root / 'package.xml').is_file()), checkout]

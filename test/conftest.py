@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from dfp_ros.node.ros.dds_transport import choose_transport
+import training  # noqa: F401  settles how threads wait, before anything imports PyTorch
 
 # Messages of the tests stay on this machine, and no port is reachable from others.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
@@ -38,6 +39,21 @@ def pytest_make_parametrize_id(val: object) -> str | None:
         start = val[:LONGEST_ID - 3]
         return f'{start if isinstance(start, str) else start.hex()[:LONGEST_ID - 3]}...'
     return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a session of several processes, keep tests of a fixture together, the longest first."""
+    if not config.pluginmanager.hasplugin('xdist') or not hasattr(config, 'workerinput'):
+        return
+    slow = set()
+    for item in items:
+        if isinstance(item, pytest.Function) and any(
+                found[-1].scope in ('module', 'class', 'package')
+                for found in item._fixtureinfo.name2fixturedefs.values()):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+        if item.get_closest_marker('slow'):
+            slow.add(item.location[0])
+    items.sort(key=lambda item: item.location[0] not in slow)
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The whole test suite, in three pytest sessions, two of them side by side.
+The whole test suite, in two pytest sessions side by side, of two processes each.
 
-Tests that learn, simulate or lint keep a processor busy; tests that run nodes mostly wait. So the
-former run beside the latter, in the time that these leave (SCHED_IDLE). Nodes that are timed come
-last. With arguments there is one session, with these arguments.
+Tests that run nodes mostly wait; those that learn, simulate or lint keep a processor busy. So the
+latter run in the time that the former leave (SCHED_IDLE). With arguments there is one session, in
+one process, with these arguments.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from testing import ROOT
 #: Files and folders whose tests run in the time that the others leave.
 BUSY = (
     'test/training/data', 'test/training/evaluation', 'test/training/learning',
-    'test/training/onnx_export', 'test/training/reports', 'test/sim/simulation',
-    'test/package/test_lint.py', 'test/package/test_import_rules.py',
-    'test/bench/test_bandit.py', 'test/bench/test_update_bench.py')
-#: Timed tests, which run after the other nodes.
-TIMED = ('test/whole_node', 'test/node/swap', 'test/tools/preflight', 'test/node/loop',
-         'test/node/commanding', 'test/node/monitors')
+    'test/training/onnx_export', 'test/training/reports', 'test/training/common',
+    'test/sim/simulation', 'test/core', 'test/package/test_lint.py',
+    'test/package/test_import_rules.py', 'test/bench/test_bandit.py',
+    'test/bench/test_update_bench.py', 'test/bench/test_comparison.py',
+    'test/bench/test_gpu_bench.py')
 _PYTEST = (
     sys.executable, '-m', 'pytest', '-m', 'not long', '--durations=25', '--durations-min=5')
+_BESIDE = ('-n', '2', '--dist', 'loadgroup', '--no-loadscope-reorder', '--max-worker-restart=0')
 _NICE = 19
 # pytest's exit status if no test was chosen.
 _NOTHING = 5
@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> int:
         return run(*arguments)
     with Beside(BUSY) as busy:
         give_way(busy.process.pid)
-        statuses = {run('test', *(f'--ignore={path}' for path in (*BUSY, *TIMED)))}
-        statuses |= {run(*TIMED), busy.process.wait()}
+        statuses = {run('test', *_BESIDE, *(f'--ignore={path}' for path in BUSY))}
+        statuses |= {busy.process.wait()}
     return max(statuses - {_NOTHING}, default=0)
 
 
@@ -79,7 +79,7 @@ class Beside:
         """Start it."""
         self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*_PYTEST, *paths], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
+            [*_PYTEST, *_BESIDE, *paths], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
             stderr=subprocess.STDOUT)
         print(f'beside this, with its output at the end: {" ".join(paths)}', flush=True)
 

@@ -100,6 +100,28 @@ def test_refuses_unknown_arguments(
     assert 'Traceback' not in output
 
 
+@pytest.mark.parametrize(('command', 'package', 'remedy'), [
+    ('policy_node', 'onnxruntime', 'apt install python3-onnxruntime'),
+    ('recorder', 'rosbags', 'pip install rosbags'),
+    ('sim_node', 'mujoco', 'pip install gymnasium imageio mujoco ogbench pillow'),
+    ('describe', 'rclpy', 'it comes with ROS 2: source its setup file first')])
+def test_a_missing_package_is_named_with_its_remedy(
+        command: str, package: str, remedy: str) -> None:
+    """package.xml has those of the node alone, and not even ONNX Runtime."""
+    program = (
+        f'import sys; sys.modules[{package!r}] = None; from dfp_ros.commands import {command}; '
+        f'sys.exit({command}())')
+    done = subprocess.run(
+        [sys.executable, '-c', program], cwd=ROOT, text=True, timeout=60, capture_output=True,
+        env={**os.environ, 'ROS_DOMAIN_ID': str(free_domain()),
+             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'})
+    assert done.returncode == 1
+    assert f'cannot start: found no Python package {package!r} in {sys.executable}; ' in (
+        done.stderr)
+    assert remedy in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
 @pytest.mark.parametrize('environment', [
     {'HOME': None, 'ROS_LOG_DIR': None}, {'ROS_LOG_DIR': '/proc/nowhere'}])
 def test_no_log_file(environment: dict[str, str | None]) -> None:

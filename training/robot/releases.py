@@ -24,7 +24,10 @@ import numpy as np
 
 from dfp_ros.core.files.bounded_file import LARGEST_POLICY
 from dfp_ros.core.files.digest import sha256
+from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.policy.trust import SIGNATURE_SIZE
 from training.common.files import atomic_path
+from training.common.signatures import read_private_key, sign, signature_path
 from training.learning.trainer.checkpoint import RunState
 from training.robot.candidate import Candidate, CandidateError, make_candidate
 from training.robot.policy_changes import Outcome, PolicyChanges
@@ -47,6 +50,7 @@ class Releases:
     :param settings: Settings of the learner.
     :param changes: Changes of the node's policy.
     :param say: Prints a line.
+    :raises SignatureError: If the key that signs policies cannot be used.
 
     :ivar swaps: Number of policies that took over.
     :ivar rollbacks: Number of policies that were taken back.
@@ -61,6 +65,7 @@ class Releases:
         self._folder = out / POLICIES
         self._state, self._settings, self._changes = state, settings, changes
         self._say = say
+        self._key = read_private_key(user_path(settings.sign_key)) if settings.sign_key else None
         self._made: dict[str, Candidate] = {}
         for path in sorted(self._folder.glob('policy-*.onnx')):
             if (match := _NAME.fullmatch(path.name)) and _is_policy(path):
@@ -106,6 +111,7 @@ class Releases:
         if not kept.is_file() and _is_policy(path) and sha256(path) == self._changes.running:
             with atomic_path(kept) as partial:
                 shutil.copyfile(path, partial)
+            _copy_signature(path, kept)
         self._first = (sha256(kept), str(kept)) if _is_policy(kept) else (
             self._changes.running, str(path))
         self._wanted = self._made.get(self._changes.running)
@@ -136,6 +142,8 @@ class Releases:
             self.refusals += 1
             self._say(f'policy {version} is not fit for the robot: {error}')
             return None
+        if self._key is not None:
+            sign(found.path, self._key, found.sha256)
         self._made[found.sha256] = found
         return found
 
@@ -238,6 +246,7 @@ class Releases:
         old = sorted(self._made.values(), key=lambda one: one.version)
         for one in old[:-self._settings.keep_policies]:
             if one.sha256 not in kept:
+                signature_path(one.path).unlink(missing_ok=True)
                 one.path.unlink(missing_ok=True)
                 del self._made[one.sha256]
 
@@ -256,3 +265,11 @@ def _is_policy(path: Path) -> bool:
         return path.is_file() and path.stat().st_size <= LARGEST_POLICY
     except (OSError, ValueError):
         return False
+
+
+def _copy_signature(path: Path, copy: Path) -> None:
+    """Copy the signature of a policy file, if it has one, for its copy."""
+    signature = signature_path(path)
+    if _is_policy(signature) and signature.stat().st_size == SIGNATURE_SIZE:
+        with atomic_path(signature_path(copy)) as partial:
+            shutil.copyfile(signature, partial)

@@ -101,6 +101,9 @@ class LearnerSettings:
     keep_policies: int = 20
     """Policy files that are kept, beside the running and the best one."""
 
+    sign_key: str = ''
+    """Private key that signs new policies, for a node with policy_keys; empty for no signature."""
+
     # Disk.
     checkpoint_every: int = 1_000
     """Updates between checkpoints, which are written at the end of an episode."""

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import errno
 import os
 import stat
@@ -55,14 +56,21 @@ def open_regular(path: str | os.PathLike[str], most: int) -> int:
     return file
 
 
-def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
+def read_regular(
+        path: str | os.PathLike[str], most: int,
+        check: Callable[[int], object] | None = None) -> bytes:
     """
     Read a whole file, as :func:`open_regular` opens it.
 
+    :param path: The file, or a link to it.
+    :param most: Largest size in bytes.
+    :param check: Gets the descriptor before anything is read, and may raise.
     :raises OSError: As there, or if it was changed meanwhile.
     """
     file = open_regular(path, most)
     try:
+        if check is not None:
+            check(file)
         before = os.fstat(file)
         pieces, size = [], 0
         while piece := os.read(file, min(_PIECE, most + 1 - size)):

@@ -25,7 +25,9 @@ from dfp_ros.core.files.bounded_file import LARGEST_POLICY, open_regular, read_r
 from dfp_ros.core.files.missing import explain_missing
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_metadata import OnnxFacts, OnnxFileError, read_model, skim_metadata
+from dfp_ros.core.policy.trust import Trust
 from dfp_ros.core.settings.execution import ExecutionSettings
+from dfp_ros.core.settings.trust import key_name
 from dfp_ros.spec import METADATA_KEY, PolicySpec
 from dfp_ros.spec_bounds import SpecError
 
@@ -46,6 +48,8 @@ class PolicyFile:
     :param sha256: Their hash, 64 hexadecimal digits.
     :param spec: The specification in the metadata.
     :param unbounded: Operators of the graph that can run without end.
+    :param signed_by: Public key of its signature, as ``policy_keys`` has it; empty if none was
+        required.
     """
 
     path: Path
@@ -53,21 +57,35 @@ class PolicyFile:
     sha256: str
     spec: PolicySpec
     unbounded: tuple[str, ...] = ()
+    signed_by: str = ''
+
+    @property
+    def signer(self) -> str:
+        """Say who has signed it, for messages; empty if no signature was required."""
+        return f'signed by the key that ends in {key_name(self.signed_by)}' * bool(self.signed_by)
 
 
-def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:
+def read_policy_file(path: str | os.PathLike[str], trust: Trust | None = None) -> PolicyFile:
     """
     Read a policy file and check all of it.
 
     :param path: The ONNX file.
-    :raises PolicyError: If the file is missing, cut short, not ONNX, not self-contained,
-        without a specification, or of another version. Each has its own message.
+    :param trust: Folder and signature that it needs, checked before it is parsed; None for none.
+    :raises PolicyError: If the file is not trusted, missing, cut short, not ONNX, not
+        self-contained, without a specification, or of another version. Each has its own message.
     """
-    path = Path(path)
+    path, trust = Path(path), trust or Trust()
+    trust.require_place(path)
+    real = path
+
+    def require_place(file: int) -> None:
+        nonlocal real
+        real = trust.require_opened(path, file)
     try:
-        content = read_regular(path, LARGEST_POLICY)
+        content = read_regular(path, LARGEST_POLICY, require_place)
     except OSError as error:
         raise _explain(path, error) from error
+    signed_by = trust.require_signed(path, real, content)
     _require_no_checkpoint(path, content[:len(_ARCHIVE)])
     facts = OnnxFacts()
 
@@ -77,7 +95,8 @@ def read_policy_file(path: str | os.PathLike[str]) -> PolicyFile:
         return facts.metadata
     spec = _find_spec(path, read)
     return PolicyFile(
-        path, content, hashlib.sha256(content).hexdigest(), spec, tuple(sorted(facts.unbounded)))
+        path, content, hashlib.sha256(content).hexdigest(), spec, tuple(sorted(facts.unbounded)),
+        signed_by)
 
 
 def require_ending(file: PolicyFile, execution: ExecutionSettings) -> None:

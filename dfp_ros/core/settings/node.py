@@ -33,6 +33,7 @@ from dfp_ros.core.settings.planning import PlanningSettings
 from dfp_ros.core.settings.realtime import RealtimeSettings
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.core.settings.setting import Meaning, setting, SettingsError
+from dfp_ros.core.settings.trust import parse_keys, parse_roots
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.spec import PolicySpec
 
@@ -97,6 +98,14 @@ class Settings:
         'and number of candidates. Empty for none.')
     preflight_hours: float = setting(
         24.0, 'Largest age of the preflight report in hours.', bounds=(0.0, 8760.0))
+    policy_roots: str = setting(
+        '', 'Folders that policy, shadow and fallback.policy may be in, at any depth, separated '
+        'by colons: absolute paths, or models for that of this package. Links are followed first. '
+        'Empty for any folder. Fixed when the node starts.', is_fixed=True)
+    policy_keys: str = setting(
+        '', 'Public keys of Ed25519, separated by commas, one of which must have signed a policy '
+        '(`python -m training.sign`); a policy without a valid signature is refused before it is '
+        'parsed. Empty if no signature is required. Fixed when the node starts.', is_fixed=True)
     autostart: bool = setting(
         True, 'Configure and activate when the node starts.', is_fixed=True)
     planning: PlanningSettings = field(default_factory=PlanningSettings)
@@ -112,6 +121,8 @@ class Settings:
         for name, what in (('policy', 'an exported .onnx file'), ('robot', 'a robot description')):
             if not getattr(self, name):
                 raise SettingsError(f'parameter {name}: found nothing, expected {what}')
+        parse_roots(self.policy_roots)
+        parse_keys(self.policy_keys)
         if self.rate != 0 and not SLOWEST <= self.rate <= FASTEST:
             raise SettingsError(
                 f'parameter rate: found {shown(self.rate)} Hz, expected {SLOWEST} to {FASTEST} '

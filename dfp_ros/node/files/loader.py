@@ -75,19 +75,23 @@ class Loader:
 
     # Requests
 
-    def read_policy(self, name: str, seconds: float) -> PolicyFile:
+    def read_policy(
+            self, name: str, seconds: float, roots: str = '', keys: str = '') -> PolicyFile:
         """
         Read a policy file, its hash and its specification.
 
         :param name: Path of a file, or the bare name of one that comes with the package.
         :param seconds: Timeout in s.
-        :raises PolicyError: If the file cannot be used, or after the timeout.
+        :param roots: Value of the parameter ``policy_roots``.
+        :param keys: Value of the parameter ``policy_keys``.
+        :raises PolicyError: If the file is not trusted or cannot be used, or after the timeout.
         """
         reply, (spec, content) = self._ask(
-            {'do': 'read_policy', 'name': name}, (), seconds, f'policy file {name}', 2)
+            {'do': 'read_policy', 'name': name, 'roots': roots, 'keys': keys}, (), seconds,
+            f'policy file {name}', 2)
         return PolicyFile(
             Path(reply['path']), content, reply['sha256'], PolicySpec.from_json(spec.decode()),
-            tuple(reply['unbounded']))
+            tuple(reply['unbounded']), reply['signed_by'])
 
     def read(
             self, name: str, seconds: float, folder: str = '', suffix: str = '',

@@ -41,7 +41,7 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.text.errors import explain
-from dfp_ros.resources import find_shared
+from dfp_ros.resources import find_shared, make_trust
 from dfp_ros.spec import PolicySpec
 
 #: Longest request or answer in bytes, without the contents beside it.
@@ -100,10 +100,14 @@ def recall(file: int) -> bytes:
 
 def read_policy(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """Read a policy file, its hash and its specification."""
-    file = read_policy_file(find_shared(request['name'], 'models', '.onnx'))
-    return {'path': os.fspath(file.path), 'sha256': file.sha256, 'unbounded': file.unbounded}, (
-        remember(
-            f'policy file {file.path}', spec=file.spec.to_json().encode(), policy=file.content))
+    file = read_policy_file(
+        find_shared(request['name'], 'models', '.onnx'),
+        make_trust(request['roots'], request['keys']))
+    facts = {
+        'path': os.fspath(file.path), 'sha256': file.sha256, 'unbounded': file.unbounded,
+        'signed_by': file.signed_by}
+    return facts, remember(
+        f'policy file {file.path}', spec=file.spec.to_json().encode(), policy=file.content)
 
 
 def read_text(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:

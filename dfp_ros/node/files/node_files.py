@@ -88,9 +88,12 @@ class NodeFiles:
         Read a policy file, its hash and its specification.
 
         :param name: Its path, or the bare name of one that comes with the package.
-        :raises PolicyError: If it cannot be used, or after the timeout.
+        :raises PolicyError: If it is not trusted (``policy_roots``, ``policy_keys``) or cannot be
+            used, or after the timeout.
         """
-        return self._reader.read_policy(name, self._seconds)
+        return self._reader.read_policy(name, self._seconds, *(
+            self._node.get_parameter(parameter).value
+            for parameter in ('policy_roots', 'policy_keys')))
 
     def read_policy_while_ticking(self, name: str, keep_up: Callable[[], None]) -> PolicyFile:
         """

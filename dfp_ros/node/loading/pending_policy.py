@@ -26,18 +26,20 @@ from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.policy.interface import Chunk, PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
-from dfp_ros.core.policy.policy_file import PolicyFile, require_ending
+from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, require_ending
+from dfp_ros.core.policy.trust import Trust
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop, make_writers
-from dfp_ros.resources import find_shared
+from dfp_ros.resources import find_shared, make_trust
 from dfp_ros.spec import PolicySpec
 
 
 def load_policy(
         name: str, execution: ExecutionSettings | None = None,
-        wait: Callable[[], None] | None = None, candidates: int | None = None) -> OnnxPolicy:
+        wait: Callable[[], None] | None = None, candidates: int | None = None,
+        trust: Trust | None = None) -> OnnxPolicy:
     """
     Load a policy by path or bare name.
 
@@ -45,9 +47,11 @@ def load_policy(
     :param execution: Execution providers and threads.
     :param wait: Called before steps that hold the GIL for long; see :class:`OnnxPolicy`.
     :param candidates: Noise vectors of every call, 0 for the file's own number; None for any.
-    :raises ValueError: If it cannot be found or used.
+    :param trust: Folder and signature that it needs; None for none.
+    :raises ValueError: If it is not trusted, or cannot be found or used.
     """
-    return OnnxPolicy(find_shared(name, 'models', '.onnx'), execution, wait, candidates)
+    file = read_policy_file(find_shared(name, 'models', '.onnx'), trust)
+    return OnnxPolicy(file, execution, wait, candidates)
 
 
 #: Tests a file with execution settings and a number of candidates; raises PolicyError.
@@ -131,7 +135,9 @@ def load_control_loop(
     if candidate.policy is None and candidate.file is not None:
         policy = OnnxPolicy(candidate.file, settings.execution, wait, settings.candidates)
     elif candidate.policy is None:
-        policy = load_policy(settings.policy, settings.execution, wait, settings.candidates)
+        policy = load_policy(
+            settings.policy, settings.execution, wait, settings.candidates,
+            make_trust(settings.policy_roots, settings.policy_keys))
     else:
         policy = candidate.policy.prepared_for(settings.candidates, wait)
     loop = make_control_loop(settings, robot, policy)
@@ -152,6 +158,11 @@ def _count_calls(policy: OnnxPolicy, candidates: int) -> int:
         return int(np.clip(_SLOW_SECONDS / took, _FEWEST_SLOW_CALLS, _FEWEST_CALLS))
     return int(np.clip(
         _SECONDS / np.median(policy.warm_up(candidates)), _FEWEST_CALLS, _CALLS))
+
+
+def signed(loop: ControlLoop) -> str:
+    """Say who has signed a policy, for a list in the log."""
+    return f', {loop.policy.file.signer}' if loop.policy.file.signer else ''
 
 
 def describe_concerns(loop: ControlLoop) -> Iterator[str]:

@@ -33,7 +33,7 @@ from dfp_ros.node.process.parent import AUTO, PARAMETER, SENTENCE
 # Settings and groups of settings whose values are in the first line of the log.
 _SAFETY = (
     'safety', 'limits', 'trigger', 'latency_share', 'require_preflight', 'preflight_hours',
-    'fallback')
+    'fallback', 'policy_roots', 'policy_keys')
 
 
 def declare_parameters(node: Node) -> None:

@@ -56,7 +56,8 @@ def describe_policy(loop: ControlLoop) -> dict[str, Any]:
     policy = loop.policy
     return {
         'name': policy.spec.name, 'parameter': loop.settings.policy, 'path': str(policy.path),
-        'sha256': policy.sha256, 'providers': policy.providers,
+        'sha256': policy.sha256, 'signed_by': policy.file.signed_by,
+        'providers': policy.providers,
         'providers_left_out': policy.execution.left_out(policy.providers),
         'latency_p99_ms': round(loop.latency * 1e3, 4)}
 

@@ -31,7 +31,12 @@ from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.commanding.watchdog import overdue_limit
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loading.control_loop import ControlLoop, remake_control_loop
-from dfp_ros.node.loading.pending_policy import load_control_loop, PendingPolicy, require_latency
+from dfp_ros.node.loading.pending_policy import (
+    load_control_loop,
+    PendingPolicy,
+    require_latency,
+    signed,
+)
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.parameters.parameters import read_settings, read_values, require_changeable
 from dfp_ros.node.reporting.policy_status import PolicyStatus, Refusal, Standing, time_now
@@ -220,7 +225,7 @@ class PolicySwapper:
             self._on_disk = ''
             self._node.get_logger().info(
                 f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}, sha256 '
-                f'{loop.policy.sha256[:12]}) takes over')
+                f'{loop.policy.sha256[:12]}{signed(loop)}) takes over')
         del old
         self._worker.release(dropped)
         self._publish()

@@ -211,6 +211,7 @@ class Figures:
     :param is_realtime_required: Whether the node would not activate without them.
     :param hung: Duration in s of a tick that did not end, which ended the measurement; 0 for none.
     :param people: Topics of a person who may take over.
+    :param signer: Who has signed the policy file; empty if no signature was required.
     """
 
     period: float
@@ -235,6 +236,7 @@ class Figures:
     is_realtime_required: bool = False
     hung: float = 0.0
     people: tuple[PersonFigures, ...] = ()
+    signer: str = ''
 
     @property
     def rate(self) -> float:

@@ -188,7 +188,8 @@ class PreflightNode(Node):
                 self._end or self.get_clock().now().nanoseconds, self._sources.cameras),
             find_commands(self, self._loop.robot), self._realtime.refused,
             self._loop.settings.realtime.required, hung,
-            find_people(self, self._loop.robot, self._subscriptions_made))
+            find_people(self, self._loop.robot, self._subscriptions_made),
+            self._loop.policy.file.signer)
 
     def close(self) -> None:
         """Destroy everything."""

@@ -197,7 +197,8 @@ def format_report(subject: Subject, figures: Figures, verdict: Verdict) -> str:
         f'Preflight of policy {subject.policy} (sha256 {subject.policy_sha256[:12]}) on robot '
         f'{subject.robot} (sha256 {subject.robot_sha256[:12]})',
         f'{figures.seconds:g} s at {figures.rate:g} Hz, {subject.candidates} candidate(s) a '
-        f'chunk, {figures.ticks} ticks, {figures.missed} missed. Nothing was commanded.', '']
+        f'chunk, {figures.ticks} ticks, {figures.missed} missed. Nothing was commanded.',
+        f'The policy file is {figures.signer or "trusted without a signature (policy_keys)"}.', '']
     lines += _table(
         ('tick, ms', 'p50', 'p99', 'p99.9', 'largest', 'of'), [
             *(_tick_row(name, figures.parts.get(name, Percentiles(0))) for name in PARTS),

@@ -25,11 +25,12 @@ from testing.policies.small_policy import write_policy
 pytest.importorskip('rclpy')
 
 from dfp_ros.node.files.node_files import NodeFiles
+from dfp_ros.node.parameters.parameters import declare_parameters
 
 
 def test_files_are_looked_at_after_a_cleanup_too(node: Any, tmp_path: Path) -> None:
     """An unconfigured node is asked for a policy before it is configured again."""
-    node.declare_parameter('load_timeout', 30.0)
+    declare_parameters(node)
     policy = write_policy(tmp_path / 'policy.onnx')
     files = NodeFiles(node)
     try:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import contextlib
 import gc
+from importlib.util import find_spec
 import json
 import os
 from pathlib import Path
@@ -82,9 +83,55 @@ class Status:
         return said()
 
 
+def trusted(files: dict[str, Path]) -> dict[str, str]:
+    """Trust the policies' folder, and their signatures if there is the library for them."""
+    if find_spec('cryptography') is None:
+        return {'policy_roots': str(files['first'].parent)}
+    from training.common.signatures import make_keys, read_private_key, sign
+    key = files['first'].parent.parent / 'key'
+    keys = make_keys(key)
+    for name in ('first', 'second'):
+        sign(files[name], read_private_key(key))
+    return {'policy_roots': str(files['first'].parent), 'policy_keys': keys}
+
+
+def require_trust(cell: Cell, files: dict[str, Path], status: Status) -> None:
+    """Policies that are not trusted are refused, by each parameter; nobody may trust more."""
+    folder = files['first'].parent
+    outside = folder.parent / 'outside.onnx'
+    outside.write_bytes(files['first'].read_bytes())
+    (folder / 'link.onnx').symlink_to(outside)
+    for path in (outside, folder / 'link.onnx', folder / '..' / 'outside.onnx', '/etc/hostname'):
+        for kind in ('policy', 'shadow'):
+            accepted, reason = cell.set(kind, str(path))
+            assert not accepted
+            assert 'is in none of the folders of policy_roots' in reason
+    status.wait_for(lambda said: 'policy_roots' in (said['last_refusal'] or {}).get('reason', ''))
+    for name in ('policy_roots', 'policy_keys'):
+        assert not cell.set(name, '/')[0]
+    if find_spec('cryptography') is None:
+        return
+    unsigned = folder / 'unsigned.onnx'
+    unsigned.write_bytes(files['unknown'].read_bytes())
+    changed = folder / 'changed.onnx'
+    changed.write_bytes(files['first'].read_bytes() + b'\0')
+    (folder / 'changed.onnx.sig').write_bytes((folder / 'first.onnx.sig').read_bytes())
+    for path, words in (
+            (unsigned, 'unsigned.onnx.sig cannot be read'),
+            (changed, 'is no signature of these bytes')):
+        for kind in ('policy', 'shadow'):
+            accepted, reason = cell.set(kind, str(path))
+            assert not accepted
+            assert words in reason
+    said = status.wait_for(
+        lambda said: 'is no signature' in (said['last_refusal'] or {}).get('reason', ''))
+    assert said['signed_by'] == said['settings']['policy_keys']
+    assert 'signed by the key that ends in' in cell.process.output
+
+
 def test_swap_and_rollback(files: dict[str, Path]) -> None:
     """Taken at once, running soon; the one before stays at hand, and is back at a call."""
-    with Cell(files['first']) as cell:
+    with Cell(files['first'], **trusted(files)) as cell:
         cell.wait_for_motion()
         answer = cell.peer.call(Trigger, 'dfp_policy/rollback')
         assert not answer.success
@@ -104,6 +151,7 @@ def test_swap_and_rollback(files: dict[str, Path]) -> None:
         assert after['sha256'] != before['sha256']
         assert after['previous']['sha256'] == before['sha256']
         assert after['loading'] == []
+        require_trust(cell, files, status)
         # Another number of candidates has it prepared anew, and is no other policy.
         assert cell.set('candidates', 3) == (True, '')
         more = status.wait_for(

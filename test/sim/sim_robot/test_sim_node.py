@@ -43,6 +43,7 @@ from dfp_ros.sim.sim_robot.node import SimRobot, STOP
 from dfp_ros.sim.sim_robot.qos import EPISODE_QOS
 from dfp_ros.sim.simulation.ogbench_simulation import Simulation
 from dfp_ros.sim.simulation.rendering import choose_backend, RenderingError
+from testing.fixtures.sros2_policy import differences, permissions, used_by
 from testing.processes.ros_processes import NodeProcess, Peer
 
 MODULE = 'dfp_ros.sim.sim_robot.main'
@@ -153,6 +154,10 @@ def test_real_time(realtime: Cell) -> None:
         {(message.header.stamp.sec, message.header.stamp.nanosec) for message in messages}
         for messages in realtime.heard.values()]
     assert len(set.intersection(*stamps)) > 10
+    # What it uses is what config/sros2_policy.xml allows it, apart from what it was not asked for.
+    assert not differences(used_by(peer.node, 'sim_robot'), permissions()['sim_robot'], {
+        'publish': {'/camera/image_raw', '/clock'}, 'subscribe': {'/dfp_learner/seen'},
+        'request': {'/dfp_policy/reset', '/dfp_policy/set_parameters'}})
     # Nothing moves before the first command.
     simulation.reset(0)
     assert_shows(realtime.newest(), simulation)

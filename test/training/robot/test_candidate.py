@@ -16,17 +16,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
 
+from dfp_ros.core.policy.policy_file import read_policy_file  # noqa: E402
+from dfp_ros.resources import make_trust  # noqa: E402
 from testing.policies.small_policy import cube_spec  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.networks.modules import Normaliser  # noqa: E402
 from training.robot.candidate import Candidate, CandidateError, make_candidate  # noqa: E402
+from training.robot.releases import Releases  # noqa: E402
+from training.robot.settings import LearnerSettings  # noqa: E402
 
 SPEC = cube_spec(horizon=2, candidates=2)
 SEEN = np.random.default_rng(0).standard_normal((40, 28)).astype(np.float32)
@@ -67,3 +73,38 @@ def test_what_is_not_fit_leaves_no_file(
     with pytest.raises(CandidateError, match=f'policy 3 after 100 updates: .*({text})'):
         make(tmp_path / 'policy.onnx', subject, **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_node_that_wants_signatures_gets_them(tmp_path: Path) -> None:
+    """New policies are signed, the copy of the first one keeps its signature, and both go."""
+    pytest.importorskip('cryptography')
+    from training.common.signatures import make_keys, read_private_key, sign, SignatureError
+    key, out = tmp_path / 'key', tmp_path / 'robot'
+    trust = make_trust(str(tmp_path), make_keys(key))
+    first = make(tmp_path / 'first.onnx', agent())
+    sign(first.path, read_private_key(key))
+    changes: Any = SimpleNamespace(
+        status={'path': str(first.path)}, running=first.sha256, starts=0, is_busy=False)
+    state: Any = SimpleNamespace(
+        config=SimpleNamespace(steps=0), progress=SimpleNamespace(step=100), agent=agent(),
+        spec=SPEC, buffer=SimpleNamespace(range_of_added=lambda name: (
+            np.full(5, -1, np.float32), np.full(5, 1, np.float32))))
+    (out / 'policies').mkdir(parents=True)
+
+    def releases(**settings: Any) -> Releases:
+        return Releases(
+            out, state, LearnerSettings(latency_share=10.0, **settings), changes, print)
+
+    signing = releases(sign_key=str(key))
+    signing.begin()
+    assert read_policy_file(out / 'policies' / 'start.onnx', trust).sha256 == first.sha256
+    made = signing.make(SEEN)
+    assert made is not None
+    assert read_policy_file(made.path, trust).sha256 == made.sha256
+    # Without a key there is no signature, and a key that is not there ends it at the start.
+    state.progress.step = 200
+    other = releases().make(SEEN)
+    assert other is not None
+    assert not other.path.with_name(f'{other.path.name}.sig').exists()
+    with pytest.raises(SignatureError, match='private key .*none: cannot be read'):
+        releases(sign_key=str(tmp_path / 'none'))

@@ -241,6 +241,6 @@ def test_a_visual_environment_is_not_evaluated(
     export(tmp_path / 'run', tmp_path / 'policy.onnx')
     with pytest.raises(ValueError, match='policy.onnx: found a policy with pictures'):
         evaluate_file(tmp_path / 'policy.onnx', 1, 0)
-    with pytest.raises(DataError, match='observation field 0: cube-single-singletask-task2-v0'):
+    with pytest.raises(DataError, match='observation field 2: cube-single-singletask-task2-v0'):
         train(tmp_path / 'other', replace(
             config, environment=config.environment.removeprefix('visual-')))

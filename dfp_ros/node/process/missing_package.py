@@ -1,0 +1,59 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Remedies for Python packages that are not installed."""
+
+from __future__ import annotations
+
+import sys
+from types import MappingProxyType
+
+#: Packages of the simulated robots; no distribution of ROS has them.
+_SIMULATION = 'pip install gymnasium imageio mujoco ogbench pillow'
+#: Remedies by the name that is imported, if that is more than ``pip install NAME``.
+_REMEDIES = MappingProxyType({
+    'onnxruntime':
+        'pip install onnxruntime, or on Ubuntu 26.04 and Debian 13 apt install '
+        'python3-onnxruntime',
+    'yaml': 'pip install pyyaml, or apt install python3-yaml',
+    'numpy': 'pip install numpy, or apt install python3-numpy',
+    **dict.fromkeys(('gymnasium', 'imageio', 'mujoco', 'ogbench', 'PIL'), _SIMULATION)})
+#: Packages that come with ROS 2 alone.
+_ROS = ('ament_index_python', 'launch', 'launch_ros', 'rclpy', 'rcl_interfaces', 'rosidl_parser')
+
+
+def remedy(name: str) -> str:
+    """
+    Say how to get a package.
+
+    :param name: Name of a top-level module that could not be imported.
+    :return: A clause.
+    """
+    if name in _ROS or name.endswith('_msgs'):
+        return (
+            'it comes with ROS 2: source its setup file first (. /opt/ros/DISTRIBUTION/setup.bash '
+            'or, in a checkout, . env/setup.bash), and use the Python that it was built for')
+    return f'install it for this Python: {_REMEDIES.get(name, f"pip install {name}")}'
+
+
+def describe_missing(error: ModuleNotFoundError) -> str | None:
+    """
+    Describe a package that is not installed.
+
+    :param error: Failed import.
+    :return: A line for the user; None if it is no foreign package, but a fault in this one.
+    """
+    name = (error.name or '').partition('.')[0]
+    if name in ('', 'dfp_ros'):
+        return None
+    return f'cannot start: found no Python package {name!r} in {sys.executable}; {remedy(name)}'

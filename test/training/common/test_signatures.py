@@ -1,0 +1,126 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Keys and signatures: the command, its files, and what OpenSSL says of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from dfp_ros.core.policy.policy_file import read_policy_file
+from dfp_ros.resources import make_trust
+from testing.policies.small_policy import write_policy
+
+pytest.importorskip('cryptography')
+
+from training.common.signatures import read_private_key, SignatureError
+from training.common.signatures import sign as sign_file
+from training.sign import main
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """Make keys."""
+    path = tmp_path / 'keys' / 'arm'
+    assert main(['keygen', str(path)]) == 0
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], status: int, *arguments: object) -> str:
+    """Run the command, and return what it prints."""
+    assert main([str(word) for word in arguments]) == status
+    output = capsys.readouterr()
+    return output.out + output.err
+
+
+def test_from_a_key_to_a_trusted_policy(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line that keygen prints is what the node takes."""
+    key = tmp_path / 'keys' / 'arm'
+    printed = said(capsys, 0, 'keygen', key).splitlines()[-1]
+    name, _, keys = printed.partition(': ')
+    assert name == 'policy_keys'
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert keys == Path(f'{key}.pub').read_text().splitlines()[1]
+    policy = write_policy(tmp_path / 'a.onnx')
+    assert 'cannot be read: No such file' in said(capsys, 1, 'verify', f'{key}.pub', policy)
+    assert "signature of policy 'test'" in said(capsys, 0, 'sign', key, policy)
+    assert (tmp_path / 'a.onnx.sig').stat().st_size == 64
+    assert 'signed by the key that ends in' in said(capsys, 0, 'verify', f'{key}.pub', policy)
+    assert read_policy_file(policy, make_trust(str(tmp_path), keys)).signed_by == keys
+    policy.write_bytes(policy.read_bytes() + b'\0')
+    assert 'is no signature of these bytes' in said(capsys, 1, 'verify', f'{key}.pub', policy)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.onnx', 'a.onnx.sig', 'keys']
+    assert sorted(path.name for path in key.parent.iterdir()) == ['arm', 'arm.pub']
+
+
+def test_keys_are_not_overwritten(key: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor is one made if only the other is there."""
+    before = key.read_bytes()
+    assert 'which would be lost' in said(capsys, 2, 'keygen', key)
+    assert key.read_bytes() == before
+    key.unlink()
+    assert f'{key}.pub: found a file' in said(capsys, 2, 'keygen', key)
+    assert not key.exists()
+
+
+def test_what_is_no_key(
+        key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with its own words, and without a traceback."""
+    policy = write_policy(tmp_path / 'a.onnx')
+    os.chmod(f'{key}.pub', 0o600)
+    assert 'found no private key in PEM' in said(capsys, 2, 'sign', f'{key}.pub', policy)
+    assert 'found no public key of Ed25519' in said(capsys, 2, 'verify', key, policy)
+    assert 'cannot be read' in said(capsys, 2, 'sign', tmp_path / 'none', policy)
+    key.chmod(0o640)
+    assert 'mode 640), expected mode 600' in said(capsys, 2, 'sign', key, policy)
+    key.chmod(0o600)
+    (tmp_path / 'text.onnx').write_text('no policy')
+    assert 'text.onnx' in said(capsys, 2, 'sign', key, tmp_path / 'text.onnx')
+    assert not list(tmp_path.glob('*.sig'))
+
+
+def test_a_file_that_changed_is_not_signed(key: Path, tmp_path: Path) -> None:
+    """The learner signs what it has checked, and nothing else that has its name."""
+    policy = write_policy(tmp_path / 'a.onnx')
+    with pytest.raises(SignatureError, match='another program has changed it'):
+        sign_file(policy, read_private_key(key), '0' * 64)
+    assert not list(tmp_path.glob('*.sig'))
+
+
+@pytest.mark.skipif(shutil.which('openssl') is None, reason='needs openssl')
+def test_openssl_agrees(key: Path, tmp_path: Path) -> None:
+    """It verifies what is signed here, and its signatures are taken here."""
+    policy = write_policy(tmp_path / 'a.onnx')
+    assert main(['sign', str(key), str(policy)]) == 0
+    verify = [
+        'openssl', 'pkeyutl', '-verify', '-pubin', '-inkey', f'{key}.pub', '-rawin', '-in',
+        str(policy), '-sigfile', f'{policy}.sig']
+    assert subprocess.run(verify, capture_output=True, check=False).returncode == 0
+    other = tmp_path / 'other'
+    for command in (
+            ['genpkey', '-algorithm', 'ed25519', '-out', str(other)],
+            ['pkey', '-in', str(other), '-pubout', '-out', f'{other}.pub'],
+            ['pkeyutl', '-sign', '-inkey', str(other), '-rawin', '-in', str(policy), '-out',
+             f'{policy}.sig']):
+        subprocess.run(['openssl', *command], capture_output=True, check=True)
+    assert main(['verify', f'{other}.pub', str(policy)]) == 0
+    assert main(['verify', f'{key}.pub', str(policy)]) == 1
+    other.chmod(0o600)
+    assert main(['sign', str(other), str(policy)]) == 0
